@@ -1,0 +1,40 @@
+// Real time enters the process here and nowhere else, so that tests and the simulator can replace it.
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
+  after(delayMs: number, callback: () => void): () => void;
+  /** Calls `callback` every `intervalMs` until cancelled. Does not keep the process alive. */
+  every(intervalMs: number, callback: () => void): () => void;
+}
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+  every(intervalMs, callback) {
+    const timer = setInterval(callback, intervalMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
+
+/** Waits `delayMs`; unlike a `Clock`'s timers it keeps the process alive, for a command that waits for a peer. @throws the signal's reason */
+export function delay(delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, delayMs);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,30 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
+import type { ClusterServiceClient as _metatrain_v1_ClusterServiceClient, ClusterServiceDefinition as _metatrain_v1_ClusterServiceDefinition } from './metatrain/v1/ClusterService.ts';
+import type { ListWorkersRequest as _metatrain_v1_ListWorkersRequest, ListWorkersRequest__Output as _metatrain_v1_ListWorkersRequest__Output } from './metatrain/v1/ListWorkersRequest.ts';
+import type { ListWorkersResponse as _metatrain_v1_ListWorkersResponse, ListWorkersResponse__Output as _metatrain_v1_ListWorkersResponse__Output } from './metatrain/v1/ListWorkersResponse.ts';
+import type { WorkerInfo as _metatrain_v1_WorkerInfo, WorkerInfo__Output as _metatrain_v1_WorkerInfo__Output } from './metatrain/v1/WorkerInfo.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  google: {
+    protobuf: {
+      Timestamp: MessageTypeDefinition<_google_protobuf_Timestamp, _google_protobuf_Timestamp__Output>
+    }
+  }
+  metatrain: {
+    v1: {
+      ClusterService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_ClusterServiceClient> & { service: _metatrain_v1_ClusterServiceDefinition }
+      ListWorkersRequest: MessageTypeDefinition<_metatrain_v1_ListWorkersRequest, _metatrain_v1_ListWorkersRequest__Output>
+      ListWorkersResponse: MessageTypeDefinition<_metatrain_v1_ListWorkersResponse, _metatrain_v1_ListWorkersResponse__Output>
+      WorkerInfo: MessageTypeDefinition<_metatrain_v1_WorkerInfo, _metatrain_v1_WorkerInfo__Output>
+      WorkerState: EnumTypeDefinition
+    }
+  }
+}
+

@@ -1,0 +1,17 @@
+// Original file: proto/metatrain/v1/worker.proto
+
+import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from '../../metatrain/v1/ParamsLayout.ts';
+
+export interface InitializeResult {
+  'layout'?: (_metatrain_v1_ParamsLayout | null);
+  'payloadSha256'?: (Buffer | Uint8Array | string);
+  'splitDescription'?: (string);
+  'transductive'?: (boolean);
+}
+
+export interface InitializeResult__Output {
+  'layout': (_metatrain_v1_ParamsLayout__Output | null);
+  'payloadSha256': (Buffer);
+  'splitDescription': (string);
+  'transductive': (boolean);
+}

@@ -1,0 +1,12 @@
+// Original file: proto/metatrain/v1/job.proto
+
+
+export interface JobError {
+  'code'?: (string);
+  'message'?: (string);
+}
+
+export interface JobError__Output {
+  'code': (string);
+  'message': (string);
+}

@@ -1,0 +1,12 @@
+// Original file: proto/metatrain/v1/job.proto
+
+
+export interface SubmitJobRequest {
+  'spec'?: (string);
+  'idempotencyKey'?: (string);
+}
+
+export interface SubmitJobRequest__Output {
+  'spec': (string);
+  'idempotencyKey': (string);
+}

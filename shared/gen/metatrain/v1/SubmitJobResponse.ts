@@ -1,0 +1,12 @@
+// Original file: proto/metatrain/v1/job.proto
+
+
+export interface SubmitJobResponse {
+  'jobId'?: (string);
+  'alreadySubmitted'?: (boolean);
+}
+
+export interface SubmitJobResponse__Output {
+  'jobId': (string);
+  'alreadySubmitted': (boolean);
+}

@@ -1,0 +1,19 @@
+// Original file: proto/metatrain/v1/worker.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface TrainWork {
+  'paramsVersion'?: (number | string | Long);
+  'metaStep'?: (number | string | Long);
+  'shard'?: (number);
+  'firstTask'?: (number | string | Long);
+  'taskCount'?: (number);
+}
+
+export interface TrainWork__Output {
+  'paramsVersion': (number);
+  'metaStep': (number);
+  'shard': (number);
+  'firstTask': (number);
+  'taskCount': (number);
+}

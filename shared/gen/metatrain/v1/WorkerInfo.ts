@@ -1,0 +1,33 @@
+// Original file: proto/metatrain/v1/cluster.proto
+
+import type { WorkerState as _metatrain_v1_WorkerState, WorkerState__Output as _metatrain_v1_WorkerState__Output } from '../../metatrain/v1/WorkerState.ts';
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface WorkerInfo {
+  'workerId'?: (string);
+  'state'?: (_metatrain_v1_WorkerState);
+  'address'?: (string);
+  'engineFingerprint'?: (string);
+  'slots'?: (number);
+  'leases'?: (number);
+  'shardsCompleted'?: (number | string | Long);
+  'connectedAt'?: (_google_protobuf_Timestamp | null);
+  'lastHeartbeatAt'?: (_google_protobuf_Timestamp | null);
+  'idleReason'?: (string);
+  'version'?: (string);
+}
+
+export interface WorkerInfo__Output {
+  'workerId': (string);
+  'state': (_metatrain_v1_WorkerState__Output);
+  'address': (string);
+  'engineFingerprint': (string);
+  'slots': (number);
+  'leases': (number);
+  'shardsCompleted': (number);
+  'connectedAt': (_google_protobuf_Timestamp__Output | null);
+  'lastHeartbeatAt': (_google_protobuf_Timestamp__Output | null);
+  'idleReason': (string);
+  'version': (string);
+}

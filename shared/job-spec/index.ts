@@ -1,0 +1,218 @@
+// The job file's one schema: what is accepted, every default, and errors that name the field, what it got and what it accepts.
+// Pure: no file system, no engine. What only the data can tell (are there enough classes?) a worker checks on the first shard.
+import { z } from 'zod';
+import { MetatrainError } from '../errors.ts';
+import { algorithmSchema } from './algorithm.ts';
+import { explain, type FieldProblem, printable } from './explain.ts';
+import { metaSchema } from './meta.ts';
+import { modelSchema } from './model.ts';
+import { taskSchema } from './task.ts';
+import { plainYaml, YamlRefusal } from './yaml.ts';
+
+const evaluationSchema = z.strictObject({
+  /** Evaluate every so many meta-steps; 0 means only at the end. */
+  every: z.int().min(0).default(0),
+  /** Tasks of one evaluation. */
+  tasks: z.int().min(2).max(1_000_000).default(600),
+  /** Inner steps of adaptation; losses are reported after 0, 1, …, innerSteps. */
+  innerSteps: z.int().min(1).max(1000).default(10),
+  split: z.enum(['validation', 'test']).default('test'),
+});
+
+const checkpointSchema = z.strictObject({
+  /** Write a checkpoint every so many meta-steps; 0 means only at the end. */
+  every: z.int().min(0).default(0),
+  /** Newest checkpoints that are kept. */
+  keep: z.int().min(1).max(1000).default(3),
+});
+
+const placementSchema = z.strictObject({
+  /** Tasks of one shard: the unit that is leased to a worker. Part of the result's identity, so never derived from the cluster. */
+  shardSize: z.int().min(1).max(1_000_000).optional(),
+  engine: z.enum(['compiled', 'eager']).default('compiled'),
+  device: z.enum(['cpu']).default('cpu'),
+  /** Lets workers of other engine fingerprints take part; equal bytes are then not promised. */
+  mixed: z.boolean().default(false),
+});
+
+/** The figure that a job reproduces; printed beside the result. */
+const publishedSchema = z.strictObject({
+  /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
+  source: z.string().min(1).max(400),
+  metric: z.enum(['loss', 'accuracy']),
+  /** Inner steps → value (accuracy from 0 to 1), with a 95 % half-width where the source gives one. */
+  byInnerStep: z.record(
+    z.string().regex(/^\d+$/),
+    z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() }),
+  ),
+  protocol: z.string().min(1).max(1000),
+  /** What this job does otherwise than the source. */
+  differences: z.array(z.string().max(400)).max(20).default([]),
+});
+
+const jobSpecShape = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'lower-case letters, digits, ".", "_" and "-", at most 100'),
+  seed: z.int().min(0).max(4_294_967_295).default(1),
+  task: taskSchema,
+  model: modelSchema,
+  algorithm: algorithmSchema,
+  meta: metaSchema,
+  evaluation: evaluationSchema.default(() => evaluationSchema.parse({})),
+  checkpoint: checkpointSchema.default(() => checkpointSchema.parse({})),
+  placement: placementSchema.default(() => placementSchema.parse({})),
+  published: publishedSchema.optional(),
+});
+
+type JobSpecShape = z.infer<typeof jobSpecShape>;
+
+/** A checked job file with every default filled in. Plain JSON; `parseJobSpec` of its JSON gives an equal one. */
+export type JobSpec = JobSpecShape & {
+  readonly task: { readonly queries: number };
+  readonly placement: { readonly shardSize: number };
+};
+
+export type PublishedSpec = z.infer<typeof publishedSchema>;
+export type EvaluationSpec = z.infer<typeof evaluationSchema>;
+
+/** Bytes of a job file, at most. */
+export const maxSpecBytes = 65_536;
+
+/**
+ * The job file's text as a checked spec.
+ *
+ * @param text YAML or JSON, at most 64 KiB.
+ * @param overrides `path.to.field` → YAML value, applied before the check, in order.
+ * @throws MetatrainError `REQUEST_INVALID`; `details.problems` lists every field with what it got and what it accepts.
+ */
+export function parseJobSpec(
+  text: string,
+  overrides: readonly (readonly [path: string, value: string])[] = [],
+): JobSpec {
+  if (Buffer.byteLength(text) > maxSpecBytes) {
+    throw invalid([
+      { field: '(job file)', got: `${Buffer.byteLength(text)} bytes`, accepted: `at most ${maxSpecBytes} bytes` },
+    ]);
+  }
+  const document = parseYaml(text, '(job file)');
+  for (const [path, value] of overrides) setField(document, path, parseYaml(value, path));
+  const parsed = jobSpecShape.safeParse(document, { reportInput: true });
+  if (!parsed.success) throw invalid(explain(parsed.error, jobSpecShape));
+  // Once more, so that the fields stand in the schema's order whichever of them were written down: equal specs are equal as JSON.
+  const spec = jobSpecShape.parse(withDerivedDefaults(parsed.data)) as JobSpec;
+  const problems = contradictions(spec);
+  if (problems.length > 0) throw invalid(problems);
+  return spec;
+}
+
+/** A status message travels in a header, percent-encoded; other gRPC implementations refuse headers above 8 KiB. */
+const maxEncodedMessage = 6000;
+
+function invalid(problems: readonly FieldProblem[]): MetatrainError {
+  const lines = problems.map(({ field, got, accepted }) => `${field}: got ${got}; accepted: ${accepted}`);
+  let room = maxEncodedMessage;
+  const shown = lines.filter((line, i) => {
+    room -= encodeURI(line).length;
+    return i === 0 || room > 0;
+  });
+  if (shown.length < lines.length) shown.push(`… and ${lines.length - shown.length} more`);
+  const message = shown.length === 1 ? `invalid job: ${shown[0]}` : `invalid job:\n  ${shown.join('\n  ')}`;
+  return new MetatrainError('REQUEST_INVALID', message, { details: { problems } });
+}
+
+function parseYaml(text: string, field: string): unknown {
+  try {
+    return plainYaml(text);
+  } catch (refusal) {
+    if (!(refusal instanceof YamlRefusal)) throw refusal;
+    throw invalid([{ field, got: printable(refusal.got, 200), accepted: refusal.accepted }]);
+  }
+}
+
+function setField(document: unknown, path: string, value: unknown): void {
+  const keys = path.split('.');
+  let parent = document;
+  for (const [depth, key] of keys.entries()) {
+    if (!canHold(parent, key)) {
+      const field = printable(path, 80) || '(empty path)';
+      throw invalid([{ field, got: 'a path that leads nowhere', accepted: 'path.to.field of the job file' }]);
+    }
+    if (depth === keys.length - 1) parent[key] = value;
+    else parent[key] ??= {};
+    parent = parent[key];
+  }
+}
+
+/** Whether setting `key` makes an ordinary field, or a list's present or next item. */
+function canHold(parent: unknown, key: string): parent is Record<string, unknown> {
+  if (parent === null || typeof parent !== 'object' || key === '') return false;
+  if (Array.isArray(parent)) return /^\d{1,6}$/.test(key) && Number(key) <= parent.length;
+  return Object.hasOwn(parent, key) || !(key in parent);
+}
+
+function withDerivedDefaults(spec: JobSpecShape): JobSpecShape {
+  return {
+    ...spec,
+    task: { ...spec.task, queries: spec.task.queries ?? spec.task.shots },
+    placement: { ...spec.placement, shardSize: spec.placement.shardSize ?? Math.ceil(spec.meta.batchSize / 8) },
+  };
+}
+
+function contradictions(spec: JobSpec): FieldProblem[] {
+  const { task, meta, placement, algorithm, model } = spec;
+  const problems: FieldProblem[] = [];
+  const refuse = (field: string, got: unknown, accepted: string) =>
+    problems.push({ field, got: printable(String(got), 80), accepted });
+  if (placement.shardSize > meta.batchSize) {
+    refuse('placement.shardSize', placement.shardSize, `at most meta.batchSize, which is ${meta.batchSize}`);
+  }
+  switch (task.distribution) {
+    case 'sinusoid': {
+      for (const field of ['amplitude', 'phase', 'input'] as const) {
+        const [low, high] = task[field];
+        if (low > high) refuse(`task.${field}`, `[${low}, ${high}]`, 'a range [low, high] with low ≤ high');
+      }
+      if (model.architecture !== 'mlp')
+        refuse('model.architecture', model.architecture, 'mlp, for task.distribution sinusoid');
+      break;
+    }
+    case 'omniglot': {
+      if (task.shots + task.queries > 20) {
+        refuse(
+          'task.queries',
+          task.queries,
+          `at most ${20 - task.shots} with ${task.shots} shots: an Omniglot class has 20 images`,
+        );
+      }
+      if (task.alphabets) {
+        const { train, validation = [], test } = task.alphabets;
+        for (const [split, names] of [
+          ['validation', validation],
+          ['test', test],
+        ] as const) {
+          const seen = names.filter((name) => train.includes(name));
+          if (seen.length > 0)
+            refuse(
+              `task.alphabets.${split}`,
+              seen.join(', '),
+              'no alphabet of task.alphabets.train: evaluation would see a training class',
+            );
+        }
+        if (spec.evaluation.split === 'validation' && validation.length === 0) {
+          refuse('evaluation.split', 'validation', 'test, as task.alphabets has no validation list');
+        }
+      }
+      break;
+    }
+    default:
+      task satisfies never;
+  }
+  if (algorithm.name === 'reptile' && algorithm.innerBatchSize !== undefined) {
+    const examples = (task.shots + task.queries) * ('ways' in task ? task.ways : 1);
+    if (algorithm.innerBatchSize > examples)
+      refuse('algorithm.innerBatchSize', algorithm.innerBatchSize, `at most the task's ${examples} examples`);
+  }
+  if (spec.published && spec.published.metric === 'accuracy' && task.distribution === 'sinusoid') {
+    refuse('published.metric', 'accuracy', 'loss, for a regression');
+  }
+  return problems;
+}

@@ -1,0 +1,81 @@
+// YAML text to plain values, in bounded time and stack. The parser behind it recurses into nested collections and compares every key
+// of a mapping with every other, so what is too deep or too long is refused before it is composed. No aliases, no merging
+// across documents, keys are texts. Knows nothing of job files.
+import { Lexer, LineCounter, Parser, parseDocument } from 'yaml';
+
+/** Words, marks and spaces between them in one text, at most. */
+export const maxYamlLexemes = 16_384;
+/** Collections within collections, at most. */
+export const maxYamlDepth = 32;
+
+/** Why a text is no acceptable YAML: what it has, and what would do. */
+export class YamlRefusal extends Error {
+  readonly got: string;
+  readonly accepted: string;
+
+  constructor(got: string, accepted: string) {
+    super(`${got}; accepted: ${accepted}`);
+    this.got = got;
+    this.accepted = accepted;
+  }
+}
+
+/** @throws YamlRefusal, and nothing else whatever the text is. */
+export function plainYaml(text: string): unknown {
+  refuseExcess(text);
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    // With it every error costs the library a search through the whole text.
+    prettyErrors: false,
+    stringKeys: true,
+    logLevel: 'error',
+  });
+  const error = document.errors[0];
+  if (error) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    const what = ownWords[error.code] ?? error.message;
+    throw new YamlRefusal(`${what} at line ${line}, column ${col}`, 'one YAML or JSON document, each key once');
+  }
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (cause) {
+    throw new YamlRefusal(cause instanceof Error ? cause.message : String(cause), 'YAML without aliases');
+  }
+}
+
+/** Where the library's message speaks of its own options. */
+const ownWords: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: 'another document',
+  NON_STRING_KEY: 'a key that is no text',
+};
+
+/** The first passes of the library, which take linear time and no recursion. */
+function refuseExcess(text: string): void {
+  const parser = new Parser();
+  let lexemes = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    lexemes += 1;
+    if (lexemes > maxYamlLexemes) {
+      throw new YamlRefusal('too long a text', `at most ${maxYamlLexemes} words, marks and spaces between them`);
+    }
+    for (const tree of parser.next(lexeme)) refuseDepth(tree);
+  }
+  for (const tree of parser.end()) refuseDepth(tree);
+}
+
+function refuseDepth(tree: object): void {
+  const waiting: (readonly [token: object, depth: number])[] = [[tree, 1]];
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [token, depth] = next;
+    if (depth > maxYamlDepth) throw new YamlRefusal('collections nested too deep', `at most ${maxYamlDepth} levels`);
+    if ('items' in token) {
+      for (const { key, value } of token.items as { key?: object | null; value?: object | null }[]) {
+        if (key) waiting.push([key, depth + 1]);
+        if (value) waiting.push([value, depth + 1]);
+      }
+    } else if ('value' in token && token.value && typeof token.value === 'object') {
+      waiting.push([token.value, depth]);
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// Loads proto/ once and exports the services, typed. Also the few facts that both ends of the wire must agree on.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ChannelOptions, loadPackageDefinition } from '@grpc/grpc-js';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
+import type { ProtoGrpcType as JobProto } from './gen/job.ts';
+import type { ProtoGrpcType as WorkerProto } from './gen/worker.ts';
+
+/** A worker and a coordinator with different protocol versions refuse each other. */
+export const protocolVersion = 1;
+
+/** Where a coordinator listens, and a client or worker looks for it, unless told otherwise. */
+export const defaultCoordinatorAddress = '127.0.0.1:7420';
+
+/** Bytes of one payload chunk, at most: a heartbeat is never stuck behind more than this. */
+export const maxChunkBytes = 1_048_576;
+
+/** Room for a chunk and its envelope; nothing legitimate is larger. */
+export const maxMessageBytes = 4 * maxChunkBytes;
+
+export const channelOptions: ChannelOptions = {
+  'grpc.max_receive_message_length': maxMessageBytes,
+  'grpc.max_send_message_length': maxMessageBytes,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  // In one process several channels must not share a connection: a worker's stream is its own.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+/** The directory that holds proto/, package.json and examples/: the package's root, from dist/ as from the sources. */
+export const packageRoot: string = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
+
+function findPackageRoot(directory: string): string {
+  if (existsSync(join(directory, 'proto')) && existsSync(join(directory, 'package.json'))) return directory;
+  const parent = dirname(directory);
+  if (parent === directory) throw new Error('metatrain is installed without its proto folder');
+  return findPackageRoot(parent);
+}
+
+/** For reflection and for `grpc-health-check`-like servers that want the raw definition. */
+export const packageDefinition: PackageDefinition = loadSync(
+  ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`),
+  { includeDirs: [join(packageRoot, 'proto')], longs: Number, enums: String, defaults: true, oneofs: true },
+);
+
+const loaded = loadPackageDefinition(packageDefinition) as unknown as JobProto & ClusterProto & WorkerProto;
+
+export const { JobService, ClusterService, WorkerService } = loaded.metatrain.v1;
