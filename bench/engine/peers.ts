@@ -1,0 +1,103 @@
+// The other programs that the engine's benchmark is compared with: makes their Python environment where Python is at hand, hands them the arrays
+// and lets each compute when it is its turn. Without Python, or where the packages cannot be had, it says so and measures nobody.
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { NamedArrays, TensorSpecs } from '../../worker/engine/engine.ts';
+import { paramArrays, paramSpecs, taskArrays, taskSpecs, type Workload } from './workloads.ts';
+
+export const peerNames = ['torch-eager', 'torch-vmap', 'torch-compile', 'jax-jit', 'jax-vmap'] as const;
+export type PeerName = (typeof peerNames)[number];
+
+const peersFolder = join(packageRoot(), 'bench', 'peers');
+
+/** The Python to run the peers with, or why there is none. `METATRAIN_PEERS_PYTHON` names one that has the packages already. */
+export function peersPython(): { readonly python: string } | { readonly missing: string } {
+  const given = process.env.METATRAIN_PEERS_PYTHON;
+  if (given !== undefined) return { python: given };
+  const folder = join(peersFolder, '.venv');
+  const python = join(folder, 'bin', 'python');
+  const requirements = readFileSync(join(peersFolder, 'requirements.txt'), 'utf8');
+  const stamp = join(folder, 'requirements.txt');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === requirements) return { python };
+  try {
+    execFileSync('python3', ['-m', 'venv', '--clear', folder], { stdio: ['ignore', 'ignore', 'pipe'] });
+    process.stderr.write('bench: installing the peers (PyTorch, JAX) into bench/peers/.venv\n');
+    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', join(peersFolder, 'requirements.txt')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    writeFileSync(stamp, requirements);
+    return { python };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n').slice(0, 3).join(' ') : String(error);
+    return { missing: `no Python environment for the peers: ${reason}` };
+  }
+}
+
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+/** Writes a workload's arrays for the peers; `remove` deletes them. */
+export function shareWorkload(workload: Workload): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
+  mkdirSync(folder, { recursive: true });
+  const share = (arrays: NamedArrays, specs: TensorSpecs, leading: number[]) =>
+    Object.fromEntries(
+      Object.entries(specs).map(([name, { shape, dtype }]) => {
+        const array = arrays[name]!;
+        writeFileSync(join(folder, `${name}.bin`), new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+        return [name, { shape: [...leading, ...shape], dtype }];
+      }),
+    );
+  const params = share(paramArrays(workload), paramSpecs(workload), []);
+  const tasks = share(taskArrays(workload), taskSpecs(workload), [workload.tasks]);
+  writeFileSync(join(folder, 'workload.json'), JSON.stringify({ ...workload, params, taskArrays: tasks }));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export interface PeerStart {
+  readonly loss: number;
+  readonly gradient: readonly number[];
+  readonly firstSeconds: number;
+}
+
+export interface Peer {
+  readonly name: PeerName;
+  readonly start: PeerStart;
+  /** Computes for about this long; milliseconds per task of each run. */
+  measure(seconds: number): Promise<number[]>;
+  close(): void;
+}
+
+/** Starts one peer on a shared workload. @throws when it fails to compute the first result, with what it wrote to stderr. */
+export async function startPeer(python: string, name: PeerName, folder: string): Promise<Peer> {
+  const child = spawn(python, [join(peersFolder, 'measure.py'), folder, name], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.on('data', (data: Buffer) => {
+    complaint = (complaint + data.toString()).slice(-4000);
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<Record<string, unknown>> => {
+    const line = await lines.next();
+    if (line.done === true) throw new Error(`${name} ended: ${complaint.trim().split('\n').slice(-3).join(' | ')}`);
+    return JSON.parse(line.value) as Record<string, unknown>;
+  };
+  const start = (await next()) as unknown as PeerStart;
+  return {
+    name,
+    start,
+    measure: async (seconds) => {
+      child.stdin.write(`${seconds}\n`);
+      return (await next()).milliseconds as number[];
+    },
+    close: () => {
+      child.stdin.end();
+    },
+  };
+}

@@ -1,0 +1,28 @@
+// `npm run bench -- NAME`: runs one benchmark and prints its result as one JSON object, the last line of stdout; what happens meanwhile goes to stderr.
+import { MetatrainError } from '../shared/errors.ts';
+
+/** Name → module; a module's `run` takes the remaining arguments and returns what is printed. */
+const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
+  engine: () => import('./engine/main.ts'),
+};
+
+async function main(): Promise<void> {
+  const [name, ...args] = process.argv.slice(2);
+  const load = name === undefined ? undefined : benchmarks[name];
+  if (load === undefined) {
+    throw new MetatrainError(
+      'REQUEST_INVALID',
+      `no benchmark "${name ?? ''}"; there are: ${Object.keys(benchmarks).join(', ')}`,
+    );
+  }
+  const { run } = await load();
+  process.stdout.write(`${JSON.stringify(await run(args))}\n`);
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(error instanceof MetatrainError && error.code === 'REQUEST_INVALID' ? 2 : 1);
+  },
+);

@@ -1,0 +1,51 @@
+"""measure.py FOLDER PEER: computes a workload with one peer and answers on stdin/stdout, so that runs of different programs can take turns.
+
+First a line with the loss and some gradients; then, for every line read, as many seconds of runs and a line with milliseconds per task.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from workload import Workload  # noqa: E402
+
+
+def make(peer: str, workload: Workload):
+    if peer.startswith("torch"):
+        import torch_maml as module
+
+        makers = {
+            "torch-eager": lambda: module.eager(workload),
+            "torch-vmap": lambda: module.vmapped(workload, False),
+            "torch-compile": lambda: module.vmapped(workload, True),
+        }
+    else:
+        import jax_maml as module
+
+        makers = {"jax-jit": lambda: module.jitted(workload, False), "jax-vmap": lambda: module.jitted(workload, True)}
+    return module, makers[peer]
+
+
+def main():
+    workload = Workload(sys.argv[1])
+    module, maker = make(sys.argv[2], workload)
+    run, result, seconds = module.first_result(maker)
+    loss, gradient = module.gradient_sums(result)
+    print(json.dumps({"loss": loss, "gradient": gradient, "firstSeconds": seconds}), flush=True)
+    run()
+    for line in sys.stdin:
+        until = time.perf_counter() + float(line)
+        times = []
+        while time.perf_counter() < until or len(times) < 2:
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+        print(json.dumps({"milliseconds": [t * 1000 / workload.tasks for t in times]}), flush=True)
+
+
+main()

@@ -1,0 +1,81 @@
+// The eager executor: the task function runs on a TensorFlow.js backend, task after task. On tfjs's own `cpu` backend it is slow and simple, and so
+// the reference that the compiled executor is compared with.
+import { MetatrainError } from '../../shared/errors.ts';
+import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, TypedArray } from './engine.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
+import { tf } from './tf.ts';
+import { trace } from './trace/trace.ts';
+
+/** Bumped whenever a registered gradient changes the bits of any result. */
+export const eagerBuild = 1;
+
+export interface EagerEngineOptions {
+  /** The name of a registered TensorFlow.js backend. */
+  readonly backend: string;
+}
+
+export function createEagerEngine({ backend }: EagerEngineOptions): Engine {
+  let isClosed = false;
+  return {
+    fingerprint: fingerprintOf({ executor: 'eager', device: backend, build: eagerBuild }),
+    compile: async (program) => {
+      if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
+      return createProgram(program, backend);
+    },
+    close: async () => {
+      isClosed = true;
+    },
+  };
+}
+
+function createProgram(program: TaskProgramOptions, backend: string): TaskProgram {
+  // tracing is how the outputs' shapes are known before the first run, and it refuses what the contract forbids
+  const outputs = outputSpecs(trace(program), program.taskCount);
+  return {
+    outputs,
+    run: async (metaParams, tasks) => {
+      const before = tf.getBackend();
+      tf.setBackend(backend);
+      try {
+        const results: Record<string, TypedArray>[] = [];
+        for (let task = 0; task < program.taskCount; task++) results.push(runTask(program, metaParams, tasks, task));
+        return stackedOutputs(outputs, results);
+      } finally {
+        tf.setBackend(before);
+      }
+    },
+    dispose: async () => {},
+  };
+}
+
+function runTask(
+  program: TaskProgramOptions,
+  metaParams: NamedArrays,
+  tasks: NamedArrays,
+  task: number,
+): Record<string, TypedArray> {
+  const results: Record<string, TypedArray> = {};
+  tf.tidy(() => {
+    const params = Object.entries(program.metaParams).map(([name, spec]) => [
+      name,
+      tensorOf(`metaParams.${name}`, metaParams[name], spec, 0, 1),
+    ]);
+    const inputs = Object.entries(program.task).map(([name, spec]) => {
+      return [name, tensorOf(`task.${name}`, tasks[name], spec, task, program.taskCount)];
+    });
+    const { sum, each } = program.taskFunction(Object.fromEntries(params), Object.fromEntries(inputs));
+    for (const [group, tensors] of Object.entries({ sum, each })) {
+      for (const [name, tensor] of Object.entries(tensors)) {
+        const type = arrayTypes[tensor.dtype as keyof typeof arrayTypes];
+        results[`${group}.${name}`] = new type(tensor.dataSync() as Float32Array);
+      }
+    }
+  });
+  return results;
+}
+
+function tensorOf(name: string, array: TypedArray | undefined, spec: TensorSpec, index: number, count: number) {
+  // tfjs keeps the array it is given, and a view's owner may reuse the buffer: hence the copy
+  return tf.tensor(taskView(name, array, spec, index, count).slice(), [...spec.shape], spec.dtype);
+}

@@ -1,0 +1,60 @@
+// What the rest of the worker knows of tensors' execution: a per-task function written in TensorFlow.js ops, compiled for a fixed
+// number of tasks and run on typed arrays. Executors (compiled, eager) live behind it; nothing here names a vendor but tfjs.
+// Invariant: for one fingerprint, equal inputs give equal bytes.
+import type * as tf from '@tensorflow/tfjs';
+
+export type TypedArray = Float32Array | Int32Array | Uint8Array;
+
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32' | 'bool';
+}
+
+export type TensorSpecs = Readonly<Record<string, TensorSpec>>;
+export type NamedTensors = Readonly<Record<string, tf.Tensor>>;
+export type NamedArrays = Readonly<Record<string, TypedArray>>;
+
+/** What a task function returns: `sum` is added over the tasks of a run (in task order), `each` is kept for every task. */
+export interface TaskOutputs {
+  readonly sum: NamedTensors;
+  readonly each: NamedTensors;
+}
+
+/**
+ * One task's computation, a pure function: no side effects, no randomness, no reading of tensor values, control flow on shapes
+ * and options only. It may call `tf.grads` and `tf.valueAndGrads`, nested (second order).
+ */
+export type TaskFunction = (metaParams: NamedTensors, task: NamedTensors) => TaskOutputs;
+
+export interface TaskProgramOptions {
+  /** For logs and error messages, such as `maml conv4 train`. */
+  readonly name: string;
+  readonly taskFunction: TaskFunction;
+  /** Shapes of the meta-parameters, shared by every task of a run. */
+  readonly metaParams: TensorSpecs;
+  /** Shapes of one task's tensors, without a task axis. */
+  readonly task: TensorSpecs;
+  /** T, the tasks of one run. */
+  readonly taskCount: number;
+}
+
+export interface TaskProgram {
+  /** Shapes of the outputs: `sum` as the task function returns them, `each` with a leading axis T. */
+  readonly outputs: { readonly sum: TensorSpecs; readonly each: TensorSpecs };
+  /**
+   * @param metaParams one array a meta-parameter, row-major; views into a larger buffer are fine and are not changed.
+   * @param tasks one array a task tensor, stacked: row-major [T, …shape].
+   * @returns freshly owned arrays.
+   */
+  run(metaParams: NamedArrays, tasks: NamedArrays): Promise<{ readonly sum: NamedArrays; readonly each: NamedArrays }>;
+  dispose(): Promise<void>;
+}
+
+export interface Engine {
+  /** Executor, its version, device, instruction set and JavaScript engine: equal fingerprints give equal bytes. */
+  readonly fingerprint: string;
+  /** @throws MetatrainError `REQUEST_INVALID` naming the operator that is missing and the program that used it. */
+  compile(options: TaskProgramOptions): Promise<TaskProgram>;
+  /** Frees every program. May be called twice. */
+  close(): Promise<void>;
+}

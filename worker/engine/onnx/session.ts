@@ -1,0 +1,51 @@
+// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: a session's results depend on nothing
+// but its model and its inputs.
+import * as ort from 'onnxruntime-node';
+import { MetatrainError } from '../../../shared/errors.ts';
+import type { TensorSpec, TypedArray } from '../engine.ts';
+
+export type Device = 'cpu';
+
+export interface Feed extends TensorSpec {
+  readonly values: TypedArray;
+}
+
+export interface Session {
+  /** @param feeds by the model's input names. @returns freshly owned arrays by output name. */
+  run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, TypedArray>>;
+  release(): Promise<void>;
+}
+
+export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
+
+/** @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
+export async function createSession(model: Uint8Array, device: Device): Promise<Session> {
+  let session: ort.InferenceSession;
+  try {
+    session = await ort.InferenceSession.create(model, {
+      executionProviders: [device],
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
+      graphOptimizationLevel: 'extended',
+      logSeverityLevel: 3,
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MetatrainError('INTERNAL', `ONNX Runtime refused the model: ${reason}`, { cause: error });
+  }
+  return {
+    run: async (feeds) => {
+      const tensors: Record<string, ort.Tensor> = {};
+      for (const [name, { shape, dtype, values }] of Object.entries(feeds)) {
+        tensors[name] = new ort.Tensor(dtype, values as Float32Array, [...shape]);
+      }
+      const results = await session.run(tensors);
+      const arrays: Record<string, TypedArray> = {};
+      for (const [name, tensor] of Object.entries(results)) arrays[name] = tensor.data as TypedArray;
+      return arrays;
+    },
+    release: () => session.release(),
+  };
+}

@@ -1,0 +1,86 @@
+// Rewrites the operators that ONNX has no single word for into those that it has: indices become one-hot products, a filter's gradient becomes a
+// matrix product. Exact, and required before the ONNX writer.
+import { arrayOf, type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
+import type { Graph, GraphNode, Operation } from '../graph/operation.ts';
+import { sizeOf } from '../graph/operation.ts';
+
+/** Removes `oneHot` and `segmentSum`; runs before tasks are batched. */
+export function lowerIndices(graph: Graph): Graph {
+  return rewriteGraph(graph, ({ op }, inputs, builder) => {
+    if (op.kind === 'oneHot') return oneHot(builder, inputs[0]!, op);
+    return op.kind === 'segmentSum' ? segmentSum(builder, inputs[0]!, inputs[1]!, op.count) : undefined;
+  });
+}
+
+/** Removes `convFilterGradient`; runs after tasks are batched. */
+export function lowerFilterGradients(graph: Graph): Graph {
+  return rewriteGraph(graph, ({ op }, inputs, builder) => {
+    return op.kind === 'convFilterGradient' ? filterGradient(builder, inputs[0]!, inputs[1]!, op) : undefined;
+  });
+}
+
+/** indices [...] → bool [..., depth]: true at the index, nowhere for one out of range. */
+function isIndex(builder: GraphBuilder, indices: GraphNode, depth: number): GraphNode {
+  const counting = builder.constant(
+    arrayOf(
+      'int32',
+      Array.from({ length: depth }, (_, i) => i),
+    ),
+    [depth],
+    'int32',
+  );
+  const column = builder.reshape(builder.cast(indices, 'int32'), [...indices.shape, 1]);
+  return builder.binary('equal', column, counting);
+}
+
+function oneHot(builder: GraphBuilder, indices: GraphNode, op: Extract<Operation, { kind: 'oneHot' }>): GraphNode {
+  const hot = builder.cast(isIndex(builder, indices, op.depth), op.dtype);
+  if (op.on === 1 && op.off === 0) return hot;
+  return builder.binaryScalar('add', builder.binaryScalar('mul', hot, op.on - op.off), op.off);
+}
+
+/** onehot(indices)ᵀ · x: deterministic, and every index out of range adds nothing. */
+function segmentSum(builder: GraphBuilder, x: GraphNode, indices: GraphNode, count: number): GraphNode {
+  const rows = sizeOf(indices.shape);
+  const rest = x.shape.slice(indices.shape.length);
+  const hot = builder.cast(isIndex(builder, builder.reshape(indices, [rows]), count), 'float32');
+  const flat = builder.cast(builder.reshape(x, [rows, sizeOf(rest)]), 'float32');
+  const sums = builder.matmul(hot, flat, { transposeA: true });
+  return builder.cast(builder.reshape(sums, [count, ...rest]), x.dtype);
+}
+
+/**
+ * x [N, G·I, H, W], dy [N, G·O, h, w] → [G·O, I, kh, kw]. For each position in the filter, the pixels of x that it has met; side by side these are
+ * [G, I·kh·kw, N·h·w], and their product with dy over all images and positions is the gradient: one matrix product a group, long in what it adds up.
+ */
+function filterGradient(
+  builder: GraphBuilder,
+  x: GraphNode,
+  dy: GraphNode,
+  op: Extract<Operation, { kind: 'convFilterGradient' }>,
+): GraphNode {
+  const { groups, strides, dilations, pads, filterSize } = op;
+  const [images, channels] = x.shape as [number, number];
+  const [, outChannels, outHeight, outWidth] = dy.shape as [number, number, number, number];
+  const perGroup = channels / groups;
+  const positions = images * outHeight * outWidth;
+  const padded = builder.pad(x, [0, 0, pads[0], pads[1]], [0, 0, pads[2], pads[3]]);
+  const channelsFirst = builder.transpose(padded, [1, 0, 2, 3]);
+  const columns: GraphNode[] = [];
+  for (let row = 0; row < filterSize[0]; row++) {
+    for (let column = 0; column < filterSize[1]; column++) {
+      const met = builder.slice(
+        channelsFirst,
+        [0, 0, row * dilations[0], column * dilations[1]],
+        [channels, images, outHeight, outWidth],
+        [1, 1, strides[0], strides[1]],
+      );
+      columns.push(builder.reshape(met, [groups, perGroup, positions]));
+    }
+  }
+  const joined = builder.concat(columns, 1);
+  const upstream = builder.reshape(builder.transpose(dy, [1, 0, 2, 3]), [groups, outChannels / groups, positions]);
+  const product = builder.matmul(upstream, joined, { transposeB: true });
+  const split = builder.reshape(product, [outChannels, filterSize[0], filterSize[1], perGroup]);
+  return builder.transpose(split, [0, 3, 1, 2]);
+}

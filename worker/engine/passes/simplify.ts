@@ -1,0 +1,79 @@
+// Runs the local rules: each looks at one node whose operands are already simplified and may put a cheaper one in its place. Rules come in
+// named families that can be left out one by one; the traversal repeats until no rule applies.
+import { GraphBuilder, rewriteGraph } from '../graph/builder.ts';
+import { type Graph, type GraphNode, usesOf } from '../graph/operation.ts';
+import { algebraRules } from './algebra.ts';
+import { broadcastRules } from './broadcasts.ts';
+import { foldConstants } from './fold-constants.ts';
+import { movementRules } from './movement.ts';
+import { productRules } from './products.ts';
+import { taskSumRules } from './task-sums.ts';
+import { unitAxisRules } from './unit-axes.ts';
+
+export interface RuleContext {
+  readonly builder: GraphBuilder;
+  /** How many nodes and outputs read a node. Folding work into a node that others read too would repeat it. */
+  usesOf(node: GraphNode): number;
+}
+
+/** A replacement for the node, or undefined. */
+export type Rule = (node: GraphNode, context: RuleContext) => GraphNode | undefined;
+
+export const ruleFamilies: Readonly<Record<string, Rule>> = {
+  'fold-constants': foldConstants,
+  algebra: algebraRules,
+  broadcasts: broadcastRules,
+  movement: movementRules,
+  products: productRules,
+  'unit-axes': unitAxisRules,
+  'task-sums': taskSumRules,
+};
+
+const maxTraversals = 6;
+const maxRulesPerNode = 20;
+
+export interface SimplifyResult {
+  readonly graph: Graph;
+  /** How often a rule of each family replaced a node. */
+  readonly applied: Readonly<Record<string, number>>;
+}
+
+export function simplify(graph: Graph, without: ReadonlySet<string> = new Set()): SimplifyResult {
+  const families = Object.entries(ruleFamilies).filter(([name]) => !without.has(name));
+  const applied: Record<string, number> = Object.fromEntries(families.map(([name]) => [name, 0]));
+  let current = graph;
+  for (let traversal = 0; traversal < maxTraversals; traversal++) {
+    const builder = new GraphBuilder();
+    const oldUses = usesOf(current);
+    // what a rule makes on the way has the one reader that it is made for
+    const newUses = new Map<GraphNode, number>();
+    const context: RuleContext = { builder, usesOf: (node) => newUses.get(node) ?? 1 };
+    let changes = 0;
+    current = rewriteGraph(
+      current,
+      (original, inputs) => {
+        let node = builder.make(original.op, inputs);
+        for (let round = 0; round < maxRulesPerNode; round++) {
+          const next = firstReplacement(families, node, context);
+          if (next === undefined) break;
+          applied[next.family]!++;
+          changes++;
+          node = next.node;
+        }
+        newUses.set(node, (newUses.get(node) ?? 0) + oldUses.get(original)!);
+        return node;
+      },
+      builder,
+    );
+    if (changes === 0) break;
+  }
+  return { graph: current, applied };
+}
+
+function firstReplacement(families: readonly (readonly [string, Rule])[], node: GraphNode, context: RuleContext) {
+  for (const [family, rule] of families) {
+    const replacement = rule(node, context);
+    if (replacement !== undefined && replacement !== node) return { family, node: replacement };
+  }
+  return undefined;
+}
