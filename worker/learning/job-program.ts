@@ -1,0 +1,54 @@
+// One job as a compute thread runs it: what the rest of the worker asks of it, in typed arrays. `open.ts` makes one. Knows nothing of
+// tensors, leases, threads or the network.
+import type { ParamsLayout } from '../../shared/tensor-codec.ts';
+
+export interface InitialParams {
+  readonly layout: ParamsLayout;
+  /** θ₀, flat in layout order; a function of the spec's seed alone. */
+  readonly metaParams: Float32Array;
+  /** Data set, classes per split and the hash of its class lists: goes into the evaluation's protocol. */
+  readonly splitDescription: string;
+  /** True when a prediction for one query example may use the others (batch norm on the query batch). */
+  readonly transductive: boolean;
+}
+
+export interface TrainShard {
+  readonly metaStep: number;
+  /** The shard is the tasks firstTask … firstTask + taskCount − 1 of the training split. */
+  readonly firstTask: number;
+  readonly taskCount: number;
+}
+
+export interface TrainShardResult {
+  /** Sum over the shard's tasks, in task order, of their meta-gradients; flat in layout order. */
+  readonly metaGradientSum: Float32Array;
+  /** Query loss after adaptation, one a task. */
+  readonly queryLoss: readonly number[];
+  /** Query accuracy after adaptation, 0 to 1, one a task; empty for regression. */
+  readonly queryAccuracy: readonly number[];
+  /** Offsets of the tasks whose meta-gradient was not finite and is not in the sum. */
+  readonly nonFiniteTasks: readonly number[];
+}
+
+export interface EvaluateShard {
+  readonly split: 'validation' | 'test';
+  readonly firstTask: number;
+  readonly taskCount: number;
+}
+
+export interface EvaluateShardResult {
+  /** Row-major [tasks × (innerSteps + 1)]. */
+  readonly lossByInnerStep: readonly number[];
+  /** The same shape, 0 to 1; empty for regression. */
+  readonly accuracyByInnerStep: readonly number[];
+  readonly innerSteps: number;
+}
+
+export interface JobProgram {
+  initialize(): InitialParams;
+  /** @param metaParams θ, flat in layout order; not changed. */
+  train(metaParams: Float32Array, shard: TrainShard): Promise<TrainShardResult>;
+  evaluate(metaParams: Float32Array, shard: EvaluateShard): Promise<EvaluateShardResult>;
+  /** Frees the compiled programs. May be called twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,154 @@
+// Opens a job's program: its task distribution, model and algorithm put together from the spec, compiled by an engine, run on typed arrays.
+// Knows nothing of leases, threads or the network. A meta-gradient sum that it returns is always finite.
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { taskRng } from '../../shared/rng.ts';
+import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
+import type { Engine, NamedArrays, TaskFunction, TaskProgram, TensorSpecs } from '../engine/engine.ts';
+import { evaluateFunction } from './algorithms/algorithm.ts';
+import { learnerOf } from './algorithms/learner.ts';
+import { buildAlgorithm } from './algorithms/registry.ts';
+import type { JobProgram, TrainShardResult } from './job-program.ts';
+import { initialParams, layoutOf } from './models/model.ts';
+import { buildModel } from './models/registry.ts';
+import { allocateTasks, type Split, type TaskDistribution, taskTensors } from './tasks/distribution.ts';
+import { openDistribution } from './tasks/registry.ts';
+
+export interface JobProgramDependencies {
+  /** Searched for data sets, in order. */
+  readonly dataDirectories: readonly string[];
+  /** Stays the caller's: closing the job program does not close it. */
+  readonly engine: Engine;
+}
+
+/**
+ * Opens the spec's task distribution, model and algorithm. Programs are compiled at their first use: one for each kind of work and number of
+ * tasks, of which a job has few (whole shards, and the last, smaller one).
+ *
+ * @throws MetatrainError `REQUEST_INVALID` when the data or the model cannot do what the spec asks for, `DATA_SET_MISSING`, `DATA_CORRUPT`.
+ */
+export async function openJobProgram(
+  spec: JobSpec,
+  { dataDirectories, engine }: JobProgramDependencies,
+): Promise<JobProgram> {
+  const distribution = await openDistribution(spec.task, {
+    seed: spec.seed,
+    dataDirectories,
+    evaluationSplit: spec.evaluation.split,
+  });
+  const model = buildModel(spec.model, distribution.shape);
+  const learner = learnerOf(model, distribution.shape);
+  const algorithm = buildAlgorithm(spec.algorithm, learner);
+  const layout = layoutOf(model);
+  const shapes = {
+    metaParams: Object.fromEntries(
+      layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' }]),
+    ) satisfies TensorSpecs as TensorSpecs,
+    task: taskTensors(distribution.shape),
+  };
+  const compile = (work: string, taskFunction: TaskFunction) =>
+    programsByTaskCount((taskCount) =>
+      engine.compile({
+        name: `${spec.algorithm.name} ${spec.model.architecture} ${work}`,
+        taskFunction,
+        taskCount,
+        ...shapes,
+      }),
+    );
+  const training = compile('train', algorithm.train);
+  const evaluation = compile('evaluate', evaluateFunction(algorithm, learner, spec.evaluation.innerSteps));
+
+  const runTrain = async (params: NamedArrays, firstTask: number, taskCount: number) => {
+    const program = await training.get(taskCount);
+    const { sum, each } = await program.run(params, sampleTasks(distribution, 'train', firstTask, taskCount));
+    return {
+      metaGradient: flatten(layout, sum),
+      queryLoss: [...each.queryLoss!],
+      queryAccuracy: [...(each.queryAccuracy ?? [])],
+    };
+  };
+
+  return {
+    initialize: () => ({
+      layout,
+      metaParams: initialParams(model, taskRng(spec.seed, 'initialize', 0)),
+      splitDescription: distribution.splitDescription,
+      transductive: model.isTransductive,
+    }),
+    async train(metaParams, { firstTask, taskCount }) {
+      const params = viewsOf(layout, metaParams);
+      const { metaGradient, queryLoss, queryAccuracy } = await runTrain(params, firstTask, taskCount);
+      if (isAllFinite(metaGradient)) {
+        return { metaGradientSum: metaGradient, queryLoss, queryAccuracy, nonFiniteTasks: [] };
+      }
+      const single = (offset: number) => runTrain(params, firstTask + offset, 1);
+      return { ...(await sumOfFinite(layout, taskCount, single)), queryLoss, queryAccuracy };
+    },
+    async evaluate(metaParams, { split, firstTask, taskCount }) {
+      const program = await evaluation.get(taskCount);
+      const tasks = sampleTasks(distribution, split, firstTask, taskCount);
+      const { each } = await program.run(viewsOf(layout, metaParams), tasks);
+      return {
+        lossByInnerStep: [...each.lossByInnerStep!],
+        accuracyByInnerStep: [...(each.accuracyByInnerStep ?? [])],
+        innerSteps: spec.evaluation.innerSteps,
+      };
+    },
+    async close() {
+      await Promise.all([training.close(), evaluation.close()]);
+    },
+  };
+}
+
+function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: number, taskCount: number): NamedArrays {
+  const { stacked, task } = allocateTasks(distribution.shape, taskCount);
+  for (let offset = 0; offset < taskCount; offset++) distribution.sample(split, firstTask + offset, task(offset));
+  return stacked;
+}
+
+/** A task is left out when its meta-gradient is not finite, or when adding it takes the sum out of float32's range: the sum stays finite. */
+async function sumOfFinite(
+  layout: ParamsLayout,
+  taskCount: number,
+  single: (offset: number) => Promise<{ readonly metaGradient: Float32Array }>,
+): Promise<Pick<TrainShardResult, 'metaGradientSum' | 'nonFiniteTasks'>> {
+  let metaGradientSum: Float32Array = new Float32Array(layoutElements(layout));
+  const nonFiniteTasks: number[] = [];
+  for (let offset = 0; offset < taskCount; offset++) {
+    const { metaGradient } = await single(offset);
+    const sum = metaGradientSum.map((value, index) => value + metaGradient[index]!);
+    if (isAllFinite(sum)) metaGradientSum = sum;
+    else nonFiniteTasks.push(offset);
+  }
+  return { metaGradientSum, nonFiniteTasks };
+}
+
+function isAllFinite(values: Float32Array): boolean {
+  return values.every(Number.isFinite);
+}
+
+function flatten(layout: ParamsLayout, tensors: NamedArrays): Float32Array {
+  const vector = new Float32Array(layoutElements(layout));
+  for (const [name, view] of Object.entries(viewsOf(layout, vector))) view.set(tensors[name]!);
+  return vector;
+}
+
+/** Programs by their number of tasks, each compiled once; one that failed is tried again. */
+function programsByTaskCount(compile: (taskCount: number) => Promise<TaskProgram>) {
+  const programs = new Map<number, Promise<TaskProgram>>();
+  return {
+    get(taskCount: number): Promise<TaskProgram> {
+      let program = programs.get(taskCount);
+      if (program === undefined) {
+        program = compile(taskCount);
+        programs.set(taskCount, program);
+        program.catch(() => programs.delete(taskCount));
+      }
+      return program;
+    },
+    async close(): Promise<void> {
+      const compiled = await Promise.allSettled(programs.values());
+      programs.clear();
+      for (const result of compiled) if (result.status === 'fulfilled') await result.value.dispose();
+    },
+  };
+}

@@ -1,0 +1,152 @@
+// Omniglot (Lake et al. 2015) as a distribution of N-way K-shot tasks: 28 × 28, ink = 1, rotations by 90°, 180° and 270° as classes of their own
+// (Santoro et al. 2016, Vinyals et al. 2016). Drawings stay bytes in memory, shared by the jobs of a process; rotation and scaling happen as a task is drawn.
+import { existsSync } from 'node:fs';
+import { candidatePaths, fetchCommand, omniglot } from '../../../shared/data-sets.ts';
+import { MetatrainError } from '../../../shared/errors.ts';
+import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
+import { taskRng } from '../../../shared/rng.ts';
+import type { OpenDistribution, Split, TaskClass } from './distribution.ts';
+import { type Character, drawingsPerCharacter, pixels, readArchives, side } from './omniglot-archive.ts';
+import { hashOfSplits, type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
+
+export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly queries: number }> = async (
+  spec,
+  context,
+) => {
+  const { ways, shots, queries } = spec;
+  const { set, paths } = findArchives(spec.dataSet, context.dataDirectories);
+  const characters = await charactersOf(paths);
+  const splits = splitCharacters(characters, set, spec.alphabets);
+  const turns = spec.rotations ? 4 : 1;
+  const { evaluationSplit } = context;
+  if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
+  refuseOverlap(splits, evaluationSplit);
+  for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
+
+  return {
+    shape: {
+      kind: 'classification',
+      input: [side, side, 1],
+      outputs: ways,
+      supportExamples: ways * shots,
+      queryExamples: ways * queries,
+    },
+    splitDescription: describe(set, splits, turns),
+    classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
+    sample(split, index, task) {
+      const rng = taskRng(context.seed, split, index);
+      const pool = splits[split];
+      task.supportTargets.fill(0);
+      task.queryTargets.fill(0);
+      for (const [label, number] of rng.sample(ways, pool.length * turns).entries()) {
+        const { drawings } = pool[Math.floor(number / turns)]!;
+        const rotation = rotations[number % turns]!;
+        const chosen = rng.sample(shots + queries, drawingsPerCharacter);
+        for (const [example, drawing] of chosen.entries()) {
+          const isSupport = example < shots;
+          // All classes' first examples come before their second: consecutive mini-batches hold all classes.
+          const row = (isSupport ? example : example - shots) * ways + label;
+          const inputs = isSupport ? task.supportInputs : task.queryInputs;
+          const targets = isSupport ? task.supportTargets : task.queryTargets;
+          copyTurned(drawings, drawing * pixels, rotation, inputs, row * pixels);
+          targets[row * ways + label] = 1;
+        }
+      }
+    },
+  };
+};
+
+function copyTurned(drawings: Uint8Array, from: number, rotation: Uint16Array, inputs: Float32Array, to: number): void {
+  for (let pixel = 0; pixel < pixels; pixel++) inputs[to + pixel] = inkLevels[drawings[from + rotation[pixel]!]!]!;
+}
+
+/** A byte of ink as a number from 0 to 1. */
+const inkLevels = Float32Array.from({ length: 256 }, (_, ink) => ink / 255);
+
+/** For each quarter turn, counter-clockwise: the pixel of the upright drawing that is seen at each pixel. */
+const rotations: readonly Uint16Array[] = [0, 1, 2, 3].map((quarterTurns) =>
+  Uint16Array.from({ length: pixels }, (_, pixel) => {
+    let [row, column] = [Math.floor(pixel / side), pixel % side];
+    for (let turn = 0; turn < quarterTurns; turn++) [row, column] = [column, side - 1 - row];
+    return row * side + column;
+  }),
+);
+
+function classesOf({ name, sha256 }: Character, turns: number): TaskClass[] {
+  return Array.from({ length: turns }, (_, turn) => ({
+    name: turn === 0 ? name : `${name}@${90 * turn}`,
+    sha256: turn === 0 ? sha256 : `${sha256}@${90 * turn}`,
+  }));
+}
+
+function findArchives(
+  wanted: OmniglotTaskSpec['dataSet'],
+  directories: readonly string[],
+): { readonly set: OmniglotSet; readonly paths: readonly string[] } {
+  const sets: readonly OmniglotSet[] = wanted === 'auto' ? ['full', 'small'] : [wanted];
+  const missing: string[] = [];
+  for (const set of sets) {
+    const found = omniglot.files
+      .filter(({ part }) => part === set)
+      .map(({ file }) => ({
+        file,
+        path: candidatePaths(omniglot, file, directories).find((path) => existsSync(path)),
+      }));
+    const absent = found.filter(({ path }) => path === undefined).map(({ file }) => file);
+    if (absent.length === 0) return { set, paths: found.map(({ path }) => path!) };
+    missing.push(`${set} set: ${absent.join(' and ')}`);
+  }
+  const searched = candidatePaths(omniglot, '', directories);
+  throw new MetatrainError(
+    'DATA_SET_MISSING',
+    `Omniglot is not here; missing: ${missing.join('; ')}; searched: ${searched.join(', ') || 'nothing, as no data directory is set'}. ` +
+      `Fetch it with: ${fetchCommand(omniglot)}`,
+    { details: { dataSet: omniglot.name, missing, searched } },
+  );
+}
+
+const maxCached = 4;
+const cache = new Map<string, Promise<readonly Character[]>>();
+
+/** Read once in a process; a failure is not kept. */
+function charactersOf(paths: readonly string[]): Promise<readonly Character[]> {
+  const key = paths.join('\n');
+  let characters = cache.get(key);
+  if (characters === undefined) {
+    characters = readArchives(paths);
+    cache.set(key, characters);
+    characters.catch(() => cache.delete(key));
+    if (cache.size > maxCached) cache.delete(cache.keys().next().value!);
+  }
+  return characters;
+}
+
+function noSuchSplit(split: string): MetatrainError {
+  return new MetatrainError(
+    'REQUEST_INVALID',
+    `evaluation.split: got ${split}; accepted: test, as Omniglot's small sets have no ${split} split ` +
+      '(the full set has one, and task.alphabets can name one)',
+    { details: { field: 'evaluation.split', got: split, accepted: ['test'] } },
+  );
+}
+
+function refuseTooFew(ways: number, split: Split, characters: number, turns: number): void {
+  const classes = characters * turns;
+  if (ways <= classes) return;
+  const made = turns === 1 ? `${characters} characters` : `${characters} characters × ${turns} rotations`;
+  throw new MetatrainError(
+    'REQUEST_INVALID',
+    `task.ways: got ${ways}; accepted: at most ${classes}, the classes of the ${split} split (${made})`,
+    {
+      details: { field: 'task.ways', got: ways, accepted: classes, split },
+    },
+  );
+}
+
+function describe(set: OmniglotSet, splits: Splits<Character>, turns: number): string {
+  const sizes = (['train', 'validation', 'test'] as const)
+    .filter((split) => splits[split].length > 0)
+    .map((split) => `${split} ${splits[split].length * turns}`);
+  const how = turns === 1 ? 'classes are characters' : `classes are characters × ${turns} rotations`;
+  return `Omniglot ${set} set, 28 × 28; ${how}: ${sizes.join(', ')}; class lists sha256 ${hashOfSplits(splits)}`;
+}
