@@ -1,0 +1,69 @@
+// θ of the jobs that are open, in shared memory: copied once from the wire, read by every thread. A few versions a job, and a
+// version's buffer is written again only when no shard that is still to be answered reads it.
+import { MetatrainError } from '../../shared/errors.ts';
+
+/** Versions of one job kept beside those in use: shards of the newest step and of an evaluation just before it. */
+const keptVersions = 3;
+
+/** A version that a shard reads, until it is released. */
+export interface HeldParams {
+  readonly buffer: SharedArrayBuffer;
+  release(): void;
+}
+
+interface Version {
+  readonly buffer: SharedArrayBuffer;
+  readers: number;
+}
+
+export class ParamsStore {
+  readonly #jobs = new Map<string, Map<number, Version>>();
+
+  /** Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to come. */
+  put(jobId: string, version: number, bytes: Uint8Array): void {
+    const versions = this.#jobs.get(jobId) ?? new Map<number, Version>();
+    this.#jobs.set(jobId, versions);
+    const buffer = this.#makeRoom(versions, bytes.byteLength) ?? new SharedArrayBuffer(bytes.byteLength);
+    new Uint8Array(buffer).set(bytes);
+    versions.delete(version);
+    versions.set(version, { buffer, readers: 0 });
+  }
+
+  /** @throws MetatrainError `META_STEP_STALE` when the version is not here. */
+  hold(jobId: string, version: number): HeldParams {
+    const found = this.#jobs.get(jobId)?.get(version);
+    if (!found) {
+      const kept = [...(this.#jobs.get(jobId)?.keys() ?? [])].join(', ') || 'none';
+      throw new MetatrainError('META_STEP_STALE', `params_version: got ${version} of job ${jobId}; held: ${kept}`);
+    }
+    found.readers += 1;
+    let isHeld = true;
+    return {
+      buffer: found.buffer,
+      release: () => {
+        if (isHeld) found.readers -= 1;
+        isHeld = false;
+      },
+    };
+  }
+
+  forget(jobId: string): void {
+    this.#jobs.delete(jobId);
+  }
+
+  forgetAll(): void {
+    this.#jobs.clear();
+  }
+
+  /** Drops the oldest versions that nobody reads; a buffer of the right size among them is handed out for the next. */
+  #makeRoom(versions: Map<number, Version>, bytes: number): SharedArrayBuffer | undefined {
+    let reusable: SharedArrayBuffer | undefined;
+    for (const [version, { buffer, readers }] of versions) {
+      if (versions.size < keptVersions) break;
+      if (readers > 0) continue;
+      versions.delete(version);
+      if (buffer.byteLength === bytes) reusable = buffer;
+    }
+    return reusable;
+  }
+}

@@ -1,0 +1,341 @@
+// The compute threads of one worker process: queues shards, gives each free thread one, and tells every shard's outcome once, unless
+// it was cancelled. A thread that dies fails its shard and is replaced, a bounded number of times. The agent's event loop never computes.
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../../shared/clock.ts';
+import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import { type HeldParams, ParamsStore } from './params-store.ts';
+import type { FromThread, ThreadData, ToThread } from './protocol.ts';
+import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
+
+export interface ComputePoolOptions extends ThreadData {
+  /** Compute threads: shards run at once. */
+  readonly slots: number;
+  /** The thread's script; the real one unless a test brings its own. */
+  readonly threadFile?: URL;
+  /** JavaScript heap of one thread; Node's own limit when absent. */
+  readonly threadHeapMegabytes?: number;
+}
+
+export interface ComputePoolDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ComputePoolListener {
+  onOutcome(outcome: ShardOutcome): void;
+  /** Every thread has died too often: the pool runs nothing any more. */
+  onExhausted(error: MetatrainError): void;
+}
+
+/** A slot whose thread dies this often without finishing a shard in between is given up. */
+const crashesPerSlot = 3;
+/** Shards that wait for a thread, per slot: more than a coordinator that counts slots ever sends. */
+const queuedPerSlot = 16;
+/** A thread still busy with a cancelled shard after this long is replaced. */
+const cancelGraceMs = 30_000;
+const startTimeoutMs = 120_000;
+const stopTimeoutMs = 5_000;
+
+interface Shard {
+  readonly leaseId: string;
+  readonly jobId: string;
+  readonly work: ShardWork;
+  readonly params: HeldParams | undefined;
+  isCancelled: boolean;
+}
+
+interface Slot {
+  readonly number: number;
+  thread: Worker;
+  state: 'starting' | 'idle' | 'busy' | 'gone';
+  shard: Shard | undefined;
+  /** The job it ran last: its program is open there. */
+  lastJobId: string | undefined;
+  crashes: number;
+  /** What the thread reported of itself before it died. */
+  failure: MetatrainError | undefined;
+}
+
+export class ComputePool {
+  readonly #options: ComputePoolOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #slots: Slot[] = [];
+  readonly #queue: Shard[] = [];
+  readonly #specs = new Map<string, string>();
+  readonly #params = new ParamsStore();
+  #listener: ComputePoolListener | undefined;
+  #fingerprint = '';
+  #isClosing = false;
+  #whenStarted: ((error?: MetatrainError) => void) | undefined;
+
+  private constructor(options: ComputePoolOptions, dependencies: ComputePoolDependencies) {
+    this.#options = options;
+    this.#clock = dependencies.clock;
+    this.#log = dependencies.log;
+  }
+
+  /** Starts every thread and waits until each is ready. @throws MetatrainError with a thread's reason when one is not. */
+  static async start(options: ComputePoolOptions, dependencies: ComputePoolDependencies): Promise<ComputePool> {
+    const pool = new ComputePool(options, dependencies);
+    const cancelTimeout = dependencies.clock.after(startTimeoutMs, () =>
+      pool.#whenStarted?.(
+        new MetatrainError('INTERNAL', `the compute threads took over ${startTimeoutMs} ms to start`),
+      ),
+    );
+    try {
+      await new Promise<void>((resolve, reject) => {
+        pool.#whenStarted = (error) => (error ? reject(error) : resolve());
+        for (let number = 0; number < options.slots; number += 1) pool.#addSlot(number);
+      });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    } finally {
+      cancelTimeout();
+      pool.#whenStarted = undefined;
+    }
+    return pool;
+  }
+
+  /** The engine's, equal in every thread. */
+  get fingerprint(): string {
+    return this.#fingerprint;
+  }
+
+  get slots(): number {
+    return this.#options.slots;
+  }
+
+  /** One listener; set before the first shard. */
+  listen(listener: ComputePoolListener): void {
+    this.#listener = listener;
+  }
+
+  /** A job that is open with the same spec stays as it is, programs and all; with another spec it starts anew. */
+  openJob(jobId: string, spec: string): void {
+    if (this.#specs.get(jobId) === spec) return;
+    if (this.#specs.has(jobId)) this.closeJob(jobId);
+    this.#specs.set(jobId, spec);
+    for (const slot of this.#slots) tell(slot, { kind: 'openJob', jobId, spec });
+  }
+
+  /** Cancels the job's shards and frees its programs and parameters. */
+  closeJob(jobId: string): void {
+    this.#specs.delete(jobId);
+    this.#params.forget(jobId);
+    for (const { leaseId } of this.#shards().filter((shard) => shard.jobId === jobId)) this.cancel(leaseId);
+    for (const slot of this.#slots) tell(slot, { kind: 'closeJob', jobId });
+  }
+
+  /** θ of the version, copied. */
+  putParams(jobId: string, version: number, bytes: Uint8Array): void {
+    if (this.#specs.has(jobId)) this.#params.put(jobId, version, bytes);
+  }
+
+  /** Drops every job's parameters, but not the programs: a new connection sends what it needs. */
+  forgetParams(): void {
+    this.#params.forgetAll();
+  }
+
+  /** Runs the shard when a thread is free; what stands against it comes back as its outcome. */
+  run(leaseId: string, jobId: string, work: ShardWork): void {
+    try {
+      if (!this.#specs.has(jobId)) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
+      const limit = queuedPerSlot * this.slots;
+      if (this.#queue.length >= limit) throw new MetatrainError('QUEUE_FULL', `${limit} shards are waiting already`);
+      const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
+      this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
+    } catch (thrown) {
+      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure: failureOf(thrown) });
+      return;
+    }
+    this.#dispatch();
+  }
+
+  /** The shard's outcome is not told any more. Unknown leases are ignored. */
+  cancel(leaseId: string): void {
+    const waiting = this.#queue.findIndex((shard) => shard.leaseId === leaseId);
+    if (waiting >= 0) {
+      this.#queue.splice(waiting, 1)[0]?.params?.release();
+      return;
+    }
+    const slot = this.#slots.find(({ shard }) => shard?.leaseId === leaseId);
+    const shard = slot?.shard;
+    if (!slot || !shard || shard.isCancelled) return;
+    shard.isCancelled = true;
+    this.#clock.after(cancelGraceMs, () => {
+      if (slot.shard !== shard || this.#isClosing) return;
+      this.#log.warn({ slot: slot.number, leaseId }, 'a cancelled shard does not end: its thread is replaced');
+      void slot.thread.terminate();
+      this.#replace(slot);
+    });
+  }
+
+  /** Lets every thread free what it holds, for a few seconds; a thread that is busy longer is ended. May be called twice. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#queue.length = 0;
+    await Promise.all(this.#slots.map((slot) => this.#stop(slot)));
+  }
+
+  #shards(): Shard[] {
+    return [...this.#queue, ...this.#slots.flatMap(({ shard }) => shard ?? [])];
+  }
+
+  #addSlot(number: number): void {
+    const slot: Slot = {
+      number,
+      thread: this.#startThread(),
+      state: 'starting',
+      shard: undefined,
+      lastJobId: undefined,
+      crashes: 0,
+      failure: undefined,
+    };
+    this.#slots.push(slot);
+    this.#attend(slot);
+  }
+
+  #startThread(): Worker {
+    const { threadFile, threadHeapMegabytes, dataDirectories } = this.#options;
+    const workerData: ThreadData = { dataDirectories };
+    return new Worker(threadFile ?? new URL('./thread.js', import.meta.url), {
+      workerData,
+      ...(threadHeapMegabytes && { resourceLimits: { maxOldGenerationSizeMb: threadHeapMegabytes } }),
+    });
+  }
+
+  #attend(slot: Slot): void {
+    const { thread } = slot;
+    thread.on('message', (message: FromThread) => {
+      if (slot.thread === thread) this.#handle(slot, message);
+    });
+    thread.on('error', (error: NodeJS.ErrnoException) => {
+      if (slot.thread === thread) slot.failure = threadError(error);
+    });
+    thread.on('exit', (exitCode) => {
+      if (slot.thread === thread) this.#threadExited(slot, exitCode);
+    });
+  }
+
+  #handle(slot: Slot, message: FromThread): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#threadReady(slot, message.fingerprint);
+        break;
+      case 'unable':
+        slot.failure = new MetatrainError(message.failure.code, message.failure.message);
+        return;
+      case 'finished':
+      case 'failed': {
+        slot.crashes = 0;
+        const shard = release(slot);
+        slot.state = 'idle';
+        this.#dispatch();
+        if (shard && !shard.isCancelled) this.#listener?.onOutcome(message);
+        return;
+      }
+      default:
+        message satisfies never;
+    }
+  }
+
+  #threadReady(slot: Slot, fingerprint: string): void {
+    if (this.#isClosing) return;
+    this.#fingerprint ||= fingerprint;
+    if (fingerprint !== this.#fingerprint) {
+      throw new Error(`compute threads of one process differ: ${this.#fingerprint} and ${fingerprint}`);
+    }
+    slot.state = 'idle';
+    for (const [jobId, spec] of this.#specs) tell(slot, { kind: 'openJob', jobId, spec });
+    if (this.#slots.every(({ state }) => state !== 'starting')) this.#whenStarted?.();
+    this.#dispatch();
+  }
+
+  #threadExited(slot: Slot, exitCode: number): void {
+    slot.state = 'gone';
+    if (this.#isClosing) return;
+    const error = slot.failure ?? new MetatrainError('INTERNAL', `the compute thread exited with code ${exitCode}`);
+    if (this.#whenStarted) {
+      this.#whenStarted(error);
+      return;
+    }
+    slot.crashes += 1;
+    this.#log.error({ slot: slot.number, crashes: slot.crashes, code: error.code }, error.message);
+    const shard = release(slot);
+    if (slot.crashes < crashesPerSlot) this.#replace(slot);
+    if (shard && !shard.isCancelled) {
+      const message = `the compute thread died: ${error.message}`;
+      this.#listener?.onOutcome({
+        kind: 'failed',
+        leaseId: shard.leaseId,
+        failure: { code: error.code, message, permanent: false },
+      });
+    }
+    if (this.#slots.every(({ state }) => state === 'gone')) {
+      const message = `every compute thread died ${crashesPerSlot} times without finishing a shard; the last: ${error.message}`;
+      this.#listener?.onExhausted(new MetatrainError(error.code, message));
+    }
+  }
+
+  #replace(slot: Slot): void {
+    release(slot);
+    slot.state = 'starting';
+    slot.lastJobId = undefined;
+    slot.failure = undefined;
+    slot.thread = this.#startThread();
+    this.#attend(slot);
+  }
+
+  #dispatch(): void {
+    for (;;) {
+      const shard = this.#queue[0];
+      const slot = shard && this.#freeSlotFor(shard.jobId);
+      if (!slot) return;
+      this.#queue.shift();
+      slot.state = 'busy';
+      slot.shard = shard;
+      slot.lastJobId = shard.jobId;
+      const { leaseId, jobId, work } = shard;
+      tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
+    }
+  }
+
+  /** A thread that has the job's program open, before any other. */
+  #freeSlotFor(jobId: string): Slot | undefined {
+    const idle = this.#slots.filter(({ state }) => state === 'idle');
+    return idle.find(({ lastJobId }) => lastJobId === jobId) ?? idle[0];
+  }
+
+  async #stop(slot: Slot): Promise<void> {
+    release(slot);
+    if (slot.state === 'gone') return;
+    const { thread } = slot;
+    const exited = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+    tell(slot, { kind: 'stop' });
+    const cancelTimeout = this.#clock.after(stopTimeoutMs, () => void thread.terminate());
+    await exited;
+    cancelTimeout();
+    slot.state = 'gone';
+  }
+}
+
+function tell(slot: Slot, message: ToThread): void {
+  // A thread that starts is told all open jobs when it is ready.
+  if (slot.state === 'starting' && message.kind !== 'stop') return;
+  slot.thread.postMessage(message);
+}
+
+function release(slot: Slot): Shard | undefined {
+  const { shard } = slot;
+  slot.shard = undefined;
+  shard?.params?.release();
+  return shard;
+}
+
+function threadError(error: NodeJS.ErrnoException): MetatrainError {
+  if (error.code !== 'ERR_WORKER_OUT_OF_MEMORY') return asMetatrainError(error);
+  return new MetatrainError('OUT_OF_MEMORY', 'a compute thread ran out of memory', { cause: error });
+}

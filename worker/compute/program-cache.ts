@@ -1,0 +1,59 @@
+// The programs that one compute thread has open: at most `limit`, the least recently used closed first. A program that failed to
+// open is not kept, so the next shard tries again.
+import { MetatrainError } from '../../shared/errors.ts';
+import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
+import type { JobProgram } from '../learning/job-program.ts';
+
+export type OpenProgram = (spec: JobSpec) => Promise<JobProgram>;
+
+export class ProgramCache {
+  readonly #limit: number;
+  readonly #open: OpenProgram;
+  readonly #specs = new Map<string, string>();
+  /** In order of use, the least recent first. */
+  readonly #programs = new Map<string, JobProgram>();
+
+  constructor(options: { readonly limit: number }, dependencies: { readonly openProgram: OpenProgram }) {
+    this.#limit = options.limit;
+    this.#open = dependencies.openProgram;
+  }
+
+  /** Remembers the job's spec; its program is opened by its first shard. */
+  openJob(jobId: string, spec: string): void {
+    this.#specs.set(jobId, spec);
+  }
+
+  async closeJob(jobId: string): Promise<void> {
+    this.#specs.delete(jobId);
+    const program = this.#programs.get(jobId);
+    this.#programs.delete(jobId);
+    await program?.close();
+  }
+
+  /** @throws MetatrainError whatever opening the program throws; `JOB_UNKNOWN` when the job was never opened. */
+  async programOf(jobId: string): Promise<JobProgram> {
+    const kept = this.#programs.get(jobId);
+    if (kept) {
+      this.#programs.delete(jobId);
+      this.#programs.set(jobId, kept);
+      return kept;
+    }
+    const spec = this.#specs.get(jobId);
+    if (spec === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
+    while (this.#programs.size >= this.#limit) await this.#closeLeastRecent();
+    const program = await this.#open(parseJobSpec(spec));
+    this.#programs.set(jobId, program);
+    return program;
+  }
+
+  async close(): Promise<void> {
+    this.#specs.clear();
+    while (this.#programs.size > 0) await this.#closeLeastRecent();
+  }
+
+  async #closeLeastRecent(): Promise<void> {
+    const [jobId, program] = this.#programs.entries().next().value as [string, JobProgram];
+    this.#programs.delete(jobId);
+    await program.close();
+  }
+}

@@ -1,0 +1,28 @@
+// The messages between the agent and one compute thread. The agent gives a thread one shard at a time; the thread answers each
+// `runShard` exactly once.
+import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
+
+export type ToThread =
+  | { readonly kind: 'openJob'; readonly jobId: string; readonly spec: string }
+  | { readonly kind: 'closeJob'; readonly jobId: string }
+  | {
+      readonly kind: 'runShard';
+      readonly leaseId: string;
+      readonly jobId: string;
+      readonly work: ShardWork;
+      /** θ of the work's version, float32. The agent leaves it as it is until the thread has answered. */
+      readonly params?: SharedArrayBuffer;
+    }
+  /** Free everything and exit. */
+  | { readonly kind: 'stop' };
+
+export type FromThread =
+  | { readonly kind: 'ready'; readonly fingerprint: string }
+  /** The thread cannot work on this machine (no engine, for one) and is about to exit. */
+  | { readonly kind: 'unable'; readonly failure: ShardFailureReason }
+  | ShardOutcome;
+
+export interface ThreadData {
+  /** Where data sets are looked for, first match wins. */
+  readonly dataDirectories: readonly string[];
+}

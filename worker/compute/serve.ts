@@ -1,0 +1,121 @@
+// A compute thread's inside: takes messages one after another, runs shards on the job's program, answers each with its outcome.
+// Knows nothing of leases' deadlines or the network, and starts nothing by itself: `thread.ts` composes it.
+import type { MessagePort } from 'node:worker_threads';
+import { MetatrainError } from '../../shared/errors.ts';
+import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
+import type { JobProgram } from '../learning/job-program.ts';
+import { type OpenProgram, ProgramCache } from './program-cache.ts';
+import type { FromThread, ToThread } from './protocol.ts';
+import { failureOf, type ShardOutput, type ShardWork } from './shard.ts';
+
+/** Programs that a thread keeps open: a job in training, its evaluation and a few neighbours. */
+const openPrograms = 4;
+
+export interface ComputeThread {
+  readonly fingerprint: string;
+  readonly openProgram: OpenProgram;
+}
+
+/** Answers `port` until `stop`; `prepare` finds the engine, and its failure is told to the agent as the reason of the exit. */
+export async function serveShards(port: MessagePort, prepare: () => Promise<ComputeThread>): Promise<void> {
+  const tell = (message: FromThread, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+  let thread: ComputeThread;
+  try {
+    thread = await prepare();
+  } catch (thrown) {
+    tell({ kind: 'unable', failure: failureOf(thrown) });
+    port.close();
+    return;
+  }
+  const programs = new ProgramCache({ limit: openPrograms }, thread);
+  const params = new ParamsCopy();
+
+  const runShard = async (message: ToThread & { kind: 'runShard' }) => {
+    const { leaseId, jobId, work } = message;
+    try {
+      const program = await programs.programOf(jobId);
+      const startedAt = performance.now();
+      const metaParams = message.params && params.of(message.params);
+      const output = await compute(program, work, metaParams);
+      const computeMs = performance.now() - startedAt;
+      tell({ kind: 'finished', leaseId, output, computeMs }, transferable(output));
+    } catch (thrown) {
+      tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
+    }
+  };
+
+  const handle = async (message: ToThread): Promise<void> => {
+    switch (message.kind) {
+      case 'openJob':
+        return programs.openJob(message.jobId, message.spec);
+      case 'closeJob':
+        return programs.closeJob(message.jobId);
+      case 'runShard':
+        return runShard(message);
+      case 'stop':
+        await programs.close();
+        return port.close();
+      default:
+        message satisfies never;
+    }
+  };
+
+  let previous = Promise.resolve();
+  port.on('message', (message: ToThread) => {
+    previous = previous.then(() => handle(message));
+  });
+  tell({ kind: 'ready', fingerprint: thread.fingerprint });
+}
+
+/** The thread's own copy of θ: native code takes no shared memory, and a buffer kept is a page fault saved. */
+class ParamsCopy {
+  #vector = new Float32Array(0);
+
+  of(shared: SharedArrayBuffer): Float32Array {
+    const source = new Float32Array(shared);
+    if (this.#vector.length !== source.length) this.#vector = new Float32Array(source.length);
+    this.#vector.set(source);
+    return this.#vector;
+  }
+}
+
+async function compute(program: JobProgram, work: ShardWork, metaParams?: Float32Array): Promise<ShardOutput> {
+  switch (work.kind) {
+    case 'initialize': {
+      const made = program.initialize();
+      const initial = { ...made, metaParams: made.metaParams.slice() };
+      return { kind: 'initialize', initial, payloadSha256: hashOf(initial.metaParams) };
+    }
+    case 'train': {
+      const made = await program.train(given(metaParams), work.shard);
+      // A copy, because what is transferred is lost to its owner, and native code may own it.
+      const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
+      return { kind: 'train', result, payloadSha256: hashOf(result.metaGradientSum) };
+    }
+    case 'evaluate':
+      return { kind: 'evaluate', result: await program.evaluate(given(metaParams), work.shard) };
+    default:
+      return work satisfies never;
+  }
+}
+
+function given(metaParams: Float32Array | undefined): Float32Array {
+  if (!metaParams) throw new MetatrainError('INTERNAL', 'a shard that needs meta-parameters came without them');
+  return metaParams;
+}
+
+/** On a buffer of its own, so that the clone carries 32 bytes and not the pool they lie in. */
+const hashOf = (vector: Float32Array): Uint8Array => new Uint8Array(sha256(bytesOfVector(vector)));
+
+function transferable(output: ShardOutput): ArrayBuffer[] {
+  switch (output.kind) {
+    case 'initialize':
+      return [output.initial.metaParams.buffer as ArrayBuffer];
+    case 'train':
+      return [output.result.metaGradientSum.buffer as ArrayBuffer];
+    case 'evaluate':
+      return [];
+    default:
+      return output satisfies never;
+  }
+}

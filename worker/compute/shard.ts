@@ -1,0 +1,41 @@
+// The words that the session, the pool and the compute threads share: what a shard asks for, what comes back, and why it failed.
+// Everything here survives a structured clone, since it crosses threads.
+import { asMetatrainError, type ErrorCode } from '../../shared/errors.ts';
+import type {
+  EvaluateShard,
+  EvaluateShardResult,
+  InitialParams,
+  TrainShard,
+  TrainShardResult,
+} from '../learning/job-program.ts';
+
+export type ShardWork =
+  | { readonly kind: 'initialize' }
+  | { readonly kind: 'train'; readonly paramsVersion: number; readonly shard: TrainShard }
+  | { readonly kind: 'evaluate'; readonly paramsVersion: number; readonly shard: EvaluateShard };
+
+/** `payloadSha256`: 32 bytes, over the output's float32 vector; hashed in the thread so that the agent never has to. */
+export type ShardOutput =
+  | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }
+  | { readonly kind: 'train'; readonly result: TrainShardResult; readonly payloadSha256: Uint8Array }
+  | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult };
+
+export interface ShardFailureReason {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** True when every worker would fail alike. */
+  readonly permanent: boolean;
+}
+
+export type ShardOutcome =
+  | { readonly kind: 'finished'; readonly leaseId: string; readonly output: ShardOutput; readonly computeMs: number }
+  | { readonly kind: 'failed'; readonly leaseId: string; readonly failure: ShardFailureReason };
+
+/**
+ * What was thrown as a failure. Only an invalid request is permanent: it follows from the spec alone. A data set that is missing or
+ * corrupt, or memory that runs out, is this machine's trouble, and another worker may do better.
+ */
+export function failureOf(thrown: unknown): ShardFailureReason {
+  const { code, message } = asMetatrainError(thrown);
+  return { code, message, permanent: code === 'REQUEST_INVALID' };
+}

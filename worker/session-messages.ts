@@ -1,0 +1,115 @@
+// Translates between the proto's messages and the worker's own records; checks what it reads, since proto3 promises no field.
+import { MetatrainError } from '../shared/errors.ts';
+import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
+import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
+import { bytesOfVector, chunksOf } from '../shared/tensor-codec.ts';
+import type { ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
+import type { Lease } from './session-state.ts';
+
+/** @throws MetatrainError `REQUEST_INVALID` naming the field. */
+export function readLease(lease: ShardLease__Output): Lease {
+  const { leaseId, jobId } = lease;
+  if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
+  return { leaseId, jobId, work: readWork(lease) };
+}
+
+function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {
+  switch (work) {
+    case 'initialize':
+      return { kind: 'initialize' };
+    case 'train': {
+      const { paramsVersion, metaStep, firstTask, taskCount } = train!;
+      return { kind: 'train', paramsVersion, shard: { metaStep, firstTask, taskCount: atLeastOne(taskCount) } };
+    }
+    case 'evaluate': {
+      const { paramsVersion, split, firstTask, taskCount } = evaluate!;
+      if (split !== 'validation' && split !== 'test') throw invalid('split', `"${split}"`, 'validation or test');
+      return { kind: 'evaluate', paramsVersion, shard: { split, firstTask, taskCount: atLeastOne(taskCount) } };
+    }
+    case undefined:
+      throw invalid('work', 'nothing', 'initialize, train or evaluate');
+    default:
+      return work satisfies never;
+  }
+}
+
+function atLeastOne(taskCount: number): number {
+  if (taskCount < 1) throw invalid('task_count', String(taskCount), 'at least 1');
+  return taskCount;
+}
+
+function invalid(field: string, got: string, accepted: string): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `shard lease: ${field}: got ${got}; accepted: ${accepted}`, {
+    details: { field },
+  });
+}
+
+/** The outcome's messages in order: the payload's chunks, then the result that names it. */
+export function* outcomeMessages(jobId: string, outcome: ShardOutcome): Iterable<WorkerMessage> {
+  const { leaseId } = outcome;
+  if (outcome.kind === 'failed') {
+    yield { shardFailure: { leaseId, jobId, ...outcome.failure } };
+    return;
+  }
+  const { output, computeMs } = outcome;
+  const vector = payloadOf(output);
+  if (vector && output.kind !== 'evaluate') {
+    for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
+      yield { payloadChunk };
+  }
+  yield { shardResult: { leaseId, jobId, computeMs, ...resultOf(output) } };
+}
+
+function payloadOf(output: ShardOutput): Float32Array | undefined {
+  switch (output.kind) {
+    case 'initialize':
+      return output.initial.metaParams;
+    case 'train':
+      return output.result.metaGradientSum;
+    case 'evaluate':
+      return undefined;
+    default:
+      return output satisfies never;
+  }
+}
+
+function resultOf(output: ShardOutput): Pick<ShardResult, 'initialize' | 'train' | 'evaluate'> {
+  switch (output.kind) {
+    case 'initialize': {
+      const { layout, splitDescription, transductive } = output.initial;
+      const tensors = layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
+      return {
+        initialize: {
+          layout: { tensors },
+          payloadSha256: Buffer.from(output.payloadSha256),
+          splitDescription,
+          transductive,
+        },
+      };
+    }
+    case 'train': {
+      const { queryLoss, queryAccuracy, nonFiniteTasks } = output.result;
+      return {
+        train: {
+          payloadSha256: Buffer.from(output.payloadSha256),
+          queryLoss: [...queryLoss],
+          queryAccuracy: [...queryAccuracy],
+          nonFiniteTasks: [...nonFiniteTasks],
+        },
+      };
+    }
+    case 'evaluate': {
+      const { lossByInnerStep, accuracyByInnerStep, innerSteps } = output.result;
+      return {
+        evaluate: {
+          lossByInnerStep: [...lossByInnerStep],
+          accuracyByInnerStep: [...accuracyByInnerStep],
+          innerSteps,
+        },
+      };
+    }
+    default:
+      return output satisfies never;
+  }
+}

@@ -1,0 +1,81 @@
+// What waits to be written on the stream: heartbeats and the like overtake results, and a full socket is waited for, so that a heartbeat
+// is never behind more than one chunk. Order within each lane is kept.
+import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
+
+/** The part of a gRPC stream that is needed. */
+export interface WritableMessages {
+  /** False when the next message should wait for `drain`. */
+  write(message: WorkerMessage): boolean;
+  once(event: 'drain', listener: () => void): unknown;
+  end(): void;
+}
+
+/** Messages of one outcome, made one at a time so that at most one chunk's copy is in memory. */
+export type MessageSource = Iterable<WorkerMessage>;
+
+export class Outbox {
+  readonly #stream: WritableMessages;
+  readonly #urgent: WorkerMessage[] = [];
+  readonly #bulk: Iterator<WorkerMessage>[] = [];
+  #isBlocked = false;
+  #isEnding = false;
+  #isClosed = false;
+
+  constructor(stream: WritableMessages) {
+    this.#stream = stream;
+  }
+
+  /** Before every outcome that waits. */
+  sendUrgent(message: WorkerMessage): void {
+    this.#urgent.push(message);
+    this.#flush();
+  }
+
+  /** After every outcome that waits. */
+  send(messages: MessageSource): void {
+    this.#bulk.push(messages[Symbol.iterator]());
+    this.#flush();
+  }
+
+  /** Ends our half of the stream when everything has been written. */
+  end(): void {
+    this.#isEnding = true;
+    this.#flush();
+  }
+
+  /** Forgets what waits: the stream is gone. */
+  close(): void {
+    this.#isClosed = true;
+    this.#urgent.length = 0;
+    this.#bulk.length = 0;
+  }
+
+  #flush(): void {
+    while (!this.#isBlocked && !this.#isClosed) {
+      const message = this.#next();
+      if (!message) {
+        if (!this.#isEnding) return;
+        this.#isClosed = true;
+        this.#stream.end();
+        return;
+      }
+      if (this.#stream.write(message)) continue;
+      this.#isBlocked = true;
+      this.#stream.once('drain', () => {
+        this.#isBlocked = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #next(): WorkerMessage | undefined {
+    const urgent = this.#urgent.shift();
+    if (urgent) return urgent;
+    while (this.#bulk.length > 0) {
+      const next = this.#bulk[0]?.next();
+      if (next && !next.done) return next.value;
+      this.#bulk.shift();
+    }
+    return undefined;
+  }
+}

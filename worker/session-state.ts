@@ -1,0 +1,267 @@
+// The worker's connection as a state machine: pure decisions, no socket, no clock, no tensor. Events go in, orders come out; time passes
+// only with events. Invariant: the outcome of a lease is sent at most once, on the stream that granted it, and never after its cancellation.
+import { protocolVersion } from '../shared/wire.ts';
+import type { ShardWork } from './compute/shard.ts';
+
+export interface Lease {
+  readonly leaseId: string;
+  readonly jobId: string;
+  readonly work: ShardWork;
+}
+
+/** Why a stream ended. */
+export interface StreamEnd {
+  /** The name of a gRPC status for what the other side or the network said, an `ErrorCode` for what this side found. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export type SessionEvent =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'ticked' }
+  /** A message came, of any kind: a sign of life. What it says follows as an event of its own where it matters here. */
+  | { readonly kind: 'heard' }
+  | { readonly kind: 'welcomed'; readonly protocolVersion: number; readonly heartbeatIntervalMs: number }
+  | { readonly kind: 'heartbeatReplied' }
+  | { readonly kind: 'leased'; readonly lease: Lease }
+  | { readonly kind: 'leaseCancelled'; readonly leaseId: string }
+  | { readonly kind: 'shardEnded'; readonly leaseId: string }
+  /** The stream is closed, by whomever. `jitter`: a random fraction. */
+  | { readonly kind: 'streamEnded'; readonly end: StreamEnd; readonly jitter: number }
+  /** From a signal, or from the coordinator. */
+  | { readonly kind: 'drainRequested'; readonly reason: string; readonly graceMs: number }
+  /** This worker cannot compute any more. */
+  | { readonly kind: 'computeFailed'; readonly message: string };
+
+export type SessionOrder =
+  /** Open a stream and say hello. */
+  | { readonly kind: 'connect' }
+  | { readonly kind: 'sendHeartbeat'; readonly sequence: number }
+  | { readonly kind: 'runShard'; readonly lease: Lease }
+  | { readonly kind: 'cancelShard'; readonly leaseId: string }
+  /** The outcome that came with this event. */
+  | { readonly kind: 'sendOutcome' }
+  | { readonly kind: 'sendDrain'; readonly reason: string; readonly graceMs: number }
+  /** End our half of the stream once everything queued has been written. */
+  | { readonly kind: 'finishStream' }
+  /** Drop the stream at once; answered by `streamEnded`. */
+  | { readonly kind: 'abandonStream'; readonly end: StreamEnd }
+  | { readonly kind: 'reportWelcome'; readonly isFirst: boolean }
+  | { readonly kind: 'reportRetry'; readonly end: StreamEnd; readonly delayMs: number }
+  | { readonly kind: 'exit'; readonly exitCode: number; readonly message: string };
+
+type Phase =
+  | { readonly kind: 'idle' }
+  /** Hello is said; Welcome must come before `until`. */
+  | { readonly kind: 'greeting'; readonly until: number }
+  | { readonly kind: 'serving' }
+  /** No new leases are wanted; those held are finished before `until`. */
+  | { readonly kind: 'draining'; readonly until: number }
+  /** Everything is sent; the coordinator closes the stream before `until`. */
+  | { readonly kind: 'leaving'; readonly until: number }
+  | { readonly kind: 'waiting'; readonly until: number }
+  | { readonly kind: 'ended' };
+
+export interface SessionTimes {
+  readonly welcomeTimeoutMs: number;
+  readonly leaveTimeoutMs: number;
+  readonly missedHeartbeats: number;
+  /** The first wait before a new connection; doubled by every failure, up to `retryLongestMs`. Jitter takes up to half of it off. */
+  readonly retryFirstMs: number;
+  readonly retryLongestMs: number;
+  /** Without a coordinator for this long, the worker gives up. */
+  readonly giveUpMs: number;
+}
+
+export const defaultSessionTimes: SessionTimes = {
+  welcomeTimeoutMs: 10_000,
+  leaveTimeoutMs: 2_000,
+  missedHeartbeats: 3,
+  retryFirstMs: 100,
+  retryLongestMs: 5_000,
+  giveUpMs: 600_000,
+};
+
+/** Ends that another attempt would meet again: the coordinator has understood us and says no. */
+const fatalEnds: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'FAILED_PRECONDITION',
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'UNIMPLEMENTED',
+  'PROTOCOL_MISMATCH',
+]);
+
+export class SessionState {
+  readonly #times: SessionTimes;
+  #phase: Phase = { kind: 'idle' };
+  readonly #leases = new Set<string>();
+  #isWelcomedOnce = false;
+  /** Attempts since a coordinator last answered a heartbeat. */
+  #failures = 0;
+  #aloneSince = 0;
+  #heartbeatIntervalMs = 0;
+  #heardAt = 0;
+  #heartbeatAt = 0;
+  #sequence = 0;
+
+  constructor(times: SessionTimes) {
+    this.#times = times;
+  }
+
+  get phase(): Phase['kind'] {
+    return this.#phase.kind;
+  }
+
+  /** Leases that are held and unanswered. */
+  get leases(): ReadonlySet<string> {
+    return this.#leases;
+  }
+
+  /** @param now milliseconds, never less than at the event before. */
+  step(event: SessionEvent, now: number): SessionOrder[] {
+    if (this.#phase.kind === 'ended') return [];
+    switch (event.kind) {
+      case 'started':
+        this.#aloneSince = now;
+        return this.#connect(now);
+      case 'ticked':
+        return this.#tick(now);
+      case 'welcomed':
+        return this.#welcome(event.protocolVersion, event.heartbeatIntervalMs, now);
+      case 'heartbeatReplied':
+        this.#failures = 0;
+        return [];
+      case 'heard':
+        this.#heardAt = now;
+        return [];
+      case 'leased':
+        if (!this.#isConnected()) return [];
+        this.#leases.add(event.lease.leaseId);
+        return [{ kind: 'runShard', lease: event.lease }];
+      case 'leaseCancelled': {
+        const { leaseId } = event;
+        return this.#leases.delete(leaseId) ? [{ kind: 'cancelShard', leaseId }, ...this.#leaveWhenDone(now)] : [];
+      }
+      case 'shardEnded':
+        return this.#leases.delete(event.leaseId) ? [{ kind: 'sendOutcome' }, ...this.#leaveWhenDone(now)] : [];
+      case 'streamEnded':
+        return this.#endStream(event.end, event.jitter, now);
+      case 'drainRequested':
+        return this.#drain(event.reason, event.graceMs, now);
+      case 'computeFailed':
+        return this.#exit(1, event.message);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #isConnected(): boolean {
+    return this.#phase.kind === 'serving' || this.#phase.kind === 'draining';
+  }
+
+  #connect(now: number): SessionOrder[] {
+    this.#phase = { kind: 'greeting', until: now + this.#times.welcomeTimeoutMs };
+    return [{ kind: 'connect' }];
+  }
+
+  #welcome(version: number, heartbeatIntervalMs: number, now: number): SessionOrder[] {
+    if (this.#phase.kind !== 'greeting') return [];
+    if (version !== protocolVersion) {
+      const message = `the coordinator speaks protocol version ${version}; this worker speaks ${protocolVersion}`;
+      return [{ kind: 'abandonStream', end: { code: 'PROTOCOL_MISMATCH', message } }];
+    }
+    this.#phase = { kind: 'serving' };
+    this.#heartbeatIntervalMs = heartbeatIntervalMs;
+    this.#heardAt = now;
+    this.#heartbeatAt = now + heartbeatIntervalMs;
+    const isFirst = !this.#isWelcomedOnce;
+    this.#isWelcomedOnce = true;
+    return [{ kind: 'reportWelcome', isFirst }];
+  }
+
+  #tick(now: number): SessionOrder[] {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case 'greeting':
+        if (now < phase.until) return [];
+        return this.#abandon(`no welcome within ${this.#times.welcomeTimeoutMs} ms`);
+      case 'waiting':
+        return now < phase.until ? [] : this.#connect(now);
+      case 'leaving':
+        return now < phase.until ? [] : this.#exit(0, 'left; the coordinator did not close the stream');
+      case 'draining':
+        if (now >= phase.until) {
+          return this.#exit(0, `left after the grace period; shards given back: ${this.#leases.size}`);
+        }
+        return this.#beat(now);
+      case 'serving':
+        return this.#beat(now);
+      case 'idle':
+      case 'ended':
+        return [];
+      default:
+        return phase satisfies never;
+    }
+  }
+
+  #beat(now: number): SessionOrder[] {
+    const silentMs = now - this.#heardAt;
+    if (silentMs > this.#heartbeatIntervalMs * this.#times.missedHeartbeats) {
+      return this.#abandon(`no answer to heartbeats for ${silentMs} ms`);
+    }
+    if (now < this.#heartbeatAt) return [];
+    this.#heartbeatAt = now + this.#heartbeatIntervalMs;
+    this.#sequence += 1;
+    return [{ kind: 'sendHeartbeat', sequence: this.#sequence }];
+  }
+
+  #abandon(message: string): SessionOrder[] {
+    return [{ kind: 'abandonStream', end: { code: 'DEADLINE_EXCEEDED', message } }];
+  }
+
+  #drain(reason: string, graceMs: number, now: number): SessionOrder[] {
+    switch (this.#phase.kind) {
+      case 'serving':
+        this.#phase = { kind: 'draining', until: now + graceMs };
+        return [{ kind: 'sendDrain', reason, graceMs }, ...this.#leaveWhenDone(now)];
+      case 'draining':
+      case 'leaving':
+        return [];
+      default:
+        return this.#exit(0, `left without a coordinator: ${reason}`);
+    }
+  }
+
+  #leaveWhenDone(now: number): SessionOrder[] {
+    if (this.#phase.kind !== 'draining' || this.#leases.size > 0) return [];
+    this.#phase = { kind: 'leaving', until: now + this.#times.leaveTimeoutMs };
+    return [{ kind: 'finishStream' }];
+  }
+
+  #endStream(end: StreamEnd, jitter: number, now: number): SessionOrder[] {
+    const wasConnected = this.#isConnected();
+    const wasLeaving = this.#phase.kind === 'leaving' || this.#phase.kind === 'draining';
+    // The coordinator has given these shards to others by now. A result that could be presented again would be kept from here on.
+    const cancelled = [...this.#leases].map((leaseId): SessionOrder => ({ kind: 'cancelShard', leaseId }));
+    this.#leases.clear();
+    if (fatalEnds.has(end.code)) return [...cancelled, ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
+    if (wasLeaving) return [...cancelled, ...this.#exit(0, 'left')];
+    if (wasConnected) this.#aloneSince = now;
+    if (now - this.#aloneSince >= this.#times.giveUpMs) {
+      const message = `no coordinator for ${Math.round((now - this.#aloneSince) / 1000)} s; the last answer: ${end.message}`;
+      return [...cancelled, ...this.#exit(1, message)];
+    }
+    const { retryFirstMs, retryLongestMs } = this.#times;
+    const longestMs = Math.min(retryLongestMs, retryFirstMs * 2 ** Math.min(this.#failures, 30));
+    const delayMs = longestMs * (1 - jitter / 2);
+    this.#failures += 1;
+    this.#phase = { kind: 'waiting', until: now + delayMs };
+    return [...cancelled, { kind: 'reportRetry', end, delayMs }];
+  }
+
+  #exit(exitCode: number, message: string): SessionOrder[] {
+    this.#phase = { kind: 'ended' };
+    return [{ kind: 'exit', exitCode, message }];
+  }
+}

@@ -1,0 +1,56 @@
+// One gRPC stream to the coordinator, on a channel of its own: opened, listened to, dropped. A channel is never used again, so that
+// the back-off is the session's and not gRPC's.
+import { type ChannelCredentials, credentials, type StatusObject, status } from '@grpc/grpc-js';
+import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import { channelOptions, WorkerService } from '../shared/wire.ts';
+import type { WritableMessages } from './session-outbox.ts';
+import type { StreamEnd } from './session-state.ts';
+
+export interface StreamListener {
+  onMessage(message: CoordinatorMessage__Output): void;
+  /** Once, unless the stream was dropped. */
+  onEnd(end: StreamEnd): void;
+}
+
+export interface CoordinatorStream extends WritableMessages {
+  /** Cancels the call and closes the channel; nothing is heard of it any more. May be called twice. */
+  drop(): void;
+}
+
+export type OpenStream = (listener: StreamListener) => CoordinatorStream;
+
+/** @param address HOST:PORT. */
+export function streamsTo(
+  address: string,
+  channelCredentials: ChannelCredentials = credentials.createInsecure(),
+): OpenStream {
+  return (listener) => {
+    const client = new WorkerService(address, channelCredentials, channelOptions);
+    const call = client.connect();
+    let isOver = false;
+    const drop = () => {
+      isOver = true;
+      call.cancel();
+      client.close();
+    };
+    call.on('data', (message: CoordinatorMessage__Output) => {
+      if (!isOver) listener.onMessage(message);
+    });
+    // A failed call says so twice, as an error and as a status; the status comes for every call.
+    call.on('error', () => {});
+    call.on('status', ({ code, details }: StatusObject) => {
+      if (isOver) return;
+      drop();
+      listener.onEnd({
+        code: status[code] ?? 'UNKNOWN',
+        message: code === status.OK ? 'the coordinator closed the stream' : details,
+      });
+    });
+    return {
+      write: (message) => call.write(message),
+      once: (event, callback) => call.once(event, callback),
+      end: () => call.end(),
+      drop,
+    };
+  };
+}

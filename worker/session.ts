@@ -1,0 +1,263 @@
+// The worker's side of `WorkerService.Connect`: feeds what arrives to the state machine and performs its orders on the stream and the
+// compute pool. Decides nothing itself; tensors pass through here, never through the state machine.
+import type { Clock } from '../shared/clock.ts';
+import { MetatrainError } from '../shared/errors.ts';
+import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { JobOpened__Output } from '../shared/gen/metatrain/v1/JobOpened.ts';
+import type { ParamsAnnounced__Output } from '../shared/gen/metatrain/v1/ParamsAnnounced.ts';
+import type { Logger } from '../shared/log.ts';
+import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
+import { protocolVersion } from '../shared/wire.ts';
+import type { ComputePool } from './compute/pool.ts';
+import type { ShardOutcome } from './compute/shard.ts';
+import { outcomeMessages, readLease } from './session-messages.ts';
+import { Outbox } from './session-outbox.ts';
+import {
+  defaultSessionTimes,
+  type SessionEvent,
+  type SessionOrder,
+  SessionState,
+  type SessionTimes,
+} from './session-state.ts';
+import type { CoordinatorStream, OpenStream } from './session-stream.ts';
+
+export interface SessionOptions {
+  readonly workerId: string;
+  /** MetaTrain's version, for people. */
+  readonly version: string;
+  readonly times?: SessionTimes;
+}
+
+export interface SessionDependencies {
+  readonly openStream: OpenStream;
+  readonly pool: ComputePool;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Jitter of the back-off. */
+  readonly randomFraction: () => number;
+  /** Called at the first Welcome. */
+  readonly onConnected?: () => void;
+}
+
+export interface SessionEnd {
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+const tickMs = 50;
+/** The largest payload taken: 256 Mi parameters. */
+const maxPayloadBytes = 2 ** 30;
+const maxPayloads = 64;
+/** Jobs known at once; beyond it the one opened longest ago is closed. */
+const maxJobs = 64;
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #dependencies: SessionDependencies;
+  readonly #state: SessionState;
+  /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
+  readonly #jobs = new Map<string, number | undefined>();
+  readonly #jobOfLease = new Map<string, string>();
+  #payloads = newAssembler();
+  #stream: CoordinatorStream | undefined;
+  #outbox: Outbox | undefined;
+  #stopTicking: (() => void) | undefined;
+  #resolveEnd: ((end: SessionEnd) => void) | undefined;
+
+  constructor(options: SessionOptions, dependencies: SessionDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#state = new SessionState(options.times ?? defaultSessionTimes);
+  }
+
+  /** Serves until drained, refused or exhausted; leaves the pool open. Once only. */
+  run(): Promise<SessionEnd> {
+    this.#dependencies.pool.listen({
+      onOutcome: (outcome) => this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome),
+      onExhausted: ({ message }) => this.#step({ kind: 'computeFailed', message }),
+    });
+    return new Promise((resolve) => {
+      this.#resolveEnd = resolve;
+      this.#stopTicking = this.#dependencies.clock.every(tickMs, () => this.#step({ kind: 'ticked' }));
+      this.#step({ kind: 'started' });
+    });
+  }
+
+  /** Takes no new shard, finishes those it holds within the grace period, then ends with exit code 0. */
+  drain(reason: string, graceMs: number): void {
+    this.#dependencies.log.info({ reason, graceMs, leases: this.#state.leases.size }, 'draining');
+    this.#step({ kind: 'drainRequested', reason, graceMs });
+  }
+
+  #step(event: SessionEvent, outcome?: ShardOutcome): void {
+    for (const order of this.#state.step(event, this.#dependencies.clock.now())) this.#perform(order, outcome);
+    if (event.kind === 'shardEnded') this.#jobOfLease.delete(event.leaseId);
+  }
+
+  #perform(order: SessionOrder, outcome: ShardOutcome | undefined): void {
+    const { pool, log } = this.#dependencies;
+    switch (order.kind) {
+      case 'connect':
+        this.#connect();
+        break;
+      case 'sendHeartbeat':
+        this.#outbox?.sendUrgent({ heartbeat: { sequence: order.sequence } });
+        break;
+      case 'runShard': {
+        const { leaseId, jobId, work } = order.lease;
+        this.#jobOfLease.set(leaseId, jobId);
+        pool.run(leaseId, jobId, work);
+        break;
+      }
+      case 'cancelShard':
+        this.#jobOfLease.delete(order.leaseId);
+        pool.cancel(order.leaseId);
+        break;
+      case 'sendOutcome': {
+        const jobId = outcome && this.#jobOfLease.get(outcome.leaseId);
+        if (!outcome || jobId === undefined) throw new Error('an outcome is sent only for a lease that is held');
+        this.#outbox?.send(outcomeMessages(jobId, outcome));
+        break;
+      }
+      case 'sendDrain':
+        this.#outbox?.sendUrgent({ drain: { reason: order.reason, graceMs: order.graceMs } });
+        break;
+      case 'finishStream':
+        this.#outbox?.end();
+        break;
+      case 'abandonStream':
+        this.#dropStream();
+        this.#step({ kind: 'streamEnded', end: order.end, jitter: this.#dependencies.randomFraction() });
+        break;
+      case 'reportWelcome':
+        log.info({ workerId: this.#options.workerId }, order.isFirst ? 'connected' : 'connected again');
+        if (order.isFirst) this.#dependencies.onConnected?.();
+        return;
+      case 'reportRetry': {
+        const { end, delayMs } = order;
+        log.warn({ code: end.code, retryMs: Math.round(delayMs) }, `no connection: ${end.message}`);
+        return;
+      }
+      case 'exit':
+        this.#dropStream();
+        this.#stopTicking?.();
+        this.#resolveEnd?.({ exitCode: order.exitCode, message: order.message });
+        return;
+      default:
+        order satisfies never;
+    }
+  }
+
+  #connect(): void {
+    const stream = this.#dependencies.openStream({
+      onMessage: (message) => this.#receive(message),
+      onEnd: (end) => {
+        this.#dropStream();
+        this.#step({ kind: 'streamEnded', end, jitter: this.#dependencies.randomFraction() });
+      },
+    });
+    this.#stream = stream;
+    this.#outbox = new Outbox(stream);
+    const { workerId, version } = this.#options;
+    const { fingerprint, slots } = this.#dependencies.pool;
+    this.#outbox.sendUrgent({
+      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version },
+    });
+  }
+
+  /** Parameters go with their stream, since the next one sends anew what it needs; programs stay, being costly and the same. */
+  #dropStream(): void {
+    this.#outbox?.close();
+    this.#stream?.drop();
+    this.#stream = undefined;
+    this.#outbox = undefined;
+    this.#payloads = newAssembler();
+    this.#dependencies.pool.forgetParams();
+  }
+
+  #receive(message: CoordinatorMessage__Output): void {
+    this.#step({ kind: 'heard' });
+    try {
+      this.#handle(message);
+    } catch (thrown) {
+      if (!(thrown instanceof MetatrainError)) throw thrown;
+      const end = { code: thrown.code, message: `the coordinator sent what cannot be: ${thrown.message}` };
+      this.#perform({ kind: 'abandonStream', end }, undefined);
+    }
+  }
+
+  #handle(message: CoordinatorMessage__Output): void {
+    switch (message.message) {
+      case 'welcome': {
+        const { protocolVersion: version, heartbeatIntervalMs } = message.welcome!;
+        if (heartbeatIntervalMs < tickMs) {
+          const got = `heartbeat_interval_ms: got ${heartbeatIntervalMs}; accepted: at least ${tickMs}`;
+          throw new MetatrainError('REQUEST_INVALID', `welcome: ${got}`);
+        }
+        this.#step({ kind: 'welcomed', protocolVersion: version, heartbeatIntervalMs });
+        break;
+      }
+      case 'heartbeatReply':
+        this.#step({ kind: 'heartbeatReplied' });
+        break;
+      case 'shardLease':
+        this.#step({ kind: 'leased', lease: readLease(message.shardLease!) });
+        break;
+      case 'leaseCancelled':
+        this.#step({ kind: 'leaseCancelled', leaseId: message.leaseCancelled!.leaseId });
+        break;
+      case 'drain':
+        this.drain(`the coordinator says: ${message.drain!.reason}`, message.drain!.graceMs);
+        break;
+      case 'payloadChunk':
+        this.#payloads.add(message.payloadChunk!);
+        break;
+      case 'paramsAnnounced':
+        this.#takeParams(message.paramsAnnounced!);
+        break;
+      case 'jobOpened':
+        this.#openJob(message.jobOpened!);
+        break;
+      case 'jobClosed':
+        this.#closeJob(message.jobClosed!.jobId);
+        break;
+      case undefined:
+        // A message of a newer minor version: known to be none of those that matter.
+        break;
+      default:
+        message.message satisfies never;
+    }
+  }
+
+  #openJob({ jobId, spec, layout }: JobOpened__Output): void {
+    this.#jobs.delete(jobId);
+    for (const oldest of this.#jobs.keys()) {
+      if (this.#jobs.size < maxJobs) break;
+      this.#closeJob(oldest);
+    }
+    this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
+    this.#dependencies.pool.openJob(jobId, spec);
+  }
+
+  #closeJob(jobId: string): void {
+    this.#jobs.delete(jobId);
+    for (const [leaseId, leasedJobId] of [...this.#jobOfLease]) {
+      if (leasedJobId === jobId) this.#step({ kind: 'leaseCancelled', leaseId });
+    }
+    this.#dependencies.pool.closeJob(jobId);
+  }
+
+  #takeParams({ jobId, paramsVersion, payloadSha256 }: ParamsAnnounced__Output): void {
+    const bytes = this.#payloads.take(payloadSha256);
+    const elements = this.#jobs.get(jobId);
+    const accepted = elements === undefined ? 'a multiple of 4 bytes' : `${elements * 4} bytes`;
+    if (!bytes || (elements === undefined ? bytes.byteLength % 4 !== 0 : bytes.byteLength !== elements * 4)) {
+      const got = bytes ? `${bytes.byteLength} bytes` : 'a payload that was not sent';
+      const message = `params_announced: job ${jobId}, version ${paramsVersion}: got ${got}; accepted: ${accepted}`;
+      throw new MetatrainError('REQUEST_INVALID', message);
+    }
+    this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
+  }
+}
+
+const newAssembler = () => new PayloadAssembler({ payloadBytes: maxPayloadBytes, payloads: maxPayloads });
