@@ -1,0 +1,67 @@
+// Adds the shards' meta-gradients in shard order, whatever order they arrive in, in float64: the canonical reduction that makes a
+// meta-step's bytes independent of the cluster. Early shards wait; each is added once, and added as soon as its turn comes.
+
+export class MetaGradientSum {
+  readonly #sum: Float64Array;
+  readonly #waiting: (Float32Array | undefined)[];
+  #next = 0;
+
+  constructor(elements: number, shards: number) {
+    this.#sum = new Float64Array(elements);
+    this.#waiting = new Array<Float32Array | undefined>(shards);
+  }
+
+  get isComplete(): boolean {
+    return this.#next === this.#waiting.length;
+  }
+
+  /** @param shardSum kept until its turn; not changed. */
+  add(shard: number, shardSum: Float32Array): void {
+    if (shard < this.#next || shard >= this.#waiting.length || this.#waiting[shard]) {
+      throw new Error(`shard ${shard} cannot be added: it is in the sum or out of range`);
+    }
+    this.#waiting[shard] = shardSum;
+    for (let ready = this.#waiting[this.#next]; ready; ready = this.#waiting[this.#next]) {
+      addInto(this.#sum, ready);
+      this.#waiting[this.#next] = undefined;
+      this.#next += 1;
+    }
+  }
+
+  /** The sum over every shard, divided by `tasks`; the caller owns it. */
+  mean(tasks: number): Float64Array {
+    if (!this.isComplete) throw new Error(`shard ${this.#next} is not in the sum yet`);
+    const sum = this.#sum;
+    for (let i = 0; i < sum.length; i += 1) sum[i] = sum[i]! / tasks;
+    return sum;
+  }
+}
+
+function addInto(sum: Float64Array, part: Float32Array): void {
+  for (let i = 0; i < sum.length; i += 1) sum[i] = sum[i]! + part[i]!;
+}
+
+export function isFiniteVector(vector: Float32Array | Float64Array): boolean {
+  // x · 0 is 0 for a finite x and NaN otherwise, and NaN survives the sum: one pass without a branch.
+  let zero = 0;
+  for (let i = 0; i < vector.length; i += 1) zero += vector[i]! * 0;
+  return zero === 0;
+}
+
+/** √Σg². Means of float32 values: their squares cannot overflow a float64. */
+export function globalNorm(gradient: Float64Array): number {
+  let squares = 0;
+  for (let i = 0; i < gradient.length; i += 1) squares += gradient[i]! * gradient[i]!;
+  return Math.sqrt(squares);
+}
+
+/**
+ * g ← g · clipNorm / ‖g‖ when ‖g‖ > clipNorm (Pascanu et al. 2013, algorithm 1), in place.
+ *
+ * @param norm ‖g‖, as globalNorm gives it.
+ */
+export function clipByGlobalNorm(gradient: Float64Array, norm: number, clipNorm: number): void {
+  if (norm <= clipNorm) return;
+  const factor = clipNorm / norm;
+  for (let i = 0; i < gradient.length; i += 1) gradient[i] = gradient[i]! * factor;
+}

@@ -1,0 +1,208 @@
+// The numbers of one running job: θ, the meta-optimizer's slots, and the batch whose results are coming in. It obeys the core's orders
+// (begin, keep, reduce) and decides nothing. Invariants: θ is finite; a θ once published is never written to again; the chain names every
+// θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
+import { MetatrainError } from '../../shared/errors.ts';
+import type { MetaSpec } from '../../shared/job-spec/meta.ts';
+import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
+import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-summary.ts';
+import { scheduleFactor } from './learning-rate.ts';
+import { clipByGlobalNorm, globalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
+import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
+
+/** θ after `step` meta-steps, in memory and by name. */
+export interface MetaParams {
+  readonly step: number;
+  readonly vector: Float32Array;
+  /** SHA-256 of its bytes, raw. */
+  readonly sha256: Buffer;
+}
+
+export interface TrainShardSum {
+  readonly metaGradientSum: Float32Array;
+  readonly queryLoss: readonly number[];
+  readonly queryAccuracy: readonly number[];
+  readonly nonFiniteTasks: readonly number[];
+}
+
+export interface EvaluateShardRows {
+  readonly lossByInnerStep: EvaluationRows;
+  readonly accuracyByInnerStep: EvaluationRows;
+  readonly innerSteps: number;
+}
+
+export interface AppliedMetaStep {
+  /** Mean over the tasks whose loss is finite. */
+  readonly queryLoss: number;
+  readonly queryAccuracy: number | undefined;
+  /** Before clipping. */
+  readonly metaGradientNorm: number;
+  readonly learningRate: number;
+  readonly skippedTasks: number;
+}
+
+/** Everything that a checkpoint keeps, safe to read while training goes on. */
+export interface TrainingSnapshot {
+  readonly layout: ParamsLayout;
+  readonly metaParams: MetaParams;
+  readonly slots: OptimizerSlots;
+  readonly chain: Buffer;
+  readonly skippedTasks: number;
+}
+
+const noChain = Buffer.alloc(32);
+
+export class Training {
+  readonly layout: ParamsLayout;
+  readonly #meta: MetaSpec;
+  #metaParams: MetaParams;
+  #slots: OptimizerSlots;
+  #chain: Buffer;
+  #skippedTasks: number;
+  #trainBatch: { sum: MetaGradientSum; results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[] } | undefined;
+  #evaluation: (EvaluateShardRows | undefined)[] | undefined;
+
+  private constructor(meta: MetaSpec, snapshot: TrainingSnapshot) {
+    this.#meta = meta;
+    this.layout = snapshot.layout;
+    this.#metaParams = snapshot.metaParams;
+    this.#slots = snapshot.slots;
+    this.#chain = snapshot.chain;
+    this.#skippedTasks = snapshot.skippedTasks;
+  }
+
+  /** A job's start. The caller has checked that θ₀ is finite and fits the layout. */
+  static begin(meta: MetaSpec, layout: ParamsLayout, vector: Float32Array): Training {
+    const metaParams = { step: 0, vector, sha256: sha256(bytesOfVector(vector)) };
+    const slots = Object.fromEntries(slotNames(meta.optimizer).map((name) => [name, new Float32Array(vector.length)]));
+    return new Training(meta, {
+      layout,
+      metaParams,
+      slots,
+      chain: linkChain(noChain, metaParams.sha256),
+      skippedTasks: 0,
+    });
+  }
+
+  /** Goes on from a checkpoint; takes the snapshot's arrays over. */
+  static restore(meta: MetaSpec, snapshot: TrainingSnapshot): Training {
+    return new Training(meta, snapshot);
+  }
+
+  get elements(): number {
+    return layoutElements(this.layout);
+  }
+
+  get metaParams(): MetaParams {
+    return this.#metaParams;
+  }
+
+  get skippedTasks(): number {
+    return this.#skippedTasks;
+  }
+
+  get chain(): Buffer {
+    return this.#chain;
+  }
+
+  /** Copies what training will change; θ itself is never changed and not copied. */
+  snapshot(): TrainingSnapshot {
+    return {
+      layout: this.layout,
+      metaParams: this.#metaParams,
+      slots: Object.fromEntries(Object.entries(this.#slots).map(([name, slot]) => [name, slot.slice()])),
+      chain: this.#chain,
+      skippedTasks: this.#skippedTasks,
+    };
+  }
+
+  keepTrainResult(shard: number, shards: number, result: TrainShardSum): void {
+    this.#trainBatch ??= {
+      sum: new MetaGradientSum(this.#metaParams.vector.length, shards),
+      results: new Array(shards),
+    };
+    this.#trainBatch.sum.add(shard, result.metaGradientSum);
+    const { queryLoss, queryAccuracy, nonFiniteTasks } = result;
+    this.#trainBatch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
+  }
+
+  keepEvaluateResult(shard: number, shards: number, result: EvaluateShardRows): void {
+    this.#evaluation ??= new Array(shards);
+    this.#evaluation[shard] = result;
+  }
+
+  /**
+   * θ ← θ − update(mean meta-gradient over the finite tasks). A meta-batch without a finite task leaves θ and the slots as they are.
+   *
+   * @throws MetatrainError `RESULT_NOT_FINITE` when the new θ would not be finite; θ is then unchanged.
+   */
+  applyMetaStep(iterations: number): AppliedMetaStep {
+    const batch = this.#trainBatch;
+    if (!batch) throw new Error('no result of this meta-step was kept');
+    this.#trainBatch = undefined;
+    const results = batch.results.map((result) => {
+      if (!result) throw new Error('a shard of this meta-step is missing');
+      return result;
+    });
+    const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
+    const finiteTasks = sumOf(results, ({ queryLoss }) => queryLoss.length) - skipped;
+    const { optimizer, schedule, clipNorm } = this.#meta;
+    const { step, vector } = this.#metaParams;
+    const learningRate = optimizer.learningRate * scheduleFactor(schedule, step, iterations);
+    let norm = 0;
+    let next: MetaParams = { ...this.#metaParams, step: step + 1 };
+    if (finiteTasks > 0) {
+      const metaGradient = batch.sum.mean(finiteTasks);
+      norm = globalNorm(metaGradient);
+      if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
+      const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
+      const updated = updateMetaParams(optimizer, update);
+      if (!isFiniteVector(updated)) {
+        throw new MetatrainError(
+          'RESULT_NOT_FINITE',
+          `meta-step ${step} would make the meta-parameters infinite or NaN (meta-gradient norm ${norm}, learning rate ` +
+            `${learningRate}); a smaller meta.optimizer.learningRate or meta.clipNorm may help`,
+        );
+      }
+      next = { step: step + 1, vector: updated, sha256: sha256(bytesOfVector(updated)) };
+    }
+    this.#metaParams = next;
+    this.#chain = linkChain(this.#chain, next.sha256);
+    this.#skippedTasks += skipped;
+    const losses = results.flatMap(({ queryLoss }) => queryLoss).filter(Number.isFinite);
+    const accuracies = results.flatMap(({ queryAccuracy }) => queryAccuracy);
+    return {
+      queryLoss: meanOf(losses),
+      queryAccuracy: accuracies.length > 0 ? meanOf(accuracies) : undefined,
+      metaGradientNorm: norm,
+      learningRate,
+      skippedTasks: skipped,
+    };
+  }
+
+  /** Loss and, for classification, accuracy after 0, 1, … inner steps. */
+  summariseEvaluation(): { lossByInnerStep: Estimate[]; accuracyByInnerStep: Estimate[]; innerSteps: number } {
+    const shards = (this.#evaluation ?? []).map((rows) => {
+      if (!rows) throw new Error('a shard of this evaluation is missing');
+      return rows;
+    });
+    this.#evaluation = undefined;
+    const [first] = shards;
+    if (!first) throw new Error('no result of this evaluation was kept');
+    const { innerSteps } = first;
+    const losses = shards.map(({ lossByInnerStep }) => lossByInnerStep);
+    const accuracies = shards.map(({ accuracyByInnerStep }) => accuracyByInnerStep);
+    return {
+      lossByInnerStep: summariseRows(losses, innerSteps + 1),
+      accuracyByInnerStep: first.accuracyByInnerStep.length > 0 ? summariseRows(accuracies, innerSteps + 1) : [],
+      innerSteps,
+    };
+  }
+}
+
+const linkChain = (chain: Buffer, paramsSha256: Buffer): Buffer => sha256(Buffer.concat([chain, paramsSha256]));
+
+const sumOf = <T>(items: readonly T[], term: (item: T) => number): number =>
+  items.reduce((sum, item) => sum + term(item), 0);
+
+const meanOf = (values: readonly number[]): number =>
+  values.length > 0 ? sumOf(values, (value) => value) / values.length : Number.NaN;

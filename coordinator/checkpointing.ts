@@ -1,0 +1,127 @@
+// Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a restart. A checkpoint counts once
+// its file is complete and its record is on the disk; an older one is removed only after that.
+import type { Checkpoint } from '../shared/checkpoint.ts';
+import { asMetatrainError } from '../shared/errors.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { Logger } from '../shared/log.ts';
+import { Training, type TrainingSnapshot } from './aggregation/training.ts';
+import type { JobBook } from './job-book.ts';
+import type { CheckpointStore } from './store/checkpoint-store.ts';
+import type { CheckpointRecord, JobRecord } from './store/job-record.ts';
+
+export class Checkpointing {
+  readonly #files: CheckpointStore;
+  readonly #book: JobBook;
+  readonly #log: Logger;
+  /** The last write of each job, settled or not. */
+  readonly #writes = new Map<string, Promise<unknown>>();
+
+  constructor(files: CheckpointStore, book: JobBook, log: Logger) {
+    this.#files = files;
+    this.#book = book;
+    this.#log = log;
+  }
+
+  /**
+   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept.
+   *
+   * @throws MetatrainError `INTERNAL` when it cannot be written; the checkpoints before it stay.
+   */
+  write(
+    record: JobRecord,
+    spec: JobSpec,
+    snapshot: TrainingSnapshot,
+    purpose: CheckpointRecord['purpose'],
+  ): Promise<CheckpointRecord> {
+    const { jobId } = record;
+    const before = this.#writes.get(jobId) ?? Promise.resolve();
+    const written = before.catch(() => undefined).then(() => this.#writeNow(record, spec, snapshot, purpose));
+    this.#writes.set(jobId, written);
+    const forget = () => {
+      if (this.#writes.get(jobId) === written) this.#writes.delete(jobId);
+    };
+    written.then(forget, forget);
+    return written;
+  }
+
+  async #writeNow(
+    record: JobRecord,
+    spec: JobSpec,
+    snapshot: TrainingSnapshot,
+    purpose: CheckpointRecord['purpose'],
+  ): Promise<CheckpointRecord> {
+    const { metaParams, layout, slots, chain, skippedTasks } = snapshot;
+    const { step } = metaParams;
+    const paramsSha256 = metaParams.sha256.toString('hex');
+    const previous = record.checkpoints.findLast((other) => other.purpose !== 'recovery' && other.step < step);
+    const checkpoint: Checkpoint = {
+      metadata: {
+        jobId: record.jobId,
+        spec: record.spec,
+        step,
+        nextTask: step * spec.meta.batchSize,
+        paramsSha256,
+        chainSha256: chain.toString('hex'),
+        previousSha256: previous?.sha256 ?? '',
+        engineFingerprint: record.engineFingerprint ?? '',
+        skippedTasks,
+      },
+      layout,
+      metaParams: metaParams.vector,
+      slots,
+    };
+    const { sha256, bytes } = await this.#files.write(checkpoint);
+    const written: CheckpointRecord = { step, sha256, bytes, paramsSha256, purpose };
+    const all = [...record.checkpoints.filter((other) => other.step !== step), written].sort((a, b) => a.step - b.step);
+    record.checkpoints = kept(all, spec.checkpoint.keep);
+    await this.#book.save(record);
+    const steps = new Set(record.checkpoints.map((other) => other.step));
+    for (const { step } of all) if (!steps.has(step)) await this.#files.remove(record.jobId, step);
+    return written;
+  }
+
+  /**
+   * The job's state from its newest good checkpoint, undefined where it has none. A corrupt one is taken off the record and logged, and
+   * the one before it serves: what lies between is computed again, to the same bytes.
+   */
+  async restore(record: JobRecord, spec: JobSpec): Promise<Training | undefined> {
+    let restored: Checkpoint | undefined;
+    for (;;) {
+      const newest = record.checkpoints.at(-1);
+      if (!newest) break;
+      try {
+        restored = await this.#files.read(record.jobId, newest);
+        break;
+      } catch (error) {
+        this.#log.error({ jobId: record.jobId, err: asMetatrainError(error) }, 'a checkpoint is corrupt and left out');
+        record.checkpoints.pop();
+      }
+    }
+    await this.#files.removeUnrecorded(record.jobId, record.checkpoints);
+    if (!restored) return undefined;
+    const { metadata, layout, metaParams, slots } = restored;
+    return Training.restore(spec.meta, {
+      layout,
+      metaParams: {
+        step: metadata.step,
+        vector: metaParams,
+        sha256: Buffer.from(metadata.paramsSha256, 'hex'),
+      },
+      slots,
+      chain: Buffer.from(metadata.chainSha256, 'hex'),
+      skippedTasks: metadata.skippedTasks,
+    });
+  }
+
+  /** Waits for every write under way, good or bad. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#writes.values());
+  }
+}
+
+/** The `keep` newest asked-for checkpoints, and a recovery one only where it is the newest of all. */
+function kept(checkpoints: readonly CheckpointRecord[], keep: number): CheckpointRecord[] {
+  const newest = checkpoints.at(-1);
+  const asked = checkpoints.filter(({ purpose }) => purpose !== 'recovery').slice(-keep);
+  return newest?.purpose === 'recovery' ? [...asked, newest] : asked;
+}

@@ -1,0 +1,50 @@
+// What the core orders. The runner performs effects in order, before it takes the next event.
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { Lease, WorkKind } from './state.ts';
+
+export interface JobFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type JobTransition = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
+export type CoreEffect =
+  | { readonly kind: 'sendLease'; readonly lease: Lease; readonly deadlineMs: number }
+  | { readonly kind: 'cancelLease'; readonly lease: Lease; readonly reason: string }
+  | {
+      readonly kind: 'disconnectWorker';
+      readonly workerId: string;
+      readonly connection: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
+  /** The result that came with this event counts, as this lease's shard. */
+  | { readonly kind: 'keepResult'; readonly lease: Lease }
+  /** The result that came with this event does not count. */
+  | { readonly kind: 'dropResult'; readonly leaseId: string; readonly workerId: string; readonly reason: string }
+  /** Every shard of the batch is in: adopt θ₀, apply the meta-step, or sum the evaluation up. Answered by `reduced` or `jobBroken`. */
+  | { readonly kind: 'reduce'; readonly jobId: string; readonly work: WorkKind; readonly step: number }
+  /** Answered by `checkpointWritten` or `jobBroken`. */
+  | {
+      readonly kind: 'writeCheckpoint';
+      readonly jobId: string;
+      readonly step: number;
+      /** `recovery` checkpoints are for a restart only and go when the next one is there. */
+      readonly purpose: 'scheduled' | 'final' | 'recovery';
+    }
+  | {
+      readonly kind: 'changeJobState';
+      readonly jobId: string;
+      readonly state: JobTransition;
+      readonly reason: string;
+      readonly failure?: JobFailure;
+    }
+  | {
+      readonly kind: 'reportRetry';
+      readonly jobId: string;
+      readonly step: number;
+      readonly shard: number;
+      readonly workerId: string;
+      readonly reason: string;
+    };

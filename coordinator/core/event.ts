@@ -1,0 +1,59 @@
+// What the core is told. Every event carries its time; the core has no other clock.
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { JobPlan, WorkKind } from './state.ts';
+
+/** A message from a worker's stream, named by the stream that brought it. */
+interface FromWorker {
+  readonly at: number;
+  readonly workerId: string;
+  readonly connection: number;
+}
+
+export type CoreEvent =
+  /** Time passes. Expects one at least every heartbeat interval. */
+  | { readonly kind: 'tick'; readonly at: number }
+  | { readonly kind: 'jobSubmitted'; readonly at: number; readonly plan: JobPlan }
+  /** After a restart: a job that had not ended, with what its last good checkpoint holds. */
+  | {
+      readonly kind: 'jobRestored';
+      readonly at: number;
+      readonly plan: JobPlan;
+      readonly step: number;
+      readonly hasParams: boolean;
+      readonly hasStarted: boolean;
+      readonly isPaused: boolean;
+      readonly fingerprint: string | undefined;
+      readonly evaluatedSteps: readonly number[];
+    }
+  | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
+  | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
+  | { readonly kind: 'jobResumeRequested'; readonly at: number; readonly jobId: string }
+  | (FromWorker & { readonly kind: 'workerConnected'; readonly fingerprint: string; readonly slots: number })
+  | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })
+  | (FromWorker & { readonly kind: 'workerSeen' })
+  | (FromWorker & { readonly kind: 'workerDraining' })
+  /** A result whose form and hash are right; whether it counts is the core's to say. */
+  | (FromWorker & {
+      readonly kind: 'resultArrived';
+      readonly leaseId: string;
+      readonly work: WorkKind;
+      /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
+      readonly nonFiniteTasks: readonly number[];
+    })
+  | (FromWorker & {
+      readonly kind: 'shardFailed';
+      readonly leaseId: string;
+      readonly code: string;
+      readonly message: string;
+      readonly isPermanent: boolean;
+    })
+  /** Answers to effects. */
+  | { readonly kind: 'reduced'; readonly at: number; readonly jobId: string }
+  | { readonly kind: 'checkpointWritten'; readonly at: number; readonly jobId: string; readonly step: number }
+  | {
+      readonly kind: 'jobBroken';
+      readonly at: number;
+      readonly jobId: string;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };

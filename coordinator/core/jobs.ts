@@ -1,0 +1,211 @@
+// The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the order of work:
+// θ₀ → (meta-step → evaluation where due → checkpoint where due)* → final evaluation → final checkpoint → succeeded.
+// A request that the job's state does not allow throws before anything has changed.
+import { MetatrainError } from '../../shared/errors.ts';
+import type { CoreEffect, JobFailure } from './effect.ts';
+import { evaluationBatch, isEvaluationDue } from './evaluation.ts';
+import type { CoreEvent } from './event.ts';
+import { cancelLeases } from './leases.ts';
+import { initializeBatch, metaBatch } from './meta-steps.ts';
+import type { Batch, CoreState, Job, JobPlan } from './state.ts';
+
+type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
+
+export function submitJob(state: CoreState, { plan }: EventOf<'jobSubmitted'>, effects: CoreEffect[]): void {
+  const job = addJob(state, plan);
+  effects.push({ kind: 'changeJobState', jobId: plan.jobId, state: 'queued', reason: 'submitted' });
+  startNextPhase(state, job, effects);
+  admitJobs(state);
+}
+
+export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effects: CoreEffect[]): void {
+  const job = addJob(state, event.plan);
+  job.step = event.step;
+  job.hasParams = event.hasParams;
+  job.hasStarted = event.hasStarted;
+  job.status = event.isPaused ? 'paused' : event.hasStarted ? 'running' : 'queued';
+  job.fingerprint = event.fingerprint;
+  job.lastCheckpoint.step = event.step;
+  for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
+  const reason = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
+  effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
+  startNextPhase(state, job, effects);
+  admitJobs(state);
+}
+
+function addJob(state: CoreState, plan: JobPlan): Job {
+  state.jobsSeen += 1;
+  const job: Job = {
+    plan,
+    order: state.jobsSeen,
+    status: 'queued',
+    hasStarted: false,
+    step: 0,
+    hasParams: false,
+    phase: { kind: 'finishing' },
+    fingerprint: undefined,
+    evaluatedSteps: new Set(),
+    lastCheckpoint: { step: 0, at: state.now },
+    shardMs: {},
+    served: 0,
+  };
+  state.jobs.set(plan.jobId, job);
+  return job;
+}
+
+/** Lets the earliest waiting jobs in while there is room. A newcomer starts level with those that have been served least. */
+function admitJobs(state: CoreState): void {
+  for (const job of state.jobs.values()) {
+    if (state.admitted.size >= state.options.maxRunningJobs) return;
+    if (job.status === 'paused' || state.admitted.has(job)) continue;
+    let least = Number.POSITIVE_INFINITY;
+    for (const other of state.admitted) least = Math.min(least, other.served);
+    if (least !== Number.POSITIVE_INFINITY) job.served = Math.max(job.served, least);
+    state.admitted.add(job);
+  }
+}
+
+export function markStarted(job: Job, effects: CoreEffect[]): void {
+  if (job.hasStarted) return;
+  job.hasStarted = true;
+  job.status = 'running';
+  effects.push({
+    kind: 'changeJobState',
+    jobId: job.plan.jobId,
+    state: 'running',
+    reason: 'its first shard was leased',
+  });
+}
+
+/** Nothing is in flight: what comes next for this job. */
+function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void {
+  const { plan, step } = job;
+  if (!job.hasParams) {
+    job.phase = { kind: 'computing', batch: initializeBatch() };
+  } else if (isEvaluationDue(job)) {
+    job.phase = { kind: 'computing', batch: evaluationBatch(plan, step) };
+  } else if (step === plan.iterations) {
+    job.phase = { kind: 'finishing' };
+    writeCheckpoint(state, job, 'final', effects);
+  } else {
+    const isDue = plan.checkpointEvery > 0 && step > 0 && step % plan.checkpointEvery === 0;
+    if (isDue && job.lastCheckpoint.step < step) writeCheckpoint(state, job, 'scheduled', effects);
+    job.phase = { kind: 'computing', batch: metaBatch(plan, step) };
+  }
+}
+
+function writeCheckpoint(
+  state: CoreState,
+  job: Job,
+  purpose: 'scheduled' | 'final' | 'recovery',
+  effects: CoreEffect[],
+): void {
+  job.lastCheckpoint = { step: job.step, at: state.now };
+  effects.push({ kind: 'writeCheckpoint', jobId: job.plan.jobId, step: job.step, purpose });
+}
+
+/** On every tick: a long-running job loses at most `recoveryCheckpointMs` of work to a restart. */
+export function writeRecoveryCheckpoints(state: CoreState, effects: CoreEffect[]): void {
+  for (const job of state.admitted) {
+    const isOld = state.now - job.lastCheckpoint.at >= state.options.recoveryCheckpointMs;
+    if (isOld && job.phase.kind === 'computing' && job.step > job.lastCheckpoint.step) {
+      writeCheckpoint(state, job, 'recovery', effects);
+    }
+  }
+}
+
+export function completeBatch(job: Job, batch: Batch, effects: CoreEffect[]): void {
+  job.phase = { kind: 'reducing', work: batch.work };
+  effects.push({ kind: 'reduce', jobId: job.plan.jobId, work: batch.work, step: batch.step });
+}
+
+export function jobReduced(state: CoreState, { jobId }: EventOf<'reduced'>, effects: CoreEffect[]): void {
+  const job = state.jobs.get(jobId);
+  if (job?.phase.kind !== 'reducing') return;
+  switch (job.phase.work) {
+    case 'initialize':
+      job.hasParams = true;
+      break;
+    case 'train':
+      job.step += 1;
+      break;
+    case 'evaluate':
+      job.evaluatedSteps.add(job.step);
+      break;
+    default:
+      job.phase.work satisfies never;
+  }
+  startNextPhase(state, job, effects);
+}
+
+export function checkpointWritten(
+  state: CoreState,
+  { jobId, step }: EventOf<'checkpointWritten'>,
+  effects: CoreEffect[],
+): void {
+  const job = state.jobs.get(jobId);
+  if (job?.phase.kind === 'finishing' && step === job.plan.iterations) {
+    endJob(state, job, 'succeeded', `all ${step} meta-steps are applied`, effects);
+  }
+}
+
+export function failJob(state: CoreState, job: Job, failure: JobFailure, effects: CoreEffect[]): void {
+  endJob(state, job, 'failed', failure.message, effects, failure);
+}
+
+export function jobBroken(
+  state: CoreState,
+  { jobId, code, message }: EventOf<'jobBroken'>,
+  effects: CoreEffect[],
+): void {
+  const job = state.jobs.get(jobId);
+  if (job) failJob(state, job, { code, message }, effects);
+}
+
+function endJob(
+  state: CoreState,
+  job: Job,
+  end: 'succeeded' | 'failed' | 'cancelled',
+  reason: string,
+  effects: CoreEffect[],
+  failure?: JobFailure,
+): void {
+  if (job.phase.kind === 'computing') {
+    for (const { leases } of job.phase.batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
+  }
+  state.jobs.delete(job.plan.jobId);
+  state.admitted.delete(job);
+  const { jobId } = job.plan;
+  effects.push({ kind: 'changeJobState', jobId, state: end, reason, ...(failure && { failure }) });
+  admitJobs(state);
+}
+
+export function cancelJob(state: CoreState, { jobId }: EventOf<'jobCancelRequested'>, effects: CoreEffect[]): void {
+  endJob(state, jobOf(state, jobId), 'cancelled', 'cancelled by request', effects);
+}
+
+/** Holds the job back after the shards now in flight; their results count. */
+export function pauseJob(state: CoreState, { jobId }: EventOf<'jobPauseRequested'>, effects: CoreEffect[]): void {
+  const job = jobOf(state, jobId);
+  if (job.status === 'paused') return;
+  job.status = 'paused';
+  state.admitted.delete(job);
+  effects.push({ kind: 'changeJobState', jobId, state: 'paused', reason: 'paused by request' });
+  admitJobs(state);
+}
+
+export function resumeJob(state: CoreState, { jobId }: EventOf<'jobResumeRequested'>, effects: CoreEffect[]): void {
+  const job = jobOf(state, jobId);
+  if (job.status !== 'paused') {
+    throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} is ${job.status}; only a paused job can be resumed`);
+  }
+  job.status = job.hasStarted ? 'running' : 'queued';
+  effects.push({ kind: 'changeJobState', jobId, state: job.status, reason: 'resumed by request' });
+  admitJobs(state);
+}
+
+function jobOf(state: CoreState, jobId: string): Job {
+  const job = state.jobs.get(jobId);
+  if (!job) throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} has ended`);
+  return job;
+}

@@ -1,0 +1,70 @@
+// The life of one lease: granted with a deadline, ended once, its shard given back or not. Knows nothing of results.
+import type { CoreEffect } from './effect.ts';
+import { updateIdle } from './placement.ts';
+import type { Batch, CoreState, Job, Lease, Shard, Worker, WorkKind } from './state.ts';
+
+/** Ended leases whose reason is remembered. */
+const maxEndedLeases = 10_000;
+
+export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shard, worker: Worker): CoreEffect {
+  state.leasesGranted += 1;
+  shard.attempts += 1;
+  const deadlineMs = deadlineFor(state, job, batch.work, shard);
+  const lease: Lease = {
+    leaseId: `${state.options.startId}-${state.leasesGranted}`,
+    attempt: shard.attempts,
+    job,
+    batch,
+    shard,
+    worker,
+    grantedAt: state.now,
+    deadlineAt: state.now + deadlineMs,
+  };
+  state.leases.set(lease.leaseId, lease);
+  worker.leases.add(lease);
+  shard.leases.add(lease);
+  updateIdle(state, worker);
+  return { kind: 'sendLease', lease, deadlineMs };
+}
+
+/** `leaseFactor` times the measured time, doubled by every failure of the shard, between floor and ceiling. */
+function deadlineFor({ options }: CoreState, job: Job, work: WorkKind, shard: Shard): number {
+  const measured = job.shardMs[work];
+  const usual = measured === undefined ? options.leaseFirstMs : measured * options.leaseFactor;
+  const patient = Math.max(usual, options.leaseFloorMs) * 2 ** Math.min(shard.failures.length, 10);
+  return Math.ceil(Math.min(patient, options.leaseCeilingMs));
+}
+
+/** Takes the lease out of every index. The shard is the caller's to mark done or to give back. */
+export function endLease(state: CoreState, lease: Lease, reason: string): void {
+  state.leases.delete(lease.leaseId);
+  lease.worker.leases.delete(lease);
+  lease.shard.leases.delete(lease);
+  updateIdle(state, lease.worker);
+  state.endedLeases.set(lease.leaseId, reason);
+  if (state.endedLeases.size > maxEndedLeases) {
+    for (const oldest of state.endedLeases.keys()) {
+      state.endedLeases.delete(oldest);
+      break;
+    }
+  }
+}
+
+/** The shard waits for a slot again, before the others, unless somebody else still computes it. */
+export function giveShardBack({ batch, shard }: Lease): void {
+  if (!shard.isDone && shard.leases.size === 0) batch.pending.push(shard);
+}
+
+/** Ends every other lease of a shard, or of a job that ends, and tells their workers. */
+export function cancelLeases(state: CoreState, leases: Iterable<Lease>, reason: string, effects: CoreEffect[]): void {
+  for (const lease of [...leases]) {
+    endLease(state, lease, reason);
+    effects.push({ kind: 'cancelLease', lease, reason });
+  }
+}
+
+/** Running mean of the time from grant to result, the newest fifth of the weight. */
+export function measureShard(job: Job, work: WorkKind, elapsedMs: number): void {
+  const before = job.shardMs[work];
+  job.shardMs[work] = before === undefined ? elapsedMs : before + 0.2 * (elapsedMs - before);
+}

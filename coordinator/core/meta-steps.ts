@@ -1,0 +1,46 @@
+// Which tasks a batch holds and how it is cut into shards. A function of the spec and the step alone, never of the cluster: this is
+// half of why any cluster gives the same bytes.
+import type { Batch, JobPlan, Shard, WorkKind } from './state.ts';
+
+/** Meta-step s trains on the tasks s·batchSize … s·batchSize + batchSize − 1 of the training split. */
+export function metaBatch(plan: JobPlan, step: number): Batch {
+  return cut('train', step, step * plan.batchSize, plan.batchSize, plan.shardSize);
+}
+
+/** θ₀ is one shard: a function of the spec's seed. */
+export function initializeBatch(): Batch {
+  return cut('initialize', 0, 0, 1, 1);
+}
+
+/** Consecutive shards of `shardSize` tasks, the last one shorter where the size does not divide the batch. */
+export function cut(work: WorkKind, step: number, firstTask: number, tasks: number, shardSize: number): Batch {
+  const shards: Shard[] = [];
+  for (let offset = 0; offset < tasks; offset += shardSize) {
+    shards.push({
+      index: shards.length,
+      firstTask: firstTask + offset,
+      taskCount: Math.min(shardSize, tasks - offset),
+      isDone: false,
+      leases: new Set(),
+      attempts: 0,
+      failures: [],
+      losses: 0,
+    });
+  }
+  return { work, step, shards, pending: shards.toReversed(), remaining: shards.length };
+}
+
+/** For messages: `shard 3 of meta-step 12 (tasks 400 to 403)`. Meta-steps count from 0, like the versions of θ. */
+export function describeShard({ work, step }: Batch, { index, firstTask, taskCount }: Shard): string {
+  const tasks = `(tasks ${firstTask} to ${firstTask + taskCount - 1})`;
+  switch (work) {
+    case 'initialize':
+      return 'the shard that makes the first meta-parameters';
+    case 'train':
+      return `shard ${index} of meta-step ${step} ${tasks}`;
+    case 'evaluate':
+      return `shard ${index} of the evaluation after ${step} meta-steps ${tasks}`;
+    default:
+      return work satisfies never;
+  }
+}

@@ -1,0 +1,69 @@
+// Which worker may compute which shard. A job keeps to the engine fingerprint of its first result, since other fingerprints round
+// otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
+import type { CoreState, Job, Shard, Worker } from './state.ts';
+
+export const hasFreeSlot = (worker: Worker): boolean => !worker.isDraining && worker.leases.size < worker.slots;
+
+/** Puts the worker where it belongs in the idle index, behind those that have waited longer. */
+export function updateIdle(state: CoreState, worker: Worker): void {
+  let group = state.idle.get(worker.fingerprint);
+  group?.delete(worker);
+  if (!hasFreeSlot(worker) || state.workers.get(worker.workerId) !== worker) {
+    if (group?.size === 0) state.idle.delete(worker.fingerprint);
+    return;
+  }
+  if (!group) {
+    group = new Set();
+    state.idle.set(worker.fingerprint, group);
+  }
+  group.add(worker);
+}
+
+export const isCompatible = (job: Job, worker: Worker): boolean =>
+  job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === worker.fingerprint;
+
+/**
+ * The idle worker that should compute the shard now. A worker on which the shard has failed gets it again only when no other
+ * compatible worker is there.
+ */
+export function workerFor(state: CoreState, job: Job, shard: Shard): Worker | undefined {
+  const isUntried = (worker: Worker) =>
+    !shard.failures.some(({ workerId }) => workerId === worker.workerId) && !holds(worker, shard);
+  let tried: Worker | undefined;
+  for (const worker of idleWorkers(state, job)) {
+    if (isUntried(worker)) return worker;
+    if (!holds(worker, shard)) tried ??= worker;
+  }
+  if (!tried) return undefined;
+  for (const worker of state.workers.values()) {
+    if (!worker.isDraining && isCompatible(job, worker) && isUntried(worker)) return undefined;
+  }
+  return tried;
+}
+
+const holds = (worker: Worker, shard: Shard): boolean => {
+  for (const lease of shard.leases) if (lease.worker === worker) return true;
+  return false;
+};
+
+function* idleWorkers(state: CoreState, job: Job): Iterable<Worker> {
+  if (job.plan.isMixed || job.fingerprint === undefined) {
+    for (const group of state.idle.values()) yield* group;
+  } else {
+    yield* state.idle.get(job.fingerprint) ?? [];
+  }
+}
+
+/** Why the worker idles although shards wait; empty when it is busy or nothing waits. */
+export function idleReason(state: CoreState, worker: Worker): string {
+  if (worker.isDraining) return 'draining: takes no new lease';
+  if (worker.leases.size > 0) return '';
+  for (const job of state.admitted) {
+    if (job.phase.kind !== 'computing' || job.phase.batch.pending.length === 0) continue;
+    if (!isCompatible(job, worker)) {
+      return `job ${job.plan.jobId} keeps to the engine fingerprint ${job.fingerprint} (placement.mixed: true lifts that)`;
+    }
+    return `the waiting shard of job ${job.plan.jobId} failed here and is kept for another worker`;
+  }
+  return '';
+}

@@ -1,0 +1,110 @@
+// What a worker says of a lease: a result counts once and only for a lease that lives; a failure costs the shard an attempt, and too
+// many cost the job its life. Also what time says: a deadline that passed is a failure of the worker that held it.
+import type { ErrorCode } from '../../shared/errors.ts';
+import { isErrorCode } from '../../shared/errors.ts';
+import type { CoreEffect } from './effect.ts';
+import type { CoreEvent } from './event.ts';
+import { completeBatch, failJob } from './jobs.ts';
+import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
+import { describeShard } from './meta-steps.ts';
+import type { CoreState, Lease } from './state.ts';
+
+type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
+
+export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, effects: CoreEffect[]): void {
+  const lease = liveLease(state, event);
+  if (!lease) {
+    const reason = state.endedLeases.get(event.leaseId) ?? 'no such lease: it is from before the coordinator started';
+    effects.push({ kind: 'dropResult', leaseId: event.leaseId, workerId: event.workerId, reason });
+    return;
+  }
+  const { job, batch, shard } = lease;
+  if (event.work !== batch.work) {
+    failAttempt(state, lease, `answered ${batch.work} work with a result of ${event.work} work`, effects);
+    return;
+  }
+  endLease(state, lease, 'its result has been counted');
+  measureShard(job, batch.work, state.now - lease.grantedAt);
+  shard.isDone = true;
+  batch.remaining -= 1;
+  cancelLeases(state, shard.leases, "another worker's result of the shard has been counted", effects);
+  job.fingerprint ??= lease.worker.fingerprint;
+
+  const task = event.nonFiniteTasks[0];
+  if (task !== undefined && job.plan.onNonFinite === 'fail') {
+    const message =
+      `the meta-gradient of training task ${task} is not finite, in ${describeShard(batch, shard)}; ` +
+      'a smaller algorithm.innerLearningRate may help, and meta.onNonFinite: skip leaves such tasks out';
+    failJob(state, job, { code: 'RESULT_NOT_FINITE', message }, effects);
+    return;
+  }
+  effects.push({ kind: 'keepResult', lease });
+  if (batch.remaining === 0) completeBatch(job, batch, effects);
+}
+
+export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {
+  const lease = liveLease(state, event);
+  if (!lease) return;
+  if (!event.isPermanent) {
+    failAttempt(state, lease, event.message, effects);
+    return;
+  }
+  const code: ErrorCode = isErrorCode(event.code) ? event.code : 'SHARD_FAILED';
+  endLease(state, lease, 'it failed for good');
+  failJob(state, lease.job, { code, message: event.message }, effects);
+}
+
+/** On every tick. */
+export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
+  for (const lease of [...state.leases.values()]) {
+    // A job that failed in this very loop has taken its other leases along.
+    if (state.now < lease.deadlineAt || !state.leases.has(lease.leaseId)) continue;
+    const message = `no result within the lease's ${lease.deadlineAt - lease.grantedAt} ms`;
+    effects.push({ kind: 'cancelLease', lease, reason: message });
+    failAttempt(state, lease, message, effects);
+  }
+}
+
+/** The lease's worker is gone: the shard goes to another one at once. */
+export function loseLease(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {
+  lease.shard.losses += 1;
+  retryOrFail(state, lease, reason, effects);
+}
+
+function failAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
+  lease.shard.failures.push({ workerId: lease.worker.workerId, message });
+  retryOrFail(state, lease, message, effects);
+}
+
+function retryOrFail(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {
+  const { job, batch, shard, worker } = lease;
+  const { workersToFailShard, attemptsToFailShard } = state.options;
+  endLease(state, lease, reason);
+  const newest = new Map(shard.failures.map(({ workerId, message }) => [workerId, message]));
+  const attempts = shard.failures.length + shard.losses;
+  if (newest.size >= workersToFailShard || attempts >= attemptsToFailShard) {
+    const messages = [...newest].map(([workerId, message]) => `${workerId}: ${message}`);
+    if (shard.losses > 0) messages.push(`lost ${shard.losses} times with its worker, the last time ${worker.workerId}`);
+    const message = `${describeShard(batch, shard)} failed ${attempts} times. ${messages.join('; ')}`;
+    failJob(state, job, { code: 'SHARD_FAILED', message }, effects);
+    return;
+  }
+  giveShardBack(lease);
+  effects.push({
+    kind: 'reportRetry',
+    jobId: job.plan.jobId,
+    step: batch.step,
+    shard: shard.index,
+    workerId: worker.workerId,
+    reason,
+  });
+}
+
+/** The lease, if it lives and the message comes from the very stream to which it was granted. */
+function liveLease(
+  state: CoreState,
+  { leaseId, workerId, connection }: { leaseId: string; workerId: string; connection: number },
+): Lease | undefined {
+  const lease = state.leases.get(leaseId);
+  return lease && lease.worker.workerId === workerId && lease.worker.connection === connection ? lease : undefined;
+}

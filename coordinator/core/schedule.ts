@@ -1,0 +1,77 @@
+// Who comes next: among the admitted jobs with a shard that some idle worker may compute, the one that has been granted the least
+// compute time (stride scheduling, Waldspurger & Weihl 1995, with equal tickets), ties in submission order. And the slow tail:
+// while a slot idles, a shard that takes much longer than its fellows is computed a second time.
+import type { CoreEffect } from './effect.ts';
+import { markStarted } from './jobs.ts';
+import { grantLease } from './leases.ts';
+import { workerFor } from './placement.ts';
+import type { Batch, CoreState, Job, Worker } from './state.ts';
+
+interface Match {
+  readonly job: Job;
+  readonly batch: Batch;
+  /** Index into `batch.pending`. */
+  readonly position: number;
+  readonly worker: Worker;
+}
+
+/** Leases pending shards until no idle worker fits one. */
+export function grantLeases(state: CoreState, effects: CoreEffect[]): void {
+  while (state.idle.size > 0) {
+    const match = nextMatch(state);
+    if (!match) return;
+    const { job, batch, position, worker } = match;
+    const [shard] = batch.pending.splice(position, 1);
+    if (!shard) throw new Error('a match names a pending shard');
+    markStarted(job, effects);
+    job.served += costOf(job, batch);
+    effects.push(grantLease(state, job, batch, shard, worker));
+  }
+}
+
+function nextMatch(state: CoreState): Match | undefined {
+  let best: Match | undefined;
+  for (const job of state.admitted) {
+    if (job.phase.kind !== 'computing' || (best && !comesBefore(job, best.job))) continue;
+    best = matchOf(state, job, job.phase.batch) ?? best;
+  }
+  return best;
+}
+
+const comesBefore = (a: Job, b: Job): boolean => a.served < b.served || (a.served === b.served && a.order < b.order);
+
+function matchOf(state: CoreState, job: Job, batch: Batch): Match | undefined {
+  for (let position = batch.pending.length - 1; position >= 0; position -= 1) {
+    const shard = batch.pending[position];
+    if (!shard) break;
+    const worker = workerFor(state, job, shard);
+    if (worker) return { job, batch, position, worker };
+    // Only a shard that has failed is choosy; for the others, no worker now means none for the rest either.
+    if (shard.failures.length === 0) return undefined;
+  }
+  return undefined;
+}
+
+/** Milliseconds that a shard of this batch will take, as far as is known. */
+const costOf = (job: Job, batch: Batch): number => job.shardMs[batch.work] ?? 1;
+
+/** On every tick, after everything that is pending has been leased. */
+export function duplicateSlowTail(state: CoreState, effects: CoreEffect[]): void {
+  const { duplicateFactor, duplicateFloorMs } = state.options;
+  for (const job of state.admitted) {
+    if (state.idle.size === 0) return;
+    if (job.phase.kind !== 'computing' || job.phase.batch.pending.length > 0) continue;
+    const { batch } = job.phase;
+    const usualMs = job.shardMs[batch.work];
+    if (usualMs === undefined) continue;
+    const slowMs = Math.max(duplicateFactor * usualMs, duplicateFloorMs);
+    for (const shard of batch.shards) {
+      const [lease] = shard.leases;
+      if (!lease || shard.leases.size > 1 || state.now - lease.grantedAt < slowMs) continue;
+      const worker = workerFor(state, job, shard);
+      if (!worker) continue;
+      job.served += usualMs;
+      effects.push(grantLease(state, job, batch, shard, worker));
+    }
+  }
+}

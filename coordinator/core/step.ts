@@ -1,0 +1,86 @@
+// The core's one door: step(state, event) changes the state and returns what the outside must do. Synchronous and pure: no clock, no
+// randomness, no I/O, no tensors. A request that cannot be granted throws a MetatrainError and changes nothing.
+import type { CoreEffect } from './effect.ts';
+import type { CoreEvent } from './event.ts';
+import {
+  cancelJob,
+  checkpointWritten,
+  jobBroken,
+  jobReduced,
+  pauseJob,
+  restoreJob,
+  resumeJob,
+  submitJob,
+  writeRecoveryCheckpoints,
+} from './jobs.ts';
+import { acceptFailure, acceptResult, expireLeases } from './results.ts';
+import { duplicateSlowTail, grantLeases } from './schedule.ts';
+import type { CoreState } from './state.ts';
+import { connectWorker, disconnectWorker, drainWorker, forgivePause, loseSilentWorkers, seeWorker } from './workers.ts';
+
+export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
+  const effects: CoreEffect[] = [];
+  // A clock that was set back must not stop time: it stands still until the clock has caught up.
+  state.now = Math.max(state.now, event.at);
+  switch (event.kind) {
+    case 'tick': {
+      const lateMs = state.now - state.lastTickAt - state.options.heartbeatIntervalMs;
+      if (state.lastTickAt > 0 && lateMs > 0) forgivePause(state, lateMs);
+      state.lastTickAt = state.now;
+      loseSilentWorkers(state, effects);
+      expireLeases(state, effects);
+      grantLeases(state, effects);
+      duplicateSlowTail(state, effects);
+      writeRecoveryCheckpoints(state, effects);
+      return effects;
+    }
+    case 'jobSubmitted':
+      submitJob(state, event, effects);
+      break;
+    case 'jobRestored':
+      restoreJob(state, event, effects);
+      break;
+    case 'jobCancelRequested':
+      cancelJob(state, event, effects);
+      break;
+    case 'jobPauseRequested':
+      pauseJob(state, event, effects);
+      break;
+    case 'jobResumeRequested':
+      resumeJob(state, event, effects);
+      break;
+    case 'workerConnected':
+      connectWorker(state, event, effects);
+      break;
+    case 'workerDisconnected':
+      disconnectWorker(state, event, effects);
+      break;
+    case 'workerSeen':
+      seeWorker(state, event);
+      return effects;
+    case 'workerDraining':
+      drainWorker(state, event);
+      return effects;
+    case 'resultArrived':
+      seeWorker(state, event);
+      acceptResult(state, event, effects);
+      break;
+    case 'shardFailed':
+      seeWorker(state, event);
+      acceptFailure(state, event, effects);
+      break;
+    case 'reduced':
+      jobReduced(state, event, effects);
+      break;
+    case 'checkpointWritten':
+      checkpointWritten(state, event, effects);
+      break;
+    case 'jobBroken':
+      jobBroken(state, event, effects);
+      break;
+    default:
+      event satisfies never;
+  }
+  grantLeases(state, effects);
+  return effects;
+}

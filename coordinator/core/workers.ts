@@ -1,0 +1,88 @@
+// Who is in the cluster. A stream that closes returns its leases at once; so does one that is silent for three heartbeats; a second
+// stream of the same worker replaces the first. Clock jumps and pauses of the coordinator itself are not held against the workers.
+import type { CoreEffect } from './effect.ts';
+import type { CoreEvent } from './event.ts';
+import { updateIdle } from './placement.ts';
+import { loseLease } from './results.ts';
+import type { CoreState, Worker } from './state.ts';
+
+type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
+
+export function connectWorker(state: CoreState, event: EventOf<'workerConnected'>, effects: CoreEffect[]): void {
+  const { workerId, connection, fingerprint, slots } = event;
+  const before = state.workers.get(workerId);
+  if (before) {
+    const message = `another stream has said hello as worker ${workerId}`;
+    removeWorker(state, before, message, effects);
+    effects.push({
+      kind: 'disconnectWorker',
+      workerId,
+      connection: before.connection,
+      code: 'WORKER_FENCED',
+      message,
+    });
+  }
+  const worker: Worker = {
+    workerId,
+    connection,
+    fingerprint,
+    slots,
+    leases: new Set(),
+    lastSeenAt: state.now,
+    isDraining: false,
+  };
+  state.workers.set(workerId, worker);
+  updateIdle(state, worker);
+}
+
+export function disconnectWorker(state: CoreState, event: EventOf<'workerDisconnected'>, effects: CoreEffect[]): void {
+  const worker = workerOf(state, event);
+  if (worker) removeWorker(state, worker, event.reason, effects);
+}
+
+/** Any message is a sign of life. */
+export function seeWorker(state: CoreState, event: { workerId: string; connection: number }): void {
+  const worker = workerOf(state, event);
+  if (worker) worker.lastSeenAt = state.now;
+}
+
+/** The worker finishes what it holds and gets nothing more. */
+export function drainWorker(state: CoreState, event: EventOf<'workerDraining'>): void {
+  const worker = workerOf(state, event);
+  if (!worker) return;
+  worker.isDraining = true;
+  updateIdle(state, worker);
+}
+
+/** On every tick. */
+export function loseSilentWorkers(state: CoreState, effects: CoreEffect[]): void {
+  const { heartbeatIntervalMs, missedHeartbeats } = state.options;
+  for (const worker of [...state.workers.values()]) {
+    const silentMs = state.now - worker.lastSeenAt;
+    if (silentMs <= heartbeatIntervalMs * missedHeartbeats) continue;
+    const message = `no heartbeat from worker ${worker.workerId} for ${silentMs} ms`;
+    removeWorker(state, worker, message, effects);
+    const { workerId, connection } = worker;
+    effects.push({ kind: 'disconnectWorker', workerId, connection, code: 'DEADLINE_EXCEEDED', message });
+  }
+}
+
+/** The coordinator itself stood still for `pauseMs`: what was said meanwhile waits in the sockets, so nobody is late yet. */
+export function forgivePause(state: CoreState, pauseMs: number): void {
+  for (const worker of state.workers.values()) worker.lastSeenAt = Math.min(state.now, worker.lastSeenAt + pauseMs);
+  for (const lease of state.leases.values()) lease.deadlineAt += pauseMs;
+}
+
+function removeWorker(state: CoreState, worker: Worker, reason: string, effects: CoreEffect[]): void {
+  state.workers.delete(worker.workerId);
+  updateIdle(state, worker);
+  for (const lease of [...worker.leases]) {
+    // A job that failed in this very loop has taken its other leases along.
+    if (state.leases.has(lease.leaseId)) loseLease(state, lease, reason, effects);
+  }
+}
+
+function workerOf(state: CoreState, event: { workerId: string; connection: number }): Worker | undefined {
+  const worker = state.workers.get(event.workerId);
+  return worker?.connection === event.connection ? worker : undefined;
+}

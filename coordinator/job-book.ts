@@ -1,0 +1,215 @@
+// Every job's record and story: what clients read. Unfinished records are in memory and written through; ended ones are read from the
+// store. An event is told to watchers only once it is on the disk, so nobody hears of what a crash could take back.
+import { MetatrainError } from '../shared/errors.ts';
+import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+import type { Logger } from '../shared/log.ts';
+import { randomId } from '../shared/rng.ts';
+import {
+  hasEnded,
+  type JobEventBody,
+  type JobEventRecord,
+  type JobRecord,
+  type JobStateName,
+} from './store/job-record.ts';
+import type { JobStore } from './store/job-store.ts';
+
+/** Bytes of a page's records, about: well below a message's limit, and the page after it goes on. */
+const maxPageBytes = 1_000_000;
+
+/** Events that one read of a watcher takes. */
+const eventsPerRead = 64;
+
+export interface JobBookLimits {
+  /** Jobs that have not ended. */
+  readonly unfinishedJobs: number;
+  readonly watchers: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** Order of the last job on the page, when there may be more. */
+  readonly nextBefore: number | undefined;
+}
+
+interface OpenJob {
+  readonly record: JobRecord;
+  readonly spec: JobSpec;
+}
+
+export class JobBook {
+  readonly #store: JobStore;
+  readonly #limits: JobBookLimits;
+  readonly #log: Logger;
+  /** Every job, oldest first. */
+  readonly #index: { readonly jobId: string; readonly order: number }[] = [];
+  readonly #states = new Map<string, JobStateName>();
+  readonly #open = new Map<string, OpenJob>();
+  /** Submissions on their way to the disk, by idempotency key. */
+  readonly #submitting = new Map<string, Promise<unknown>>();
+  readonly #watchers = new Map<string, Set<() => void>>();
+  /** Events on their way to the disk, by job. */
+  readonly #unstored = new Map<string, number>();
+  #watcherCount = 0;
+  #nextOrder = 1;
+
+  constructor(store: JobStore, limits: JobBookLimits, log: Logger) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#log = log;
+    const records = [...store.records()].sort((a, b) => a.order - b.order);
+    for (const record of records) {
+      this.#index.push({ jobId: record.jobId, order: record.order });
+      this.#states.set(record.jobId, record.state);
+      if (!hasEnded(record.state)) this.#open.set(record.jobId, { record, spec: parseJobSpec(record.spec) });
+      this.#nextOrder = record.order + 1;
+    }
+  }
+
+  /** Jobs that have not ended, in submission order. */
+  unfinished(): OpenJob[] {
+    return [...this.#open.values()];
+  }
+
+  /** The record of a job that has not ended, which its one runner may change, and its spec. */
+  open(jobId: string): OpenJob | undefined {
+    return this.#open.get(jobId);
+  }
+
+  /** @throws MetatrainError `JOB_UNKNOWN` */
+  record(jobId: string): JobRecord {
+    const record = this.#open.get(jobId)?.record ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
+    if (!record) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
+    return record;
+  }
+
+  /** Newest first, those submitted before `before` only; fewer than `size` where they are large. */
+  page(states: ReadonlySet<JobStateName>, before: number, size: number): JobPage {
+    const jobs: JobRecord[] = [];
+    let bytes = 0;
+    for (let i = this.#index.length - 1; i >= 0; i -= 1) {
+      const entry = this.#index[i];
+      if (!entry || entry.order >= before) continue;
+      const state = this.#states.get(entry.jobId);
+      if (states.size > 0 && !(state && states.has(state))) continue;
+      if (jobs.length === size || bytes > maxPageBytes) return { jobs, nextBefore: jobs.at(-1)?.order };
+      const record = this.record(entry.jobId);
+      jobs.push(record);
+      bytes += JSON.stringify(record).length;
+    }
+    return { jobs, nextBefore: undefined };
+  }
+
+  /**
+   * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made.
+   *
+   * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`.
+   */
+  async submit(spec: JobSpec, idempotencyKey: string, now: number): Promise<{ record: JobRecord; isNew: boolean }> {
+    if (idempotencyKey !== '') {
+      await this.#submitting.get(idempotencyKey)?.catch(() => undefined);
+      const earlier = this.#store.submission(idempotencyKey);
+      if (earlier) {
+        if (earlier.spec === JSON.stringify(spec)) return { record: this.record(earlier.jobId), isNew: false };
+        const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which has another spec`;
+        throw new MetatrainError('JOB_EXISTS', message, { details: { jobId: earlier.jobId } });
+      }
+    }
+    if (this.#open.size >= this.#limits.unfinishedJobs) {
+      const message = `${this.#open.size} jobs have not ended, the limit of this coordinator; try again when one has`;
+      throw new MetatrainError('QUEUE_FULL', message);
+    }
+    const record = newRecord(spec, this.#nextOrder, now);
+    this.#nextOrder += 1;
+    this.#open.set(record.jobId, { record, spec });
+    const inserted = this.#store.insert(record, idempotencyKey);
+    if (idempotencyKey !== '') this.#submitting.set(idempotencyKey, inserted);
+    try {
+      await inserted;
+    } catch (cause) {
+      this.#open.delete(record.jobId);
+      throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
+    } finally {
+      this.#submitting.delete(idempotencyKey);
+    }
+    this.#index.push({ jobId: record.jobId, order: record.order });
+    this.#states.set(record.jobId, record.state);
+    return { record, isNew: true };
+  }
+
+  /** Writes the record as it is now; the promise tells when it is on the disk. */
+  async save(record: JobRecord): Promise<void> {
+    this.#states.set(record.jobId, record.state);
+    if (hasEnded(record.state)) this.#open.delete(record.jobId);
+    try {
+      await this.#store.save(record);
+    } catch (error) {
+      this.#log.error({ jobId: record.jobId, err: error }, 'a job record could not be stored');
+      throw error;
+    }
+  }
+
+  append(jobId: string, at: number, body: JobEventBody): void {
+    this.#unstored.set(jobId, (this.#unstored.get(jobId) ?? 0) + 1);
+    const { stored } = this.#store.append(jobId, at, body);
+    void stored
+      .catch((error: unknown) => this.#log.error({ jobId, err: error }, 'a job event could not be stored'))
+      .then(() => {
+        const left = (this.#unstored.get(jobId) ?? 1) - 1;
+        if (left > 0) this.#unstored.set(jobId, left);
+        else this.#unstored.delete(jobId);
+        if (left === 0 && !this.#open.has(jobId)) this.#store.endEvents(jobId);
+        for (const notify of [...(this.#watchers.get(jobId) ?? [])]) notify();
+      });
+  }
+
+  /** The next kept events after `sequence`; `isOver` when there are none and will be none. */
+  eventsAfter(jobId: string, sequence: number): { events: readonly JobEventRecord[]; isOver: boolean } {
+    const isOver = !this.#open.has(jobId) && !this.#unstored.has(jobId);
+    const events = this.#store.eventsAfter(jobId, sequence, eventsPerRead);
+    return { events, isOver: isOver && events.length === 0 };
+  }
+
+  /**
+   * @param notify called when there may be more to read.
+   * @returns ends the watch; may be called twice.
+   * @throws MetatrainError `QUEUE_FULL` at the limit of watchers.
+   */
+  watch(jobId: string, notify: () => void): () => void {
+    if (this.#watcherCount >= this.#limits.watchers) {
+      throw new MetatrainError('QUEUE_FULL', `${this.#watcherCount} watchers, the limit of this coordinator`);
+    }
+    const watchers = this.#watchers.get(jobId) ?? new Set();
+    this.#watchers.set(jobId, watchers.add(notify));
+    this.#watcherCount += 1;
+    return () => {
+      if (!watchers.delete(notify)) return;
+      this.#watcherCount -= 1;
+      if (watchers.size === 0) this.#watchers.delete(jobId);
+    };
+  }
+}
+
+function newRecord(spec: JobSpec, order: number, now: number): JobRecord {
+  return {
+    jobId: randomId(),
+    order,
+    name: spec.name,
+    spec: JSON.stringify(spec),
+    submittedAt: now,
+    state: 'queued',
+    startedAt: undefined,
+    endedAt: undefined,
+    steps: 0,
+    iterations: spec.meta.iterations,
+    paramsSha256: '',
+    evaluations: [],
+    checkpoints: [],
+    error: undefined,
+    lastMetaStep: undefined,
+    engineFingerprint: undefined,
+    hasMixedFingerprints: false,
+    skippedTasks: 0,
+    splitDescription: '',
+    isTransductive: false,
+  };
+}

@@ -1,0 +1,32 @@
+// What the core and an evaluation's protocol take from a job's spec.
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { JobPlan } from './core/state.ts';
+import type { EvaluationRecord } from './store/job-record.ts';
+
+export function planOf(jobId: string, { meta, evaluation, checkpoint, placement }: JobSpec): JobPlan {
+  return {
+    jobId,
+    iterations: meta.iterations,
+    batchSize: meta.batchSize,
+    shardSize: placement.shardSize,
+    evaluation: { every: evaluation.every, tasks: evaluation.tasks },
+    checkpointEvery: checkpoint.every,
+    isMixed: placement.mixed,
+    onNonFinite: meta.onNonFinite,
+  };
+}
+
+export function protocolOf(
+  { task, evaluation }: JobSpec,
+  measured: { readonly innerSteps: number; readonly transductive: boolean; readonly splitDescription: string },
+): EvaluationRecord['protocol'] {
+  return {
+    distribution: task.distribution,
+    split: evaluation.split,
+    tasks: evaluation.tasks,
+    ways: 'ways' in task ? task.ways : 0,
+    shots: task.shots,
+    queries: task.queries,
+    ...measured,
+  };
+}

@@ -1,0 +1,119 @@
+// The coordinator put together: state directory → job book → runner → gRPC server, no logic of its own. Imported, it is `startCoordinator`;
+// run as a program, it prints one line of JSON with its address when it is ready and exits 0 on SIGTERM or SIGINT.
+import { readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Clock, realClock } from '../shared/clock.ts';
+import { MetatrainError } from '../shared/errors.ts';
+import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
+import { randomId } from '../shared/rng.ts';
+import { packageRoot } from '../shared/wire.ts';
+import { Checkpointing } from './checkpointing.ts';
+import { JobBook } from './job-book.ts';
+import { type CoordinatorOptions, parseCommandLine, resolveOptions } from './options.ts';
+import { clusterService } from './rpc/cluster-service.ts';
+import { jobService } from './rpc/job-service.ts';
+import { startServer } from './rpc/server.ts';
+import { workerService } from './rpc/worker-service.ts';
+import { Runner } from './runner.ts';
+import { StateDirectory } from './store/state-directory.ts';
+
+export type { CoordinatorOptions };
+
+export interface CoordinatorDependencies {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+export interface Coordinator {
+  /** HOST:PORT. */
+  readonly address: string;
+  /** Ends streams and watches, checkpoints what runs, frees the port and the state directory. May be called twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * A coordinator that serves and has taken up the jobs that had not ended.
+ *
+ * @throws MetatrainError `ADDRESS_IN_USE`; `NOT_READY` when another coordinator uses the state directory; `REQUEST_INVALID`;
+ *   `DATA_CORRUPT` when the job database cannot be read.
+ */
+export async function startCoordinator(
+  options: CoordinatorOptions,
+  { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
+): Promise<Coordinator> {
+  const { stateDirectory, host, port, limits, core } = resolveOptions(options);
+  const state = await StateDirectory.open(stateDirectory);
+  let runner: Runner | undefined;
+  try {
+    const book = new JobBook(state.jobs, limits, log);
+    const checkpointing = new Checkpointing(state.checkpoints, book, log);
+    runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log });
+    const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
+    const { heartbeatIntervalMs } = core;
+    const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
+    const workers = workerService(
+      { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
+      { runner, clock, log },
+    );
+    await runner.start();
+    const cluster = clusterService({ runner, log });
+    const server = await startServer(host, port, { jobs: jobs.handlers, cluster, workers });
+    log.info({ address: server.address, stateDirectory: state.path }, 'coordinator is ready');
+    return { address: server.address, close: closeOnce(runner, jobs, server, state, limits.closeGraceMs) };
+  } catch (error) {
+    await runner?.close();
+    await state.close();
+    throw error;
+  }
+}
+
+function closeOnce(
+  runner: Runner,
+  jobs: { close(error: MetatrainError): void },
+  server: { close(graceMs: number): Promise<void> },
+  state: StateDirectory,
+  graceMs: number,
+): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    const checkpointed = runner.close();
+    jobs.close(new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later'));
+    await server.close(graceMs);
+    await checkpointed;
+    await state.close();
+  };
+  return () => {
+    closing ??= close();
+    return closing;
+  };
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** The program. Resolves to the exit code: 0 when told to end, 1 with one line on stderr on a user's mistake. */
+export async function run(args: readonly string[]): Promise<number> {
+  let coordinator: Coordinator;
+  const toldToEnd = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+    if (args.includes('--exit-with-parent')) process.stdin.once('end', resolve).once('error', resolve).resume();
+  });
+  try {
+    const { options, logLevel } = parseCommandLine(args);
+    coordinator = await startCoordinator(options, { log: createLogger('coordinator', logLevel) });
+  } catch (thrown) {
+    if (!(thrown instanceof MetatrainError)) throw thrown;
+    process.stderr.write(`metatrain coordinator: ${thrown.message}\n`);
+    return 1;
+  }
+  process.stdout.write(`${JSON.stringify({ address: coordinator.address })}\n`);
+  await toldToEnd;
+  await coordinator.close();
+  return 0;
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exit(await run(process.argv.slice(2)));
+}

@@ -1,0 +1,49 @@
+// A job's pace and the summaries of its meta-steps, thinned to a few a second: thousands of meta-steps a second must not become thousands
+// of events, messages or disk writes.
+import type { AppliedMetaStep } from './aggregation/training.ts';
+import type { MetaStepRecord } from './store/job-record.ts';
+
+/** Between two summaries, at least. */
+const summaryIntervalMs = 250;
+
+export class Progress {
+  readonly #iterations: number;
+  readonly #batchSize: number;
+  #summarisedAt: number;
+  #summarisedStep: number;
+  #stepsPerSecond: number | undefined;
+
+  /** @param step meta-steps applied so far. */
+  constructor(iterations: number, batchSize: number, now: number, step: number) {
+    this.#iterations = iterations;
+    this.#batchSize = batchSize;
+    this.#summarisedAt = now;
+    this.#summarisedStep = step;
+  }
+
+  /** Time in which no meta-step was meant to be applied (an evaluation, a pause) is not part of the pace. */
+  restart(now: number, step: number): void {
+    this.#summarisedAt = now;
+    this.#summarisedStep = step;
+  }
+
+  /** The summary, when it is time for one or this is the last meta-step. */
+  applied(now: number, step: number, { skippedTasks: _, ...applied }: AppliedMetaStep): MetaStepRecord | undefined {
+    const elapsedMs = now - this.#summarisedAt;
+    if (elapsedMs < summaryIntervalMs && step < this.#iterations) return undefined;
+    const pace = ((step - this.#summarisedStep) * 1_000) / Math.max(elapsedMs, 1);
+    const before = this.#stepsPerSecond;
+    this.#stepsPerSecond = before === undefined ? pace : before + 0.3 * (pace - before);
+    this.restart(now, step);
+    const { queryAccuracy, ...rest } = applied;
+    return {
+      step,
+      iterations: this.#iterations,
+      ...rest,
+      ...(queryAccuracy !== undefined && { queryAccuracy }),
+      metaStepsPerSecond: this.#stepsPerSecond,
+      tasksPerSecond: this.#stepsPerSecond * this.#batchSize,
+      etaSeconds: (this.#iterations - step) / this.#stepsPerSecond,
+    };
+  }
+}

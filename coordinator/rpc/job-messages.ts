@@ -1,0 +1,97 @@
+// Records as messages of JobService and ClusterService.
+import type { Timestamp } from '../../shared/gen/google/protobuf/Timestamp.ts';
+import type { CheckpointInfo } from '../../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { Job } from '../../shared/gen/metatrain/v1/Job.ts';
+import type { JobEvent } from '../../shared/gen/metatrain/v1/JobEvent.ts';
+import type { JobState } from '../../shared/gen/metatrain/v1/JobState.ts';
+import type { CheckpointRecord, JobEventBody, JobEventRecord, JobRecord, JobStateName } from '../store/job-record.ts';
+
+const stateNumbers = {
+  queued: 'JOB_STATE_QUEUED',
+  running: 'JOB_STATE_RUNNING',
+  paused: 'JOB_STATE_PAUSED',
+  succeeded: 'JOB_STATE_SUCCEEDED',
+  failed: 'JOB_STATE_FAILED',
+  cancelled: 'JOB_STATE_CANCELLED',
+} as const satisfies Record<JobStateName, JobState>;
+
+export const stateMessage = (state: JobStateName): JobState => stateNumbers[state];
+
+/** Undefined for a state that is none of ours. */
+export function stateOfMessage(message: JobState): JobStateName | undefined {
+  for (const [state, name] of Object.entries(stateNumbers)) if (name === message) return state as JobStateName;
+  return undefined;
+}
+
+export const timestamp = (ms: number): Timestamp => ({
+  seconds: Math.floor(ms / 1_000),
+  nanos: Math.floor(ms % 1_000) * 1_000_000,
+});
+
+export function jobMessage(record: JobRecord): Job {
+  return {
+    jobId: record.jobId,
+    name: record.name,
+    state: stateMessage(record.state),
+    spec: record.spec,
+    submittedAt: timestamp(record.submittedAt),
+    startedAt: record.startedAt === undefined ? null : timestamp(record.startedAt),
+    endedAt: record.endedAt === undefined ? null : timestamp(record.endedAt),
+    steps: record.steps,
+    iterations: record.iterations,
+    paramsSha256: record.paramsSha256,
+    evaluations: record.evaluations.map((evaluation) => ({
+      ...evaluation,
+      lossByInnerStep: [...evaluation.lossByInnerStep],
+      accuracyByInnerStep: [...evaluation.accuracyByInnerStep],
+    })),
+    checkpoints: askedFor(record).map(checkpointMessage),
+    error: record.error ?? null,
+    lastMetaStep: record.lastMetaStep ?? null,
+    engineFingerprint: record.engineFingerprint ?? '',
+    mixedFingerprints: record.hasMixedFingerprints,
+    skippedTasks: record.skippedTasks,
+  };
+}
+
+/** The checkpoints that clients see: recovery ones may be gone in a minute. */
+export const askedFor = ({ checkpoints }: JobRecord): CheckpointRecord[] =>
+  checkpoints.filter(({ purpose }) => purpose !== 'recovery');
+
+export const checkpointMessage = ({ step, sha256, bytes, paramsSha256 }: CheckpointRecord): CheckpointInfo => ({
+  step,
+  sha256,
+  bytes,
+  paramsSha256,
+});
+
+export function eventMessage(jobId: string, { sequence, at, body }: JobEventRecord): JobEvent {
+  return { sequence, time: timestamp(at), jobId, ...bodyMessage(body) };
+}
+
+function bodyMessage(body: JobEventBody): JobEvent {
+  switch (body.kind) {
+    case 'stateChanged':
+      return { stateChanged: { state: stateMessage(body.state), reason: body.reason, error: body.error ?? null } };
+    case 'metaStep':
+      return { metaStep: body.summary };
+    case 'evaluated': {
+      const { lossByInnerStep, accuracyByInnerStep, ...rest } = body.evaluation;
+      return {
+        evaluated: {
+          ...rest,
+          lossByInnerStep: [...lossByInnerStep],
+          accuracyByInnerStep: [...accuracyByInnerStep],
+        },
+      };
+    }
+    case 'checkpointWritten':
+      return { checkpointWritten: checkpointMessage(body.checkpoint) };
+    case 'shardRetried': {
+      const { metaStep, shard, workerId, reason } = body;
+      return { shardRetried: { metaStep, shard, workerId, reason } };
+    }
+    default:
+      return body satisfies never;
+  }
+}

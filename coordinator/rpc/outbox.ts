@@ -1,0 +1,133 @@
+// What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job) take turns, message by message, so
+// that a large payload of one job delays neither heartbeats nor another job's leases. Writes pause while a chunk's worth is in flight.
+import { MetatrainError } from '../../shared/errors.ts';
+import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import { maxChunkBytes } from '../../shared/wire.ts';
+
+/** An encoded message is written as it is: one encoding serves every worker. */
+export type OutgoingMessage = CoordinatorMessage | Buffer;
+
+/** Messages that belong together and stay in order, such as a payload's chunks; read one at a time. */
+export interface MessageSequence {
+  readonly length: number;
+  at(index: number): OutgoingMessage | undefined;
+}
+
+interface Item {
+  readonly messages: MessageSequence;
+  readonly leaseId: string | undefined;
+  next: number;
+}
+
+/** @param done called when the message has been handed to the network. */
+export type WriteMessage = (message: OutgoingMessage, done: () => void) => void;
+
+/** What a message that is not encoded yet counts for. */
+const smallMessageBytes = 256;
+
+export class Outbox {
+  readonly #write: WriteMessage;
+  readonly #maxItems: number;
+  readonly #urgent: OutgoingMessage[] = [];
+  readonly #lanes = new Map<string, Item[]>();
+  #items = 0;
+  #inFlightBytes = 0;
+  #isFlushing = false;
+
+  constructor(write: WriteMessage, maxItems: number) {
+    this.#write = write;
+    this.#maxItems = maxItems;
+  }
+
+  /** @throws MetatrainError `QUEUE_FULL` when the other side does not read. */
+  pushUrgent(message: OutgoingMessage): void {
+    this.#count();
+    this.#urgent.push(message);
+  }
+
+  /** @throws MetatrainError `QUEUE_FULL` when the other side does not read. */
+  push(lane: string, messages: MessageSequence, leaseId?: string): void {
+    this.#count();
+    const item: Item = { messages, leaseId, next: 0 };
+    const items = this.#lanes.get(lane);
+    if (items) items.push(item);
+    else this.#lanes.set(lane, [item]);
+  }
+
+  #count(): void {
+    if (this.#items >= this.#maxItems) {
+      throw new MetatrainError('QUEUE_FULL', `${this.#items} messages wait and are not read`);
+    }
+    this.#items += 1;
+  }
+
+  /** True when the lease had not been written and now never will be. */
+  withdrawLease(leaseId: string): boolean {
+    for (const [lane, items] of this.#lanes) {
+      const index = items.findIndex((item) => item.leaseId === leaseId);
+      if (index < 0) continue;
+      items.splice(index, 1);
+      this.#items -= 1;
+      if (items.length === 0) this.#lanes.delete(lane);
+      return true;
+    }
+    return false;
+  }
+
+  /** Drops what of the lane has not begun; a sequence that has begun is finished, since the other side has its first part. */
+  dropLane(lane: string): void {
+    const items = this.#lanes.get(lane);
+    if (!items) return;
+    const kept = items.filter(({ next }) => next > 0);
+    this.#items -= items.length - kept.length;
+    if (kept.length > 0) this.#lanes.set(lane, kept);
+    else this.#lanes.delete(lane);
+  }
+
+  clear(): void {
+    this.#urgent.length = 0;
+    this.#lanes.clear();
+    this.#items = 0;
+  }
+
+  /** Writes what the flow allows; the rest follows by itself. */
+  flush(): void {
+    // A write may call back at once.
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    while (this.#inFlightBytes < maxChunkBytes) {
+      const message = this.#next();
+      if (!message) break;
+      const bytes = Buffer.isBuffer(message) ? message.byteLength : smallMessageBytes;
+      this.#inFlightBytes += bytes;
+      this.#write(message, () => {
+        this.#inFlightBytes -= bytes;
+        if (this.#items > 0) this.flush();
+      });
+    }
+    this.#isFlushing = false;
+  }
+
+  #next(): OutgoingMessage | undefined {
+    const urgent = this.#urgent.shift();
+    if (urgent) {
+      this.#items -= 1;
+      return urgent;
+    }
+    for (const [lane, items] of this.#lanes) {
+      const item = items[0];
+      if (!item) throw new Error('an empty lane is removed');
+      const message = item.messages.at(item.next);
+      item.next += 1;
+      if (item.next === item.messages.length) {
+        items.shift();
+        this.#items -= 1;
+      }
+      // The lane goes behind the others.
+      this.#lanes.delete(lane);
+      if (items.length > 0) this.#lanes.set(lane, items);
+      return message;
+    }
+    return undefined;
+  }
+}

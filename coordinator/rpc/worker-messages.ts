@@ -1,0 +1,68 @@
+// Orders as messages of the worker's stream. θ is encoded once per version, piece by piece as it is needed, and the same bytes go to every
+// worker; everything else is small.
+import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import { bytesOfVector, chunksOf, type ParamsLayout } from '../../shared/tensor-codec.ts';
+import { WorkerService } from '../../shared/wire.ts';
+import type { MetaParams } from '../aggregation/training.ts';
+import type { LeaseOrder } from '../worker-link.ts';
+import type { MessageSequence, OutgoingMessage } from './outbox.ts';
+
+const { Connect } = WorkerService.service;
+
+/** The service as registered: an encoded message passes as it is. */
+export const workerServiceDefinition: typeof WorkerService.service = {
+  Connect: { ...Connect, responseSerialize: (message) => (Buffer.isBuffer(message) ? message : encode(message)) },
+};
+
+const encode = (message: CoordinatorMessage): Buffer => Connect.responseSerialize(message);
+
+export function leaseMessage({ lease, deadlineMs, evaluationSplit }: LeaseOrder): CoordinatorMessage {
+  const { leaseId, attempt, job, batch, shard } = lease;
+  const { jobId } = job.plan;
+  const common = { leaseId, jobId, attempt, deadlineMs };
+  const { index, firstTask, taskCount } = shard;
+  const slice = { paramsVersion: batch.step, shard: index, firstTask, taskCount };
+  switch (batch.work) {
+    case 'initialize':
+      return { shardLease: { ...common, initialize: {} } };
+    case 'train':
+      return { shardLease: { ...common, train: { ...slice, metaStep: batch.step } } };
+    case 'evaluate':
+      return { shardLease: { ...common, evaluate: { ...slice, split: evaluationSplit } } };
+    default:
+      return batch.work satisfies never;
+  }
+}
+
+export function jobOpenedMessage(jobId: string, spec: string, layout: ParamsLayout | undefined): CoordinatorMessage {
+  const tensors = layout?.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
+  return { jobOpened: { jobId, spec, layout: tensors ? { tensors } : null } };
+}
+
+/** θ's chunks and, last, its announcement: all or nothing of it is sent. */
+export function paramsMessages(jobId: string, metaParams: MetaParams): MessageSequence {
+  let sequence = encoded.get(metaParams);
+  if (!sequence) {
+    sequence = encodeLazily(jobId, metaParams);
+    encoded.set(metaParams, sequence);
+  }
+  return sequence;
+}
+
+const encoded = new WeakMap<MetaParams, MessageSequence>();
+
+function encodeLazily(jobId: string, { step, vector, sha256 }: MetaParams): MessageSequence {
+  const messages: CoordinatorMessage[] = [
+    ...chunksOf(bytesOfVector(vector), sha256).map((payloadChunk) => ({ payloadChunk })),
+    { paramsAnnounced: { jobId, paramsVersion: step, payloadSha256: sha256 } },
+  ];
+  const buffers = new Array<OutgoingMessage | undefined>(messages.length);
+  return {
+    length: messages.length,
+    at(index) {
+      const message = messages[index];
+      if (message) buffers[index] ??= encode(message);
+      return buffers[index];
+    },
+  };
+}

@@ -1,0 +1,298 @@
+// WorkerService: one stream a worker. Hello first, with the right protocol version; then messages become calls of the runner, and its
+// orders become messages. Decides nothing about leases. A peer that breaks the protocol loses its stream, with a status that says why.
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { Clock } from '../../shared/clock.ts';
+import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';
+import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
+import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
+import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
+import type { Logger } from '../../shared/log.ts';
+import { PayloadAssembler } from '../../shared/tensor-codec.ts';
+import { protocolVersion } from '../../shared/wire.ts';
+import type { Runner } from '../runner.ts';
+import type { LeaseOrder, WorkerLink } from '../worker-link.ts';
+import { Outbox, type OutgoingMessage } from './outbox.ts';
+import { toServiceError } from './status.ts';
+import { jobOpenedMessage, leaseMessage, paramsMessages } from './worker-messages.ts';
+
+export interface WorkerServiceOptions {
+  readonly heartbeatIntervalMs: number;
+  /** MetaTrain's version, for people. */
+  readonly version: string;
+  /** Bytes of one payload (θ₀ or a shard's meta-gradient), at most. */
+  readonly maxPayloadBytes: number;
+  /** Workers connected at once, at most. */
+  readonly maxWorkers: number;
+}
+
+interface WorkerServiceDependencies {
+  readonly runner: Runner;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+type WorkerCall = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
+
+const helloTimeoutMs = 10_000;
+const maxSlots = 1_024;
+const maxWaitingMessages = 16_384;
+/** Broken payloads of one stream before it is closed. */
+const maxBrokenPayloads = 100;
+
+export function workerService(
+  options: WorkerServiceOptions,
+  dependencies: WorkerServiceDependencies,
+): WorkerServiceHandlers {
+  let connections = 0;
+  let open = 0;
+  return {
+    Connect(call) {
+      if (open >= options.maxWorkers) {
+        const error = new MetatrainError('QUEUE_FULL', `${open} workers are connected, the limit of this coordinator`);
+        call.emit('error', toServiceError(error, dependencies.log));
+        return;
+      }
+      open += 1;
+      connections += 1;
+      new WorkerStream(call, connections, options, dependencies, () => {
+        open -= 1;
+      });
+    },
+  };
+}
+
+class WorkerStream implements WorkerLink {
+  readonly connection: number;
+  readonly connectedAt: number;
+  readonly address: string;
+  workerId = '';
+  fingerprint = '';
+  slots = 0;
+  version = '';
+  readonly #call: WorkerCall;
+  readonly #options: WorkerServiceOptions;
+  readonly #runner: Runner;
+  readonly #log: Logger;
+  readonly #outbox: Outbox;
+  readonly #cancelHelloTimeout: () => void;
+  readonly #onClosed: () => void;
+  #phase: 'greeting' | 'serving' | 'closed' = 'greeting';
+  #payloads: PayloadAssembler;
+  #brokenPayload: MetatrainError | undefined;
+  #brokenPayloads = 0;
+  /** What the worker has been told of each job. */
+  readonly #jobs = new Map<string, { hasLayout: boolean; paramsVersion: number }>();
+
+  constructor(
+    call: WorkerCall,
+    connection: number,
+    options: WorkerServiceOptions,
+    { runner, clock, log }: WorkerServiceDependencies,
+    onClosed: () => void,
+  ) {
+    this.#call = call;
+    this.connection = connection;
+    this.connectedAt = clock.now();
+    this.address = call.getPeer();
+    this.#options = options;
+    this.#runner = runner;
+    this.#log = log;
+    this.#onClosed = onClosed;
+    this.#payloads = new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads: 1 });
+    this.#outbox = new Outbox((message, done) => this.#write(message, done), maxWaitingMessages);
+    this.#cancelHelloTimeout = clock.after(helloTimeoutMs, () =>
+      this.close(new MetatrainError('DEADLINE_EXCEEDED', `no hello within ${helloTimeoutMs} ms`)),
+    );
+    call.on('data', (message: WorkerMessage__Output) => this.#receive(message));
+    call.on('end', () => this.#end('the worker ended its stream'));
+    call.on('cancelled', () => this.#end('the stream was lost'));
+  }
+
+  #write(message: OutgoingMessage, done: () => void): void {
+    // The service's serializer takes encoded messages too, which the generated type does not know.
+    this.#call.write(message as CoordinatorMessage, done);
+  }
+
+  // What the worker says.
+
+  #receive(message: WorkerMessage__Output): void {
+    if (this.#phase === 'closed') return;
+    try {
+      if (this.#phase === 'greeting') this.#greet(message);
+      else this.#handle(message);
+    } catch (thrown) {
+      if (!(thrown instanceof MetatrainError)) throw thrown;
+      this.close(thrown);
+    }
+  }
+
+  #greet({ hello }: WorkerMessage__Output): void {
+    if (!hello) throw invalid('the first message', 'no hello', 'a hello');
+    checkHello(hello);
+    this.#cancelHelloTimeout();
+    this.workerId = hello.workerId;
+    this.fingerprint = hello.engineFingerprint;
+    this.slots = hello.slots;
+    this.version = hello.version.slice(0, 64);
+    this.#payloads = new PayloadAssembler({ payloadBytes: this.#options.maxPayloadBytes, payloads: hello.slots + 1 });
+    this.#phase = 'serving';
+    const { heartbeatIntervalMs, version: coordinatorVersion } = this.#options;
+    this.#outbox.pushUrgent({ welcome: { protocolVersion, heartbeatIntervalMs, coordinatorVersion } });
+    this.#outbox.flush();
+    this.#runner.connect(this);
+  }
+
+  #handle(message: WorkerMessage__Output): void {
+    switch (message.message) {
+      case 'heartbeat':
+        this.#outbox.pushUrgent({ heartbeatReply: { sequence: message.heartbeat!.sequence } });
+        this.#outbox.flush();
+        this.#runner.heard(this);
+        break;
+      case 'payloadChunk':
+        try {
+          this.#payloads.add(message.payloadChunk!);
+        } catch (thrown) {
+          this.#countBrokenPayload(asMetatrainError(thrown));
+        }
+        break;
+      case 'shardResult':
+        this.#runner.result(this, message.shardResult!, (sha256) => this.#takePayload(sha256));
+        this.#forgetPayload(message.shardResult!);
+        break;
+      case 'shardFailure':
+        this.#runner.failure(this, message.shardFailure!);
+        break;
+      case 'drain':
+        this.#runner.drain(this, message.drain!.reason.slice(0, 400));
+        break;
+      case 'hello':
+        throw invalid('hello', 'a second one', 'one a stream');
+      case undefined:
+        throw invalid('message', 'none that is known', 'one of WorkerMessage');
+      default:
+        message.message satisfies never;
+    }
+  }
+
+  /** The result that names the payload will fail with this reason; a stream of them is not worth keeping. */
+  #countBrokenPayload(error: MetatrainError): void {
+    this.#brokenPayload = error;
+    this.#brokenPayloads += 1;
+    if (this.#brokenPayloads > maxBrokenPayloads) throw error;
+  }
+
+  #takePayload(sha256: Uint8Array): Buffer {
+    const payload = this.#payloads.take(sha256);
+    if (payload) return payload;
+    throw (
+      this.#brokenPayload ?? invalid('payload_sha256', 'a payload that was not sent', 'one whose chunks came before')
+    );
+  }
+
+  /** A result that did not count has left its payload behind. */
+  #forgetPayload({ initialize, train }: ShardResult__Output): void {
+    const sha256 = (initialize ?? train)?.payloadSha256;
+    if (sha256) this.#payloads.take(sha256);
+  }
+
+  #end(reason: string): void {
+    if (this.#phase === 'closed') return;
+    const wasServing = this.#phase === 'serving';
+    this.#becomeClosed();
+    this.#call.end();
+    if (wasServing) this.#runner.disconnect(this, reason);
+  }
+
+  #becomeClosed(): void {
+    this.#phase = 'closed';
+    this.#cancelHelloTimeout();
+    this.#outbox.clear();
+    this.#jobs.clear();
+    this.#onClosed();
+  }
+
+  // What the runner orders.
+
+  sendLease(order: LeaseOrder): void {
+    const { jobId } = order.lease.job.plan;
+    this.#order(() => {
+      const told = this.#jobs.get(jobId) ?? { hasLayout: false, paramsVersion: -1 };
+      if (!this.#jobs.has(jobId) || (order.layout && !told.hasLayout)) {
+        this.#outbox.push(jobId, [jobOpenedMessage(jobId, order.spec, order.layout)]);
+        told.hasLayout = order.layout !== undefined;
+        this.#jobs.set(jobId, told);
+      }
+      const { metaParams } = order;
+      if (metaParams && metaParams.step !== told.paramsVersion) {
+        this.#outbox.push(jobId, paramsMessages(jobId, metaParams));
+        told.paramsVersion = metaParams.step;
+      }
+      this.#outbox.push(jobId, [leaseMessage(order)], order.lease.leaseId);
+    });
+  }
+
+  cancelLease(leaseId: string, reason: string): void {
+    this.#order(() => {
+      if (!this.#outbox.withdrawLease(leaseId)) {
+        this.#outbox.pushUrgent({ leaseCancelled: { leaseId, reason: reason.slice(0, 400) } });
+      }
+    });
+  }
+
+  closeJob(jobId: string): void {
+    if (!this.#jobs.delete(jobId)) return;
+    this.#order(() => {
+      this.#outbox.dropLane(jobId);
+      this.#outbox.push(jobId, [{ jobClosed: { jobId } }]);
+    });
+  }
+
+  /** A full outbox means that the worker does not read: it loses its stream, and nobody else waits. */
+  #order(push: () => void): void {
+    if (this.#phase !== 'serving') return;
+    try {
+      push();
+    } catch (thrown) {
+      const error = asMetatrainError(thrown);
+      this.close(error);
+      this.#runner.disconnect(this, error.message);
+    }
+  }
+
+  flush(): void {
+    if (this.#phase === 'serving') this.#outbox.flush();
+  }
+
+  close(error: MetatrainError): void {
+    if (this.#phase === 'closed') return;
+    const wasServing = this.#phase === 'serving';
+    this.#log.info({ workerId: this.workerId, code: error.code, reason: error.message }, 'stream closed');
+    this.#becomeClosed();
+    this.#call.emit('error', toServiceError(error, this.#log));
+    if (wasServing) this.#runner.disconnect(this, error.message);
+  }
+}
+
+function checkHello(hello: Hello__Output): void {
+  if (hello.protocolVersion !== protocolVersion) {
+    const message =
+      `the worker speaks protocol version ${hello.protocolVersion}, the coordinator speaks ${protocolVersion}; ` +
+      'run the same major version of metatrain on both';
+    throw new MetatrainError('PROTOCOL_MISMATCH', message);
+  }
+  const limits = { workerId: 128, engineFingerprint: 400 } as const;
+  for (const field of ['workerId', 'engineFingerprint'] as const) {
+    const { length } = hello[field];
+    if (length < 1 || length > limits[field]) {
+      throw invalid(`hello.${field}`, `${length} characters`, `1 to ${limits[field]}`);
+    }
+  }
+  if (hello.slots < 1 || hello.slots > maxSlots) throw invalid('hello.slots', String(hello.slots), `1 to ${maxSlots}`);
+}
+
+function invalid(field: string, got: string, accepted: string): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `${field}: got ${got}; accepted: ${accepted}`);
+}

@@ -1,0 +1,459 @@
+// The only loop: events come in, the core decides, the effects are performed in order. It holds what the core must not touch (θ, payloads,
+// streams, records) and decides nothing itself. Synchronous from the event to the written socket; only the disk is waited for, never by a
+// meta-step.
+import type { Clock } from '../shared/clock.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
+import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailure.ts';
+import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { Logger } from '../shared/log.ts';
+import { Training } from './aggregation/training.ts';
+import type { Checkpointing } from './checkpointing.ts';
+import type { CoreEffect } from './core/effect.ts';
+import type { CoreEvent } from './core/event.ts';
+import { idleReason } from './core/placement.ts';
+import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
+import { step } from './core/step.ts';
+import type { JobBook } from './job-book.ts';
+import { planOf, protocolOf } from './job-plan.ts';
+import { Progress } from './progress.ts';
+import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
+import { hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+export interface RunnerDependencies {
+  readonly book: JobBook;
+  readonly checkpointing: Checkpointing;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface WorkerView {
+  readonly link: WorkerLink;
+  readonly worker: Worker;
+  readonly shardsCompleted: number;
+  readonly idleReason: string;
+}
+
+/** A job that has not ended, with its numbers. */
+interface LiveJob {
+  readonly record: JobRecord;
+  readonly spec: JobSpec;
+  readonly progress: Progress;
+  training: Training | undefined;
+}
+
+interface Arrival {
+  readonly event: CoreEvent;
+  /** The checked result that a `resultArrived` speaks of. */
+  readonly result?: CheckedResult;
+}
+
+export class Runner {
+  readonly #core: CoreState;
+  readonly #book: JobBook;
+  readonly #checkpointing: Checkpointing;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #jobs = new Map<string, LiveJob>();
+  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number }>();
+  readonly #arrivals: Arrival[] = [];
+  /** Links with orders that are not written out yet. */
+  readonly #unflushed = new Set<WorkerLink>();
+  #isDispatching = false;
+  #isClosed = false;
+  #stopTicks: () => void = () => undefined;
+
+  constructor(options: CoreOptions, { book, checkpointing, clock, log }: RunnerDependencies) {
+    this.#core = createState(options);
+    this.#book = book;
+    this.#checkpointing = checkpointing;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
+  async start(): Promise<void> {
+    for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
+    const tickMs = Math.min(this.#core.options.heartbeatIntervalMs / 2, 500);
+    this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } });
+    this.#stopTicks = this.#clock.every(tickMs, () =>
+      this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } }),
+    );
+  }
+
+  async #restore(record: JobRecord, spec: JobSpec): Promise<void> {
+    const training = await this.#checkpointing.restore(record, spec);
+    record.steps = training?.metaParams.step ?? 0;
+    record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
+    record.skippedTasks = training?.skippedTasks ?? 0;
+    this.#openJob(record, spec, training);
+    this.#dispatch({
+      event: {
+        kind: 'jobRestored',
+        at: this.#clock.now(),
+        plan: planOf(record.jobId, spec),
+        step: record.steps,
+        hasParams: training !== undefined,
+        hasStarted: record.startedAt !== undefined,
+        isPaused: record.state === 'paused',
+        fingerprint: record.engineFingerprint,
+        evaluatedSteps: record.evaluations.map((evaluation) => evaluation.step),
+      },
+    });
+  }
+
+  #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
+    const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
+    this.#jobs.set(record.jobId, { record, spec, progress, training });
+  }
+
+  // What clients ask for.
+
+  /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
+  async submit(spec: JobSpec, idempotencyKey: string): Promise<{ jobId: string; isNew: boolean }> {
+    if (this.#isClosed) throw shuttingDown();
+    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now());
+    // Closed in the meantime: the job is on the disk, and the next start takes it up.
+    if (isNew && !this.#isClosed) {
+      this.#openJob(record, spec, undefined);
+      this.#dispatch({
+        event: { kind: 'jobSubmitted', at: this.#clock.now(), plan: planOf(record.jobId, spec) },
+      });
+    }
+    return { jobId: record.jobId, isNew };
+  }
+
+  /**
+   * Cancels, pauses or resumes a job; what it did is on the disk when this resolves.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`, or `JOB_NOT_RUNNING` when the job's state does not allow it.
+   */
+  async request(
+    kind: 'jobCancelRequested' | 'jobPauseRequested' | 'jobResumeRequested',
+    jobId: string,
+  ): Promise<JobRecord> {
+    if (this.#isClosed) throw shuttingDown();
+    const record = this.#book.record(jobId);
+    if (hasEnded(record.state)) {
+      throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} has ended: ${record.state}`);
+    }
+    this.#dispatch({ event: { kind, at: this.#clock.now(), jobId } });
+    await this.#book.save(record);
+    return record;
+  }
+
+  workers(): WorkerView[] {
+    const views: WorkerView[] = [];
+    for (const { link, shardsCompleted } of this.#links.values()) {
+      const worker = this.#core.workers.get(link.workerId);
+      if (worker?.connection !== link.connection) continue;
+      views.push({ link, worker, shardsCompleted, idleReason: idleReason(this.#core, worker) });
+    }
+    return views;
+  }
+
+  // What workers say.
+
+  connect(link: WorkerLink): void {
+    if (this.#isClosed) {
+      link.close(shuttingDown());
+      return;
+    }
+    this.#links.set(link.connection, { link, shardsCompleted: 0 });
+    const { workerId, connection, fingerprint, slots } = link;
+    const at = this.#clock.now();
+    this.#log.info({ workerId, fingerprint, slots }, 'worker connected');
+    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, fingerprint, slots } });
+  }
+
+  disconnect({ workerId, connection }: WorkerLink, reason: string): void {
+    if (!this.#links.delete(connection)) return;
+    this.#log.info({ workerId, reason }, 'worker disconnected');
+    this.#dispatch({ event: { kind: 'workerDisconnected', at: this.#clock.now(), workerId, connection, reason } });
+  }
+
+  heard({ workerId, connection }: WorkerLink): void {
+    this.#dispatch({ event: { kind: 'workerSeen', at: this.#clock.now(), workerId, connection } });
+  }
+
+  drain({ workerId, connection }: WorkerLink, reason: string): void {
+    this.#log.info({ workerId, reason }, 'worker drains');
+    this.#dispatch({ event: { kind: 'workerDraining', at: this.#clock.now(), workerId, connection } });
+  }
+
+  result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
+    const { workerId, connection } = link;
+    const from = { at: this.#clock.now(), workerId, connection, leaseId: message.leaseId };
+    const lease = this.#core.leases.get(message.leaseId);
+    if (!lease || lease.worker.connection !== connection) {
+      // The core knows why; the result itself is not worth a look.
+      this.#dispatch({ event: { kind: 'resultArrived', ...from, work: 'train', nonFiniteTasks: [] } });
+      return;
+    }
+    let result: CheckedResult;
+    try {
+      result = checkResult(lease, message, takePayload, this.#jobs.get(lease.job.plan.jobId)?.training?.elements);
+    } catch (thrown) {
+      const { code, message } = asMetatrainError(thrown);
+      this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
+      link.cancelLease(lease.leaseId, message);
+      this.#unflushed.add(link);
+      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false } });
+      return;
+    }
+    const nonFiniteTasks =
+      result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
+    this.#dispatch({ event: { kind: 'resultArrived', ...from, work: result.work, nonFiniteTasks }, result });
+  }
+
+  failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
+    const { leaseId, code, message, permanent: isPermanent } = failure;
+    this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
+    const at = this.#clock.now();
+    this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, code, message, isPermanent } });
+  }
+
+  // The loop.
+
+  #dispatch(arrival: Arrival): void {
+    if (this.#isClosed) return;
+    this.#arrivals.push(arrival);
+    if (this.#isDispatching) return;
+    this.#isDispatching = true;
+    try {
+      for (let next = this.#arrivals.shift(); next; next = this.#arrivals.shift()) {
+        for (const effect of step(this.#core, next.event)) this.#perform(effect, next.result);
+      }
+    } finally {
+      this.#isDispatching = false;
+    }
+    for (const link of this.#unflushed) link.flush();
+    this.#unflushed.clear();
+  }
+
+  #answer(event: CoreEvent): void {
+    this.#dispatch({ event });
+  }
+
+  #perform(effect: CoreEffect, result: CheckedResult | undefined): void {
+    switch (effect.kind) {
+      case 'sendLease':
+        this.#sendLease(effect);
+        break;
+      case 'cancelLease':
+        this.#withLink(effect.lease.worker.connection, (link) => link.cancelLease(effect.lease.leaseId, effect.reason));
+        break;
+      case 'disconnectWorker':
+        this.#disconnectWorker(effect);
+        break;
+      case 'keepResult':
+        this.#keepResult(effect, result);
+        break;
+      case 'dropResult':
+        this.#dropResult(effect);
+        break;
+      case 'reduce':
+        this.#reduce(effect);
+        break;
+      case 'writeCheckpoint':
+        void this.#writeCheckpoint(effect);
+        break;
+      case 'changeJobState':
+        this.#changeJobState(effect);
+        break;
+      case 'reportRetry': {
+        const { kind: _, jobId, step: metaStep, shard, workerId, reason } = effect;
+        this.#log.warn({ jobId, metaStep, shard, workerId, reason }, 'shard goes to another worker');
+        this.#book.append(jobId, this.#clock.now(), { kind: 'shardRetried', metaStep, shard, workerId, reason });
+        break;
+      }
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #withLink(connection: number, order: (link: WorkerLink) => void): void {
+    const link = this.#links.get(connection)?.link;
+    if (!link) return;
+    order(link);
+    this.#unflushed.add(link);
+  }
+
+  #sendLease({ lease, deadlineMs }: Extract<CoreEffect, { kind: 'sendLease' }>): void {
+    const { record, spec, training } = this.#liveJob(lease.job.plan.jobId);
+    this.#withLink(lease.worker.connection, (link) =>
+      link.sendLease({
+        lease,
+        deadlineMs,
+        spec: record.spec,
+        evaluationSplit: spec.evaluation.split,
+        layout: training?.layout,
+        metaParams: training?.metaParams,
+      }),
+    );
+  }
+
+  #disconnectWorker({ connection, code, message }: Extract<CoreEffect, { kind: 'disconnectWorker' }>): void {
+    const link = this.#links.get(connection)?.link;
+    this.#links.delete(connection);
+    link?.close(new MetatrainError(code, message));
+  }
+
+  #keepResult({ lease }: Extract<CoreEffect, { kind: 'keepResult' }>, result: CheckedResult | undefined): void {
+    if (!result) throw new Error('only an arriving result is kept');
+    const { shard, batch, worker } = lease;
+    const job = this.#liveJob(lease.job.plan.jobId);
+    const { record } = job;
+    const sender = this.#links.get(worker.connection);
+    if (sender) sender.shardsCompleted += 1;
+    record.engineFingerprint ??= worker.fingerprint;
+    record.hasMixedFingerprints ||= worker.fingerprint !== record.engineFingerprint;
+    switch (result.work) {
+      case 'initialize':
+        record.splitDescription = result.splitDescription;
+        record.isTransductive = result.isTransductive;
+        job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
+        break;
+      case 'train':
+        trainingOf(job).keepTrainResult(shard.index, batch.shards.length, result);
+        break;
+      case 'evaluate':
+        trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
+        break;
+      default:
+        result satisfies never;
+    }
+  }
+
+  #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {
+    this.#log.debug({ workerId, leaseId, reason }, 'a result does not count');
+    const connection = this.#core.workers.get(workerId)?.connection;
+    if (connection !== undefined) this.#withLink(connection, (link) => link.cancelLease(leaseId, reason));
+  }
+
+  #reduce({ jobId, work }: Extract<CoreEffect, { kind: 'reduce' }>): void {
+    const job = this.#liveJob(jobId);
+    const at = this.#clock.now();
+    try {
+      switch (work) {
+        case 'initialize':
+          job.record.paramsSha256 = trainingOf(job).metaParams.sha256.toString('hex');
+          this.#save(job.record);
+          break;
+        case 'train':
+          this.#applyMetaStep(job, at);
+          break;
+        case 'evaluate':
+          this.#summariseEvaluation(job, at);
+          break;
+        default:
+          work satisfies never;
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof MetatrainError)) throw thrown;
+      this.#answer({ kind: 'jobBroken', at, jobId, code: thrown.code, message: thrown.message });
+      return;
+    }
+    this.#answer({ kind: 'reduced', at, jobId });
+  }
+
+  #applyMetaStep(job: LiveJob, at: number): void {
+    const { record, progress } = job;
+    const training = trainingOf(job);
+    const applied = training.applyMetaStep(record.iterations);
+    record.steps = training.metaParams.step;
+    record.paramsSha256 = training.metaParams.sha256.toString('hex');
+    record.skippedTasks = training.skippedTasks;
+    const summary = progress.applied(at, record.steps, applied);
+    if (!summary) return;
+    record.lastMetaStep = summary;
+    this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
+    this.#save(record);
+  }
+
+  #summariseEvaluation(job: LiveJob, at: number): void {
+    const { record, spec, progress } = job;
+    const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
+    const { splitDescription, isTransductive: transductive } = record;
+    const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
+    const evaluation = { step: record.steps, protocol, ...estimates };
+    record.evaluations = [...record.evaluations, evaluation].slice(-maxEvaluations);
+    progress.restart(at, record.steps);
+    this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
+    this.#save(record);
+  }
+
+  async #writeCheckpoint({ jobId, step, purpose }: Extract<CoreEffect, { kind: 'writeCheckpoint' }>): Promise<void> {
+    const job = this.#liveJob(jobId);
+    try {
+      const snapshot = trainingOf(job).snapshot();
+      const checkpoint = await this.#checkpointing.write(job.record, job.spec, snapshot, purpose);
+      const at = this.#clock.now();
+      if (purpose !== 'recovery') this.#book.append(jobId, at, { kind: 'checkpointWritten', checkpoint });
+      this.#answer({ kind: 'checkpointWritten', at, jobId, step });
+    } catch (thrown) {
+      const { code, message } = asMetatrainError(thrown);
+      this.#log.error({ jobId, code, reason: message }, 'a checkpoint could not be written');
+      // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
+      if (purpose === 'final') this.#answer({ kind: 'jobBroken', at: this.#clock.now(), jobId, code, message });
+    }
+  }
+
+  #changeJobState({ jobId, state, reason, failure }: Extract<CoreEffect, { kind: 'changeJobState' }>): void {
+    const { record, progress } = this.#liveJob(jobId);
+    const at = this.#clock.now();
+    record.state = state;
+    if (state === 'running') {
+      record.startedAt ??= at;
+      progress.restart(at, record.steps);
+    }
+    if (failure) record.error = failure;
+    if (hasEnded(state)) {
+      record.endedAt = at;
+      this.#jobs.delete(jobId);
+      for (const { link } of this.#links.values()) {
+        link.closeJob(jobId);
+        this.#unflushed.add(link);
+      }
+    }
+    this.#log.info({ jobId, state, reason }, 'job state');
+    this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
+    this.#save(record);
+  }
+
+  /** In the background; the book logs what fails, and what is in memory goes on. */
+  #save(record: JobRecord): void {
+    this.#book.save(record).catch(() => undefined);
+  }
+
+  #liveJob(jobId: string): LiveJob {
+    const job = this.#jobs.get(jobId);
+    if (!job) throw new Error(`the core speaks of job ${jobId}, which is not open`);
+    return job;
+  }
+
+  /** Ends the streams, writes what running jobs would otherwise have to compute again, and stops. May be called twice. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopTicks();
+    for (const { link } of this.#links.values()) link.close(shuttingDown());
+    this.#links.clear();
+    for (const { record, spec, training } of this.#jobs.values()) {
+      const newest = record.checkpoints.at(-1)?.step ?? 0;
+      if (!training || training.metaParams.step <= newest) continue;
+      await this.#checkpointing
+        .write(record, spec, training.snapshot(), 'recovery')
+        .catch((err: unknown) => this.#log.error({ jobId: record.jobId, err }, 'no checkpoint at the end'));
+    }
+    await this.#checkpointing.settle();
+  }
+}
+
+function trainingOf({ training, record }: LiveJob): Training {
+  if (!training) throw new Error(`job ${record.jobId} has no meta-parameters yet`);
+  return training;
+}
+
+const shuttingDown = () => new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; try again');

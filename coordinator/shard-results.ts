@@ -1,0 +1,103 @@
+// Checks what a worker sent against the lease that it answers: the right kind, counts, length, hash, and finite. What passes here may
+// enter a sum; what does not is a failed attempt, with the reason for the worker and the job.
+import { MetatrainError } from '../shared/errors.ts';
+import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import { layoutElements, type ParamsLayout, vectorOfBytes } from '../shared/tensor-codec.ts';
+import { isFiniteVector } from './aggregation/meta-gradient.ts';
+import type { EvaluateShardRows, TrainShardSum } from './aggregation/training.ts';
+import type { Lease } from './core/state.ts';
+
+export type CheckedResult =
+  | {
+      readonly work: 'initialize';
+      readonly layout: ParamsLayout;
+      readonly metaParams: Float32Array;
+      readonly splitDescription: string;
+      readonly isTransductive: boolean;
+    }
+  | ({ readonly work: 'train' } & TrainShardSum)
+  | ({ readonly work: 'evaluate' } & EvaluateShardRows);
+
+/** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
+export type TakePayload = (payloadSha256: Uint8Array) => Buffer;
+
+const maxTensors = 100_000;
+const maxTextLength = 4_096;
+
+/**
+ * @param elements parameters of the job's layout; undefined before θ₀.
+ * @throws MetatrainError `REQUEST_INVALID` or `RESULT_NOT_FINITE`
+ */
+export function checkResult(
+  lease: Lease,
+  message: ShardResult__Output,
+  takePayload: TakePayload,
+  elements: number | undefined,
+): CheckedResult {
+  const { batch, shard, job } = lease;
+  if (message.jobId !== job.plan.jobId) throw refused('job_id', message.jobId, job.plan.jobId);
+  if (message.result !== batch.work) throw refused('result', message.result ?? 'nothing', batch.work);
+  switch (message.result) {
+    case 'initialize': {
+      const { layout, payloadSha256, splitDescription, transductive } = message.initialize ?? {};
+      const checked = checkLayout(layout?.tensors ?? []);
+      const metaParams = vectorOfBytes(takePayload(payloadSha256 ?? Buffer.alloc(0)), layoutElements(checked));
+      mustBeFinite(metaParams, 'the first meta-parameters');
+      return {
+        work: 'initialize',
+        layout: checked,
+        metaParams,
+        splitDescription: (splitDescription ?? '').slice(0, maxTextLength),
+        isTransductive: transductive ?? false,
+      };
+    }
+    case 'train': {
+      if (elements === undefined) throw new Error('training work is leased only when the layout is known');
+      const { payloadSha256, queryLoss, queryAccuracy, nonFiniteTasks } = message.train!;
+      checkCount('query_loss', queryLoss.length, [shard.taskCount]);
+      checkCount('query_accuracy', queryAccuracy.length, [0, shard.taskCount]);
+      const isSorted = nonFiniteTasks.every(
+        (task, i) => task < shard.taskCount && task > (nonFiniteTasks[i - 1] ?? -1),
+      );
+      if (!isSorted) {
+        throw refused('non_finite_tasks', nonFiniteTasks.join(', '), `ascending offsets below ${shard.taskCount}`);
+      }
+      const metaGradientSum = vectorOfBytes(takePayload(payloadSha256), elements);
+      mustBeFinite(metaGradientSum, 'the meta-gradient sum');
+      return { work: 'train', metaGradientSum, queryLoss, queryAccuracy, nonFiniteTasks };
+    }
+    case 'evaluate': {
+      const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;
+      const rows = shard.taskCount * (innerSteps + 1);
+      checkCount('loss_by_inner_step', lossByInnerStep.length, [rows]);
+      checkCount('accuracy_by_inner_step', accuracyByInnerStep.length, [0, rows]);
+      return { work: 'evaluate', lossByInnerStep, accuracyByInnerStep, innerSteps };
+    }
+    default:
+      return message.result satisfies never;
+  }
+}
+
+function checkLayout(tensors: readonly { readonly name: string; readonly shape: readonly number[] }[]): ParamsLayout {
+  if (tensors.length < 1 || tensors.length > maxTensors) {
+    throw refused('layout', `${tensors.length} tensors`, `1 to ${maxTensors}`);
+  }
+  const names = new Set(tensors.map(({ name }) => name));
+  if (names.size < tensors.length || names.has('') || names.has('__metadata__')) {
+    throw refused('layout', 'names that are empty, reserved or not unique', 'a name of its own for every tensor');
+  }
+  return { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
+}
+
+function mustBeFinite(vector: Float32Array, what: string): void {
+  if (isFiniteVector(vector)) return;
+  throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
+}
+
+function checkCount(field: string, count: number, accepted: readonly number[]): void {
+  if (!accepted.includes(count)) throw refused(field, `${count} values`, accepted.join(' or '));
+}
+
+function refused(field: string, got: string, accepted: string): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `shard result: ${field}: got ${got}; accepted: ${accepted}`);
+}

@@ -1,0 +1,143 @@
+// Checkpoint files on disk. A file is visible only when it is complete: written aside, fsynced, renamed, its directory fsynced. A file is
+// read only against the hash on record, so a torn or changed one is an error and never a θ.
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
+import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { CheckpointRecord } from './job-record.ts';
+
+/** Written and hashed in pieces, so that the event loop never waits for a large file. */
+const pieceBytes = 1_048_576;
+
+export class CheckpointStore {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  fileOf(jobId: string, step: number): string {
+    return join(this.#path, jobId, `step-${String(step).padStart(9, '0')}.safetensors`);
+  }
+
+  /** @throws MetatrainError `INTERNAL` with the file and the reason (a full disk, for one); no partial file stays behind. */
+  async write(checkpoint: Checkpoint): Promise<{ readonly sha256: string; readonly bytes: number }> {
+    const { jobId, step } = checkpoint.metadata;
+    const file = this.fileOf(jobId, step);
+    const aside = `${file}.partial`;
+    const directory = join(this.#path, jobId);
+    try {
+      await mkdir(directory, { recursive: true });
+      const written = await writeAside(aside, encodeCheckpoint(checkpoint));
+      await rename(aside, file);
+      await syncDirectory(directory);
+      return written;
+    } catch (cause) {
+      await rm(aside, { force: true }).catch(() => undefined);
+      const message = `checkpoint ${file} cannot be written: ${asMetatrainError(cause).message}`;
+      throw new MetatrainError('INTERNAL', message, { cause });
+    }
+  }
+
+  /** @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there. */
+  async read(jobId: string, record: CheckpointRecord): Promise<Checkpoint> {
+    const file = this.fileOf(jobId, record.step);
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(file);
+    } catch (cause) {
+      throw corrupt(file, 'a file that can be read', asMetatrainError(cause).message);
+    }
+    checkSize(file, record, bytes.byteLength);
+    const found = createHash('sha256').update(bytes).digest('hex');
+    if (found !== record.sha256) throw corrupt(file, `SHA-256 ${record.sha256}`, found);
+    return decodeCheckpoint(bytes, file);
+  }
+
+  /**
+   * The file's bytes in order, at most 1 MiB at a time.
+   *
+   * @throws MetatrainError `CHECKPOINT_CORRUPT`: at once when the size is wrong, at the end when the hash is.
+   */
+  async *stream(jobId: string, record: CheckpointRecord): AsyncGenerator<Buffer> {
+    const file = this.fileOf(jobId, record.step);
+    let handle: FileHandle;
+    try {
+      handle = await open(file);
+    } catch (cause) {
+      throw corrupt(file, 'a file that can be read', asMetatrainError(cause).message);
+    }
+    try {
+      checkSize(file, record, (await handle.stat()).size);
+      const hash = createHash('sha256');
+      for (let offset = 0; offset < record.bytes; ) {
+        const piece = Buffer.allocUnsafe(Math.min(pieceBytes, record.bytes - offset));
+        const { bytesRead } = await handle.read(piece, 0, piece.byteLength, offset);
+        if (bytesRead === 0) throw corrupt(file, `${record.bytes} bytes`, `${offset} bytes`);
+        const data = piece.subarray(0, bytesRead);
+        hash.update(data);
+        offset += bytesRead;
+        yield data;
+      }
+      const found = hash.digest('hex');
+      if (found !== record.sha256) throw corrupt(file, `SHA-256 ${record.sha256}`, found);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async remove(jobId: string, step: number): Promise<void> {
+    await rm(this.fileOf(jobId, step), { force: true });
+  }
+
+  /** Removes what a killed coordinator left half done: files that no record names. */
+  async removeUnrecorded(jobId: string, records: readonly CheckpointRecord[]): Promise<void> {
+    const directory = join(this.#path, jobId);
+    const known = new Set(records.map(({ step }) => this.fileOf(jobId, step)));
+    const names = await readdir(directory).catch(() => []);
+    for (const name of names) {
+      const file = join(directory, name);
+      if (!known.has(file)) await rm(file, { force: true });
+    }
+  }
+}
+
+async function writeAside(file: string, parts: readonly Buffer[]): Promise<{ sha256: string; bytes: number }> {
+  const handle = await open(file, 'w');
+  try {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for (const part of parts) {
+      for (let offset = 0; offset < part.byteLength; offset += pieceBytes) {
+        const piece = part.subarray(offset, offset + pieceBytes);
+        hash.update(piece);
+        await handle.writeFile(piece);
+        bytes += piece.byteLength;
+      }
+    }
+    await handle.sync();
+    return { sha256: hash.digest('hex'), bytes };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function checkSize(file: string, record: CheckpointRecord, bytes: number): void {
+  if (bytes !== record.bytes) throw corrupt(file, `${record.bytes} bytes`, `${bytes} bytes`);
+}
+
+function corrupt(file: string, expected: string, actual: string): MetatrainError {
+  return new MetatrainError('CHECKPOINT_CORRUPT', `checkpoint ${file}: expected ${expected}, found ${actual}`, {
+    details: { file, expected, actual },
+  });
+}

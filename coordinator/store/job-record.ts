@@ -1,0 +1,101 @@
+// What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { Estimate } from '../aggregation/evaluation-summary.ts';
+
+export type JobStateName = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
+export const hasEnded = (state: JobStateName): boolean =>
+  state === 'succeeded' || state === 'failed' || state === 'cancelled';
+
+export interface JobRecord {
+  readonly jobId: string;
+  /** Submission order within the state directory, from 1. */
+  readonly order: number;
+  readonly name: string;
+  /** The job file as JSON with every default. */
+  readonly spec: string;
+  readonly submittedAt: number;
+  state: JobStateName;
+  startedAt: number | undefined;
+  endedAt: number | undefined;
+  /** Meta-steps applied. */
+  steps: number;
+  readonly iterations: number;
+  paramsSha256: string;
+  /** The newest ones, at most `maxEvaluations`. */
+  evaluations: EvaluationRecord[];
+  /** Those whose files are kept, oldest first. */
+  checkpoints: CheckpointRecord[];
+  error: { readonly code: ErrorCode; readonly message: string } | undefined;
+  lastMetaStep: MetaStepRecord | undefined;
+  engineFingerprint: string | undefined;
+  hasMixedFingerprints: boolean;
+  skippedTasks: number;
+  /** From the worker that made θ₀: goes into every evaluation's protocol. */
+  splitDescription: string;
+  isTransductive: boolean;
+}
+
+/** Evaluations in a record: with every estimate of 10 inner steps it stays well below a gRPC message. */
+export const maxEvaluations = 200;
+
+export interface EvaluationRecord {
+  readonly step: number;
+  readonly protocol: {
+    readonly distribution: string;
+    readonly split: string;
+    readonly tasks: number;
+    readonly ways: number;
+    readonly shots: number;
+    readonly queries: number;
+    readonly transductive: boolean;
+    readonly innerSteps: number;
+    readonly splitDescription: string;
+  };
+  readonly lossByInnerStep: readonly Estimate[];
+  readonly accuracyByInnerStep: readonly Estimate[];
+}
+
+export interface CheckpointRecord {
+  readonly step: number;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly paramsSha256: string;
+  readonly purpose: 'scheduled' | 'final' | 'recovery';
+}
+
+export interface MetaStepRecord {
+  readonly step: number;
+  readonly iterations: number;
+  readonly queryLoss: number;
+  readonly queryAccuracy?: number;
+  readonly metaGradientNorm: number;
+  readonly tasksPerSecond: number;
+  readonly metaStepsPerSecond: number;
+  readonly learningRate: number;
+  readonly etaSeconds: number;
+}
+
+export type JobEventBody =
+  | {
+      readonly kind: 'stateChanged';
+      readonly state: JobStateName;
+      readonly reason: string;
+      readonly error?: { readonly code: ErrorCode; readonly message: string };
+    }
+  | { readonly kind: 'metaStep'; readonly summary: MetaStepRecord }
+  | { readonly kind: 'evaluated'; readonly evaluation: EvaluationRecord }
+  | { readonly kind: 'checkpointWritten'; readonly checkpoint: CheckpointRecord }
+  | {
+      readonly kind: 'shardRetried';
+      readonly metaStep: number;
+      readonly shard: number;
+      readonly workerId: string;
+      readonly reason: string;
+    };
+
+export interface JobEventRecord {
+  readonly sequence: number;
+  readonly at: number;
+  readonly body: JobEventBody;
+}

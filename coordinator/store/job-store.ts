@@ -1,0 +1,132 @@
+// Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
+// synchronous (the database is mapped into memory). Events are bounded per job: the oldest meta-step summaries go first.
+import { open, type RootDatabase } from 'lmdb';
+import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
+
+/** Kept per job, of each: meta-step summaries, and everything else. */
+const maxEventsPerJob = 1_000;
+
+/** Sorts after every number, so that [jobId, last] ends the job's range. */
+const last = '￿';
+
+interface Submission {
+  readonly jobId: string;
+  readonly spec: string;
+}
+
+/** What of a job's events is in the database: the next number, and the kept numbers, oldest first. */
+interface EventWindow {
+  nextSequence: number;
+  readonly summaries: number[];
+  readonly others: number[];
+}
+
+export class JobStore {
+  readonly #root: RootDatabase;
+  readonly #records;
+  readonly #submissions;
+  readonly #events;
+  readonly #windows = new Map<string, EventWindow>();
+
+  private constructor(path: string) {
+    // Without overlappingSync a write's promise waits for the disk.
+    this.#root = open({ path, noSubdir: true, maxDbs: 8, overlappingSync: false });
+    this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
+    this.#submissions = this.#root.openDB<Submission, string>({ name: 'submissions' });
+    this.#events = this.#root.openDB<JobEventRecord, [jobId: string, sequence: number | string]>({
+      name: 'events',
+    });
+  }
+
+  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours. */
+  static open(path: string): JobStore {
+    try {
+      return new JobStore(path);
+    } catch (cause) {
+      const message = `job database ${path} cannot be opened: ${asMetatrainError(cause).message}`;
+      throw new MetatrainError('DATA_CORRUPT', message, { cause });
+    }
+  }
+
+  /** Every record, in no particular order. A record that cannot be read is reported, not skipped. */
+  *records(): Iterable<JobRecord> {
+    for (const jobId of this.#records.getKeys()) {
+      const record = this.record(jobId);
+      if (record) yield record;
+    }
+  }
+
+  /** @throws MetatrainError `DATA_CORRUPT` */
+  record(jobId: string): JobRecord | undefined {
+    try {
+      return this.#records.get(jobId);
+    } catch (cause) {
+      throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read`, { cause });
+    }
+  }
+
+  submission(idempotencyKey: string): Submission | undefined {
+    return this.#submissions.get(idempotencyKey);
+  }
+
+  /** The record and, unless it is empty, its idempotency key: both or neither. */
+  async insert(record: JobRecord, idempotencyKey: string): Promise<void> {
+    await this.#root.transaction(() => {
+      this.#records.put(record.jobId, record);
+      if (idempotencyKey !== '') {
+        this.#submissions.put(idempotencyKey, { jobId: record.jobId, spec: record.spec });
+      }
+    });
+  }
+
+  async save(record: JobRecord): Promise<void> {
+    await this.#records.put(record.jobId, record);
+  }
+
+  /** @returns the event's sequence; the promise tells when it can be read. */
+  append(
+    jobId: string,
+    at: number,
+    body: JobEventBody,
+  ): { readonly sequence: number; readonly stored: Promise<unknown> } {
+    const window = this.#windowOf(jobId);
+    const sequence = window.nextSequence;
+    window.nextSequence += 1;
+    const kept = body.kind === 'metaStep' ? window.summaries : window.others;
+    kept.push(sequence);
+    const oldest = kept.length > maxEventsPerJob ? kept.shift() : undefined;
+    if (oldest !== undefined) void this.#events.remove([jobId, oldest]);
+    return { sequence, stored: this.#events.put([jobId, sequence], { sequence, at, body }) };
+  }
+
+  /** At most `limit` kept events with a greater sequence, in order. */
+  eventsAfter(jobId: string, sequence: number, limit: number): JobEventRecord[] {
+    return [...this.#events.getRange({ start: [jobId, sequence + 1], end: [jobId, last], limit })].map(
+      ({ value }) => value,
+    );
+  }
+
+  /** Forgets what is only needed while a job's events still come. */
+  endEvents(jobId: string): void {
+    this.#windows.delete(jobId);
+  }
+
+  #windowOf(jobId: string): EventWindow {
+    let window = this.#windows.get(jobId);
+    if (!window) {
+      window = { nextSequence: 1, summaries: [], others: [] };
+      for (const { value } of this.#events.getRange({ start: [jobId, 0], end: [jobId, last] })) {
+        window.nextSequence = value.sequence + 1;
+        (value.body.kind === 'metaStep' ? window.summaries : window.others).push(value.sequence);
+      }
+      this.#windows.set(jobId, window);
+    }
+    return window;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.flushed;
+    await this.#root.close();
+  }
+}
