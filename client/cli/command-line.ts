@@ -1,0 +1,60 @@
+// Runs one command line and turns whatever comes of it into output and an exit code: 0 done, 1 failed, 2 wrong usage, 128 + n
+// interrupted by signal n. With `--json` a failure too is one JSON object, the last line of stdout.
+import { constants } from 'node:os';
+import { type Command, CommanderError } from 'commander';
+import { MetatrainError } from '../../shared/errors.ts';
+import { type CommandContext, Interruption } from './context.ts';
+import { buildProgram, withDefaultCommands } from './program.ts';
+import { errorRecord } from './run-job.ts';
+
+export interface CommandLineOptions extends Pick<CommandContext, 'terminal' | 'environment' | 'signal'> {
+  readonly version: string;
+}
+
+export async function runCommandLine(args: readonly string[], options: CommandLineOptions): Promise<number> {
+  const { version, terminal, environment, signal } = options;
+  const context: CommandContext = { terminal, environment, signal, exitCode: 0 };
+  const program = buildProgram(context, version);
+  forEachCommand(program, (command) =>
+    command
+      .exitOverride()
+      .showSuggestionAfterError()
+      .configureOutput({
+        writeOut: (text) => terminal.print(text.trimEnd()),
+        writeErr: (text) => terminal.note(text.trimEnd()),
+        getOutHelpWidth: () => Math.min(terminal.width, 110),
+      }),
+  );
+  try {
+    await program.parseAsync(withDefaultCommands(args), { from: 'user' });
+    return context.exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      // Help and the version come this way too, with exit code 0.
+      if (thrown.exitCode === 0) return 0;
+      if (args.includes('--json')) terminal.printJson({ error: { code: 'REQUEST_INVALID', message: thrown.message } });
+      return 2;
+    }
+    terminal.note(explain(thrown, environment.METATRAIN_LOG_LEVEL === 'debug'));
+    if (args.includes('--json')) terminal.printJson(errorRecord(thrown));
+    return thrown instanceof Interruption ? 128 + constants.signals[thrown.signal] : 1;
+  }
+}
+
+function explain(thrown: unknown, wantsStack: boolean): string {
+  if (thrown instanceof Interruption) return thrown.message;
+  if (thrown instanceof MetatrainError) {
+    const isAway = thrown.details.unreachable === true;
+    return `error: ${thrown.message}${isAway ? '; start one with `metatrain up`' : ''}`;
+  }
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return wantsStack && stack
+    ? `internal error: ${stack}`
+    : `internal error: ${message}\nThis is a bug of metatrain; METATRAIN_LOG_LEVEL=debug shows where.`;
+}
+
+function forEachCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) forEachCommand(child, visit);
+}

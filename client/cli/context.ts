@@ -1,0 +1,39 @@
+// What a command may use of its process: the terminal, the signal that a person's Ctrl-C aborts, the environment, the exit code. Tests
+// hand in their own.
+import { MetatrainClient } from '../metatrain-client.ts';
+import type { Environment } from './local-cluster.ts';
+import type { CommonOptions } from './options.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly environment: Environment;
+  /** Aborted with an `Interruption` by SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** 0 until a command sets another. */
+  exitCode: number;
+}
+
+/** The reason of an aborted command: which signal asked for it. */
+export class Interruption extends Error {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`);
+    this.name = 'Interruption';
+    this.signal = signal;
+  }
+}
+
+/** Runs `use` with a client of `--coordinator`, closed afterwards. */
+export async function withClient<Result>(
+  options: Pick<CommonOptions, 'coordinator'>,
+  use: (client: MetatrainClient) => Promise<Result>,
+): Promise<Result> {
+  const client = new MetatrainClient({ address: options.coordinator });
+  try {
+    return await use(client);
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,138 @@
+// Fetches one file of a data set: written aside as FILE.part, hashed, renamed. A broken download goes on where it stopped, when the
+// server can; what does not hash to the catalogue's SHA-256 is thrown away. A file that is there is whole.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { realClock } from '../../shared/clock.ts';
+import type { DataSetFile } from '../../shared/data-sets.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+
+export interface FetchOptions {
+  readonly directory: string;
+  /** A folder with the same files; default: the official source. */
+  readonly mirror?: string;
+  readonly onProgress?: (receivedBytes: number, totalBytes: number) => void;
+  readonly signal?: AbortSignal;
+  /** A server that says nothing for so long is given up. Default 30,000 ms. */
+  readonly stallMs?: number;
+}
+
+export interface FetchedFile {
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** True when the whole file was there already. */
+  readonly alreadyThere: boolean;
+}
+
+/** More than the catalogue says by this factor is not that file. */
+const toleratedExcess = 2;
+
+/** @throws MetatrainError `DATA_SET_MISSING` when it cannot be fetched, `DATA_CORRUPT` when it is not the file of the catalogue. */
+export async function fetchDataSetFile(file: DataSetFile, options: FetchOptions): Promise<FetchedFile> {
+  const path = join(options.directory, file.file);
+  const existing = await hashOf(path);
+  if (existing !== undefined && (file.sha256 === null || existing.sha256 === file.sha256)) {
+    return { path, ...existing, alreadyThere: true };
+  }
+  await mkdir(options.directory, { recursive: true }).catch((cause: unknown) => {
+    throw new MetatrainError('REQUEST_INVALID', `cannot make the folder ${options.directory}: ${messageOf(cause)}`, {
+      cause,
+    });
+  });
+  const url = options.mirror === undefined ? file.url : new URL(file.file, options.mirror).href;
+  const part = `${path}.part`;
+  await download(url, part, file, options);
+  const fetched = await hashOf(part);
+  if (fetched === undefined) throw new MetatrainError('INTERNAL', `${part} has vanished`);
+  if (file.sha256 !== null && fetched.sha256 !== file.sha256) {
+    await rm(part, { force: true });
+    throw new MetatrainError(
+      'DATA_CORRUPT',
+      `${url} is not the file of the catalogue: its SHA-256 is ${fetched.sha256}, expected was ${file.sha256}. ` +
+        'The download was thrown away; try again, or fetch from another --mirror',
+      { details: { url, sha256: fetched.sha256, expected: file.sha256 } },
+    );
+  }
+  await rename(part, path);
+  return { path, ...fetched, alreadyThere: false };
+}
+
+async function download(url: string, part: string, file: DataSetFile, options: FetchOptions): Promise<void> {
+  const { signal, onProgress, stallMs = 30_000 } = options;
+  const stalled = new AbortController();
+  let cancelStall = () => {};
+  const heard = () => {
+    cancelStall();
+    cancelStall = realClock.after(stallMs, () =>
+      stalled.abort(new Error(`the server said nothing for ${stallMs / 1000} s`)),
+    );
+  };
+  const anySignal = signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal;
+  try {
+    heard();
+    const begun = (await sizeOf(part)) ?? 0;
+    const response = await fetch(url, {
+      signal: anySignal,
+      // Compressed on the way, a range would count other bytes.
+      headers: { 'accept-encoding': 'identity', ...(begun > 0 ? { range: `bytes=${begun}-` } : {}) },
+    });
+    // 416: the part is whole already, or longer than the file; its hash tells.
+    if (response.status === 416 && begun > 0) {
+      await response.body?.cancel();
+      return;
+    }
+    if (!response.ok || !response.body)
+      throw new Error(`the server answered ${response.status} ${response.statusText}`);
+    const continues = response.status === 206;
+    const handle = await open(part, continues ? 'a' : 'w');
+    try {
+      let received = continues ? begun : 0;
+      for await (const chunk of response.body) {
+        heard();
+        received += chunk.byteLength;
+        if (received > toleratedExcess * file.bytes)
+          throw new Error(`it is larger than the ${file.bytes} bytes of the catalogue`);
+        await handle.writeFile(chunk);
+        onProgress?.(received, file.bytes);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    const reason = messageOf(stalled.signal.aborted ? stalled.signal.reason : thrown);
+    throw new MetatrainError(
+      'DATA_SET_MISSING',
+      `cannot fetch ${url}: ${reason}. What has come so far is kept; run the command again to go on, ` +
+        `or put ${file.file} into ${options.directory} by hand`,
+      { details: { url }, cause: thrown },
+    );
+  } finally {
+    cancelStall();
+  }
+}
+
+async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number } | undefined> {
+  const bytes = await sizeOf(path);
+  if (bytes === undefined) return undefined;
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return { sha256: hash.digest('hex'), bytes };
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The innermost reason: fetch says only "fetch failed" and hides it in the cause. */
+function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return thrown.cause instanceof Error ? messageOf(thrown.cause) : thrown.message;
+}

@@ -1,0 +1,39 @@
+// Shows a job's progress until it has ended: live on a terminal, calm plain lines elsewhere, and a line of its own for what a person
+// would want to scroll back to.
+import type { MetatrainClient } from '../metatrain-client.ts';
+import { hasEnded, type Job, type JobEvent } from '../records.ts';
+import type { CommandContext } from './context.ts';
+import { applyEvent, noteFor, progressLine, viewOf } from './render/progress.ts';
+
+export interface FollowOptions {
+  /** Seen with each event. */
+  readonly onEvent?: (event: JobEvent) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** @returns the job after it has ended. @throws MetatrainError; the signal's reason, when aborted. */
+export async function followJob(
+  client: MetatrainClient,
+  jobId: string,
+  { terminal, signal: interrupted }: Pick<CommandContext, 'terminal' | 'signal'>,
+  options: FollowOptions = {},
+): Promise<Job> {
+  const signal = options.signal ?? interrupted;
+  const job = await client.getJob(jobId, { signal });
+  if (hasEnded(job.state)) return job;
+  let view = viewOf(job);
+  try {
+    for await (const event of client.watchJob(jobId, { signal })) {
+      options.onEvent?.(event);
+      view = applyEvent(view, event);
+      const note = noteFor(event, view.name);
+      if (note !== undefined) terminal.note(note);
+      const shown = view;
+      if (event.kind === 'metaStep')
+        terminal.progress(jobId, (width) => progressLine(shown, width, terminal.noteStyle));
+    }
+  } finally {
+    terminal.endProgress(jobId);
+  }
+  return client.getJob(jobId, { signal });
+}

@@ -1,0 +1,44 @@
+// Reads a job file and checks it here, before anything is started or sent, with the message that a coordinator would give.
+import { readFile, stat } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import { MetatrainError } from '../../shared/errors.ts';
+import { type JobSpec, maxSpecBytes, parseJobSpec } from '../../shared/job-spec/index.ts';
+import type { Override } from './options.ts';
+
+/** @param file a path, or `-` for stdin. @throws MetatrainError `REQUEST_INVALID` */
+export async function readJobFile(file: string, overrides: readonly Override[]): Promise<JobSpec> {
+  return parseJobSpec(file === '-' ? await readAll(process.stdin) : await readText(file), overrides);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file);
+    if (size > maxSpecBytes) throw unreadable(file, `${size} bytes; a job file has at most ${maxSpecBytes}`);
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof MetatrainError) throw cause;
+    throw unreadable(file, reasonOf(cause), cause);
+  }
+}
+
+function unreadable(file: string, reason: string, cause?: unknown): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `cannot read the job file ${file}: ${reason}`, {
+    details: { file },
+    cause,
+  });
+}
+
+function reasonOf(cause: unknown): string {
+  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EISDIR') return 'it is a directory';
+  if (code === 'EACCES') return 'permission denied';
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Overrides that change what is measured, as a person wrote them; a seed or a shard size does not. */
+export function protocolOverrides(overrides: readonly Override[]): string[] {
+  return overrides
+    .filter(([path]) => /^(task|model|algorithm|meta|evaluation)\b/.test(path))
+    .map(([path, value]) => `${path}=${value}`);
+}

@@ -1,0 +1,42 @@
+// `metatrain jobs watch`: follows jobs until they have ended, a live line each.
+import { Command } from 'commander';
+import type { MetatrainClient } from '../metatrain-client.ts';
+import type { Job } from '../records.ts';
+import { type CommandContext, withClient } from './context.ts';
+import { followJob } from './follow-job.ts';
+import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+import { renderJob } from './render/job.ts';
+
+/** Each watch is a stream of its own. */
+const maxWatched = 50;
+
+export function jobsWatchCommand(context: CommandContext): Command {
+  const { terminal } = context;
+  return new Command('watch')
+    .description('follow jobs until they have ended; exit 1 unless all succeed')
+    .argument('[id...]', `ids of the jobs (default: all that have not ended, at most ${maxWatched})`)
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action((ids: readonly string[], options: CommonOptions) =>
+      withClient(options, async (client) => {
+        const jobIds = ids.length > 0 ? ids : await unfinished(client, context.signal);
+        if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
+        const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context)));
+        if (options.json) terminal.printJson(ids.length === 1 ? jobs[0] : { jobs });
+        else for (const job of jobs) terminal.print(renderEnd(job, context));
+        if (jobs.some(({ state }) => state !== 'SUCCEEDED')) context.exitCode = 1;
+      }),
+    );
+}
+
+async function unfinished(client: MetatrainClient, signal: AbortSignal): Promise<string[]> {
+  const jobIds: string[] = [];
+  for await (const { jobId } of client.listJobs({ states: ['RUNNING', 'PAUSED', 'QUEUED'], signal })) {
+    jobIds.push(jobId);
+    if (jobIds.length === maxWatched) break;
+  }
+  return jobIds;
+}
+
+const renderEnd = (job: Job, { terminal }: CommandContext): string =>
+  `\n${renderJob(job, { overrides: [], width: terminal.width, style: terminal.style })}`;

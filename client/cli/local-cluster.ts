@@ -1,0 +1,239 @@
+// A coordinator and its workers on this machine, as children of ours. Answers for their whole life: starts them, reports a worker that
+// dies and starts it again once, gives up when the coordinator or every worker is gone, stops all of them at the end. No orphans.
+
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { delay } from '../../shared/clock.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import { ManagedProcess } from './managed-process.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface LocalClusterOptions {
+  readonly workers: number;
+  readonly listen: string;
+  /** Absent: a temporary directory, removed by `close`. */
+  readonly stateDirectory?: string;
+  /** Searched before METATRAIN_DATA_DIR and the cache. */
+  readonly dataDirectories: readonly string[];
+  readonly logLevel: string;
+}
+
+export interface LocalClusterDependencies {
+  /** News for the person, such as a worker that died. */
+  readonly note: (text: string) => void;
+  /** The processes' environment. */
+  readonly environment: Environment;
+  /** Each line that a process logs. */
+  readonly log: (title: string, line: string) => void;
+  /** The processes' programs; replaced in tests. */
+  readonly programs?: { readonly coordinator: string; readonly worker: string };
+}
+
+const builtPrograms = {
+  coordinator: fileURLToPath(new URL('../../coordinator/main.js', import.meta.url)),
+  worker: fileURLToPath(new URL('../../worker/main.js', import.meta.url)),
+};
+
+/** Pause before a worker is started again. */
+const restartAfterMs = 1_000;
+const maxRestarts = 1;
+const stopWithinMs = 10_000;
+
+interface LocalWorker {
+  process: ManagedProcess;
+  workerId: string;
+  restarts: number;
+}
+
+export class LocalCluster {
+  /** HOST:PORT of the coordinator. */
+  readonly address: string;
+  /** Rejects when the cluster can no longer work; never resolves. */
+  readonly failed: Promise<never>;
+  readonly #options: LocalClusterOptions;
+  readonly #dependencies: LocalClusterDependencies;
+  readonly #coordinator: ManagedProcess;
+  readonly #removeState: () => Promise<void>;
+  readonly #workers: LocalWorker[] = [];
+  readonly #closing = new AbortController();
+  #alive = 0;
+  #fail: (error: MetatrainError) => void = () => {};
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    options: LocalClusterOptions,
+    dependencies: LocalClusterDependencies,
+    coordinator: ManagedProcess,
+    address: string,
+    removeState: () => Promise<void>,
+  ) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#coordinator = coordinator;
+    this.#removeState = removeState;
+    this.address = address;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failed.catch(() => {});
+    void coordinator.exited.then((exit) => {
+      if (!this.#isClosing) this.#fail(new MetatrainError('SHUTTING_DOWN', coordinator.describe(exit)));
+    });
+  }
+
+  /**
+   * Resolves once the coordinator listens and every worker has joined it.
+   *
+   * @throws MetatrainError with what a process said, when one does not start; nothing is left running then. The signal's reason, when aborted.
+   */
+  static async start(
+    options: LocalClusterOptions,
+    dependencies: LocalClusterDependencies,
+    signal?: AbortSignal,
+  ): Promise<LocalCluster> {
+    signal?.throwIfAborted();
+    const state = await openStateDirectory(options.stateDirectory);
+    const coordinator = new ManagedProcess({
+      title: 'the coordinator',
+      file: (dependencies.programs ?? builtPrograms).coordinator,
+      flags: [
+        ...['--listen', options.listen, '--state-dir', state.directory],
+        ...['--log-level', options.logLevel, '--exit-with-parent'],
+      ],
+      environment: dependencies.environment,
+      onLog: (line) => dependencies.log('coordinator', line),
+    });
+    const abort = () => coordinator.kill();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const { address } = await coordinator.ready;
+      signal?.throwIfAborted();
+      const cluster = new LocalCluster(options, dependencies, coordinator, String(address), state.remove);
+      await cluster.#startWorkers(signal);
+      return cluster;
+    } catch (error) {
+      coordinator.kill();
+      await coordinator.exited;
+      await state.remove();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  get workerIds(): readonly string[] {
+    return this.#workers.map(({ workerId }) => workerId);
+  }
+
+  /** Stops the workers, then the coordinator; kills what does not stop in time. May be called twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#stopAll();
+    return this.#closed;
+  }
+
+  /** Kills everything at once, for a person who asked twice. */
+  kill(): void {
+    this.#closing.abort();
+    for (const { process } of this.#workers) process.kill();
+    this.#coordinator.kill();
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #startWorkers(signal: AbortSignal | undefined): Promise<void> {
+    const count = this.#options.workers;
+    for (let number = 1; number <= count; number++) {
+      this.#workers.push({ process: this.#startWorker(number), workerId: '', restarts: 0 });
+    }
+    const abort = () => this.kill();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([Promise.all(this.#workers.map((worker) => this.#join(worker))), this.failed]);
+    } catch (error) {
+      this.kill();
+      await Promise.all(this.#workers.map(({ process }) => process.exited));
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+    this.#alive = count;
+    for (const [index, worker] of this.#workers.entries()) this.#watch(worker, index + 1);
+  }
+
+  #startWorker(number: number): ManagedProcess {
+    const { dataDirectories, logLevel } = this.#options;
+    return new ManagedProcess({
+      title: `worker ${number}`,
+      file: (this.#dependencies.programs ?? builtPrograms).worker,
+      flags: [
+        ...['--coordinator', this.address, '--slots', '1'],
+        ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
+        ...['--log-level', logLevel, '--exit-with-parent'],
+      ],
+      // One name for several workers would make each fence off the one before.
+      environment: { ...this.#dependencies.environment, METATRAIN_WORKER_ID: undefined },
+      onLog: (line) => this.#dependencies.log(`worker ${number}`, line),
+    });
+  }
+
+  async #join(worker: LocalWorker): Promise<void> {
+    const { workerId } = await worker.process.ready;
+    worker.workerId = String(workerId);
+  }
+
+  /** Follows one worker until the cluster closes or the worker is gone for good. */
+  async #watch(worker: LocalWorker, number: number): Promise<void> {
+    for (;;) {
+      const exit = await worker.process.exited;
+      if (this.#isClosing) return;
+      const { note } = this.#dependencies;
+      const what = worker.process.describe(exit);
+      if (worker.restarts === maxRestarts) {
+        note(`${what}; it is not started again`);
+        this.#alive -= 1;
+        if (this.#alive === 0) this.#fail(new MetatrainError('NOT_READY', `no worker is left: ${what}`));
+        return;
+      }
+      note(`${what}; its shards go to others and it is started again`);
+      worker.restarts += 1;
+      await delay(restartAfterMs, this.#closing.signal).catch(() => {});
+      if (this.#isClosing) return;
+      worker.process = this.#startWorker(number);
+      // Its end, also before it is ready, is the business of the next turn.
+      await this.#join(worker).then(
+        () => note(`worker ${number} is back`),
+        () => worker.process.kill(),
+      );
+    }
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#workers.map(({ process }) => process.stop(stopWithinMs)));
+    await this.#coordinator.stop(stopWithinMs);
+    await this.#removeState();
+  }
+}
+
+async function openStateDirectory(
+  wanted: string | undefined,
+): Promise<{ readonly directory: string; readonly remove: () => Promise<void> }> {
+  if (wanted !== undefined) return { directory: wanted, remove: async () => {} };
+  const directory = await mkdtemp(join(tmpdir(), 'metatrain-'));
+  const removeAtExit = () => rmSync(directory, { recursive: true, force: true });
+  process.on('exit', removeAtExit);
+  return {
+    directory,
+    remove: async () => {
+      await rm(directory, { recursive: true, force: true });
+      process.off('exit', removeAtExit);
+    },
+  };
+}

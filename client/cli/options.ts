@@ -1,0 +1,128 @@
+// Every flag of the command line, once: its text, its METATRAIN_ variable, its default and what it accepts. Commands pick from here,
+// so that a flag means the same everywhere and a variable is read in one place (by commander, as part of its option).
+import { availableParallelism } from 'node:os';
+import { InvalidArgumentError, Option } from 'commander';
+import { logLevels } from '../../shared/log.ts';
+import { defaultCoordinatorAddress } from '../../shared/wire.ts';
+import { type JobState, jobStates } from '../records.ts';
+
+export interface CommonOptions {
+  readonly coordinator: string;
+  readonly json?: true;
+}
+
+export const coordinatorOption = () =>
+  new Option('--coordinator <host:port>', 'the coordinator to talk to')
+    .env('METATRAIN_COORDINATOR')
+    .default(defaultCoordinatorAddress)
+    .argParser(parseAddress);
+
+export const jsonOption = () => new Option('--json', 'print one JSON object as the last line of stdout');
+
+export const workersOption = () =>
+  new Option('--workers <count>', 'worker processes, each with one compute thread')
+    .env('METATRAIN_WORKERS')
+    .default(defaultWorkers(), `one a core, from 2 to 16: ${defaultWorkers()} here`)
+    .argParser(wholeNumber(1, 256));
+
+export const setOption = () =>
+  new Option('--set <path.to.field=value>', 'override a field of the job file; may be repeated')
+    .default([], 'none')
+    .argParser((text: string, earlier: readonly Override[]) => [...earlier, parseOverride(text)]);
+
+export const stateDirectoryOption = () =>
+  new Option(
+    '--state-dir <dir>',
+    'keep jobs and checkpoints here (default: a temporary directory, removed at the end)',
+  ).env('METATRAIN_STATE_DIR');
+
+/** Its variable METATRAIN_DATA_DIR, a list like PATH, is read by the workers themselves, which inherit it. */
+export const dataDirectoryOption = () =>
+  new Option('--data-dir <dir>', 'look for data sets here before the cache; may be repeated (env: METATRAIN_DATA_DIR)')
+    .default([], 'none')
+    .argParser((text: string, earlier: readonly string[]) => [...earlier, text]);
+
+export const listenOption = () =>
+  new Option('--listen <host:port>', 'address of the coordinator; port 0 takes a free one')
+    .env('METATRAIN_LISTEN')
+    .default(defaultCoordinatorAddress)
+    .argParser(parseAddress);
+
+export const logLevelOption = (level: string) =>
+  new Option('--log-level <level>', 'what the processes log to stderr')
+    .env('METATRAIN_LOG_LEVEL')
+    .choices([...logLevels])
+    .default(level);
+
+export const stateFilterOption = () =>
+  new Option(
+    '--state <state...>',
+    `only jobs in these states: ${jobStates.map((state) => state.toLowerCase()).join(', ')}`,
+  )
+    .default([], 'all')
+    .argParser((text: string, earlier: readonly JobState[]) => [...earlier, parseState(text)]);
+
+export const limitOption = () =>
+  new Option('--limit <count>', 'jobs to list at most').default(50).argParser(wholeNumber(1, 100_000));
+
+export const stepOption = () =>
+  new Option('--step <meta-step>', 'the checkpoint of this meta-step (default: the latest)').argParser(
+    wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  );
+
+export const mirrorOption = () =>
+  new Option('--mirror <url>', 'fetch the files from this folder instead; their hashes must be the same')
+    .env('METATRAIN_MIRROR')
+    .argParser(parseUrl);
+
+export const partOption = () =>
+  new Option('--part <part>', 'fetch only this part of the data set, such as `small` (default: all parts)');
+
+/** `path.to.field` and its YAML value. */
+export type Override = readonly [path: string, value: string];
+
+export function parseOverride(text: string): Override {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('it must be path.to.field=value, such as meta.iterations=500');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** HOST:PORT; an IPv6 host stands in brackets. */
+export function parseAddress(text: string): string {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[2]) > 65_535) {
+    throw new InvalidArgumentError(`it must be HOST:PORT, such as ${defaultCoordinatorAddress}`);
+  }
+  return text;
+}
+
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= low && value <= high)) {
+      throw new InvalidArgumentError(
+        high === Number.MAX_SAFE_INTEGER
+          ? `it must be a whole number, at least ${low}`
+          : `it must be a whole number from ${low} to ${high}`,
+      );
+    }
+    return value;
+  };
+}
+
+function parseState(text: string): JobState {
+  const state = jobStates.find((known) => known === text.toUpperCase());
+  if (!state)
+    throw new InvalidArgumentError(`it must be one of ${jobStates.map((known) => known.toLowerCase()).join(', ')}`);
+  return state;
+}
+
+function parseUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:/.test(text))
+    throw new InvalidArgumentError('it must be an http or https address');
+  return text.endsWith('/') ? text : `${text}/`;
+}
+
+function defaultWorkers(): number {
+  return Math.min(Math.max(availableParallelism(), 2), 16);
+}

@@ -1,0 +1,45 @@
+// `metatrain coordinator` and `metatrain worker`: the two processes, in the foreground. Their flags are their own and are passed on
+// unread, `--help` too; their output is ours, and so is their end.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import type { CommandContext } from './context.ts';
+
+export const coordinatorCommand = (context: CommandContext): Command =>
+  passThrough('coordinator', 'run a coordinator (its flags: metatrain coordinator --help)', context);
+
+export const workerCommand = (context: CommandContext): Command =>
+  passThrough('worker', 'run a worker (its flags: metatrain worker --help)', context);
+
+function passThrough(name: 'coordinator' | 'worker', description: string, context: CommandContext): Command {
+  return new Command(name)
+    .description(description)
+    .argument('[flags...]')
+    .usage('[flags]')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (flags: readonly string[]) => {
+      context.exitCode = await runInForeground(name, flags);
+    });
+}
+
+/** @returns its exit code, or 128 + the number of the signal that ended it, as a shell would. */
+function runInForeground(name: string, flags: readonly string[]): Promise<number> {
+  const program = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
+  // In a group of its own Ctrl-C reaches it once, through us; a second one would mean "at once". The pipe tells it when we are killed.
+  const child = spawn(process.execPath, [program, ...flags, '--exit-with-parent'], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    detached: true,
+  });
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      process.off('SIGINT', forward).off('SIGTERM', forward);
+      resolve(signal ? 128 + constants.signals[signal] : (code ?? 1));
+    });
+  });
+}

@@ -1,0 +1,54 @@
+// The `metatrain` command as a tree: what `metatrain --help` prints, and where each command is.
+import { Command } from 'commander';
+import { checkpointCommand } from './checkpoint.ts';
+import type { CommandContext } from './context.ts';
+import { datasetsCommand } from './datasets.ts';
+import { addExamples } from './help.ts';
+import { jobsCommand } from './jobs.ts';
+import { coordinatorCommand, workerCommand } from './processes.ts';
+import { quickstartCommand } from './quickstart.ts';
+import { runCommand } from './run.ts';
+import { submitCommand } from './submit.ts';
+import { upCommand } from './up.ts';
+import { workersCommand } from './workers.ts';
+
+export function buildProgram(context: CommandContext, version: string): Command {
+  const program = new Command('metatrain')
+    .description(
+      'Distributed meta-training: a coordinator shards meta-learning tasks across workers, with the same bytes on any cluster.',
+    )
+    .version(version, '--version', 'print the version')
+    .enablePositionalOptions()
+    .helpCommand('help [command]', 'help on a command')
+    .addHelpText(
+      'after',
+      '\nEvery flag that names a place or a setting is also a variable: --coordinator is METATRAIN_COORDINATOR.\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted.',
+    )
+    .commandsGroup('On this machine:')
+    .addCommand(quickstartCommand(context))
+    .addCommand(runCommand(context))
+    .addCommand(upCommand(context))
+    .addCommand(datasetsCommand(context))
+    .commandsGroup('With a cluster:')
+    .addCommand(submitCommand(context))
+    .addCommand(jobsCommand(context))
+    .addCommand(workersCommand(context))
+    .addCommand(checkpointCommand(context))
+    .commandsGroup('The processes of a cluster:')
+    .addCommand(coordinatorCommand(context))
+    .addCommand(workerCommand(context));
+  return addExamples(program, [
+    ['metatrain run examples/sinusoid.yaml', 'one job, one command'],
+    ['metatrain up', 'a local cluster, then from another terminal:'],
+    ['metatrain submit examples/sinusoid.yaml --watch', ''],
+  ]);
+}
+
+/** `metatrain jobs` alone means `jobs list`; so with `datasets`. */
+export function withDefaultCommands(args: readonly string[]): string[] {
+  const [group, next, ...rest] = args;
+  const isGroup = group === 'jobs' || group === 'datasets';
+  if (!isGroup || next === '--help' || next === '-h') return [...args];
+  if (next === undefined) return [group, 'list'];
+  return next.startsWith('-') ? [group, 'list', next, ...rest] : [...args];
+}

@@ -1,0 +1,83 @@
+// `metatrain quickstart`, which `npm start` runs: MAML's sinusoid table on a local cluster, told to somebody who sees it for the first time.
+import { join, relative } from 'node:path';
+import { Command } from 'commander';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { packageRoot } from '../../shared/wire.ts';
+import type { CommandContext } from './context.ts';
+import { readJobFile } from './job-file.ts';
+import { jsonOption, logLevelOption } from './options.ts';
+import { formatCount } from './render/numbers.ts';
+import { renderResult } from './render/result.ts';
+import { fields, type Style } from './render/text.ts';
+import { runJob } from './run-job.ts';
+
+const quickstartWorkers = 2;
+
+export function quickstartCommand(context: CommandContext): Command {
+  const { terminal } = context;
+  return new Command('quickstart')
+    .description(
+      `reproduce MAML's sinusoid table on a coordinator and ${quickstartWorkers} workers; \`npm start\` runs this`,
+    )
+    .addOption(logLevelOption('warn'))
+    .addOption(jsonOption())
+    .action(async (options: { readonly logLevel: string; readonly json?: true }) => {
+      const file = join(packageRoot, 'examples', 'sinusoid.yaml');
+      const spec = await readJobFile(file, []);
+      const shownFile = relative('.', file);
+      if (!options.json) terminal.print(introduction(spec, shownFile, terminal.style));
+      const flags = { workers: quickstartWorkers, dataDir: [], logLevel: options.logLevel };
+      const result = await runJob(spec, flags, context);
+      if (options.json) terminal.printJson(result);
+      else {
+        const rendered = renderResult(result, spec, { overrides: [], width: terminal.width, style: terminal.style });
+        terminal.print(`\n${rendered}\n\n${nextSteps(shownFile, terminal.style)}`);
+      }
+      if (result.state !== 'SUCCEEDED') context.exitCode = 1;
+    });
+}
+
+function introduction(spec: JobSpec, file: string, style: Style): string {
+  const { published } = spec;
+  const figures = Object.entries(published?.byInnerStep ?? {})
+    .map(([steps, { mean }]) => `${mean} after ${steps}`)
+    .join(', ');
+  return [
+    style.bold('MetaTrain learns to learn sine waves.'),
+    '',
+    `A coordinator shards meta-learning tasks across ${quickstartWorkers} workers, all on this machine. Each task is a sine wave of unknown`,
+    `amplitude and phase, seen at ${spec.task.shots} points. MAML looks for the start from which one gradient step learns any of them.`,
+    '',
+    fields(
+      [
+        ['job', `${file}: ${formatCount(spec.meta.iterations)} meta-steps of ${spec.meta.batchSize} tasks`],
+        ...(published
+          ? ([['to match', `${published.source}: mean squared error ${figures} inner steps`]] as const)
+          : []),
+      ],
+      style,
+    ),
+    '',
+  ].join('\n');
+}
+
+function nextSteps(file: string, style: Style): string {
+  return [
+    style.bold('What to try next'),
+    fields(
+      [
+        [`npx metatrain run ${file} --set seed=2`, 'another seed; --set changes any field'],
+        ['npx metatrain run examples/sinusoid-reptile.yaml', 'the same tasks with Reptile'],
+        ['npx metatrain datasets fetch omniglot', 'handwritten characters, then:'],
+        [
+          'npx metatrain run examples/omniglot-5way-1shot.yaml',
+          'a convolutional network that learns a character from one drawing',
+        ],
+        ['npx metatrain up', 'a cluster that stays, for `metatrain submit`'],
+        ['npx metatrain --help', 'every command'],
+      ],
+      style,
+      2,
+    ),
+  ].join('\n');
+}

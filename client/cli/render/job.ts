@@ -1,0 +1,77 @@
+// Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
+import { stringify } from 'yaml';
+import type { Job } from '../../records.ts';
+import { runResult } from '../run-result.ts';
+import { formatBytes, formatCount, formatTime } from './numbers.ts';
+import { colouredState, headline, progressLine, viewOf } from './progress.ts';
+import { type ResultOptions, renderResult } from './result.ts';
+import { fields, plainStyle, type Style, table } from './text.ts';
+
+export function renderJobList(jobs: readonly Job[], style: Style = plainStyle): string {
+  if (jobs.length === 0) return 'no jobs';
+  return table(
+    [
+      { title: 'ID' },
+      { title: 'NAME' },
+      { title: 'STATE' },
+      { title: 'META-STEPS', align: 'right' },
+      { title: 'LAST EVALUATION' },
+      { title: 'SUBMITTED' },
+    ],
+    jobs.map((job) => {
+      const evaluation = job.evaluations.at(-1);
+      return [
+        job.jobId,
+        job.name,
+        colouredState(job.state, style),
+        `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
+        evaluation ? headline(evaluation) : '-',
+        job.submittedAt ? formatTime(job.submittedAt) : '-',
+      ];
+    }),
+    style,
+  );
+}
+
+/** A job that has ended, with its last evaluation beside the published figure. */
+export function renderJob(job: Job, options: ResultOptions): string {
+  const { startedAt, endedAt, lastMetaStep } = job;
+  const wallSeconds = startedAt && endedAt ? (endedAt.getTime() - startedAt.getTime()) / 1000 : 0;
+  return renderResult(runResult(job, wallSeconds, lastMetaStep?.metaStepsPerSecond ?? 0), job.spec, options);
+}
+
+export function renderJobDetails(job: Job, options: ResultOptions): string {
+  const { style } = options;
+  const parts = [job.endedAt ? renderJob(job, options) : progressLine(viewOf(job), options.width, style)];
+  parts.push(
+    fields(
+      [
+        ['id', job.jobId],
+        ...(['submittedAt', 'startedAt', 'endedAt'] as const).flatMap((name) => {
+          const time = job[name];
+          return time ? [[name.replace('At', ''), formatTime(time)] as const] : [];
+        }),
+        ['engine', job.engineFingerprint || 'not chosen yet'],
+      ],
+      style,
+    ),
+  );
+  if (job.evaluations.length > 0) {
+    const rows = job.evaluations.map((evaluation) => [formatCount(evaluation.step), headline(evaluation)]);
+    const columns = [{ title: 'meta-step', align: 'right' } as const, { title: 'result' }];
+    parts.push(`${style.bold('Evaluations')}\n${table(columns, rows, style, 2)}`);
+  }
+  if (job.checkpoints.length > 0) {
+    const columns = [
+      { title: 'meta-step', align: 'right' } as const,
+      { title: 'size', align: 'right' } as const,
+      { title: 'SHA-256' },
+    ];
+    const rows = job.checkpoints.map(({ step, bytes, sha256 }) => [formatCount(step), formatBytes(bytes), sha256]);
+    parts.push(`${style.bold('Checkpoints')}\n${table(columns, rows, style, 2)}`);
+  }
+  parts.push(
+    `${style.bold('Job file, with every default')}\n${stringify(job.spec, { indent: 2, lineWidth: 0 }).trimEnd()}`,
+  );
+  return parts.join('\n\n');
+}

@@ -1,0 +1,124 @@
+// A job's progress as one line. `JobView` is what a watcher has learned from the events so far; the reducer and the rendering are
+// pure, so that the live line, the plain lines and a later console show the same.
+import type { Evaluation, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
+import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from './numbers.ts';
+import { plainStyle, type Style, truncate, widthOf } from './text.ts';
+
+export interface JobView {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: JobState;
+  readonly step: number;
+  readonly iterations: number;
+  readonly summary?: MetaStepSummary;
+}
+
+export function viewOf(job: Job): JobView {
+  return {
+    jobId: job.jobId,
+    name: job.name,
+    state: job.state,
+    step: job.steps,
+    iterations: job.iterations,
+    ...(job.lastMetaStep ? { summary: job.lastMetaStep } : {}),
+  };
+}
+
+export function applyEvent(view: JobView, event: JobEvent): JobView {
+  switch (event.kind) {
+    case 'stateChanged':
+      return { ...view, state: event.state };
+    case 'metaStep':
+      return { ...view, summary: event.summary, step: event.summary.step, iterations: event.summary.iterations };
+    case 'evaluated':
+    case 'checkpointWritten':
+    case 'shardRetried':
+      return view;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** @param width characters at most; what matters least is left out first. Default: no limit. */
+export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, style: Style = plainStyle): string {
+  const { summary } = view;
+  const isRunning = view.state === 'RUNNING';
+  const share = view.iterations > 0 ? view.step / view.iterations : 0;
+  const parts: { readonly text: string; readonly importance: number }[] = [
+    { text: style.bold(view.name), importance: 7 },
+    { text: colouredState(view.state, style), importance: 8 },
+    { text: `${formatCount(view.step)}/${formatCount(view.iterations)}`, importance: 9 },
+    { text: `${Math.floor(100 * share)} %`, importance: 2 },
+  ];
+  if (summary) {
+    parts.push({ text: `loss ${formatValue(summary.queryLoss)}`, importance: 6 });
+    if (summary.queryAccuracy !== undefined) {
+      parts.push({ text: `accuracy ${formatPercent(summary.queryAccuracy)}`, importance: 5 });
+    }
+    if (isRunning) {
+      parts.push({ text: `${formatRate(summary.tasksPerSecond)} tasks/s`, importance: 3 });
+      // The last meta-step is followed by an evaluation, whose length no rate of meta-steps foretells.
+      const remaining = view.step < view.iterations ? `ETA ${formatDuration(summary.etaSeconds)}` : 'evaluating';
+      parts.push({ text: remaining, importance: 4 });
+    }
+  }
+  let kept = parts;
+  const lineOf = () => kept.map(({ text }) => text).join('  ');
+  while (widthOf(lineOf()) > width && kept.length > 1) {
+    const least = Math.min(...kept.map(({ importance }) => importance));
+    kept = kept.filter(({ importance }) => importance !== least);
+  }
+  return widthOf(lineOf()) > width
+    ? truncate(`${formatCount(view.step)}/${formatCount(view.iterations)}`, width)
+    : lineOf();
+}
+
+/** What is worth a line of its own, such as an evaluation; nothing for an event that the progress line shows. */
+export function noteFor(event: JobEvent, name: string): string | undefined {
+  switch (event.kind) {
+    case 'stateChanged':
+      return `${name}  ${event.state.toLowerCase()}${event.reason ? `: ${event.reason}` : ''}`;
+    case 'evaluated':
+      return `${name}  evaluated after ${formatCount(event.evaluation.step)} meta-steps: ${headline(event.evaluation)}`;
+    case 'checkpointWritten':
+      return `${name}  checkpoint after ${formatCount(event.checkpoint.step)} meta-steps`;
+    case 'shardRetried': {
+      const { shard, metaStep, workerId, reason } = event.retried;
+      return `${name}  shard ${shard} of meta-step ${metaStep} is computed again (worker ${workerId}: ${reason})`;
+    }
+    case 'metaStep':
+      return undefined;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** The evaluation after its last inner step, such as `loss 0.34 ± 0.02 after 10 inner steps`. */
+export function headline(evaluation: Evaluation): string {
+  const steps = evaluation.lossByInnerStep.length - 1;
+  const loss = evaluation.lossByInnerStep[steps];
+  const accuracy = evaluation.accuracyByInnerStep?.[steps];
+  const figures = [
+    ...(accuracy ? [`accuracy ${formatPercent(accuracy.mean)} ± ${(100 * accuracy.halfWidth95).toFixed(1)}`] : []),
+    ...(loss ? [`loss ${formatValue(loss.mean)} ± ${formatValue(loss.halfWidth95)}`] : []),
+  ];
+  return `${figures.join(', ')} after ${steps} inner ${steps === 1 ? 'step' : 'steps'}`;
+}
+
+export function colouredState(state: JobState, style: Style): string {
+  const word = state.toLowerCase();
+  switch (state) {
+    case 'SUCCEEDED':
+      return style.green(word);
+    case 'FAILED':
+      return style.red(word);
+    case 'PAUSED':
+    case 'CANCELLED':
+      return style.yellow(word);
+    case 'QUEUED':
+    case 'RUNNING':
+      return word;
+    default:
+      return state satisfies never;
+  }
+}

@@ -1,0 +1,93 @@
+// Text in columns and in colour. Pure: whether colour is wanted and how wide the terminal is are handed in.
+
+export interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
+  green(text: string): string;
+  yellow(text: string): string;
+  red(text: string): string;
+}
+
+const sgr = (on: number, off: number) => (text: string) => `\u001b[${on}m${text}\u001b[${off}m`;
+const same = (text: string) => text;
+
+export const plainStyle: Style = { bold: same, dim: same, green: same, yellow: same, red: same };
+const colourStyle: Style = {
+  bold: sgr(1, 22),
+  dim: sgr(2, 22),
+  green: sgr(32, 39),
+  yellow: sgr(33, 39),
+  red: sgr(31, 39),
+};
+
+export const styleFor = (hasColour: boolean): Style => (hasColour ? colourStyle : plainStyle);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colour is made of.
+const colourCodes = /\u001b\[\d+m/g;
+
+/** Characters that `text` takes on the screen. */
+export const widthOf = (text: string): number => [...text.replace(colourCodes, '')].length;
+
+/** `text` without colour, cut to `width` characters; a cut is marked. */
+export function truncate(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, Math.max(width - 1, 0)).join('')}…`;
+}
+
+export interface Column {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+}
+
+/**
+ * Rows under their titles, two spaces between columns, no line longer than it must be.
+ *
+ * @param indent spaces before each line. Default 0.
+ */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  style: Style = plainStyle,
+  indent = 0,
+): string {
+  const widths = columns.map(({ title }, i) => Math.max(widthOf(title), ...rows.map((row) => widthOf(row[i] ?? ''))));
+  const line = (cells: readonly string[]) =>
+    columns
+      .map(({ align }, i) => pad(cells[i] ?? '', widths[i] ?? 0, align))
+      .join('  ')
+      .trimEnd();
+  const head = style.dim(line(columns.map(({ title }) => title)));
+  return [head, ...rows.map(line)].map((text) => ' '.repeat(indent) + text).join('\n');
+}
+
+function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const spaces = ' '.repeat(Math.max(width - widthOf(text), 0));
+  return align === 'right' ? spaces + text : text + spaces;
+}
+
+/** Names and values under each other, the values aligned. Values with several lines stay aligned. */
+export function fields(pairs: readonly (readonly [name: string, value: string])[], style: Style, indent = 0): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  const margin = ' '.repeat(indent);
+  return pairs
+    .map(([name, value]) => {
+      const hanging = value.replaceAll('\n', `\n${margin}${' '.repeat(width + 2)}`);
+      return `${margin}${style.dim(name.padEnd(width))}  ${hanging}`;
+    })
+    .join('\n');
+}
+
+/** Breaks `text` at spaces so that lines fit `width`; a longer word keeps its line. */
+export function wrap(text: string, width: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join('\n');
+}

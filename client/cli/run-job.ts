@@ -1,0 +1,121 @@
+// One job on a local cluster of its own, from the job file to the result: what `run` and `quickstart` share.
+import { createHash } from 'node:crypto';
+import { realClock } from '../../shared/clock.ts';
+import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { MetatrainClient } from '../metatrain-client.ts';
+import type { Job } from '../records.ts';
+import { type CommandContext, Interruption } from './context.ts';
+import { followJob } from './follow-job.ts';
+import { LocalCluster } from './local-cluster.ts';
+import { messageOf } from './managed-process.ts';
+import { type RunResult, runResult, ThroughputMeter } from './run-result.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface ClusterFlags {
+  readonly workers: number;
+  readonly stateDir?: string;
+  readonly dataDir: readonly string[];
+  readonly logLevel: string;
+}
+
+/** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
+export async function runJob(spec: JobSpec, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
+  const cluster = await startCluster({ ...flags, listen: '127.0.0.1:0' }, context);
+  const client = new MetatrainClient({ address: cluster.address });
+  const stopWatching = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopWatching.signal]);
+  try {
+    return await Promise.race([submitAndFollow(client, spec, flags, context, signal), cluster.failed]);
+  } finally {
+    stopWatching.abort(new MetatrainError('SHUTTING_DOWN', 'the local cluster has stopped'));
+    client.close();
+    await cluster.close();
+  }
+}
+
+/** A local cluster whose news and logs go to the terminal; a second Ctrl-C while it stops kills it. */
+export async function startCluster(
+  flags: ClusterFlags & { readonly listen: string },
+  { terminal, environment, signal }: CommandContext,
+): Promise<LocalCluster> {
+  return LocalCluster.start(
+    {
+      workers: flags.workers,
+      listen: flags.listen,
+      ...(flags.stateDir === undefined ? {} : { stateDirectory: flags.stateDir }),
+      dataDirectories: flags.dataDir,
+      logLevel: flags.logLevel,
+    },
+    { environment, note: (text) => terminal.note(text), log: (title, line) => logLine(terminal, title, line) },
+    signal,
+  );
+}
+
+/** JSON for machines, as the process wrote it; one readable line for a person. */
+function logLine(terminal: Terminal, title: string, line: string): void {
+  terminal.note(terminal.isLive ? terminal.noteStyle.dim(`${title}: ${messageOf(line)}`) : line);
+}
+
+async function submitAndFollow(
+  client: MetatrainClient,
+  spec: JobSpec,
+  { stateDir }: ClusterFlags,
+  context: CommandContext,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const startedAt = realClock.now();
+  const meter = new ThroughputMeter(startedAt);
+  const { jobId, isNew } =
+    stateDir === undefined
+      ? { jobId: (await client.submitJob(JSON.stringify(spec), { signal })).jobId, isNew: true }
+      : await submitOrResume(client, spec, stateDir, context, signal);
+  const job = await followJob(client, jobId, context, { signal, onEvent: (event) => meter.observe(event) });
+  const wallSeconds = (realClock.now() - startedAt) / 1000;
+  // A job that ends before its second progress report has no rate of its own.
+  const metaStepsPerSecond = meter.metaStepsPerSecond || (isNew ? job.steps / wallSeconds : 0);
+  return runResult(job, wallSeconds, metaStepsPerSecond);
+}
+
+/**
+ * In a kept state directory the same job file goes on where it was: the idempotency key is made of the spec. A job that failed or was
+ * cancelled is left as it is, and the next attempt begins.
+ */
+async function submitOrResume(
+  client: MetatrainClient,
+  spec: JobSpec,
+  stateDir: string,
+  { terminal }: CommandContext,
+  signal: AbortSignal,
+): Promise<{ readonly jobId: string; readonly isNew: boolean }> {
+  const text = JSON.stringify(spec);
+  const specHash = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const idempotencyKey = `run-${specHash}-${attempt}`;
+    const { jobId, alreadySubmitted } = await client.submitJob(text, { idempotencyKey, signal });
+    if (!alreadySubmitted) return { jobId, isNew: true };
+    const job = await client.getJob(jobId, { signal });
+    if (job.state === 'FAILED' || job.state === 'CANCELLED') continue;
+    terminal.note(resumeNote(job, stateDir));
+    if (job.state === 'PAUSED') await client.resumeJob(jobId, { signal });
+    return { jobId, isNew: false };
+  }
+  throw new MetatrainError(
+    'JOB_EXISTS',
+    `${stateDir} holds ${maxAttempts} attempts of this job that failed; use another --state-dir`,
+  );
+}
+
+const maxAttempts = 100;
+
+const resumeNote = ({ jobId, state, steps, iterations }: Job, stateDir: string): string =>
+  state === 'SUCCEEDED'
+    ? `this job has already been run in ${stateDir} (${jobId}); this is its result`
+    : `goes on with ${jobId} from ${stateDir}, after meta-step ${steps} of ${iterations}`;
+
+/** What `--json` prints for a run that ended by an error of ours or a person's signal. */
+export function errorRecord(thrown: unknown): { readonly error: { readonly code: string; readonly message: string } } {
+  if (thrown instanceof Interruption) return { error: { code: 'SHUTTING_DOWN', message: thrown.message } };
+  const { code, message } = asMetatrainError(thrown);
+  return { error: { code, message } };
+}

@@ -1,0 +1,67 @@
+// What `run` found out, as its `--json` prints it: the contract that scripts depend on.
+import type { Evaluation, Job, JobError, JobEvent, JobState } from '../records.ts';
+
+export interface RunResult {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: JobState;
+  /** Meta-steps applied. */
+  readonly steps: number;
+  readonly paramsSha256: string;
+  /** From the submit until the job had ended. */
+  readonly wallSeconds: number;
+  /** Training tasks a second, from this run's first progress report to its last. */
+  readonly tasksPerSecond: number;
+  readonly metaStepsPerSecond: number;
+  /** The last one; null when the job ended before any. */
+  readonly evaluation: Evaluation | null;
+  readonly engineFingerprint: string;
+  readonly mixedFingerprints: boolean;
+  readonly skippedTasks: number;
+  readonly error?: JobError;
+}
+
+export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: number): RunResult {
+  return {
+    jobId: job.jobId,
+    name: job.name,
+    state: job.state,
+    steps: job.steps,
+    paramsSha256: job.paramsSha256,
+    wallSeconds,
+    tasksPerSecond: metaStepsPerSecond * job.spec.meta.batchSize,
+    metaStepsPerSecond,
+    evaluation: job.evaluations.at(-1) ?? null,
+    engineFingerprint: job.engineFingerprint,
+    mixedFingerprints: job.mixedFingerprints,
+    skippedTasks: job.skippedTasks,
+    ...(job.error ? { error: job.error } : {}),
+  };
+}
+
+/** Meta-steps a second between the progress reports that were made after `since`; replayed history does not count. */
+export class ThroughputMeter {
+  readonly #since: number;
+  #first: { readonly step: number; readonly time: number } | undefined;
+  #last: { readonly step: number; readonly time: number; readonly rate: number } | undefined;
+
+  /** @param since milliseconds since the epoch. */
+  constructor(since: number) {
+    this.#since = since;
+  }
+
+  observe(event: JobEvent): void {
+    const time = event.time.getTime();
+    if (event.kind !== 'metaStep' || time < this.#since) return;
+    const { step, metaStepsPerSecond } = event.summary;
+    this.#first ??= { step, time };
+    this.#last = { step, time, rate: metaStepsPerSecond };
+  }
+
+  /** 0 when nothing was trained; the only report's own rate when there was one. */
+  get metaStepsPerSecond(): number {
+    if (!this.#first || !this.#last) return 0;
+    const seconds = (this.#last.time - this.#first.time) / 1000;
+    return seconds > 0 ? (this.#last.step - this.#first.step) / seconds : this.#last.rate;
+  }
+}

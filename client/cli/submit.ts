@@ -1,0 +1,53 @@
+// `metatrain submit`: sends a job file to a coordinator, and follows the job when asked to.
+import { Command } from 'commander';
+import { type CommandContext, withClient } from './context.ts';
+import { followJob } from './follow-job.ts';
+import { addExamples } from './help.ts';
+import { protocolOverrides, readJobFile } from './job-file.ts';
+import { type CommonOptions, coordinatorOption, jsonOption, type Override, setOption } from './options.ts';
+import { renderJob } from './render/job.ts';
+
+interface SubmitOptions extends CommonOptions {
+  readonly set: readonly Override[];
+  readonly watch?: true;
+  readonly idempotencyKey?: string;
+}
+
+export function submitCommand(context: CommandContext): Command {
+  const { terminal, signal } = context;
+  const command = new Command('submit')
+    .description('submit a job to a coordinator and print its id')
+    .argument('<job-file>', 'YAML or JSON; `-` reads stdin')
+    .option('--watch', 'follow the job until it has ended; exit 1 unless it succeeds')
+    .addOption(setOption())
+    .option('--idempotency-key <text>', 'submit at most once under this name')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action((file: string, options: SubmitOptions) =>
+      withClient(options, async (client) => {
+        const spec = await readJobFile(file, options.set);
+        const key = options.idempotencyKey;
+        const submitted = await client.submitJob(JSON.stringify(spec), {
+          signal,
+          ...(key === undefined ? {} : { idempotencyKey: key }),
+        });
+        if (!options.watch) {
+          if (options.json) terminal.printJson(submitted);
+          else terminal.print(submitted.jobId);
+          return;
+        }
+        terminal.note(`submitted ${submitted.jobId}`);
+        const job = await followJob(client, submitted.jobId, context);
+        if (options.json) terminal.printJson(job);
+        else {
+          const overrides = protocolOverrides(options.set);
+          terminal.print(`\n${renderJob(job, { overrides, width: terminal.width, style: terminal.style })}`);
+        }
+        if (job.state !== 'SUCCEEDED') context.exitCode = 1;
+      }),
+    );
+  return addExamples(command, [
+    ['metatrain submit job.yaml', 'prints the id alone, for a script'],
+    ['metatrain submit job.yaml --watch', 'and follows it to the result'],
+  ]);
+}

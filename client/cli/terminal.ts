@@ -1,0 +1,122 @@
+// The two streams of a command. Results go to stdout; notes, logs and progress to stderr, so that a script reads only results. On a
+// terminal, progress is a block of live lines at the bottom, redrawn in place; elsewhere each line is printed once, at a calm rate.
+import { realClock } from '../../shared/clock.ts';
+import { type Style, styleFor } from './render/text.ts';
+
+export interface OutputStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface TerminalOptions {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** The environment, for NO_COLOR, FORCE_COLOR and TERM. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds; replaced in tests. */
+  readonly now?: () => number;
+}
+
+/** How often progress that cannot be redrawn is printed. */
+const calmMs = 10_000;
+/** How often live lines are redrawn, at most. */
+const redrawMs = 80;
+const widthWithoutTerminal = 100;
+
+export class Terminal {
+  readonly #options: TerminalOptions;
+  readonly #now: () => number;
+  readonly #live = new Map<string, (width: number) => string>();
+  readonly #lastPrinted = new Map<string, number>();
+  #drawnLines = 0;
+  #lastDrawn = Number.NEGATIVE_INFINITY;
+
+  constructor(options: TerminalOptions) {
+    this.#options = options;
+    this.#now = options.now ?? realClock.now;
+  }
+
+  /** For what goes to stdout. */
+  get style(): Style {
+    return this.#styleOf(this.#options.stdout);
+  }
+
+  /** For what goes to stderr. */
+  get noteStyle(): Style {
+    return this.#styleOf(this.#options.stderr);
+  }
+
+  /** Characters on a line of stdout. */
+  get width(): number {
+    return this.#options.stdout.columns || widthWithoutTerminal;
+  }
+
+  /** Whether progress is redrawn in place. */
+  get isLive(): boolean {
+    return this.#options.stderr.isTTY === true && this.#options.environment.TERM !== 'dumb';
+  }
+
+  /** A line of the result. */
+  print(text: string): void {
+    this.#aroundLiveLines(() => this.#options.stdout.write(`${text}\n`));
+  }
+
+  /** The result of a command with `--json`: one object on one line. */
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value));
+  }
+
+  /** A line for the person, not part of the result. */
+  note(text: string): void {
+    this.#aroundLiveLines(() => this.#options.stderr.write(`${text}\n`));
+  }
+
+  /** Shows the newest progress under a key; `line` is told how wide it may be. */
+  progress(key: string, line: (width: number) => string): void {
+    if (this.isLive) {
+      this.#live.set(key, line);
+      if (this.#now() - this.#lastDrawn >= redrawMs) this.#redraw();
+      return;
+    }
+    const last = this.#lastPrinted.get(key);
+    if (last !== undefined && this.#now() - last < calmMs) return;
+    this.#lastPrinted.set(key, this.#now());
+    this.#options.stderr.write(`${line(Number.POSITIVE_INFINITY)}\n`);
+  }
+
+  /** Removes a key's live line. */
+  endProgress(key: string): void {
+    if (!this.#live.delete(key)) return;
+    this.#erase();
+    this.#redraw();
+  }
+
+  #aroundLiveLines(write: () => void): void {
+    this.#erase();
+    write();
+    if (this.#live.size > 0) this.#redraw();
+  }
+
+  #redraw(): void {
+    this.#erase();
+    // One column less: a full line makes some terminals wrap, and the block could not be erased.
+    const width = (this.#options.stderr.columns || widthWithoutTerminal) - 1;
+    const lines = [...this.#live.values()].map((line) => line(width));
+    if (lines.length > 0) this.#options.stderr.write(`${lines.join('\n')}\n`);
+    this.#drawnLines = lines.length;
+    this.#lastDrawn = this.#now();
+  }
+
+  #erase(): void {
+    if (this.#drawnLines > 0) this.#options.stderr.write(`\u001b[${this.#drawnLines}A\u001b[0J`);
+    this.#drawnLines = 0;
+  }
+
+  #styleOf(stream: OutputStream): Style {
+    const { NO_COLOR, FORCE_COLOR, TERM } = this.#options.environment;
+    if (NO_COLOR) return styleFor(false);
+    if (FORCE_COLOR && FORCE_COLOR !== '0') return styleFor(true);
+    return styleFor(stream.isTTY === true && TERM !== 'dumb');
+  }
+}

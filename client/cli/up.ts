@@ -1,0 +1,60 @@
+// `metatrain up`: a local cluster until it is interrupted.
+import { once } from 'node:events';
+import { Command } from 'commander';
+import { defaultCoordinatorAddress } from '../../shared/wire.ts';
+import type { CommandContext } from './context.ts';
+import { addExamples } from './help.ts';
+import {
+  dataDirectoryOption,
+  jsonOption,
+  listenOption,
+  logLevelOption,
+  stateDirectoryOption,
+  workersOption,
+} from './options.ts';
+import { type ClusterFlags, startCluster } from './run-job.ts';
+
+interface UpOptions extends ClusterFlags {
+  readonly listen: string;
+  readonly json?: true;
+}
+
+export function upCommand(context: CommandContext): Command {
+  const command = new Command('up')
+    .description('start a local cluster that runs until it is interrupted, and print its addresses')
+    .addOption(workersOption())
+    .addOption(listenOption())
+    .addOption(stateDirectoryOption())
+    .addOption(dataDirectoryOption())
+    .addOption(logLevelOption('info'))
+    .addOption(jsonOption())
+    .action(async (options: UpOptions) => {
+      const { terminal, signal } = context;
+      const cluster = await startCluster(options, context);
+      try {
+        if (options.json) terminal.printJson({ coordinator: cluster.address, workers: cluster.workerIds });
+        else terminal.print(welcome(cluster.address, cluster.workerIds.length, options.stateDir));
+        // Being interrupted is how this command is meant to end.
+        if (!signal.aborted) await Promise.race([once(signal, 'abort'), cluster.failed]);
+        terminal.note('stopping');
+      } finally {
+        await cluster.close();
+      }
+    });
+  return addExamples(command, [
+    ['metatrain up --workers 4 --state-dir ./state', 'jobs survive a restart'],
+    ['metatrain submit job.yaml --watch', 'in another terminal'],
+  ]);
+}
+
+function welcome(address: string, workers: number, stateDir: string | undefined): string {
+  const flag = address === defaultCoordinatorAddress ? '' : ` --coordinator ${address}`;
+  return [
+    `coordinator  ${address}`,
+    `workers      ${workers}`,
+    `state        ${stateDir ?? 'temporary, removed at the end (keep it with --state-dir)'}`,
+    '',
+    `submit a job from another terminal:  metatrain submit examples/sinusoid.yaml --watch${flag}`,
+    'stop with Ctrl-C',
+  ].join('\n');
+}

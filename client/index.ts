@@ -1,0 +1,28 @@
+// The client library: everything a program needs to submit, follow and read jobs. What is not exported here is not promised.
+export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
+export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+export {
+  type CallControl,
+  type DownloadOptions,
+  type ListJobsOptions,
+  MetatrainClient,
+  type MetatrainClientOptions,
+  type SubmitOptions,
+} from './metatrain-client.ts';
+export {
+  type CheckpointInfo,
+  type Estimate,
+  type Evaluation,
+  type EvaluationProtocol,
+  hasEnded,
+  type Job,
+  type JobError,
+  type JobEvent,
+  type JobState,
+  jobStates,
+  type MetaStepSummary,
+  type ShardRetried,
+  type WorkerInfo,
+  type WorkerState,
+} from './records.ts';
+export type { WatchOptions } from './watch.ts';

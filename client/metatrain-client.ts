@@ -1,0 +1,236 @@
+// A typed client of one coordinator. Every call has a deadline and takes an AbortSignal; every failure is a MetatrainError; streams
+// that are lost are resumed. Holds one connection; whoever made the client closes it.
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  credentials,
+  type requestCallback,
+} from '@grpc/grpc-js';
+import { delay, realClock } from '../shared/clock.ts';
+import { MetatrainError } from '../shared/errors.ts';
+import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
+import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
+import type { ListJobsResponse__Output } from '../shared/gen/metatrain/v1/ListJobsResponse.ts';
+import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/ListWorkersResponse.ts';
+import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService } from '../shared/wire.ts';
+import { writeCheckpointFile } from './checkpoint-file.ts';
+import { fromGrpcError } from './grpc-errors.ts';
+import {
+  type CheckpointInfo,
+  hasEnded,
+  type Job,
+  type JobEvent,
+  type JobState,
+  jobFromWire,
+  type WorkerInfo,
+  workerFromWire,
+} from './records.ts';
+import { followJob, type WatchOptions } from './watch.ts';
+
+export interface MetatrainClientOptions {
+  /** HOST:PORT. Default `127.0.0.1:7420`. */
+  readonly address?: string;
+  /** Default: no encryption. */
+  readonly credentials?: ChannelCredentials;
+  /** Of every call that is not a stream. Default 10,000 ms. */
+  readonly deadlineMs?: number;
+  /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
+  readonly longestStreamMs?: number;
+}
+
+export interface CallControl {
+  /** Ends the call; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SubmitOptions extends CallControl {
+  /** At most 128 characters; a second submit with the same key and spec returns the first one's job. */
+  readonly idempotencyKey?: string;
+}
+
+export interface ListJobsOptions extends CallControl {
+  /** Only jobs in one of these states. Default: all. */
+  readonly states?: readonly JobState[];
+  /** Jobs fetched at a time, 1 to 500. Default 50. */
+  readonly pageSize?: number;
+}
+
+export interface DownloadOptions extends CallControl {
+  /** The meta-step of the checkpoint. Default: the latest. */
+  readonly step?: number;
+  /** Default 600,000 ms. */
+  readonly deadlineMs?: number;
+}
+
+type StartUnary<Response> = (options: CallOptions, done: requestCallback<Response>) => ClientUnaryCall;
+
+export class MetatrainClient {
+  readonly address: string;
+  readonly #jobs: InstanceType<typeof JobService>;
+  readonly #cluster: InstanceType<typeof ClusterService>;
+  readonly #deadlineMs: number;
+  readonly #longestStreamMs: number;
+
+  constructor(options: MetatrainClientOptions = {}) {
+    this.address = options.address ?? defaultCoordinatorAddress;
+    this.#deadlineMs = options.deadlineMs ?? 10_000;
+    this.#longestStreamMs = options.longestStreamMs ?? 600_000;
+    this.#jobs = new JobService(this.address, options.credentials ?? credentials.createInsecure(), {
+      ...channelOptions,
+      // A watcher must notice a restarted coordinator soon; grpc-js would wait up to two minutes.
+      'grpc.max_reconnect_backoff_ms': 5_000,
+    });
+    this.#cluster = new ClusterService(this.address, credentials.createInsecure(), {
+      channelOverride: this.#jobs.getChannel(),
+    });
+  }
+
+  /**
+   * Submits a job file.
+   *
+   * @param spec YAML or JSON, at most 64 KiB.
+   * @throws MetatrainError `REQUEST_INVALID` naming every bad field; `JOB_EXISTS` when the idempotency key belongs to another spec.
+   */
+  async submitJob(
+    spec: string,
+    options: SubmitOptions = {},
+  ): Promise<{ readonly jobId: string; readonly alreadySubmitted: boolean }> {
+    const request = { spec, idempotencyKey: options.idempotencyKey ?? '' };
+    return this.#unary((call, done) => this.#jobs.submitJob(request, call, done), options);
+  }
+
+  /** @throws MetatrainError `JOB_UNKNOWN`. */
+  getJob(jobId: string, options: CallControl = {}): Promise<Job> {
+    return this.#job((call, done) => this.#jobs.getJob({ jobId }, call, done), options);
+  }
+
+  /** Newest first; pages are fetched as the caller goes on. */
+  async *listJobs(options: ListJobsOptions = {}): AsyncGenerator<Job, void> {
+    const states = (options.states ?? []).map((state) => `JOB_STATE_${state}` as const);
+    let pageToken = '';
+    do {
+      const request = { states, pageSize: options.pageSize ?? 50, pageToken };
+      const page = await this.#unary<ListJobsResponse__Output>(
+        (call, done) => this.#jobs.listJobs(request, call, done),
+        options,
+      );
+      yield* page.jobs.map(jobFromWire);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+  }
+
+  /** @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_RUNNING` when it has ended. */
+  cancelJob(jobId: string, options: CallControl = {}): Promise<Job> {
+    return this.#job((call, done) => this.#jobs.cancelJob({ jobId }, call, done), options);
+  }
+
+  /** Holds a job back after the shards now in flight. @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_RUNNING` when it has ended. */
+  pauseJob(jobId: string, options: CallControl = {}): Promise<Job> {
+    return this.#job((call, done) => this.#jobs.pauseJob({ jobId }, call, done), options);
+  }
+
+  /** @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_RUNNING` when it is not paused. */
+  resumeJob(jobId: string, options: CallControl = {}): Promise<Job> {
+    return this.#job((call, done) => this.#jobs.resumeJob({ jobId }, call, done), options);
+  }
+
+  /**
+   * The job's events from the first that is kept until it has ended, each once and in order, across lost connections and a
+   * restarted coordinator.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator stays away for `giveUpAfterMs`.
+   */
+  watchJob(jobId: string, options: WatchOptions & CallControl = {}): AsyncGenerator<JobEvent, void> {
+    const { signal } = options;
+    return followJob(
+      {
+        open: (afterSequence) => this.#watchOnce(jobId, afterSequence, signal),
+        hasJobEnded: async () => hasEnded((await this.getJob(jobId, options)).state),
+        delay: (delayMs) => delay(delayMs, signal),
+        now: () => realClock.now(),
+      },
+      options,
+    );
+  }
+
+  /**
+   * Saves a checkpoint (safetensors) as `file`, which appears only when it is whole and its SHA-256 is the announced one.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN`, `CHECKPOINT_CORRUPT`; `REQUEST_INVALID` when the file cannot be written.
+   */
+  async downloadCheckpoint(jobId: string, file: string, options: DownloadOptions = {}): Promise<CheckpointInfo> {
+    const { step, signal, deadlineMs = 600_000 } = options;
+    const request = step === undefined ? { jobId } : { jobId, step };
+    const call = this.#jobs.downloadCheckpoint(request, { deadline: realClock.now() + deadlineMs });
+    return writeCheckpointFile(this.#messages(call, signal), file);
+  }
+
+  async listWorkers(options: CallControl = {}): Promise<readonly WorkerInfo[]> {
+    const { workers } = await this.#unary<ListWorkersResponse__Output>(
+      (call, done) => this.#cluster.listWorkers({}, call, done),
+      options,
+    );
+    return workers.map(workerFromWire);
+  }
+
+  /** Ends the calls that are still open. May be called twice. */
+  close(): void {
+    this.#jobs.close();
+  }
+
+  async *#watchOnce(
+    jobId: string,
+    afterSequence: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<JobEvent__Output, void> {
+    const deadline = realClock.now() + this.#longestStreamMs;
+    const call = this.#jobs.watchJob({ jobId, afterSequence }, { deadline });
+    try {
+      yield* this.#messages(call, signal);
+    } catch (error) {
+      const hasLastedLongEnough = error instanceof MetatrainError && error.code === 'DEADLINE_EXCEEDED';
+      if (!hasLastedLongEnough) throw error;
+    }
+  }
+
+  /** A server stream's messages; the call is over when the loop over them is, however that ends. */
+  async *#messages<Message>(
+    call: ClientReadableStream<Message>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Message, void> {
+    const abort = () => call.cancel();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      for await (const message of call) yield message as Message;
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw fromGrpcError(thrown, this.address);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      // Cancelling a stream that was left early makes it emit an error that nobody waits for.
+      call.on('error', () => {});
+      call.cancel();
+    }
+  }
+
+  async #job(start: StartUnary<Job__Output>, control: CallControl): Promise<Job> {
+    return jobFromWire(await this.#unary(start, control));
+  }
+
+  #unary<Response>(start: StartUnary<Response>, { signal }: CallControl): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
+        signal?.removeEventListener('abort', abort);
+        if (signal?.aborted) reject(signal.reason);
+        else if (error || response === undefined) reject(fromGrpcError(error, this.address));
+        else resolve(response);
+      });
+      const abort = () => call.cancel();
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+}

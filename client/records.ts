@@ -1,0 +1,236 @@
+// What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
+// generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
+import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
+import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
+import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
+import type { JobError__Output } from '../shared/gen/metatrain/v1/JobError.ts';
+import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
+import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaStepSummary.ts';
+import type { ShardRetried__Output } from '../shared/gen/metatrain/v1/ShardRetried.ts';
+import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+
+export const jobStates = ['QUEUED', 'RUNNING', 'PAUSED', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export type JobState = (typeof jobStates)[number];
+
+export const hasEnded = (state: JobState): boolean =>
+  state === 'SUCCEEDED' || state === 'FAILED' || state === 'CANCELLED';
+
+/** A mean over tasks and half the width of its 95 % interval. Accuracies are from 0 to 1. */
+export interface Estimate {
+  readonly mean: number;
+  readonly halfWidth95: number;
+}
+
+export interface EvaluationProtocol {
+  readonly distribution: string;
+  readonly split: string;
+  readonly tasks: number;
+  /** 0 for regression. */
+  readonly ways: number;
+  /** Support examples per class; per task for regression. */
+  readonly shots: number;
+  /** Query examples per class; per task for regression. */
+  readonly queries: number;
+  /** True when a prediction for one query example may use the other query examples. */
+  readonly transductive: boolean;
+  readonly innerSteps: number;
+  readonly splitDescription: string;
+}
+
+export interface Evaluation {
+  /** Meta-steps applied when it was measured. */
+  readonly step: number;
+  readonly protocol: EvaluationProtocol;
+  /** Index = number of inner steps, from 0. */
+  readonly lossByInnerStep: readonly Estimate[];
+  /** Index = number of inner steps; absent for regression. */
+  readonly accuracyByInnerStep?: readonly Estimate[];
+}
+
+export interface MetaStepSummary {
+  /** Meta-steps applied so far. */
+  readonly step: number;
+  readonly iterations: number;
+  readonly queryLoss: number;
+  /** 0 to 1; absent for regression. */
+  readonly queryAccuracy?: number;
+  readonly metaGradientNorm: number;
+  readonly tasksPerSecond: number;
+  readonly metaStepsPerSecond: number;
+  readonly learningRate: number;
+  readonly etaSeconds: number;
+}
+
+export interface CheckpointInfo {
+  readonly step: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly paramsSha256: string;
+}
+
+export interface JobError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface ShardRetried {
+  readonly metaStep: number;
+  readonly shard: number;
+  readonly workerId: string;
+  readonly reason: string;
+}
+
+export interface Job {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: JobState;
+  /** With every default filled in. */
+  readonly spec: JobSpec;
+  readonly submittedAt?: Date;
+  readonly startedAt?: Date;
+  readonly endedAt?: Date;
+  /** Meta-steps applied, of `iterations`. */
+  readonly steps: number;
+  readonly iterations: number;
+  /** Empty before the first parameters. */
+  readonly paramsSha256: string;
+  readonly evaluations: readonly Evaluation[];
+  readonly checkpoints: readonly CheckpointInfo[];
+  readonly error?: JobError;
+  readonly lastMetaStep?: MetaStepSummary;
+  readonly engineFingerprint: string;
+  readonly mixedFingerprints: boolean;
+  readonly skippedTasks: number;
+}
+
+export type JobEvent = {
+  /** Grows within a job; gaps only where old summaries were dropped. */
+  readonly sequence: number;
+  readonly time: Date;
+  readonly jobId: string;
+} & (
+  | { readonly kind: 'stateChanged'; readonly state: JobState; readonly reason: string; readonly error?: JobError }
+  | { readonly kind: 'metaStep'; readonly summary: MetaStepSummary }
+  | { readonly kind: 'evaluated'; readonly evaluation: Evaluation }
+  | { readonly kind: 'checkpointWritten'; readonly checkpoint: CheckpointInfo }
+  | { readonly kind: 'shardRetried'; readonly retried: ShardRetried }
+);
+
+export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING';
+
+export interface WorkerInfo {
+  readonly workerId: string;
+  readonly state: WorkerState;
+  readonly address: string;
+  readonly engineFingerprint: string;
+  readonly slots: number;
+  readonly leases: number;
+  readonly shardsCompleted: number;
+  readonly connectedAt?: Date;
+  readonly lastHeartbeatAt?: Date;
+  /** Why it idles although shards are waiting; empty otherwise. */
+  readonly idleReason: string;
+  readonly version: string;
+}
+
+export function jobFromWire(job: Job__Output): Job {
+  return {
+    jobId: job.jobId,
+    name: job.name,
+    state: shortState<JobState>(job.state),
+    spec: JSON.parse(job.spec) as JobSpec,
+    ...withTime('submittedAt', job.submittedAt),
+    ...withTime('startedAt', job.startedAt),
+    ...withTime('endedAt', job.endedAt),
+    steps: job.steps,
+    iterations: job.iterations,
+    paramsSha256: job.paramsSha256,
+    evaluations: job.evaluations.map(evaluationFromWire),
+    checkpoints: job.checkpoints.map(checkpointFromWire),
+    ...(job.error ? { error: errorFromWire(job.error) } : {}),
+    ...(job.lastMetaStep ? { lastMetaStep: summaryFromWire(job.lastMetaStep) } : {}),
+    engineFingerprint: job.engineFingerprint,
+    mixedFingerprints: job.mixedFingerprints,
+    skippedTasks: job.skippedTasks,
+  };
+}
+
+/** Nothing for an event of a kind that only a newer coordinator knows. */
+export function eventFromWire(event: JobEvent__Output): JobEvent | undefined {
+  const head = { sequence: event.sequence, time: dateFromWire(event.time) ?? new Date(0), jobId: event.jobId };
+  if (event.stateChanged) {
+    const { state, reason, error } = event.stateChanged;
+    return {
+      ...head,
+      kind: 'stateChanged',
+      state: shortState<JobState>(state),
+      reason,
+      ...(error ? { error: errorFromWire(error) } : {}),
+    };
+  }
+  if (event.metaStep) return { ...head, kind: 'metaStep', summary: summaryFromWire(event.metaStep) };
+  if (event.evaluated) return { ...head, kind: 'evaluated', evaluation: evaluationFromWire(event.evaluated) };
+  if (event.checkpointWritten) {
+    return { ...head, kind: 'checkpointWritten', checkpoint: checkpointFromWire(event.checkpointWritten) };
+  }
+  if (event.shardRetried) return { ...head, kind: 'shardRetried', retried: retriedFromWire(event.shardRetried) };
+  return undefined;
+}
+
+export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
+  return {
+    workerId: worker.workerId,
+    state: shortState<WorkerState>(worker.state),
+    address: worker.address,
+    engineFingerprint: worker.engineFingerprint,
+    slots: worker.slots,
+    leases: worker.leases,
+    shardsCompleted: worker.shardsCompleted,
+    ...withTime('connectedAt', worker.connectedAt),
+    ...withTime('lastHeartbeatAt', worker.lastHeartbeatAt),
+    idleReason: worker.idleReason,
+    version: worker.version,
+  };
+}
+
+export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: CheckpointInfo__Output): CheckpointInfo {
+  return { step, bytes, sha256, paramsSha256 };
+}
+
+function evaluationFromWire({ step, protocol, lossByInnerStep, accuracyByInnerStep }: Evaluation__Output): Evaluation {
+  if (!protocol) throw new TypeError('the coordinator sent an evaluation without its protocol');
+  return {
+    step,
+    protocol,
+    lossByInnerStep,
+    ...(accuracyByInnerStep.length > 0 ? { accuracyByInnerStep } : {}),
+  };
+}
+
+function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
+  const { _queryAccuracy: presence, queryAccuracy, ...rest } = summary;
+  return presence === undefined || queryAccuracy === undefined ? rest : { ...rest, queryAccuracy };
+}
+
+const errorFromWire = ({ code, message }: JobError__Output): JobError => ({ code, message });
+
+const retriedFromWire = ({ metaStep, shard, workerId, reason }: ShardRetried__Output): ShardRetried => ({
+  metaStep,
+  shard,
+  workerId,
+  reason,
+});
+
+/** `JOB_STATE_RUNNING` → `RUNNING`. */
+const shortState = <State extends string>(state: string): State => state.replace(/^[A-Z]+_STATE_/, '') as State;
+
+function dateFromWire(time: Timestamp__Output | null): Date | undefined {
+  return time ? new Date(time.seconds * 1000 + Math.floor(time.nanos / 1e6)) : undefined;
+}
+
+function withTime<Name extends string>(name: Name, time: Timestamp__Output | null): { [key in Name]?: Date } {
+  const date = dateFromWire(time);
+  return (date ? { [name]: date } : {}) as { [key in Name]?: Date };
+}
