@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import test from 'node:test';
+import { Training } from '../../../coordinator/aggregation/training.ts';
+import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
+import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { call, collect, specText, TestCluster } from './cluster.ts';
+import { gradientSum, initialParams, smallLayout } from './null-worker.ts';
+
+/** What one process computes by itself: the same shards, added one after another. */
+function expectedSha256(text: string): string {
+  const { meta, placement } = parseJobSpec(text);
+  const training = Training.begin(meta, smallLayout, initialParams(smallLayout));
+  const shards = Math.ceil(meta.batchSize / placement.shardSize);
+  for (let step = 0; step < meta.iterations; step += 1) {
+    for (let shard = 0; shard < shards; shard += 1) {
+      const firstTask = step * meta.batchSize + shard * placement.shardSize;
+      const taskCount = Math.min(placement.shardSize, meta.batchSize - shard * placement.shardSize);
+      training.keepTrainResult(shard, shards, {
+        metaGradientSum: gradientSum(training.metaParams.vector, firstTask, taskCount),
+        queryLoss: new Array(taskCount).fill(1),
+        queryAccuracy: [],
+        nonFiniteTasks: [],
+      });
+    }
+    training.applyMetaStep(meta.iterations);
+  }
+  return training.metaParams.sha256.toString('hex');
+}
+
+test('a job ends with the parameters that one process computes by itself, with one worker and with three', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const spec = specText({ iterations: 40 });
+  await cluster.worker('w1');
+  const alone = await cluster.end(await cluster.submit(spec));
+  await cluster.worker('w2', { slots: 2 });
+  await cluster.worker('w3', { slots: 3 });
+  const together = await cluster.end(await cluster.submit(spec));
+  assert.equal(alone.state, 'JOB_STATE_SUCCEEDED');
+  assert.equal(alone.paramsSha256, expectedSha256(spec));
+  assert.equal(together.paramsSha256, alone.paramsSha256);
+  assert.equal(together.steps, 40);
+});
+
+test('the final evaluation covers every task once, with mean and 95 % interval in task order', async (t) => {
+  const cluster = await TestCluster.start(t);
+  await cluster.worker('w1', { slots: 2 });
+  const job = await cluster.end(await cluster.submit(specText({ iterations: 2, evaluation: { tasks: 8, every: 1 } })));
+  assert.deepEqual(
+    job.evaluations.map(({ step }) => step),
+    [1, 2],
+  );
+  const evaluation = job.evaluations.at(-1)!;
+  // The null worker's loss of task t after s steps is t + 1/(1 + s): over tasks 0 to 7 the mean is 3.5 + 1/(1 + s), σ² is 63/12.
+  assert.equal(evaluation.lossByInnerStep.length, 3);
+  for (const [steps, { mean, halfWidth95 }] of evaluation.lossByInnerStep.entries()) {
+    assert.ok(Math.abs(mean - (3.5 + 1 / (1 + steps))) < 1e-12);
+    assert.ok(Math.abs(halfWidth95 - (1.96 * Math.sqrt(63 / 12)) / Math.sqrt(8)) < 1e-12);
+  }
+  assert.deepEqual(evaluation.accuracyByInnerStep, []);
+  assert.deepEqual(evaluation.protocol, {
+    distribution: 'sinusoid',
+    split: 'test',
+    tasks: 8,
+    ways: 0,
+    shots: 5,
+    queries: 5,
+    transductive: false,
+    innerSteps: 2,
+    splitDescription: 'null split',
+  });
+});
+
+test('watching replays the whole story, follows it to the end, and goes on after a given event', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const jobId = await cluster.submit(specText({ iterations: 6, checkpoint: { every: 3 } }));
+  const following = cluster.watch(jobId);
+  await cluster.worker('w1');
+  const followed = await following;
+  const replayed = await cluster.watch(jobId);
+  assert.deepEqual(replayed, followed);
+  const kinds = followed.map(({ event, stateChanged }) => stateChanged?.state ?? event);
+  // A checkpoint is written while training goes on, so its event has no fixed place.
+  assert.deepEqual(
+    kinds.filter((kind) => kind !== 'metaStep' && kind !== 'checkpointWritten'),
+    ['JOB_STATE_QUEUED', 'JOB_STATE_RUNNING', 'evaluated', 'JOB_STATE_SUCCEEDED'],
+  );
+  assert.deepEqual(
+    followed.flatMap(({ checkpointWritten }) => checkpointWritten?.step ?? []),
+    [3, 6],
+  );
+  assert.ok(kinds.includes('metaStep'));
+  assert.deepEqual(
+    followed.map(({ sequence }) => sequence),
+    followed.map((_, i) => i + 1),
+  );
+  assert.deepEqual(await cluster.watch(jobId, undefined, 3), followed.slice(3));
+});
+
+test('a downloaded checkpoint has the hash on record and opens to the parameters of the job', async (t) => {
+  const cluster = await TestCluster.start(t);
+  await cluster.worker('w1');
+  const spec = specText({ iterations: 12, checkpoint: { every: 4, keep: 2 } });
+  const jobId = await cluster.submit(spec);
+  const job = await cluster.end(jobId);
+  assert.deepEqual(
+    job.checkpoints.map(({ step }) => step),
+    [8, 12],
+  );
+  for (const request of [{ jobId }, { jobId, step: 8 }]) {
+    const chunks = await collect(cluster.jobs.DownloadCheckpoint(request));
+    const info = chunks[0]!.info!;
+    const bytes = Buffer.concat(chunks.map(({ data }) => data));
+    assert.equal(info.step, request.step ?? 12);
+    assert.equal(bytes.byteLength, info.bytes);
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), info.sha256);
+    const { metadata, layout, slots } = decodeCheckpoint(bytes, 'download');
+    assert.equal(metadata.step, info.step);
+    assert.equal(metadata.nextTask, info.step * 10);
+    assert.equal(metadata.paramsSha256, info.paramsSha256);
+    assert.deepEqual(parseJobSpec(metadata.spec), parseJobSpec(spec));
+    assert.deepEqual(layout, smallLayout);
+    assert.deepEqual(Object.keys(slots), ['firstMoment', 'secondMoment']);
+    if (info.step === 12) assert.equal(metadata.previousSha256, job.checkpoints[0]!.sha256);
+  }
+  assert.equal(job.checkpoints.at(-1)!.paramsSha256, job.paramsSha256);
+});
+
+test('a paused job grants nothing until it is resumed, and a cancelled one ends', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const jobId = await cluster.submit(specText({ iterations: 100_000 }));
+  const worker = await cluster.worker('w1');
+  await cluster.watch(jobId, ({ metaStep }) => metaStep !== null && metaStep !== undefined);
+  const paused = await call(cluster.jobs, 'PauseJob', { jobId });
+  assert.equal(paused.state, 'JOB_STATE_PAUSED');
+  // A second job has the worker for itself now, so whatever of the first was in flight is done when it ends.
+  await cluster.end(await cluster.submit(specText({ iterations: 3 })));
+  const granted = worker.leases.filter((lease) => lease.jobId === jobId).length;
+  await cluster.end(await cluster.submit(specText({ iterations: 3 })));
+  assert.equal(worker.leases.filter((lease) => lease.jobId === jobId).length, granted);
+
+  const resumed = await call(cluster.jobs, 'ResumeJob', { jobId });
+  assert.equal(resumed.state, 'JOB_STATE_RUNNING');
+  await cluster.watch(jobId, ({ metaStep }) => (metaStep?.step ?? 0) > paused.steps + 1);
+  const cancelled = await call(cluster.jobs, 'CancelJob', { jobId });
+  assert.equal(cancelled.state, 'JOB_STATE_CANCELLED');
+  assert.ok(cancelled.endedAt);
+  assert.equal((await cluster.watch(jobId)).at(-1)?.stateChanged?.state, 'JOB_STATE_CANCELLED');
+});
+
+test('two jobs share one worker from the start', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const first = await cluster.submit(specText({ iterations: 30 }));
+  const second = await cluster.submit(specText({ iterations: 30 }));
+  const worker = await cluster.worker('w1');
+  await Promise.all([cluster.end(first), cluster.end(second)]);
+  const lastOfFirst = worker.leases.findLastIndex(({ jobId }) => jobId === first);
+  const firstOfSecond = worker.leases.findIndex(({ jobId }) => jobId === second);
+  assert.ok(firstOfSecond < lastOfFirst / 2, `the second job began at lease ${firstOfSecond} of ${lastOfFirst}`);
+});

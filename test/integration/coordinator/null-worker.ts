@@ -1,0 +1,208 @@
+// A worker that speaks the real protocol over a real stream and computes next to nothing: the meta-gradient of task t pulls θ towards a
+// point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
+import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
+import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
+import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
+import {
+  bytesOfVector,
+  chunksOf,
+  layoutElements,
+  type ParamsLayout,
+  PayloadAssembler,
+  sha256,
+  vectorOfBytes,
+} from '../../../shared/tensor-codec.ts';
+import { channelOptions, protocolVersion, WorkerService } from '../../../shared/wire.ts';
+
+export interface NullWorkerOptions {
+  readonly address: string;
+  readonly workerId: string;
+  readonly slots?: number;
+  readonly fingerprint?: string;
+  readonly protocolVersion?: number;
+  readonly layout?: ParamsLayout;
+  readonly innerSteps?: number;
+  /** Replaces the answer to a lease; call `answer` for the usual one. */
+  readonly onLease?: (lease: ShardLease__Output, worker: NullWorker) => void;
+}
+
+export const smallLayout: ParamsLayout = {
+  tensors: [
+    { name: 'hidden/weights', shape: [3, 4] },
+    { name: 'hidden/bias', shape: [4] },
+    { name: 'scale', shape: [] },
+  ],
+};
+
+/** The point towards which task t pulls parameter i. */
+const targetOf = (task: number, i: number): number => Math.fround(((task * 31 + i * 17) % 101) / 101);
+
+export function initialParams(layout: ParamsLayout): Float32Array {
+  return Float32Array.from({ length: layoutElements(layout) }, (_, i) => ((i * 13) % 7) / 7 - 0.5);
+}
+
+export function gradientSum(metaParams: Float32Array, firstTask: number, taskCount: number): Float32Array {
+  const sum = new Float32Array(metaParams.length);
+  for (let task = firstTask; task < firstTask + taskCount; task += 1) {
+    for (let i = 0; i < sum.length; i += 1) sum[i] = sum[i]! + (metaParams[i]! - targetOf(task, i));
+  }
+  return sum;
+}
+
+export class NullWorker {
+  readonly workerId: string;
+  /** Resolves with the status with which the stream ended. */
+  readonly ended: Promise<StatusObject>;
+  readonly leases: ShardLease__Output[] = [];
+  readonly cancelled: { readonly leaseId: string; readonly reason: string }[] = [];
+  readonly messages: CoordinatorMessage__Output[] = [];
+  readonly #options: NullWorkerOptions;
+  readonly #client: InstanceType<typeof WorkerService>;
+  readonly #call: ClientDuplexStream<WorkerMessage, CoordinatorMessage__Output>;
+  readonly #payloads = new PayloadAssembler({ payloadBytes: 2 ** 30, payloads: 64 });
+  readonly #params = new Map<string, Float32Array>();
+  readonly #layout: ParamsLayout;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #isWelcome = false;
+  #welcomed: (() => void)[] = [];
+
+  constructor(options: NullWorkerOptions) {
+    this.#options = options;
+    this.workerId = options.workerId;
+    this.#layout = options.layout ?? smallLayout;
+    this.#client = new WorkerService(options.address, credentials.createInsecure(), channelOptions);
+    this.#call = this.#client.connect();
+    this.#call.on('data', (message: CoordinatorMessage__Output) => this.#receive(message));
+    this.#call.on('error', () => {});
+    this.ended = new Promise((resolve) =>
+      this.#call.on('status', (status: StatusObject) => {
+        clearInterval(this.#heartbeat);
+        this.#client.close();
+        resolve(status);
+      }),
+    );
+    this.#call.write({
+      hello: {
+        protocolVersion: options.protocolVersion ?? protocolVersion,
+        workerId: options.workerId,
+        engineFingerprint: options.fingerprint ?? 'null/1',
+        slots: options.slots ?? 1,
+        version: 'test',
+      },
+    });
+  }
+
+  welcome(): Promise<void> {
+    if (this.#isWelcome) return Promise.resolve();
+    return new Promise((resolve) => this.#welcomed.push(resolve));
+  }
+
+  send(message: WorkerMessage): void {
+    this.#call.write(message);
+  }
+
+  /** As SIGKILL would: the stream breaks, nothing is said. */
+  async kill(): Promise<void> {
+    this.#call.cancel();
+    await this.ended;
+  }
+
+  /** Ends its half; the coordinator ends the other. */
+  async close(): Promise<void> {
+    this.#call.end();
+    await this.ended;
+  }
+
+  stopHeartbeats(): void {
+    clearInterval(this.#heartbeat);
+  }
+
+  paramsOf(lease: ShardLease__Output): Float32Array {
+    const params = this.#params.get(`${lease.jobId}/${(lease.train ?? lease.evaluate)?.paramsVersion}`);
+    if (!params) throw new Error(`lease ${lease.leaseId} came before its parameters`);
+    return params;
+  }
+
+  sendPayload(vector: Float32Array): Buffer {
+    const bytes = bytesOfVector(vector);
+    for (const payloadChunk of chunksOf(bytes)) this.send({ payloadChunk });
+    return sha256(bytes);
+  }
+
+  answer(lease: ShardLease__Output): void {
+    const { leaseId, jobId } = lease;
+    switch (lease.work) {
+      case 'initialize': {
+        const payloadSha256 = this.sendPayload(initialParams(this.#layout));
+        const tensors = this.#layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
+        this.send({
+          shardResult: {
+            leaseId,
+            jobId,
+            initialize: { layout: { tensors }, payloadSha256, splitDescription: 'null split', transductive: false },
+          },
+        });
+        break;
+      }
+      case 'train': {
+        const { firstTask, taskCount } = lease.train!;
+        const payloadSha256 = this.sendPayload(gradientSum(this.paramsOf(lease), firstTask, taskCount));
+        const queryLoss = Array.from({ length: taskCount }, (_, i) => 1 / (1 + firstTask + i));
+        this.send({ shardResult: { leaseId, jobId, train: { payloadSha256, queryLoss }, computeMs: 0.1 } });
+        break;
+      }
+      case 'evaluate': {
+        const { firstTask, taskCount } = lease.evaluate!;
+        const innerSteps = this.#options.innerSteps ?? 2;
+        const lossByInnerStep = Array.from({ length: taskCount * (innerSteps + 1) }, (_, i) => {
+          const task = firstTask + Math.floor(i / (innerSteps + 1));
+          return task + 1 / (1 + (i % (innerSteps + 1)));
+        });
+        this.send({ shardResult: { leaseId, jobId, evaluate: { lossByInnerStep, innerSteps } } });
+        break;
+      }
+      default:
+        throw new Error('a lease without work');
+    }
+  }
+
+  #receive(message: CoordinatorMessage__Output): void {
+    this.messages.push(message);
+    switch (message.message) {
+      case 'welcome': {
+        let sequence = 0;
+        this.#heartbeat = setInterval(() => {
+          sequence += 1;
+          this.send({ heartbeat: { sequence } });
+        }, message.welcome!.heartbeatIntervalMs);
+        this.#isWelcome = true;
+        for (const resolve of this.#welcomed) resolve();
+        break;
+      }
+      case 'payloadChunk':
+        this.#payloads.add(message.payloadChunk!);
+        break;
+      case 'paramsAnnounced': {
+        const { jobId, paramsVersion, payloadSha256 } = message.paramsAnnounced!;
+        const bytes = this.#payloads.take(payloadSha256);
+        if (!bytes) throw new Error('parameters are announced after their payload');
+        this.#params.set(`${jobId}/${paramsVersion}`, vectorOfBytes(bytes, bytes.byteLength / 4));
+        this.#params.delete(`${jobId}/${paramsVersion - 1}`);
+        break;
+      }
+      case 'leaseCancelled':
+        this.cancelled.push(message.leaseCancelled!);
+        break;
+      case 'shardLease': {
+        const lease = message.shardLease!;
+        this.leases.push(lease);
+        if (this.#options.onLease) this.#options.onLease(lease, this);
+        else this.answer(lease);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { credentials, status } from '@grpc/grpc-js';
+import { channelOptions, JobService } from '../../../shared/wire.ts';
+import { call, collect, rejection, specText, TestCluster } from './cluster.ts';
+import { NullWorker } from './null-worker.ts';
+
+const checkpointFiles = (cluster: TestCluster, jobId: string) => {
+  const directory = join(cluster.stateDirectory, 'checkpoints', jobId);
+  return readdirSync(directory)
+    .sort()
+    .map((name) => join(directory, name));
+};
+
+test('a job goes on after a restart of the coordinator, to the same bytes', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const spec = specText({ iterations: 600, checkpoint: { every: 100 }, evaluation: { every: 200 } });
+  await cluster.worker('w1');
+  const expected = await cluster.end(await cluster.submit(spec));
+  const jobId = await cluster.submit(spec);
+  await cluster.watch(jobId, ({ checkpointWritten }) => checkpointWritten?.step === 100);
+  await cluster.restart();
+  const { steps, state } = await cluster.job(jobId);
+  assert.ok(steps >= 100 && steps < 600, `at meta-step ${steps}`);
+  assert.equal(state, 'JOB_STATE_RUNNING');
+  await cluster.worker('w2');
+  const job = await cluster.end(jobId);
+  assert.equal(job.paramsSha256, expected.paramsSha256);
+  assert.deepEqual(job.evaluations, expected.evaluations);
+  const stateEvents = (await cluster.watch(jobId)).flatMap(({ stateChanged }) => stateChanged?.reason ?? []);
+  assert.ok(stateEvents.some((reason) => /taken up again .* from meta-step \d+/.test(reason)));
+});
+
+test('a queued and a paused job are what they were after a restart', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const queued = await cluster.submit();
+  const paused = await cluster.submit();
+  await call(cluster.jobs, 'PauseJob', { jobId: paused });
+  await cluster.restart();
+  await cluster.worker('w1');
+  assert.equal((await cluster.end(queued)).state, 'JOB_STATE_SUCCEEDED');
+  assert.equal((await cluster.job(paused)).state, 'JOB_STATE_PAUSED');
+  await call(cluster.jobs, 'ResumeJob', { jobId: paused });
+  assert.equal((await cluster.end(paused)).state, 'JOB_STATE_SUCCEEDED');
+});
+
+/** A job held at meta-step 250, with checkpoints of the meta-steps 100 and 200, and the hash of an undisturbed run. */
+async function heldJob(cluster: TestCluster): Promise<{ jobId: string; expected: string }> {
+  const spec = specText({ iterations: 300, checkpoint: { every: 100 } });
+  const first = await cluster.worker('w1');
+  const expected = (await cluster.end(await cluster.submit(spec))).paramsSha256;
+  await first.close();
+  const jobId = await cluster.submit(spec);
+  const holding = new Promise<void>((resolve, reject) => {
+    cluster
+      .worker('holding', {
+        onLease(lease, worker) {
+          if ((lease.train?.metaStep ?? 0) < 250) worker.answer(lease);
+          else resolve();
+        },
+      })
+      .catch(reject);
+  });
+  await cluster.watch(jobId, ({ checkpointWritten }) => checkpointWritten?.step === 200);
+  await holding;
+  await cluster.stop();
+  return { jobId, expected };
+}
+
+test('checkpoints that were cut in half or changed are left out, and the job is recomputed from the one before', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId, expected } = await heldJob(cluster);
+  // Closing has written one more, at meta-step 250.
+  const [at100, at200, at250] = checkpointFiles(cluster, jobId);
+  assert.ok(at100 && at200 && at250);
+  truncateSync(at250, 300);
+  const bytes = readFileSync(at200);
+  bytes[bytes.byteLength - 1]! ^= 1;
+  writeFileSync(at200, bytes);
+  writeFileSync(`${at250}.partial`, 'left behind by a crash');
+  await cluster.restart();
+  assert.equal((await cluster.job(jobId)).steps, 100);
+  assert.deepEqual(checkpointFiles(cluster, jobId), [at100]);
+  await cluster.worker('w2');
+  assert.equal((await cluster.end(jobId)).paramsSha256, expected);
+});
+
+test('a job whose every checkpoint is gone begins again, to the same bytes', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId, expected } = await heldJob(cluster);
+  for (const file of checkpointFiles(cluster, jobId)) rmSync(file);
+  await cluster.restart();
+  assert.equal((await cluster.job(jobId)).steps, 0);
+  await cluster.worker('w2');
+  assert.equal((await cluster.end(jobId)).paramsSha256, expected);
+});
+
+test('downloading a corrupt checkpoint fails with DATA_LOSS, the file, and what was expected', async (t) => {
+  const cluster = await TestCluster.start(t);
+  await cluster.worker('w1');
+  const jobId = await cluster.submit();
+  await cluster.end(jobId);
+  const [file] = checkpointFiles(cluster, jobId);
+  const bytes = readFileSync(file!);
+  bytes[bytes.byteLength - 1]! ^= 1;
+  writeFileSync(file!, bytes);
+  const changed = await rejection(collect(cluster.jobs.DownloadCheckpoint({ jobId })));
+  assert.equal(changed.code, status.DATA_LOSS);
+  assert.deepEqual(changed.metadata.get('metatrain-code'), ['CHECKPOINT_CORRUPT']);
+  assert.match(changed.details, /step-000000020\.safetensors: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}/);
+  truncateSync(file!, 100);
+  const cut = await rejection(collect(cluster.jobs.DownloadCheckpoint({ jobId })));
+  assert.match(cut.details, /step-000000020\.safetensors: expected \d+ bytes, found 100 bytes/);
+});
+
+// The program itself, in a process of its own.
+
+const program = join(dirname(fileURLToPath(import.meta.url)), '../../../coordinator/main.js');
+
+async function startProgram(
+  t: TestContext,
+  stateDirectory: string,
+  ...args: string[]
+): Promise<{ process: ChildProcess; address: string }> {
+  const child = spawn(
+    process.execPath,
+    [program, '--listen', '127.0.0.1:0', '--state-dir', stateDirectory, '--log-level', 'error', ...args],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  t.after(() => child.kill('SIGKILL'));
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return { process: child, address: (JSON.parse(line) as { address: string }).address };
+}
+
+function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+test('a coordinator killed with SIGKILL three times ends its job with the same bytes', async (t) => {
+  const spec = specText({ iterations: 900, checkpoint: { every: 40 } });
+  const reference = await TestCluster.start(t);
+  await reference.worker('w1');
+  const expected = (await reference.end(await reference.submit(spec))).paramsSha256;
+
+  const stateDirectory = temporaryDirectory(t);
+  let jobId = '';
+  for (let life = 0; ; life += 1) {
+    const { process: child, address } = await startProgram(t, stateDirectory);
+    const jobs = new JobService(address, credentials.createInsecure(), channelOptions);
+    const worker = new NullWorker({ address, workerId: 'w1' });
+    if (life === 0) jobId = (await call(jobs, 'SubmitJob', { spec })).jobId;
+    if (life === 3) {
+      await collect(jobs.WatchJob({ jobId }));
+      const job = await call(jobs, 'GetJob', { jobId });
+      assert.equal(job.state, 'JOB_STATE_SUCCEEDED');
+      assert.equal(job.paramsSha256, expected);
+      jobs.close();
+      await worker.kill();
+      return;
+    }
+    const step = (life + 1) * 120;
+    await collect(jobs.WatchJob({ jobId }), ({ checkpointWritten }) => checkpointWritten?.step === step);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await worker.ended;
+    jobs.close();
+  }
+});
+
+test('the program exits 0 on SIGTERM, on SIGINT and, when told so, with its parent', async (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const { process: child } = await startProgram(t, temporaryDirectory(t));
+    child.kill(signal);
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+  }
+  const { process: child } = await startProgram(t, temporaryDirectory(t), '--exit-with-parent');
+  child.stdin?.end();
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+});
+
+test("the program says a user's mistake in one line and exits 1", async (t) => {
+  const state = temporaryDirectory(t);
+  const file = join(state, 'file');
+  writeFileSync(file, '');
+  for (const [args, expected] of [
+    [['--listen', 'nowhere'], /^metatrain coordinator: --listen: got "nowhere"; accepted: HOST:PORT.*\n$/],
+    [['--log-level', 'loud'], /^metatrain coordinator: --log-level: got "loud"; accepted: trace \| debug.*\n$/],
+    [['--lisen', 'x'], /^metatrain coordinator: Unknown option '--lisen'.*\n$/],
+    [['--listen', '127.0.0.1:0', '--state-dir', file], /^metatrain coordinator: state directory .*--state-dir.*\n$/],
+    [['--listen', '203.0.113.1:7150', '--state-dir', state], /^metatrain coordinator: cannot listen on 203.*\n$/],
+  ] as const) {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    assert.equal(code, 1);
+    assert.match(said, expected);
+  }
+});

@@ -1,0 +1,81 @@
+// Learning, in one process: the coordinator's meta-step over the worker's job program makes adaptation work on tasks that training never saw.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Training } from '../../../coordinator/aggregation/training.ts';
+import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { createEngine } from '../../../worker/engine/create.ts';
+import { openJobProgram } from '../../../worker/learning/open.ts';
+import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
+
+/** Trains by the spec, each meta-batch one shard, then evaluates: mean over the test tasks by number of inner steps. */
+async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
+  const engine = await createEngine(spec.placement);
+  try {
+    const program = await openJobProgram(spec, { dataDirectories, engine });
+    const { layout, metaParams } = program.initialize();
+    const training = Training.begin(spec.meta, layout, metaParams);
+    const { iterations, batchSize: taskCount } = spec.meta;
+    for (let metaStep = 0; metaStep < iterations; metaStep++) {
+      const shard = { metaStep, firstTask: metaStep * taskCount, taskCount };
+      training.keepTrainResult(0, 1, await program.train(training.metaParams.vector, shard));
+      training.applyMetaStep(iterations);
+    }
+    const { tasks, split } = spec.evaluation;
+    const result = await program.evaluate(training.metaParams.vector, { split, firstTask: 0, taskCount: tasks });
+    const means = (rows: readonly number[]) =>
+      Array.from({ length: result.innerSteps + 1 }, (_, step) => {
+        const column = rows.filter((_, index) => index % (result.innerSteps + 1) === step);
+        return column.reduce((sum, value) => sum + value, 0) / column.length;
+      });
+    await program.close();
+    return { loss: means(result.lossByInnerStep), accuracy: means(result.accuracyByInnerStep) };
+  } finally {
+    await engine.close();
+  }
+}
+
+const adam = { name: 'adam', learningRate: 0.005 };
+
+describe('meta-training', () => {
+  const sinusoid = {
+    name: 'sinusoid',
+    task: { distribution: 'sinusoid', shots: 5 },
+    model: { architecture: 'mlp' },
+    evaluation: { tasks: 200, innerSteps: 5 },
+  };
+
+  it('with MAML makes five steps on five points of a new sinusoid halve the loss of one that cannot adapt', async () => {
+    const algorithm = { name: 'maml', innerLearningRate: 0.01 };
+    const meta = { iterations: 1000, batchSize: 25, optimizer: adam, schedule: { name: 'cosine' }, clipNorm: 2 };
+    const { loss } = await train(parseJobSpec(JSON.stringify({ ...sinusoid, algorithm, meta })));
+    assert.ok(loss[5]! < loss[0]! / 2, `loss by inner step: ${loss.join(', ')}`);
+  });
+
+  it('with Reptile does so too, on mini-batches of fifty points', async () => {
+    const task = { distribution: 'sinusoid', shots: 10, queries: 40 };
+    const model = { architecture: 'mlp', hiddenLayers: [32, 32], activation: 'tanh' };
+    const algorithm = { name: 'reptile', innerSteps: 5, innerLearningRate: 0.02, innerBatchSize: 10 };
+    const optimizer = { name: 'sgd', learningRate: 1 };
+    const meta = { iterations: 400, batchSize: 5, optimizer, schedule: { name: 'linear' } };
+    const { loss } = await train(parseJobSpec(JSON.stringify({ ...sinusoid, task, model, algorithm, meta })));
+    assert.ok(loss[5]! < loss[0]! / 2, `loss by inner step: ${loss.join(', ')}`);
+  });
+
+  it('with MAML makes one drawing of each of five characters enough to name others well above chance', {
+    skip: withoutOmniglot('meta-training on the real Omniglot images'),
+  }, async () => {
+    const spec = parseJobSpec(
+      JSON.stringify({
+        name: 'omniglot',
+        task: { distribution: 'omniglot', ways: 5, shots: 1, queries: 1, dataSet: 'small' },
+        model: { architecture: 'conv4', filters: 8, downsampling: 'stride' },
+        algorithm: { name: 'maml', innerLearningRate: 0.4 },
+        meta: { iterations: 120, batchSize: 8, optimizer: adam },
+        evaluation: { tasks: 60, innerSteps: 1 },
+      }),
+    );
+    const { accuracy } = await train(spec, [omniglotDirectory]);
+    assert.ok(Math.abs(accuracy[0]! - 0.2) < 0.1, `before adaptation it is chance: ${accuracy[0]}`);
+    assert.ok(accuracy[1]! > 0.45, `after one step: ${accuracy[1]}`);
+  });
+});

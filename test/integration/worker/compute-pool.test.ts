@@ -1,0 +1,236 @@
+// The compute pool with real threads; their programs are fakes that crash, fail and wait at will; the last test has real ones.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { BroadcastChannel } from 'node:worker_threads';
+import { realClock } from '../../../shared/clock.ts';
+import { silentLogger } from '../../../shared/log.ts';
+import { bytesOfVector, hashOfVector } from '../../../shared/tensor-codec.ts';
+import { ComputePool, type ComputePoolOptions } from '../../../worker/compute/pool.ts';
+import type { ShardOutcome, ShardWork } from '../../../worker/compute/shard.ts';
+import { newsChannel, releaseChannel } from '../../support/fake-thread.ts';
+import { sinusoidSpec } from '../../support/job-specs.ts';
+import { Mailbox } from '../../support/mailbox.ts';
+
+const threadFile = new URL('../../support/fake-thread.js', import.meta.url);
+let outcomes: Mailbox<ShardOutcome>;
+let exhausted: Mailbox<string>;
+let news: Mailbox<string>;
+let newsFeed: BroadcastChannel;
+let pool: ComputePool | undefined;
+
+beforeEach(() => {
+  outcomes = new Mailbox();
+  exhausted = new Mailbox();
+  news = new Mailbox();
+  newsFeed = new BroadcastChannel(newsChannel);
+  newsFeed.onmessage = (event) => news.put((event as { readonly data: string }).data);
+});
+
+afterEach(async () => {
+  newsFeed.close();
+  await pool?.close();
+});
+
+async function startPool(options: Partial<ComputePoolOptions> = {}): Promise<ComputePool> {
+  const dependencies = { clock: realClock, log: silentLogger };
+  pool = await ComputePool.start({ slots: 1, dataDirectories: [], threadFile, ...options }, dependencies);
+  pool.listen({
+    onOutcome: (outcome) => outcomes.put(outcome),
+    onExhausted: ({ message }) => exhausted.put(message),
+  });
+  return pool;
+}
+
+const train = (paramsVersion = 0, firstTask = 0): ShardWork => ({
+  kind: 'train',
+  paramsVersion,
+  shard: { metaStep: 0, firstTask, taskCount: 2 },
+});
+
+/** A pool with this job open and θ of version 0 there. */
+async function openedPool(name: string, options?: Partial<ComputePoolOptions>): Promise<ComputePool> {
+  const started = await startPool(options);
+  started.openJob(name, sinusoidSpec(name));
+  started.putParams(name, 0, bytesOfVector(Float32Array.of(1, 2, 3)));
+  return started;
+}
+
+async function failureOf(name: string, options?: Partial<ComputePoolOptions>) {
+  const started = await openedPool(name, options);
+  started.run('lease', name, train());
+  const outcome = await outcomes.take('the outcome');
+  assert.equal(outcome.kind, 'failed');
+  assert.equal(outcome.leaseId, 'lease');
+  return outcome.failure;
+}
+
+async function release(): Promise<void> {
+  const channel = new BroadcastChannel(releaseChannel);
+  channel.postMessage('go');
+  // Messages of a channel are delivered on later turns; the outcome that they bring is what tests wait for.
+  channel.close();
+}
+
+test('a shard returns its gradient with the hash of its bytes', async () => {
+  const started = await openedPool('sum');
+  started.run('lease', 'sum', train(0, 10));
+  const outcome = await outcomes.take('the outcome');
+  assert.equal(outcome.kind, 'finished');
+  assert.equal(outcome.output.kind, 'train');
+  const { metaGradientSum, queryLoss } = outcome.output.result;
+  assert.deepEqual(metaGradientSum, Float32Array.of(12, 14, 16));
+  assert.deepEqual(queryLoss, [10, 11]);
+  assert.equal(Buffer.from(outcome.output.payloadSha256).toString('hex'), hashOfVector(metaGradientSum));
+});
+
+test('each shard reads the version of the parameters that it names, even while newer ones arrive', async () => {
+  const started = await openedPool('sum');
+  for (let version = 1; version <= 12; version += 1) {
+    started.putParams('sum', version, bytesOfVector(Float32Array.of(version, version, version)));
+    started.run(`lease-${version}`, 'sum', train(version));
+  }
+  for (let version = 1; version <= 12; version += 1) {
+    const outcome = await outcomes.take('the outcome');
+    assert.equal(outcome.kind, 'finished');
+    assert.equal(outcome.leaseId, `lease-${version}`);
+    assert.ok(outcome.output.kind === 'train');
+    assert.deepEqual(outcome.output.result.metaGradientSum, new Float32Array(3).fill(2 * version));
+  }
+});
+
+test('a version of the parameters that is not held fails the shard without blaming it for good', async () => {
+  const started = await openedPool('sum');
+  started.run('lease', 'sum', train(5));
+  const outcome = await outcomes.take('the outcome');
+  assert.ok(outcome.kind === 'failed');
+  assert.equal(outcome.failure.code, 'META_STEP_STALE');
+  assert.match(outcome.failure.message, /got 5 of job sum; held: 0/);
+  assert.equal(outcome.failure.permanent, false);
+});
+
+test('a shard of a job that is not open fails with JOB_UNKNOWN', async () => {
+  const started = await startPool();
+  started.run('lease', 'nobody', { kind: 'initialize' });
+  const outcome = await outcomes.take('the outcome');
+  assert.ok(outcome.kind === 'failed');
+  assert.equal(outcome.failure.code, 'JOB_UNKNOWN');
+});
+
+test('an invalid request fails for good, a data set that is missing here does not', async () => {
+  assert.deepEqual(await failureOf('request-invalid'), {
+    code: 'REQUEST_INVALID',
+    message: 'task.ways: got 900; accepted: at most 145',
+    permanent: true,
+  });
+  await pool?.close();
+  assert.deepEqual(await failureOf('data-missing'), {
+    code: 'DATA_SET_MISSING',
+    message: 'no omniglot in /nowhere',
+    permanent: false,
+  });
+});
+
+test('a thread that crashes fails its shard, is replaced, and the next shard runs', async () => {
+  const failure = await failureOf('crash');
+  assert.equal(failure.permanent, false);
+  assert.match(failure.message, /the compute thread died: a bug in native code/);
+  pool!.run('again', 'crash', { kind: 'initialize' });
+  const outcome = await outcomes.take('the outcome after the crash');
+  assert.equal(outcome.kind, 'finished');
+});
+
+test('a thread that runs out of memory fails its shard with OUT_OF_MEMORY', async () => {
+  const failure = await failureOf('exhaust-memory', { threadHeapMegabytes: 32 });
+  assert.equal(failure.code, 'OUT_OF_MEMORY');
+  assert.equal(failure.permanent, false);
+});
+
+test('threads that only die exhaust the pool after three times each', async () => {
+  const started = await openedPool('exit');
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    started.run(`lease-${attempt}`, 'exit', train());
+    assert.equal((await outcomes.take('a failure')).kind, 'failed');
+  }
+  assert.match(await exhausted.take('the end of the pool'), /every compute thread died 3 times.*exited with code 3/);
+});
+
+test('a cancelled shard tells no outcome, whether it waited or ran', async () => {
+  const started = await openedPool('hold');
+  started.run('running', 'hold', train());
+  started.run('waiting', 'hold', train());
+  assert.equal(await news.take('news'), 'opened hold');
+  assert.equal(await news.take('news'), 'began hold');
+  started.cancel('running');
+  started.cancel('waiting');
+  started.run('after', 'hold', { kind: 'initialize' });
+  await release();
+  const outcome = await outcomes.take('the outcome');
+  assert.equal(outcome.leaseId, 'after');
+  assert.equal(outcomes.size, 0);
+});
+
+test('a thread keeps four programs open and closes the least recently used first', async () => {
+  const started = await startPool();
+  for (const name of ['a', 'b', 'c', 'd', 'a', 'e']) {
+    started.openJob(name, sinusoidSpec(name));
+    started.putParams(name, 0, bytesOfVector(Float32Array.of(0, 0, 0)));
+    started.run(`lease-${name}`, name, train());
+    await outcomes.take('the outcome');
+  }
+  const told: string[] = [];
+  while (told.at(-1) !== 'began e') told.push(await news.take('news of job e'));
+  assert.deepEqual(
+    told.filter((line) => !line.startsWith('began')),
+    ['opened a', 'opened b', 'opened c', 'opened d', 'closed b', 'opened e'],
+  );
+});
+
+test('closing a job closes its program; opening it again with the same spec does not', async () => {
+  const started = await openedPool('sum');
+  started.run('first', 'sum', train());
+  await outcomes.take('the outcome');
+  started.openJob('sum', sinusoidSpec('sum'));
+  started.run('second', 'sum', train());
+  await outcomes.take('the outcome');
+  started.closeJob('sum');
+  const told: string[] = [];
+  while (told.at(-1) !== 'closed sum') told.push(await news.take('the end of the program'));
+  assert.deepEqual(told, ['opened sum', 'began sum', 'began sum', 'closed sum']);
+});
+
+test('shards beyond the queue are refused with QUEUE_FULL', async () => {
+  const started = await openedPool('hold');
+  for (let number = 0; number <= 16; number += 1) started.run(`lease-${number}`, 'hold', train());
+  assert.equal(outcomes.size, 0);
+  started.run('too-many', 'hold', train());
+  const outcome = await outcomes.take('the refusal');
+  assert.ok(outcome.kind === 'failed');
+  assert.equal(outcome.leaseId, 'too-many');
+  assert.equal(outcome.failure.code, 'QUEUE_FULL');
+  started.closeJob('hold');
+  assert.equal(await news.take('news'), 'opened hold');
+  assert.equal(await news.take('news'), 'began hold');
+  await release();
+});
+
+test('real threads with the real engine give equal gradients, whichever of them computes', async () => {
+  const started = await startPool({
+    slots: 2,
+    threadFile: new URL('../../../worker/compute/thread.js', import.meta.url),
+  });
+  assert.notEqual(started.fingerprint, '');
+  started.openJob('job', sinusoidSpec());
+  started.run('init', 'job', { kind: 'initialize' });
+  const initial = await outcomes.take('θ₀');
+  assert.ok(initial.kind === 'finished' && initial.output.kind === 'initialize');
+  started.putParams('job', 0, bytesOfVector(initial.output.initial.metaParams));
+  for (let number = 0; number < 4; number += 1) started.run(`lease-${number}`, 'job', train(0, 6));
+  const hashes = new Set<string>();
+  for (let number = 0; number < 4; number += 1) {
+    const outcome = await outcomes.take('a gradient');
+    assert.ok(outcome.kind === 'finished' && outcome.output.kind === 'train', JSON.stringify(outcome));
+    hashes.add(Buffer.from(outcome.output.payloadSha256).toString('hex'));
+    assert.ok(outcome.output.result.metaGradientSum.some((value) => value !== 0));
+  }
+  assert.equal(hashes.size, 1);
+});

@@ -1,0 +1,283 @@
+// The worker's session over real gRPC, against a coordinator that does as the test says; programs are fakes on real compute threads.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { status } from '@grpc/grpc-js';
+import { realClock } from '../../../shared/clock.ts';
+import { silentLogger } from '../../../shared/log.ts';
+import { sha256, vectorOfBytes } from '../../../shared/tensor-codec.ts';
+import { maxChunkBytes } from '../../../shared/wire.ts';
+import { ComputePool } from '../../../worker/compute/pool.ts';
+import { Session, type SessionEnd } from '../../../worker/session.ts';
+import { defaultSessionTimes, type SessionTimes } from '../../../worker/session-state.ts';
+import { streamsTo } from '../../../worker/session-stream.ts';
+import { type FakeConnection, FakeCoordinator } from '../../support/fake-coordinator.ts';
+import { sinusoidSpec } from '../../support/job-specs.ts';
+
+const threadFile = new URL('../../support/fake-thread.js', import.meta.url);
+const quick: SessionTimes = { ...defaultSessionTimes, retryFirstMs: 10, retryLongestMs: 50 };
+
+interface Subject {
+  readonly coordinator: FakeCoordinator;
+  readonly session: Session;
+  readonly end: Promise<SessionEnd>;
+}
+
+/** A running session and its coordinator, both closed when the test ends. */
+async function start(context: TestContext, times: SessionTimes = quick): Promise<Subject> {
+  const coordinator = await FakeCoordinator.listen();
+  const clock = realClock;
+  const pool = await ComputePool.start({ slots: 2, dataDirectories: [], threadFile }, { clock, log: silentLogger });
+  const session = new Session(
+    { workerId: 'worker-1', version: '0', times },
+    { openStream: streamsTo(coordinator.address), pool, clock, log: silentLogger, randomFraction: () => 0 },
+  );
+  const end = session.run();
+  context.after(async () => {
+    session.drain('the test is over', 0);
+    coordinator.close();
+    await end;
+    await pool.close();
+  });
+  return { coordinator, session, end };
+}
+
+function leaseTrain(connection: FakeConnection, jobId: string, leaseId: string, paramsVersion = 0): void {
+  connection.send({
+    shardLease: {
+      leaseId,
+      jobId,
+      attempt: 1,
+      deadlineMs: 60_000,
+      train: { paramsVersion, metaStep: 1, shard: 0, firstTask: 4, taskCount: 2 },
+    },
+  });
+}
+
+function openJob(connection: FakeConnection, jobId: string): void {
+  connection.send({ jobOpened: { jobId, spec: sinusoidSpec(jobId), layout: { tensors: [] } } });
+}
+
+/** The shard's result and the payload that its chunks make. */
+async function resultOf(connection: FakeConnection) {
+  const result = await connection.next('shardResult');
+  const chunks = connection.heard.flatMap(({ payloadChunk }) => payloadChunk ?? []);
+  return { result, chunks, payload: Buffer.concat(chunks.map(({ data }) => data)) };
+}
+
+test('the hello carries who the worker is, and a shard comes back with its gradient', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  const hello = await connection.welcome();
+  assert.equal(hello.workerId, 'worker-1');
+  assert.equal(hello.engineFingerprint, 'fake-engine');
+  assert.equal(hello.slots, 2);
+  openJob(connection, 'sum');
+  connection.sendParams('sum', 0, Float32Array.of(1, 2, 3));
+  leaseTrain(connection, 'sum', 'lease-1');
+  const { result, payload } = await resultOf(connection);
+  assert.equal(result.leaseId, 'lease-1');
+  assert.equal(result.jobId, 'sum');
+  assert.deepEqual(result.train?.queryLoss, [4, 5]);
+  assert.deepEqual(vectorOfBytes(payload, 3), Float32Array.of(6, 8, 10));
+  assert.deepEqual(result.train?.payloadSha256, sha256(payload));
+  assert.ok(result.computeMs > 0);
+});
+
+test('an initialize shard returns the layout and θ₀, an evaluate shard its rows', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  openJob(connection, 'sum');
+  connection.send({ shardLease: { leaseId: 'init', jobId: 'sum', attempt: 1, deadlineMs: 60_000, initialize: {} } });
+  const { result, payload } = await resultOf(connection);
+  assert.deepEqual(result.initialize?.layout, { tensors: [{ name: 'w', shape: [3] }] });
+  assert.deepEqual(vectorOfBytes(payload, 3), Float32Array.of(1, 2, 3));
+  connection.sendParams('sum', 0, Float32Array.of(9, 2, 3));
+  connection.send({
+    shardLease: {
+      leaseId: 'eval',
+      jobId: 'sum',
+      attempt: 1,
+      deadlineMs: 60_000,
+      evaluate: { paramsVersion: 0, shard: 0, split: 'test', firstTask: 5, taskCount: 1 },
+    },
+  });
+  assert.deepEqual((await connection.next('shardResult')).evaluate?.lossByInnerStep, [5, 9]);
+});
+
+test('a payload of several chunks comes back in chunks of at most 1 MiB, with heartbeats in between', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome(50);
+  openJob(connection, 'sum');
+  const vector = Float32Array.from({ length: 6 * 1024 * 1024 + 1 }, (_, index) => index % 1000);
+  connection.sendParams('sum', 0, vector);
+  await connection.next('heartbeat');
+  // An unread stream fills up; the worker must go on with heartbeats when there is room again, before the chunks that wait.
+  connection.call.pause();
+  leaseTrain(connection, 'sum', 'lease-1');
+  await new Promise((resolve) => connection.call.once('readable', resolve));
+  connection.call.resume();
+  const { result, chunks, payload } = await resultOf(connection);
+  assert.equal(chunks.length, 25);
+  assert.ok(chunks.every(({ data }) => data.byteLength <= maxChunkBytes));
+  assert.deepEqual(result.train?.payloadSha256, sha256(payload));
+  assert.deepEqual(
+    vectorOfBytes(payload, vector.length),
+    vector.map((value) => value * 2 + 4),
+  );
+  await connection.next('heartbeat');
+});
+
+test('heartbeats are answered while every slot computes', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome(50);
+  openJob(connection, 'spin');
+  connection.sendParams('spin', 0, Float32Array.of(1));
+  leaseTrain(connection, 'spin', 'lease-1');
+  leaseTrain(connection, 'spin', 'lease-2');
+  for (let sequence = 1; sequence <= 4; sequence += 1) {
+    assert.equal((await connection.next('heartbeat')).sequence, sequence);
+  }
+  assert.ok(!connection.heard.some(({ shardResult }) => shardResult), 'the shards still compute');
+  connection.send({ jobClosed: { jobId: 'spin' } });
+});
+
+test('a worker whose coordinator dies connects again, and the shards in hand are dropped', async (context) => {
+  const { coordinator } = await start(context);
+  const before = await coordinator.connection();
+  await before.welcome();
+  openJob(before, 'hold');
+  before.sendParams('hold', 0, Float32Array.of(1));
+  leaseTrain(before, 'hold', 'lost');
+  await before.next('heartbeat');
+  coordinator.close();
+  const next = await FakeCoordinator.listen(coordinator.port);
+  context.after(() => next.close());
+  const after = await next.connection();
+  assert.equal((await after.welcome()).workerId, 'worker-1');
+  openJob(after, 'sum');
+  leaseTrain(after, 'sum', 'stale');
+  assert.equal((await after.next('shardFailure')).code, 'META_STEP_STALE', 'parameters went with their stream');
+  after.sendParams('sum', 0, Float32Array.of(1));
+  leaseTrain(after, 'sum', 'lease-1');
+  assert.equal((await after.next('shardResult')).leaseId, 'lease-1');
+});
+
+test('a coordinator that answers no heartbeat is left for a new connection', async (context) => {
+  const { coordinator } = await start(context);
+  const silent = await coordinator.connection();
+  silent.answersHeartbeats = false;
+  await silent.welcome(50);
+  const next = await coordinator.connection();
+  await next.welcome();
+  await silent.ended;
+});
+
+test('a payload with a wrong hash is refused: the worker drops the stream and starts anew', async (context) => {
+  const { coordinator } = await start(context);
+  const lying = await coordinator.connection();
+  await lying.welcome();
+  openJob(lying, 'sum');
+  const data = Buffer.alloc(12);
+  lying.send({ payloadChunk: { payloadSha256: sha256(Buffer.from('other')), payloadBytes: 12, offset: 0, data } });
+  const honest = await coordinator.connection();
+  await honest.welcome();
+  openJob(honest, 'sum');
+  honest.sendParams('sum', 0, Float32Array.of(1));
+  leaseTrain(honest, 'sum', 'lease-1');
+  assert.equal((await honest.next('shardResult')).leaseId, 'lease-1');
+  assert.ok(!lying.heard.some(({ shardResult, shardFailure }) => shardResult ?? shardFailure));
+});
+
+test('parameters that do not fit the layout, or were never sent, are refused', async (context) => {
+  const { coordinator } = await start(context);
+  const short = await coordinator.connection();
+  await short.welcome();
+  short.send({
+    jobOpened: { jobId: 'sum', spec: sinusoidSpec('sum'), layout: { tensors: [{ name: 'w', shape: [2, 3] }] } },
+  });
+  short.sendParams('sum', 0, new Float32Array(5));
+  const unsent = await coordinator.connection();
+  await unsent.welcome();
+  openJob(unsent, 'sum');
+  unsent.send({ paramsAnnounced: { jobId: 'sum', paramsVersion: 0, payloadSha256: Buffer.alloc(32) } });
+  await (await coordinator.connection()).welcome();
+});
+
+test('a lease without work is refused', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  connection.send({ shardLease: { leaseId: 'empty', jobId: 'sum' } });
+  await (await coordinator.connection()).welcome();
+});
+
+test('the result of a cancelled lease is not sent', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  openJob(connection, 'hold');
+  openJob(connection, 'sum');
+  connection.sendParams('hold', 0, Float32Array.of(1));
+  connection.sendParams('sum', 0, Float32Array.of(1));
+  leaseTrain(connection, 'hold', 'cancelled');
+  leaseTrain(connection, 'hold', 'closed');
+  connection.send({ leaseCancelled: { leaseId: 'cancelled', reason: 'the test says so' } });
+  connection.send({ jobClosed: { jobId: 'hold' } });
+  leaseTrain(connection, 'sum', 'lease-1');
+  await connection.next('heartbeat');
+  assert.ok(connection.heard.every(({ shardResult }) => !shardResult || shardResult.leaseId === 'lease-1'));
+});
+
+test('a failed shard comes back with its code and whether it is for good', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  for (const [jobId, code, permanent] of [
+    ['request-invalid', 'REQUEST_INVALID', true],
+    ['data-missing', 'DATA_SET_MISSING', false],
+    ['crash', 'INTERNAL', false],
+  ] as const) {
+    openJob(connection, jobId);
+    connection.sendParams(jobId, 0, Float32Array.of(1));
+    leaseTrain(connection, jobId, `lease-${jobId}`);
+    const failure = await connection.next('shardFailure');
+    assert.deepEqual(
+      [failure.leaseId, failure.jobId, failure.code, failure.permanent],
+      [`lease-${jobId}`, jobId, code, permanent],
+    );
+    assert.notEqual(failure.message, '');
+  }
+});
+
+for (const code of [status.FAILED_PRECONDITION, status.UNAUTHENTICATED]) {
+  test(`a refusal with ${status[code]} ends the session with exit code 1`, async (context) => {
+    const { coordinator, end } = await start(context);
+    const connection = await coordinator.connection();
+    connection.refuse(code, 'you shall not pass');
+    assert.deepEqual(await end, { exitCode: 1, message: 'refused by the coordinator: you shall not pass' });
+  });
+}
+
+test('a coordinator that is not reached ends the session after the time to give up', async (context) => {
+  const { coordinator, end } = await start(context, { ...quick, giveUpMs: 200 });
+  coordinator.close();
+  const { exitCode, message } = await end;
+  assert.equal(exitCode, 1);
+  assert.match(message, /no coordinator for/);
+});
+
+test("the coordinator's drain is obeyed: the shard in hand is finished, then the worker leaves with exit code 0", async (context) => {
+  const { coordinator, end } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  openJob(connection, 'sum');
+  connection.sendParams('sum', 0, Float32Array.of(1));
+  leaseTrain(connection, 'sum', 'lease-1');
+  connection.send({ drain: { reason: 'scaling down', graceMs: 10_000 } });
+  assert.match((await connection.next('drain')).reason, /scaling down/);
+  assert.deepEqual(await end, { exitCode: 0, message: 'left' });
+  assert.ok(connection.heard.some(({ shardResult }) => shardResult?.leaseId === 'lease-1'));
+});

@@ -1,0 +1,72 @@
+// Runs every test file of dist/test with Node's own runner (Node 20 takes no globs), unit before integration before e2e. What was left
+// out, and why, is named just before the runner's closing lines. `npm test -- unit/engine` runs the files whose path holds one of the words.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { setUpPython } from './support/setup-python.ts';
+
+/** No test file takes longer; one that does hangs, and fails. */
+const fileTimeoutMs = 480_000;
+
+const root = dirname(fileURLToPath(import.meta.url));
+const words = process.argv.slice(2);
+const folders = ['unit', 'simulation', 'integration', 'e2e'];
+const files = folders
+  .flatMap((folder) => testFilesIn(join(root, folder)))
+  .filter((file) => words.length === 0 || words.some((word) => relative(root, file).includes(word)));
+
+if (files.length === 0) {
+  console.error(`no test file matches ${words.join(' ')}`);
+  process.exit(1);
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'metatrain-tests-'));
+const leftOutFile = join(scratch, 'left-out.txt');
+const needsPython = files.some((file) => relative(root, file).startsWith(join('integration', 'foreign')));
+const python = needsPython ? setUpPython() : undefined;
+const run = spawn(
+  process.execPath,
+  [
+    '--test',
+    '--test-concurrency=2',
+    `--test-timeout=${fileTimeoutMs}`,
+    `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+    ...files,
+  ],
+  {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      METATRAIN_TEST_LEFT_OUT: leftOutFile,
+      ...(python &&
+        ('python' in python ? { METATRAIN_TEST_PYTHON: python.python } : { METATRAIN_TEST_NO_PYTHON: python.reason })),
+    },
+  },
+);
+const ended = once(run, 'close');
+const closingLines: string[] = [];
+for await (const line of createInterface({ input: run.stdout })) {
+  // "tests 123", after the mark of either reporter, begins the runner's summary.
+  if (closingLines.length > 0 || /^(# |ℹ )tests \d+$/.test(line)) closingLines.push(line);
+  else console.log(line);
+}
+const [status] = (await ended) as [number | null];
+if (existsSync(leftOutFile)) {
+  const lines = [...new Set(readFileSync(leftOutFile, 'utf8').trim().split('\n'))].sort();
+  console.log(`\nLeft out on this machine:\n${lines.map((line) => `  - ${line}`).join('\n')}\n`);
+}
+console.log(closingLines.join('\n'));
+rmSync(scratch, { recursive: true });
+process.exit(status ?? 1);
+
+function testFilesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => join(folder, name))
+    .sort();
+}

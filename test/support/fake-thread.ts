@@ -1,0 +1,83 @@
+// A compute thread whose programs do as the job's name says, so that tests meet crashes, failures and slowness at will. The real
+// message loop, program cache and parameter copies run around them.
+import { BroadcastChannel, parentPort } from 'node:worker_threads';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { serveShards } from '../../worker/compute/serve.ts';
+import type { JobProgram } from '../../worker/learning/job-program.ts';
+
+/** What a held shard waits for: any message on this channel. */
+export const releaseChannel = 'metatrain-test-release';
+/** Programs tell here that they were opened, closed or have begun a shard: `opened NAME`, `closed NAME`, `began NAME`. */
+export const newsChannel = 'metatrain-test-news';
+
+const failures: Readonly<Record<string, MetatrainError>> = {
+  'request-invalid': new MetatrainError('REQUEST_INVALID', 'task.ways: got 900; accepted: at most 145'),
+  'data-missing': new MetatrainError('DATA_SET_MISSING', 'no omniglot in /nowhere'),
+};
+
+if (parentPort) {
+  await serveShards(parentPort, async () => ({ fingerprint: 'fake-engine', openProgram }));
+}
+
+async function openProgram(spec: JobSpec): Promise<JobProgram> {
+  const news = new BroadcastChannel(newsChannel);
+  const { name } = spec;
+  news.postMessage(`opened ${name}`);
+  return {
+    initialize: () => ({
+      layout: { tensors: [{ name: 'w', shape: [3] }] },
+      metaParams: Float32Array.of(1, 2, 3),
+      splitDescription: 'none',
+      transductive: false,
+    }),
+    async train(metaParams, { firstTask, taskCount }) {
+      news.postMessage(`began ${name}`);
+      await misbehave(name);
+      return {
+        metaGradientSum: metaParams.map((value) => value * taskCount + firstTask),
+        queryLoss: Array.from({ length: taskCount }, (_, offset) => firstTask + offset),
+        queryAccuracy: [],
+        nonFiniteTasks: [],
+      };
+    },
+    async evaluate(metaParams, { firstTask }) {
+      return { lossByInnerStep: [firstTask, metaParams[0]!], accuracyByInnerStep: [], innerSteps: 1 };
+    },
+    async close() {
+      news.postMessage(`closed ${name}`);
+      news.close();
+    },
+  };
+}
+
+async function misbehave(name: string): Promise<void> {
+  const failure = failures[name];
+  if (failure) throw failure;
+  switch (name) {
+    case 'exit':
+      process.exit(3);
+      break;
+    case 'exhaust-memory': {
+      const kept: unknown[] = [];
+      for (;;) kept.push(new Array(100_000).fill(kept.length));
+    }
+    case 'crash':
+      queueMicrotask(() => {
+        throw new TypeError('a bug in native code');
+      });
+      await new Promise(() => {});
+      break;
+    case 'spin':
+      // Blocks its thread, as native code does.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+      break;
+    case 'hold': {
+      const release = new BroadcastChannel(releaseChannel);
+      await new Promise((resolve) => {
+        release.onmessage = resolve;
+      });
+      release.close();
+    }
+  }
+}

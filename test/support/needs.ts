@@ -1,0 +1,32 @@
+// What a test needs beyond Node. A test whose need is not met is skipped with the reason, and the reason is repeated at the end of the run.
+import { appendFileSync, existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { packageRoot } from '../../shared/wire.ts';
+
+/** False when `isMet`; otherwise the reason, noted for the end of the run. For `test(name, { skip: leftOutUnless(…) }, …)`. */
+export function leftOutUnless(isMet: boolean, what: string, reason: string): false | string {
+  if (isMet) return false;
+  const file = process.env.METATRAIN_TEST_LEFT_OUT;
+  if (file) appendFileSync(file, `${what}: ${reason}\n`);
+  return reason;
+}
+
+/** Where the real data sets are: METATRAIN_DATA_DIR, else shared/data beside the project. */
+export const dataDirectory: string = process.env.METATRAIN_DATA_DIR ?? resolve(packageRoot, '..', 'shared', 'data');
+
+export const omniglotDirectory: string = join(dataDirectory, 'omniglot');
+
+/** Skips unless Omniglot's small background sets are at hand. */
+export const withoutOmniglot = (what: string): false | string =>
+  leftOutUnless(existsSync(omniglotDirectory), what, `no Omniglot in ${dataDirectory} (set METATRAIN_DATA_DIR)`);
+
+/** The interpreter of the foreign client's virtual environment, which test/run.ts makes before the tests; undefined where there is none. */
+export const foreignPython: string | undefined = process.env.METATRAIN_TEST_PYTHON;
+
+/** Skips unless there is a Python with grpcio. */
+export const withoutForeignPython = (what: string): false | string =>
+  leftOutUnless(
+    foreignPython !== undefined,
+    what,
+    process.env.METATRAIN_TEST_NO_PYTHON ?? 'no Python environment: npm test makes one',
+  );

@@ -1,0 +1,66 @@
+// Real processes for tests: started, waited for by what they print, always killed at the end of the test. Nothing sleeps.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Mailbox } from './mailbox.ts';
+
+/** The compiled tree that this test is part of. */
+const distDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class TestProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<Exit>;
+  /** All that came so far, for messages of failed assertions. */
+  stderr = '';
+  readonly #lines = new Mailbox<string>();
+
+  /** Starts `script` (a path inside the compiled tree, such as `worker/main.js`) and kills it when the test ends. */
+  constructor(
+    context: TestContext,
+    script: string,
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ) {
+    this.child = spawn(process.execPath, [join(distDirectory, script), ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    createInterface({ input: this.child.stdout! }).on('line', (line) => this.#lines.put(line));
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }));
+    context.after(() => this.kill('SIGKILL'));
+  }
+
+  /** The next line of stdout. @throws with what stderr says when the process ends first. */
+  async line(): Promise<string> {
+    const ended = this.exited.then((exit) => {
+      throw new Error(`the process ended (${JSON.stringify(exit)}) before its next line; stderr:\n${this.stderr}`);
+    });
+    return Promise.race([this.#lines.take(`a line of ${this.child.spawnargs.slice(1).join(' ')}`), ended]);
+  }
+
+  /** The next line as JSON: what a process prints when it is ready. */
+  async ready<Facts extends Record<string, unknown>>(): Promise<Facts> {
+    return JSON.parse(await this.line()) as Facts;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Signals and waits for the end. */
+  async kill(name: NodeJS.Signals): Promise<Exit> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(name);
+    return this.exited;
+  }
+}

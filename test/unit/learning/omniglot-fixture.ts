@@ -1,0 +1,158 @@
+// A small Omniglot in the official layout: a zip and a PNG writer of their own, and drawings from a stream. Three alphabets in the two small sets,
+// two of them those that test, so every path of the real reader is taken without the real data.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { deflateRawSync, deflateSync } from 'node:zlib';
+import { taskRng } from '../../../shared/rng.ts';
+
+export interface ZipEntry {
+  readonly name: string;
+  readonly data: Buffer;
+  /** Deflated unless true. */
+  readonly isStored?: boolean;
+}
+
+/** A zip (PKWARE APPNOTE 6.3, without checksums: the reader relies on PNG's own). */
+export function zipOf(entries: readonly ZipEntry[]): Buffer {
+  const locals: Buffer[] = [];
+  const centrals: Buffer[] = [];
+  let offset = 0;
+  for (const { name, data, isStored = false } of entries) {
+    const content = isStored ? data : deflateRawSync(data);
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(isStored ? 0 : 8, 4);
+    fields.writeUInt32LE(content.byteLength, 14);
+    fields.writeUInt32LE(data.byteLength, 18);
+    fields.writeUInt16LE(Buffer.byteLength(name), 22);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), content]);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE(offset, 10);
+    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), fields, tail, Buffer.from(name)]));
+    locals.push(local);
+    offset += local.byteLength;
+  }
+  const directory = Buffer.concat(centrals);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 0, 'latin1');
+  end.writeUInt16LE(entries.length, 8);
+  end.writeUInt16LE(entries.length, 10);
+  end.writeUInt32LE(directory.byteLength, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...locals, directory, end]);
+}
+
+export interface PngOptions {
+  readonly depth?: number;
+  /** The filter byte of each row; the row's bytes are written as they are. */
+  readonly filter?: number;
+}
+
+/** A greyscale PNG of rows that are packed already. Checksums are left at zero. */
+export function pngOf(
+  width: number,
+  height: number,
+  rows: Uint8Array,
+  { depth = 1, filter = 0 }: PngOptions = {},
+): Buffer {
+  const stride = rows.length / height;
+  const filtered = Buffer.alloc((stride + 1) * height);
+  for (let y = 0; y < height; y++) {
+    filtered[y * (stride + 1)] = filter;
+    filtered.set(rows.subarray(y * stride, (y + 1) * stride), y * (stride + 1) + 1);
+  }
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = depth;
+  const chunk = (type: string, data: Buffer) => {
+    const bytes = Buffer.alloc(12 + data.byteLength);
+    bytes.writeUInt32BE(data.byteLength, 0);
+    bytes.write(type, 4, 'latin1');
+    bytes.set(data, 8);
+    return bytes;
+  };
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(filtered)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+const side = 105;
+const stride = Math.ceil(side / 8);
+
+/** 105 × 105, white, with a blot of ink and a few strokes that `seed` chooses. */
+export function drawingOf(seed: number): Buffer {
+  const rng = taskRng(seed, 'test drawing', 0);
+  const rows = new Uint8Array(stride * side).fill(0xff);
+  for (let stroke = 0; stroke < 4; stroke++) {
+    let [x, y] = [rng.between(20, 85), rng.between(20, 85)];
+    const [dx, dy] = [rng.between(-1, 1), rng.between(-1, 1)];
+    for (let step = 0; step < 30; step++) {
+      [x, y] = [Math.min(103, Math.max(0, x + dx)), Math.min(103, Math.max(0, y + dy))];
+      for (const [column, row] of [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ] as const) {
+        const at = Math.floor(x) + column;
+        rows[(Math.floor(y) + row) * stride + (at >> 3)]! &= ~(0x80 >> (at & 7));
+      }
+    }
+  }
+  return pngOf(side, side, rows);
+}
+
+/** The entries of one character: 20 drawings that `seed` chooses. */
+export function characterEntries(set: string, alphabet: string, character: number, seed: number): ZipEntry[] {
+  const folder = `${set}/${alphabet}/character${String(character).padStart(2, '0')}`;
+  return Array.from({ length: 20 }, (_, index) => ({
+    name: `${folder}/${String(seed).padStart(4, '0')}_${String(index + 1).padStart(2, '0')}.png`,
+    data: drawingOf(seed * 100 + index),
+    isStored: index % 2 === 0,
+  }));
+}
+
+export interface Fixture {
+  /** To be given as a data directory. */
+  readonly directory: string;
+  write(file: string, content: Buffer): string;
+  remove(): void;
+}
+
+export function emptyFixture(): Fixture {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-omniglot-'));
+  mkdirSync(join(directory, 'omniglot'));
+  return {
+    directory,
+    write(file, content) {
+      const path = join(directory, 'omniglot', file);
+      writeFileSync(path, content);
+      return path;
+    },
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+/** Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and 1. */
+export function smallFixture(): Fixture {
+  const fixture = emptyFixture();
+  const greek = (set: string) => [1, 2, 3].flatMap((number) => characterEntries(set, 'Greek', number, number));
+  const first = 'images_background_small1';
+  fixture.write(
+    `${first}.zip`,
+    zipOf([
+      ...greek(first),
+      ...characterEntries(first, 'Early_Aramaic', 1, 11),
+      ...characterEntries(first, 'Early_Aramaic', 2, 12),
+    ]),
+  );
+  const second = 'images_background_small2';
+  fixture.write(`${second}.zip`, zipOf([...greek(second), ...characterEntries(second, 'Tagalog', 1, 21)]));
+  return fixture;
+}

@@ -1,0 +1,275 @@
+// Omniglot on a small set in the official layout: what a task holds, how classes turn, which splits there are, and every refusal.
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { MetatrainError } from '../../../shared/errors.ts';
+import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
+import { allocateTasks, type DistributionContext, type Split } from '../../../worker/learning/tasks/distribution.ts';
+import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
+import { characterEntries, emptyFixture, type Fixture, smallFixture, zipOf } from './omniglot-fixture.ts';
+
+const spec: OmniglotTaskSpec & { readonly queries: number } = {
+  distribution: 'omniglot',
+  ways: 3,
+  shots: 2,
+  queries: 3,
+  dataSet: 'small',
+  rotations: true,
+};
+
+const small1 = 'images_background_small1';
+const small2 = 'images_background_small2';
+
+describe('Omniglot', () => {
+  let fixtures: Fixture[] = [];
+  const keep = (fixture: Fixture) => {
+    fixtures.push(fixture);
+    return fixture;
+  };
+  afterEach(() => {
+    for (const fixture of fixtures) fixture.remove();
+    fixtures = [];
+  });
+
+  const open = (fixture: Fixture, overrides: Partial<typeof spec> = {}, context: Partial<DistributionContext> = {}) =>
+    openOmniglot(
+      { ...spec, ...overrides },
+      { seed: 5, dataDirectories: [fixture.directory], evaluationSplit: 'test', ...context },
+    );
+
+  async function refusalOf(opening: Promise<unknown>): Promise<MetatrainError> {
+    try {
+      await opening;
+    } catch (error) {
+      assert.ok(error instanceof MetatrainError, String(error));
+      return error;
+    }
+    assert.fail('nothing was refused');
+  }
+
+  async function draw(fixture: Fixture, split: Split, index: number, seed = 5) {
+    const distribution = await open(fixture, {}, { seed });
+    const task = allocateTasks(distribution.shape, 1).task(0);
+    distribution.sample(split, index, task);
+    return task;
+  }
+
+  describe('a task', () => {
+    it('has shots and queries of each way, one-hot, first examples of all classes before their second', async () => {
+      const { shape } = await open(keep(smallFixture()));
+      assert.deepEqual(shape, {
+        kind: 'classification',
+        input: [28, 28, 1],
+        outputs: 3,
+        supportExamples: 6,
+        queryExamples: 9,
+      });
+      const task = await draw(fixtures[0]!, 'train', 0);
+      const oneHot = (examples: number) =>
+        Array.from({ length: examples * 3 }, (_, i) => (Math.floor(i / 3) % 3 === i % 3 ? 1 : 0));
+      assert.deepEqual([...task.supportTargets], oneHot(6));
+      assert.deepEqual([...task.queryTargets], oneHot(9));
+    });
+
+    it('shows no drawing twice, and none of its support set among its queries', async () => {
+      const task = await draw(keep(smallFixture()), 'train', 3);
+      const images = [task.supportInputs, task.queryInputs].flatMap((inputs) =>
+        Array.from({ length: inputs.length / 784 }, (_, i) => inputs.subarray(i * 784, (i + 1) * 784).join()),
+      );
+      assert.equal(new Set(images).size, 15);
+    });
+
+    it('holds ink from 0 to 1, and mostly paper', async () => {
+      const { supportInputs } = await draw(keep(smallFixture()), 'train', 1);
+      assert.equal(
+        supportInputs.reduce((a, b) => Math.min(a, b)),
+        0,
+      );
+      assert.ok(supportInputs.every((value) => value >= 0 && value <= 1));
+      const ink = supportInputs.reduce((sum, value) => sum + value, 0) / supportInputs.length;
+      assert.ok(ink > 0.005 && ink < 0.3, `${ink} of the paper is inked`);
+    });
+
+    it('is the same for the same seed, split and index, wholly overwriting what was there, and another for any other', async () => {
+      const fixture = keep(smallFixture());
+      const task = await draw(fixture, 'train', 4);
+      assert.deepEqual(await draw(fixture, 'train', 4), task);
+      const distribution = await open(fixture);
+      const used = allocateTasks(distribution.shape, 1).task(0);
+      for (const array of Object.values(used)) array.fill(Number.NaN);
+      distribution.sample('train', 4, used);
+      assert.deepEqual(used, task);
+      for (const other of [draw(fixture, 'train', 5), draw(fixture, 'test', 4), draw(fixture, 'train', 4, 6)]) {
+        assert.notDeepEqual(await other, task);
+      }
+    });
+  });
+
+  describe('rotations', () => {
+    it('make four classes of a character, each a quarter turn counter-clockwise on from the last', async () => {
+      // One character to train on, four ways: a task holds all its rotations. One drawing for all, so that only the turn differs.
+      const fixture = keep(emptyFixture());
+      const drawings = characterEntries(small1, 'Greek', 1, 1);
+      const same = drawings.map(({ name }) => ({ name, data: drawings[0]!.data }));
+      fixture.write(`${small1}.zip`, zipOf([...same, ...characterEntries(small1, 'Early_Aramaic', 1, 2)]));
+      fixture.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 3)));
+      const distribution = await open(fixture, { ways: 4, shots: 1, queries: 1 });
+      assert.deepEqual(
+        distribution.classes('train').map(({ name }) => name),
+        ['Greek/character01', 'Greek/character01@90', 'Greek/character01@180', 'Greek/character01@270'],
+      );
+      const task = allocateTasks(distribution.shape, 1).task(0);
+      distribution.sample('train', 0, task);
+      const image = (way: number) => task.supportInputs.subarray(way * 784, (way + 1) * 784);
+      const turned = (pixels: Float32Array) =>
+        Float32Array.from(pixels, (_, i) => pixels[(i % 28) * 28 + 27 - Math.floor(i / 28)]!);
+      const next = (way: number) => [0, 1, 2, 3].filter((other) => image(other).join() === turned(image(way)).join());
+      const cycle = [0];
+      while (cycle.length < 5) {
+        const [following, ...others] = next(cycle.at(-1)!);
+        assert.ok(following !== undefined && others.length === 0, 'each image turned once is exactly one other');
+        cycle.push(following);
+      }
+      assert.equal(cycle[4], 0);
+      assert.equal(new Set(cycle).size, 4);
+    });
+
+    it('are left out when the job says so', async () => {
+      const distribution = await open(keep(smallFixture()), { rotations: false });
+      assert.equal(distribution.classes('train').length, 3);
+      assert.equal(distribution.classes('test').length, 3);
+    });
+  });
+
+  describe('the splits of the small sets', () => {
+    it('test on Early_Aramaic and Tagalog, train on the rest, and count an alphabet of both zips once', async () => {
+      const distribution = await open(keep(smallFixture()), { rotations: false });
+      const names = (split: Split) => distribution.classes(split).map(({ name }) => name);
+      assert.deepEqual(names('train'), ['Greek/character01', 'Greek/character02', 'Greek/character03']);
+      assert.deepEqual(names('test'), [
+        'Early_Aramaic/character01',
+        'Early_Aramaic/character02',
+        'Tagalog/character01',
+      ]);
+      assert.deepEqual(names('validation'), []);
+    });
+
+    it('can be named by alphabet, validation too', async () => {
+      const alphabets = { train: ['Greek', 'Tagalog'], validation: ['Early_Aramaic'], test: ['Early_Aramaic'] };
+      const distribution = await open(keep(smallFixture()), { alphabets, ways: 2 }, { evaluationSplit: 'validation' });
+      assert.equal(distribution.classes('train').length, 16);
+      assert.equal(distribution.classes('validation').length, 8);
+    });
+
+    it('are described with their sizes and the hash of their class lists, which changes with any class', async () => {
+      const fixture = keep(smallFixture());
+      const { splitDescription } = await open(fixture);
+      assert.match(
+        splitDescription,
+        /small set, 28 × 28; classes are characters × 4 rotations: train 12, test 12; class lists sha256 [0-9a-f]{64}$/,
+      );
+      const other = keep(smallFixture());
+      other.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 22)));
+      assert.notEqual((await open(other)).splitDescription, splitDescription);
+    });
+  });
+
+  describe('refuses', () => {
+    it('validation where there is none, naming what there is', async () => {
+      const error = await refusalOf(open(keep(smallFixture()), {}, { evaluationSplit: 'validation' }));
+      assert.equal(error.code, 'REQUEST_INVALID');
+      assert.match(error.message, /evaluation\.split: got validation; accepted: test/);
+    });
+
+    it('more ways than a split has classes', async () => {
+      const error = await refusalOf(open(keep(smallFixture()), { ways: 13 }));
+      assert.equal(error.code, 'REQUEST_INVALID');
+      assert.match(
+        error.message,
+        /task\.ways: got 13; accepted: at most 12, .* train split \(3 characters × 4 rotations\)/,
+      );
+    });
+
+    it('an unknown alphabet, listing the known ones', async () => {
+      const error = await refusalOf(open(keep(smallFixture()), { alphabets: { train: ['Greek'], test: ['Klingon'] } }));
+      assert.equal(error.code, 'REQUEST_INVALID');
+      assert.match(error.message, /task\.alphabets\.test: got Klingon; accepted: Early_Aramaic, Greek, Tagalog/);
+    });
+
+    it('an evaluation that would show a character of training under another name', async () => {
+      const fixture = keep(smallFixture());
+      fixture.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 2)));
+      const error = await refusalOf(open(fixture));
+      assert.equal(error.code, 'REQUEST_INVALID');
+      assert.match(error.message, /evaluation\.split: .*Tagalog\/character01 \(as Greek\/character02\)/);
+    });
+
+    it('a missing data set, saying what is missing, where it looked and how to fetch it', async () => {
+      const fixture = keep(emptyFixture());
+      fixture.write(`${small1}.zip`, zipOf(characterEntries(small1, 'Greek', 1, 1)));
+      const error = await refusalOf(open(fixture, { dataSet: 'auto' }));
+      assert.equal(error.code, 'DATA_SET_MISSING');
+      assert.match(
+        error.message,
+        /full set: images_background\.zip and images_evaluation\.zip; small set: images_background_small2\.zip/,
+      );
+      assert.ok(error.message.includes(fixture.directory));
+      assert.match(error.message, /metatrain datasets fetch omniglot/);
+    });
+
+    it('a missing data directory', async () => {
+      const error = await refusalOf(open(keep(emptyFixture()), {}, { dataDirectories: [] }));
+      assert.match(error.message, /no data directory is set/);
+    });
+
+    const entries = characterEntries(small1, 'Greek', 1, 1);
+    const whole = zipOf(entries);
+    const scrambled = Buffer.from(whole);
+    scrambled.fill(0x55, 60, 400);
+    const corruptions: readonly (readonly [what: string, archive: Buffer, message: RegExp])[] = [
+      ['a zip that is cut in half', whole.subarray(0, whole.byteLength / 2), /./],
+      ['a file that is no zip', Buffer.from('<html>404</html>'), /./],
+      ['an empty file', Buffer.alloc(0), /./],
+      ['a zip whose drawings were overwritten', scrambled, /Greek\/character01/],
+      ['a zip without drawings', zipOf([{ name: 'notes.txt', data: Buffer.from('none') }]), /no Omniglot drawing/],
+      ['a character with 19 drawings', zipOf(entries.slice(1)), /Greek\/character01 has 19 drawings; accepted: 20/],
+      [
+        'a drawing that is no PNG',
+        zipOf([{ name: entries[0]!.name, data: Buffer.from('GIF89a') }, ...entries.slice(1)]),
+        /0001_01\.png: not a PNG/,
+      ],
+      [
+        'a drawing that would unpack to more than 64 KiB',
+        zipOf([{ name: entries[0]!.name, data: Buffer.alloc(100_000) }, ...entries.slice(1)]),
+        /0001_01\.png: it has 100000 bytes; accepted: at most 65536/,
+      ],
+    ];
+    for (const [what, archive, message] of corruptions) {
+      it(`${what}, naming the archive`, async () => {
+        const fixture = keep(smallFixture());
+        const path = fixture.write(`${small1}.zip`, archive);
+        const error = await refusalOf(open(fixture));
+        assert.equal(error.code, 'DATA_CORRUPT');
+        assert.ok(error.message.startsWith(`${path} is not a whole Omniglot archive: `), error.message);
+        assert.match(error.message, message);
+      });
+    }
+
+    it('a full set with characters missing', async () => {
+      const fixture = keep(emptyFixture());
+      fixture.write('images_background.zip', zipOf(characterEntries('images_background', 'Greek', 1, 1)));
+      fixture.write('images_evaluation.zip', zipOf(characterEntries('images_evaluation', 'Angelic', 1, 2)));
+      const error = await refusalOf(open(fixture, { dataSet: 'auto' }));
+      assert.equal(error.code, 'DATA_CORRUPT');
+      assert.match(error.message, /1623 characters; its archives hold 2/);
+    });
+  });
+
+  it('is read again after a failure, once the archive is whole', async () => {
+    const fixture = keep(smallFixture());
+    const greek = [1, 2, 3].flatMap((number) => characterEntries(small1, 'Greek', number, number));
+    fixture.write(`${small1}.zip`, Buffer.from('half a download'));
+    await refusalOf(open(fixture));
+    fixture.write(`${small1}.zip`, zipOf([...greek, ...characterEntries(small1, 'Early_Aramaic', 1, 11)]));
+    assert.equal((await open(fixture)).classes('train').length, 12);
+  });
+});

@@ -1,0 +1,85 @@
+// The outbox against a stream whose fullness the test decides.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
+import { Outbox } from '../../../worker/session-outbox.ts';
+
+class FakeStream {
+  readonly written: string[] = [];
+  isFull = false;
+  isEnded = false;
+  #onDrain: (() => void) | undefined;
+
+  write(message: WorkerMessage): boolean {
+    this.written.push(
+      message.heartbeat ? `heartbeat ${message.heartbeat.sequence}` : `chunk ${message.payloadChunk?.offset}`,
+    );
+    return !this.isFull;
+  }
+
+  once(_event: 'drain', listener: () => void): void {
+    this.#onDrain = listener;
+  }
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  drain(): void {
+    this.#onDrain?.();
+  }
+}
+
+const heartbeat = (sequence: number): WorkerMessage => ({ heartbeat: { sequence } });
+function* chunks(from: number, count: number): Iterable<WorkerMessage> {
+  for (let offset = from; offset < from + count; offset += 1) yield { payloadChunk: { offset } };
+}
+
+test('a heartbeat overtakes the chunks that wait for a full socket', () => {
+  const stream = new FakeStream();
+  const outbox = new Outbox(stream);
+  stream.isFull = true;
+  outbox.send(chunks(0, 3));
+  outbox.sendUrgent(heartbeat(1));
+  assert.deepEqual(stream.written, ['chunk 0']);
+  stream.drain();
+  stream.drain();
+  stream.isFull = false;
+  stream.drain();
+  assert.deepEqual(stream.written, ['chunk 0', 'heartbeat 1', 'chunk 1', 'chunk 2']);
+});
+
+test('outcomes keep their order and are not mixed', () => {
+  const stream = new FakeStream();
+  const outbox = new Outbox(stream);
+  stream.isFull = true;
+  outbox.send(chunks(0, 2));
+  outbox.send(chunks(10, 2));
+  for (let turn = 0; turn < 3; turn += 1) stream.drain();
+  assert.deepEqual(stream.written, ['chunk 0', 'chunk 1', 'chunk 10', 'chunk 11']);
+});
+
+test('the stream is ended once everything is written, not before', () => {
+  const stream = new FakeStream();
+  const outbox = new Outbox(stream);
+  stream.isFull = true;
+  outbox.send(chunks(0, 2));
+  outbox.end();
+  assert.equal(stream.isEnded, false);
+  stream.isFull = false;
+  stream.drain();
+  assert.deepEqual(stream.written, ['chunk 0', 'chunk 1']);
+  assert.equal(stream.isEnded, true);
+});
+
+test('nothing is written after the outbox is closed', () => {
+  const stream = new FakeStream();
+  const outbox = new Outbox(stream);
+  stream.isFull = true;
+  outbox.send(chunks(0, 5));
+  outbox.close();
+  stream.isFull = false;
+  stream.drain();
+  outbox.sendUrgent(heartbeat(1));
+  assert.deepEqual(stream.written, ['chunk 0']);
+});
