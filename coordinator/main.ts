@@ -9,8 +9,9 @@ import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
+import { readConfig } from './config.ts';
 import { JobBook } from './job-book.ts';
-import { type CoordinatorOptions, parseCommandLine, resolveOptions } from './options.ts';
+import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
@@ -95,13 +96,13 @@ function packageVersion(): string {
 
 /** The program. Resolves to the exit code: 0 when told to end, 1 with one line on stderr on a user's mistake. */
 export async function run(args: readonly string[]): Promise<number> {
-  let coordinator: Coordinator;
+  const { options, logLevel, exitWithParent } = readConfig(args);
   const toldToEnd = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-    if (args.includes('--exit-with-parent')) process.stdin.once('end', resolve).once('error', resolve).resume();
+    if (exitWithParent) process.stdin.once('end', resolve).once('error', resolve).resume();
   });
+  let coordinator: Coordinator;
   try {
-    const { options, logLevel } = parseCommandLine(args);
     coordinator = await startCoordinator(options, { log: createLogger('coordinator', logLevel) });
   } catch (thrown) {
     if (!(thrown instanceof MetatrainError)) throw thrown;

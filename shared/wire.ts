@@ -39,12 +39,18 @@ function findPackageRoot(directory: string): string {
   return findPackageRoot(parent);
 }
 
-/** For reflection and for `grpc-health-check`-like servers that want the raw definition. */
-export const packageDefinition: PackageDefinition = loadSync(
-  ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`),
-  { includeDirs: [join(packageRoot, 'proto')], longs: Number, enums: String, defaults: true, oneofs: true },
-);
+function loadProtos(names: { readonly keepCase: boolean }): PackageDefinition {
+  return loadSync(
+    ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`),
+    { includeDirs: [join(packageRoot, 'proto')], longs: Number, enums: String, defaults: true, oneofs: true, ...names },
+  );
+}
 
-const loaded = loadPackageDefinition(packageDefinition) as unknown as JobProto & ClusterProto & WorkerProto;
+/** The services as proto/ spells them, for reflection. */
+export const loadReflectionDefinition = (): PackageDefinition => loadProtos({ keepCase: true });
+
+const loaded = loadPackageDefinition(loadProtos({ keepCase: false })) as unknown as JobProto &
+  ClusterProto &
+  WorkerProto;
 
 export const { JobService, ClusterService, WorkerService } = loaded.metatrain.v1;

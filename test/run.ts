@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { setUpPython } from './support/setup-python.ts';
 
 /** No test file takes longer; one that does hangs, and fails. */
-const fileTimeoutMs = 480_000;
+const fileTimeoutMs = 240_000;
 
 const root = dirname(fileURLToPath(import.meta.url));
 const words = process.argv.slice(2);

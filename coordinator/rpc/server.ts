@@ -1,13 +1,13 @@
 // The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way.
 import { createServer } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
-import { ClusterService, channelOptions, JobService, packageDefinition } from '../../shared/wire.ts';
+import { ClusterService, channelOptions, JobService, loadReflectionDefinition } from '../../shared/wire.ts';
+import { reflectionService } from './reflection.ts';
 import { workerServiceDefinition } from './worker-messages.ts';
 
 export interface ServerHandlers {
@@ -34,7 +34,7 @@ export async function startServer(host: string, port: number, handlers: ServerHa
   server.addService(workerServiceDefinition, handlers.workers);
   const health = new HealthImplementation(Object.fromEntries(serviceNames.map((name) => [name, 'SERVING' as const])));
   health.addToServer(server);
-  new ReflectionService(packageDefinition).addToServer(server);
+  reflectionService(loadReflectionDefinition()).addToServer(server);
 
   const bound = await new Promise<number>((resolve, reject) => {
     const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -32,7 +32,10 @@ async function openProgram(spec: JobSpec): Promise<JobProgram> {
       transductive: false,
     }),
     async train(metaParams, { firstTask, taskCount }) {
+      // Listens before it tells, or a release that answers the news at once would be missed.
+      const released = name === 'hold' ? whenReleased() : undefined;
       news.postMessage(`began ${name}`);
+      await released;
       await misbehave(name);
       return {
         metaGradientSum: metaParams.map((value) => value * taskCount + firstTask),
@@ -71,13 +74,13 @@ async function misbehave(name: string): Promise<void> {
     case 'spin':
       // Blocks its thread, as native code does.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
-      break;
-    case 'hold': {
-      const release = new BroadcastChannel(releaseChannel);
-      await new Promise((resolve) => {
-        release.onmessage = resolve;
-      });
-      release.close();
-    }
   }
+}
+
+async function whenReleased(): Promise<void> {
+  const release = new BroadcastChannel(releaseChannel);
+  await new Promise((resolve) => {
+    release.onmessage = resolve;
+  });
+  release.close();
 }

@@ -40,6 +40,9 @@ export function specText(options: SpecOptions = {}): string {
   });
 }
 
+/** A watch that waits for what does not come fails with DEADLINE_EXCEEDED. */
+const watchPatienceMs = 60_000;
+
 /** Heartbeats and leases quick enough for a test, slow enough for a busy machine. */
 const quickCore = { heartbeatIntervalMs: 200, leaseFloorMs: 2_000, leaseFirstMs: 10_000, duplicateFloorMs: 100 };
 
@@ -84,6 +87,7 @@ export class TestCluster {
     await this.stop();
     this.#coordinator = await startCoordinator({
       stateDirectory: this.stateDirectory,
+      host: '127.0.0.1',
       port: 0,
       ...options,
       core: { ...quickCore, ...options.core },
@@ -121,7 +125,7 @@ export class TestCluster {
     isEnough: (event: JobEvent__Output) => boolean = () => false,
     afterSequence = 0,
   ): Promise<JobEvent__Output[]> {
-    const stream = this.jobs.WatchJob({ jobId, afterSequence });
+    const stream = this.jobs.WatchJob({ jobId, afterSequence }, { deadline: Date.now() + watchPatienceMs });
     return collect(stream, isEnough);
   }
 

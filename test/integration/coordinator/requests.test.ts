@@ -172,7 +172,9 @@ test('a port in use is refused with the address and the flag to change', async (
   const { port } = other.address() as { port: number };
   const cluster = await TestCluster.start(t);
   await cluster.stop();
-  const error = (await rejection(startCoordinator({ stateDirectory: cluster.stateDirectory, port }))) as unknown;
+  const error = (await rejection(
+    startCoordinator({ stateDirectory: cluster.stateDirectory, host: '127.0.0.1', port }),
+  )) as unknown;
   const { code, message } = error as MetatrainError;
   assert.equal(code, 'ADDRESS_IN_USE');
   assert.match(message, new RegExp(`^127\\.0\\.0\\.1:${port} is in use; choose another port with --listen HOST:PORT`));
@@ -183,7 +185,9 @@ test('a port in use is refused with the address and the flag to change', async (
 test('a second coordinator on the same state directory is refused and disturbs nothing', async (t) => {
   const cluster = await TestCluster.start(t);
   const { stateDirectory } = cluster;
-  const error = (await rejection(startCoordinator({ stateDirectory, port: 0 }))) as unknown as MetatrainError;
+  const error = (await rejection(
+    startCoordinator({ stateDirectory, host: '127.0.0.1', port: 0 }),
+  )) as unknown as MetatrainError;
   assert.equal(error.code, 'NOT_READY');
   assert.match(error.message, /is in use by another coordinator; .*--state-dir/);
   assert.equal((await cluster.job(await cluster.submit())).state, 'JOB_STATE_QUEUED');

@@ -192,11 +192,17 @@ test("the program says a user's mistake in one line and exits 1", async (t) => {
   const file = join(state, 'file');
   writeFileSync(file, '');
   for (const [args, expected] of [
-    [['--listen', 'nowhere'], /^metatrain coordinator: --listen: got "nowhere"; accepted: HOST:PORT.*\n$/],
-    [['--log-level', 'loud'], /^metatrain coordinator: --log-level: got "loud"; accepted: trace \| debug.*\n$/],
-    [['--lisen', 'x'], /^metatrain coordinator: Unknown option '--lisen'.*\n$/],
+    [
+      ['--listen', 'nowhere'],
+      /^error: option '--listen <host:port>' argument 'nowhere' is invalid\. Accepted: HOST:PORT.*\n$/,
+    ],
+    [
+      ['--log-level', 'loud'],
+      /^error: option '--log-level <level>' argument 'loud' is invalid\. Allowed choices are trace, debug.*\n$/,
+    ],
+    [['--lisen', 'x'], /^error: unknown option '--lisen'\n\(Did you mean --listen\?\)\n$/],
     [['--listen', '127.0.0.1:0', '--state-dir', file], /^metatrain coordinator: state directory .*--state-dir.*\n$/],
-    [['--listen', '203.0.113.1:7150', '--state-dir', state], /^metatrain coordinator: cannot listen on 203.*\n$/],
+    [['--listen', '203.0.113.1:7420', '--state-dir', state], /^metatrain coordinator: cannot listen on 203.*\n$/],
   ] as const) {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';

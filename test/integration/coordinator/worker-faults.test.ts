@@ -3,6 +3,7 @@ import test from 'node:test';
 import { status } from '@grpc/grpc-js';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import { sha256 } from '../../../shared/tensor-codec.ts';
+import { Mailbox } from '../../support/mailbox.ts';
 import { call, specText, TestCluster } from './cluster.ts';
 import { gradientSum, type NullWorker } from './null-worker.ts';
 
@@ -309,16 +310,16 @@ test('a mixed job takes every fingerprint, and its result says so', async (t) =>
 test('a draining worker finishes what it holds, gets nothing more and may leave', async (t) => {
   const cluster = await TestCluster.start(t);
   const jobId = await cluster.submit(specText({ iterations: 100_000 }));
-  let held: ShardLease__Output | undefined;
+  const drains = new Mailbox<ShardLease__Output>();
   const leaving = await cluster.worker('leaving', {
     onLease(lease, worker) {
       if (lease.train?.metaStep !== 2) return worker.answer(lease);
-      held = lease;
       worker.send({ drain: { reason: 'spot notice', graceMs: 1_000 } });
       worker.answer(lease);
+      drains.put(lease);
     },
   });
-  await cluster.watch(jobId, () => held !== undefined);
+  const held = await drains.take('the lease with which the worker drains');
   const staying = await cluster.worker('staying');
   await cluster.watch(jobId, ({ metaStep }) => (metaStep?.step ?? 0) > 3);
   assert.equal(leaving.leases.at(-1), held);

@@ -1,0 +1,62 @@
+// The coordinator's command line: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env in
+// the coordinator. A bad value ends the process with one line that names it.
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type LogLevel, logLevels } from '../shared/log.ts';
+import { defaultCoordinatorAddress } from '../shared/wire.ts';
+import type { CoordinatorOptions } from './options.ts';
+
+export interface CoordinatorConfig {
+  readonly options: CoordinatorOptions;
+  readonly logLevel: LogLevel;
+  /** End when standard input does: the parent is gone. */
+  readonly exitWithParent: boolean;
+}
+
+interface Flags {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly stateDir: string;
+  readonly logLevel: LogLevel;
+  readonly exitWithParent?: boolean;
+}
+
+/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 1. */
+export function readConfig(args: readonly string[]): CoordinatorConfig {
+  const { listen, stateDir, logLevel, exitWithParent } = describeFlags()
+    .parse([...args], { from: 'user' })
+    .opts<Flags>();
+  return { options: { stateDirectory: stateDir, ...listen }, logLevel, exitWithParent: exitWithParent ?? false };
+}
+
+function describeFlags(): Command {
+  return new Command('metatrain coordinator')
+    .description('Owns jobs, leases their shards to workers and applies the meta-updates.')
+    .addOption(
+      new Option('--listen <host:port>', 'where clients and workers connect; port 0 takes a free one')
+        .env('METATRAIN_LISTEN')
+        .default(parseAddress(defaultCoordinatorAddress), defaultCoordinatorAddress)
+        .argParser(parseAddress),
+    )
+    .addOption(
+      new Option('--state-dir <dir>', 'where jobs and checkpoints are kept; made where it is missing')
+        .env('METATRAIN_STATE_DIR')
+        .default('.metatrain'),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what is logged, to stderr')
+        .env('METATRAIN_LOG_LEVEL')
+        .choices(logLevels)
+        .default('info'),
+    )
+    .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
+    .allowExcessArguments(false);
+}
+
+function parseAddress(value: string): Flags['listen'] {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420, the port from 0 to 65535.');
+  }
+  return { host, port };
+}
