@@ -6,7 +6,8 @@ import type { OpenDistribution } from './distribution.ts';
 
 export const openSinusoid: OpenDistribution<SinusoidTaskSpec> = async (spec, { seed }) => {
   const { shots, queries, amplitude, phase, input } = spec;
-  const range = ([low, high]: readonly [number, number]) => `[${low}, ${high}]`;
+  const range = (bounds: readonly [number, number]) =>
+    `[${bounds.map((bound) => Number(bound.toPrecision(6))).join(', ')}]`;
   return {
     shape: { kind: 'regression', input: [1], outputs: 1, supportExamples: shots, queryExamples: queries },
     splitDescription:
