@@ -4,6 +4,7 @@ import { MetatrainError } from '../shared/errors.ts';
 /** Name → module; a module's `run` takes the remaining arguments and returns what is printed. */
 const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
   engine: () => import('./engine/main.ts'),
+  'end-to-end': () => import('./end-to-end/main.ts'),
 };
 
 async function main(): Promise<void> {

@@ -17,6 +17,9 @@ export const defaultCoordinatorAddress = '127.0.0.1:7420';
 /** Bytes of one payload chunk, at most: a heartbeat is never stuck behind more than this. */
 export const maxChunkBytes = 1_048_576;
 
+/** Messages that are ready together travel as one up to about this size: the cost of a gRPC message is many times that of a small one's bytes. */
+export const maxBatchBytes = 65_536;
+
 /** Room for a chunk and its envelope; nothing legitimate is larger. */
 export const maxMessageBytes = 4 * maxChunkBytes;
 

@@ -1,6 +1,7 @@
 // What waits to be written on the stream: heartbeats and the like overtake results, and a full socket is waited for, so that a heartbeat
-// is never behind more than one chunk. Order within each lane is kept.
+// is never behind more than one chunk. What is ready together travels as one message while it is small. Order within each lane is kept.
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
+import { maxBatchBytes } from '../shared/wire.ts';
 
 /** The part of a gRPC stream that is needed. */
 export interface WritableMessages {
@@ -13,10 +14,17 @@ export interface WritableMessages {
 /** Messages of one outcome, made one at a time so that at most one chunk's copy is in memory. */
 export type MessageSource = Iterable<WorkerMessage>;
 
+/** What a message that carries no payload counts for. */
+const smallMessageBytes = 256;
+
+const bytesOf = ({ payloadChunk }: WorkerMessage): number => payloadChunk?.data?.length ?? smallMessageBytes;
+
 export class Outbox {
   readonly #stream: WritableMessages;
   readonly #urgent: WorkerMessage[] = [];
   readonly #bulk: Iterator<WorkerMessage>[] = [];
+  /** The next in bulk, which did not fit into the message before it. */
+  #tooLarge: WorkerMessage | undefined;
   #isBlocked = false;
   #isEnding = false;
   #isClosed = false;
@@ -48,11 +56,12 @@ export class Outbox {
     this.#isClosed = true;
     this.#urgent.length = 0;
     this.#bulk.length = 0;
+    this.#tooLarge = undefined;
   }
 
   #flush(): void {
     while (!this.#isBlocked && !this.#isClosed) {
-      const message = this.#next();
+      const message = this.#nextBatch();
       if (!message) {
         if (!this.#isEnding) return;
         this.#isClosed = true;
@@ -68,9 +77,25 @@ export class Outbox {
     }
   }
 
-  #next(): WorkerMessage | undefined {
-    const urgent = this.#urgent.shift();
-    if (urgent) return urgent;
+  /** The next messages as one: whatever is urgent, then as much as fits, one message at least. */
+  #nextBatch(): WorkerMessage | undefined {
+    const messages = this.#urgent.splice(0);
+    let bytes = messages.length * smallMessageBytes;
+    for (let message = this.#nextInBulk(); message; message = this.#nextInBulk()) {
+      bytes += bytesOf(message);
+      if (messages.length > 0 && bytes > maxBatchBytes) {
+        this.#tooLarge = message;
+        break;
+      }
+      messages.push(message);
+    }
+    return messages.length > 1 ? { batch: { messages } } : messages[0];
+  }
+
+  #nextInBulk(): WorkerMessage | undefined {
+    const kept = this.#tooLarge;
+    this.#tooLarge = undefined;
+    if (kept) return kept;
     while (this.#bulk.length > 0) {
       const next = this.#bulk[0]?.next();
       if (next && !next.done) return next.value;

@@ -177,8 +177,13 @@ export class Session {
 
   #receive(message: CoordinatorMessage__Output): void {
     this.#step({ kind: 'heard' });
+    const stream = this.#stream;
     try {
-      this.#handle(message);
+      for (const one of message.batch?.messages ?? [message]) {
+        // One before it in the batch may have ended the stream.
+        if (this.#stream !== stream) return;
+        this.#handle(one);
+      }
     } catch (thrown) {
       if (!(thrown instanceof MetatrainError)) throw thrown;
       const end = { code: thrown.code, message: `the coordinator sent what cannot be: ${thrown.message}` };
@@ -221,6 +226,8 @@ export class Session {
       case 'jobClosed':
         this.#closeJob(message.jobClosed!.jobId);
         break;
+      case 'batch':
+        throw new MetatrainError('REQUEST_INVALID', 'batch: got a batch in a batch; accepted: messages of other kinds');
       case undefined:
         // A message of a newer minor version: known to be none of those that matter.
         break;

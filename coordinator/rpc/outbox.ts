@@ -1,8 +1,9 @@
 // What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job) take turns, message by message, so
-// that a large payload of one job delays neither heartbeats nor another job's leases. Writes pause while a chunk's worth is in flight.
+// that a large payload of one job delays neither heartbeats nor another job's leases. What is ready together is packed into one message while it
+// is small. Writes pause while a chunk's worth is in flight.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
-import { maxChunkBytes } from '../../shared/wire.ts';
+import { maxBatchBytes, maxChunkBytes } from '../../shared/wire.ts';
 
 /** An encoded message is written as it is: one encoding serves every worker. */
 export type OutgoingMessage = CoordinatorMessage | Buffer;
@@ -22,11 +23,15 @@ interface Item {
 /** @param done called when the message has been handed to the network. */
 export type WriteMessage = (message: OutgoingMessage, done: () => void) => void;
 
+/** Several messages as one that holds them in order. */
+export type PackMessages = (messages: readonly OutgoingMessage[]) => OutgoingMessage;
+
 /** What a message that is not encoded yet counts for. */
 const smallMessageBytes = 256;
 
 export class Outbox {
   readonly #write: WriteMessage;
+  readonly #pack: PackMessages;
   readonly #maxItems: number;
   readonly #urgent: OutgoingMessage[] = [];
   readonly #lanes = new Map<string, Item[]>();
@@ -34,8 +39,9 @@ export class Outbox {
   #inFlightBytes = 0;
   #isFlushing = false;
 
-  constructor(write: WriteMessage, maxItems: number) {
+  constructor(write: WriteMessage, pack: PackMessages, maxItems: number) {
     this.#write = write;
+    this.#pack = pack;
     this.#maxItems = maxItems;
   }
 
@@ -95,17 +101,31 @@ export class Outbox {
     // A write may call back at once.
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    while (this.#inFlightBytes < maxChunkBytes) {
+    let batch: OutgoingMessage[] = [];
+    let batchBytes = 0;
+    const writeBatch = () => {
+      if (batch.length > 0) this.#writeNow(batch.length === 1 ? batch[0]! : this.#pack(batch), batchBytes);
+      batch = [];
+      batchBytes = 0;
+    };
+    while (this.#inFlightBytes + batchBytes < maxChunkBytes) {
       const message = this.#next();
       if (!message) break;
       const bytes = Buffer.isBuffer(message) ? message.byteLength : smallMessageBytes;
-      this.#inFlightBytes += bytes;
-      this.#write(message, () => {
-        this.#inFlightBytes -= bytes;
-        if (this.#items > 0) this.flush();
-      });
+      if (batchBytes + bytes > maxBatchBytes) writeBatch();
+      batch.push(message);
+      batchBytes += bytes;
     }
+    writeBatch();
     this.#isFlushing = false;
+  }
+
+  #writeNow(message: OutgoingMessage, bytes: number): void {
+    this.#inFlightBytes += bytes;
+    this.#write(message, () => {
+      this.#inFlightBytes -= bytes;
+      if (this.#items > 0) this.flush();
+    });
   }
 
   #next(): OutgoingMessage | undefined {

@@ -16,6 +16,31 @@ export const workerServiceDefinition: typeof WorkerService.service = {
 
 const encode = (message: CoordinatorMessage): Buffer => Connect.responseSerialize(message);
 
+/** The first byte of a CoordinatorMessage that holds a batch (field 10), and of each message in the batch (field 1): both length-delimited. */
+const [batchTag, messageTag] = [(10 << 3) | 2, (1 << 3) | 2];
+
+/** A batch of the messages, encoded. Those that are encoded already, such as θ's chunks, are copied and not encoded again. */
+export function packMessages(messages: readonly OutgoingMessage[]): Buffer {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const encoded = Buffer.isBuffer(message) ? message : encode(message);
+    const head = lengthDelimited(messageTag, encoded.byteLength);
+    parts.push(head, encoded);
+    bytes += head.byteLength + encoded.byteLength;
+  }
+  return Buffer.concat([lengthDelimited(batchTag, bytes), ...parts]);
+}
+
+/** A field's tag and its length as a base-128 varint. */
+function lengthDelimited(tag: number, length: number): Buffer {
+  const head = [tag];
+  let rest = length;
+  for (; rest > 127; rest >>>= 7) head.push((rest & 127) | 128);
+  head.push(rest);
+  return Buffer.from(head);
+}
+
 export function leaseMessage({ lease, deadlineMs, evaluationSplit }: LeaseOrder): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard } = lease;
   const { jobId } = job.plan;

@@ -15,7 +15,7 @@ import type { Runner } from '../runner.ts';
 import type { LeaseOrder, WorkerLink } from '../worker-link.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
 import { toServiceError } from './status.ts';
-import { jobOpenedMessage, leaseMessage, paramsMessages } from './worker-messages.ts';
+import { jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
 
 export interface WorkerServiceOptions {
   readonly heartbeatIntervalMs: number;
@@ -101,7 +101,7 @@ class WorkerStream implements WorkerLink {
     this.#log = log;
     this.#onClosed = onClosed;
     this.#payloads = new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads: 1 });
-    this.#outbox = new Outbox((message, done) => this.#write(message, done), maxWaitingMessages);
+    this.#outbox = new Outbox((message, done) => this.#write(message, done), packMessages, maxWaitingMessages);
     this.#cancelHelloTimeout = clock.after(helloTimeoutMs, () =>
       this.close(new MetatrainError('DEADLINE_EXCEEDED', `no hello within ${helloTimeoutMs} ms`)),
     );
@@ -118,10 +118,12 @@ class WorkerStream implements WorkerLink {
   // What the worker says.
 
   #receive(message: WorkerMessage__Output): void {
-    if (this.#phase === 'closed') return;
     try {
-      if (this.#phase === 'greeting') this.#greet(message);
-      else this.#handle(message);
+      for (const one of message.batch?.messages ?? [message]) {
+        if (this.#phase === 'closed') return;
+        if (this.#phase === 'greeting') this.#greet(one);
+        else this.#handle(one);
+      }
     } catch (thrown) {
       if (!(thrown instanceof MetatrainError)) throw thrown;
       this.close(thrown);
@@ -170,6 +172,8 @@ class WorkerStream implements WorkerLink {
         break;
       case 'hello':
         throw invalid('hello', 'a second one', 'one a stream');
+      case 'batch':
+        throw invalid('batch', 'a batch in a batch', 'messages of other kinds');
       case undefined:
         throw invalid('message', 'none that is known', 'one of WorkerMessage');
       default:

@@ -1,6 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from './metatrain/v1/CoordinatorBatch.ts';
 import type { CoordinatorMessage as _metatrain_v1_CoordinatorMessage, CoordinatorMessage__Output as _metatrain_v1_CoordinatorMessage__Output } from './metatrain/v1/CoordinatorMessage.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from './metatrain/v1/Drain.ts';
 import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Output as _metatrain_v1_EvaluateResult__Output } from './metatrain/v1/EvaluateResult.ts';
@@ -23,6 +24,7 @@ import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _
 import type { TrainResult as _metatrain_v1_TrainResult, TrainResult__Output as _metatrain_v1_TrainResult__Output } from './metatrain/v1/TrainResult.ts';
 import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatrain_v1_TrainWork__Output } from './metatrain/v1/TrainWork.ts';
 import type { Welcome as _metatrain_v1_Welcome, Welcome__Output as _metatrain_v1_Welcome__Output } from './metatrain/v1/Welcome.ts';
+import type { WorkerBatch as _metatrain_v1_WorkerBatch, WorkerBatch__Output as _metatrain_v1_WorkerBatch__Output } from './metatrain/v1/WorkerBatch.ts';
 import type { WorkerMessage as _metatrain_v1_WorkerMessage, WorkerMessage__Output as _metatrain_v1_WorkerMessage__Output } from './metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceClient as _metatrain_v1_WorkerServiceClient, WorkerServiceDefinition as _metatrain_v1_WorkerServiceDefinition } from './metatrain/v1/WorkerService.ts';
 
@@ -33,6 +35,7 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   metatrain: {
     v1: {
+      CoordinatorBatch: MessageTypeDefinition<_metatrain_v1_CoordinatorBatch, _metatrain_v1_CoordinatorBatch__Output>
       CoordinatorMessage: MessageTypeDefinition<_metatrain_v1_CoordinatorMessage, _metatrain_v1_CoordinatorMessage__Output>
       Drain: MessageTypeDefinition<_metatrain_v1_Drain, _metatrain_v1_Drain__Output>
       EvaluateResult: MessageTypeDefinition<_metatrain_v1_EvaluateResult, _metatrain_v1_EvaluateResult__Output>
@@ -55,6 +58,7 @@ export interface ProtoGrpcType {
       TrainResult: MessageTypeDefinition<_metatrain_v1_TrainResult, _metatrain_v1_TrainResult__Output>
       TrainWork: MessageTypeDefinition<_metatrain_v1_TrainWork, _metatrain_v1_TrainWork__Output>
       Welcome: MessageTypeDefinition<_metatrain_v1_Welcome, _metatrain_v1_Welcome__Output>
+      WorkerBatch: MessageTypeDefinition<_metatrain_v1_WorkerBatch, _metatrain_v1_WorkerBatch__Output>
       WorkerMessage: MessageTypeDefinition<_metatrain_v1_WorkerMessage, _metatrain_v1_WorkerMessage__Output>
       WorkerService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_WorkerServiceClient> & { service: _metatrain_v1_WorkerServiceDefinition }
     }

@@ -31,11 +31,13 @@ export class FakeConnection {
       call.on('cancelled', resolve);
       call.on('error', () => resolve());
     });
-    call.on('data', (message: WorkerMessage__Output) => {
-      this.heard.push(message);
-      this.#inbox.put(message);
-      if (message.heartbeat && this.answersHeartbeats) {
-        call.write({ heartbeatReply: { sequence: message.heartbeat.sequence } });
+    call.on('data', (whole: WorkerMessage__Output) => {
+      for (const message of whole.batch?.messages ?? [whole]) {
+        this.heard.push(message);
+        this.#inbox.put(message);
+        if (message.heartbeat && this.answersHeartbeats) {
+          call.write({ heartbeatReply: { sequence: message.heartbeat.sequence } });
+        }
       }
     });
   }

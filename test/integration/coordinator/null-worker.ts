@@ -73,7 +73,9 @@ export class NullWorker {
     this.#layout = options.layout ?? smallLayout;
     this.#client = new WorkerService(options.address, credentials.createInsecure(), channelOptions);
     this.#call = this.#client.connect();
-    this.#call.on('data', (message: CoordinatorMessage__Output) => this.#receive(message));
+    this.#call.on('data', (whole: CoordinatorMessage__Output) => {
+      for (const message of whole.batch?.messages ?? [whole]) this.#receive(message);
+    });
     this.#call.on('error', () => {});
     this.ended = new Promise((resolve) =>
       this.#call.on('status', (status: StatusObject) => {

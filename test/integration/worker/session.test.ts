@@ -108,7 +108,7 @@ test('an initialize shard returns the layout and θ₀, an evaluate shard its ro
 test('a payload of several chunks comes back in chunks of at most 1 MiB, with heartbeats in between', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
-  await connection.welcome(50);
+  await connection.welcome(500);
   openJob(connection, 'sum');
   const vector = Float32Array.from({ length: 6 * 1024 * 1024 + 1 }, (_, index) => index % 1000);
   connection.sendParams('sum', 0, vector);
@@ -132,7 +132,7 @@ test('a payload of several chunks comes back in chunks of at most 1 MiB, with he
 test('heartbeats are answered while every slot computes', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
-  await connection.welcome(50);
+  await connection.welcome(200);
   openJob(connection, 'spin');
   connection.sendParams('spin', 0, Float32Array.of(1));
   leaseTrain(connection, 'spin', 'lease-1');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
+import { maxBatchBytes } from '../../../shared/wire.ts';
 import { Outbox } from '../../../worker/session-outbox.ts';
 
 class FakeStream {
@@ -11,9 +12,7 @@ class FakeStream {
   #onDrain: (() => void) | undefined;
 
   write(message: WorkerMessage): boolean {
-    this.written.push(
-      message.heartbeat ? `heartbeat ${message.heartbeat.sequence}` : `chunk ${message.payloadChunk?.offset}`,
-    );
+    this.written.push((message.batch?.messages ?? [message]).map(nameOf).join(' + '));
     return !this.isFull;
   }
 
@@ -30,10 +29,31 @@ class FakeStream {
   }
 }
 
+const nameOf = ({ heartbeat, payloadChunk, shardResult }: WorkerMessage): string => {
+  if (heartbeat) return `heartbeat ${heartbeat.sequence}`;
+  return payloadChunk ? `chunk ${payloadChunk.offset}` : `result ${shardResult?.leaseId}`;
+};
+
 const heartbeat = (sequence: number): WorkerMessage => ({ heartbeat: { sequence } });
-function* chunks(from: number, count: number): Iterable<WorkerMessage> {
-  for (let offset = from; offset < from + count; offset += 1) yield { payloadChunk: { offset } };
+/** Too large to share a message with anything. */
+function* chunks(from: number, count: number, data = Buffer.alloc(maxBatchBytes + 1)): Iterable<WorkerMessage> {
+  for (let offset = from; offset < from + count; offset += 1) yield { payloadChunk: { offset, data } };
 }
+
+test('what is ready together travels as one message while it is small', () => {
+  const stream = new FakeStream();
+  const outbox = new Outbox(stream);
+  outbox.send([...chunks(0, 2, Buffer.alloc(100)), { shardResult: { leaseId: 'a' } }]);
+  outbox.send([...chunks(0, 1), { shardResult: { leaseId: 'b' } }]);
+  outbox.send(chunks(0, 3, Buffer.alloc(maxBatchBytes / 2)));
+  assert.deepEqual(stream.written, [
+    'chunk 0 + chunk 1 + result a',
+    'chunk 0',
+    'result b',
+    'chunk 0 + chunk 1',
+    'chunk 2',
+  ]);
+});
 
 test('a heartbeat overtakes the chunks that wait for a full socket', () => {
   const stream = new FakeStream();

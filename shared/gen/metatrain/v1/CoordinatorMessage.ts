@@ -9,6 +9,7 @@ import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced_
 import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from '../../metatrain/v1/ShardLease.ts';
 import type { LeaseCancelled as _metatrain_v1_LeaseCancelled, LeaseCancelled__Output as _metatrain_v1_LeaseCancelled__Output } from '../../metatrain/v1/LeaseCancelled.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from '../../metatrain/v1/Drain.ts';
+import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from '../../metatrain/v1/CoordinatorBatch.ts';
 
 export interface CoordinatorMessage {
   'welcome'?: (_metatrain_v1_Welcome | null);
@@ -20,7 +21,8 @@ export interface CoordinatorMessage {
   'shardLease'?: (_metatrain_v1_ShardLease | null);
   'leaseCancelled'?: (_metatrain_v1_LeaseCancelled | null);
   'drain'?: (_metatrain_v1_Drain | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain";
+  'batch'?: (_metatrain_v1_CoordinatorBatch | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch";
 }
 
 export interface CoordinatorMessage__Output {
@@ -33,5 +35,6 @@ export interface CoordinatorMessage__Output {
   'shardLease'?: (_metatrain_v1_ShardLease__Output | null);
   'leaseCancelled'?: (_metatrain_v1_LeaseCancelled__Output | null);
   'drain'?: (_metatrain_v1_Drain__Output | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain";
+  'batch'?: (_metatrain_v1_CoordinatorBatch__Output | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch";
 }

@@ -6,6 +6,7 @@ import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output a
 import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _metatrain_v1_ShardResult__Output } from '../../metatrain/v1/ShardResult.ts';
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from '../../metatrain/v1/ShardFailure.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from '../../metatrain/v1/Drain.ts';
+import type { WorkerBatch as _metatrain_v1_WorkerBatch, WorkerBatch__Output as _metatrain_v1_WorkerBatch__Output } from '../../metatrain/v1/WorkerBatch.ts';
 
 export interface WorkerMessage {
   'hello'?: (_metatrain_v1_Hello | null);
@@ -14,7 +15,8 @@ export interface WorkerMessage {
   'shardResult'?: (_metatrain_v1_ShardResult | null);
   'shardFailure'?: (_metatrain_v1_ShardFailure | null);
   'drain'?: (_metatrain_v1_Drain | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain";
+  'batch'?: (_metatrain_v1_WorkerBatch | null);
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch";
 }
 
 export interface WorkerMessage__Output {
@@ -24,5 +26,6 @@ export interface WorkerMessage__Output {
   'shardResult'?: (_metatrain_v1_ShardResult__Output | null);
   'shardFailure'?: (_metatrain_v1_ShardFailure__Output | null);
   'drain'?: (_metatrain_v1_Drain__Output | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain";
+  'batch'?: (_metatrain_v1_WorkerBatch__Output | null);
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch";
 }
