@@ -13,6 +13,11 @@ export interface CommandResult extends Exit {
   json<Shape>(): Shape;
 }
 
+// Every flag is a variable as well; those of whoever runs the tests must not steer the commands that a test runs.
+for (const name of Object.keys(process.env)) {
+  if (/^METATRAIN_(?!DATA_DIR$|TEST_)/.test(name)) delete process.env[name];
+}
+
 type Environment = Readonly<Record<string, string>>;
 
 /** Starts a command; it is killed when the test ends. Its log and its address are its own business unless a flag says otherwise. */
