@@ -8,7 +8,8 @@ import { step } from '../../../coordinator/core/step.ts';
 export type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
 type Without<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
 
-export const defaultPlan: JobPlan = {
+/** As every job is unless a test says otherwise. */
+export const defaultPlan = {
   jobId: 'j',
   iterations: 3,
   batchSize: 10,
@@ -17,7 +18,9 @@ export const defaultPlan: JobPlan = {
   checkpointEvery: 0,
   isMixed: false,
   onNonFinite: 'fail',
-};
+  priority: 1,
+  engine: 'compiled/cpu',
+} as JobPlan;
 
 /** A core, its time, and its workers' streams. */
 export class Core {
@@ -41,7 +44,8 @@ export class Core {
   connect(workerId: string, { slots = 1, fingerprint = 'f' } = {}): CoreEffect[] {
     this.#lastConnection += 1;
     this.#connections.set(workerId, this.#lastConnection);
-    return this.tell({ kind: 'workerConnected', ...this.from(workerId), fingerprint, slots });
+    const hello = { kind: 'workerConnected', ...this.from(workerId), engine: 'compiled/cpu', fingerprint, slots };
+    return this.tell(hello as Without<CoreEvent>);
   }
 
   from(workerId: string): { readonly workerId: string; readonly connection: number } {
@@ -59,7 +63,8 @@ export class Core {
   fail({ lease }: EffectOf<'sendLease'>, message: string, isPermanent = false, code = 'INTERNAL'): CoreEffect[] {
     const { worker, leaseId } = lease;
     const from = { workerId: worker.workerId, connection: worker.connection };
-    return this.tell({ kind: 'shardFailed', ...from, leaseId, code, message, isPermanent });
+    const failure = { kind: 'shardFailed', ...from, leaseId, code, message, isPermanent, isRejected: false };
+    return this.tell(failure as Without<CoreEvent>);
   }
 
   reduced(jobId = 'j'): CoreEffect[] {

@@ -51,7 +51,7 @@ const reaches: readonly Reach[] = [
 const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [
     /^(@grpc\/|grpc-health-check$)/,
-    /^(shared\/(wire\.ts|gen\/)|coordinator\/rpc\/|worker\/session[a-z-]*\.ts|client\/(?!cli\/))/,
+    /^(shared\/((wire|connection)\.ts|gen\/)|coordinator\/rpc\/|worker\/session[a-z-]*\.ts|client\/(?!cli\/))/,
   ],
   [/^(@tensorflow\/|onnxruntime-)/, /^worker\/engine\//],
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
@@ -59,12 +59,14 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^pino$/, /^shared\/log\.ts$/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
-  [/^zod$/, /^shared\/job-spec\//],
+  [/^zod$/, /^shared\//],
+  [/^(@peculiar\/x509|reflect-metadata)$/, /^client\/certificates\.ts$/],
   [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/cli\/)/],
   [/^commander$/, /(^client\/cli\/|\/config\.ts$)/],
   [/^(yauzl|fast-png)$/, /^worker\/learning\/tasks\//],
   [/^node:worker_threads$/, /^worker\/compute\//],
-  [/^node:child_process$/, /^client\/cli\//],
+  // Besides the client's processes: what drivers tell about a device is had by asking their tools.
+  [/^node:child_process$/, /^(client\/cli\/|worker\/engine\/devices\.ts$)/],
   [/^node:timers/, /^shared\/clock\.ts$/],
   [/^node:/, /^(?!coordinator\/core\/)/],
 ];
@@ -79,8 +81,8 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
   [
     'real time',
     /\b(Date\.now|performance\.now|hrtime)\b|\bnew Date\(\)|\bDate\(\)|\b(setTimeout|setInterval|setImmediate)\(/,
-    // The latter two measure how long a computation and a pass took, for the report and for nothing else.
-    /^(shared\/clock|worker\/compute\/serve|worker\/engine\/passes\/pipeline)\.ts$/,
+    // All but the clock measure how long a computation took, for a report and for nothing else.
+    /^(shared\/clock|worker\/check|worker\/compute\/serve|worker\/engine\/passes\/pipeline)\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
   ['the console', /\bconsole\s*\./, /^$/],
