@@ -163,8 +163,8 @@ export class MetatrainClient {
   async downloadCheckpoint(jobId: string, file: string, options: DownloadOptions = {}): Promise<CheckpointInfo> {
     const { step, signal, deadlineMs = 600_000 } = options;
     const request = step === undefined ? { jobId } : { jobId, step };
-    const call = this.#jobs.downloadCheckpoint(request, { deadline: realClock.now() + deadlineMs });
-    return writeCheckpointFile(this.#messages(call, signal), file);
+    const start = () => this.#jobs.downloadCheckpoint(request, { deadline: realClock.now() + deadlineMs });
+    return writeCheckpointFile(this.#messages(start, signal), file);
   }
 
   async listWorkers(options: CallControl = {}): Promise<readonly WorkerInfo[]> {
@@ -186,24 +186,27 @@ export class MetatrainClient {
     signal?: AbortSignal,
   ): AsyncGenerator<JobEvent__Output, void> {
     const deadline = realClock.now() + this.#longestStreamMs;
-    const call = this.#jobs.watchJob({ jobId, afterSequence }, { deadline });
     try {
-      yield* this.#messages(call, signal);
+      yield* this.#messages(() => this.#jobs.watchJob({ jobId, afterSequence }, { deadline }), signal);
     } catch (error) {
       const hasLastedLongEnough = error instanceof MetatrainError && error.code === 'DEADLINE_EXCEEDED';
       if (!hasLastedLongEnough) throw error;
     }
   }
 
-  /** A server stream's messages; the call is over when the loop over them is, however that ends. */
+  /**
+   * A server stream's messages. The call begins with the loop over them, since an error of a call that nobody reads yet would end the
+   * process, and is over when the loop is, however that ends.
+   */
   async *#messages<Message>(
-    call: ClientReadableStream<Message>,
+    start: () => ClientReadableStream<Message>,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Message, void> {
+    signal?.throwIfAborted();
+    const call = start();
     const abort = () => call.cancel();
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      signal?.throwIfAborted();
       for await (const message of call) yield message as Message;
     } catch (thrown) {
       signal?.throwIfAborted();

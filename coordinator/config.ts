@@ -19,7 +19,7 @@ interface Flags {
   readonly exitWithParent?: boolean;
 }
 
-/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 1. */
+/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): CoordinatorConfig {
   const { listen, stateDir, logLevel, exitWithParent } = describeFlags()
     .parse([...args], { from: 'user' })
@@ -48,7 +48,8 @@ function describeFlags(): Command {
         .default('info'),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
-    .allowExcessArguments(false);
+    .allowExcessArguments(false)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 
 function parseAddress(value: string): Flags['listen'] {

@@ -33,7 +33,7 @@ interface Flags {
 
 const maxSlots = 256;
 
-/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 1. */
+/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): WorkerConfig {
   const flags = describeFlags()
     .parse([...args], { from: 'user' })
@@ -99,7 +99,8 @@ function describeFlags(): Command {
         .argParser(wholeNumber(1, 86_400)),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
-    .allowExcessArguments(false);
+    .allowExcessArguments(false)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 
 function parseAddress(value: string): string {

@@ -32,7 +32,8 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
     if (thrown instanceof CommanderError) {
       // Help and the version come this way too, with exit code 0.
       if (thrown.exitCode === 0) return 0;
-      if (args.includes('--json')) terminal.printJson({ error: { code: 'REQUEST_INVALID', message: thrown.message } });
+      const message = thrown.message.replace(/^error: /, '');
+      if (args.includes('--json')) terminal.printJson({ error: { code: 'REQUEST_INVALID', message } });
       return 2;
     }
     terminal.note(explain(thrown, environment.METATRAIN_LOG_LEVEL === 'debug'));

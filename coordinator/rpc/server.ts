@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
@@ -48,9 +49,9 @@ export async function startServer(host: string, port: number, handlers: ServerHa
     async close(graceMs) {
       for (const name of serviceNames) health.setStatus(name, 'NOT_SERVING');
       const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      const force = setTimeout(() => server.forceShutdown(), graceMs);
+      const cancelForce = realClock.after(graceMs, () => server.forceShutdown());
       await ended;
-      clearTimeout(force);
+      cancelForce();
     },
   };
 }

@@ -10,6 +10,8 @@ import { Mailbox } from './mailbox.ts';
 /** The compiled tree that this test is part of. */
 const distDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+const stderrPatienceMs = 60_000;
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -21,6 +23,7 @@ export class TestProcess {
   /** All that came so far, for messages of failed assertions. */
   stderr = '';
   readonly #lines = new Mailbox<string>();
+  readonly #stderrReaders = new Set<() => void>();
 
   /** Starts `script` (a path inside the compiled tree, such as `worker/main.js`) and kills it when the test ends. */
   constructor(
@@ -36,6 +39,7 @@ export class TestProcess {
     createInterface({ input: this.child.stdout! }).on('line', (line) => this.#lines.put(line));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
+      for (const read of this.#stderrReaders) read();
     });
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }));
     context.after(() => this.kill('SIGKILL'));
@@ -52,6 +56,32 @@ export class TestProcess {
   /** The next line as JSON: what a process prints when it is ready. */
   async ready<Facts extends Record<string, unknown>>(): Promise<Facts> {
     return JSON.parse(await this.line()) as Facts;
+  }
+
+  /** What stdout still holds, once the process has ended. */
+  async restOfLines(): Promise<string[]> {
+    await this.exited;
+    const lines: string[] = [];
+    while (this.#lines.size > 0) lines.push(await this.#lines.take('a line that is there'));
+    return lines;
+  }
+
+  /** Waits until stderr has said `pattern`. @throws with all of stderr when the process ends first or 60 s have passed */
+  stderrSays(pattern: RegExp): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        this.#stderrReaders.delete(read);
+        act();
+      };
+      const read = () => pattern.test(this.stderr) && settle(resolve);
+      const fail = (why: string) =>
+        settle(() => reject(new Error(`${why} before it said ${pattern}; stderr:\n${this.stderr}`)));
+      const timer = setTimeout(() => fail(`${stderrPatienceMs} ms passed`), stderrPatienceMs);
+      this.#stderrReaders.add(read);
+      void this.exited.then((exit) => fail(`the process ended (${JSON.stringify(exit)})`));
+      read();
+    });
   }
 
   signal(name: NodeJS.Signals): void {

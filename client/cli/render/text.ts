@@ -31,7 +31,8 @@ export const widthOf = (text: string): number => [...text.replace(colourCodes, '
 /** `text` without colour, cut to `width` characters; a cut is marked. */
 export function truncate(text: string, width: number): string {
   const characters = [...text];
-  return characters.length <= width ? text : `${characters.slice(0, Math.max(width - 1, 0)).join('')}…`;
+  if (characters.length <= width) return text;
+  return width < 1 ? '' : `${characters.slice(0, width - 1).join('')}…`;
 }
 
 export interface Column {

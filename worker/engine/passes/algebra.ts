@@ -2,7 +2,7 @@
 // are gradients of parts that a function does not depend on, and a NaN elsewhere still shows.
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type GraphNode, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
-import type { Rule, RuleContext } from './simplify.ts';
+import type { Rule, RuleContext } from './rule.ts';
 import { keptAxes } from './unit-axes.ts';
 
 export const algebraRules: Rule = (node, context) => {

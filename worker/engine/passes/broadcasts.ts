@@ -2,7 +2,7 @@
 // happens after the arithmetic. Uniform constants shrink to single numbers where another operand gives the shape.
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type GraphNode, type Shape, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
-import type { Rule } from './simplify.ts';
+import type { Rule } from './rule.ts';
 
 export const broadcastRules: Rule = (node, { builder }) => {
   const { op } = node;

@@ -10,7 +10,7 @@ import {
   type UnaryFunction,
   uniformValue,
 } from '../graph/operation.ts';
-import type { Rule } from './simplify.ts';
+import type { Rule } from './rule.ts';
 
 const maxFoldedElements = 4096;
 

@@ -2,7 +2,7 @@
 // once, and a reshape goes past an elementwise operator only where that lets it meet another.
 import { type GraphBuilder, isIdentity } from '../graph/builder.ts';
 import { type GraphNode, sameShape, sizeOf } from '../graph/operation.ts';
-import type { Rule } from './simplify.ts';
+import type { Rule } from './rule.ts';
 
 export const movementRules: Rule = (node, { builder }) => {
   const { op } = node;

@@ -3,7 +3,7 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type GraphNode, type Operation, sameShape, uniformValue } from '../graph/operation.ts';
 import { isUnary } from './algebra.ts';
-import type { Rule } from './simplify.ts';
+import type { Rule } from './rule.ts';
 
 type Matmul = Extract<Operation, { kind: 'matmul' }>;
 

@@ -7,17 +7,9 @@ import { broadcastRules } from './broadcasts.ts';
 import { foldConstants } from './fold-constants.ts';
 import { movementRules } from './movement.ts';
 import { productRules } from './products.ts';
+import type { Rule, RuleContext } from './rule.ts';
 import { taskSumRules } from './task-sums.ts';
 import { unitAxisRules } from './unit-axes.ts';
-
-export interface RuleContext {
-  readonly builder: GraphBuilder;
-  /** How many nodes and outputs read a node. Folding work into a node that others read too would repeat it. */
-  usesOf(node: GraphNode): number;
-}
-
-/** A replacement for the node, or undefined. */
-export type Rule = (node: GraphNode, context: RuleContext) => GraphNode | undefined;
 
 export const ruleFamilies: Readonly<Record<string, Rule>> = {
   'fold-constants': foldConstants,

@@ -2,7 +2,7 @@
 // filter gradients is one filter gradient over T times as many images.
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type GraphNode, sameShape } from '../graph/operation.ts';
-import type { Rule, RuleContext } from './simplify.ts';
+import type { Rule, RuleContext } from './rule.ts';
 
 export const taskSumRules: Rule = (node, context) => {
   const { op } = node;

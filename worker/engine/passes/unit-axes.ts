@@ -2,7 +2,7 @@
 // puts them back, or an output. `dropKeptAxes` finally lets a reduction drop its axes itself where a reshape is left behind it.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, isConstant, type Shape, sameShape, usesOf } from '../graph/operation.ts';
-import type { Rule } from './simplify.ts';
+import type { Rule } from './rule.ts';
 
 export const unitAxisRules: Rule = (node, { builder }) => {
   const { op } = node;

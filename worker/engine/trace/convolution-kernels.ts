@@ -6,7 +6,7 @@ import type { GraphBuilder } from '../graph/builder.ts';
 import type { GraphNode, Window } from '../graph/operation.ts';
 import { tf } from '../tf.ts';
 import { averagePoolDefinition, maxPoolDefinition } from '../tf-gradients.ts';
-import type { Call, Kernel } from './kernels.ts';
+import type { Call, Kernel } from './kernel.ts';
 import { traceBackend } from './recorder.ts';
 
 const nhwcToNchw = [0, 3, 1, 2];

@@ -5,23 +5,9 @@ import type { GraphBuilder } from '../graph/builder.ts';
 import type { BinaryFunction, DType, GraphNode, ReduceFunction, UnaryFunction } from '../graph/operation.ts';
 import { tf } from '../tf.ts';
 import { convolutionKernels } from './convolution-kernels.ts';
+import type { Call, Kernel } from './kernel.ts';
 import { movementKernels } from './movement-kernels.ts';
 import { traceBackend, traceBackendName } from './recorder.ts';
-
-/** A kernel's call: its operands by tfjs's name for them, its attributes, and where to put nodes. */
-export interface Call {
-  readonly builder: GraphBuilder;
-  /** @throws when the call has no such operand: a bug of ours. */
-  node(name: string): GraphNode;
-  hasNode(name: string): boolean;
-  /** All operands of a kernel that takes a list. */
-  nodes(): GraphNode[];
-  readonly attributes: Readonly<Record<string, unknown>>;
-  /** The error for a use of this kernel that we do not cover. */
-  refuse(what: string): Error;
-}
-
-export type Kernel = (call: Call) => GraphNode | GraphNode[];
 
 const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
   Abs: 'abs',

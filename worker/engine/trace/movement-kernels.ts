@@ -2,7 +2,7 @@
 import { arrayOf } from '../graph/builder.ts';
 import { type DType, type GraphNode, sizeOf } from '../graph/operation.ts';
 import { tf } from '../tf.ts';
-import type { Call, Kernel } from './kernels.ts';
+import type { Call, Kernel } from './kernel.ts';
 
 export const movementKernels: Readonly<Record<string, Kernel>> = {
   Reshape: ({ builder, node, attributes }) => {

@@ -1,0 +1,120 @@
+// `metatrain run` as scripts use it: the JSON contract, the exit codes, and nothing left running however it ends.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { packageRoot } from '../../shared/wire.ts';
+import { childrenOf, metatrain, resultOf, startCommand, untilGone, withoutProcessTable } from '../support/command.ts';
+import type { TestProcess } from '../support/processes.ts';
+
+const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
+const short = ['--set', 'meta.iterations=20', '--set', 'evaluation.tasks=10'];
+/** Ends only when it is ended. */
+const endless = ['--set', 'meta.iterations=1000000', '--set', 'meta.schedule={name: constant}'];
+
+interface RunRecord {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: string;
+  readonly steps: number;
+  readonly paramsSha256: string;
+  readonly wallSeconds: number;
+  readonly tasksPerSecond: number;
+  readonly metaStepsPerSecond: number;
+  readonly evaluation: {
+    readonly step: number;
+    readonly protocol: { readonly tasks: number; readonly innerSteps: number; readonly split: string };
+    readonly lossByInnerStep: readonly { readonly mean: number; readonly halfWidth95: number }[];
+  } | null;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+test('run --json prints one object with every promised field and nothing else on stdout; the news go to stderr', async (t) => {
+  const result = await metatrain(t, ['run', jobFile, ...short, '--workers', '1', '--json']);
+  assert.equal(result.code, 0, result.stderr);
+  assert.equal(result.stdout.length, 1);
+  const record = result.json<RunRecord>();
+  assert.match(record.jobId, /^[0-9a-f]{16}$/);
+  assert.equal(record.name, 'sinusoid');
+  assert.equal(record.state, 'SUCCEEDED');
+  assert.equal(record.steps, 20);
+  assert.match(record.paramsSha256, /^[0-9a-f]{64}$/);
+  assert.ok(record.wallSeconds > 0);
+  assert.ok(record.metaStepsPerSecond > 0);
+  assert.ok(Math.abs(record.tasksPerSecond / record.metaStepsPerSecond - 25) < 1e-9, 'a meta-batch has 25 tasks');
+  assert.equal(record.error, undefined);
+  const { evaluation } = record;
+  assert.ok(evaluation);
+  assert.deepEqual([evaluation.step, evaluation.protocol.tasks, evaluation.protocol.split], [20, 10, 'test']);
+  assert.equal(evaluation.lossByInnerStep.length, 11, 'after 0, 1, …, 10 inner steps');
+  for (const { mean, halfWidth95 } of evaluation.lossByInnerStep) assert.ok(mean > 0 && halfWidth95 > 0);
+  assert.match(result.stderr, /sinusoid {2}succeeded: all 20 meta-steps are applied/);
+});
+
+test('without --json the result is a table for a person, with what --set changed named as a difference', async (t) => {
+  const result = await metatrain(t, ['run', jobFile, ...short, '--workers', '1']);
+  assert.equal(result.code, 0, result.stderr);
+  const text = result.stdout.join('\n');
+  assert.match(text, /^job +sinusoid {2}succeeded {2}\([0-9a-f]{16}\)$/m);
+  assert.match(text, /^parameters +SHA-256 [0-9a-f]{64}$/m);
+  assert.match(text, /inner steps .*ours .*published/);
+  assert.match(text, /- changed with --set meta\.iterations=20/);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no terminal, no colour.
+  assert.doesNotMatch(text, /\u001b/);
+});
+
+test('a job that fails is exit code 1, and its record says why', async (t) => {
+  const diverging = ['--set', 'algorithm.innerLearningRate=1e30', '--set', 'meta.clipNorm=1e30'];
+  const result = await metatrain(t, ['run', jobFile, ...short, ...diverging, '--workers', '1', '--json']);
+  assert.equal(result.code, 1, result.stderr);
+  const record = result.json<RunRecord>();
+  assert.equal(record.state, 'FAILED');
+  assert.equal(record.error?.code, 'RESULT_NOT_FINITE');
+  assert.match(record.error?.message ?? '', /not finite.*meta\.onNonFinite: skip/);
+  assert.doesNotMatch(result.stderr, / {4}at /);
+});
+
+test('in a kept state directory the same command shows the result again, and computes nothing', async (t) => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-e2e-'));
+  t.after(() => rmSync(stateDirectory, { recursive: true }));
+  const command = ['run', jobFile, ...short, '--workers', '1', '--state-dir', stateDirectory, '--json'];
+  const first = await metatrain(t, command);
+  assert.equal(first.code, 0, first.stderr);
+  const again = await metatrain(t, command);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /has already been run in .*; this is its result/);
+  const [before, after] = [first.json<RunRecord>(), again.json<RunRecord>()];
+  assert.equal(after.jobId, before.jobId);
+  assert.equal(after.paramsSha256, before.paramsSha256);
+  assert.deepEqual(after.evaluation, before.evaluation);
+});
+
+/** A run whose job is under way, so that its coordinator and its worker are there. */
+async function startEndlessRun(t: TestContext): Promise<{ readonly run: TestProcess; readonly children: number[] }> {
+  const run = startCommand(t, ['run', jobFile, ...endless, '--workers', '1', '--json']);
+  await run.stderrSays(/sinusoid {2}running: its first shard was leased/);
+  const children = childrenOf(run.child.pid!);
+  assert.equal(children.length, 2, 'a coordinator and a worker');
+  return { run, children };
+}
+
+test('Ctrl-C ends a run with exit code 130 and stops its processes', {
+  skip: withoutProcessTable('what Ctrl-C leaves running'),
+}, async (t) => {
+  const { run, children } = await startEndlessRun(t);
+  run.signal('SIGINT');
+  const result = await resultOf(run);
+  assert.equal(result.code, 130, result.stderr);
+  assert.deepEqual(result.json(), { error: { code: 'SHUTTING_DOWN', message: 'interrupted by SIGINT' } });
+  assert.doesNotMatch(result.stderr, / {4}at /);
+  await untilGone(children);
+});
+
+test('a run that is killed takes its processes with it', {
+  skip: withoutProcessTable('what a killed run leaves running'),
+}, async (t) => {
+  const { run, children } = await startEndlessRun(t);
+  assert.deepEqual(await run.kill('SIGKILL'), { code: null, signal: 'SIGKILL' });
+  await untilGone(children);
+});

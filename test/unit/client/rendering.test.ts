@@ -1,0 +1,374 @@
+// What a person reads: the result beside the published figure, progress at any width, tables. The whole text is compared where a person
+// reads the whole.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { compare } from '../../../client/cli/render/comparison.ts';
+import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
+import { renderJobDetails, renderJobList } from '../../../client/cli/render/job.ts';
+import { formatBytes, formatCount, formatDuration, formatValue } from '../../../client/cli/render/numbers.ts';
+import { applyEvent, noteFor, progressLine, viewOf } from '../../../client/cli/render/progress.ts';
+import { renderResult } from '../../../client/cli/render/result.ts';
+import { plainStyle, styleFor, table, truncate, widthOf, wrap } from '../../../client/cli/render/text.ts';
+import { renderWorkers } from '../../../client/cli/render/workers.ts';
+import { type RunResult, runResult } from '../../../client/cli/run-result.ts';
+import type { Evaluation, Job, JobEvent, WorkerInfo } from '../../../client/records.ts';
+import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { sinusoidSpec } from '../../support/job-specs.ts';
+
+const published: PublishedSpec = {
+  source: 'A paper, §1',
+  metric: 'loss',
+  byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
+  protocol: 'as we do',
+  differences: [],
+};
+
+const evaluation = (means: readonly number[], halfWidth95 = 0.05): Evaluation => ({
+  step: 20,
+  protocol: {
+    distribution: 'sinusoid',
+    split: 'test',
+    tasks: 600,
+    ways: 0,
+    shots: 5,
+    queries: 5,
+    transductive: false,
+    innerSteps: means.length - 1,
+    splitDescription: 'sine waves',
+  },
+  lossByInnerStep: means.map((mean) => ({ mean, halfWidth95 })),
+});
+
+const spec = (changes: Readonly<Record<string, unknown>> = {}): JobSpec => parseJobSpec(sinusoidSpec('waves', changes));
+
+const job = (changes: Partial<Job> = {}): Job => ({
+  jobId: '0123456789abcdef',
+  name: 'waves',
+  state: 'SUCCEEDED',
+  spec: spec(),
+  submittedAt: new Date('2026-11-24T04:18:30Z'),
+  startedAt: new Date('2026-11-24T04:18:36Z'),
+  endedAt: new Date('2026-11-24T04:19:36Z'),
+  steps: 20,
+  iterations: 20,
+  paramsSha256: 'ab'.repeat(32),
+  evaluations: [],
+  checkpoints: [],
+  engineFingerprint: 'engine-1',
+  mixedFingerprints: false,
+  skippedTasks: 0,
+  ...changes,
+});
+
+const options = { overrides: [], width: 100, style: plainStyle };
+
+function verdicts(means: readonly number[], figures = published): string[] {
+  return compare(evaluation(means), figures).rows.flatMap(({ innerSteps, verdict }) =>
+    verdict ? [`${innerSteps}: ${verdict}`] : [],
+  );
+}
+
+test('a verdict says where the published mean lies: inside our interval, or which is better, or whether the intervals meet', () => {
+  const at = (mean: number) => verdicts([3, 0.7, 1, 1, 1, mean])[1];
+  assert.equal(at(0.38), '5: inside');
+  assert.equal(at(0.42), '5: inside');
+  assert.equal(at(0.34), '5: inside', 'also when ours is the better one');
+  assert.equal(at(0.3), '5: better');
+  assert.equal(at(0.5), '5: overlaps', '0.12 apart; the half-widths add up to 0.15');
+  assert.equal(at(0.54), '5: worse');
+});
+
+test('for an accuracy more is better', () => {
+  const accuracy: PublishedSpec = { ...published, metric: 'accuracy', byInnerStep: { 1: { mean: 0.9 } } };
+  const of = (mean: number) => {
+    const measured = {
+      ...evaluation([1, 1]),
+      accuracyByInnerStep: [0.2, mean].map((m) => ({ mean: m, halfWidth95: 0.01 })),
+    };
+    return compare(measured, accuracy).rows[1]?.verdict;
+  };
+  assert.deepEqual([of(0.95), of(0.9), of(0.85)], ['better', 'inside', 'worse']);
+});
+
+test('the outcome is that of the worst row; what was not measured is said and is no success', () => {
+  const outcome = (means: readonly number[]) => {
+    const { outcome, notMeasured } = compare(evaluation(means), published);
+    return [outcome, notMeasured];
+  };
+  assert.deepEqual(outcome([3, 0.6, 1, 1, 1, 0.38]), ['reproduced', []]);
+  assert.deepEqual(outcome([3, 0.6, 1, 1, 1, 0.5]), ['overlaps', []]);
+  assert.deepEqual(outcome([3, 0.9, 1, 1, 1, 0.38]), ['not-reproduced', []]);
+  assert.deepEqual(outcome([3, 0.6]), ['reproduced', [5]]);
+  assert.deepEqual(outcome([3]), ['nothing-to-compare', [1, 5]]);
+  assert.equal(compare(evaluation([3, 2]), undefined).outcome, 'nothing-to-compare');
+});
+
+test('a result reads as a person expects it', () => {
+  const result = runResult(job({ evaluations: [evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38])] }), 61.4, 16.25);
+  const figures = { ...published, differences: ['fewer meta-steps'] };
+  assert.equal(
+    renderResult(result, spec({ published: figures }), { ...options, overrides: ['meta.batchSize=8'] }),
+    `\
+job         waves  succeeded  (0123456789abcdef)
+meta-steps  20 of 20
+time        1 min 1 s, 130 tasks/s, 16.3 meta-steps/s
+parameters  SHA-256 ${'ab'.repeat(32)}
+
+Test result: mean squared error, mean over 600 test tasks ± 95 %
+
+  inner steps            ours      published
+            0   3.20 ± 0.0500
+            1  0.660 ± 0.0500          0.670  published value inside our interval
+            2  0.500 ± 0.0500
+            3  0.450 ± 0.0500
+            4  0.400 ± 0.0500
+            5  0.380 ± 0.0500  0.380 ± 0.100  published value inside our interval
+
+  Published figure reached: it lies inside our interval or ours is better, under a protocol that differs in 2 points
+
+  ours       second-order MAML, 5 support points, 5 query points, 600 test tasks, inductive; trained
+             for 20 meta-steps of 8 tasks with 1 inner step of rate 0.01, adam 0.001 (constant),
+             seed 7; sine waves
+  published  A paper, §1. as we do
+  differs    - fewer meta-steps
+             - changed with --set meta.batchSize=8`,
+  );
+});
+
+test('a figure is called reproduced only when nothing that is known differs', () => {
+  const result = runResult(job({ evaluations: [evaluation([3.2, 0.66])] }), 1, 1);
+  const text = (overrides: readonly string[]) => renderResult(result, spec({ published }), { ...options, overrides });
+  assert.match(text([]), /^ {2}Reproduced: .*; not measured: 5 inner steps$/m);
+  assert.match(text([]), /differs {4}nothing that is known/);
+  assert.match(text(['meta.iterations=5']), /^ {2}Published figure reached: .* differs in 1 point; not measured/m);
+});
+
+test('a failed job shows its error, and what is unusual about it is not hidden', () => {
+  const failed = job({ state: 'FAILED', paramsSha256: '', error: { code: 'SHARD_FAILED', message: 'it broke' } });
+  assert.match(renderResult(runResult(failed, 1, 0), spec(), options), /^error +it broke$/m);
+  assert.match(renderResult(runResult(failed, 1, 0), spec(), options), /^parameters +none yet$/m);
+  const odd = runResult(job({ skippedTasks: 1_234, mixedFingerprints: true }), 1, 1);
+  assert.match(renderResult(odd, spec(), options), /^left out +1,234 tasks, not finite$/m);
+  assert.match(renderResult(odd, spec(), options), /^mixed +.*equal bytes are not promised$/m);
+});
+
+const running = job({
+  state: 'RUNNING',
+  steps: 1_500,
+  iterations: 20_000,
+  lastMetaStep: {
+    step: 1_500,
+    iterations: 20_000,
+    queryLoss: 0.512,
+    queryAccuracy: 0.918,
+    metaGradientNorm: 1,
+    tasksPerSecond: 8_250,
+    metaStepsPerSecond: 330,
+    learningRate: 0.001,
+    etaSeconds: 56.4,
+  },
+});
+
+test('a progress line leaves out what matters least, at every width, and never gets too long', () => {
+  const view = viewOf(running);
+  assert.equal(
+    progressLine(view),
+    'waves  running  1,500/20,000  7 %  loss 0.512  accuracy 91.8 %  8,250 tasks/s  ETA 56 s',
+  );
+  assert.equal(
+    progressLine(view, 82),
+    'waves  running  1,500/20,000  loss 0.512  accuracy 91.8 %  8,250 tasks/s  ETA 56 s',
+  );
+  assert.equal(progressLine(view, 70), 'waves  running  1,500/20,000  loss 0.512  accuracy 91.8 %  ETA 56 s');
+  assert.equal(progressLine(view, 40), 'waves  running  1,500/20,000  loss 0.512');
+  assert.equal(progressLine(view, 30), 'waves  running  1,500/20,000');
+  assert.equal(progressLine(view, 21), 'running  1,500/20,000');
+  assert.equal(progressLine(view, 12), '1,500/20,000');
+  for (let width = 0; width <= 100; width += 1) {
+    for (const style of [plainStyle, styleFor(true)]) {
+      assert.ok(widthOf(progressLine(view, width, style)) <= width, `at ${width}: ${progressLine(view, width, style)}`);
+    }
+  }
+});
+
+test('after the last meta-step the line says evaluating, not an ETA; a job that waits shows no rates', () => {
+  const done = viewOf({ ...running, steps: 20_000 });
+  assert.match(progressLine(done), /20,000\/20,000 {2}100 % .* evaluating$/);
+  assert.doesNotMatch(progressLine(viewOf({ ...running, state: 'PAUSED' })), /tasks\/s|ETA/);
+  assert.equal(progressLine(viewOf(job({ state: 'QUEUED', steps: 0 }))), 'waves  queued  0/20  0 %');
+});
+
+test('events move the line or get a line of their own', () => {
+  const head = { sequence: 1, time: new Date(0), jobId: 'j' };
+  const moved = applyEvent(viewOf(job({ state: 'QUEUED' })), {
+    ...head,
+    kind: 'stateChanged',
+    state: 'RUNNING',
+    reason: '',
+  });
+  assert.equal(moved.state, 'RUNNING');
+  const summary = running.lastMetaStep!;
+  assert.equal(applyEvent(moved, { ...head, kind: 'metaStep', summary }).step, 1_500);
+  const notes: readonly (readonly [JobEvent, string | undefined])[] = [
+    [{ ...head, kind: 'metaStep', summary }, undefined],
+    [{ ...head, kind: 'stateChanged', state: 'PAUSED', reason: 'by request' }, 'waves  paused: by request'],
+    [{ ...head, kind: 'stateChanged', state: 'RUNNING', reason: '' }, 'waves  running'],
+    [
+      { ...head, kind: 'evaluated', evaluation: evaluation([3, 0.66]) },
+      'waves  evaluated after 20 meta-steps: loss 0.660 ± 0.0500 after 1 inner step',
+    ],
+    [
+      { ...head, kind: 'checkpointWritten', checkpoint: { step: 1_000, bytes: 1, sha256: '', paramsSha256: '' } },
+      'waves  checkpoint after 1,000 meta-steps',
+    ],
+    [
+      { ...head, kind: 'shardRetried', retried: { metaStep: 12, shard: 3, workerId: 'w', reason: 'no heartbeat' } },
+      'waves  shard 3 of meta-step 12 is computed again (worker w: no heartbeat)',
+    ],
+  ];
+  for (const [event, note] of notes) assert.equal(noteFor(event, 'waves'), note);
+});
+
+test('the list of jobs is aligned, with a dash for what is not there yet', () => {
+  const { submittedAt: _, ...unsubmitted } = job({ jobId: 'short', name: 'x', state: 'QUEUED', steps: 0 });
+  assert.equal(
+    renderJobList([job({ evaluations: [evaluation([3, 0.66])] }), unsubmitted]),
+    `\
+ID                NAME   STATE      META-STEPS  LAST EVALUATION                         SUBMITTED
+0123456789abcdef  waves  succeeded       20/20  loss 0.660 ± 0.0500 after 1 inner step  2026-11-24 04:18:30 UTC
+short             x      queued           0/20  -                                       -`,
+  );
+  assert.equal(renderJobList([]), 'no jobs');
+});
+
+test("a job's details hold its checkpoints, its evaluations and its spec with every default", () => {
+  const checkpoint = { step: 20, bytes: 8_204, sha256: 'cd'.repeat(32), paramsSha256: '' };
+  const text = renderJobDetails(job({ checkpoints: [checkpoint], evaluations: [evaluation([3, 0.66])] }), options);
+  assert.match(text, /^engine +engine-1$/m);
+  assert.match(text, /^ended +2026-11-24 04:19:36 UTC$/m);
+  assert.match(text, new RegExp(`^ +20 +8\\.2 kB +${'cd'.repeat(32)}$`, 'm'));
+  const yaml = text.slice(text.indexOf('Job file, with every default\n') + 'Job file, with every default\n'.length);
+  assert.deepEqual(parseJobSpec(yaml), spec(), 'what is shown is a job file');
+});
+
+const worker = (changes: Partial<WorkerInfo> = {}) =>
+  ({
+    workerId: 'node-1',
+    state: 'BUSY',
+    address: '10.0.0.2:4711',
+    engine: 'compiled',
+    device: { kind: 'cpu', name: '', memoryBytes: 0, driver: '' },
+    engineFingerprint: 'engine-1',
+    slots: 4,
+    leases: 3,
+    shardsCompleted: 12_345,
+    connectedAt: new Date('2026-11-24T04:18:36Z'),
+    idleReason: '',
+    version: '0.1.0',
+    ...changes,
+  }) as WorkerInfo;
+
+test('why a worker idles is a column only when one does', () => {
+  const [head = '', row = ''] = renderWorkers([worker()]).split('\n');
+  assert.match(head, /^ID {6}STATE {2}LEASES\/SLOTS {2}SHARDS DONE .* ADDRESS {8}CONNECTED$/);
+  assert.match(row, /^node-1 {2}busy {12}3\/4 {7}12,345 .*engine-1.* 10\.0\.0\.2:4711 {2}2026-11-24 04:18:36 UTC$/);
+  const idle = worker({ workerId: 'node-2', state: 'IDLE', leases: 0, idleReason: 'another engine' });
+  const lines = renderWorkers([worker(), idle]).split('\n');
+  assert.match(lines[0] ?? '', /IDLES BECAUSE$/);
+  assert.match(lines[2] ?? '', /another engine$/);
+  assert.match(renderWorkers([]), /^no workers; start one with `metatrain worker --coordinator HOST:PORT`$/);
+});
+
+test('the data sets are listed with what is here, what is not, and where was looked', () => {
+  const file = { file: 'a.zip', url: '', bytes: 1_319_022, sha256: null, part: 'small' };
+  const text = renderDataSets(
+    [
+      {
+        name: 'letters',
+        title: 'Letters',
+        homepage: 'https://letters.example',
+        licence: 'MIT',
+        citation: '',
+        files: [
+          { ...file, path: '/data/a.zip' },
+          { ...file, file: 'b.zip', path: null },
+        ],
+      },
+    ],
+    ['/data', '/cache'],
+  );
+  assert.equal(
+    text,
+    `\
+letters  Letters
+  https://letters.example (MIT)
+  part   file     size  found at
+  small  a.zip  1.3 MB  /data/a.zip
+  small  b.zip  1.3 MB  not here
+
+searched: /data, /cache`,
+  );
+});
+
+test('numbers read the same everywhere', () => {
+  assert.equal(formatCount(1_234_567.4), '1,234,567');
+  const values = [0, 0.0005, 0.05, 0.5, 5, 50, 500, 5_000, 5e6, -0.25, Number.NaN, Number.POSITIVE_INFINITY];
+  assert.deepEqual(values.map(formatValue), [
+    ...['0.000', '5.00e-4', '0.0500', '0.500', '5.00', '50.0', '500', '5,000', '5.00e+6', '-0.250', 'NaN', 'Infinity'],
+  ]);
+  assert.deepEqual([4.25, 59.7, 200, 7_500, -1, Number.NaN].map(formatDuration), [
+    ...['4.3 s', '1 min 0 s', '3 min 20 s', '2 h 5 min', 'unknown', 'unknown'],
+  ]);
+  assert.deepEqual([0, 999, 1_000, 1_319_022, 5e12].map(formatBytes), ['0 B', '999 B', '1.0 kB', '1.3 MB', '5.0 TB']);
+});
+
+test('text is measured without its colour, cut with a mark, wrapped at spaces, and aligned whatever its colour', () => {
+  const colour = styleFor(true);
+  assert.equal(widthOf(colour.green('abc')), 3);
+  assert.equal(truncate('abcdef', 4), 'abc…');
+  assert.equal(truncate('abcd', 4), 'abcd');
+  assert.equal(truncate('abcd', 0), '');
+  assert.deepEqual(wrap('one two three incomprehensibilities', 8).split('\n'), [
+    'one two',
+    'three',
+    'incomprehensibilities',
+  ]);
+  const rows = [
+    [colour.red('a'), '1'],
+    ['bbb', '22'],
+  ];
+  const lines = table([{ title: 'x' }, { title: 'y', align: 'right' }], rows, colour).split('\n');
+  assert.deepEqual(lines.map(widthOf), [7, 7, 7]);
+});
+
+test('the throughput is that of this run: replayed history does not count', async () => {
+  const { ThroughputMeter } = await import('../../../client/cli/run-result.ts');
+  const report = (time: number, step: number, rate = 7): JobEvent => ({
+    sequence: 1,
+    jobId: 'j',
+    time: new Date(time),
+    kind: 'metaStep',
+    summary: { ...running.lastMetaStep!, step, metaStepsPerSecond: rate },
+  });
+  const meter = new ThroughputMeter(10_000);
+  assert.equal(meter.metaStepsPerSecond, 0);
+  meter.observe(report(5_000, 100));
+  assert.equal(meter.metaStepsPerSecond, 0, 'before this run');
+  meter.observe(report(11_000, 200));
+  assert.equal(meter.metaStepsPerSecond, 7, "the only report's own rate");
+  meter.observe(report(13_000, 260));
+  assert.equal(meter.metaStepsPerSecond, 30);
+});
+
+test('a run result has every promised field, and an error only when there is one', () => {
+  const result: RunResult = runResult(job({ evaluations: [evaluation([3]), evaluation([2])] }), 12, 3);
+  assert.deepEqual(Object.keys(result).sort(), [
+    ...['engineFingerprint', 'evaluation', 'jobId', 'metaStepsPerSecond', 'mixedFingerprints', 'name', 'paramsSha256'],
+    ...['skippedTasks', 'state', 'steps', 'tasksPerSecond', 'wallSeconds'],
+  ]);
+  assert.equal(result.tasksPerSecond, 24, '3 meta-steps a second of 8 tasks');
+  assert.equal(result.evaluation?.lossByInnerStep[0]?.mean, 2, 'the last one');
+  assert.equal(runResult(job(), 1, 1).evaluation, null);
+  const error = { code: 'SHARD_FAILED', message: 'it broke' };
+  assert.deepEqual(runResult(job({ error }), 1, 1).error, error);
+});
