@@ -187,7 +187,7 @@ test('the program exits 0 on SIGTERM, on SIGINT and, when told so, with its pare
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
-test("the program says a user's mistake in one line and exits 1", async (t) => {
+test("the program says a user's mistake in one line and exits 2 for wrong usage, 1 for the rest", async (t) => {
   const state = temporaryDirectory(t);
   const file = join(state, 'file');
   writeFileSync(file, '');
@@ -210,7 +210,7 @@ test("the program says a user's mistake in one line and exits 1", async (t) => {
       said += data.toString();
     });
     const [code] = (await once(child, 'close')) as [number];
-    assert.equal(code, 1);
     assert.match(said, expected);
+    assert.equal(code, said.startsWith('error:') ? 2 : 1);
   }
 });
