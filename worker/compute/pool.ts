@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
 import type { FromThread, ThreadData, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';

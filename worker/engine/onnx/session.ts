@@ -1,5 +1,6 @@
 // The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: a session's results depend on nothing
 // but its model and its inputs.
+import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { TensorSpec, TypedArray } from '../engine.ts';
