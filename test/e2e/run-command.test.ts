@@ -1,6 +1,6 @@
 // `metatrain run` as scripts use it: the JSON contract, the exit codes, and nothing left running however it ends.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -91,21 +91,27 @@ test('in a kept state directory the same command shows the result again, and com
 });
 
 /** A run whose job is under way, so that its coordinator and its worker are there. */
-async function startEndlessRun(t: TestContext): Promise<{ readonly run: TestProcess; readonly children: number[] }> {
-  const run = startCommand(t, ['run', jobFile, ...endless, '--workers', '1', '--json']);
+async function startEndlessRun(
+  t: TestContext,
+): Promise<{ readonly run: TestProcess; readonly children: number[]; readonly temporary: string }> {
+  // A run that is killed cannot remove its temporary state directory.
+  const temporary = mkdtempSync(join(tmpdir(), 'metatrain-e2e-'));
+  const run = startCommand(t, ['run', jobFile, ...endless, '--workers', '1', '--json'], { TMPDIR: temporary });
+  t.after(() => rmSync(temporary, { recursive: true }));
   await run.stderrSays(/sinusoid {2}running: its first shard was leased/);
   const children = childrenOf(run.child.pid!);
   assert.equal(children.length, 2, 'a coordinator and a worker');
-  return { run, children };
+  return { run, children, temporary };
 }
 
 test('Ctrl-C ends a run with exit code 130 and stops its processes', {
   skip: withoutProcessTable('what Ctrl-C leaves running'),
 }, async (t) => {
-  const { run, children } = await startEndlessRun(t);
+  const { run, children, temporary } = await startEndlessRun(t);
   run.signal('SIGINT');
   const result = await resultOf(run);
   assert.equal(result.code, 130, result.stderr);
+  assert.deepEqual(readdirSync(temporary), [], 'the temporary state directory is removed');
   assert.deepEqual(result.json(), { error: { code: 'SHUTTING_DOWN', message: 'interrupted by SIGINT' } });
   assert.doesNotMatch(result.stderr, / {4}at /);
   await untilGone(children);
