@@ -10,14 +10,14 @@ import { packageRoot } from '../../shared/wire.ts';
 import { metatrain } from '../support/command.ts';
 import { TestProcess } from '../support/processes.ts';
 
-const iterations = 120;
+const iterations = 160;
 /** Five inner steps of second order: slow enough that what is killed after the first checkpoint is killed half-way. */
 const overrides = [
   `meta.iterations=${iterations}`,
   'meta.batchSize=32',
   'algorithm.innerSteps=5',
   'placement.shardSize=4',
-  'checkpoint.every=20',
+  'checkpoint.every=10',
   'evaluation.tasks=50',
 ];
 const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
@@ -64,7 +64,7 @@ test('a coordinator killed half-way and started again goes on; its workers come 
   await cluster.startCoordinator();
   const back = await until(events, (event) => event.kind === 'stateChanged' && /restart/.test(event.reason));
   const step = Number(/from meta-step (\d+)/.exec(back.kind === 'stateChanged' ? back.reason : '')?.[1]);
-  assert.ok(step >= 20 && step < iterations, `taken up again from meta-step ${step}`);
+  assert.ok(step >= 10 && step < iterations, `taken up again from meta-step ${step}`);
   await cluster.assertSameBytes(jobId, events);
   assert.deepEqual(await cluster.workerIds(), ['first', 'second']);
   for (const worker of workers) assert.equal(worker.child.exitCode, null, worker.stderr);
