@@ -12,7 +12,7 @@ import { checkedArray, type OutputSpecs, outputSpecs } from './task-arrays.ts';
 import { trace } from './trace/trace.ts';
 
 /** Bumped whenever a pass, a lowering or a session option changes the bits of any result. */
-export const engineBuild = 1;
+export const engineBuild = 2;
 
 export interface CompiledEngineOptions {
   readonly device: 'cpu';
