@@ -40,7 +40,7 @@ const services: Readonly<Record<string, Readonly<Record<string, Access>>>> = {
   'metatrain.v1.ClusterService': clusterService,
   'metatrain.v1.WorkerService': workerService,
   // A probe carries no token. A watch is a stream, which costs something to keep.
-  'grpc.health.v1.Health': { Check: 'everybody', Watch: anyRole },
+  'grpc.health.v1.Health': { Check: 'everybody', List: anyRole, Watch: anyRole },
   'grpc.reflection.v1.ServerReflection': { ServerReflectionInfo: mayRead },
   'grpc.reflection.v1alpha.ServerReflection': { ServerReflectionInfo: mayRead },
 };
