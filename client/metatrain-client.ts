@@ -1,14 +1,8 @@
 // A typed client of one coordinator. Every call has a deadline and takes an AbortSignal; every failure is a MetatrainError; streams
 // that are lost are resumed. Holds one connection; whoever made the client closes it.
-import {
-  type CallOptions,
-  ChannelCredentials,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type Interceptor,
-  type requestCallback,
-} from '@grpc/grpc-js';
+import type { CallOptions, ClientReadableStream, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import { delay, realClock } from '../shared/clock.ts';
+import { type Connection, connectionTo } from '../shared/connection.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
@@ -33,7 +27,7 @@ export interface MetatrainClientOptions {
   /** HOST:PORT. Default `127.0.0.1:7420`. */
   readonly address?: string;
   /** From `connectionTo`: TLS and a token. Default: no encryption, no token. */
-  readonly connection?: { readonly credentials: ChannelCredentials; readonly interceptors: Interceptor[] };
+  readonly connection?: Connection;
   /** Of every call that is not a stream. Default 10,000 ms. */
   readonly deadlineMs?: number;
   /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
@@ -78,10 +72,7 @@ export class MetatrainClient {
     this.address = options.address ?? defaultCoordinatorAddress;
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
-    const { credentials, interceptors } = options.connection ?? {
-      credentials: ChannelCredentials.createInsecure(),
-      interceptors: [],
-    };
+    const { credentials, interceptors } = options.connection ?? connectionTo(this.address);
     this.#isSecure = credentials._isSecure();
     this.#jobs = new JobService(this.address, credentials, {
       ...channelOptions,

@@ -3,8 +3,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type LogLevel, logLevels } from '../shared/log.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
-import type { SecurityOptions } from './exposure.ts';
 import type { CoordinatorOptions } from './options.ts';
+import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorConfig {
   readonly options: CoordinatorOptions;

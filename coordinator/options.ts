@@ -1,6 +1,6 @@
 // The coordinator's options, their defaults and their limits, in one place. `config.ts` reads them from the command line.
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
-import type { SecurityOptions } from './exposure.ts';
+import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorOptions {
   /** Where records and checkpoints are kept; made where it is missing. */

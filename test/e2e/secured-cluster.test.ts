@@ -96,6 +96,9 @@ test('a job runs over mutual TLS with tokens, and with every log and trace on no
   const unknown = await run(['workers'], { ...tracing, ...reach, METATRAIN_TOKEN: stranger });
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /error: this coordinator does not know the token/);
+  const refused = new TestProcess(t, 'worker/main.js', ['--slots', '1'], { ...reach, METATRAIN_TOKEN: stranger });
+  assert.equal((await refused.exited).code, 1);
+  assert.match(refused.stderr, /refused by the coordinator: this coordinator does not know the token/);
   const missing = await run(['workers'], reach);
   assert.match(missing.stderr, /error: this coordinator asks for a token: --token-file FILE or METATRAIN_TOKEN/);
   const misplaced = await run(['jobs'], { ...reach, METATRAIN_TOKEN: secretOf('pool') });
@@ -111,7 +114,7 @@ test('a job runs over mutual TLS with tokens, and with every log and trace on no
   await worker.exited;
   coordinator.signal('SIGTERM');
   await coordinator.exited;
-  printed.push(coordinator.stderr, worker.stderr);
+  printed.push(coordinator.stderr, worker.stderr, refused.stderr);
   const all = printed.join('\n');
   assert.match(all, /authorization.{1,20}\[secret\]/, 'the traces hold the header, made unreadable');
   assert.match(coordinator.stderr, /line 3: sha256: got something else; accepted: 64 lower-case/);
@@ -160,4 +163,21 @@ test("what is wrong with a token's flags is told, and nothing of a secret with i
     assert.match(ran.stderr, message);
     assert.ok(!`${ran.stdout}${ran.stderr}`.includes(secret.slice(3, 20)), args.join(' '));
   }
+});
+
+test('a local run needs neither TLS nor tokens, whatever the variables for another cluster say', async (t) => {
+  const directory = temporaryDirectory(t);
+  const job = join(directory, 'job.yaml');
+  writeFileSync(job, sinusoidSpec('local', { meta: { iterations: 2, batchSize: 2 } }));
+  const { code, stdout, stderr } = await metatrain(['run', job, '--workers', '1', '--json'], {
+    METATRAIN_TOKENS: join(directory, 'none'),
+    METATRAIN_TOKEN: newSecret(),
+    METATRAIN_TOKEN_FILE: join(directory, 'none'),
+    METATRAIN_TLS_CA: join(directory, 'none'),
+    METATRAIN_TLS_CERT: join(directory, 'none'),
+    METATRAIN_TLS_KEY: join(directory, 'none'),
+    METATRAIN_TLS_CLIENT_CA: join(directory, 'none'),
+  });
+  assert.equal(code, 0, stderr);
+  assert.equal(JSON.parse(stdout.trim().split('\n').at(-1) ?? '').state, 'SUCCEEDED');
 });

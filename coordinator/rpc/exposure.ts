@@ -1,9 +1,9 @@
 // What it takes to listen where others can connect: TLS and tokens, or a clear word that it shall be without. Also reads the TLS files.
 import { ServerCredentials } from '@grpc/grpc-js';
-import { checkPem, readPem } from '../shared/connection.ts';
-import { MetatrainError } from '../shared/errors.ts';
-import type { Logger } from '../shared/log.ts';
-import { isLoopback } from '../shared/loopback.ts';
+import { checkPem, readPem } from '../../shared/connection.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import { isLoopback } from '../../shared/loopback.ts';
 
 export interface SecurityOptions {
   /** PEM files. */
