@@ -5,6 +5,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
 import type { CertificateAndKey } from '../certificates.ts';
@@ -59,7 +60,7 @@ async function makeCertificates(directory: string, hosts: readonly string[], day
   // Only here, since it takes its time to load.
   const { makeAuthority, certifyServer, certifyClient } = await import('../certificates.ts');
   const file = (name: string) => join(directory, name);
-  const now = Date.now();
+  const now = realClock.now();
   // An hour back, for clocks that disagree.
   const lasting = (count: number) => ({ notBefore: new Date(now - hourMs), notAfter: new Date(now + count * dayMs) });
   try {

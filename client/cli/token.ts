@@ -2,6 +2,7 @@
 // is shown or written once and kept nowhere.
 import { open } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import {
   checkTokenName,
@@ -115,8 +116,8 @@ function parseRoles(text: string): readonly Role[] {
 /** From now on, or at a time: milliseconds since the epoch. */
 function parseExpiry(text: string): number {
   const [, count, unit = ''] = /^(\d{1,5})([mhd])$/.exec(text) ?? [];
-  const at = count === undefined ? Date.parse(text) : Date.now() + Number(count) * (unitMs[unit] ?? Number.NaN);
-  if (!(at > Date.now())) throw new InvalidArgumentError('it must be 90m, 12h, 30d or a time to come');
+  const at = count === undefined ? Date.parse(text) : realClock.now() + Number(count) * (unitMs[unit] ?? Number.NaN);
+  if (!(at > realClock.now())) throw new InvalidArgumentError('it must be 90m, 12h, 30d or a time to come');
   return at;
 }
 
