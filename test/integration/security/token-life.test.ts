@@ -90,8 +90,8 @@ test('SIGHUP makes the coordinator read its tokens again', async (t) => {
     utimesSync(file, 1_700_000_000, 1_700_000_000);
   };
   write(reader);
-  const flags = ['--listen', '127.0.0.1:0', '--state-dir', join(directory, 'state'), '--tokens', file];
-  const coordinator = new TestProcess(t, 'coordinator/main.js', flags);
+  const flags = ['coordinator', '--listen', '127.0.0.1:0', '--state-dir', join(directory, 'state'), '--tokens', file];
+  const coordinator = new TestProcess(t, 'client/cli/main.js', flags);
   const messages = new Mailbox<string>();
   createInterface({ input: coordinator.child.stderr! }).on('line', (line) => messages.put(JSON.parse(line).msg));
   const { address } = await coordinator.ready<{ address: string }>();
