@@ -110,10 +110,13 @@ export class Runner {
 
   // What clients ask for.
 
-  /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
-  async submit(spec: JobSpec, idempotencyKey: string): Promise<{ jobId: string; isNew: boolean }> {
+  /**
+   * @param owner name of the token, empty where there is none.
+   * @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN`
+   */
+  async submit(spec: JobSpec, idempotencyKey: string, owner = ''): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
-    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now());
+    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now(), owner);
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);

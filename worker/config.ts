@@ -2,6 +2,7 @@
 // in the worker. A bad value ends the process with one line that names it.
 import { availableParallelism, hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { type LogLevel, logLevels } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
@@ -10,6 +11,7 @@ import { defaultCoordinatorAddress } from '../shared/wire.ts';
 export interface WorkerConfig {
   /** HOST:PORT. */
   readonly coordinator: string;
+  readonly connection: ConnectionOptions;
   readonly workerId: string;
   readonly slots: number;
   /** Searched in order. */
@@ -20,7 +22,7 @@ export interface WorkerConfig {
   readonly exitWithParent: boolean;
 }
 
-interface Flags {
+interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly coordinator: string;
   readonly workerId?: string;
   readonly slots: number;
@@ -40,6 +42,14 @@ export function readConfig(args: readonly string[]): WorkerConfig {
     .opts<Flags>();
   return {
     coordinator: flags.coordinator,
+    connection: {
+      tlsCa: flags.tlsCa,
+      tlsCert: flags.tlsCert,
+      tlsKey: flags.tlsKey,
+      tokenFile: flags.tokenFile,
+      token: process.env.METATRAIN_TOKEN || undefined,
+      insecure: flags.insecure,
+    },
     workerId:
       flags.workerId ??
       `${hostname()
@@ -63,6 +73,24 @@ function describeFlags(): Command {
         .default(defaultCoordinatorAddress)
         .argParser(parseAddress),
     )
+    .addOption(
+      new Option(
+        '--tls-ca <file>',
+        'encrypt, and trust a coordinator whose certificate this authority (PEM) signed, or `system`',
+      ).env('METATRAIN_TLS_CA'),
+    )
+    .addOption(
+      new Option('--tls-cert <file>', 'certificate (PEM) for a coordinator that asks for one: mutual TLS').env(
+        'METATRAIN_TLS_CERT',
+      ),
+    )
+    .addOption(new Option('--tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_TLS_KEY'))
+    .addOption(
+      new Option('--token-file <file>', 'file with the token; METATRAIN_TOKEN holds the token itself').env(
+        'METATRAIN_TOKEN_FILE',
+      ),
+    )
+    .addOption(new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'))
     .addOption(
       new Option('--slots <n>', 'shards computed at once, one thread each')
         .env('METATRAIN_SLOTS')

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
+import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
@@ -25,12 +26,14 @@ if (config.exitWithParent) {
 }
 
 try {
+  // First: a flag that is wrong is told before a thread is started.
+  const connection = connectionTo(config.coordinator, config.connection);
   const pool = await ComputePool.start({ slots, dataDirectories }, { clock: realClock, log });
   log.debug({ fingerprint: pool.fingerprint, slots, dataDirectories }, 'ready to compute');
   const session = new Session(
     { workerId, version, times: { ...defaultSessionTimes, giveUpMs } },
     {
-      openStream: streamsTo(config.coordinator),
+      openStream: streamsTo(config.coordinator, connection),
       pool,
       clock: realClock,
       log,

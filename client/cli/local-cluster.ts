@@ -15,6 +15,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface LocalClusterOptions {
   readonly workers: number;
   readonly listen: string;
+  /** Allows `listen` to be an address that other machines can reach. */
+  readonly isInsecure?: boolean;
   /** Absent: a temporary directory, removed by `close`. */
   readonly stateDirectory?: string;
   /** Searched before METATRAIN_DATA_DIR and the cache. */
@@ -103,8 +105,9 @@ export class LocalCluster {
       flags: [
         ...['--listen', options.listen, '--state-dir', state.directory],
         ...['--log-level', options.logLevel, '--exit-with-parent'],
+        ...(options.isInsecure ? ['--insecure'] : []),
       ],
-      environment: dependencies.environment,
+      environment: localEnvironment(dependencies.environment),
       onLog: (line) => dependencies.log('coordinator', line),
     });
     const abort = () => coordinator.kill();
@@ -178,7 +181,7 @@ export class LocalCluster {
         ...['--log-level', logLevel, '--exit-with-parent'],
       ],
       // One name for several workers would make each fence off the one before.
-      environment: { ...this.#dependencies.environment, METATRAIN_WORKER_ID: undefined },
+      environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },
       onLog: (line) => this.#dependencies.log(`worker ${number}`, line),
     });
   }
@@ -220,6 +223,13 @@ export class LocalCluster {
     await this.#coordinator.stop(stopWithinMs);
     await this.#removeState();
   }
+}
+
+/** Without the variables that say how to reach, or be, another cluster: on loopback there is neither TLS nor a token. */
+function localEnvironment(environment: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^METATRAIN_(TLS_.*|TOKENS?|TOKEN_FILE)$/.test(name)),
+  );
 }
 
 async function openStateDirectory(

@@ -36,13 +36,14 @@ export async function runJob(spec: JobSpec, flags: ClusterFlags, context: Comman
 
 /** A local cluster whose news and logs go to the terminal; a second Ctrl-C while it stops kills it. */
 export async function startCluster(
-  flags: ClusterFlags & { readonly listen: string },
+  flags: ClusterFlags & { readonly listen: string; readonly insecure?: true },
   { terminal, environment, signal }: CommandContext,
 ): Promise<LocalCluster> {
   return LocalCluster.start(
     {
       workers: flags.workers,
       listen: flags.listen,
+      isInsecure: flags.insecure ?? false,
       ...(flags.stateDir === undefined ? {} : { stateDirectory: flags.stateDir }),
       dataDirectories: flags.dataDir,
       logLevel: flags.logLevel,
