@@ -2,6 +2,7 @@
 // point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
 import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
 import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import {
@@ -19,6 +20,8 @@ export interface NullWorkerOptions {
   readonly address: string;
   readonly workerId: string;
   readonly slots?: number;
+  /** Replaces fields of the hello. */
+  readonly hello?: Hello;
   readonly fingerprint?: string;
   readonly protocolVersion?: number;
   readonly layout?: ParamsLayout;
@@ -91,6 +94,7 @@ export class NullWorker {
         engineFingerprint: options.fingerprint ?? 'null/1',
         slots: options.slots ?? 1,
         version: 'test',
+        ...options.hello,
       },
     });
   }
