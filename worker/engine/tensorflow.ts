@@ -96,7 +96,7 @@ function isInstalled(load: NodeJS.Require, name: string): boolean {
 /** Loads with what tfjs-node needs around it, and says of a failure which file it was. */
 function guarded(device: DeviceKind, what: string, load: () => void): void {
   (globalThis as Record<symbol, unknown>)[tfjsOfWorker] = tf;
-  addRemovedFunctions();
+  restoreRemovedFunctions();
   try {
     load();
   } catch (error) {
@@ -108,14 +108,12 @@ function guarded(device: DeviceKind, what: string, load: () => void): void {
 /** Where the build's stand-in for @tensorflow/tfjs finds this copy: a second one would register a second set of gradients. */
 const tfjsOfWorker = Symbol.for('metatrain.tfjs');
 
-/** Node 23 removed what tfjs-node 4.22 calls: https://github.com/tensorflow/tfjs/issues/8609 */
-function addRemovedFunctions(): void {
-  const removed: Record<string, unknown> = {
+/** Node 23 removed the one, and warns of the other, that tfjs-node 4.22 calls: https://github.com/tensorflow/tfjs/issues/8609 */
+function restoreRemovedFunctions(): void {
+  Object.assign(util, {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,
     isArray: Array.isArray,
-  };
-  const target = util as unknown as Record<string, unknown>;
-  for (const [name, replacement] of Object.entries(removed)) target[name] ??= replacement;
+  });
 }
 
 function described(device: DeviceKind): TensorflowBackend {
