@@ -184,6 +184,11 @@ export function nativeVariables(
   return Object.fromEntries(Object.entries(wanted).filter(([name]) => environment[name] === undefined));
 }
 
+/** To be called before anything of the engine is loaded. Threads started later inherit it. */
+export function setNativeVariables(config: Pick<WorkerConfig, 'engine' | 'device'>): void {
+  Object.assign(process.env, nativeVariables(config, process.env));
+}
+
 function parseTensorflow(value: string): TensorflowSource {
   if (value === '') throw new InvalidArgumentError('Accepted: a directory, or `reference`.');
   return value === 'reference' ? { kind: 'reference' } : { kind: 'directory', directory: resolve(value) };

@@ -9,7 +9,7 @@ import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
-import { nativeVariables, readConfig } from './config.ts';
+import { readConfig, setNativeVariables } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
@@ -25,8 +25,7 @@ if (config.exitWithParent) {
   process.stdin.resume();
 }
 
-// Before any native library is loaded: the threads load them, and --check.
-Object.assign(process.env, nativeVariables(config, process.env));
+setNativeVariables(config);
 
 try {
   const facts = deviceFacts(config.device, config.visibility);

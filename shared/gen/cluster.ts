@@ -3,34 +3,10 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { ClusterServiceClient as _metatrain_v1_ClusterServiceClient, ClusterServiceDefinition as _metatrain_v1_ClusterServiceDefinition } from './metatrain/v1/ClusterService.ts';
-import type { CoordinatorMessage as _metatrain_v1_CoordinatorMessage, CoordinatorMessage__Output as _metatrain_v1_CoordinatorMessage__Output } from './metatrain/v1/CoordinatorMessage.ts';
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from './metatrain/v1/Device.ts';
-import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from './metatrain/v1/Drain.ts';
-import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Output as _metatrain_v1_EvaluateResult__Output } from './metatrain/v1/EvaluateResult.ts';
-import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output as _metatrain_v1_EvaluateWork__Output } from './metatrain/v1/EvaluateWork.ts';
-import type { Heartbeat as _metatrain_v1_Heartbeat, Heartbeat__Output as _metatrain_v1_Heartbeat__Output } from './metatrain/v1/Heartbeat.ts';
-import type { HeartbeatReply as _metatrain_v1_HeartbeatReply, HeartbeatReply__Output as _metatrain_v1_HeartbeatReply__Output } from './metatrain/v1/HeartbeatReply.ts';
-import type { Hello as _metatrain_v1_Hello, Hello__Output as _metatrain_v1_Hello__Output } from './metatrain/v1/Hello.ts';
-import type { InitializeResult as _metatrain_v1_InitializeResult, InitializeResult__Output as _metatrain_v1_InitializeResult__Output } from './metatrain/v1/InitializeResult.ts';
-import type { InitializeWork as _metatrain_v1_InitializeWork, InitializeWork__Output as _metatrain_v1_InitializeWork__Output } from './metatrain/v1/InitializeWork.ts';
-import type { JobClosed as _metatrain_v1_JobClosed, JobClosed__Output as _metatrain_v1_JobClosed__Output } from './metatrain/v1/JobClosed.ts';
-import type { JobOpened as _metatrain_v1_JobOpened, JobOpened__Output as _metatrain_v1_JobOpened__Output } from './metatrain/v1/JobOpened.ts';
-import type { LeaseCancelled as _metatrain_v1_LeaseCancelled, LeaseCancelled__Output as _metatrain_v1_LeaseCancelled__Output } from './metatrain/v1/LeaseCancelled.ts';
 import type { ListWorkersRequest as _metatrain_v1_ListWorkersRequest, ListWorkersRequest__Output as _metatrain_v1_ListWorkersRequest__Output } from './metatrain/v1/ListWorkersRequest.ts';
 import type { ListWorkersResponse as _metatrain_v1_ListWorkersResponse, ListWorkersResponse__Output as _metatrain_v1_ListWorkersResponse__Output } from './metatrain/v1/ListWorkersResponse.ts';
-import type { ParamTensor as _metatrain_v1_ParamTensor, ParamTensor__Output as _metatrain_v1_ParamTensor__Output } from './metatrain/v1/ParamTensor.ts';
-import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced__Output as _metatrain_v1_ParamsAnnounced__Output } from './metatrain/v1/ParamsAnnounced.ts';
-import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from './metatrain/v1/ParamsLayout.ts';
-import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output as _metatrain_v1_PayloadChunk__Output } from './metatrain/v1/PayloadChunk.ts';
-import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from './metatrain/v1/ShardFailure.ts';
-import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from './metatrain/v1/ShardLease.ts';
-import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _metatrain_v1_ShardResult__Output } from './metatrain/v1/ShardResult.ts';
-import type { TrainResult as _metatrain_v1_TrainResult, TrainResult__Output as _metatrain_v1_TrainResult__Output } from './metatrain/v1/TrainResult.ts';
-import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatrain_v1_TrainWork__Output } from './metatrain/v1/TrainWork.ts';
-import type { Welcome as _metatrain_v1_Welcome, Welcome__Output as _metatrain_v1_Welcome__Output } from './metatrain/v1/Welcome.ts';
 import type { WorkerInfo as _metatrain_v1_WorkerInfo, WorkerInfo__Output as _metatrain_v1_WorkerInfo__Output } from './metatrain/v1/WorkerInfo.ts';
-import type { WorkerMessage as _metatrain_v1_WorkerMessage, WorkerMessage__Output as _metatrain_v1_WorkerMessage__Output } from './metatrain/v1/WorkerMessage.ts';
-import type { WorkerServiceClient as _metatrain_v1_WorkerServiceClient, WorkerServiceDefinition as _metatrain_v1_WorkerServiceDefinition } from './metatrain/v1/WorkerService.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -45,34 +21,10 @@ export interface ProtoGrpcType {
   metatrain: {
     v1: {
       ClusterService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_ClusterServiceClient> & { service: _metatrain_v1_ClusterServiceDefinition }
-      CoordinatorMessage: MessageTypeDefinition<_metatrain_v1_CoordinatorMessage, _metatrain_v1_CoordinatorMessage__Output>
       Device: MessageTypeDefinition<_metatrain_v1_Device, _metatrain_v1_Device__Output>
-      Drain: MessageTypeDefinition<_metatrain_v1_Drain, _metatrain_v1_Drain__Output>
-      EvaluateResult: MessageTypeDefinition<_metatrain_v1_EvaluateResult, _metatrain_v1_EvaluateResult__Output>
-      EvaluateWork: MessageTypeDefinition<_metatrain_v1_EvaluateWork, _metatrain_v1_EvaluateWork__Output>
-      Heartbeat: MessageTypeDefinition<_metatrain_v1_Heartbeat, _metatrain_v1_Heartbeat__Output>
-      HeartbeatReply: MessageTypeDefinition<_metatrain_v1_HeartbeatReply, _metatrain_v1_HeartbeatReply__Output>
-      Hello: MessageTypeDefinition<_metatrain_v1_Hello, _metatrain_v1_Hello__Output>
-      InitializeResult: MessageTypeDefinition<_metatrain_v1_InitializeResult, _metatrain_v1_InitializeResult__Output>
-      InitializeWork: MessageTypeDefinition<_metatrain_v1_InitializeWork, _metatrain_v1_InitializeWork__Output>
-      JobClosed: MessageTypeDefinition<_metatrain_v1_JobClosed, _metatrain_v1_JobClosed__Output>
-      JobOpened: MessageTypeDefinition<_metatrain_v1_JobOpened, _metatrain_v1_JobOpened__Output>
-      LeaseCancelled: MessageTypeDefinition<_metatrain_v1_LeaseCancelled, _metatrain_v1_LeaseCancelled__Output>
       ListWorkersRequest: MessageTypeDefinition<_metatrain_v1_ListWorkersRequest, _metatrain_v1_ListWorkersRequest__Output>
       ListWorkersResponse: MessageTypeDefinition<_metatrain_v1_ListWorkersResponse, _metatrain_v1_ListWorkersResponse__Output>
-      ParamTensor: MessageTypeDefinition<_metatrain_v1_ParamTensor, _metatrain_v1_ParamTensor__Output>
-      ParamsAnnounced: MessageTypeDefinition<_metatrain_v1_ParamsAnnounced, _metatrain_v1_ParamsAnnounced__Output>
-      ParamsLayout: MessageTypeDefinition<_metatrain_v1_ParamsLayout, _metatrain_v1_ParamsLayout__Output>
-      PayloadChunk: MessageTypeDefinition<_metatrain_v1_PayloadChunk, _metatrain_v1_PayloadChunk__Output>
-      ShardFailure: MessageTypeDefinition<_metatrain_v1_ShardFailure, _metatrain_v1_ShardFailure__Output>
-      ShardLease: MessageTypeDefinition<_metatrain_v1_ShardLease, _metatrain_v1_ShardLease__Output>
-      ShardResult: MessageTypeDefinition<_metatrain_v1_ShardResult, _metatrain_v1_ShardResult__Output>
-      TrainResult: MessageTypeDefinition<_metatrain_v1_TrainResult, _metatrain_v1_TrainResult__Output>
-      TrainWork: MessageTypeDefinition<_metatrain_v1_TrainWork, _metatrain_v1_TrainWork__Output>
-      Welcome: MessageTypeDefinition<_metatrain_v1_Welcome, _metatrain_v1_Welcome__Output>
       WorkerInfo: MessageTypeDefinition<_metatrain_v1_WorkerInfo, _metatrain_v1_WorkerInfo__Output>
-      WorkerMessage: MessageTypeDefinition<_metatrain_v1_WorkerMessage, _metatrain_v1_WorkerMessage__Output>
-      WorkerService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_WorkerServiceClient> & { service: _metatrain_v1_WorkerServiceDefinition }
       WorkerState: EnumTypeDefinition
     }
   }

@@ -1,4 +1,4 @@
-// Original file: proto/metatrain/v1/worker.proto
+// Original file: proto/metatrain/v1/device.proto
 
 import type { Long } from '@grpc/proto-loader';
 
