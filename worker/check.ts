@@ -38,9 +38,14 @@ export interface EngineCheck {
 const tolerance = 1e-4;
 const seed = 1;
 const taskCount = 4;
-/** Runs that are timed, after a first one that is not: at most this many, and no new one after this long. */
-const timedRuns = 20;
-const timedMs = 2_000;
+
+/** What is timed, after a first run that is not: at most so many runs, and no new one after so long. */
+export interface CheckTiming {
+  readonly runs: number;
+  readonly milliseconds: number;
+}
+
+const usualTiming: CheckTiming = { runs: 20, milliseconds: 2_000 };
 
 interface CheckedProgram {
   readonly name: string;
@@ -54,8 +59,7 @@ export async function checkEngine(options: EngineOptions): Promise<EngineCheck> 
   const engine = await createEngine(options);
   const reference = await createEngine({ engine: 'compiled', device: 'cpu' });
   try {
-    const programs: ProgramCheck[] = [];
-    for (const program of checkedPrograms()) programs.push(await checkProgram(program, engine, reference));
+    const programs = await compareEngines(engine, reference, usualTiming);
     return {
       passed: programs.every(({ passed }) => passed),
       engine: options.engine,
@@ -71,12 +75,20 @@ export async function checkEngine(options: EngineOptions): Promise<EngineCheck> 
   }
 }
 
-async function checkProgram(program: CheckedProgram, engine: Engine, reference: Engine): Promise<ProgramCheck> {
-  const expected = await measure(program, reference);
-  const actual = await measure(program, engine);
+/** The engines stay the caller's. */
+export async function compareEngines(engine: Engine, reference: Engine, timing: CheckTiming): Promise<ProgramCheck[]> {
+  const programs: ProgramCheck[] = [];
+  for (const program of checkedPrograms()) {
+    const expected = await measure(program, reference, timing);
+    programs.push(compare(program.name, await measure(program, engine, timing), expected));
+  }
+  return programs;
+}
+
+function compare(name: string, actual: Measurement, expected: Measurement): ProgramCheck {
   const difference = relativeDifference(actual.metaGradient, expected.metaGradient);
   return {
-    name: program.name,
+    name,
     // written so that a NaN does not pass
     passed: difference <= tolerance,
     difference,
@@ -86,7 +98,17 @@ async function checkProgram(program: CheckedProgram, engine: Engine, reference: 
   };
 }
 
-async function measure({ options, metaParams, tasks }: CheckedProgram, engine: Engine) {
+interface Measurement {
+  readonly metaGradient: readonly number[];
+  readonly firstResultSeconds: number;
+  readonly tasksPerSecond: number;
+}
+
+async function measure(
+  { options, metaParams, tasks }: CheckedProgram,
+  engine: Engine,
+  timing: CheckTiming,
+): Promise<Measurement> {
   const startedAt = performance.now();
   const compiled = await engine.compile(options);
   try {
@@ -94,12 +116,12 @@ async function measure({ options, metaParams, tasks }: CheckedProgram, engine: E
     const readyAt = performance.now();
     const milliseconds: number[] = [];
     let now = readyAt;
-    while (milliseconds.length < timedRuns && now - readyAt < timedMs) {
+    do {
       await compiled.run(metaParams, tasks);
       const before = now;
       now = performance.now();
       milliseconds.push(now - before);
-    }
+    } while (milliseconds.length < timing.runs && now - readyAt < timing.milliseconds);
     const median = milliseconds.sort((a, b) => a - b)[milliseconds.length >> 1]!;
     return {
       metaGradient: Object.keys(options.metaParams).flatMap((name) => [...sum[name]!]),

@@ -41,7 +41,7 @@ function requireCudaParts(): void {
     'compiled',
     'cuda',
     `onnxruntime-node's CUDA provider is not installed (${directory} holds no libonnxruntime_providers_cuda.so)`,
-    'Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --foreground-scripts',
+    'Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js',
   );
 }
 
