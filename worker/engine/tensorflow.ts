@@ -101,7 +101,13 @@ function guarded(device: DeviceKind, what: string, load: () => void): void {
     load();
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw deviceMissing('eager', device, `${what} does not load: ${reason}`, `${buildIt}.`, error);
+    throw deviceMissing(
+      'eager',
+      device,
+      `${what} does not load: ${reason.replace(/[.\s]+$/, '')}`,
+      `${buildIt}.`,
+      error,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 // Which engine runs on which device: what is not here is refused with its reason and a remedy, what is here is told apart by its fingerprint.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,6 +57,19 @@ describe('a device that is not here', () => {
       const message = await refusal(createEngine({ engine: 'eager', device: 'cpu', tensorflow }));
       assert.ok(message.includes(`${directory} holds no ${join('lib', 'napi-v8', 'tfjs_binding.node')}`), message);
       assert.match(message, /deploy\/tensorflow\/build\.sh/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('a binding that does not load is refused with the reason', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
+    try {
+      mkdirSync(join(directory, 'lib', 'napi-v8'), { recursive: true });
+      writeFileSync(join(directory, 'lib', 'napi-v8', 'tfjs_binding.node'), 'no library');
+      const tensorflow = { kind: 'directory', directory } as const;
+      const message = await refusal(createEngine({ engine: 'eager', device: 'cpu', tensorflow }));
+      assert.match(message, /does not load: .*tfjs_binding\.node.*\. Build it with/);
     } finally {
       rmSync(directory, { recursive: true });
     }
