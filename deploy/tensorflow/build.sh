@@ -28,8 +28,8 @@ fi
 target=$1
 [[ ! -e "$target" ]] || fail "$target is there already: remove it, or name another directory"
 [[ "$(uname -sm)" == "Linux x86_64" ]] || fail "got $(uname -sm); accepted: Linux x86_64"
-for need in "node:Node 20 or newer" "npm:npm" "g++:apt-get install g++" "python3:apt-get install python3 python3-pip" "tar:tar"; do
-  command -v "${need%%:*}" >/dev/null || fail "${need%%:*} is missing; install ${need#*:}"
+for need in node:nodejs npm:npm g++:g++ "python3:python3 python3-pip" tar:tar; do
+  command -v "${need%%:*}" >/dev/null || fail "${need%%:*} is missing; install it: apt-get install ${need#*:}"
 done
 python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip; install it: apt-get install python3-pip"
 
