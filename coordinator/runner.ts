@@ -15,7 +15,7 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { planOf, protocolOf } from './job-plan.ts';
+import { engineKey, planOf, protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
 import { hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
@@ -165,9 +165,10 @@ export class Runner {
     }
     this.#links.set(link.connection, { link, shardsCompleted: 0 });
     const { workerId, connection, fingerprint, slots } = link;
+    const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
-    this.#log.info({ workerId, fingerprint, slots }, 'worker connected');
-    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, fingerprint, slots } });
+    this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
+    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
   }
 
   disconnect({ workerId, connection }: WorkerLink, reason: string): void {

@@ -22,6 +22,8 @@ export interface LocalClusterOptions {
   /** Searched before METATRAIN_DATA_DIR and the cache. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: string;
+  /** What the workers offer; absent: what their environment says, compiled on the cpu where it says nothing. */
+  readonly placement?: { readonly engine: string; readonly device: string };
 }
 
 export interface LocalClusterDependencies {
@@ -171,13 +173,14 @@ export class LocalCluster {
   }
 
   #startWorker(number: number): ManagedProcess {
-    const { dataDirectories, logLevel } = this.#options;
+    const { dataDirectories, logLevel, placement } = this.#options;
     return new ManagedProcess({
       title: `worker ${number}`,
       file: (this.#dependencies.programs ?? builtPrograms).worker,
       flags: [
         ...['--coordinator', this.address, '--slots', '1'],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
+        ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--exit-with-parent'],
       ],
       // One name for several workers would make each fence off the one before.

@@ -12,7 +12,7 @@ import type { Logger } from '../../shared/log.ts';
 import { PayloadAssembler } from '../../shared/tensor-codec.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { Runner } from '../runner.ts';
-import type { LeaseOrder, WorkerLink } from '../worker-link.ts';
+import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
 import { callerOf } from './caller.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
 import { toServiceError } from './status.ts';
@@ -73,6 +73,8 @@ class WorkerStream implements WorkerLink {
   readonly connectedAt: number;
   readonly address: string;
   workerId = '';
+  engine = '';
+  device: WorkerDevice = { kind: '', name: '', memoryBytes: 0, driver: '' };
   fingerprint = '';
   slots = 0;
   version = '';
@@ -144,6 +146,8 @@ class WorkerStream implements WorkerLink {
     this.#takeName(hello.workerId);
     this.#cancelHelloTimeout();
     this.workerId = hello.workerId;
+    this.engine = hello.engine || 'compiled';
+    this.device = deviceOf(hello);
     this.fingerprint = hello.engineFingerprint;
     this.slots = hello.slots;
     this.version = hello.version.slice(0, 64);
@@ -301,6 +305,16 @@ class WorkerStream implements WorkerLink {
   }
 }
 
+function deviceOf({ device }: Hello__Output): WorkerDevice {
+  const text = (value = '') => value.slice(0, 200);
+  return {
+    kind: device?.kind || 'cpu',
+    name: text(device?.name),
+    memoryBytes: device?.memoryBytes ?? 0,
+    driver: text(device?.driver),
+  };
+}
+
 function checkHello(hello: Hello__Output): void {
   if (hello.protocolVersion !== protocolVersion) {
     const message =
@@ -313,6 +327,16 @@ function checkHello(hello: Hello__Output): void {
     const { length } = hello[field];
     if (length < 1 || length > limits[field]) {
       throw invalid(`hello.${field}`, `${length} characters`, `1 to ${limits[field]}`);
+    }
+  }
+  // Other words than these would make a worker that no job can ask for.
+  const accepted = { engine: ['', 'compiled', 'eager'], kind: ['', 'cpu', 'webgpu', 'cuda'] };
+  for (const [field, value, words] of [
+    ['engine', hello.engine, accepted.engine],
+    ['device.kind', hello.device?.kind ?? '', accepted.kind],
+  ] as const) {
+    if (!words.includes(value)) {
+      throw invalid(`hello.${field}`, `"${value.slice(0, 40)}"`, words.slice(1).join(', '));
     }
   }
   if (hello.slots < 1 || hello.slots > maxSlots) throw invalid('hello.slots', String(hello.slots), `1 to ${maxSlots}`);

@@ -3,6 +3,7 @@
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
 import { type Connection, connectionTo } from '../../../shared/connection.ts';
 import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import {
@@ -20,6 +21,8 @@ export interface NullWorkerOptions {
   readonly address: string;
   readonly workerId: string;
   readonly slots?: number;
+  /** Replaces fields of the hello. */
+  readonly hello?: Hello;
   readonly fingerprint?: string;
   readonly protocolVersion?: number;
   readonly layout?: ParamsLayout;
@@ -96,6 +99,7 @@ export class NullWorker {
         engineFingerprint: options.fingerprint ?? 'null/1',
         slots: options.slots ?? 1,
         version: 'test',
+        ...options.hello,
       },
     });
   }
