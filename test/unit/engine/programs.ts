@@ -154,14 +154,17 @@ export function numbers(seed: number): () => number {
 }
 
 /** Arrays for specs: floats scaled by 1/√(fan-in) around `centre`, int32 as labels below `labels`. */
-export function fill(specs: TensorSpecs, options: { seed: number; count?: number; labels?: number }): NamedArrays {
+export function fill(
+  specs: TensorSpecs,
+  options: { seed: number; count?: number; labels?: number; scale?: number },
+): NamedArrays {
   const next = numbers(options.seed);
   const arrays: Record<string, TypedArray> = {};
   for (const [name, { shape, dtype }] of Object.entries(specs)) {
     const size = shape.reduce((a, b) => a * b, options.count ?? 1);
     const fanIn = shape.slice(0, -1).reduce((a, b) => a * b, 1);
     const isParameter = options.count === undefined;
-    const scale = isParameter ? Math.sqrt(3 / Math.max(1, fanIn)) : 2;
+    const scale = isParameter ? Math.sqrt(3 / Math.max(1, fanIn)) : (options.scale ?? 2);
     const centre = name.startsWith('scale') ? 1 : 0;
     const spread = name.startsWith('scale') ? 0.2 : scale;
     if (dtype === 'float32') arrays[name] = Float32Array.from({ length: size }, () => centre + spread * next());
