@@ -7,7 +7,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import { type Graph, nodesOf } from './graph/operation.ts';
 import { inputName, lowerToOnnx } from './onnx/lower.ts';
 import { createSession, type Feed, type Session } from './onnx/session.ts';
-import { type OptimizeOptions, optimize } from './passes/pipeline.ts';
+import { builderFor, type OptimizeOptions, optimize } from './passes/pipeline.ts';
 import { checkedArray, type OutputSpecs, outputSpecs } from './task-arrays.ts';
 import { trace } from './trace/trace.ts';
 
@@ -35,7 +35,7 @@ export function createCompiledEngine(options: CompiledEngineOptions): Engine {
     fingerprint: fingerprintOf({ executor: 'compiled', device: options.device, build: engineBuild }),
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-      const traced = trace(program);
+      const traced = trace(program, builderFor(options.passes ?? {}));
       const { graph } = optimize(traced, program.taskCount, options.passes);
       const session = await openSession(lowerToOnnx(graph, { fusedMatMul: true, hardSigmoidStep: true }));
       return createProgram(program, graph, outputSpecs(traced, program.taskCount), session);
