@@ -4,6 +4,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { type LogLevel, logLevels } from '../shared/log.ts';
+import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { randomId } from '../shared/rng.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 
@@ -12,6 +13,8 @@ export interface WorkerConfig {
   readonly coordinator: string;
   readonly workerId: string;
   readonly slots: number;
+  /** What all compute threads may take together, by prediction. */
+  readonly memoryBytes: number;
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: LogLevel;
@@ -24,6 +27,7 @@ interface Flags {
   readonly coordinator: string;
   readonly workerId?: string;
   readonly slots: number;
+  readonly memory: number;
   readonly dataDir?: readonly string[];
   readonly logLevel: LogLevel;
   readonly drainSeconds: number;
@@ -46,6 +50,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
         .replace(/[^A-Za-z0-9._-]/g, '-')
         .slice(0, 60)}-${randomId(4)}`,
     slots: flags.slots,
+    memoryBytes: flags.memory,
     dataDirectories: dataDirectories(flags.dataDir ?? [], process.env),
     logLevel: flags.logLevel,
     drainGraceMs: flags.drainSeconds * 1000,
@@ -68,6 +73,15 @@ function describeFlags(): Command {
         .env('METATRAIN_SLOTS')
         .default(Math.min(availableParallelism(), maxSlots), 'one per core')
         .argParser(wholeNumber(1, maxSlots)),
+    )
+    .addOption(
+      new Option('--memory <size>', 'what the compute threads may take together, such as 6GiB')
+        .env('METATRAIN_MEMORY')
+        .default(
+          Math.floor(machineMemoryBytes() * shareForCompute),
+          "three quarters of the machine's or the container's",
+        )
+        .argParser(parseMemory),
     )
     .addOption(
       new Option('--worker-id <id>', 'unique in the cluster; by default made of the host name')
@@ -107,6 +121,15 @@ function parseAddress(value: string): string {
   const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[^:\s/]+):(\d{1,5})$/.exec(value)?.[1]);
   if (!(port >= 1 && port <= 65_535)) throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420.');
   return value;
+}
+
+const memoryUnits = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
+
+function parseMemory(value: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(value) ?? [];
+  const bytes = Math.floor(Number(number) * memoryUnits[unit as keyof typeof memoryUnits]);
+  if (bytes >= memoryUnits.MiB) return bytes;
+  throw new InvalidArgumentError('Accepted: a size in MiB, GiB or TiB, at least 1MiB, such as 6GiB.');
 }
 
 function parseWorkerId(value: string): string {

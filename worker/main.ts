@@ -15,7 +15,8 @@ import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
 
 const config = readConfig(process.argv.slice(2));
-const { workerId, slots, dataDirectories, drainGraceMs, giveUpMs } = config;
+const { workerId, slots, memoryBytes, dataDirectories, drainGraceMs, giveUpMs } = config;
+const memoryLimitBytes = Math.floor(memoryBytes / slots);
 const log = createLogger('worker', config.logLevel);
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
 
@@ -25,8 +26,8 @@ if (config.exitWithParent) {
 }
 
 try {
-  const pool = await ComputePool.start({ slots, dataDirectories }, { clock: realClock, log });
-  log.debug({ fingerprint: pool.fingerprint, slots, dataDirectories }, 'ready to compute');
+  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes }, { clock: realClock, log });
+  log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
     { workerId, version, times: { ...defaultSessionTimes, giveUpMs } },
     {

@@ -206,6 +206,9 @@ function contradictions(spec: JobSpec): FieldProblem[] {
     default:
       task satisfies never;
   }
+  if (algorithm.name === 'maml' && algorithm.rematerialize && algorithm.order === 'first') {
+    refuse('algorithm.rematerialize', true, 'false with algorithm.order first, which keeps nothing of the inner loop');
+  }
   if (algorithm.name === 'reptile' && algorithm.innerBatchSize !== undefined) {
     const examples = (task.shots + task.queries) * ('ways' in task ? task.ways : 1);
     if (algorithm.innerBatchSize > examples)

@@ -1,15 +1,18 @@
 // The entry of a compute thread: puts the engine and the learning together and serves shards. Each job's program has an engine of its
-// own, so that closing the program frees all that was compiled for it.
+// own, so that closing the program frees what was compiled for it alone; sessions are shared between jobs whose graphs are equal.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { createEngine } from '../engine/create.ts';
+import { SessionCache } from '../engine/session-cache.ts';
 import type { JobProgram } from '../learning/job-program.ts';
 import { openJobProgram } from '../learning/open.ts';
+import type { ProgramEvents } from './program-cache.ts';
 import type { ThreadData } from './protocol.ts';
 import { serveShards } from './serve.ts';
 
 if (!parentPort) throw new Error('worker/compute/thread is started by the pool, not by hand');
-const { dataDirectories } = workerData as ThreadData;
+const { dataDirectories, memoryLimitBytes } = workerData as ThreadData;
+const sessions = new SessionCache({ ...(memoryLimitBytes !== undefined && { memoryLimitBytes }) });
 
 void serveShards(parentPort, async () => {
   const engine = await createEngine({ engine: 'compiled', device: 'cpu' });
@@ -17,8 +20,8 @@ void serveShards(parentPort, async () => {
   return { fingerprint: engine.fingerprint, openProgram };
 });
 
-async function openProgram(spec: JobSpec): Promise<JobProgram> {
-  const engine = await createEngine(spec.placement);
+async function openProgram(spec: JobSpec, { onCompiled }: ProgramEvents): Promise<JobProgram> {
+  const engine = await createEngine(spec.placement, { sessions, onCompiled });
   try {
     const program = await openJobProgram(spec, { engine, dataDirectories });
     return {

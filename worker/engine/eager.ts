@@ -16,12 +16,20 @@ export interface EagerEngineOptions {
 }
 
 export function createEagerEngine({ backend }: EagerEngineOptions): Engine {
+  const statistics = { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 };
   let isClosed = false;
   return {
     fingerprint: fingerprintOf({ executor: 'eager', device: backend, build: eagerBuild }),
+    get statistics() {
+      return { ...statistics };
+    },
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-      return createProgram(program, backend);
+      const startedAt = performance.now();
+      const created = createProgram(program, backend);
+      statistics.programs += 1;
+      statistics.traceMs += performance.now() - startedAt;
+      return created;
     },
     close: async () => {
       isClosed = true;

@@ -8,6 +8,7 @@ import type {
   TypedArray,
 } from '../../../worker/engine/engine.ts';
 import { tf } from '../../../worker/engine/tf.ts';
+import { rematerialize } from '../../../worker/engine/tf-rematerialize.ts';
 
 export type Loss = (
   params: NamedTensors,
@@ -20,23 +21,23 @@ export interface MamlOptions {
   readonly order: 'first' | 'second';
   readonly innerSteps: number;
   readonly innerLearningRate: number;
+  /** Compute each inner step again for its gradient. Default false. */
+  readonly rematerialize?: boolean;
 }
 
 /** MAML's task function over task tensors supportX, supportY, queryX, queryY: the query loss and its gradient to every parameter. */
-export function maml({ loss, order, innerSteps, innerLearningRate }: MamlOptions): TaskFunction {
+export function maml({ loss, order, innerSteps, innerLearningRate, rematerialize: again }: MamlOptions): TaskFunction {
   return (metaParams, task) => {
     const names = Object.keys(metaParams);
     const adapt = (start: NamedTensors): NamedTensors => {
       let params = start;
       for (let step = 0; step < innerSteps; step++) {
-        const current = params;
-        const gradients = tf.grads((...tensors) => loss(named(names, tensors), task.supportX!, task.supportY!))(
-          names.map((name) => current[name]!),
-        );
-        params = named(
-          names,
-          names.map((name, i) => tf.sub(current[name]!, tf.mul(gradients[i]!, innerLearningRate))),
-        );
+        const update = ([x, y, ...current]: readonly ReturnType<typeof tf.tensor>[]) => {
+          const gradients = tf.grads((...tensors) => loss(named(names, tensors), x!, y!))(current);
+          return current.map((value, i) => tf.sub(value, tf.mul(gradients[i]!, innerLearningRate)));
+        };
+        const inputs = [task.supportX!, task.supportY!, ...names.map((name) => params[name]!)];
+        params = named(names, again ? rematerialize(update, inputs) : update(inputs));
       }
       return params;
     };

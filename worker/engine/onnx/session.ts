@@ -19,8 +19,18 @@ export interface Session {
 
 export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
 
-/** @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
-export async function createSession(model: Uint8Array, device: Device): Promise<Session> {
+/**
+ * ONNX Runtime plans a run's memory as one block, from its second run on, and keeps what the first run took beside it: 2.2 times the memory. That
+ * saves 3 % of the time of a graph of small nodes (measured on the sinusoid MLP), and nothing where tensors are large.
+ */
+const largestPlannedBytes = 2 ** 25;
+
+/** @param options.peakBytes predicted for a run. @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
+export async function createSession(
+  model: Uint8Array,
+  device: Device,
+  { peakBytes }: { readonly peakBytes: number },
+): Promise<Session> {
   let session: ort.InferenceSession;
   try {
     session = await ort.InferenceSession.create(model, {
@@ -30,6 +40,7 @@ export async function createSession(model: Uint8Array, device: Device): Promise<
       executionMode: 'sequential',
       // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
       graphOptimizationLevel: 'extended',
+      enableMemPattern: peakBytes < largestPlannedBytes,
       logSeverityLevel: 3,
     });
   } catch (error) {

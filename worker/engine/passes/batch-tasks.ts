@@ -68,6 +68,16 @@ class Batching {
         isBatched: false,
       };
     }
+    if (op.kind === 'after') {
+      // what it waits for may have the task axis or not
+      return {
+        node: builder.make(
+          op,
+          inputs.map((input) => input.node),
+        ),
+        isBatched: inputs[0]!.isBatched,
+      };
+    }
     return { node: this.batched(node, op, inputs), isBatched: true };
   }
 
@@ -126,6 +136,7 @@ class Batching {
       case 'constant':
       case 'oneHot':
       case 'segmentSum':
+      case 'after':
         throw new Error(`operator ${op.kind} has no task axis; a pass before batching should have rewritten it`);
       default:
         return op satisfies never;

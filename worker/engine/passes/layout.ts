@@ -70,6 +70,14 @@ function rewrite(node: GraphNode, inputs: readonly Lazy[], builder: GraphBuilder
       const { perm } = x!;
       return { node: builder.concat(inputs.map((input) => inOrder(input, perm, builder)), perm[op.axis]!), perm }; // biome-ignore format: one call
     }
+    case 'after':
+      return {
+        node: builder.make(
+          op,
+          inputs.map((input) => input.node),
+        ),
+        perm: x!.perm,
+      };
     case 'reshape':
       return reshape(x!, op.shape, builder);
     default:
