@@ -9,5 +9,8 @@ export function machineMemoryBytes(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/** What is left to our own graphs: the rest is for the operating system, the JavaScript engine and everything that predictions leave out. */
-export const shareForCompute = 0.75;
+/**
+ * What predictions may count on. The other half is for the operating system, the JavaScript engine, and what ONNX Runtime takes beyond
+ * the prediction: up to 0.8 times of it with a kept inner loop, more with one that is computed again, measured in docs/engine.md.
+ */
+export const shareForCompute = 0.5;

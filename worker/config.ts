@@ -21,6 +21,13 @@ export interface WorkerConfig {
   readonly drainGraceMs: number;
   readonly giveUpMs: number;
   readonly exitWithParent: boolean;
+  /** Explain a job's programs and exit, instead of working. */
+  readonly explain?: {
+    readonly file: string;
+    readonly overrides: readonly (readonly [path: string, value: string])[];
+    readonly print: boolean;
+    readonly json: boolean;
+  };
 }
 
 interface Flags {
@@ -33,6 +40,10 @@ interface Flags {
   readonly drainSeconds: number;
   readonly giveUpSeconds: number;
   readonly exitWithParent?: boolean;
+  readonly explain?: string;
+  readonly set: readonly (readonly [path: string, value: string])[];
+  readonly print?: boolean;
+  readonly json?: boolean;
 }
 
 const maxSlots = 256;
@@ -56,6 +67,14 @@ export function readConfig(args: readonly string[]): WorkerConfig {
     drainGraceMs: flags.drainSeconds * 1000,
     giveUpMs: flags.giveUpSeconds * 1000,
     exitWithParent: flags.exitWithParent ?? false,
+    ...(flags.explain !== undefined && {
+      explain: {
+        file: flags.explain,
+        overrides: flags.set,
+        print: flags.print ?? false,
+        json: flags.json ?? false,
+      },
+    }),
   };
 }
 
@@ -77,10 +96,7 @@ function describeFlags(): Command {
     .addOption(
       new Option('--memory <size>', 'what the compute threads may take together, such as 6GiB')
         .env('METATRAIN_MEMORY')
-        .default(
-          Math.floor(machineMemoryBytes() * shareForCompute),
-          "three quarters of the machine's or the container's",
-        )
+        .default(Math.floor(machineMemoryBytes() * shareForCompute), "half of the machine's or the container's")
         .argParser(parseMemory),
     )
     .addOption(
@@ -113,6 +129,19 @@ function describeFlags(): Command {
         .argParser(wholeNumber(1, 86_400)),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
+    .addOption(
+      new Option(
+        '--explain <job.yaml>',
+        "show what the engine makes of a job's programs, and exit: passes, memory, arithmetic, seconds",
+      ),
+    )
+    .addOption(
+      new Option('--set <path.to.field=value>', 'with --explain: override a field of the job file; may be repeated')
+        .default([], 'none')
+        .argParser((text: string, before: readonly (readonly [string, string])[]) => [...before, parseOverride(text)]),
+    )
+    .addOption(new Option('--print', 'with --explain: the graphs as text, too'))
+    .addOption(new Option('--json', 'with --explain: one JSON object, graphs included'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
@@ -135,6 +164,12 @@ function parseMemory(value: string): number {
 function parseWorkerId(value: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value)) return value;
   throw new InvalidArgumentError('Accepted: letters, digits, ".", "_" and "-", at most 128.');
+}
+
+function parseOverride(text: string): readonly [path: string, value: string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Accepted: path.to.field=value, such as algorithm.innerSteps=10.');
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function wholeNumber(lowest: number, highest: number): (value: string) => number {

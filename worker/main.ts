@@ -10,6 +10,7 @@ import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
 import { readConfig } from './config.ts';
+import { explainJob, renderExplanation } from './explain.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
@@ -23,6 +24,20 @@ const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), '
 if (config.exitWithParent) {
   process.stdin.on('close', () => process.exit(0));
   process.stdin.resume();
+}
+
+if (config.explain) {
+  try {
+    const { explain } = config;
+    const explanation = await explainJob({ ...explain, dataDirectories, memoryLimitBytes });
+    process.stdout.write(explain.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
+    process.exitCode = 0;
+  } catch (thrown) {
+    process.stderr.write(`metatrain worker: ${asMetatrainError(thrown).message}\n`);
+    process.exitCode = 1;
+  }
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  process.exit();
 }
 
 try {
