@@ -9,6 +9,7 @@ import type { Feed } from './onnx/session.ts';
 import type { OptimizeOptions } from './passes/pipeline.ts';
 import { type Plan, planProgram } from './plan.ts';
 import { type HeldSession, SessionCache } from './session-cache.ts';
+import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
 /** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
@@ -34,12 +35,12 @@ export function createCompiledEngine(options: CompiledEngineOptions): Engine {
   const compile = async (program: TaskProgramOptions): Promise<TaskProgram> => {
     if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
     const plan = planProgram(program, passes, options.runBudgetBytes);
-    const startedAt = performance.now();
+    const elapsed = startStopwatch();
     const { peakBytes, tasksPerRun } = plan;
     const model = lowerToOnnx(plan.graph, { fusedMatMul: true, hardSigmoidStep: true });
     const session = await sessions.acquire({ program: program.name, model, device, peakBytes, tasksPerRun });
     held.add(session);
-    const report = reportOf(program, plan, session, performance.now() - startedAt);
+    const report = reportOf(program, plan, session, elapsed());
     statistics.programs += 1;
     statistics[session.isShared ? 'sessionsShared' : 'sessionsCreated'] += 1;
     for (const part of ['traceMs', 'optimizeMs', 'sessionMs'] as const) statistics[part] += report[part];

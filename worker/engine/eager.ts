@@ -3,6 +3,7 @@
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { startStopwatch } from './stopwatch.ts';
 import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
 import { tf } from './tf.ts';
 import { trace } from './trace/trace.ts';
@@ -25,10 +26,10 @@ export function createEagerEngine({ backend }: EagerEngineOptions): Engine {
     },
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-      const startedAt = performance.now();
+      const elapsed = startStopwatch();
       const created = createProgram(program, backend);
       statistics.programs += 1;
-      statistics.traceMs += performance.now() - startedAt;
+      statistics.traceMs += elapsed();
       return created;
     },
     close: async () => {

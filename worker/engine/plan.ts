@@ -4,6 +4,7 @@ import type { TaskProgramOptions } from './engine.ts';
 import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
 import type { Graph } from './graph/operation.ts';
 import { builderFor, type OptimizeOptions, optimize, type PassReport } from './passes/pipeline.ts';
+import { startStopwatch } from './stopwatch.ts';
 import { type TracedGraph, trace } from './trace/trace.ts';
 
 /** A shard whose run would take more is computed as several equal runs, in task order. Changing it changes bits: see `engineBuild`. */
@@ -25,9 +26,10 @@ export interface Plan {
 
 /** @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced. */
 export function planProgram(program: TaskProgramOptions, options: OptimizeOptions = {}, budget = runBudgetBytes): Plan {
-  const startedAt = performance.now();
+  const tracing = startStopwatch();
   const traced = trace(program, builderFor(options));
-  const tracedAt = performance.now();
+  const traceMs = tracing();
+  const optimizing = startStopwatch();
   let tasksPerRun = program.taskCount;
   let run = sized(traced, tasksPerRun, options);
   // Memory grows with the tasks, less a part that they share: a divisor whose share of what is known exceeds the budget need not be tried.
@@ -45,8 +47,8 @@ export function planProgram(program: TaskProgramOptions, options: OptimizeOption
     passes: run.reports,
     peakBytes: run.peakBytes,
     arithmetic: arithmeticOf(run.graph),
-    traceMs: tracedAt - startedAt,
-    optimizeMs: performance.now() - tracedAt,
+    traceMs,
+    optimizeMs: optimizing(),
   };
 }
 

@@ -72,6 +72,6 @@ test('--explain refuses what the engine would refuse, in one line', () => {
 
 test('a size of memory that is none is refused with what is accepted', () => {
   const { status, stderr } = worker('--memory', 'lots');
-  assert.equal(status, 1);
+  assert.equal(status, 2);
   assert.match(stderr, /'lots'.*Accepted: a size in MiB, GiB or TiB, at least 1MiB, such as 6GiB\./);
 });

@@ -10,7 +10,7 @@ import type {
   TensorSpecs,
 } from '../../../worker/engine/engine.ts';
 import { tf } from '../../../worker/engine/tf.ts';
-import type { OperatorCase } from './operators.ts';
+import type { OperatorCase } from './operator-case.ts';
 import { fill, numbers, relativeError } from './programs.ts';
 
 export interface Engines {

@@ -2,6 +2,7 @@
 // only those marked `required` must stay, since the ONNX writer depends on them.
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
+import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
@@ -71,11 +72,11 @@ export function optimize(
   let current = graph;
   for (const pass of passes) {
     if (request.without.has(pass.name) && pass.isRequired !== true) continue;
-    const started = performance.now();
+    const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;
     const { outputs, applied = {} } = pass.run(current, request);
     current = { outputs };
-    const milliseconds = performance.now() - started;
+    const milliseconds = elapsed();
     reports.push({
       name: pass.name,
       nodesBefore,

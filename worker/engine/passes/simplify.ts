@@ -1,6 +1,6 @@
 // Runs the local rules: each looks at one node whose operands are already simplified and may put a cheaper one in its place. Rules come in
 // named families that can be left out one by one; the traversal repeats until no rule applies.
-import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
+import { rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, usesOf } from '../graph/operation.ts';
 import { algebraRules } from './algebra.ts';
 import { broadcastRules } from './broadcasts.ts';
