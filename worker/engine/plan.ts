@@ -7,8 +7,11 @@ import { builderFor, type OptimizeOptions, optimize, type PassReport } from './p
 import { startStopwatch } from './stopwatch.ts';
 import { type TracedGraph, trace } from './trace/trace.ts';
 
-/** A shard whose run would take more is computed as several equal runs, in task order. Changing it changes bits: see `engineBuild`. */
-export const runBudgetBytes = 2 ** 30;
+/**
+ * A shard whose run would take more is computed as several equal runs, in task order. Joining tasks saves dispatch where tensors are small; large ones
+ * gain nothing and leave the caches. Changing it changes bits: see `engineBuild`.
+ */
+export const runBudgetBytes = 2 ** 28;
 
 export interface Plan {
   readonly traced: TracedGraph;
