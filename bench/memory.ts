@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createCompiledEngine } from '../worker/engine/compiled.ts';
+import { deviceFacts } from '../worker/engine/devices.ts';
 import type { CompileReport } from '../worker/engine/engine.ts';
 import { learnerOf } from '../worker/learning/algorithms/learner.ts';
 import { buildAlgorithm } from '../worker/learning/algorithms/registry.ts';
@@ -67,7 +68,10 @@ async function measureHere(memoryCase: MemoryCase): Promise<MemoryResult> {
   );
   const layout = layoutOf(model);
   const reports: CompileReport[] = [];
-  const engine = createCompiledEngine({ device: 'cpu', onCompiled: (report) => reports.push(report) });
+  const engine = await createCompiledEngine({
+    facts: deviceFacts('cpu'),
+    onCompiled: (report) => reports.push(report),
+  });
   const program = await engine.compile({
     name: 'memory',
     taskFunction: algorithm.train,

@@ -22,6 +22,8 @@ const eventsPerRead = 64;
 export interface JobBookLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
+  /** The same of one owner; jobs without an owner are not counted. */
+  readonly unfinishedJobsPerClient: number;
   readonly watchers: number;
 }
 
@@ -100,14 +102,21 @@ export class JobBook {
   }
 
   /**
-   * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made.
+   * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made. Every owner's keys are its own.
    *
    * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`.
    */
-  async submit(spec: JobSpec, idempotencyKey: string, now: number): Promise<{ record: JobRecord; isNew: boolean }> {
-    if (idempotencyKey !== '') {
-      await this.#submitting.get(idempotencyKey)?.catch(() => undefined);
-      const earlier = this.#store.submission(idempotencyKey);
+  async submit(
+    spec: JobSpec,
+    idempotencyKey: string,
+    now: number,
+    owner = '',
+  ): Promise<{ record: JobRecord; isNew: boolean }> {
+    // A name holds no line break, so two owners' keys never meet.
+    const key = idempotencyKey === '' || owner === '' ? idempotencyKey : `${owner}\n${idempotencyKey}`;
+    if (key !== '') {
+      await this.#submitting.get(key)?.catch(() => undefined);
+      const earlier = this.#store.submission(key);
       if (earlier) {
         if (earlier.spec === JSON.stringify(spec)) return { record: this.record(earlier.jobId), isNew: false };
         const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which has another spec`;
@@ -118,22 +127,31 @@ export class JobBook {
       const message = `${this.#open.size} jobs have not ended, the limit of this coordinator; try again when one has`;
       throw new MetatrainError('QUEUE_FULL', message);
     }
-    const record = newRecord(spec, this.#nextOrder, now);
+    if (owner !== '') this.#refuseTooMany(owner);
+    const record = newRecord(spec, this.#nextOrder, now, owner);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });
-    const inserted = this.#store.insert(record, idempotencyKey);
-    if (idempotencyKey !== '') this.#submitting.set(idempotencyKey, inserted);
+    const inserted = this.#store.insert(record, key);
+    if (key !== '') this.#submitting.set(key, inserted);
     try {
       await inserted;
     } catch (cause) {
       this.#open.delete(record.jobId);
       throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
     } finally {
-      this.#submitting.delete(idempotencyKey);
+      this.#submitting.delete(key);
     }
     this.#index.push({ jobId: record.jobId, order: record.order });
     this.#states.set(record.jobId, record.state);
     return { record, isNew: true };
+  }
+
+  #refuseTooMany(owner: string): void {
+    let jobs = 0;
+    for (const { record } of this.#open.values()) if (record.owner === owner) jobs += 1;
+    if (jobs < this.#limits.unfinishedJobsPerClient) return;
+    const message = `${jobs} jobs of ${owner} have not ended, the limit for one client; try again when one has`;
+    throw new MetatrainError('QUEUE_FULL', message);
   }
 
   /** Writes the record as it is now; the promise tells when it is on the disk. */
@@ -189,13 +207,14 @@ export class JobBook {
   }
 }
 
-function newRecord(spec: JobSpec, order: number, now: number): JobRecord {
+function newRecord(spec: JobSpec, order: number, now: number, owner: string): JobRecord {
   return {
     jobId: randomId(),
     order,
     name: spec.name,
     spec: JSON.stringify(spec),
     submittedAt: now,
+    ...(owner === '' ? {} : { owner }),
     state: 'queued',
     startedAt: undefined,
     endedAt: undefined,

@@ -3,6 +3,9 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { JobPlan } from './core/state.ts';
 import type { EvaluationRecord } from './store/job-record.ts';
 
+/** Engine and device in one word, as the core compares them. */
+export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
+
 export function planOf(jobId: string, { meta, evaluation, checkpoint, placement }: JobSpec): JobPlan {
   return {
     jobId,
@@ -11,6 +14,7 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     shardSize: placement.shardSize,
     evaluation: { every: evaluation.every, tasks: evaluation.tasks },
     checkpointEvery: checkpoint.every,
+    engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
     onNonFinite: meta.onNonFinite,
   };

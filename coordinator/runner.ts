@@ -15,7 +15,7 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { planOf, protocolOf } from './job-plan.ts';
+import { engineKey, planOf, protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
 import { hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
@@ -110,10 +110,13 @@ export class Runner {
 
   // What clients ask for.
 
-  /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
-  async submit(spec: JobSpec, idempotencyKey: string): Promise<{ jobId: string; isNew: boolean }> {
+  /**
+   * @param owner name of the token, empty where there is none.
+   * @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN`
+   */
+  async submit(spec: JobSpec, idempotencyKey: string, owner = ''): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
-    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now());
+    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now(), owner);
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
@@ -162,9 +165,10 @@ export class Runner {
     }
     this.#links.set(link.connection, { link, shardsCompleted: 0 });
     const { workerId, connection, fingerprint, slots } = link;
+    const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
-    this.#log.info({ workerId, fingerprint, slots }, 'worker connected');
-    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, fingerprint, slots } });
+    this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
+    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
   }
 
   disconnect({ workerId, connection }: WorkerLink, reason: string): void {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
-import { createEngine } from './engine/create.ts';
+import { createEngine, type EngineOptions } from './engine/create.ts';
 import type { CompileReport, EngineStatistics } from './engine/engine.ts';
 import { printGraph } from './engine/graph/print.ts';
 import type { PassReport } from './engine/passes/pipeline.ts';
@@ -19,6 +19,8 @@ export interface ExplainRequest {
   readonly dataDirectories: readonly string[];
   /** What one compute thread may take. */
   readonly memoryLimitBytes: number;
+  /** What the worker would compute with. */
+  readonly engine: EngineOptions;
 }
 
 export interface ProgramExplanation extends CompileReport {
@@ -36,15 +38,15 @@ export interface JobExplanation {
 /** @throws MetatrainError as opening the job and compiling its programs do. */
 export async function explainJob(request: ExplainRequest): Promise<JobExplanation> {
   const spec = parseJobSpec(readJobFile(request.file), request.overrides);
-  if (spec.placement.engine !== 'compiled') {
+  if (request.engine.engine !== 'compiled') {
     throw new MetatrainError(
       'REQUEST_INVALID',
-      `placement.engine: got ${spec.placement.engine}; accepted: compiled, the engine that has passes`,
+      `--engine: got ${request.engine.engine}; accepted with --explain: compiled, the engine that has passes`,
     );
   }
   const parts = await openJobParts(spec, request);
   const reports: CompileReport[] = [];
-  const engine = await createEngine(spec.placement, {
+  const engine = await createEngine(request.engine, {
     sessions: new SessionCache(request),
     onCompiled: (report) => reports.push(report),
   });
@@ -53,7 +55,7 @@ export async function explainJob(request: ExplainRequest): Promise<JobExplanatio
     for (const work of programWorks) {
       for (const taskCount of shardSizes(spec, work)) {
         const program = parts.program(work, taskCount);
-        const { traced, passes, graph } = planProgram(program);
+        const { traced, passes, graph } = planProgram(program, { device: request.engine.device });
         await engine.compile(program);
         programs.push({ ...reports.at(-1)!, recorded: traced.recorded, passes, graph: printGraph(graph) });
       }

@@ -1,15 +1,17 @@
 // The worker process: configuration → compute pool → session. No logic of its own. Prints `{"workerId": …}` on stdout once connected;
-// exits 0 after a drain, 1 when it was refused or cannot compute.
+// exits 0 after a drain, 1 when it was refused or cannot compute. With --check it compares its engine with the reference instead.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
+import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
-import { readConfig } from './config.ts';
+import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
+import { deviceFacts } from './engine/devices.ts';
 import { explainJob, renderExplanation } from './explain.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
@@ -26,11 +28,13 @@ if (config.exitWithParent) {
   process.stdin.resume();
 }
 
+setNativeVariables(config);
+
 if (config.explain) {
   try {
     const { explain } = config;
-    const explanation = await explainJob({ ...explain, dataDirectories, memoryLimitBytes });
-    process.stdout.write(explain.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
+    const explanation = await explainJob({ ...explain, dataDirectories, memoryLimitBytes, engine: engineOf(config) });
+    process.stdout.write(config.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
     process.exitCode = 0;
   } catch (thrown) {
     process.stderr.write(`metatrain worker: ${asMetatrainError(thrown).message}\n`);
@@ -41,12 +45,22 @@ if (config.explain) {
 }
 
 try {
-  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes }, { clock: realClock, log });
+  const engine = engineOf(config);
+  const { facts } = engine;
+  if (config.check) {
+    const { checkEngine, renderCheck } = await import('./check.ts');
+    const result = await checkEngine(engine);
+    process.stdout.write(`${config.json ? JSON.stringify(result) : renderCheck(result)}\n`);
+    process.exit(result.passed ? 0 : 1);
+  }
+  // First: a flag that is wrong is told before a thread is started.
+  const connection = connectionTo(config.coordinator, config.connection);
+  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes, engine }, { clock: realClock, log });
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
-    { workerId, version, times: { ...defaultSessionTimes, giveUpMs } },
+    { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
     {
-      openStream: streamsTo(config.coordinator),
+      openStream: streamsTo(config.coordinator, connection),
       pool,
       clock: realClock,
       log,
@@ -68,7 +82,18 @@ try {
   await pool.close();
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);
-  log.fatal({ code }, message);
+  if (config.check) reportFailedCheck(code, message);
+  else log.fatal({ code }, message);
   process.exitCode = 1;
 }
 process.exit();
+
+/** One line for people, and one object for the program that asked for `--json`. */
+function reportFailedCheck(code: string, message: string): void {
+  process.stderr.write(`error: ${message}\n`);
+  if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
+}
+
+function engineOf({ engine, device, visibility, tensorflow }: WorkerConfig) {
+  return { engine, device, facts: deviceFacts(device, visibility), tensorflow };
+}

@@ -26,5 +26,7 @@ function workerMessage({ link, worker, shardsCompleted, idleReason }: WorkerView
     lastHeartbeatAt: timestamp(worker.lastSeenAt),
     idleReason,
     version: link.version,
+    engine: link.engine,
+    device: link.device,
   };
 }

@@ -15,6 +15,8 @@ export interface JobRecord {
   /** The job file as JSON with every default. */
   readonly spec: string;
   readonly submittedAt: number;
+  /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
+  readonly owner?: string;
   state: JobStateName;
   startedAt: number | undefined;
   endedAt: number | undefined;

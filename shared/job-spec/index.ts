@@ -29,9 +29,10 @@ const checkpointSchema = z.strictObject({
 const placementSchema = z.strictObject({
   /** Tasks of one shard: the unit that is leased to a worker. Part of the result's identity, so never derived from the cluster. */
   shardSize: z.int().min(1).max(1_000_000).optional(),
+  /** Only workers that offer this engine on this device compute the job. */
   engine: z.enum(['compiled', 'eager']).default('compiled'),
-  device: z.enum(['cpu']).default('cpu'),
-  /** Lets workers of other engine fingerprints take part; equal bytes are then not promised. */
+  device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+  /** Lets workers of other engine fingerprints take part (still with this engine and device); equal bytes are then not promised. */
   mixed: z.boolean().default(false),
 });
 
@@ -208,6 +209,9 @@ function contradictions(spec: JobSpec): FieldProblem[] {
   }
   if (algorithm.name === 'maml' && algorithm.rematerialize && algorithm.order === 'first') {
     refuse('algorithm.rematerialize', true, 'false with algorithm.order first, which keeps nothing of the inner loop');
+  }
+  if (placement.engine === 'eager' && placement.device === 'webgpu') {
+    refuse('placement.device', 'webgpu', 'cpu or cuda, with placement.engine eager');
   }
   if (algorithm.name === 'reptile' && algorithm.innerBatchSize !== undefined) {
     const examples = (task.shots + task.queries) * ('ways' in task ? task.ways : 1);

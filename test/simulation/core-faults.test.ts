@@ -15,6 +15,7 @@ const plan = (jobId: string): JobPlan => ({
   shardSize: 4,
   evaluation: { every: 5, tasks: 30 },
   checkpointEvery: 4,
+  engine: 'compiled/cpu',
   isMixed: false,
   onNonFinite: 'fail',
 });
@@ -87,7 +88,7 @@ class Simulation {
     worker.connection = this.#connections;
     worker.isUp = true;
     const slots = 1 + this.#rng.below(3);
-    this.#step({ kind: 'workerConnected', ...this.#from(worker), fingerprint: 'f', slots });
+    this.#step({ kind: 'workerConnected', ...this.#from(worker), engine: 'compiled/cpu', fingerprint: 'f', slots });
   }
 
   /** Sometimes the coordinator hears of it at once, sometimes only by silence. */

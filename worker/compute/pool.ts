@@ -200,8 +200,12 @@ export class ComputePool {
   }
 
   #startThread(): Worker {
-    const { threadFile, threadHeapMegabytes, dataDirectories, memoryLimitBytes } = this.#options;
-    const workerData: ThreadData = { dataDirectories, ...(memoryLimitBytes !== undefined && { memoryLimitBytes }) };
+    const { threadFile, threadHeapMegabytes, dataDirectories, memoryLimitBytes, engine } = this.#options;
+    const workerData: ThreadData = {
+      dataDirectories,
+      ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+      ...(engine && { engine }),
+    };
     return new Worker(threadFile ?? new URL('./thread.js', import.meta.url), {
       workerData,
       ...(threadHeapMegabytes && { resourceLimits: { maxOldGenerationSizeMb: threadHeapMegabytes } }),

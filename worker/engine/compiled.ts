@@ -1,10 +1,12 @@
-// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime with one thread.
+// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread.
 // Sessions are shared between programs whose models are equal byte for byte. Refuses nothing at run time but arrays of a wrong length.
 import { MetatrainError } from '../../shared/errors.ts';
+import type { DeviceFacts } from './devices.ts';
 import type { CompileReport, Engine, NamedArrays, TaskProgram, TaskProgramOptions, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { nodesOf } from './graph/operation.ts';
-import { inputName, lowerToOnnx } from './onnx/lower.ts';
+import { inputName, loweringFor, lowerToOnnx } from './onnx/lower.ts';
+import { probeDevice } from './onnx/probe.ts';
 import type { Feed } from './onnx/session.ts';
 import type { OptimizeOptions } from './passes/pipeline.ts';
 import { type Plan, planProgram } from './plan.ts';
@@ -13,10 +15,10 @@ import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
 /** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
-export const engineBuild = 2;
+export const engineBuild = 3;
 
 export interface CompiledEngineOptions {
-  readonly device: 'cpu';
+  readonly facts: DeviceFacts;
   readonly passes?: OptimizeOptions;
   /** Default: one of the engine's own, without a limit. */
   readonly sessions?: SessionCache;
@@ -25,8 +27,11 @@ export interface CompiledEngineOptions {
   readonly onCompiled?: (report: CompileReport) => void;
 }
 
-export function createCompiledEngine(options: CompiledEngineOptions): Engine {
-  const { device, passes, onCompiled } = options;
+/** @throws MetatrainError `DEVICE_MISSING` when ONNX Runtime cannot compute on the device. */
+export async function createCompiledEngine(options: CompiledEngineOptions): Promise<Engine> {
+  const { facts, passes, onCompiled } = options;
+  const device = facts.kind;
+  await probeDevice(device);
   const sessions = options.sessions ?? new SessionCache();
   const held = new Set<HeldSession>();
   const statistics = { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 };
@@ -34,10 +39,10 @@ export function createCompiledEngine(options: CompiledEngineOptions): Engine {
 
   const compile = async (program: TaskProgramOptions): Promise<TaskProgram> => {
     if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-    const plan = planProgram(program, passes, options.runBudgetBytes);
+    const plan = planProgram(program, { device, ...passes }, options.runBudgetBytes);
     const elapsed = startStopwatch();
     const { peakBytes, tasksPerRun } = plan;
-    const model = lowerToOnnx(plan.graph, { fusedMatMul: true, hardSigmoidStep: true });
+    const model = lowerToOnnx(plan.graph, loweringFor(device));
     const session = await sessions.acquire({ program: program.name, model, device, peakBytes, tasksPerRun });
     held.add(session);
     const report = reportOf(program, plan, session, elapsed());
@@ -53,7 +58,7 @@ export function createCompiledEngine(options: CompiledEngineOptions): Engine {
   };
 
   return {
-    fingerprint: fingerprintOf({ executor: 'compiled', device, build: engineBuild }),
+    fingerprint: fingerprintOf({ device: facts, build: engineBuild }),
     get statistics() {
       return { ...statistics };
     },

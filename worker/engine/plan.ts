@@ -1,5 +1,6 @@
 // From a task function to what will be run: traced, optimised, and cut into runs. How many tasks a run takes follows from the graph and one constant,
 // never from the machine or the cluster: sums are rounded in the order of the runs, so it is part of every result.
+import type { DeviceKind } from './devices.ts';
 import type { TaskProgramOptions } from './engine.ts';
 import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
 import type { Graph } from './graph/operation.ts';
@@ -9,9 +10,9 @@ import { type TracedGraph, trace } from './trace/trace.ts';
 
 /**
  * A shard whose run would take more is computed as several equal runs, in task order. Joining tasks saves dispatch where tensors are small; large ones
- * gain nothing and leave the caches. Changing it changes bits: see `engineBuild`.
+ * gain nothing on a core and leave its caches. Changing it changes bits: see `engineBuild`.
  */
-export const runBudgetBytes = 2 ** 28;
+export const runBudgetBytes: Readonly<Record<DeviceKind, number>> = { cpu: 2 ** 28, webgpu: 2 ** 30, cuda: 2 ** 30 };
 
 export interface Plan {
   readonly traced: TracedGraph;
@@ -28,7 +29,11 @@ export interface Plan {
 }
 
 /** @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced. */
-export function planProgram(program: TaskProgramOptions, options: OptimizeOptions = {}, budget = runBudgetBytes): Plan {
+export function planProgram(
+  program: TaskProgramOptions,
+  { device = 'cpu', ...options }: OptimizeOptions & { readonly device?: DeviceKind } = {},
+  budget = runBudgetBytes[device],
+): Plan {
   const tracing = startStopwatch();
   const traced = trace(program, builderFor(options));
   const traceMs = tracing();

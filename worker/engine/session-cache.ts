@@ -2,7 +2,8 @@
 // Keeps the account of memory: a session that would go beyond the limit is refused, with the figures, before it is made.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
-import { createSession, type Device, type Session } from './onnx/session.ts';
+import type { DeviceKind } from './devices.ts';
+import { createSession, type Session } from './onnx/session.ts';
 
 export interface SessionCacheOptions {
   /** What all sessions together may take by prediction; default no limit. */
@@ -13,7 +14,7 @@ export interface SessionRequest {
   /** For the refusal. */
   readonly program: string;
   readonly model: Uint8Array;
-  readonly device: Device;
+  readonly device: DeviceKind;
   /** Predicted for one run. */
   readonly peakBytes: number;
   readonly tasksPerRun: number;
@@ -89,7 +90,9 @@ export class SessionCache {
     return { session, isShared, release };
   }
 
-  #refuseBeyondLimit({ program, peakBytes, tasksPerRun }: SessionRequest): void {
+  #refuseBeyondLimit({ program, device, peakBytes, tasksPerRun }: SessionRequest): void {
+    // the limit is of this machine's memory; what a GPU has is not known here
+    if (device !== 'cpu') return;
     const limit = this.#memoryLimitBytes;
     const held = this.heldBytes;
     if (peakBytes + held <= limit) return;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
+import { deviceFacts } from '../../../worker/engine/devices.ts';
 import type { NamedTensors, TaskProgramOptions, TensorSpecs } from '../../../worker/engine/engine.ts';
 import { peakBytesOf } from '../../../worker/engine/graph/cost.ts';
 import { nodesOf, type Operation } from '../../../worker/engine/graph/operation.ts';
@@ -35,7 +36,7 @@ const programs: readonly TaskProgramOptions[] = [
 ];
 
 async function results(program: TaskProgramOptions, without: readonly string[]) {
-  const engine = createCompiledEngine({ device: 'cpu', passes: { without } });
+  const engine = await createCompiledEngine({ facts: deviceFacts('cpu'), passes: { without } });
   try {
     const compiled = await engine.compile(program);
     const tasks = fill(program.task, { seed: 2, count: program.taskCount, labels: 3 });

@@ -1,14 +1,20 @@
-// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: a session's results depend on nothing
-// but its model and its inputs.
+// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: on the cpu a session's results depend on
+// nothing but its model and its inputs.
 import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
+import type { DeviceKind } from '../devices.ts';
 import type { TensorSpec, TypedArray } from '../engine.ts';
-
-export type Device = 'cpu';
 
 export interface Feed extends TensorSpec {
   readonly values: TypedArray;
+}
+
+export interface SessionOptions {
+  /** Refuse a model with an operator that the device lacks, instead of computing that operator on the cpu. Default false. */
+  readonly wholeOnDevice?: boolean;
+  /** Predicted for a run. Default 0: small. */
+  readonly peakBytes?: number;
 }
 
 export interface Session {
@@ -25,11 +31,11 @@ export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.comm
  */
 const largestPlannedBytes = 2 ** 25;
 
-/** @param options.peakBytes predicted for a run. @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
+/** @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
 export async function createSession(
   model: Uint8Array,
-  device: Device,
-  { peakBytes }: { readonly peakBytes: number },
+  device: DeviceKind,
+  { wholeOnDevice = false, peakBytes = 0 }: SessionOptions = {},
 ): Promise<Session> {
   let session: ort.InferenceSession;
   try {
@@ -41,7 +47,8 @@ export async function createSession(
       // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
       graphOptimizationLevel: 'extended',
       enableMemPattern: peakBytes < largestPlannedBytes,
-      logSeverityLevel: 3,
+      logSeverityLevel: wholeOnDevice ? 4 : 3,
+      ...(wholeOnDevice && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
