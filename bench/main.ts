@@ -5,6 +5,7 @@ import { MetatrainError } from '../shared/errors.ts';
 const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
   engine: () => import('./engine/main.ts'),
   'end-to-end': () => import('./end-to-end/main.ts'),
+  memory: () => import('./memory.ts'),
 };
 
 async function main(): Promise<void> {

@@ -174,7 +174,13 @@ function checkedPrograms(): CheckedProgram[] {
 function describe(model: string, shape: TaskShape, spec: ModelSpec): CheckedProgram {
   const built = buildModel(spec, shape);
   const layout = layoutOf(built);
-  const order = { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.05 } as const;
+  const order = {
+    name: 'maml',
+    order: 'second',
+    innerSteps: 2,
+    innerLearningRate: 0.05,
+    rematerialize: false,
+  } as const;
   const { train } = buildAlgorithm(order, learnerOf(built, shape));
   return {
     name: `second-order MAML, ${order.innerSteps} inner steps, ${model}`,

@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { type LogLevel, logLevels } from '../shared/log.ts';
+import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { randomId } from '../shared/rng.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { type DeviceKind, type DeviceVisibility, devices, type EngineName, engines } from './engine/devices.ts';
@@ -24,14 +25,22 @@ export interface WorkerConfig {
   readonly visibility: DeviceVisibility;
   /** Compare the engine with the reference and exit, instead of working. */
   readonly check: boolean;
-  /** With `check`: its result as one JSON object. */
+  /** With `check` or `explain`: its result as one JSON object. */
   readonly json: boolean;
+  /** What all compute threads may take together, by prediction. */
+  readonly memoryBytes: number;
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: LogLevel;
   readonly drainGraceMs: number;
   readonly giveUpMs: number;
   readonly exitWithParent: boolean;
+  /** Explain a job's programs and exit, instead of working. */
+  readonly explain?: {
+    readonly file: string;
+    readonly overrides: readonly (readonly [path: string, value: string])[];
+    readonly print: boolean;
+  };
 }
 
 interface Flags extends Omit<ConnectionOptions, 'token'> {
@@ -43,11 +52,15 @@ interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly tensorflow?: TensorflowSource;
   readonly check?: boolean;
   readonly json?: boolean;
+  readonly memory: number;
   readonly dataDir?: readonly string[];
   readonly logLevel: LogLevel;
   readonly drainSeconds: number;
   readonly giveUpSeconds: number;
   readonly exitWithParent?: boolean;
+  readonly explain?: string;
+  readonly set: readonly (readonly [path: string, value: string])[];
+  readonly print?: boolean;
 }
 
 const maxSlots = 256;
@@ -89,11 +102,19 @@ export function readConfig(args: readonly string[]): WorkerConfig {
     },
     check: flags.check ?? false,
     json: flags.json ?? false,
+    memoryBytes: flags.memory,
     dataDirectories: dataDirectories(flags.dataDir ?? [], process.env),
     logLevel: flags.logLevel,
     drainGraceMs: flags.drainSeconds * 1000,
     giveUpMs: flags.giveUpSeconds * 1000,
     exitWithParent: flags.exitWithParent ?? false,
+    ...(flags.explain !== undefined && {
+      explain: {
+        file: flags.explain,
+        overrides: flags.set,
+        print: flags.print ?? false,
+      },
+    }),
   };
 }
 
@@ -155,7 +176,13 @@ function describeFlags(): Command {
         'compare gradients and speed of the engine with those of the compiled one on the cpu, and exit',
       ),
     )
-    .addOption(new Option('--json', 'with --check: print the result as one JSON object'))
+    .addOption(new Option('--json', 'with --check or --explain: print the result as one JSON object'))
+    .addOption(
+      new Option('--memory <size>', 'what the compute threads may take together, such as 6GiB')
+        .env('METATRAIN_MEMORY')
+        .default(Math.floor(machineMemoryBytes() * shareForCompute), "half of the machine's or the container's")
+        .argParser(parseMemory),
+    )
     .addOption(
       new Option('--worker-id <id>', 'unique in the cluster; by default made of the host name')
         .env('METATRAIN_WORKER_ID')
@@ -186,6 +213,18 @@ function describeFlags(): Command {
         .argParser(wholeNumber(1, 86_400)),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
+    .addOption(
+      new Option(
+        '--explain <job.yaml>',
+        "show what the engine makes of a job's programs, and exit: passes, memory, arithmetic, seconds",
+      ),
+    )
+    .addOption(
+      new Option('--set <path.to.field=value>', 'with --explain: override a field of the job file; may be repeated')
+        .default([], 'none')
+        .argParser((text: string, before: readonly (readonly [string, string])[]) => [...before, parseOverride(text)]),
+    )
+    .addOption(new Option('--print', 'with --explain: the graphs as text, too'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
@@ -228,9 +267,24 @@ function parseAddress(value: string): string {
   return value;
 }
 
+const memoryUnits = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
+
+function parseMemory(value: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(value) ?? [];
+  const bytes = Math.floor(Number(number) * memoryUnits[unit as keyof typeof memoryUnits]);
+  if (bytes >= memoryUnits.MiB) return bytes;
+  throw new InvalidArgumentError('Accepted: a size in MiB, GiB or TiB, at least 1MiB, such as 6GiB.');
+}
+
 function parseWorkerId(value: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value)) return value;
   throw new InvalidArgumentError('Accepted: letters, digits, ".", "_" and "-", at most 128.');
+}
+
+function parseOverride(text: string): readonly [path: string, value: string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Accepted: path.to.field=value, such as algorithm.innerSteps=10.');
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function wholeNumber(lowest: number, highest: number): (value: string) => number {

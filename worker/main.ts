@@ -10,14 +10,16 @@ import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
-import { readConfig, setNativeVariables } from './config.ts';
+import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
+import { explainJob, renderExplanation } from './explain.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
 
 const config = readConfig(process.argv.slice(2));
-const { workerId, slots, dataDirectories, drainGraceMs, giveUpMs } = config;
+const { workerId, slots, memoryBytes, dataDirectories, drainGraceMs, giveUpMs } = config;
+const memoryLimitBytes = Math.floor(memoryBytes / slots);
 const log = createLogger('worker', config.logLevel);
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
 
@@ -28,9 +30,23 @@ if (config.exitWithParent) {
 
 setNativeVariables(config);
 
+if (config.explain) {
+  try {
+    const { explain } = config;
+    const explanation = await explainJob({ ...explain, dataDirectories, memoryLimitBytes, engine: engineOf(config) });
+    process.stdout.write(config.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
+    process.exitCode = 0;
+  } catch (thrown) {
+    process.stderr.write(`metatrain worker: ${asMetatrainError(thrown).message}\n`);
+    process.exitCode = 1;
+  }
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  process.exit();
+}
+
 try {
-  const facts = deviceFacts(config.device, config.visibility);
-  const engine = { engine: config.engine, device: config.device, facts, tensorflow: config.tensorflow };
+  const engine = engineOf(config);
+  const { facts } = engine;
   if (config.check) {
     const { checkEngine, renderCheck } = await import('./check.ts');
     const result = await checkEngine(engine);
@@ -39,8 +55,8 @@ try {
   }
   // First: a flag that is wrong is told before a thread is started.
   const connection = connectionTo(config.coordinator, config.connection);
-  const pool = await ComputePool.start({ slots, dataDirectories, engine }, { clock: realClock, log });
-  log.debug({ fingerprint: pool.fingerprint, slots, dataDirectories }, 'ready to compute');
+  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes, engine }, { clock: realClock, log });
+  log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
     { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
     {
@@ -76,4 +92,8 @@ process.exit();
 function reportFailedCheck(code: string, message: string): void {
   process.stderr.write(`error: ${message}\n`);
   if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
+}
+
+function engineOf({ engine, device, visibility, tensorflow }: WorkerConfig) {
+  return { engine, device, facts: deviceFacts(device, visibility), tensorflow };
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { delay } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { machineMemoryBytes, shareForCompute } from '../../shared/machine-memory.ts';
 import { ManagedProcess } from './managed-process.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -178,7 +179,7 @@ export class LocalCluster {
       title: `worker ${number}`,
       file: (this.#dependencies.programs ?? builtPrograms).worker,
       flags: [
-        ...['--coordinator', this.address, '--slots', '1'],
+        ...['--coordinator', this.address, '--slots', '1', '--memory', this.#memoryOfOne()],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--exit-with-parent'],
@@ -187,6 +188,14 @@ export class LocalCluster {
       environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },
       onLog: (line) => this.#dependencies.log(`worker ${number}`, line),
     });
+  }
+
+  /** Each worker would count on the whole machine's. */
+  #memoryOfOne(): string {
+    const { environment } = this.#dependencies;
+    if (environment.METATRAIN_MEMORY) return environment.METATRAIN_MEMORY;
+    const mebibytes = Math.floor((machineMemoryBytes() * shareForCompute) / this.#options.workers / 2 ** 20);
+    return `${Math.max(1, mebibytes)}MiB`;
   }
 
   async #join(worker: LocalWorker): Promise<void> {

@@ -10,6 +10,8 @@ export const mamlAlgorithm = z.strictObject({
   order: z.enum(['first', 'second']).default('second'),
   innerSteps: innerSteps.default(1),
   innerLearningRate: positive.default(0.01),
+  /** With `order: second`: compute each inner step again for its gradient instead of keeping it. Less memory, more time, equal numbers to rounding. */
+  rematerialize: z.boolean().default(false),
 });
 
 /** Nichol et al. 2018, algorithm 2 (the batched version): the meta-gradient of a task is θ − φ. */

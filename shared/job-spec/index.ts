@@ -207,6 +207,9 @@ function contradictions(spec: JobSpec): FieldProblem[] {
     default:
       task satisfies never;
   }
+  if (algorithm.name === 'maml' && algorithm.rematerialize && algorithm.order === 'first') {
+    refuse('algorithm.rematerialize', true, 'false with algorithm.order first, which keeps nothing of the inner loop');
+  }
   if (placement.engine === 'eager' && placement.device === 'webgpu') {
     refuse('placement.device', 'webgpu', 'cpu or cuda, with placement.engine eager');
   }

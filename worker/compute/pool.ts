@@ -200,8 +200,12 @@ export class ComputePool {
   }
 
   #startThread(): Worker {
-    const { threadFile, threadHeapMegabytes, dataDirectories, engine } = this.#options;
-    const workerData: ThreadData = { dataDirectories, ...(engine && { engine }) };
+    const { threadFile, threadHeapMegabytes, dataDirectories, memoryLimitBytes, engine } = this.#options;
+    const workerData: ThreadData = {
+      dataDirectories,
+      ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+      ...(engine && { engine }),
+    };
     return new Worker(threadFile ?? new URL('./thread.js', import.meta.url), {
       workerData,
       ...(threadHeapMegabytes && { resourceLimits: { maxOldGenerationSizeMb: threadHeapMegabytes } }),
@@ -228,6 +232,9 @@ export class ComputePool {
         break;
       case 'unable':
         slot.failure = new MetatrainError(message.failure.code, message.failure.message);
+        return;
+      case 'compiled':
+        this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
         return;
       case 'finished':
       case 'failed': {

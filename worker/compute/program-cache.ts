@@ -2,20 +2,30 @@
 // open is not kept, so the next shard tries again.
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
+import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
 
-export type OpenProgram = (spec: JobSpec) => Promise<JobProgram>;
+export interface ProgramEvents {
+  onCompiled(report: CompileReport): void;
+}
+
+export type OpenProgram = (spec: JobSpec, events: ProgramEvents) => Promise<JobProgram>;
+
+export interface ProgramCacheDependencies {
+  readonly openProgram: OpenProgram;
+  readonly onCompiled?: (jobId: string, report: CompileReport) => void;
+}
 
 export class ProgramCache {
   readonly #limit: number;
-  readonly #open: OpenProgram;
+  readonly #dependencies: ProgramCacheDependencies;
   readonly #specs = new Map<string, string>();
   /** In order of use, the least recent first. */
   readonly #programs = new Map<string, JobProgram>();
 
-  constructor(options: { readonly limit: number }, dependencies: { readonly openProgram: OpenProgram }) {
+  constructor(options: { readonly limit: number }, dependencies: ProgramCacheDependencies) {
     this.#limit = options.limit;
-    this.#open = dependencies.openProgram;
+    this.#dependencies = dependencies;
   }
 
   /** Remembers the job's spec; its program is opened by its first shard. */
@@ -41,9 +51,21 @@ export class ProgramCache {
     const spec = this.#specs.get(jobId);
     if (spec === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
     while (this.#programs.size >= this.#limit) await this.#closeLeastRecent();
-    const program = await this.#open(parseJobSpec(spec));
+    const { openProgram, onCompiled } = this.#dependencies;
+    const program = await openProgram(parseJobSpec(spec), { onCompiled: (report) => onCompiled?.(jobId, report) });
     this.#programs.set(jobId, program);
     return program;
+  }
+
+  /** Frees what other jobs hold. @returns whether there was any. */
+  async closeOthers(jobId: string): Promise<boolean> {
+    const others = [...this.#programs.keys()].filter((other) => other !== jobId);
+    for (const other of others) {
+      const program = this.#programs.get(other);
+      this.#programs.delete(other);
+      await program?.close();
+    }
+    return others.length > 0;
   }
 
   async close(): Promise<void> {

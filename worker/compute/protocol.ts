@@ -1,6 +1,7 @@
 // The messages between the agent and one compute thread. The agent gives a thread one shard at a time; the thread answers each
 // `runShard` exactly once.
 import type { EngineOptions } from '../engine/create.ts';
+import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 
 export type ToThread =
@@ -21,6 +22,8 @@ export type FromThread =
   | { readonly kind: 'ready'; readonly fingerprint: string }
   /** The thread cannot work on this machine (no engine, for one) and is about to exit. */
   | { readonly kind: 'unable'; readonly failure: ShardFailureReason }
+  /** A program of the job was traced and has a session now. */
+  | { readonly kind: 'compiled'; readonly jobId: string; readonly report: CompileReport }
   | ShardOutcome;
 
 export interface ThreadData {
@@ -28,4 +31,6 @@ export interface ThreadData {
   readonly dataDirectories: readonly string[];
   /** What the worker offers, and so what every thread computes with. Default: compiled, on the cpu. */
   readonly engine?: EngineOptions;
+  /** What the thread's sessions may take together, by prediction; default no limit. */
+  readonly memoryLimitBytes?: number;
 }

@@ -27,16 +27,27 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
     port.close();
     return;
   }
-  const programs = new ProgramCache({ limit: openPrograms }, thread);
+  const programs = new ProgramCache(
+    { limit: openPrograms },
+    { ...thread, onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }) },
+  );
   const params = new ParamsCopy();
 
   const runShard = async (message: ToThread & { kind: 'runShard' }) => {
     const { leaseId, jobId, work } = message;
     try {
-      const program = await programs.programOf(jobId);
-      const startedAt = performance.now();
+      let startedAt = 0;
       const metaParams = message.params && params.of(message.params);
-      const output = await compute(program, work, metaParams);
+      const run = async () => {
+        const program = await programs.programOf(jobId);
+        startedAt = performance.now();
+        return compute(program, work, metaParams);
+      };
+      const output = await run().catch(async (thrown) => {
+        // the programs of other jobs may go: they are compiled again when their next shard comes
+        if (!isOutOfMemory(thrown) || !(await programs.closeOthers(jobId))) throw thrown;
+        return run();
+      });
       const computeMs = performance.now() - startedAt;
       tell({ kind: 'finished', leaseId, output, computeMs }, transferable(output));
     } catch (thrown) {
@@ -98,6 +109,8 @@ async function compute(program: JobProgram, work: ShardWork, metaParams?: Float3
       return work satisfies never;
   }
 }
+
+const isOutOfMemory = (thrown: unknown): boolean => thrown instanceof MetatrainError && thrown.code === 'OUT_OF_MEMORY';
 
 function given(metaParams: Float32Array | undefined): Float32Array {
   if (!metaParams) throw new MetatrainError('INTERNAL', 'a shard that needs meta-parameters came without them');

@@ -1,81 +1,137 @@
 // The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread.
 // Sessions are shared between programs whose models are equal byte for byte. Refuses nothing at run time but arrays of a wrong length.
-import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceFacts } from './devices.ts';
-import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpecs } from './engine.ts';
+import type { CompileReport, Engine, NamedArrays, TaskProgram, TaskProgramOptions, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { type Graph, nodesOf } from './graph/operation.ts';
+import { nodesOf } from './graph/operation.ts';
 import { inputName, loweringFor, lowerToOnnx } from './onnx/lower.ts';
 import { probeDevice } from './onnx/probe.ts';
-import { createSession, type Feed, type Session } from './onnx/session.ts';
-import { type OptimizeOptions, optimize } from './passes/pipeline.ts';
-import { checkedArray, type OutputSpecs, outputSpecs } from './task-arrays.ts';
-import { trace } from './trace/trace.ts';
+import type { Feed } from './onnx/session.ts';
+import type { OptimizeOptions } from './passes/pipeline.ts';
+import { type Plan, planProgram } from './plan.ts';
+import { type HeldSession, SessionCache } from './session-cache.ts';
+import { startStopwatch } from './stopwatch.ts';
+import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
-/** Bumped whenever a pass, a lowering or a session option changes the bits of any result. */
-export const engineBuild = 2;
+/** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
+export const engineBuild = 4;
 
 export interface CompiledEngineOptions {
   readonly facts: DeviceFacts;
   readonly passes?: OptimizeOptions;
+  /** Default: one of the engine's own, without a limit. */
+  readonly sessions?: SessionCache;
+  /** In the place of `runBudgetBytes`, for tests. */
+  readonly runBudgetBytes?: number;
+  readonly onCompiled?: (report: CompileReport) => void;
 }
 
 /** @throws MetatrainError `DEVICE_MISSING` when ONNX Runtime cannot compute on the device. */
 export async function createCompiledEngine(options: CompiledEngineOptions): Promise<Engine> {
-  const device = options.facts.kind;
+  const { facts, passes, onCompiled } = options;
+  const device = facts.kind;
   await probeDevice(device);
-  const sessions = new Map<string, Promise<Session>>();
-  const openSession = (model: Uint8Array): Promise<Session> => {
-    const hash = createHash('sha256').update(model).digest('hex');
-    let session = sessions.get(hash);
-    if (session === undefined) {
-      session = createSession(model, device);
-      sessions.set(hash, session);
-    }
-    return session;
-  };
+  const sessions = options.sessions ?? new SessionCache();
+  const held = new Set<HeldSession>();
+  const statistics = { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 };
   let isClosed = false;
+
+  const compile = async (program: TaskProgramOptions): Promise<TaskProgram> => {
+    if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
+    const plan = planProgram(program, { device, ...passes }, options.runBudgetBytes);
+    const elapsed = startStopwatch();
+    const { peakBytes, tasksPerRun } = plan;
+    const model = lowerToOnnx(plan.graph, loweringFor(device));
+    const session = await sessions.acquire({ program: program.name, model, device, peakBytes, tasksPerRun });
+    held.add(session);
+    const report = reportOf(program, plan, session, elapsed());
+    statistics.programs += 1;
+    statistics[session.isShared ? 'sessionsShared' : 'sessionsCreated'] += 1;
+    for (const part of ['traceMs', 'optimizeMs', 'sessionMs'] as const) statistics[part] += report[part];
+    onCompiled?.(report);
+    const dispose = async () => {
+      held.delete(session);
+      await session.release();
+    };
+    return { ...createProgram(program, plan, session), dispose };
+  };
+
   return {
-    fingerprint: fingerprintOf({ device: options.facts, build: engineBuild }),
-    compile: async (program) => {
-      if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-      const traced = trace(program);
-      const { graph } = optimize(traced, program.taskCount, options.passes);
-      const session = await openSession(lowerToOnnx(graph, loweringFor(device)));
-      return createProgram(program, graph, outputSpecs(traced, program.taskCount), session);
+    fingerprint: fingerprintOf({ device: facts, build: engineBuild }),
+    get statistics() {
+      return { ...statistics };
     },
+    compile,
     close: async () => {
       isClosed = true;
-      const open = await Promise.allSettled(sessions.values());
-      sessions.clear();
-      for (const result of open) if (result.status === 'fulfilled') await result.value.release();
+      const open = [...held];
+      held.clear();
+      for (const session of open) await session.release();
     },
   };
 }
 
-function createProgram(program: TaskProgramOptions, graph: Graph, outputs: OutputSpecs, session: Session): TaskProgram {
+function reportOf(program: TaskProgramOptions, plan: Plan, session: HeldSession, sessionMs: number): CompileReport {
+  const { traced, graph, tasksPerRun, peakBytes, arithmetic, traceMs, optimizeMs } = plan;
+  return {
+    program: program.name,
+    taskCount: program.taskCount,
+    tasksPerRun,
+    nodesTraced: traced.recorded.live,
+    nodes: nodesOf(graph).length,
+    peakBytes,
+    arithmetic,
+    isSessionShared: session.isShared,
+    traceMs,
+    optimizeMs,
+    sessionMs,
+  };
+}
+
+/** Runs of equal size one after another, in task order; their sums are added in that order. */
+function createProgram(
+  program: TaskProgramOptions,
+  { traced, graph, tasksPerRun }: Plan,
+  { session }: HeldSession,
+): Omit<TaskProgram, 'dispose'> {
   const used = new Set<string>();
   for (const { op } of nodesOf(graph)) if (op.kind === 'input') used.add(inputName(op.source, op.name));
+  const outputs: OutputSpecs = outputSpecs(traced, program.taskCount);
+  const runs = program.taskCount / tasksPerRun;
   return {
     outputs,
     run: async (metaParams, tasks) => {
-      const feeds: Record<string, Feed> = {};
-      const feed = (source: 'metaParams' | 'task', arrays: NamedArrays) => {
-        const stacking = source === 'task' && program.taskCount > 1 ? [program.taskCount] : [];
-        for (const [key, { shape, dtype }] of Object.entries(program[source])) {
-          const name = inputName(source, key);
-          const values = checkedArray(name, arrays[key], { shape: [...stacking, ...shape], dtype });
-          if (used.has(name)) feeds[name] = { shape: [...stacking, ...shape], dtype, values };
+      const params: Record<string, Feed> = {};
+      for (const [key, { shape, dtype }] of Object.entries(program.metaParams)) {
+        const name = inputName('metaParams', key);
+        const values = checkedArray(name, metaParams[key], { shape, dtype });
+        if (used.has(name)) params[name] = { shape, dtype, values };
+      }
+      const feeds = Array.from({ length: runs }, () => ({ ...params }));
+      for (const [key, { shape, dtype }] of Object.entries(program.task)) {
+        const name = inputName('task', key);
+        const values = checkedArray(name, tasks[key], { shape: stacked(program.taskCount, shape), dtype });
+        if (!used.has(name)) continue;
+        const size = values.length / runs;
+        for (let run = 0; run < runs; run++) {
+          const part = runs === 1 ? values : values.subarray(run * size, (run + 1) * size);
+          feeds[run]![name] = { shape: stacked(tasksPerRun, shape), dtype, values: part };
         }
-      };
-      feed('metaParams', metaParams);
-      feed('task', tasks);
-      const results = await session.run(feeds);
-      const group = (prefix: string, specs: TensorSpecs) =>
-        Object.fromEntries(Object.keys(specs).map((name) => [name, results[`${prefix}.${name}`]!]));
-      return { sum: group('sum', outputs.sum), each: group('each', outputs.each) };
+      }
+      const results: Record<string, TypedArray>[] = [];
+      for (const feed of feeds) results.push(await session.run(feed));
+      return runs === 1 ? grouped(outputs, results[0]!) : stackedOutputs(outputs, results);
     },
-    dispose: async () => {},
   };
+}
+
+/** A graph of one task has no task axis. */
+const stacked = (taskCount: number, shape: readonly number[]): readonly number[] =>
+  taskCount > 1 ? [taskCount, ...shape] : shape;
+
+function grouped(outputs: OutputSpecs, results: NamedArrays): { sum: NamedArrays; each: NamedArrays } {
+  const group = (prefix: 'sum' | 'each') =>
+    Object.fromEntries(Object.keys(outputs[prefix]).map((name) => [name, results[`${prefix}.${name}`]!]));
+  return { sum: group('sum'), each: group('each') };
 }

@@ -4,8 +4,16 @@ import { MetatrainError } from '../../shared/errors.ts';
 import { createCompiledEngine } from './compiled.ts';
 import { type DeviceFacts, type DeviceKind, deviceFacts, type EngineName, engines } from './devices.ts';
 import { createEagerEngine } from './eager.ts';
-import type { Engine } from './engine.ts';
+import type { CompileReport, Engine } from './engine.ts';
+import type { SessionCache } from './session-cache.ts';
 import { loadTensorflow, type TensorflowSource } from './tensorflow.ts';
+
+export interface EngineDependencies {
+  /** Shared with other engines of the thread; default one of the engine's own, without a limit of memory. */
+  readonly sessions?: SessionCache;
+  /** Told of every program that is compiled. */
+  readonly onCompiled?: (report: CompileReport) => void;
+}
 
 export interface EngineOptions {
   /** `compiled` runs traced graphs on ONNX Runtime; `eager` runs TensorFlow.js operators one by one. */
@@ -18,11 +26,14 @@ export interface EngineOptions {
 }
 
 /** @throws MetatrainError `DEVICE_MISSING` when there is no such engine on such a device here, with the reason and what to do. */
-export async function createEngine({ engine, device, ...options }: EngineOptions): Promise<Engine> {
+export async function createEngine(
+  { engine, device, ...options }: EngineOptions,
+  dependencies: EngineDependencies = {},
+): Promise<Engine> {
   const facts = options.facts ?? deviceFacts(device);
   switch (engine) {
     case 'compiled':
-      return createCompiledEngine({ facts });
+      return createCompiledEngine({ facts, ...dependencies });
     case 'eager': {
       const source = options.tensorflow ?? (device === 'cpu' ? { kind: 'reference' } : { kind: 'installed' });
       return createEagerEngine({ facts, ...(await loadTensorflow(device, source)) });

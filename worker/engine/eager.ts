@@ -4,6 +4,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceFacts } from './devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { startStopwatch } from './stopwatch.ts';
 import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
 import type { TensorflowBackend } from './tensorflow.ts';
 import { tf } from './tf.ts';
@@ -17,12 +18,20 @@ export interface EagerEngineOptions extends TensorflowBackend {
 }
 
 export function createEagerEngine({ facts, backend, version }: EagerEngineOptions): Engine {
+  const statistics = { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 };
   let isClosed = false;
   return {
     fingerprint: fingerprintOf({ device: facts, build: eagerBuild, version }),
+    get statistics() {
+      return { ...statistics };
+    },
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-      return createProgram(program, backend);
+      const elapsed = startStopwatch();
+      const created = createProgram(program, backend);
+      statistics.programs += 1;
+      statistics.traceMs += elapsed();
+      return created;
     },
     close: async () => {
       isClosed = true;

@@ -50,10 +50,44 @@ export interface TaskProgram {
   dispose(): Promise<void>;
 }
 
+/** What compiling one program took and made; plain data, which crosses threads. */
+export interface CompileReport {
+  readonly program: string;
+  readonly taskCount: number;
+  /** A divisor of `taskCount`: the program's tasks are computed in equal runs, one after another. */
+  readonly tasksPerRun: number;
+  /** Nodes of one task's graph as traced, and of a run's graph after all passes. */
+  readonly nodesTraced: number;
+  readonly nodes: number;
+  /** Predicted for one run. */
+  readonly peakBytes: number;
+  /** Floating-point operations of one run, in products and convolutions. */
+  readonly arithmetic: number;
+  readonly isSessionShared: boolean;
+  readonly traceMs: number;
+  readonly optimizeMs: number;
+  readonly sessionMs: number;
+}
+
+/** Since the engine was made. An executor without sessions counts programs and their tracing alone. */
+export interface EngineStatistics {
+  readonly programs: number;
+  readonly sessionsCreated: number;
+  /** Programs whose graph another program had a session for. */
+  readonly sessionsShared: number;
+  readonly traceMs: number;
+  readonly optimizeMs: number;
+  readonly sessionMs: number;
+}
+
 export interface Engine {
   /** Executor, its version, device, instruction set and JavaScript engine: equal fingerprints give equal bytes. */
   readonly fingerprint: string;
-  /** @throws MetatrainError `REQUEST_INVALID` naming the operator that is missing and the program that used it. */
+  readonly statistics: EngineStatistics;
+  /**
+   * @throws MetatrainError `REQUEST_INVALID` naming the operator that is missing and the program that used it, `OUT_OF_MEMORY` with the figures
+   * when a run would need more memory than there is.
+   */
   compile(options: TaskProgramOptions): Promise<TaskProgram>;
   /** Frees every program. May be called twice. */
   close(): Promise<void>;

@@ -53,7 +53,7 @@ export function outputSpecs(graph: Graph, taskCount: number): OutputSpecs {
   return { sum, each };
 }
 
-/** `results[t]` holds task t's outputs as `sum.<name>` and `each.<name>`. */
+/** `results[r]` holds the outputs of run r as `sum.<name>` and `each.<name>`; runs have equally many tasks, in task order. */
 export function stackedOutputs(
   specs: OutputSpecs,
   results: readonly Readonly<Record<string, TypedArray>>[],

@@ -10,6 +10,7 @@ type Attributes = Readonly<Record<string, unknown>>;
 /** Registers them with the given TensorFlow.js; calling it twice is harmless. */
 export function registerMissingGradients(tf: Tf): void {
   zeroGradients(tf);
+  arithmeticGradients(tf);
   convolutionGradients(tf);
   poolingGradients(tf);
   movementGradients(tf);
@@ -47,11 +48,68 @@ function zeros(tf: Tf, like: Tensor): Tensor {
   return tf.zeros(like.shape);
 }
 
+function arithmeticGradients(tf: Tf): void {
+  // tfjs's own gives each operand a gradient of the result's shape, also where the operand was broadcast.
+  register(tf, 'SquaredDifference', ['a', 'b'], (dy, [a, b]) => {
+    const half = () => tf.mul(dy, tf.mul(2, tf.sub(a!, b!)));
+    return { a: () => sumTo(tf, half(), a!), b: () => sumTo(tf, tf.neg(half()), b!) };
+  });
+  // tfjs's own uses Cumprod, which has no gradient. The product of all others is that of those before times that of those behind: no
+  // division, so a zero does no harm.
+  register(tf, 'Prod', ['x'], (dy, [x], attributes) => ({
+    x: () => {
+      const axes = tf.util.parseAxisParam(
+        (attributes.axis as number[] | undefined) ?? x!.shape.map((_, i) => i),
+        x!.shape,
+      );
+      const kept = x!.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+      const order = [...kept, ...axes];
+      const lengths = order.map((axis) => x!.shape[axis]!);
+      const outer = lengths.slice(0, kept.length);
+      const factors = tf.unstack(tf.reshape(tf.transpose(x!, order), [...outer, -1]), kept.length);
+      const others = productsOfOthers(tf, factors).map((product) => tf.mul(product, tf.reshape(dy, outer)));
+      const back = order.map((_, axis) => order.indexOf(axis));
+      return tf.transpose(tf.reshape(tf.stack(others, kept.length), lengths), back);
+    },
+  }));
+}
+
+function productsOfOthers(tf: Tf, factors: readonly Tensor[]): Tensor[] {
+  const running = (list: readonly Tensor[]) => {
+    const products = [tf.onesLike(list[0]!)];
+    for (const factor of list.slice(0, -1)) products.push(tf.mul(products.at(-1)!, factor));
+    return products;
+  };
+  const before = running(factors);
+  const behind = running([...factors].reverse()).reverse();
+  return factors.map((_, i) => tf.mul(before[i]!, behind[i]!));
+}
+
+/** The transpose of broadcasting: a gradient of the result's shape as one of the operand's. */
+function sumTo(tf: Tf, gradient: Tensor, operand: Tensor): Tensor {
+  const axes = tf.broadcast_util.getReductionAxes(operand.shape, gradient.shape);
+  return axes.length === 0 ? gradient : tf.reshape(tf.sum(gradient, axes), operand.shape);
+}
+
 /** A convolution is linear in its input and in its filter, so each of its three kernels is a gradient of the other two. */
 function convolutionGradients(tf: Tf): void {
   const run = (kernel: string, inputs: Record<string, Tensor>, attributes: Attributes) =>
     tf.engine().runKernel(kernel, inputs, attributes as tfjs.NamedAttrMap) as Tensor;
 
+  // tfjs's own refuses dilations. A dilated filter is a larger one with zeros in between.
+  register(tf, 'Conv2D', ['x', 'filter'], (dy, [x, filter], attributes) => {
+    const { strides, pad, dataFormat, dimRoundingMode } = attributes;
+    const dilations = pairOf(attributes.dilations as number | [number, number] | undefined);
+    const shared = { strides, pad, dataFormat, dimRoundingMode };
+    const spaced = dilate(tf, filter!, dilations);
+    return {
+      x: () => run('Conv2DBackpropInput', { dy, filter: spaced }, { ...shared, inputShape: x!.shape }),
+      filter: () => {
+        const gradient = run('Conv2DBackpropFilter', { x: x!, dy }, { ...shared, filterShape: spaced.shape });
+        return undilate(tf, gradient, filter!.shape, dilations);
+      },
+    };
+  });
   register(tf, 'Conv2DBackpropFilter', ['x', 'dy'], (upstream, [x, dy], attributes) => {
     const { strides, pad, dataFormat, dimRoundingMode } = attributes;
     return {
@@ -90,6 +148,48 @@ function convolutionGradients(tf: Tf): void {
       dy: () => run('DepthwiseConv2dNative', { x: x!, filter: upstream }, { strides, pad, dilations, dimRoundingMode }),
     };
   });
+}
+
+function pairOf(value: number | readonly [number, number] | undefined): readonly [number, number] {
+  return typeof value === 'object' ? value : [value ?? 1, value ?? 1];
+}
+
+/** [h, w, …] with zeros between rows and columns, so that neighbours are `dilations` apart. */
+function dilate(tf: Tf, filter: Tensor, [rows, columns]: readonly [number, number]): Tensor {
+  if (rows === 1 && columns === 1) return filter;
+  const [height, width, ...channels] = filter.shape as [number, number, ...number[]];
+  const none = channels.map((): [number, number] => [0, 0]);
+  const cells = tf.pad(tf.reshape(filter, [height, 1, width, 1, ...channels]), [
+    [0, 0],
+    [0, rows - 1],
+    [0, 0],
+    [0, columns - 1],
+    ...none,
+  ]);
+  const whole = tf.reshape(cells, [height * rows, width * columns, ...channels]);
+  const size = [(height - 1) * rows + 1, (width - 1) * columns + 1, ...channels];
+  return tf.slice(
+    whole,
+    size.map(() => 0),
+    size,
+  );
+}
+
+/** The transpose of `dilate`. */
+function undilate(tf: Tf, gradient: Tensor, shape: number[], [rows, columns]: readonly [number, number]): Tensor {
+  if (rows === 1 && columns === 1) return gradient;
+  const [height, width, ...channels] = shape as [number, number, ...number[]];
+  const none = channels.map((): [number, number] => [0, 0]);
+  const whole = tf.pad(gradient, [[0, rows - 1], [0, columns - 1], ...none]);
+  const cells = tf.reshape(whole, [height, rows, width, columns, ...channels]);
+  return tf.reshape(
+    tf.slice(
+      cells,
+      cells.shape.map(() => 0),
+      [height, 1, width, 1, ...channels],
+    ),
+    shape,
+  );
 }
 
 interface PoolAttributes {
@@ -267,9 +367,81 @@ function movementGradients(tf: Tf): void {
       return tf.reshape(tf.sum(tf.reshape(dy, split), copies), x!.shape);
     },
   }));
+  // tfjs's own forgets what the mirrored borders give back.
+  register(tf, 'MirrorPad', ['x'], (dy, [x], attributes) => ({
+    x: () => {
+      const offset = attributes.mode === 'reflect' ? 1 : 0;
+      return (attributes.paddings as [number, number][]).reduce(
+        (gradient, [before, after], axis) => foldBorders(tf, gradient, axis, before, x!.shape[axis]!, after, offset),
+        dy,
+      );
+    },
+  }));
+  // tfjs has none. What lies between the taken elements receives zero.
+  register(tf, 'StridedSlice', ['x'], (dy, [x], attributes) => ({
+    x: () => {
+      const a = attributes as Record<'begin' | 'end' | 'strides', number[]> & Record<string, number>;
+      const masks = [a.beginMask!, a.endMask!, a.ellipsisMask!, a.newAxisMask!, a.shrinkAxisMask!] as const;
+      const { begin, strides, finalShapeSparse } = tf.slice_util.sliceInfo(
+        x!.shape,
+        a.begin,
+        a.end,
+        a.strides,
+        ...masks,
+      );
+      const sizes = finalShapeSparse.length === x!.shape.length ? finalShapeSparse : undefined;
+      if (sizes === undefined || strides.some((stride) => stride < 1))
+        throw new Error('gradient function not found for StridedSlice');
+      const single = sizes.flatMap((size) => [size, 1]);
+      const spaced = strides.flatMap((stride): [number, number][] => [
+        [0, 0],
+        [0, stride - 1],
+      ]);
+      const whole = sizes.map((size, axis) => size * strides[axis]!);
+      const cells = tf.reshape(tf.pad(tf.reshape(dy, single), spaced), whole);
+      const inside = tf.slice(
+        cells,
+        whole.map(() => 0),
+        whole.map((length, axis) => Math.min(length, x!.shape[axis]! - begin[axis]!)),
+      );
+      return tf.pad(
+        inside,
+        x!.shape.map((length, axis): [number, number] => [begin[axis]!, length - begin[axis]! - inside.shape[axis]!]),
+      );
+    },
+  }));
   // tfjs's own transposes the result whenever the axis is not the last one.
   register(tf, 'Cumsum', ['x'], (dy, _saved, attributes) => ({
     x: () =>
       tf.cumsum(dy, attributes.axis as number, attributes.exclusive as boolean, !(attributes.reverse as boolean)),
   }));
+}
+
+/** The transpose of mirroring along one axis: each border is turned round and added where it came from. */
+function foldBorders(
+  tf: Tf,
+  gradient: Tensor,
+  axis: number,
+  before: number,
+  length: number,
+  after: number,
+  offset: number,
+): Tensor {
+  const part = (begin: number, size: number) =>
+    tf.slice(
+      gradient,
+      gradient.shape.map((_, position) => (position === axis ? begin : 0)),
+      gradient.shape.map((full, position) => (position === axis ? size : full)),
+    );
+  const placed = (border: Tensor, start: number) =>
+    tf.pad(
+      tf.reverse(border, axis),
+      border.shape.map((size, position): [number, number] =>
+        position === axis ? [start, length - start - size] : [0, 0],
+      ),
+    );
+  let sum = part(before, length);
+  if (before > 0) sum = tf.add(sum, placed(part(0, before), offset));
+  if (after > 0) sum = tf.add(sum, placed(part(before + length, after), length - after - offset));
+  return sum;
 }

@@ -6,7 +6,6 @@ import { recordSavedOutputsAfterTheirKernel } from './tf-tape.ts';
 
 /** What of TensorFlow.js's engine its types keep private. */
 interface EngineInternals {
-  readonly state: { readonly gradientDepth: number };
   customGrad: (f: CustomGradient) => (...inputs: tf.Tensor[]) => tf.Tensor;
 }
 type Save = (tensors: tf.Tensor[]) => void;
@@ -17,9 +16,9 @@ type CustomGradient = (...inputs: (tf.Tensor | Save)[]) => {
 
 /**
  * TensorFlow.js records no tape inside `tf.customGrad`, so what such a function saves counts as a constant in the next derivative:
- * `tf.logSoftmax` and `tf.losses.softmaxCrossEntropy` would lose a term of every second-order gradient. Here the inputs are saved too, and under
- * an outer gradient the function runs again on the tape before its gradient is taken, so that every order is the derivative of the one below.
- * The compiled executor shares the repeated nodes with the first run's.
+ * `tf.logSoftmax` and `tf.losses.softmaxCrossEntropy` would lose a term of every second-order gradient; and a tensor that its gradient takes from
+ * the closure (`tf.logSigmoid`) is gone by then. Here the inputs are saved, and the function runs again on the tape before its gradient is
+ * taken, so that every order is the derivative of the one below. The compiled executor shares the repeated nodes with the first run's.
  */
 function tapeCustomGradients(): void {
   const engine = tf.engine() as unknown as EngineInternals;
@@ -27,18 +26,13 @@ function tapeCustomGradients(): void {
   engine.customGrad = (f) => {
     const taped: CustomGradient = (...args) => {
       const save = args.at(-1) as Save;
-      const inputs = args.slice(0, -1) as tf.Tensor[];
-      let kept: tf.Tensor[] = [];
-      const { value, gradFunc } = f(...inputs, (tensors) => {
-        kept = tensors;
-      });
-      save([...kept, ...inputs]);
+      const { value } = f(...(args.slice(0, -1) as tf.Tensor[]), () => {});
+      save(args.slice(0, -1) as tf.Tensor[]);
       return {
         value,
-        gradFunc: (dy, saved) => {
-          if (engine.state.gradientDepth === 0) return gradFunc(dy, saved.slice(0, kept.length));
+        gradFunc: (dy, inputs) => {
           let again: tf.Tensor[] = [];
-          const repeated = f(...saved.slice(kept.length), (tensors) => {
+          const repeated = f(...inputs, (tensors) => {
             again = tensors;
           });
           return repeated.gradFunc(dy, again);

@@ -3,12 +3,19 @@
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
-import type { Engine, NamedArrays, TaskFunction, TaskProgram, TensorSpecs } from '../engine/engine.ts';
+import type {
+  Engine,
+  NamedArrays,
+  TaskFunction,
+  TaskProgram,
+  TaskProgramOptions,
+  TensorSpecs,
+} from '../engine/engine.ts';
 import { evaluateFunction } from './algorithms/algorithm.ts';
 import { learnerOf } from './algorithms/learner.ts';
 import { buildAlgorithm } from './algorithms/registry.ts';
 import type { JobProgram, TrainShardResult } from './job-program.ts';
-import { initialParams, layoutOf } from './models/model.ts';
+import { initialParams, layoutOf, type Model } from './models/model.ts';
 import { buildModel } from './models/registry.ts';
 import { allocateTasks, type Split, type TaskDistribution, taskTensors } from './tasks/distribution.ts';
 import { openDistribution } from './tasks/registry.ts';
@@ -18,6 +25,56 @@ export interface JobProgramDependencies {
   readonly dataDirectories: readonly string[];
   /** Stays the caller's: closing the job program does not close it. */
   readonly engine: Engine;
+}
+
+/** The kinds of work of a job that an engine compiles a program for. */
+export const programWorks = ['train', 'evaluate'] as const;
+export type ProgramWork = (typeof programWorks)[number];
+
+export interface JobParts {
+  readonly distribution: TaskDistribution;
+  readonly model: Model;
+  readonly layout: ParamsLayout;
+  /** What an engine compiles for shards of so many tasks. */
+  program(work: ProgramWork, taskCount: number): TaskProgramOptions;
+}
+
+/**
+ * The spec's task distribution, model and algorithm, opened and put together; nothing is compiled.
+ *
+ * @throws MetatrainError as `openJobProgram` does.
+ */
+export async function openJobParts(
+  spec: JobSpec,
+  { dataDirectories }: Pick<JobProgramDependencies, 'dataDirectories'>,
+): Promise<JobParts> {
+  const distribution = await openDistribution(spec.task, {
+    seed: spec.seed,
+    dataDirectories,
+    evaluationSplit: spec.evaluation.split,
+  });
+  const model = buildModel(spec.model, distribution.shape);
+  const learner = learnerOf(model, distribution.shape);
+  const algorithm = buildAlgorithm(spec.algorithm, learner);
+  const layout = layoutOf(model);
+  const functions: Readonly<Record<ProgramWork, TaskFunction>> = {
+    train: algorithm.train,
+    evaluate: evaluateFunction(algorithm, learner, spec.evaluation.innerSteps),
+  };
+  return {
+    distribution,
+    model,
+    layout,
+    program: (work, taskCount) => ({
+      name: `${spec.algorithm.name} ${spec.model.architecture} ${work}`,
+      taskFunction: functions[work],
+      taskCount,
+      metaParams: Object.fromEntries(
+        layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' }]),
+      ) satisfies TensorSpecs as TensorSpecs,
+      task: taskTensors(distribution.shape),
+    }),
+  };
 }
 
 /**
@@ -30,32 +87,10 @@ export async function openJobProgram(
   spec: JobSpec,
   { dataDirectories, engine }: JobProgramDependencies,
 ): Promise<JobProgram> {
-  const distribution = await openDistribution(spec.task, {
-    seed: spec.seed,
-    dataDirectories,
-    evaluationSplit: spec.evaluation.split,
-  });
-  const model = buildModel(spec.model, distribution.shape);
-  const learner = learnerOf(model, distribution.shape);
-  const algorithm = buildAlgorithm(spec.algorithm, learner);
-  const layout = layoutOf(model);
-  const shapes = {
-    metaParams: Object.fromEntries(
-      layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' }]),
-    ) satisfies TensorSpecs as TensorSpecs,
-    task: taskTensors(distribution.shape),
-  };
-  const compile = (work: string, taskFunction: TaskFunction) =>
-    programsByTaskCount((taskCount) =>
-      engine.compile({
-        name: `${spec.algorithm.name} ${spec.model.architecture} ${work}`,
-        taskFunction,
-        taskCount,
-        ...shapes,
-      }),
-    );
-  const training = compile('train', algorithm.train);
-  const evaluation = compile('evaluate', evaluateFunction(algorithm, learner, spec.evaluation.innerSteps));
+  const { distribution, model, layout, program } = await openJobParts(spec, { dataDirectories });
+  const compile = (work: ProgramWork) => programsByTaskCount((taskCount) => engine.compile(program(work, taskCount)));
+  const training = compile('train');
+  const evaluation = compile('evaluate');
 
   const runTrain = async (params: NamedArrays, firstTask: number, taskCount: number) => {
     const program = await training.get(taskCount);

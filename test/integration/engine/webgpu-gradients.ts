@@ -42,7 +42,7 @@ for (const [model, shape, spec] of [
   ['conv4 max-pool', images, modelVariants.conv4['max-pool']!],
 ] as const) {
   const built = buildModel(spec, shape);
-  const order = { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1 } as const;
+  const order = { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false } as const;
   const program: TaskProgramOptions = {
     name: model,
     taskFunction: buildAlgorithm(order, learnerOf(built, shape)).train,

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { BroadcastChannel } from 'node:worker_threads';
+import { pino } from 'pino';
 import { realClock } from '../../../shared/clock.ts';
-import { silentLogger } from '../../../shared/log.ts';
+import { type Logger, silentLogger } from '../../../shared/log.ts';
 import { bytesOfVector, hashOfVector } from '../../../shared/tensor-codec.ts';
 import { ComputePool, type ComputePoolOptions } from '../../../worker/compute/pool.ts';
 import type { ShardOutcome, ShardWork } from '../../../worker/compute/shard.ts';
@@ -12,6 +13,7 @@ import { sinusoidSpec } from '../../support/job-specs.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 
 const threadFile = new URL('../../support/fake-thread.js', import.meta.url);
+const realThread = new URL('../../../worker/compute/thread.js', import.meta.url);
 let outcomes: Mailbox<ShardOutcome>;
 let exhausted: Mailbox<string>;
 let news: Mailbox<string>;
@@ -31,8 +33,8 @@ afterEach(async () => {
   await pool?.close();
 });
 
-async function startPool(options: Partial<ComputePoolOptions> = {}): Promise<ComputePool> {
-  const dependencies = { clock: realClock, log: silentLogger };
+async function startPool(options: Partial<ComputePoolOptions> = {}, log: Logger = silentLogger): Promise<ComputePool> {
+  const dependencies = { clock: realClock, log };
   pool = await ComputePool.start({ slots: 1, dataDirectories: [], threadFile, ...options }, dependencies);
   pool.listen({
     onOutcome: (outcome) => outcomes.put(outcome),
@@ -233,4 +235,64 @@ test('real threads with the real engine give equal gradients, whichever of them 
     assert.ok(outcome.output.result.metaGradientSum.some((value) => value !== 0));
   }
   assert.equal(hashes.size, 1);
+});
+
+/** What a real thread answers to a shard of a small job. */
+async function realOutcome(started: ComputePool, name: string, hiddenLayers: readonly number[]): Promise<ShardOutcome> {
+  const model = { architecture: 'mlp', hiddenLayers };
+  started.openJob(name, sinusoidSpec(name, { model, evaluation: { tasks: 8, innerSteps: 1 } }));
+  started.run(`${name} initialize`, name, { kind: 'initialize' });
+  const made = await outcomes.take('the first parameters');
+  assert.ok(made.kind === 'finished' && made.output.kind === 'initialize');
+  started.putParams(name, 0, bytesOfVector(made.output.initial.metaParams));
+  started.run(`${name} train`, name, train());
+  return outcomes.take('the outcome');
+}
+
+test('what a thread compiles is logged, and jobs whose graphs are equal share a session', async () => {
+  const lines = new Mailbox<Record<string, unknown>>();
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.put(JSON.parse(line)) });
+  const started = await startPool({ threadFile: realThread }, log);
+  const compiled: Record<string, unknown>[] = [];
+  for (const name of ['one', 'two']) {
+    assert.equal((await realOutcome(started, name, [8])).kind, 'finished');
+    compiled.push(await lines.take('the line of the log'));
+  }
+  assert.deepEqual(
+    compiled.map(({ msg, jobId, program, taskCount, tasksPerRun, isSessionShared }) => {
+      return { msg, jobId, program, taskCount, tasksPerRun, isSessionShared };
+    }),
+    ['one', 'two'].map((jobId) => ({
+      msg: 'compiled a program',
+      jobId,
+      program: 'maml mlp train',
+      taskCount: 2,
+      tasksPerRun: 2,
+      isSessionShared: jobId === 'two',
+    })),
+  );
+  assert.ok(
+    compiled.every(
+      ({ peakBytes, traceMs, sessionMs }) => Number(peakBytes) > 0 && Number(traceMs) > 0 && Number(sessionMs) > 0,
+    ),
+  );
+});
+
+test('a program beyond the memory of a thread is refused, but not for good; the programs of other jobs go before', async () => {
+  const started = await startPool({ threadFile: realThread, memoryLimitBytes: 150_000 });
+  for (const [name, width] of [
+    ['one', 64],
+    ['two', 60],
+    ['one-again', 64],
+  ] as const) {
+    assert.equal((await realOutcome(started, name, [width, width])).kind, 'finished', name);
+  }
+  const outcome = await realOutcome(started, 'large', [512, 512]);
+  assert.ok(outcome.kind === 'failed');
+  assert.equal(outcome.failure.code, 'OUT_OF_MEMORY');
+  assert.match(
+    outcome.failure.message,
+    /program "maml mlp train" needs about 5\.1 MiB for a run of 2 tasks; a compute thread here has 0\.14 MiB/,
+  );
+  assert.equal(outcome.failure.permanent, false);
 });

@@ -8,6 +8,7 @@ import type {
   TypedArray,
 } from '../../../worker/engine/engine.ts';
 import { tf } from '../../../worker/engine/tf.ts';
+import { rematerialize } from '../../../worker/engine/tf-rematerialize.ts';
 
 export type Loss = (
   params: NamedTensors,
@@ -20,23 +21,23 @@ export interface MamlOptions {
   readonly order: 'first' | 'second';
   readonly innerSteps: number;
   readonly innerLearningRate: number;
+  /** Compute each inner step again for its gradient. Default false. */
+  readonly rematerialize?: boolean;
 }
 
 /** MAML's task function over task tensors supportX, supportY, queryX, queryY: the query loss and its gradient to every parameter. */
-export function maml({ loss, order, innerSteps, innerLearningRate }: MamlOptions): TaskFunction {
+export function maml({ loss, order, innerSteps, innerLearningRate, rematerialize: again }: MamlOptions): TaskFunction {
   return (metaParams, task) => {
     const names = Object.keys(metaParams);
     const adapt = (start: NamedTensors): NamedTensors => {
       let params = start;
       for (let step = 0; step < innerSteps; step++) {
-        const current = params;
-        const gradients = tf.grads((...tensors) => loss(named(names, tensors), task.supportX!, task.supportY!))(
-          names.map((name) => current[name]!),
-        );
-        params = named(
-          names,
-          names.map((name, i) => tf.sub(current[name]!, tf.mul(gradients[i]!, innerLearningRate))),
-        );
+        const update = ([x, y, ...current]: readonly ReturnType<typeof tf.tensor>[]) => {
+          const gradients = tf.grads((...tensors) => loss(named(names, tensors), x!, y!))(current);
+          return current.map((value, i) => tf.sub(value, tf.mul(gradients[i]!, innerLearningRate)));
+        };
+        const inputs = [task.supportX!, task.supportY!, ...names.map((name) => params[name]!)];
+        params = named(names, again ? rematerialize(update, inputs) : update(inputs));
       }
       return params;
     };
@@ -154,14 +155,17 @@ export function numbers(seed: number): () => number {
 }
 
 /** Arrays for specs: floats scaled by 1/√(fan-in) around `centre`, int32 as labels below `labels`. */
-export function fill(specs: TensorSpecs, options: { seed: number; count?: number; labels?: number }): NamedArrays {
+export function fill(
+  specs: TensorSpecs,
+  options: { seed: number; count?: number; labels?: number; scale?: number },
+): NamedArrays {
   const next = numbers(options.seed);
   const arrays: Record<string, TypedArray> = {};
   for (const [name, { shape, dtype }] of Object.entries(specs)) {
     const size = shape.reduce((a, b) => a * b, options.count ?? 1);
     const fanIn = shape.slice(0, -1).reduce((a, b) => a * b, 1);
     const isParameter = options.count === undefined;
-    const scale = isParameter ? Math.sqrt(3 / Math.max(1, fanIn)) : 2;
+    const scale = isParameter ? Math.sqrt(3 / Math.max(1, fanIn)) : (options.scale ?? 2);
     const centre = name.startsWith('scale') ? 1 : 0;
     const spread = name.startsWith('scale') ? 0.2 : scale;
     if (dtype === 'float32') arrays[name] = Float32Array.from({ length: size }, () => centre + spread * next());

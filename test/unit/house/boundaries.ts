@@ -82,7 +82,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     'real time',
     /\b(Date\.now|performance\.now|hrtime)\b|\bnew Date\(\)|\bDate\(\)|\b(setTimeout|setInterval|setImmediate)\(/,
     // All but the clock measure how long a computation took, for a report and for nothing else.
-    /^(shared\/clock|worker\/check|worker\/compute\/serve|worker\/engine\/passes\/pipeline)\.ts$/,
+    /^(shared\/clock|worker\/check|worker\/compute\/serve|worker\/engine\/stopwatch)\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
   ['the console', /\bconsole\s*\./, /^$/],

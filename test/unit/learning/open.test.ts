@@ -131,6 +131,7 @@ describe("a job's program", () => {
     let toFail = failures;
     const scripted: Engine = {
       fingerprint: 'scripted',
+      statistics: { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 },
       close: async () => {},
       compile: async ({ metaParams, taskCount }) => {
         if (toFail-- > 0) throw new MetatrainError('OUT_OF_MEMORY', 'scripted');

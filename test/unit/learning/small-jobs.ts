@@ -19,8 +19,15 @@ type Variants<Spec, Key extends keyof Spec> = {
 
 export const algorithmVariants: Variants<AlgorithmSpec, 'name'> = {
   maml: {
-    'second order': { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1 },
-    'first order': { name: 'maml', order: 'first', innerSteps: 2, innerLearningRate: 0.1 },
+    'second order': { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false },
+    'second order, rematerialized': {
+      name: 'maml',
+      order: 'second',
+      innerSteps: 2,
+      innerLearningRate: 0.1,
+      rematerialize: true,
+    },
+    'first order': { name: 'maml', order: 'first', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false },
   },
   reptile: {
     'all examples': { name: 'reptile', innerSteps: 2, innerLearningRate: 0.1, innerOptimizer: { name: 'sgd' } },

@@ -40,7 +40,7 @@ test('a sinusoid job file of five fields gets every default', () => {
       input: [-5, 5],
     },
     model: { architecture: 'mlp', hiddenLayers: [40, 40], activation: 'relu', initialization: 'he' },
-    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
+    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01, rematerialize: false },
     meta: {
       iterations: 10,
       batchSize: 32,
@@ -202,7 +202,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'a field of another algorithm',
     sinusoid,
     { algorithm: { name: 'maml', innerBatchSize: 2 } },
-    'algorithm.innerBatchSize: got an unknown field; accepted: one of name, order, innerSteps, innerLearningRate',
+    'algorithm.innerBatchSize: got an unknown field; accepted: one of name, order, innerSteps, innerLearningRate, rematerialize',
   ],
   [
     'a field of another task distribution',

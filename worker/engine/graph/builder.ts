@@ -22,13 +22,20 @@ export class GraphBuilder {
   private readonly shared = new Map<string, GraphNode>();
   private readonly shareEqualNodes: boolean;
   private nextId = 0;
+  private madeCount = 0;
 
   /** @param options.shareEqualNodes default true; false leaves every common subexpression in place, for measurements and tests. */
   constructor(options: { readonly shareEqualNodes?: boolean } = {}) {
     this.shareEqualNodes = options.shareEqualNodes ?? true;
   }
 
+  /** Nodes that were asked for, and those of them that were not there yet. */
+  get counts(): { readonly made: number; readonly distinct: number } {
+    return { made: this.madeCount, distinct: this.nextId };
+  }
+
   make(op: Operation, inputs: readonly GraphNode[] = []): GraphNode {
+    this.madeCount++;
     if (!this.shareEqualNodes && op.kind !== 'input') return this.create(op, inputs);
     let key = keyOf(op);
     for (const input of inputs) key += `,${input.id}`;
@@ -137,7 +144,7 @@ export type Rewrite = (node: GraphNode, inputs: readonly GraphNode[], builder: G
  * The graph rebuilt from its inputs: `rule` sees each node with its operands already rewritten and may put another in its place;
  * undefined keeps the node as it is.
  */
-export function rewriteGraph(graph: Graph, rule: Rewrite, builder: GraphBuilder = new GraphBuilder()): Graph {
+export function rewriteGraph(graph: Graph, builder: GraphBuilder, rule: Rewrite): Graph {
   const replaced = new Map<GraphNode, GraphNode>();
   for (const node of nodesOf(graph)) {
     const inputs = node.inputs.map((input) => replaced.get(input)!);

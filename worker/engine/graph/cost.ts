@@ -1,5 +1,5 @@
 // What a graph costs before anything runs: arithmetic in matrix products and convolutions, and the peak of memory when nodes run in order and
-// each result lives until its last reader. Both are upper estimates of the device's own schedule; see docs/engine.md for how close.
+// each result lives until its last reader. A device's own schedule and allocator take more or less; docs/engine.md has measurements.
 import { type Graph, type GraphNode, nodesOf, sizeOf, uniformValue } from './operation.ts';
 
 /** Floating-point operations (a multiplication and an addition count as two) in products and convolutions, where nearly all of them are. */

@@ -44,6 +44,7 @@ export function infer(op: Operation, inputs: readonly GraphNode[]): Inferred {
       return { shape: first!.shape.map((n, axis) => (axis === op.axis ? length : n)), dtype: first!.dtype };
     }
     case 'reverse':
+    case 'after':
       return { shape: first!.shape, dtype: first!.dtype };
     case 'reduce':
       return { shape: reducedShape(first!.shape, op.axes, op.keepDims), dtype: first!.dtype };

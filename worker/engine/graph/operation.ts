@@ -131,6 +131,8 @@ export type Operation =
       readonly off: number;
       readonly dtype: DType;
     }
+  /** (x, others…): x, which is not to be had before the others are. Keeps equal work apart that is done twice on purpose. */
+  | { readonly kind: 'after' }
   | { readonly kind: 'cumulativeSum'; readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean };
 
 export type OperationKind = Operation['kind'];

@@ -121,6 +121,7 @@ class Lowering {
   private readonly initializers = new Map<string, OnnxTensor>();
   private readonly inputs: OnnxValue[] = [];
   private readonly values = new Map<GraphNode, string>();
+  private readonly conditions = new Map<string, string>();
   private readonly options: LoweringOptions;
   private nextValue = 0;
 
@@ -283,6 +284,13 @@ class Lowering {
           exclusive: { int: op.exclusive ? 1 : 0 },
           reverse: { int: op.reverse ? 1 : 0 },
         });
+      case 'after':
+        // a choice that always falls on x, by a condition that only the others can tell: no optimiser sees through it
+        return this.emit('Where', [
+          this.neverTrue(node.inputs.slice(1)),
+          this.tensor(zeroOf(node.dtype), [], node.dtype),
+          operand(0),
+        ]);
       case 'constant':
       case 'segmentSum':
       case 'oneHot':
@@ -291,6 +299,31 @@ class Lowering {
       default:
         return op satisfies never;
     }
+  }
+
+  /** A scalar that is false whatever the values are, and known once all of them are. */
+  private neverTrue(nodes: readonly GraphNode[]): string {
+    const key = nodes.map(({ id }) => id).join();
+    const known = this.conditions.get(key);
+    if (known !== undefined) return known;
+    const samples = nodes.map((node) => {
+      const { shape } = node;
+      const first =
+        shape.length === 0
+          ? this.value(node)
+          : this.slice(
+              this.value(node),
+              shape.map(() => 0),
+              shape.map(() => 1),
+              shape.map(() => 1),
+            );
+      return this.emit('Reshape', [first, this.integers([1])]);
+    });
+    const joined = samples.length === 1 ? samples[0]! : this.emit('Concat', samples, { axis: { int: 0 } });
+    const sum = this.emit('ReduceSum', [joined, this.integers([0])], { keepdims: { int: 0 } });
+    const condition = this.emit('Less', [sum, sum]);
+    this.conditions.set(key, condition);
+    return condition;
   }
 
   private reduction(x: string, op: Extract<GraphNode['op'], { kind: 'reduce' }>): string {
@@ -387,6 +420,10 @@ class Lowering {
       ? product
       : this.emit('Mul', [product, this.tensor(Float32Array.of(op.alpha), [], 'float32')]);
   }
+}
+
+function zeroOf(dtype: DType): TypedArray {
+  return dtype === 'float32' ? Float32Array.of(0) : Int32Array.of(0);
 }
 
 /** [..., H′, k, W′, k] as images [1, ..., H′·k, W′·k]. */

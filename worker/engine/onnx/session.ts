@@ -13,6 +13,8 @@ export interface Feed extends TensorSpec {
 export interface SessionOptions {
   /** Refuse a model with an operator that the device lacks, instead of computing that operator on the cpu. Default false. */
   readonly wholeOnDevice?: boolean;
+  /** Predicted for a run. Default 0: small. */
+  readonly peakBytes?: number;
 }
 
 export interface Session {
@@ -23,11 +25,17 @@ export interface Session {
 
 export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
 
+/**
+ * ONNX Runtime plans a run's memory as one block, from its second run on, and keeps what the first run took beside it: 2.2 times the memory. That
+ * saves 3 % of the time of a graph of small nodes (measured on the sinusoid MLP), and nothing where tensors are large.
+ */
+const largestPlannedBytes = 2 ** 25;
+
 /** @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
 export async function createSession(
   model: Uint8Array,
   device: DeviceKind,
-  { wholeOnDevice = false }: SessionOptions = {},
+  { wholeOnDevice = false, peakBytes = 0 }: SessionOptions = {},
 ): Promise<Session> {
   let session: ort.InferenceSession;
   try {
@@ -38,6 +46,7 @@ export async function createSession(
       executionMode: 'sequential',
       // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
       graphOptimizationLevel: 'extended',
+      enableMemPattern: peakBytes < largestPlannedBytes,
       logSeverityLevel: wholeOnDevice ? 4 : 3,
       ...(wholeOnDevice && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
     });

@@ -1,8 +1,9 @@
 // Gives a graph that computes one task a leading task axis, so that T tasks are one run. One rule an operator: a node stays as it is while it depends
 // on meta-parameters alone (all tasks share it), and gains an axis of length T in front once a task's tensor reaches it. A convolution whose filter
 // differs from task to task becomes a grouped one, a group a task; `sum` outputs are added over the axis inside the graph.
-import { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphNode, nodesOf, type Operation, type Shape } from '../graph/operation.ts';
+import type { PassRequest } from './pass.ts';
 
 /** A node of the batched graph and whether it has the task axis. */
 interface Value {
@@ -10,9 +11,12 @@ interface Value {
   readonly isBatched: boolean;
 }
 
-/** @param taskCount T ≥ 1; with 1 the graph keeps its nodes and only its `each` outputs gain the axis. */
-export function batchTasks(graph: Graph, taskCount: number): Graph {
-  const builder = new GraphBuilder();
+/** With one task the graph keeps its nodes and only its `each` outputs gain the axis. */
+export function batchTasks(
+  graph: Graph,
+  { taskCount, newBuilder }: Pick<PassRequest, 'taskCount' | 'newBuilder'>,
+): Graph {
+  const builder = newBuilder();
   const values = new Map<GraphNode, Value>();
   const batching = new Batching(builder, taskCount);
   for (const node of nodesOf(graph)) {
@@ -62,6 +66,16 @@ class Batching {
           inputs.map((input) => input.node),
         ),
         isBatched: false,
+      };
+    }
+    if (op.kind === 'after') {
+      // what it waits for may have the task axis or not
+      return {
+        node: builder.make(
+          op,
+          inputs.map((input) => input.node),
+        ),
+        isBatched: inputs[0]!.isBatched,
       };
     }
     return { node: this.batched(node, op, inputs), isBatched: true };
@@ -122,6 +136,7 @@ class Batching {
       case 'constant':
       case 'oneHot':
       case 'segmentSum':
+      case 'after':
         throw new Error(`operator ${op.kind} has no task axis; a pass before batching should have rewritten it`);
       default:
         return op satisfies never;

@@ -1,8 +1,9 @@
 // Postpones transposes. Each value is carried as a tensor in some order of axes and the permutation that is still owed; elementwise operators, reductions,
 // pads and most reshapes work in whatever order their largest operand has, so the two transposes around a chain of them cancel. A transpose is written
 // only where an operator insists on the order of its axes: convolutions, products, outputs. In effect activations stay in the convolutions' own order.
-import { GraphBuilder, isIdentity } from '../graph/builder.ts';
+import { type GraphBuilder, isIdentity } from '../graph/builder.ts';
 import { type Graph, type GraphNode, nodesOf, type Shape, sizeOf } from '../graph/operation.ts';
+import type { PassRequest } from './pass.ts';
 
 /** The value is transpose(node, perm): its axis i is the node's axis perm[i]. */
 interface Lazy {
@@ -10,8 +11,8 @@ interface Lazy {
   readonly perm: readonly number[];
 }
 
-export function postponeTransposes(graph: Graph): Graph {
-  const builder = new GraphBuilder();
+export function postponeTransposes(graph: Graph, { newBuilder }: PassRequest): Graph {
+  const builder = newBuilder();
   const values = new Map<GraphNode, Lazy>();
   for (const node of nodesOf(graph)) {
     const inputs = node.inputs.map((input) => values.get(input)!);
@@ -69,6 +70,14 @@ function rewrite(node: GraphNode, inputs: readonly Lazy[], builder: GraphBuilder
       const { perm } = x!;
       return { node: builder.concat(inputs.map((input) => inOrder(input, perm, builder)), perm[op.axis]!), perm }; // biome-ignore format: one call
     }
+    case 'after':
+      return {
+        node: builder.make(
+          op,
+          inputs.map((input) => input.node),
+        ),
+        perm: x!.perm,
+      };
     case 'reshape':
       return reshape(x!, op.shape, builder);
     default:

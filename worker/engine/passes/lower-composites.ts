@@ -3,18 +3,19 @@
 import { arrayOf, type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import type { Graph, GraphNode, Operation } from '../graph/operation.ts';
 import { sizeOf } from '../graph/operation.ts';
+import type { PassRequest } from './pass.ts';
 
 /** Removes `oneHot` and `segmentSum`; runs before tasks are batched. */
-export function lowerIndices(graph: Graph): Graph {
-  return rewriteGraph(graph, ({ op }, inputs, builder) => {
+export function lowerIndices(graph: Graph, { newBuilder }: PassRequest): Graph {
+  return rewriteGraph(graph, newBuilder(), ({ op }, inputs, builder) => {
     if (op.kind === 'oneHot') return oneHot(builder, inputs[0]!, op);
     return op.kind === 'segmentSum' ? segmentSum(builder, inputs[0]!, inputs[1]!, op.count) : undefined;
   });
 }
 
 /** Removes `convFilterGradient`; runs after tasks are batched. */
-export function lowerFilterGradients(graph: Graph): Graph {
-  return rewriteGraph(graph, ({ op }, inputs, builder) => {
+export function lowerFilterGradients(graph: Graph, { newBuilder }: PassRequest): Graph {
+  return rewriteGraph(graph, newBuilder(), ({ op }, inputs, builder) => {
     return op.kind === 'convFilterGradient' ? filterGradient(builder, inputs[0]!, inputs[1]!, op) : undefined;
   });
 }

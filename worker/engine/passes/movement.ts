@@ -1,7 +1,7 @@
 // Moves that undo or repeat each other: reshapes of reshapes, transposes of transposes, slices of pads and of joins. What remains moves data
 // once, and a reshape goes past an elementwise operator only where that lets it meet another.
 import { type GraphBuilder, isIdentity } from '../graph/builder.ts';
-import { type GraphNode, sameShape, sizeOf } from '../graph/operation.ts';
+import { type GraphNode, isConstant, sameShape, sizeOf } from '../graph/operation.ts';
 import type { Rule } from './rule.ts';
 
 export const movementRules: Rule = (node, { builder }) => {
@@ -31,6 +31,8 @@ export const movementRules: Rule = (node, { builder }) => {
       return concat(node, op.axis, builder);
     case 'reduce':
       return reduce(node, op, builder);
+    case 'after':
+      return after(node, builder);
     default:
       return undefined;
   }
@@ -169,4 +171,17 @@ function reduce(
     return builder.reshape(reduced, node.shape);
   }
   return undefined;
+}
+
+/** Waiting for a moved tensor is waiting for the tensor; nothing waits for constants, and constants wait for nothing. */
+function after(node: GraphNode, builder: GraphBuilder): GraphNode | undefined {
+  const [x, ...others] = node.inputs as [GraphNode, ...GraphNode[]];
+  const sources = [...new Set(others.map(unmoved))].filter((other) => !isConstant(other));
+  if (isConstant(x) || sources.length === 0) return x;
+  return builder.make(node.op, [x, ...sources]);
+}
+
+function unmoved(node: GraphNode): GraphNode {
+  const isMove = node.op.kind === 'reshape' || node.op.kind === 'transpose' || node.op.kind === 'broadcast';
+  return isMove ? unmoved(node.inputs[0]!) : node;
 }

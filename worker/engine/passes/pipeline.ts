@@ -1,41 +1,43 @@
 // The list of passes that a traced graph goes through before it becomes ONNX. Each can be left out by name, which measurements and tests use;
 // only those marked `required` must stay, since the ONNX writer depends on them.
+import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
+import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
-import { simplify } from './simplify.ts';
+import type { Pass, PassRequest } from './pass.ts';
+import { ruleFamilies, simplify } from './simplify.ts';
 import { dropKeptAxes } from './unit-axes.ts';
 import { spreadWindows } from './windows.ts';
 
-export interface Pass {
-  readonly name: string;
-  readonly isRequired?: boolean;
-  run(
-    graph: Graph,
-    request: PassRequest,
-  ): { readonly graph: Graph; readonly applied?: Readonly<Record<string, number>> };
-}
+/** Not a pass: every builder shares equal nodes as they are made. Left out by this name, the trace's builder too. */
+export const commonSubexpressions = 'common-subexpressions';
 
-export interface PassRequest {
-  /** Tasks in one run. */
-  readonly taskCount: number;
-  /** Names of passes and rule families to leave out. */
-  readonly without: ReadonlySet<string>;
+/** The builder that the options ask for. */
+export function builderFor({ without = [] }: OptimizeOptions): GraphBuilder {
+  return new GraphBuilder({ shareEqualNodes: !without.includes(commonSubexpressions) });
 }
 
 /** In the order in which they run. `simplify` consists of rule families (see there), which can be left out by their own names too. */
 export const passes: readonly Pass[] = [
-  { name: 'simplify', run: (graph, { without }) => simplify(graph, without) },
-  { name: 'lower-indices', isRequired: true, run: (graph) => ({ graph: lowerIndices(graph) }) },
-  { name: 'batch-tasks', isRequired: true, run: (graph, { taskCount }) => ({ graph: batchTasks(graph, taskCount) }) },
-  { name: 'simplify-batched', run: (graph, { without }) => simplify(graph, without) },
-  { name: 'postpone-transposes', run: (graph) => ({ graph: postponeTransposes(graph) }) },
-  { name: 'simplify-ordered', run: (graph, { without }) => simplify(graph, without) },
-  { name: 'lower-filter-gradients', isRequired: true, run: (graph) => ({ graph: lowerFilterGradients(graph) }) },
-  { name: 'simplify-lowered', run: (graph, { without }) => simplify(graph, without) },
-  { name: 'spread-windows', run: (graph) => ({ graph: spreadWindows(graph) }) },
-  { name: 'drop-kept-axes', run: (graph) => ({ graph: dropKeptAxes(graph) }) },
+  { name: 'simplify', run: simplify },
+  { name: 'lower-indices', isRequired: true, run: lowerIndices },
+  { name: 'batch-tasks', isRequired: true, run: batchTasks },
+  { name: 'simplify-batched', run: simplify },
+  { name: 'postpone-transposes', run: postponeTransposes },
+  { name: 'simplify-ordered', run: simplify },
+  { name: 'lower-filter-gradients', isRequired: true, run: lowerFilterGradients },
+  { name: 'simplify-lowered', run: simplify },
+  { name: 'spread-windows', run: spreadWindows },
+  { name: 'drop-kept-axes', run: dropKeptAxes },
+];
+
+/** The names that `without` takes. */
+export const switchable: readonly string[] = [
+  commonSubexpressions,
+  ...passes.filter(({ isRequired }) => !isRequired).map(({ name }) => name),
+  ...Object.keys(ruleFamilies),
 ];
 
 export interface PassReport {
@@ -58,22 +60,29 @@ export function optimize(
   taskCount: number,
   options: OptimizeOptions = {},
 ): { graph: Graph; reports: PassReport[] } {
-  const without = new Set(options.without ?? []);
+  const unknown = options.without?.filter((name) => !switchable.includes(name)) ?? [];
+  if (unknown.length > 0)
+    throw new Error(`no pass "${unknown.join(', ')}" to leave out; there are ${switchable.join(', ')}`);
+  const request: PassRequest = {
+    taskCount,
+    without: new Set(options.without ?? []),
+    newBuilder: () => builderFor(options),
+  };
   const reports: PassReport[] = [];
   let current = graph;
   for (const pass of passes) {
-    if (without.has(pass.name) && pass.isRequired !== true) continue;
-    const started = performance.now();
+    if (request.without.has(pass.name) && pass.isRequired !== true) continue;
+    const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;
-    const result = pass.run(current, { taskCount, without });
-    current = result.graph;
-    const milliseconds = performance.now() - started;
+    const { outputs, applied = {} } = pass.run(current, request);
+    current = { outputs };
+    const milliseconds = elapsed();
     reports.push({
       name: pass.name,
       nodesBefore,
       nodesAfter: nodesOf(current).length,
       milliseconds,
-      applied: result.applied ?? {},
+      applied,
     });
   }
   return { graph: current, reports };

@@ -1,12 +1,13 @@
 // Runs the local rules: each looks at one node whose operands are already simplified and may put a cheaper one in its place. Rules come in
 // named families that can be left out one by one; the traversal repeats until no rule applies.
-import { GraphBuilder, rewriteGraph } from '../graph/builder.ts';
+import { rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, usesOf } from '../graph/operation.ts';
 import { algebraRules } from './algebra.ts';
 import { broadcastRules } from './broadcasts.ts';
 import { factorRules } from './factors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { movementRules } from './movement.ts';
+import type { PassRequest, PassResult } from './pass.ts';
 import { productRules } from './products.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { taskSumRules } from './task-sums.ts';
@@ -26,42 +27,32 @@ export const ruleFamilies: Readonly<Record<string, Rule>> = {
 const maxTraversals = 6;
 const maxRulesPerNode = 20;
 
-export interface SimplifyResult {
-  readonly graph: Graph;
-  /** How often a rule of each family replaced a node. */
-  readonly applied: Readonly<Record<string, number>>;
-}
-
-export function simplify(graph: Graph, without: ReadonlySet<string> = new Set()): SimplifyResult {
+export function simplify(graph: Graph, { without, newBuilder }: PassRequest): PassResult {
   const families = Object.entries(ruleFamilies).filter(([name]) => !without.has(name));
   const applied: Record<string, number> = Object.fromEntries(families.map(([name]) => [name, 0]));
   let current = graph;
   for (let traversal = 0; traversal < maxTraversals; traversal++) {
-    const builder = new GraphBuilder();
+    const builder = newBuilder();
     const oldUses = usesOf(current);
     // what a rule makes on the way has the one reader that it is made for
     const newUses = new Map<GraphNode, number>();
     const context: RuleContext = { builder, usesOf: (node) => newUses.get(node) ?? 1 };
     let changes = 0;
-    current = rewriteGraph(
-      current,
-      (original, inputs) => {
-        let node = builder.make(original.op, inputs);
-        for (let round = 0; round < maxRulesPerNode; round++) {
-          const next = firstReplacement(families, node, context);
-          if (next === undefined) break;
-          applied[next.family]!++;
-          changes++;
-          node = next.node;
-        }
-        newUses.set(node, (newUses.get(node) ?? 0) + oldUses.get(original)!);
-        return node;
-      },
-      builder,
-    );
+    current = rewriteGraph(current, builder, (original, inputs) => {
+      let node = builder.make(original.op, inputs);
+      for (let round = 0; round < maxRulesPerNode; round++) {
+        const next = firstReplacement(families, node, context);
+        if (next === undefined) break;
+        applied[next.family]!++;
+        changes++;
+        node = next.node;
+      }
+      newUses.set(node, (newUses.get(node) ?? 0) + oldUses.get(original)!);
+      return node;
+    });
     if (changes === 0) break;
   }
-  return { graph: current, applied };
+  return { ...current, applied };
 }
 
 function firstReplacement(families: readonly (readonly [string, Rule])[], node: GraphNode, context: RuleContext) {

@@ -2,6 +2,7 @@
 // puts them back, or an output. `dropKeptAxes` finally lets a reduction drop its axes itself where a reshape is left behind it.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, isConstant, type Shape, sameShape, usesOf } from '../graph/operation.ts';
+import type { PassRequest } from './pass.ts';
 import type { Rule } from './rule.ts';
 
 export const unitAxisRules: Rule = (node, { builder }) => {
@@ -75,9 +76,9 @@ function reduceOfDropped(
 }
 
 /** reshape(reduce keeping its axes) → reduce dropping them, and with them what other axes of length one the reshape drops. */
-export function dropKeptAxes(graph: Graph): Graph {
+export function dropKeptAxes(graph: Graph, { newBuilder }: PassRequest): Graph {
   const uses = usesOf(graph);
-  return rewriteGraph(graph, (node, inputs, builder) => {
+  return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {
     const x = inputs[0];
     if (node.op.kind !== 'reshape' || x?.op.kind !== 'reduce' || !x.op.keepDims || uses.get(node.inputs[0]!) !== 1)
       return undefined;

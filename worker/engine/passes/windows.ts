@@ -3,9 +3,10 @@
 // its window once, as a tensor of its own, which the ONNX writer makes an upsampling; reductions over the windows it makes pools.
 import { rewriteGraph } from '../graph/builder.ts';
 import type { Graph, GraphNode, Shape } from '../graph/operation.ts';
+import type { PassRequest } from './pass.ts';
 
-export function spreadWindows(graph: Graph): Graph {
-  return rewriteGraph(graph, (node, inputs, builder) => {
+export function spreadWindows(graph: Graph, { newBuilder }: PassRequest): Graph {
+  return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {
     if (node.op.kind !== 'binary' && node.op.kind !== 'select') return undefined;
     const spread = inputs.map((input) =>
       isPerWindow(input, node.shape) ? builder.broadcast(input, windowed(input.shape, node.shape)) : input,

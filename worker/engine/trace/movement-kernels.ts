@@ -5,6 +5,7 @@ import { tf } from '../tf.ts';
 import type { Call, Kernel } from './kernel.ts';
 
 export const movementKernels: Readonly<Record<string, Kernel>> = {
+  After: ({ builder, node, nodes }) => builder.make({ kind: 'after' }, [node('x'), ...nodes().slice(1)]),
   Reshape: ({ builder, node, attributes }) => {
     const x = node('x');
     return builder.reshape(x, tf.util.inferFromImplicitShape(attributes.shape as number[], sizeOf(x.shape)));

@@ -4,7 +4,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { TypedArray } from '../engine.ts';
-import { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
 import type { DType, GraphNode, Shape } from '../graph/operation.ts';
 import { tf } from '../tf.ts';
 
@@ -17,11 +17,12 @@ type Content =
 
 /** One function's trace. */
 export class Recording {
-  readonly builder = new GraphBuilder();
+  readonly builder: GraphBuilder;
   readonly programName: string;
 
-  constructor(programName: string) {
+  constructor(programName: string, builder: GraphBuilder) {
     this.programName = programName;
+    this.builder = builder;
   }
 
   refuse(what: string, details: Readonly<Record<string, unknown>> = {}): MetatrainError {

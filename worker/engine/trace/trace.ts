@@ -3,7 +3,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { asMetatrainError, MetatrainError } from '../../../shared/errors.ts';
 import type { TaskFunction, TaskProgramOptions, TensorSpecs } from '../engine.ts';
-import type { Graph, GraphOutput } from '../graph/operation.ts';
+import { GraphBuilder } from '../graph/builder.ts';
+import { type Graph, type GraphOutput, nodesOf } from '../graph/operation.ts';
 import { tf } from '../tf.ts';
 import { registerTraceKernels } from './kernels.ts';
 import { Recording, traceBackend, traceBackendName } from './recorder.ts';
@@ -15,15 +16,27 @@ export type TraceRequest = Pick<TaskProgramOptions, 'name' | 'metaParams' | 'tas
   readonly taskFunction: TaskFunction;
 };
 
+/** A graph with what became of the operators that its function used. */
+export interface TracedGraph extends Graph {
+  readonly recorded: {
+    /** Nodes that the function's operators and their gradients asked for. */
+    readonly made: number;
+    /** Those that no equal one stood for already: the rest were common subexpressions. */
+    readonly distinct: number;
+    /** Those that an output needs: the rest was dead code. */
+    readonly live: number;
+  };
+}
+
 /**
  * The graph of one task. Its inputs are the meta-parameters and the task's tensors, its outputs `sum.<name>` and `each.<name>`.
  * @throws MetatrainError `REQUEST_INVALID` naming the program and the operator that is missing, or what else the function may not do.
  */
-export function trace(request: TraceRequest): Graph {
+export function trace(request: TraceRequest, builder: GraphBuilder = new GraphBuilder()): TracedGraph {
   const backend = traceBackend();
   registerTraceKernels();
   const before = tf.getBackend();
-  const recording = new Recording(request.name);
+  const recording = new Recording(request.name, builder);
   backend.recording = recording;
   try {
     tf.setBackend(traceBackendName);
@@ -45,7 +58,7 @@ export function trace(request: TraceRequest): Graph {
       }
     });
     if (outputs.length === 0) throw recording.refuse('the task function returns no output');
-    return { outputs };
+    return { outputs, recorded: { ...builder.counts, live: nodesOf({ outputs }).length } };
   } catch (error) {
     throw explain(error, recording);
   } finally {

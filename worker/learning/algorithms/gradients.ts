@@ -2,6 +2,7 @@
 // differentiated is differentiated with it.
 import type { NamedTensors } from '../../engine/engine.ts';
 import { tf } from '../../engine/tf.ts';
+import { rematerialize } from '../../engine/tf-rematerialize.ts';
 import { type Examples, type Learner, lossOf } from './learner.ts';
 
 /** ∂ loss / ∂ params on the examples, by name. */
@@ -44,6 +45,21 @@ export function differentiate(
     predictions: tf.reshape(tf.slice(value as tf.Tensor, [1], [elements]), targets.shape),
     gradients: zip(names, grads),
   };
+}
+
+/**
+ * `step(params, examples)`, whose intermediate tensors are computed again when it is differentiated, instead of kept until then: the memory of one
+ * step in the place of all, for one more forward pass of each. The numbers are the same to float32 rounding.
+ */
+export function withoutKeeping(
+  step: (params: NamedTensors, examples: Examples) => NamedTensors,
+  params: NamedTensors,
+  { inputs, targets }: Examples,
+): NamedTensors {
+  const names = Object.keys(params);
+  const onTensors = ([inputs, targets, ...tensors]: readonly tf.Tensor[]) =>
+    tensorsOf(names, step(zip(names, tensors), { inputs: inputs!, targets: targets as tf.Tensor2D }));
+  return zip(names, rematerialize(onTensors, [inputs, targets, ...tensorsOf(names, params)]));
 }
 
 export function mapParams(params: NamedTensors, change: (name: string, value: tf.Tensor) => tf.Tensor): NamedTensors {

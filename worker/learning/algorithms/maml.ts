@@ -4,16 +4,20 @@ import type { MamlAlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
 import { tf } from '../../engine/tf.ts';
 import { after, type BuildAlgorithm, trainOutputs } from './algorithm.ts';
-import { differentiate, gradientsOf, mapParams } from './gradients.ts';
-import { querySet, supportSet } from './learner.ts';
+import { differentiate, gradientsOf, mapParams, withoutKeeping } from './gradients.ts';
+import { type Examples, querySet, supportSet } from './learner.ts';
 
-export const buildMaml: BuildAlgorithm<MamlAlgorithmSpec> = ({ order, innerSteps, innerLearningRate }, learner) => {
+export const buildMaml: BuildAlgorithm<MamlAlgorithmSpec> = (spec, learner) => {
+  const { order, innerSteps, innerLearningRate } = spec;
+  const step = (params: NamedTensors, support: Examples): NamedTensors => {
+    const gradients = gradientsOf(learner, params, support);
+    return mapParams(params, (name, value) => tf.sub(value, tf.mul(gradients[name]!, innerLearningRate)));
+  };
   function* adapt(metaParams: NamedTensors, task: NamedTensors): Iterable<NamedTensors> {
     const support = supportSet(task);
     let params = metaParams;
     for (;;) {
-      const gradients = gradientsOf(learner, params, support);
-      params = mapParams(params, (name, value) => tf.sub(value, tf.mul(gradients[name]!, innerLearningRate)));
+      params = spec.rematerialize ? withoutKeeping(step, params, support) : step(params, support);
       yield params;
     }
   }

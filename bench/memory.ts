@@ -1,0 +1,117 @@
+// The engine's memory: what it predicts for a run of second-order MAML on conv4, and what a process of its own then takes, with the inner loop kept
+// and rematerialised. Measured is the growth of the resident set from an open session to the worst moment of three runs (Linux alone tells that).
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { taskRng } from '../shared/rng.ts';
+import { viewsOf } from '../shared/tensor-codec.ts';
+import { createCompiledEngine } from '../worker/engine/compiled.ts';
+import { deviceFacts } from '../worker/engine/devices.ts';
+import type { CompileReport } from '../worker/engine/engine.ts';
+import { learnerOf } from '../worker/learning/algorithms/learner.ts';
+import { buildAlgorithm } from '../worker/learning/algorithms/registry.ts';
+import { initialParams, layoutOf } from '../worker/learning/models/model.ts';
+import { buildModel } from '../worker/learning/models/registry.ts';
+import { allocateTasks, type TaskShape, taskTensors } from '../worker/learning/tasks/distribution.ts';
+
+export interface MemoryCase {
+  readonly innerSteps: number;
+  readonly rematerialize: boolean;
+  readonly filters: number;
+  readonly shots: number;
+  readonly queries: number;
+}
+
+export interface MemoryResult extends MemoryCase {
+  readonly predictedMiB: number;
+  readonly measuredMiB: number;
+  /** The best of three runs. */
+  readonly milliseconds: number;
+}
+
+const fewShot = { filters: 64, shots: 5, queries: 15 } as const;
+
+const cases: readonly MemoryCase[] = [1, 5, 10].flatMap((innerSteps) =>
+  [false, true].map((rematerialize) => ({ ...fewShot, innerSteps, rematerialize })),
+);
+
+export async function run(args: readonly string[]): Promise<unknown> {
+  const { values } = parseArgs({ args: [...args], options: { one: { type: 'string' } } });
+  if (values.one !== undefined) return measureHere(JSON.parse(values.one) as MemoryCase);
+  return { benchmark: 'memory', node: process.version, results: cases.map(measureInChild) };
+}
+
+/** In a process of its own, which nothing else has grown. */
+export function measureInChild(memoryCase: MemoryCase): MemoryResult {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  const output = execFileSync(process.execPath, [main, 'memory', '--one', JSON.stringify(memoryCase)], {
+    encoding: 'utf8',
+  });
+  return JSON.parse(output.trim().split('\n').at(-1)!) as MemoryResult;
+}
+
+async function measureHere(memoryCase: MemoryCase): Promise<MemoryResult> {
+  const { innerSteps, rematerialize, filters, shots, queries } = memoryCase;
+  const ways = 5;
+  const shape: TaskShape = {
+    kind: 'classification',
+    input: [28, 28, 1],
+    outputs: ways,
+    supportExamples: ways * shots,
+    queryExamples: ways * queries,
+  };
+  const model = buildModel({ architecture: 'conv4', filters, downsampling: 'max-pool' }, shape);
+  const algorithm = buildAlgorithm(
+    { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.1, rematerialize },
+    learnerOf(model, shape),
+  );
+  const layout = layoutOf(model);
+  const reports: CompileReport[] = [];
+  const engine = await createCompiledEngine({
+    facts: deviceFacts('cpu'),
+    onCompiled: (report) => reports.push(report),
+  });
+  const program = await engine.compile({
+    name: 'memory',
+    taskFunction: algorithm.train,
+    taskCount: 1,
+    metaParams: Object.fromEntries(
+      layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]),
+    ),
+    task: taskTensors(shape),
+  });
+  const { stacked } = allocateTasks(shape, 1);
+  const rng = taskRng(1, 'memory', 0);
+  for (const inputs of [stacked.supportInputs, stacked.queryInputs])
+    for (let i = 0; i < inputs.length; i++) inputs[i] = rng.normal();
+  for (const targets of [stacked.supportTargets, stacked.queryTargets])
+    for (let example = 0; example < targets.length / ways; example++) targets[example * ways + (example % ways)] = 1;
+  const metaParams = viewsOf(layout, initialParams(model, taskRng(1, 'initialize', 0)));
+  const before = residentMiB('VmRSS');
+  resetPeak();
+  let milliseconds = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 3; i++) {
+    const startedAt = performance.now();
+    await program.run(metaParams, stacked);
+    milliseconds = Math.min(milliseconds, performance.now() - startedAt);
+  }
+  const measuredMiB = Math.round(residentMiB('VmHWM') - before);
+  await engine.close();
+  return {
+    ...memoryCase,
+    predictedMiB: Math.round(reports[0]!.peakBytes / 2 ** 20),
+    measuredMiB,
+    milliseconds: Math.round(milliseconds),
+  };
+}
+
+function residentMiB(line: 'VmRSS' | 'VmHWM'): number {
+  const kibibytes = new RegExp(`${line}:\\s*(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kibibytes) / 1024;
+}
+
+/** VmHWM starts again from what is resident now. */
+function resetPeak(): void {
+  writeFileSync('/proc/self/clear_refs', '5');
+}

@@ -1,0 +1,71 @@
+// From a task function to what will be run: traced, optimised, and cut into runs. How many tasks a run takes follows from the graph and one constant,
+// never from the machine or the cluster: sums are rounded in the order of the runs, so it is part of every result.
+import type { DeviceKind } from './devices.ts';
+import type { TaskProgramOptions } from './engine.ts';
+import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
+import type { Graph } from './graph/operation.ts';
+import { builderFor, type OptimizeOptions, optimize, type PassReport } from './passes/pipeline.ts';
+import { startStopwatch } from './stopwatch.ts';
+import { type TracedGraph, trace } from './trace/trace.ts';
+
+/**
+ * A shard whose run would take more is computed as several equal runs, in task order. Joining tasks saves dispatch where tensors are small; large ones
+ * gain nothing on a core and leave its caches. Changing it changes bits: see `engineBuild`.
+ */
+export const runBudgetBytes: Readonly<Record<DeviceKind, number>> = { cpu: 2 ** 28, webgpu: 2 ** 30, cuda: 2 ** 30 };
+
+export interface Plan {
+  readonly traced: TracedGraph;
+  /** Of one run. */
+  readonly graph: Graph;
+  readonly tasksPerRun: number;
+  readonly passes: readonly PassReport[];
+  /** Predicted for one run, see docs/engine.md for how well. */
+  readonly peakBytes: number;
+  /** Floating-point operations of one run, in products and convolutions. */
+  readonly arithmetic: number;
+  readonly traceMs: number;
+  readonly optimizeMs: number;
+}
+
+/** @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced. */
+export function planProgram(
+  program: TaskProgramOptions,
+  { device = 'cpu', ...options }: OptimizeOptions & { readonly device?: DeviceKind } = {},
+  budget = runBudgetBytes[device],
+): Plan {
+  const tracing = startStopwatch();
+  const traced = trace(program, builderFor(options));
+  const traceMs = tracing();
+  const optimizing = startStopwatch();
+  let tasksPerRun = program.taskCount;
+  let run = sized(traced, tasksPerRun, options);
+  // Memory grows with the tasks, less a part that they share: a divisor whose share of what is known exceeds the budget need not be tried.
+  const { peakBytes } = run;
+  for (const divisor of divisorsBelow(program.taskCount)) {
+    if (run.peakBytes <= budget) break;
+    if (divisor > 1 && (peakBytes * divisor) / program.taskCount > budget) continue;
+    tasksPerRun = divisor;
+    run = sized(traced, divisor, options);
+  }
+  return {
+    traced,
+    graph: run.graph,
+    tasksPerRun,
+    passes: run.reports,
+    peakBytes: run.peakBytes,
+    arithmetic: arithmeticOf(run.graph),
+    traceMs,
+    optimizeMs: optimizing(),
+  };
+}
+
+function sized(traced: TracedGraph, taskCount: number, options: OptimizeOptions) {
+  const { graph, reports } = optimize(traced, taskCount, options);
+  return { graph, reports, peakBytes: peakBytesOf(graph) };
+}
+
+/** The largest first. */
+function divisorsBelow(count: number): number[] {
+  return Array.from({ length: count - 1 }, (_, i) => count - 1 - i).filter((divisor) => count % divisor === 0);
+}

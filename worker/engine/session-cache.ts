@@ -1,0 +1,111 @@
+// The sessions of one compute thread, by the hash of their model: programs with equal graphs share one, and it is released when the last of them is.
+// Keeps the account of memory: a session that would go beyond the limit is refused, with the figures, before it is made.
+import { createHash } from 'node:crypto';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { DeviceKind } from './devices.ts';
+import { createSession, type Session } from './onnx/session.ts';
+
+export interface SessionCacheOptions {
+  /** What all sessions together may take by prediction; default no limit. */
+  readonly memoryLimitBytes?: number;
+}
+
+export interface SessionRequest {
+  /** For the refusal. */
+  readonly program: string;
+  readonly model: Uint8Array;
+  readonly device: DeviceKind;
+  /** Predicted for one run. */
+  readonly peakBytes: number;
+  readonly tasksPerRun: number;
+}
+
+export interface HeldSession {
+  readonly session: Session;
+  /** Another program had it made. */
+  readonly isShared: boolean;
+  /** May be called twice. */
+  release(): Promise<void>;
+}
+
+interface Entry {
+  readonly session: Promise<Session>;
+  readonly peakBytes: number;
+  holders: number;
+}
+
+export class SessionCache {
+  readonly #memoryLimitBytes: number;
+  readonly #entries = new Map<string, Entry>();
+  #created = 0;
+  #shared = 0;
+
+  constructor({ memoryLimitBytes = Number.POSITIVE_INFINITY }: SessionCacheOptions = {}) {
+    this.#memoryLimitBytes = memoryLimitBytes;
+  }
+
+  get counts(): { readonly created: number; readonly shared: number; readonly open: number } {
+    return { created: this.#created, shared: this.#shared, open: this.#entries.size };
+  }
+
+  /** Predicted for all that are open: ONNX Runtime keeps a session's memory for its next run. */
+  get heldBytes(): number {
+    let held = 0;
+    for (const { peakBytes } of this.#entries.values()) held += peakBytes;
+    return held;
+  }
+
+  /** @throws MetatrainError `OUT_OF_MEMORY` when the session would go beyond the limit, `INTERNAL` when the model is refused. */
+  async acquire(request: SessionRequest): Promise<HeldSession> {
+    const key = `${request.device} ${createHash('sha256').update(request.model).digest('hex')}`;
+    let entry = this.#entries.get(key);
+    const isShared = entry !== undefined;
+    if (entry === undefined) {
+      this.#refuseBeyondLimit(request);
+      const { model, device, peakBytes } = request;
+      entry = { session: createSession(model, device, { peakBytes }), peakBytes, holders: 0 };
+      this.#entries.set(key, entry);
+    }
+    const held = entry;
+    held.holders += 1;
+    let isHeld = true;
+    const release = async () => {
+      if (!isHeld) return;
+      isHeld = false;
+      held.holders -= 1;
+      if (held.holders > 0) return;
+      this.#entries.delete(key);
+      await (await held.session).release();
+    };
+    let session: Session;
+    try {
+      session = await held.session;
+    } catch (error) {
+      isHeld = false;
+      this.#entries.delete(key);
+      throw error;
+    }
+    if (isShared) this.#shared += 1;
+    else this.#created += 1;
+    return { session, isShared, release };
+  }
+
+  #refuseBeyondLimit({ program, device, peakBytes, tasksPerRun }: SessionRequest): void {
+    // the limit is of this machine's memory; what a GPU has is not known here
+    if (device !== 'cpu') return;
+    const limit = this.#memoryLimitBytes;
+    const held = this.heldBytes;
+    if (peakBytes + held <= limit) return;
+    const others = held > 0 ? `, beside ${mebibytes(held)} for the programs that are open` : '';
+    throw new MetatrainError(
+      'OUT_OF_MEMORY',
+      `program "${program}" needs about ${mebibytes(peakBytes)} for a run of ${tasksPerRun} task${tasksPerRun === 1 ? '' : 's'}${others}; a compute thread here has ${mebibytes(limit)}. Less is needed with fewer tasks a shard (placement.shardSize), fewer inner steps, algorithm.rematerialize: true or algorithm.order: first; a worker has more for each thread with fewer --slots or a larger --memory`,
+      { details: { program, predictedBytes: peakBytes, heldBytes: held, limitBytes: limit, tasksPerRun } },
+    );
+  }
+}
+
+export function mebibytes(bytes: number): string {
+  const mebi = bytes / 2 ** 20;
+  return `${mebi >= 10 ? Math.round(mebi) : mebi.toPrecision(2)} MiB`;
+}
