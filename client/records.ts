@@ -118,7 +118,7 @@ export type JobEvent = {
   | { readonly kind: 'shardRetried'; readonly retried: ShardRetried }
 );
 
-export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING';
+export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING' | 'QUARANTINED';
 
 export interface WorkerInfo {
   readonly workerId: string;
@@ -133,6 +133,8 @@ export interface WorkerInfo {
   /** Why it idles although shards are waiting; empty otherwise. */
   readonly idleReason: string;
   readonly version: string;
+  /** Of the present stream. */
+  readonly resultsRejected: number;
 }
 
 export function jobFromWire(job: Job__Output): Job {
@@ -192,6 +194,7 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     ...withTime('lastHeartbeatAt', worker.lastHeartbeatAt),
     idleReason: worker.idleReason,
     version: worker.version,
+    resultsRejected: worker.resultsRejected,
   };
 }
 

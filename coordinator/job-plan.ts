@@ -3,6 +3,8 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { JobPlan } from './core/state.ts';
 import type { EvaluationRecord } from './store/job-record.ts';
 
+const ranks = { low: 0, normal: 1, high: 2 } as const;
+
 export function planOf(jobId: string, { meta, evaluation, checkpoint, placement }: JobSpec): JobPlan {
   return {
     jobId,
@@ -13,6 +15,7 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     checkpointEvery: checkpoint.every,
     isMixed: placement.mixed,
     onNonFinite: meta.onNonFinite,
+    priority: ranks[placement.priority],
   };
 }
 

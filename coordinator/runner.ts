@@ -32,6 +32,7 @@ export interface WorkerView {
   readonly link: WorkerLink;
   readonly worker: Worker;
   readonly shardsCompleted: number;
+  readonly resultsRejected: number;
   readonly idleReason: string;
 }
 
@@ -56,7 +57,7 @@ export class Runner {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #jobs = new Map<string, LiveJob>();
-  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number }>();
+  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number; resultsRejected: number }>();
   readonly #arrivals: Arrival[] = [];
   /** Links with orders that are not written out yet. */
   readonly #unflushed = new Set<WorkerLink>();
@@ -145,10 +146,10 @@ export class Runner {
 
   workers(): WorkerView[] {
     const views: WorkerView[] = [];
-    for (const { link, shardsCompleted } of this.#links.values()) {
+    for (const { link, shardsCompleted, resultsRejected } of this.#links.values()) {
       const worker = this.#core.workers.get(link.workerId);
       if (worker?.connection !== link.connection) continue;
-      views.push({ link, worker, shardsCompleted, idleReason: idleReason(this.#core, worker) });
+      views.push({ link, worker, shardsCompleted, resultsRejected, idleReason: idleReason(this.#core, worker) });
     }
     return views;
   }
@@ -160,7 +161,7 @@ export class Runner {
       link.close(shuttingDown());
       return;
     }
-    this.#links.set(link.connection, { link, shardsCompleted: 0 });
+    this.#links.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0 });
     const { workerId, connection, fingerprint, slots } = link;
     const at = this.#clock.now();
     this.#log.info({ workerId, fingerprint, slots }, 'worker connected');
@@ -199,7 +200,9 @@ export class Runner {
       this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
       link.cancelLease(lease.leaseId, message);
       this.#unflushed.add(link);
-      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false } });
+      const sender = this.#links.get(connection);
+      if (sender) sender.resultsRejected += 1;
+      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
     const nonFiniteTasks =
@@ -211,7 +214,8 @@ export class Runner {
     const { leaseId, code, message, permanent: isPermanent } = failure;
     this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
-    this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, code, message, isPermanent } });
+    const from = { at, workerId, connection, leaseId };
+    this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false } });
   }
 
   // The loop.
@@ -262,6 +266,11 @@ export class Runner {
       case 'changeJobState':
         this.#changeJobState(effect);
         break;
+      case 'reportQuarantine': {
+        const { workerId, coolDownMs, reason } = effect;
+        this.#log.warn({ workerId, coolDownMs, reason }, 'a worker keeps failing and is quarantined');
+        break;
+      }
       case 'reportRetry': {
         const { kind: _, jobId, step: metaStep, shard, workerId, reason } = effect;
         this.#log.warn({ jobId, metaStep, shard, workerId, reason }, 'shard goes to another worker');

@@ -9,6 +9,13 @@ interface FromWorker {
   readonly connection: number;
 }
 
+export interface HeldShard {
+  readonly jobId: string;
+  readonly work: WorkKind;
+  readonly step: number;
+  readonly shard: number;
+}
+
 export type CoreEvent =
   /** Time passes. Expects one at least every heartbeat interval. */
   | { readonly kind: 'tick'; readonly at: number }
@@ -32,6 +39,8 @@ export type CoreEvent =
   | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })
   | (FromWorker & { readonly kind: 'workerSeen' })
   | (FromWorker & { readonly kind: 'workerDraining' })
+  /** Shards that the worker has computed already: leased to it, they cost nothing. */
+  | (FromWorker & { readonly kind: 'resultsOffered'; readonly held: readonly HeldShard[] })
   /** A result whose form and hash are right; whether it counts is the core's to say. */
   | (FromWorker & {
       readonly kind: 'resultArrived';
@@ -46,6 +55,8 @@ export type CoreEvent =
       readonly code: string;
       readonly message: string;
       readonly isPermanent: boolean;
+      /** The worker sent a result that cannot be one: wrong hash, shape, job or number. */
+      readonly isRejected: boolean;
     })
   /** Answers to effects. */
   | { readonly kind: 'reduced'; readonly at: number; readonly jobId: string }

@@ -53,16 +53,38 @@ function addJob(state: CoreState, plan: JobPlan): Job {
   return job;
 }
 
-/** Lets the earliest waiting jobs in while there is room. A newcomer starts level with those that have been served least. */
+/**
+ * Lets waiting jobs in while there is room, those of the highest priority first, then in order of submission; one of a higher priority
+ * than an admitted job takes its place, and the displaced job waits as it is. A newcomer starts level with those of its priority that
+ * have been served least.
+ */
 function admitJobs(state: CoreState): void {
-  for (const job of state.jobs.values()) {
-    if (state.admitted.size >= state.options.maxRunningJobs) return;
-    if (job.status === 'paused' || state.admitted.has(job)) continue;
+  const waiting = [...state.jobs.values()].filter((job) => job.status !== 'paused' && !state.admitted.has(job));
+  for (const job of waiting.sort((a, b) => b.plan.priority - a.plan.priority || a.order - b.order)) {
+    if (state.admitted.size >= state.options.maxRunningJobs) {
+      const displaced = leastUrgent(state.admitted);
+      if (!displaced || displaced.plan.priority >= job.plan.priority) return;
+      state.admitted.delete(displaced);
+    }
     let least = Number.POSITIVE_INFINITY;
-    for (const other of state.admitted) least = Math.min(least, other.served);
+    for (const other of state.admitted) {
+      if (other.plan.priority === job.plan.priority) least = Math.min(least, other.served);
+    }
     if (least !== Number.POSITIVE_INFINITY) job.served = Math.max(job.served, least);
     state.admitted.add(job);
   }
+}
+
+/** Of the lowest priority, and among those the last submitted. */
+function leastUrgent(jobs: Iterable<Job>): Job | undefined {
+  let least: Job | undefined;
+  for (const job of jobs) {
+    const { priority } = job.plan;
+    if (!least || priority < least.plan.priority || (priority === least.plan.priority && job.order > least.order)) {
+      least = job;
+    }
+  }
+  return least;
 }
 
 export function markStarted(job: Job, effects: CoreEffect[]): void {

@@ -25,6 +25,7 @@ export function cut(work: WorkKind, step: number, firstTask: number, tasks: numb
       attempts: 0,
       failures: [],
       losses: 0,
+      suspects: new Map(),
     });
   }
   return { work, step, shards, pending: shards.toReversed(), remaining: shards.length };

@@ -50,7 +50,7 @@ test('a sinusoid job file of five fields gets every default', () => {
     },
     evaluation: { every: 0, tasks: 600, innerSteps: 10, split: 'test' },
     checkpoint: { every: 0, keep: 3 },
-    placement: { shardSize: 4, engine: 'compiled', device: 'cpu', mixed: false },
+    placement: { shardSize: 4, engine: 'compiled', device: 'cpu', mixed: false, priority: 'normal' },
   });
 });
 
@@ -196,7 +196,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown field of a section',
     sinusoid,
     { placement: { shardsize: 2 } },
-    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed',
+    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed, priority',
   ],
   [
     'a field of another algorithm',

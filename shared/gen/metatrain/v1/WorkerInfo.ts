@@ -16,6 +16,7 @@ export interface WorkerInfo {
   'lastHeartbeatAt'?: (_google_protobuf_Timestamp | null);
   'idleReason'?: (string);
   'version'?: (string);
+  'resultsRejected'?: (number | string | Long);
 }
 
 export interface WorkerInfo__Output {
@@ -30,4 +31,5 @@ export interface WorkerInfo__Output {
   'lastHeartbeatAt': (_google_protobuf_Timestamp__Output | null);
   'idleReason': (string);
   'version': (string);
+  'resultsRejected': (number);
 }
