@@ -1,6 +1,6 @@
 // Every job's record and story: what clients read. Unfinished records are in memory and written through; ended ones are read from the
 // store. An event is told to watchers only once it is on the disk, so nobody hears of what a crash could take back.
-import { MetatrainError } from '../shared/errors.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
@@ -44,6 +44,8 @@ export class JobBook {
   readonly #index: { readonly jobId: string; readonly order: number }[] = [];
   readonly #states = new Map<string, JobStateName>();
   readonly #open = new Map<string, OpenJob>();
+  /** Why, by job. */
+  readonly #unreadable = new Map<string, string>();
   /** Submissions on their way to the disk, by idempotency key. */
   readonly #submitting = new Map<string, Promise<unknown>>();
   readonly #watchers = new Map<string, Set<() => void>>();
@@ -56,12 +58,26 @@ export class JobBook {
     this.#store = store;
     this.#limits = limits;
     this.#log = log;
-    const records = [...store.records()].sort((a, b) => a.order - b.order);
-    for (const record of records) {
+    const records = [...this.#readable()].sort((a, b) => a.record.order - b.record.order);
+    for (const { record, spec } of records) {
       this.#index.push({ jobId: record.jobId, order: record.order });
       this.#states.set(record.jobId, record.state);
-      if (!hasEnded(record.state)) this.#open.set(record.jobId, { record, spec: parseJobSpec(record.spec) });
+      if (spec) this.#open.set(record.jobId, { record, spec });
       this.#nextOrder = record.order + 1;
+    }
+  }
+
+  /** Every record that can be read. One that cannot stays as it is on the disk, is named by every answer about it, and stops nobody else. */
+  *#readable(): Iterable<{ readonly record: JobRecord; readonly spec: JobSpec | undefined }> {
+    for (const jobId of this.#store.jobIds()) {
+      try {
+        const record = this.#store.record(jobId);
+        if (record) yield { record, spec: checkRecord(jobId, record) };
+      } catch (thrown) {
+        const { message } = asMetatrainError(thrown);
+        this.#log.error({ jobId, reason: message }, 'a job record cannot be read; its job is left out');
+        this.#unreadable.set(jobId, message);
+      }
     }
   }
 
@@ -75,9 +91,11 @@ export class JobBook {
     return this.#open.get(jobId);
   }
 
-  /** @throws MetatrainError `JOB_UNKNOWN` */
+  /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT` */
   record(jobId: string): JobRecord {
     const record = this.#open.get(jobId)?.record ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
+    const reason = this.#unreadable.get(jobId);
+    if (reason) throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
     if (!record) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
     return record;
   }
@@ -187,6 +205,18 @@ export class JobBook {
       if (watchers.size === 0) this.#watchers.delete(jobId);
     };
   }
+}
+
+/** @returns the job file of a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be. */
+function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
+  const isWhole =
+    record.jobId === jobId &&
+    Number.isSafeInteger(record.order) &&
+    Number.isSafeInteger(record.steps) &&
+    Array.isArray(record.checkpoints) &&
+    Array.isArray(record.evaluations);
+  if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
+  return hasEnded(record.state) ? undefined : parseJobSpec(record.spec);
 }
 
 function newRecord(spec: JobSpec, order: number, now: number): JobRecord {

@@ -8,9 +8,9 @@ import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { Training } from './aggregation/training.ts';
-import type { Checkpointing } from './checkpointing.ts';
+import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
-import type { CoreEvent } from './core/event.ts';
+import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
@@ -18,7 +18,7 @@ import type { JobBook } from './job-book.ts';
 import { planOf, protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
-import { hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
+import { type ChainHead, hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunnerDependencies {
@@ -42,6 +42,8 @@ interface LiveJob {
   readonly spec: JobSpec;
   readonly progress: Progress;
   training: Training | undefined;
+  /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
+  proof: ChainHead | undefined;
 }
 
 interface Arrival {
@@ -84,7 +86,14 @@ export class Runner {
   }
 
   async #restore(record: JobRecord, spec: JobSpec): Promise<void> {
-    const training = await this.#checkpointing.restore(record, spec);
+    let restored: Restored | undefined;
+    try {
+      restored = await this.#checkpointing.restore(record, spec);
+    } catch (thrown) {
+      await this.#giveUp(record, asMetatrainError(thrown));
+      return;
+    }
+    const { training, leftOut } = restored;
     record.steps = training?.metaParams.step ?? 0;
     record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
     record.skippedTasks = training?.skippedTasks ?? 0;
@@ -92,6 +101,7 @@ export class Runner {
     this.#dispatch({
       event: {
         kind: 'jobRestored',
+        leftOut,
         at: this.#clock.now(),
         plan: planOf(record.jobId, spec),
         step: record.steps,
@@ -104,9 +114,21 @@ export class Runner {
     });
   }
 
+  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
+  async #giveUp(record: JobRecord, { code, message }: MetatrainError): Promise<void> {
+    this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
+    const at = this.#clock.now();
+    const error = { code, message };
+    Object.assign(record, { state: 'failed', error, endedAt: at });
+    this.#book.append(record.jobId, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
+    await this.#book.save(record);
+  }
+
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
     const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
-    this.#jobs.set(record.jobId, { record, spec, progress, training });
+    const { chainHead } = record;
+    const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
+    this.#jobs.set(record.jobId, { record, spec, progress, training, proof });
   }
 
   // What clients ask for.
@@ -183,13 +205,20 @@ export class Runner {
     this.#dispatch({ event: { kind: 'workerDraining', at: this.#clock.now(), workerId, connection } });
   }
 
+  /** Results that the worker still holds from before this stream. */
+  offered({ workerId, connection }: WorkerLink, held: readonly HeldShard[]): void {
+    this.#log.info({ workerId, results: held.length }, 'worker still holds results');
+    this.#dispatch({ event: { kind: 'resultsOffered', at: this.#clock.now(), workerId, connection, held } });
+  }
+
   result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
     const { workerId, connection } = link;
     const from = { at: this.#clock.now(), workerId, connection, leaseId: message.leaseId };
     const lease = this.#core.leases.get(message.leaseId);
     if (!lease || lease.worker.connection !== connection) {
       // The core knows why; the result itself is not worth a look.
-      this.#dispatch({ event: { kind: 'resultArrived', ...from, work: 'train', nonFiniteTasks: [] } });
+      const nothing = { work: 'train', nonFiniteTasks: [], isPresentedAgain: false } as const;
+      this.#dispatch({ event: { kind: 'resultArrived', ...from, ...nothing } });
       return;
     }
     let result: CheckedResult;
@@ -207,7 +236,9 @@ export class Runner {
     }
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
-    this.#dispatch({ event: { kind: 'resultArrived', ...from, work: result.work, nonFiniteTasks }, result });
+    const { work } = result;
+    const isPresentedAgain = message.presentedAgain;
+    this.#dispatch({ event: { kind: 'resultArrived', ...from, work, nonFiniteTasks, isPresentedAgain }, result });
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
@@ -374,11 +405,36 @@ export class Runner {
     record.steps = training.metaParams.step;
     record.paramsSha256 = training.metaParams.sha256.toString('hex');
     record.skippedTasks = training.skippedTasks;
+    const chain = { step: record.steps, sha256: training.chain.toString('hex') };
+    this.#prove(job, chain, at);
+    if (chain.step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
     this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
     this.#save(record);
+  }
+
+  /**
+   * Come back to where the job was before a restart, the chain over every θ must be what it was then.
+   *
+   * @throws MetatrainError `CHAIN_BROKEN` when it is not, unless the job lets engines mix and so promises no bytes.
+   */
+  #prove(job: LiveJob, { step, sha256 }: ChainHead, at: number): void {
+    const { proof, record, spec } = job;
+    if (proof?.step !== step) return;
+    job.proof = undefined;
+    if (proof.sha256 === sha256) {
+      const reason = `meta-step ${step}, applied before the restart, has been applied again to the same bytes`;
+      this.#log.info({ jobId: record.jobId, metaStep: step, chainSha256: sha256 }, 'the chain holds');
+      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason });
+      return;
+    }
+    const message =
+      `meta-step ${step} was applied before the coordinator's restart with chain ${proof.sha256}, and applying it again gave ${sha256}: ` +
+      'a worker, its engine or its data has changed';
+    this.#log.error({ jobId: record.jobId, metaStep: step }, message);
+    if (!spec.placement.mixed) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
   }
 
   #summariseEvaluation(job: LiveJob, at: number): void {

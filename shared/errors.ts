@@ -27,6 +27,7 @@ export const grpcStatusOf = {
   ADDRESS_IN_USE: 14,
   DATA_CORRUPT: 15, // DATA_LOSS
   CHECKPOINT_CORRUPT: 15,
+  CHAIN_BROKEN: 15,
   UNAUTHENTICATED: 16,
 } as const;
 

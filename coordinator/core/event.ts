@@ -31,6 +31,8 @@ export type CoreEvent =
       readonly isPaused: boolean;
       readonly fingerprint: string | undefined;
       readonly evaluatedSteps: readonly number[];
+      /** Checkpoints that could not be read, in words; usually none. */
+      readonly leftOut: readonly string[];
     }
   | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
@@ -48,6 +50,8 @@ export type CoreEvent =
       readonly work: WorkKind;
       /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
       readonly nonFiniteTasks: readonly number[];
+      /** Computed for an earlier lease: tells nothing of how long a shard takes. */
+      readonly isPresentedAgain: boolean;
     })
   | (FromWorker & {
       readonly kind: 'shardFailed';

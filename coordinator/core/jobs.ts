@@ -27,7 +27,8 @@ export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effe
   job.fingerprint = event.fingerprint;
   job.lastCheckpoint.step = event.step;
   for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
-  const reason = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
+  const from = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
+  const reason = [from, ...event.leftOut].join('; ');
   effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
   startNextPhase(state, job, effects);
   admitJobs(state);

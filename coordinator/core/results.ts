@@ -25,7 +25,7 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     return;
   }
   endLease(state, lease, 'its result has been counted');
-  measureShard(job, batch.work, state.now - lease.grantedAt);
+  if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt);
   shard.isDone = true;
   batch.remaining -= 1;
   cancelLeases(state, shard.leases, "another worker's result of the shard has been counted", effects);

@@ -31,9 +31,17 @@ export interface JobRecord {
   engineFingerprint: string | undefined;
   hasMixedFingerprints: boolean;
   skippedTasks: number;
+  /** Of the newest meta-step that is on record, checkpointed or not; absent before the first. */
+  chainHead?: ChainHead;
   /** From the worker that made θ₀: goes into every evaluation's protocol. */
   splitDescription: string;
   isTransductive: boolean;
+}
+
+/** The chain over every θ up to and including that of the meta-step; see `Training`. */
+export interface ChainHead {
+  readonly step: number;
+  readonly sha256: string;
 }
 
 /** Evaluations in a record: with every estimate of 10 inner steps it stays well below a gRPC message. */

@@ -49,9 +49,13 @@ export class JobStore {
     }
   }
 
-  /** Every record, in no particular order. A record that cannot be read is reported, not skipped. */
+  jobIds(): Iterable<string> {
+    return this.#records.getKeys();
+  }
+
+  /** Every record, in no particular order. @throws MetatrainError `DATA_CORRUPT` at one that cannot be read. */
   *records(): Iterable<JobRecord> {
-    for (const jobId of this.#records.getKeys()) {
+    for (const jobId of this.jobIds()) {
       const record = this.record(jobId);
       if (record) yield record;
     }
@@ -96,7 +100,8 @@ export class JobStore {
     const kept = body.kind === 'metaStep' ? window.summaries : window.others;
     kept.push(sequence);
     const oldest = kept.length > maxEventsPerJob ? kept.shift() : undefined;
-    if (oldest !== undefined) void this.#events.remove([jobId, oldest]);
+    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+    if (oldest !== undefined) this.#events.remove([jobId, oldest]).catch(() => undefined);
     return { sequence, stored: this.#events.put([jobId, sequence], { sequence, at, body }) };
   }
 

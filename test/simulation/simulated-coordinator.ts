@@ -31,6 +31,7 @@ export interface SimulatedResult {
   readonly value: number;
   /** Broken on the way or made up: the check of hashes and shapes finds it. */
   readonly isValid: boolean;
+  readonly isPresentedAgain: boolean;
 }
 
 export class SimulatedCoordinator {
@@ -107,7 +108,7 @@ export class SimulatedCoordinator {
     this.dispatch({ kind: 'workerDisconnected', at: this.at, workerId, connection, reason: 'the stream was lost' });
   }
 
-  result(link: CoordinatorSide, { leaseId, value, isValid }: SimulatedResult): void {
+  result(link: CoordinatorSide, { leaseId, value, isValid, isPresentedAgain }: SimulatedResult): void {
     const { workerId, connection } = link;
     const from = { at: this.at, workerId, connection, leaseId };
     const lease = this.state.leases.get(leaseId);
@@ -123,7 +124,10 @@ export class SimulatedCoordinator {
       });
       return;
     }
-    this.dispatch({ kind: 'resultArrived', ...from, work: lease?.batch.work ?? 'train', nonFiniteTasks: [] }, value);
+    this.dispatch(
+      { kind: 'resultArrived', ...from, work: lease?.batch.work ?? 'train', nonFiniteTasks: [], isPresentedAgain },
+      value,
+    );
   }
 
   dispatch(event: CoreEvent, value?: number): void {
@@ -171,6 +175,7 @@ export class SimulatedCoordinator {
       isPaused: saved.state === 'paused',
       fingerprint: saved.fingerprint,
       evaluatedSteps: [...saved.evaluations.keys()],
+      leftOut: [],
     });
   }
 

@@ -191,7 +191,7 @@ export class SimulatedWorker {
     const held = this.#held.get(key);
     if (held) {
       this.presented += 1;
-      this.#send(stream, leaseId, held.value, true);
+      this.#send(stream, leaseId, held.value, true, true);
       return;
     }
     const isFaulty = this.#rng.uniform() < 0.8;
@@ -218,12 +218,12 @@ export class SimulatedWorker {
         if (this.#held.size > maxHeld) this.#held.delete(this.#held.keys().next().value as string);
       }
       if (this.#cancelled.delete(leaseId)) return;
-      this.#send(stream, leaseId, isValid ? value : value ^ 1, isValid);
+      this.#send(stream, leaseId, isValid ? value : value ^ 1, isValid, false);
     });
   }
 
-  #send(stream: Stream, leaseId: string, value: number, isValid: boolean): void {
-    this.#toCoordinator(() => stream.coordinator.result(stream, { leaseId, value, isValid }));
+  #send(stream: Stream, leaseId: string, value: number, isValid: boolean, isPresentedAgain: boolean): void {
+    this.#toCoordinator(() => stream.coordinator.result(stream, { leaseId, value, isValid, isPresentedAgain }));
   }
 }
 

@@ -90,6 +90,7 @@ export class CoreDriver {
       leaseId,
       work: batch.work,
       nonFiniteTasks: [],
+      isPresentedAgain: false,
     });
   }
 
