@@ -23,6 +23,8 @@ export interface JobBookLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
   readonly watchers: number;
+  /** Failed and cancelled jobs that are remembered; the oldest beyond are forgotten with their files. Jobs that succeeded stay. */
+  readonly endedJobs: number;
 }
 
 export interface JobPage {
@@ -51,10 +53,15 @@ export class JobBook {
   readonly #watchers = new Map<string, Set<() => void>>();
   /** Events on their way to the disk, by job. */
   readonly #unstored = new Map<string, number>();
+  /** Failed and cancelled jobs, the oldest first. */
+  readonly #forgettable: string[] = [];
+  readonly #onForgotten: (jobId: string) => void;
   #watcherCount = 0;
   #nextOrder = 1;
 
-  constructor(store: JobStore, limits: JobBookLimits, log: Logger) {
+  /** @param onForgotten the job's files may go. */
+  constructor(store: JobStore, limits: JobBookLimits, log: Logger, onForgotten: (jobId: string) => void) {
+    this.#onForgotten = onForgotten;
     this.#store = store;
     this.#limits = limits;
     this.#log = log;
@@ -62,6 +69,7 @@ export class JobBook {
     for (const { record, spec } of records) {
       this.#index.push({ jobId: record.jobId, order: record.order });
       this.#states.set(record.jobId, record.state);
+      if (isForgettable(record.state)) this.#forgettable.push(record.jobId);
       if (spec) this.#open.set(record.jobId, { record, spec });
       this.#nextOrder = record.order + 1;
     }
@@ -136,7 +144,7 @@ export class JobBook {
       const message = `${this.#open.size} jobs have not ended, the limit of this coordinator; try again when one has`;
       throw new MetatrainError('QUEUE_FULL', message);
     }
-    const record = newRecord(spec, this.#nextOrder, now);
+    const record = newRecord(spec, this.#nextOrder, now, idempotencyKey);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });
     const inserted = this.#store.insert(record, idempotencyKey);
@@ -157,13 +165,30 @@ export class JobBook {
   /** Writes the record as it is now; the promise tells when it is on the disk. */
   async save(record: JobRecord): Promise<void> {
     this.#states.set(record.jobId, record.state);
-    if (hasEnded(record.state)) this.#open.delete(record.jobId);
+    if (hasEnded(record.state) && this.#open.delete(record.jobId) && isForgettable(record.state)) {
+      this.#forgettable.push(record.jobId);
+      this.#forgetOldest();
+    }
     try {
       await this.#store.save(record);
     } catch (error) {
       this.#log.error({ jobId: record.jobId, err: error }, 'a job record could not be stored');
       throw error;
     }
+  }
+
+  #forgetOldest(): void {
+    if (this.#forgettable.length <= this.#limits.endedJobs) return;
+    const jobId = this.#forgettable.shift();
+    const record = jobId === undefined ? undefined : this.#store.record(jobId);
+    if (!record) return;
+    this.#states.delete(record.jobId);
+    const position = this.#index.findIndex((entry) => entry.jobId === record.jobId);
+    if (position >= 0) this.#index.splice(position, 1);
+    this.#store.forget(record).then(
+      () => this.#onForgotten(record.jobId),
+      (error: unknown) => this.#log.error({ jobId: record.jobId, err: error }, 'an old job could not be forgotten'),
+    );
   }
 
   append(jobId: string, at: number, body: JobEventBody): void {
@@ -219,13 +244,16 @@ function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
   return hasEnded(record.state) ? undefined : parseJobSpec(record.spec);
 }
 
-function newRecord(spec: JobSpec, order: number, now: number): JobRecord {
+const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
+
+function newRecord(spec: JobSpec, order: number, now: number, idempotencyKey: string): JobRecord {
   return {
     jobId: randomId(),
     order,
     name: spec.name,
     spec: JSON.stringify(spec),
     submittedAt: now,
+    idempotencyKey,
     state: 'queued',
     startedAt: undefined,
     endedAt: undefined,

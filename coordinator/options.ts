@@ -15,6 +15,8 @@ export interface CoordinatorOptions {
 export interface CoordinatorLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
+  /** Failed and cancelled jobs that are remembered; jobs that succeeded are never forgotten. */
+  readonly endedJobs: number;
   /** WatchJob streams. */
   readonly watchers: number;
   readonly workers: number;
@@ -26,6 +28,7 @@ export interface CoordinatorLimits {
 
 const defaultLimits: CoordinatorLimits = {
   unfinishedJobs: 1_000,
+  endedJobs: 10_000,
   watchers: 2_000,
   workers: 4_096,
   payloadBytes: 2 ** 30,

@@ -234,6 +234,10 @@ export class Runner {
       this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
+    const { batch, shard } = lease;
+    const { computeMs } = message;
+    const what = { jobId: message.jobId, work: batch.work, metaStep: batch.step, shard: shard.index };
+    this.#log.debug({ workerId, ...what, computeMs }, 'a result came');
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;

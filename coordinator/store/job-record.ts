@@ -15,6 +15,8 @@ export interface JobRecord {
   /** The job file as JSON with every default. */
   readonly spec: string;
   readonly submittedAt: number;
+  /** Empty, or absent in a record of an earlier version, when there is none. */
+  readonly idempotencyKey?: string;
   state: JobStateName;
   startedAt: number | undefined;
   endedAt: number | undefined;

@@ -84,6 +84,16 @@ export class JobStore {
     });
   }
 
+  /** Removes the job's record, idempotency key and events: all or nothing. */
+  async forget({ jobId, idempotencyKey = '' }: JobRecord): Promise<void> {
+    this.#windows.delete(jobId);
+    await this.#root.transaction(() => {
+      this.#records.remove(jobId);
+      if (this.submission(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
+      for (const key of this.#events.getKeys({ start: [jobId, 0], end: [jobId, last] })) this.#events.remove(key);
+    });
+  }
+
   async save(record: JobRecord): Promise<void> {
     await this.#records.put(record.jobId, record);
   }
