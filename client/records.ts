@@ -103,6 +103,15 @@ export interface Job {
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   readonly skippedTasks: number;
+  /** The newest shards with skipped tasks. */
+  readonly skippedShards: readonly SkippedShard[];
+}
+
+export interface SkippedShard {
+  readonly metaStep: number;
+  readonly shard: number;
+  /** Of the training split. */
+  readonly tasks: readonly number[];
 }
 
 export type JobEvent = {
@@ -156,6 +165,7 @@ export function jobFromWire(job: Job__Output): Job {
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     skippedTasks: job.skippedTasks,
+    skippedShards: job.skippedShards,
   };
 }
 

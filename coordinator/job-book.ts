@@ -4,6 +4,7 @@ import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
+import { ShardLedger } from './shard-ledger.ts';
 import {
   hasEnded,
   type JobEventBody,
@@ -189,6 +190,19 @@ export class JobBook {
       () => this.#onForgotten(record.jobId),
       (error: unknown) => this.#log.error({ jobId: record.jobId, err: error }, 'an old job could not be forgotten'),
     );
+  }
+
+  ledger(jobId: string): ShardLedger {
+    return new ShardLedger(jobId, this.#store);
+  }
+
+  /** SHA-256 of the shard's result, hex. @throws MetatrainError `JOB_UNKNOWN`, `SHARD_UNKNOWN` */
+  shardHash(jobId: string, metaStep: number, shard: number): string {
+    this.record(jobId);
+    const hash = this.#store.shardHash(jobId, metaStep, shard);
+    if (hash) return hash.toString('hex');
+    const message = `shard ${shard} of meta-step ${metaStep} of job ${jobId} is not on record: it is too old, not applied yet, or none`;
+    throw new MetatrainError('SHARD_UNKNOWN', message);
   }
 
   append(jobId: string, at: number, body: JobEventBody): void {

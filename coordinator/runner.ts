@@ -12,13 +12,14 @@ import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState, type Lease, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { planOf, protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
+import type { ShardLedger } from './shard-ledger.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
-import { type ChainHead, hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
+import { type ChainHead, hasEnded, type JobRecord, maxEvaluations, maxSkippedShards } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunnerDependencies {
@@ -42,6 +43,7 @@ interface LiveJob {
   readonly spec: JobSpec;
   readonly progress: Progress;
   training: Training | undefined;
+  readonly ledger: ShardLedger;
   /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
   proof: ChainHead | undefined;
 }
@@ -128,7 +130,7 @@ export class Runner {
     const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
     const { chainHead } = record;
     const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-    this.#jobs.set(record.jobId, { record, spec, progress, training, proof });
+    this.#jobs.set(record.jobId, { record, spec, progress, training, proof, ledger: this.#book.ledger(record.jobId) });
   }
 
   // What clients ask for.
@@ -361,6 +363,8 @@ export class Runner {
         break;
       case 'train':
         trainingOf(job).keepTrainResult(shard.index, batch.shards.length, result);
+        job.ledger.add(batch.step, shard.index, batch.shards.length, result.payloadSha256);
+        if (result.nonFiniteTasks.length > 0) recordSkipped(record, lease, result.nonFiniteTasks);
         break;
       case 'evaluate':
         trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
@@ -410,11 +414,13 @@ export class Runner {
     record.paramsSha256 = training.metaParams.sha256.toString('hex');
     record.skippedTasks = training.skippedTasks;
     const chain = { step: record.steps, sha256: training.chain.toString('hex') };
+    job.ledger.endStep();
     this.#prove(job, chain, at);
     if (chain.step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
+    this.#writeLedger(job);
     this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
     this.#save(record);
   }
@@ -480,6 +486,7 @@ export class Runner {
     if (failure) record.error = failure;
     if (hasEnded(state)) {
       record.endedAt = at;
+      this.#writeLedger(this.#liveJob(jobId));
       this.#jobs.delete(jobId);
       for (const { link } of this.#links.values()) {
         link.closeJob(jobId);
@@ -489,6 +496,12 @@ export class Runner {
     this.#log.info({ jobId, state, reason }, 'job state');
     this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
     this.#save(record);
+  }
+
+  #writeLedger({ ledger, record }: LiveJob): void {
+    ledger
+      .write()
+      .catch((err: unknown) => this.#log.error({ jobId: record.jobId, err }, 'shard hashes could not be stored'));
   }
 
   /** In the background; the book logs what fails, and what is in memory goes on. */
@@ -518,6 +531,15 @@ export class Runner {
     }
     await this.#checkpointing.settle();
   }
+}
+
+/** Once, also where the meta-step is applied again after a restart. */
+function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: readonly number[]): void {
+  const others = (record.skippedShards ?? []).filter(
+    ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
+  );
+  const tasks = offsets.map((offset) => shard.firstTask + offset);
+  record.skippedShards = [...others, { metaStep: batch.step, shard: shard.index, tasks }].slice(-maxSkippedShards);
 }
 
 function trainingOf({ training, record }: LiveJob): Training {

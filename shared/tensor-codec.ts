@@ -39,6 +39,16 @@ export function bytesOfVector(vector: Float32Array): Buffer {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
 }
 
+/**
+ * @param bytes the caller's own, which it gives away: the vector lies over them where they are aligned, and is a copy elsewhere.
+ * @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32.
+ */
+export function vectorOverBytes(bytes: Buffer, elements: number): Float32Array {
+  const isAligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0;
+  if (!isAligned || bytes.byteLength !== elements * 4) return vectorOfBytes(bytes, elements);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, elements);
+}
+
 /** @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32. */
 export function vectorOfBytes(bytes: Uint8Array, elements: number): Float32Array {
   if (bytes.byteLength !== elements * 4) {

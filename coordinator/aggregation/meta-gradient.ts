@@ -6,8 +6,9 @@ export class MetaGradientSum {
   readonly #waiting: (Float32Array | undefined)[];
   #next = 0;
 
-  constructor(elements: number, shards: number) {
-    this.#sum = new Float64Array(elements);
+  /** @param sum what is in it does not matter; it is the sum's own from here on, until the mean has been used. */
+  constructor(sum: Float64Array, shards: number) {
+    this.#sum = sum.fill(0);
     this.#waiting = new Array<Float32Array | undefined>(shards);
   }
 

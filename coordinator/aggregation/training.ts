@@ -58,6 +58,8 @@ export class Training {
   #slots: OptimizerSlots;
   #chain: Buffer;
   #skippedTasks: number;
+  /** Used again by every meta-step: a large array a step would keep the garbage collector busy. */
+  readonly #sum: Float64Array;
   #trainBatch: { sum: MetaGradientSum; results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[] } | undefined;
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
@@ -68,6 +70,7 @@ export class Training {
     this.#slots = snapshot.slots;
     this.#chain = snapshot.chain;
     this.#skippedTasks = snapshot.skippedTasks;
+    this.#sum = new Float64Array(snapshot.metaParams.vector.length);
   }
 
   /** A job's start. The caller has checked that θ₀ is finite and fits the layout. */
@@ -117,7 +120,7 @@ export class Training {
 
   keepTrainResult(shard: number, shards: number, result: TrainShardSum): void {
     this.#trainBatch ??= {
-      sum: new MetaGradientSum(this.#metaParams.vector.length, shards),
+      sum: new MetaGradientSum(this.#sum, shards),
       results: new Array(shards),
     };
     this.#trainBatch.sum.add(shard, result.metaGradientSum);

@@ -47,6 +47,11 @@ export function jobService({ runner, book, checkpoints, log }: JobServiceDepende
     CancelJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobCancelRequested', jobId))),
     PauseJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobPauseRequested', jobId))),
     ResumeJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobResumeRequested', jobId))),
+    GetShard: unary(log, ({ jobId, metaStep, shard }) => ({
+      metaStep,
+      shard,
+      payloadSha256: book.shardHash(jobId, metaStep, shard),
+    })),
     WatchJob: (call) => watchJob(call, book, watches, log),
     DownloadCheckpoint: (call) => {
       download(call, book, checkpoints).then(

@@ -65,6 +65,7 @@ export class NullWorker {
   readonly #layout: ParamsLayout;
   #heartbeat: NodeJS.Timeout | undefined;
   #isWelcome = false;
+  #isEnding = false;
   #welcomed: (() => void)[] = [];
 
   constructor(options: NullWorkerOptions) {
@@ -100,8 +101,9 @@ export class NullWorker {
     return new Promise((resolve) => this.#welcomed.push(resolve));
   }
 
+  /** Nothing after the end of our half: a write then would break the stream without a status. */
   send(message: WorkerMessage): void {
-    this.#call.write(message);
+    if (!this.#isEnding) this.#call.write(message);
   }
 
   /** As SIGKILL would: the stream breaks, nothing is said. */
@@ -112,6 +114,7 @@ export class NullWorker {
 
   /** Ends its half; the coordinator ends the other. */
   async close(): Promise<void> {
+    this.#isEnding = true;
     this.#call.end();
     await this.ended;
   }
