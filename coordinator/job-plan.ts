@@ -16,6 +16,7 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     isMixed: placement.mixed,
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],
+    maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
   };
 }
 

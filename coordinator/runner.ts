@@ -7,6 +7,7 @@ import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailu
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
+import { stalenessWeight } from './aggregation/staleness.ts';
 import { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
@@ -362,9 +363,7 @@ export class Runner {
         job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
         break;
       case 'train':
-        trainingOf(job).keepTrainResult(shard.index, batch.shards.length, result);
-        job.ledger.add(batch.step, shard.index, batch.shards.length, result.payloadSha256);
-        if (result.nonFiniteTasks.length > 0) recordSkipped(record, lease, result.nonFiniteTasks);
+        this.#keepTrainResult(job, lease, result);
         break;
       case 'evaluate':
         trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
@@ -372,6 +371,16 @@ export class Runner {
       default:
         result satisfies never;
     }
+  }
+
+  #keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
+    const { batch, shard, paramsVersion } = lease;
+    const { index } = shard;
+    const shards = batch.shards.length;
+    const weight = stalenessWeight(job.spec.algorithm.name, batch.step - paramsVersion);
+    trainingOf(job).keepTrainResult(batch.step, index, shards, result, weight);
+    job.ledger.add(batch.step, index, shards, result.payloadSha256);
+    if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
   }
 
   #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {
@@ -414,7 +423,7 @@ export class Runner {
     record.paramsSha256 = training.metaParams.sha256.toString('hex');
     record.skippedTasks = training.skippedTasks;
     const chain = { step: record.steps, sha256: training.chain.toString('hex') };
-    job.ledger.endStep();
+    job.ledger.endStep(record.steps - 1);
     this.#prove(job, chain, at);
     if (chain.step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
     const summary = progress.applied(at, record.steps, applied);
@@ -444,7 +453,8 @@ export class Runner {
       `meta-step ${step} was applied before the coordinator's restart with chain ${proof.sha256}, and applying it again gave ${sha256}: ` +
       'a worker, its engine or its data has changed';
     this.#log.error({ jobId: record.jobId, metaStep: step }, message);
-    if (!spec.placement.mixed) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
+    const promisesBytes = !spec.placement.mixed && spec.meta.update.mode === 'sync';
+    if (promisesBytes) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
   }
 
   #summariseEvaluation(job: LiveJob, at: number): void {

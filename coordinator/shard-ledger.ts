@@ -9,7 +9,8 @@ const maxBytes = 4 * 2 ** 20;
 export class ShardLedger {
   readonly #jobId: string;
   readonly #store: JobStore;
-  #current: Buffer | undefined;
+  /** Meta-steps that are not applied yet. */
+  readonly #open = new Map<number, Buffer>();
   #unwritten = new Map<number, Buffer>();
 
   constructor(jobId: string, store: JobStore) {
@@ -18,14 +19,17 @@ export class ShardLedger {
   }
 
   add(metaStep: number, shard: number, shards: number, payloadSha256: Uint8Array): void {
-    this.#current ??= Buffer.alloc(shards * hashBytes);
-    this.#current.set(payloadSha256, shard * hashBytes);
-    this.#unwritten.set(metaStep, this.#current);
+    const hashes = this.#open.get(metaStep) ?? Buffer.alloc(shards * hashBytes);
+    this.#open.set(metaStep, hashes);
+    hashes.set(payloadSha256, shard * hashBytes);
   }
 
-  /** The meta-step is applied: the next shard is of the next. */
-  endStep(): void {
-    this.#current = undefined;
+  /** The meta-step is applied. */
+  endStep(metaStep: number): void {
+    const hashes = this.#open.get(metaStep);
+    if (!hashes) return;
+    this.#open.delete(metaStep);
+    this.#unwritten.set(metaStep, hashes);
   }
 
   /** Resolves when what was collected is on the disk. */

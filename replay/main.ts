@@ -48,7 +48,7 @@ async function applyMetaStep(spec: JobSpec, program: JobProgram, training: Train
     const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
     // The program may use its arrays again.
     const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
-    training.keepTrainResult(index, shards.length, result);
+    training.keepTrainResult(step, index, shards.length, result);
   }
   training.applyMetaStep(spec.meta.iterations);
 }
@@ -62,6 +62,10 @@ async function replay(): Promise<object> {
   if (!shard || !(metaStep >= 0 && metaStep < spec.meta.iterations)) {
     const accepted = `meta-step 0 to ${spec.meta.iterations - 1}, shard 0 to ${shards.length - 1}`;
     throw new MetatrainError('REQUEST_INVALID', `shard ${shardIndex} of meta-step ${metaStep}; accepted: ${accepted}`);
+  }
+  if (spec.meta.update.mode === 'async') {
+    const message = 'meta.update.mode: got async; accepted: sync, since an async job has no order to repeat';
+    throw new MetatrainError('REQUEST_INVALID', message);
   }
   const engine = await createEngine(spec.placement);
   const directories = dataDirectories(values['data-dir'], process.env);

@@ -16,11 +16,14 @@ export class MetaGradientSum {
     return this.#next === this.#waiting.length;
   }
 
-  /** @param shardSum kept until its turn; not changed. */
-  add(shard: number, shardSum: Float32Array): void {
+  /**
+   * @param shardSum kept until its turn, and then the sum's own: scaled in place where the weight is not 1.
+   */
+  add(shard: number, shardSum: Float32Array, weight = 1): void {
     if (shard < this.#next || shard >= this.#waiting.length || this.#waiting[shard]) {
       throw new Error(`shard ${shard} cannot be added: it is in the sum or out of range`);
     }
+    if (weight !== 1) for (let i = 0; i < shardSum.length; i += 1) shardSum[i] = shardSum[i]! * weight;
     this.#waiting[shard] = shardSum;
     for (let ready = this.#waiting[this.#next]; ready; ready = this.#waiting[this.#next]) {
       addInto(this.#sum, ready);

@@ -51,6 +51,12 @@ export interface TrainingSnapshot {
 
 const noChain = Buffer.alloc(32);
 
+interface TrainBatch {
+  readonly array: Float64Array;
+  readonly sum: MetaGradientSum;
+  readonly results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[];
+}
+
 export class Training {
   readonly layout: ParamsLayout;
   readonly #meta: MetaSpec;
@@ -58,9 +64,10 @@ export class Training {
   #slots: OptimizerSlots;
   #chain: Buffer;
   #skippedTasks: number;
-  /** Used again by every meta-step: a large array a step would keep the garbage collector busy. */
-  readonly #sum: Float64Array;
-  #trainBatch: { sum: MetaGradientSum; results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[] } | undefined;
+  /** Used again by every meta-step: a large array a step would keep the garbage collector busy. Undefined while a batch has it. */
+  #sum: Float64Array | undefined;
+  /** By the meta-step that they update; more than one only in async mode. */
+  readonly #trainBatches = new Map<number, TrainBatch>();
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
   private constructor(meta: MetaSpec, snapshot: TrainingSnapshot) {
@@ -118,14 +125,21 @@ export class Training {
     };
   }
 
-  keepTrainResult(shard: number, shards: number, result: TrainShardSum): void {
-    this.#trainBatch ??= {
-      sum: new MetaGradientSum(this.#sum, shards),
-      results: new Array(shards),
-    };
-    this.#trainBatch.sum.add(shard, result.metaGradientSum);
+  /**
+   * @param metaStep which the shard belongs to: the present one, or a later one in async mode.
+   * @param weight of the shard's gradients; 1 for fresh ones.
+   */
+  keepTrainResult(metaStep: number, shard: number, shards: number, result: TrainShardSum, weight = 1): void {
+    let batch = this.#trainBatches.get(metaStep);
+    if (!batch) {
+      const array = this.#sum ?? new Float64Array(this.#metaParams.vector.length);
+      this.#sum = undefined;
+      batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards) };
+      this.#trainBatches.set(metaStep, batch);
+    }
+    batch.sum.add(shard, result.metaGradientSum, weight);
     const { queryLoss, queryAccuracy, nonFiniteTasks } = result;
-    this.#trainBatch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
+    batch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
   }
 
   keepEvaluateResult(shard: number, shards: number, result: EvaluateShardRows): void {
@@ -139,9 +153,11 @@ export class Training {
    * @throws MetatrainError `RESULT_NOT_FINITE` when the new θ would not be finite; θ is then unchanged.
    */
   applyMetaStep(iterations: number): AppliedMetaStep {
-    const batch = this.#trainBatch;
+    const batch = this.#trainBatches.get(this.#metaParams.step);
     if (!batch) throw new Error('no result of this meta-step was kept');
-    this.#trainBatch = undefined;
+    this.#trainBatches.delete(this.#metaParams.step);
+    // Free for the next batch, which is begun only after this function has returned.
+    this.#sum = batch.array;
     const results = batch.results.map((result) => {
       if (!result) throw new Error('a shard of this meta-step is missing');
       return result;

@@ -6,7 +6,7 @@ import type { CoreEffect, JobFailure } from './effect.ts';
 import { evaluationBatch, isEvaluationDue } from './evaluation.ts';
 import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';
-import { initializeBatch, metaBatch } from './meta-steps.ts';
+import { batchesOf, initializeBatch, metaBatch } from './meta-steps.ts';
 import type { Batch, CoreState, Job, JobPlan } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
@@ -44,6 +44,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     step: 0,
     hasParams: false,
     phase: { kind: 'finishing' },
+    ahead: [],
     fingerprint: undefined,
     evaluatedSteps: new Set(),
     lastCheckpoint: { step: 0, at: state.now },
@@ -113,7 +114,10 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
   } else {
     const isDue = plan.checkpointEvery > 0 && step > 0 && step % plan.checkpointEvery === 0;
     if (isDue && job.lastCheckpoint.step < step) writeCheckpoint(state, job, 'scheduled', effects);
-    job.phase = { kind: 'computing', batch: metaBatch(plan, step) };
+    const batch = job.ahead.shift() ?? metaBatch(plan, step);
+    job.phase = { kind: 'computing', batch };
+    // Begun before its turn, and complete already.
+    if (batch.remaining === 0) completeBatch(job, batch, effects);
   }
 }
 
@@ -193,8 +197,8 @@ function endJob(
   effects: CoreEffect[],
   failure?: JobFailure,
 ): void {
-  if (job.phase.kind === 'computing') {
-    for (const { leases } of job.phase.batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
+  for (const batch of batchesOf(job)) {
+    for (const { leases } of batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
   }
   state.jobs.delete(job.plan.jobId);
   state.admitted.delete(job);

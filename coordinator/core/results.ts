@@ -6,7 +6,7 @@ import type { CoreEffect } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
 import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
-import { describeShard } from './meta-steps.ts';
+import { batchesOf, describeShard } from './meta-steps.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
 import type { CoreState, Lease } from './state.ts';
 
@@ -41,7 +41,7 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     return;
   }
   effects.push({ kind: 'keepResult', lease });
-  if (batch.remaining === 0) completeBatch(job, batch, effects);
+  if (batch.remaining === 0 && batchesOf(job)[0] === batch) completeBatch(job, batch, effects);
 }
 
 export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {

@@ -5,6 +5,7 @@
 import type { CoreEffect } from './effect.ts';
 import { markStarted } from './jobs.ts';
 import { grantLease } from './leases.ts';
+import { batchesOf, beginAhead } from './meta-steps.ts';
 import { holderOf, workerFor } from './placement.ts';
 import type { Batch, CoreState, Job, Worker } from './state.ts';
 
@@ -34,7 +35,7 @@ function nextMatch(state: CoreState): Match | undefined {
   let best: Match | undefined;
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing' || (best && !comesBefore(job, best.job))) continue;
-    best = matchOf(state, job, job.phase.batch) ?? best;
+    best = matchOfJob(state, job) ?? best;
   }
   return best;
 }
@@ -42,6 +43,17 @@ function nextMatch(state: CoreState): Match | undefined {
 const comesBefore = (a: Job, b: Job): boolean =>
   b.plan.priority - a.plan.priority < 0 ||
   (a.plan.priority === b.plan.priority && (a.served < b.served || (a.served === b.served && a.order < b.order)));
+
+function matchOfJob(state: CoreState, job: Job): Match | undefined {
+  for (const batch of batchesOf(job)) {
+    const match = matchOf(state, job, batch);
+    if (match) return match;
+    // Choosy or not, its shards come before those of later meta-steps.
+    if (batch.pending.length > 0) return undefined;
+  }
+  const begun = beginAhead(job);
+  return begun && matchOf(state, job, begun);
+}
 
 function matchOf(state: CoreState, job: Job, batch: Batch): Match | undefined {
   for (let position = batch.pending.length - 1; position >= 0; position -= 1) {

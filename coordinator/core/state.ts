@@ -65,6 +65,8 @@ export interface JobPlan {
   readonly onNonFinite: 'fail' | 'skip';
   /** A job of a higher one gets every free slot that it can use; jobs of the same share them. */
   readonly priority: number;
+  /** 0: sync. Else a meta-batch may be begun while up to so many before it are not applied yet. */
+  readonly maxStaleness: number;
 }
 
 export type WorkKind = 'initialize' | 'train' | 'evaluate';
@@ -121,6 +123,8 @@ export interface Job {
   step: number;
   hasParams: boolean;
   phase: Phase;
+  /** Meta-batches begun before their turn, in order; only where staleness is allowed. */
+  readonly ahead: Batch[];
   /** The engine fingerprint that the job keeps to, from its first result on. */
   fingerprint: string | undefined;
   /** Steps whose evaluation is known. */
@@ -169,6 +173,8 @@ export interface Lease {
   readonly job: Job;
   readonly batch: Batch;
   readonly shard: Shard;
+  /** Version of θ that it is computed with: the batch's own step, or an earlier one where staleness is allowed. */
+  readonly paramsVersion: number;
   readonly worker: Worker;
   readonly grantedAt: number;
   deadlineAt: number;

@@ -1,8 +1,9 @@
 // What must hold after every event, whatever has happened: checked on the core's own state.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
+import { batchesOf } from '../../coordinator/core/meta-steps.ts';
 import { hasFreeSlot, isCompatible } from '../../coordinator/core/placement.ts';
-import type { CoreState, Job, Worker } from '../../coordinator/core/state.ts';
+import type { Batch, CoreState, Job, Worker } from '../../coordinator/core/state.ts';
 
 export function checkState(state: CoreState): void {
   let held = 0;
@@ -13,19 +14,26 @@ export function checkState(state: CoreState): void {
     assert.equal(isIdle, hasFreeSlot(worker), `worker ${worker.workerId} is in the idle index when it has a free slot`);
   }
   assert.equal(held, state.leases.size, 'every lease is held by a worker that lives');
-  for (const { shard, worker, job } of state.leases.values()) {
+  for (const { shard, worker, job, batch, paramsVersion } of state.leases.values()) {
+    const staleness = batch.step - paramsVersion;
+    assert.ok(staleness >= 0 && staleness <= job.plan.maxStaleness, `a shard is ${staleness} versions stale`);
     assert.ok(!shard.isDone, 'no lease of a shard that is done');
     assert.equal(state.workers.get(worker.workerId), worker, 'no lease is held by the dead');
     assert.equal(state.jobs.get(job.plan.jobId), job, 'no lease of a job that has ended');
   }
-  for (const job of state.jobs.values()) checkBatch(job);
+  for (const job of state.jobs.values()) checkBatches(job);
   assert.ok(state.admitted.size <= state.options.maxRunningJobs, 'no more jobs are admitted than may be');
   assert.ok(state.endedLeases.size <= 10_000 && state.offers.size <= 100_000, 'what is remembered is bounded');
 }
 
-function checkBatch({ phase }: Job): void {
-  if (phase.kind !== 'computing') return;
-  const { shards, pending, remaining } = phase.batch;
+function checkBatches(job: Job): void {
+  for (const { step } of job.ahead) {
+    assert.ok(step - job.step <= job.plan.maxStaleness, 'no batch is begun further before its turn than it may');
+  }
+  for (const batch of batchesOf(job)) checkBatch(batch);
+}
+
+function checkBatch({ shards, pending, remaining }: Batch): void {
   let leased = 0;
   let done = 0;
   for (const { leases, isDone } of shards) {

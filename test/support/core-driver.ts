@@ -62,6 +62,7 @@ export class CoreDriver {
         isMixed: false,
         onNonFinite: 'fail',
         priority: 1,
+        maxStaleness: 0,
         ...plan,
       },
     });
