@@ -60,6 +60,16 @@ test('a worker that misses three heartbeats loses its leases and its stream', as
   assert.equal((await cluster.end(jobId)).state, 'JOB_STATE_SUCCEEDED');
 });
 
+test('two jobs with the same parameters share a worker: payloads of one name do not disturb each other', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const worker = await cluster.worker('w1', { slots: 4 });
+  const ids = [await cluster.submit(), await cluster.submit(), await cluster.submit()];
+  const jobs = await Promise.all(ids.map((jobId) => cluster.end(jobId)));
+  assert.equal(new Set(jobs.map(({ paramsSha256 }) => paramsSha256)).size, 1);
+  assert.ok(jobs.every(({ state }) => state === 'JOB_STATE_SUCCEEDED'));
+  assert.deepEqual(worker.cancelled, []);
+});
+
 test('a result that is sent twice counts once, and the worker is told why', async (t) => {
   const cluster = await TestCluster.start(t);
   const spec = specText({ iterations: 10 });
