@@ -103,8 +103,8 @@ export interface Job {
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   readonly skippedTasks: number;
-  /** The newest shards with skipped tasks. */
-  readonly skippedShards: readonly SkippedShard[];
+  /** The newest shards with skipped tasks; absent where there is none. */
+  readonly skippedShards?: readonly SkippedShard[];
 }
 
 export interface SkippedShard {
@@ -165,7 +165,7 @@ export function jobFromWire(job: Job__Output): Job {
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     skippedTasks: job.skippedTasks,
-    skippedShards: job.skippedShards,
+    ...(job.skippedShards.length > 0 ? { skippedShards: job.skippedShards } : {}),
   };
 }
 

@@ -7,20 +7,19 @@ import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailu
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
-import { stalenessWeight } from './aggregation/staleness.ts';
 import { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState, type Lease, type Worker } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { planOf, protocolOf } from './job-plan.ts';
+import { planOf } from './job-plan.ts';
+import { keepTrainResult, type LiveJob, proveChain, summariseEvaluation, trainingOf } from './live-job.ts';
 import { Progress } from './progress.ts';
-import type { ShardLedger } from './shard-ledger.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
-import { type ChainHead, hasEnded, type JobRecord, maxEvaluations, maxSkippedShards } from './store/job-record.ts';
+import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunnerDependencies {
@@ -36,17 +35,6 @@ export interface WorkerView {
   readonly shardsCompleted: number;
   readonly resultsRejected: number;
   readonly idleReason: string;
-}
-
-/** A job that has not ended, with its numbers. */
-interface LiveJob {
-  readonly record: JobRecord;
-  readonly spec: JobSpec;
-  readonly progress: Progress;
-  training: Training | undefined;
-  readonly ledger: ShardLedger;
-  /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
-  proof: ChainHead | undefined;
 }
 
 interface Arrival {
@@ -363,7 +351,7 @@ export class Runner {
         job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
         break;
       case 'train':
-        this.#keepTrainResult(job, lease, result);
+        keepTrainResult(job, lease, result);
         break;
       case 'evaluate':
         trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
@@ -371,16 +359,6 @@ export class Runner {
       default:
         result satisfies never;
     }
-  }
-
-  #keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
-    const { batch, shard, paramsVersion } = lease;
-    const { index } = shard;
-    const shards = batch.shards.length;
-    const weight = stalenessWeight(job.spec.algorithm.name, batch.step - paramsVersion);
-    trainingOf(job).keepTrainResult(batch.step, index, shards, result, weight);
-    job.ledger.add(batch.step, index, shards, result.payloadSha256);
-    if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
   }
 
   #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {
@@ -424,8 +402,11 @@ export class Runner {
     record.skippedTasks = training.skippedTasks;
     const chain = { step: record.steps, sha256: training.chain.toString('hex') };
     job.ledger.endStep(record.steps - 1);
-    this.#prove(job, chain, at);
-    if (chain.step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
+    const proof = proveChain(job, chain);
+    if (proof) {
+      this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
+      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason: proof });
+    }
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
@@ -434,36 +415,9 @@ export class Runner {
     this.#save(record);
   }
 
-  /**
-   * Come back to where the job was before a restart, the chain over every θ must be what it was then.
-   *
-   * @throws MetatrainError `CHAIN_BROKEN` when it is not, unless the job lets engines mix and so promises no bytes.
-   */
-  #prove(job: LiveJob, { step, sha256 }: ChainHead, at: number): void {
-    const { proof, record, spec } = job;
-    if (proof?.step !== step) return;
-    job.proof = undefined;
-    if (proof.sha256 === sha256) {
-      const reason = `meta-step ${step}, applied before the restart, has been applied again to the same bytes`;
-      this.#log.info({ jobId: record.jobId, metaStep: step, chainSha256: sha256 }, 'the chain holds');
-      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason });
-      return;
-    }
-    const message =
-      `meta-step ${step} was applied before the coordinator's restart with chain ${proof.sha256}, and applying it again gave ${sha256}: ` +
-      'a worker, its engine or its data has changed';
-    this.#log.error({ jobId: record.jobId, metaStep: step }, message);
-    const promisesBytes = !spec.placement.mixed && spec.meta.update.mode === 'sync';
-    if (promisesBytes) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
-  }
-
   #summariseEvaluation(job: LiveJob, at: number): void {
-    const { record, spec, progress } = job;
-    const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
-    const { splitDescription, isTransductive: transductive } = record;
-    const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
-    const evaluation = { step: record.steps, protocol, ...estimates };
-    record.evaluations = [...record.evaluations, evaluation].slice(-maxEvaluations);
+    const { record, progress } = job;
+    const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
     this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
     this.#save(record);
@@ -541,20 +495,6 @@ export class Runner {
     }
     await this.#checkpointing.settle();
   }
-}
-
-/** Once, also where the meta-step is applied again after a restart. */
-function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: readonly number[]): void {
-  const others = (record.skippedShards ?? []).filter(
-    ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
-  );
-  const tasks = offsets.map((offset) => shard.firstTask + offset);
-  record.skippedShards = [...others, { metaStep: batch.step, shard: shard.index, tasks }].slice(-maxSkippedShards);
-}
-
-function trainingOf({ training, record }: LiveJob): Training {
-  if (!training) throw new Error(`job ${record.jobId} has no meta-parameters yet`);
-  return training;
 }
 
 const shuttingDown = () => new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; try again');

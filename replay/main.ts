@@ -7,7 +7,6 @@ import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { planOf } from '../coordinator/job-plan.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
-import { dataDirectories } from '../shared/data-directory.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import { hashOfVector } from '../shared/tensor-codec.ts';
@@ -48,7 +47,7 @@ async function applyMetaStep(spec: JobSpec, program: JobProgram, training: Train
     const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
     // The program may use its arrays again.
     const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
-    training.keepTrainResult(step, index, shards.length, result);
+    training.keepTrainResult(index, shards.length, result);
   }
   training.applyMetaStep(spec.meta.iterations);
 }
@@ -68,8 +67,7 @@ async function replay(): Promise<object> {
     throw new MetatrainError('REQUEST_INVALID', message);
   }
   const engine = await createEngine(spec.placement);
-  const directories = dataDirectories(values['data-dir'], process.env);
-  const program = await openJobProgram(spec, { engine, dataDirectories: directories });
+  const program = await openJobProgram(spec, { engine, dataDirectories: values['data-dir'] });
   try {
     const training = await beginning(spec, program, values.checkpoint);
     const fromStep = training.metaParams.step;

@@ -2,7 +2,12 @@
 // next round of that stream begins; no hash, no sum, no waiting for the others. A child process: prints its address, answers `count`.
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { Outbox } from '../../coordinator/rpc/outbox.ts';
-import { jobOpenedMessage, paramsMessages, workerServiceDefinition } from '../../coordinator/rpc/worker-messages.ts';
+import {
+  jobOpenedMessage,
+  packMessages,
+  paramsMessages,
+  workerServiceDefinition,
+} from '../../coordinator/rpc/worker-messages.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
@@ -16,7 +21,11 @@ let rounds = 0;
 
 const handlers: WorkerServiceHandlers = {
   Connect(call: ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>) {
-    const outbox = new Outbox((message, done) => void call.write(message as CoordinatorMessage, done), 100);
+    const outbox = new Outbox(
+      (message, done) => void call.write(message as CoordinatorMessage, done),
+      packMessages,
+      100,
+    );
     const nextRound = () => {
       outbox.push('job', paramsMessages('job', metaParams));
       const train = { paramsVersion: 0, metaStep: 0, shard: 0, firstTask: 0, taskCount: 1 };

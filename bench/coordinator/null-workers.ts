@@ -30,7 +30,7 @@ function openWorker(workerId: string): void {
     process.stderr.write(`${workerId}: ${error.message}\n`);
     process.exit(1);
   });
-  stream.on('data', (message: CoordinatorMessage__Output) => {
+  const receive = (message: CoordinatorMessage__Output) => {
     if (message.welcome) {
       let sequence = 0;
       setInterval(() => stream.write({ heartbeat: { sequence: ++sequence } }), message.welcome.heartbeatIntervalMs);
@@ -38,6 +38,9 @@ function openWorker(workerId: string): void {
     } else if (message.shardLease) {
       send(stream, answerTo(message.shardLease));
     }
+  };
+  stream.on('data', (whole: CoordinatorMessage__Output) => {
+    for (const message of whole.batch?.messages ?? [whole]) receive(message);
   });
   stream.write({
     hello: { protocolVersion, workerId, engineFingerprint: 'null', slots: 1, version: '0' },

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
+import { dataDirectories } from '../../shared/data-directory.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
@@ -45,7 +46,14 @@ export function replayCommand(context: CommandContext): Command {
         const { signal, terminal } = context;
         const job = await client.getJob(jobId, { signal });
         const recorded = await client.shardHash(jobId, metaStep, shard, { signal });
-        const replayed = await replayShard(client, job, metaStep, shard, options.dataDir, signal);
+        const replayed = await replayShard(
+          client,
+          job,
+          metaStep,
+          shard,
+          dataDirectories(options.dataDir, context.environment),
+          signal,
+        );
         const isEqual = replayed.payloadSha256 === recorded;
         if (options.json) terminal.printJson({ jobId, ...replayed, recordedSha256: recorded, equal: isEqual });
         else terminal.print(describe(job, replayed, recorded));
@@ -68,7 +76,7 @@ async function replayShard(
   job: Job,
   metaStep: number,
   shard: number,
-  dataDirectories: readonly string[],
+  directories: readonly string[],
   signal: AbortSignal,
 ): Promise<Replayed> {
   const scratch = await mkdtemp(join(tmpdir(), 'metatrain-replay-'));
@@ -82,7 +90,7 @@ async function replayShard(
       await client.downloadCheckpoint(job.jobId, file, { step: nearest.step, signal });
       flags.push('--checkpoint', file);
     }
-    for (const directory of dataDirectories) flags.push('--data-dir', directory);
+    for (const directory of directories) flags.push('--data-dir', directory);
     return await runReplay(flags, signal);
   } finally {
     await rm(scratch, { recursive: true, force: true });

@@ -126,10 +126,16 @@ export class Training {
   }
 
   /**
-   * @param metaStep which the shard belongs to: the present one, or a later one in async mode.
-   * @param weight of the shard's gradients; 1 for fresh ones.
+   * @param stale in async mode: the meta-step that the shard belongs to, which may be a later one than the present, and the weight of its
+   *   gradients.
    */
-  keepTrainResult(metaStep: number, shard: number, shards: number, result: TrainShardSum, weight = 1): void {
+  keepTrainResult(
+    shard: number,
+    shards: number,
+    result: TrainShardSum,
+    stale: { readonly metaStep: number; readonly weight: number } = { metaStep: this.#metaParams.step, weight: 1 },
+  ): void {
+    const { metaStep, weight } = stale;
     let batch = this.#trainBatches.get(metaStep);
     if (!batch) {
       const array = this.#sum ?? new Float64Array(this.#metaParams.vector.length);

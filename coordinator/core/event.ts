@@ -32,7 +32,7 @@ export type CoreEvent =
       readonly fingerprint: string | undefined;
       readonly evaluatedSteps: readonly number[];
       /** Checkpoints that could not be read, in words; usually none. */
-      readonly leftOut: readonly string[];
+      readonly leftOut?: readonly string[];
     }
   | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
@@ -51,7 +51,7 @@ export type CoreEvent =
       /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
       readonly nonFiniteTasks: readonly number[];
       /** Computed for an earlier lease: tells nothing of how long a shard takes. */
-      readonly isPresentedAgain: boolean;
+      readonly isPresentedAgain?: boolean;
     })
   | (FromWorker & {
       readonly kind: 'shardFailed';

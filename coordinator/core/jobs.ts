@@ -28,7 +28,7 @@ export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effe
   job.lastCheckpoint.step = event.step;
   for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
   const from = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
-  const reason = [from, ...event.leftOut].join('; ');
+  const reason = [from, ...(event.leftOut ?? [])].join('; ');
   effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
   startNextPhase(state, job, effects);
   admitJobs(state);

@@ -23,6 +23,7 @@ import { ClusterService, channelOptions, JobService, protocolVersion, WorkerServ
 import { bytes, counts, jobFiles, texts } from './arbitraries.ts';
 
 const callLimitMs = 20_000;
+const lastHeartbeat = 4_000_000;
 
 /** What docs/operating.md promises a client, whatever it sends. */
 const documented = new Set([
@@ -224,9 +225,10 @@ export class ServiceTarget {
         hello,
         fc.array(message, { maxLength: 12 }),
         fc.boolean(),
-        async (greeting, messages, hasJob) => {
+        fc.boolean(),
+        async (greeting, messages, hasJob, isBatched) => {
           if (hasJob) await this.#ask({ method: 'SubmitJob', spec: goodSpec });
-          const code = await this.#talk(greeting, messages);
+          const code = await this.#talk(greeting, messages, isBatched);
           assert.ok(documented.has(code), `the stream ended with ${status[code]}`);
         },
       ),
@@ -241,7 +243,11 @@ export class ServiceTarget {
     assert.deepEqual(workers, [], 'no stream is left behind');
   };
 
-  #talk(greeting: { workerId: string; slots: number }, messages: readonly WorkerMessage[]): Promise<status> {
+  #talk(
+    greeting: { workerId: string; slots: number },
+    messages: readonly WorkerMessage[],
+    isBatched: boolean,
+  ): Promise<status> {
     const client = new WorkerService(this.#coordinator!.address, credentials.createInsecure(), channelOptions);
     const call = client.connect({ deadline: Date.now() + callLimitMs });
     let lease: ShardLease__Output | undefined;
@@ -253,16 +259,18 @@ export class ServiceTarget {
       });
     });
     call.write({ hello: { protocolVersion, engineFingerprint: 'fuzz', version: '0', ...greeting } });
-    call.on('data', (message: CoordinatorMessage__Output) => {
+    const receive = (message: CoordinatorMessage__Output) => {
       lease ??= message.shardLease ?? undefined;
-      if (!message.welcome) return;
       // Leases, if any, come with the next turns of the loop; a heartbeat's answer comes behind them.
-      call.write({ heartbeat: { sequence: 4_000_000 } });
-    });
-    call.on('data', ({ heartbeatReply }: CoordinatorMessage__Output) => {
-      if (heartbeatReply?.sequence !== 4_000_000) return;
-      for (const message of messages) call.write(withLease(message, lease));
+      if (message.welcome) call.write({ heartbeat: { sequence: lastHeartbeat } });
+      if (message.heartbeatReply?.sequence !== lastHeartbeat) return;
+      const sent = messages.map((other) => withLease(other, lease));
+      if (isBatched) call.write({ batch: { messages: sent } });
+      else for (const each of sent) call.write(each);
       call.end();
+    };
+    call.on('data', (whole: CoordinatorMessage__Output) => {
+      for (const message of whole.batch?.messages ?? [whole]) receive(message);
     });
     return ended;
   }

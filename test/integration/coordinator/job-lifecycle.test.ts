@@ -16,7 +16,7 @@ function expectedSha256(text: string): string {
     for (let shard = 0; shard < shards; shard += 1) {
       const firstTask = step * meta.batchSize + shard * placement.shardSize;
       const taskCount = Math.min(placement.shardSize, meta.batchSize - shard * placement.shardSize);
-      training.keepTrainResult(training.metaParams.step, shard, shards, {
+      training.keepTrainResult(shard, shards, {
         metaGradientSum: gradientSum(training.metaParams.vector, firstTask, taskCount),
         queryLoss: new Array(taskCount).fill(1),
         queryAccuracy: [],

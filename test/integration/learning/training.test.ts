@@ -17,7 +17,7 @@ async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
     const { iterations, batchSize: taskCount } = spec.meta;
     for (let metaStep = 0; metaStep < iterations; metaStep++) {
       const shard = { metaStep, firstTask: metaStep * taskCount, taskCount };
-      training.keepTrainResult(training.metaParams.step, 0, 1, await program.train(training.metaParams.vector, shard));
+      training.keepTrainResult(0, 1, await program.train(training.metaParams.vector, shard));
       training.applyMetaStep(iterations);
     }
     const { tasks, split } = spec.evaluation;

@@ -77,13 +77,13 @@ test('the weight scales the shard in the mean meta-gradient: SGD by hand', () =>
     nonFiniteTasks: [],
   });
   // The second meta-step's first shard comes before the first meta-step is applied, and is one version stale.
-  training.keepTrainResult(0, 0, 2, shard(4));
-  training.keepTrainResult(1, 0, 2, shard(8), 0.5);
-  training.keepTrainResult(0, 1, 2, shard(8));
+  training.keepTrainResult(0, 2, shard(4));
+  training.keepTrainResult(0, 2, shard(8), { metaStep: 1, weight: 0.5 });
+  training.keepTrainResult(1, 2, shard(8));
   training.applyMetaStep(2);
   // (4 + 8) / 4 tasks = 3; 10 − 0.5 · 3.
   assert.equal(training.metaParams.vector[0], 8.5);
-  training.keepTrainResult(1, 1, 2, shard(8));
+  training.keepTrainResult(1, 2, shard(8));
   training.applyMetaStep(2);
   // (0.5 · 8 + 8) / 4 = 3.
   assert.equal(training.metaParams.vector[0], 7);
