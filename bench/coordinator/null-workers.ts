@@ -65,8 +65,9 @@ function* answerTo({ leaseId, jobId, train, evaluate }: ShardLease__Output): Gen
 
 /** At most a socket's worth is in memory. */
 function send(stream: Stream, messages: Generator<WorkerMessage>): void {
-  for (const message of messages) {
-    if (stream.write(message)) continue;
+  // Not for-of, which ends the generator when it is left.
+  for (let next = messages.next(); !next.done; next = messages.next()) {
+    if (stream.write(next.value)) continue;
     stream.once('drain', () => send(stream, messages));
     return;
   }
