@@ -22,9 +22,10 @@ const codeOfStatus: Readonly<Partial<Record<status, ErrorCode>>> = {
 
 /**
  * @param address where the call went, for the message.
+ * @param isSecure whether the connection is encrypted: then a handshake may be what failed, and the reason is told.
  * @returns `details.address` is set, and `details.unreachable` is true when no coordinator answered at all.
  */
-export function fromGrpcError(thrown: unknown, address: string): MetatrainError {
+export function fromGrpcError(thrown: unknown, address: string, isSecure = false): MetatrainError {
   if (thrown instanceof MetatrainError) return thrown;
   if (!isServiceError(thrown)) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -37,8 +38,9 @@ export function fromGrpcError(thrown: unknown, address: string): MetatrainError 
     return new MetatrainError(code, `no answer from ${address} in time`, { details: { address }, cause: thrown });
   }
   if (thrown.code === status.UNAVAILABLE) {
-    return new MetatrainError(code, `no coordinator answers at ${address}`, {
-      details: { address, unreachable: true, reason: thrown.details },
+    const why = isSecure ? `, or none that --tls-ca vouches for: ${thrown.details}` : '';
+    return new MetatrainError(code, `no coordinator answers at ${address}${why}`, {
+      details: { address, unreachable: !isSecure, reason: thrown.details },
       cause: thrown,
     });
   }

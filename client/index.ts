@@ -1,4 +1,5 @@
 // The client library: everything a program needs to submit, follow and read jobs. What is not exported here is not promised.
+export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
 export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
 export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 export {

@@ -1,14 +1,8 @@
 // A typed client of one coordinator. Every call has a deadline and takes an AbortSignal; every failure is a MetatrainError; streams
 // that are lost are resumed. Holds one connection; whoever made the client closes it.
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  credentials,
-  type requestCallback,
-} from '@grpc/grpc-js';
+import type { CallOptions, ClientReadableStream, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import { delay, realClock } from '../shared/clock.ts';
+import { type Connection, connectionTo } from '../shared/connection.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
@@ -33,8 +27,8 @@ import { followJob, type WatchOptions } from './watch.ts';
 export interface MetatrainClientOptions {
   /** HOST:PORT. Default `127.0.0.1:7420`. */
   readonly address?: string;
-  /** Default: no encryption. */
-  readonly credentials?: ChannelCredentials;
+  /** From `connectionTo`: TLS and a token. Default: no encryption, no token. */
+  readonly connection?: Connection;
   /** Of every call that is not a stream. Default 10,000 ms. */
   readonly deadlineMs?: number;
   /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
@@ -71,6 +65,7 @@ export class MetatrainClient {
   readonly address: string;
   readonly #jobs: InstanceType<typeof JobService>;
   readonly #cluster: InstanceType<typeof ClusterService>;
+  readonly #isSecure: boolean;
   readonly #deadlineMs: number;
   readonly #longestStreamMs: number;
 
@@ -78,13 +73,17 @@ export class MetatrainClient {
     this.address = options.address ?? defaultCoordinatorAddress;
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
-    this.#jobs = new JobService(this.address, options.credentials ?? credentials.createInsecure(), {
+    const { credentials, interceptors } = options.connection ?? connectionTo(this.address);
+    this.#isSecure = credentials._isSecure();
+    this.#jobs = new JobService(this.address, credentials, {
       ...channelOptions,
+      interceptors,
       // A watcher must notice a restarted coordinator soon; grpc-js would wait up to two minutes.
       'grpc.max_reconnect_backoff_ms': 5_000,
     });
-    this.#cluster = new ClusterService(this.address, credentials.createInsecure(), {
+    this.#cluster = new ClusterService(this.address, credentials, {
       channelOverride: this.#jobs.getChannel(),
+      interceptors,
     });
   }
 
@@ -224,7 +223,7 @@ export class MetatrainClient {
       for await (const message of call) yield message as Message;
     } catch (thrown) {
       signal?.throwIfAborted();
-      throw fromGrpcError(thrown, this.address);
+      throw fromGrpcError(thrown, this.address, this.#isSecure);
     } finally {
       signal?.removeEventListener('abort', abort);
       // Cancelling a stream that was left early makes it emit an error that nobody waits for.
@@ -243,7 +242,7 @@ export class MetatrainClient {
       const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', abort);
         if (signal?.aborted) reject(signal.reason);
-        else if (error || response === undefined) reject(fromGrpcError(error, this.address));
+        else if (error || response === undefined) reject(fromGrpcError(error, this.address, this.#isSecure));
         else resolve(response);
       });
       const abort = () => call.cancel();

@@ -2,6 +2,7 @@
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { Device__Output } from '../shared/gen/metatrain/v1/Device.ts';
 import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobError__Output } from '../shared/gen/metatrain/v1/JobError.ts';
@@ -129,10 +130,22 @@ export type JobEvent = {
 
 export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING' | 'QUARANTINED';
 
+/** As the worker reports it; an empty text and zero bytes mean unknown. */
+export interface WorkerDevice {
+  /** `cpu`, `webgpu` or `cuda`. */
+  readonly kind: string;
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly driver: string;
+}
+
 export interface WorkerInfo {
   readonly workerId: string;
   readonly state: WorkerState;
   readonly address: string;
+  /** What it offers: `compiled` or `eager`. */
+  readonly engine: string;
+  readonly device: WorkerDevice;
   readonly engineFingerprint: string;
   readonly slots: number;
   readonly leases: number;
@@ -196,6 +209,8 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     workerId: worker.workerId,
     state: shortState<WorkerState>(worker.state),
     address: worker.address,
+    engine: worker.engine,
+    device: deviceFromWire(worker.device),
     engineFingerprint: worker.engineFingerprint,
     slots: worker.slots,
     leases: worker.leases,
@@ -206,6 +221,11 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     version: worker.version,
     resultsRejected: worker.resultsRejected,
   };
+}
+
+function deviceFromWire(device: Device__Output | null): WorkerDevice {
+  const { kind = '', name = '', memoryBytes = 0, driver = '' } = device ?? {};
+  return { kind, name, memoryBytes, driver };
 }
 
 export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: CheckpointInfo__Output): CheckpointInfo {

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type LogLevel, logLevels } from '../shared/log.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import type { CoordinatorOptions } from './options.ts';
+import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorConfig {
   readonly options: CoordinatorOptions;
@@ -17,14 +18,22 @@ interface Flags {
   readonly stateDir: string;
   readonly logLevel: LogLevel;
   readonly exitWithParent?: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly tokens?: string;
+  readonly insecure?: boolean;
 }
 
 /** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): CoordinatorConfig {
-  const { listen, stateDir, logLevel, exitWithParent } = describeFlags()
-    .parse([...args], { from: 'user' })
-    .opts<Flags>();
-  return { options: { stateDirectory: stateDir, ...listen }, logLevel, exitWithParent: exitWithParent ?? false };
+  const command = describeFlags().parse([...args], { from: 'user' });
+  const { listen, stateDir, logLevel, exitWithParent, ...flags } = command.opts<Flags>();
+  return {
+    options: { stateDirectory: stateDir, ...listen, security: securityOf(flags, command) },
+    logLevel,
+    exitWithParent: exitWithParent ?? false,
+  };
 }
 
 function describeFlags(): Command {
@@ -42,6 +51,31 @@ function describeFlags(): Command {
         .default('.metatrain'),
     )
     .addOption(
+      new Option(
+        '--tls-cert <file>',
+        'certificate (PEM) with which the coordinator proves its name; encrypts every connection',
+      ).env('METATRAIN_TLS_CERT'),
+    )
+    .addOption(new Option('--tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_TLS_KEY'))
+    .addOption(
+      new Option(
+        '--tls-client-ca <file>',
+        'refuse whoever shows no certificate of this authority (PEM): mutual TLS',
+      ).env('METATRAIN_TLS_CLIENT_CA'),
+    )
+    .addOption(
+      new Option(
+        '--tokens <file>',
+        'refuse whoever has no token of this file; it is read again when it changes, and on SIGHUP',
+      ).env('METATRAIN_TOKENS'),
+    )
+    .addOption(
+      new Option(
+        '--insecure',
+        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like',
+      ),
+    )
+    .addOption(
       new Option('--log-level <level>', 'what is logged, to stderr')
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
@@ -50,6 +84,20 @@ function describeFlags(): Command {
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+}
+
+function securityOf(flags: Partial<Flags>, command: Command): SecurityOptions {
+  const { tlsCert, tlsKey, tlsClientCa, tokens, insecure } = flags;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) command.error('error: --tls-cert and --tls-key go together');
+  if (tlsClientCa !== undefined && tlsCert === undefined) {
+    command.error('error: --tls-client-ca needs --tls-cert and --tls-key');
+  }
+  const clientCa = tlsClientCa === undefined ? {} : { clientCa: tlsClientCa };
+  return {
+    ...(tlsCert === undefined || tlsKey === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey, ...clientCa } }),
+    ...(tokens === undefined ? {} : { tokensFile: tokens }),
+    isInsecure: insecure ?? false,
+  };
 }
 
 function parseAddress(value: string): Flags['listen'] {

@@ -23,6 +23,8 @@ const eventsPerRead = 64;
 export interface JobBookLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
+  /** The same of one owner; jobs without an owner are not counted. */
+  readonly unfinishedJobsPerClient: number;
   readonly watchers: number;
   /** Failed and cancelled jobs that are remembered; the oldest beyond are forgotten with their files. Jobs that succeeded stay. */
   readonly endedJobs: number;
@@ -127,14 +129,21 @@ export class JobBook {
   }
 
   /**
-   * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made.
+   * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made. Every owner's keys are its own.
    *
    * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`.
    */
-  async submit(spec: JobSpec, idempotencyKey: string, now: number): Promise<{ record: JobRecord; isNew: boolean }> {
-    if (idempotencyKey !== '') {
-      await this.#submitting.get(idempotencyKey)?.catch(() => undefined);
-      const earlier = this.#store.submission(idempotencyKey);
+  async submit(
+    spec: JobSpec,
+    idempotencyKey: string,
+    now: number,
+    owner = '',
+  ): Promise<{ record: JobRecord; isNew: boolean }> {
+    // A name holds no line break, so two owners' keys never meet.
+    const key = idempotencyKey === '' || owner === '' ? idempotencyKey : `${owner}\n${idempotencyKey}`;
+    if (key !== '') {
+      await this.#submitting.get(key)?.catch(() => undefined);
+      const earlier = this.#store.submission(key);
       if (earlier) {
         if (earlier.spec === JSON.stringify(spec)) return { record: this.record(earlier.jobId), isNew: false };
         const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which has another spec`;
@@ -145,22 +154,31 @@ export class JobBook {
       const message = `${this.#open.size} jobs have not ended, the limit of this coordinator; try again when one has`;
       throw new MetatrainError('QUEUE_FULL', message);
     }
-    const record = newRecord(spec, this.#nextOrder, now, idempotencyKey);
+    if (owner !== '') this.#refuseTooMany(owner);
+    const record = newRecord(spec, this.#nextOrder, now, owner, key);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });
-    const inserted = this.#store.insert(record, idempotencyKey);
-    if (idempotencyKey !== '') this.#submitting.set(idempotencyKey, inserted);
+    const inserted = this.#store.insert(record, key);
+    if (key !== '') this.#submitting.set(key, inserted);
     try {
       await inserted;
     } catch (cause) {
       this.#open.delete(record.jobId);
       throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
     } finally {
-      this.#submitting.delete(idempotencyKey);
+      this.#submitting.delete(key);
     }
     this.#index.push({ jobId: record.jobId, order: record.order });
     this.#states.set(record.jobId, record.state);
     return { record, isNew: true };
+  }
+
+  #refuseTooMany(owner: string): void {
+    let jobs = 0;
+    for (const { record } of this.#open.values()) if (record.owner === owner) jobs += 1;
+    if (jobs < this.#limits.unfinishedJobsPerClient) return;
+    const message = `${jobs} jobs of ${owner} have not ended, the limit for one client; try again when one has`;
+    throw new MetatrainError('QUEUE_FULL', message);
   }
 
   /** Writes the record as it is now; the promise tells when it is on the disk. */
@@ -176,6 +194,15 @@ export class JobBook {
       this.#log.error({ jobId: record.jobId, err: error }, 'a job record could not be stored');
       throw error;
     }
+  }
+
+  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
+  async giveUp(record: JobRecord, { code, message }: MetatrainError, at: number): Promise<void> {
+    this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
+    const error = { code, message };
+    Object.assign(record, { state: 'failed', error, endedAt: at });
+    this.append(record.jobId, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
+    await this.save(record);
   }
 
   #forgetOldest(): void {
@@ -260,7 +287,7 @@ function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
 
 const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
 
-function newRecord(spec: JobSpec, order: number, now: number, idempotencyKey: string): JobRecord {
+function newRecord(spec: JobSpec, order: number, now: number, owner: string, idempotencyKey: string): JobRecord {
   return {
     jobId: randomId(),
     order,
@@ -268,6 +295,7 @@ function newRecord(spec: JobSpec, order: number, now: number, idempotencyKey: st
     spec: JSON.stringify(spec),
     submittedAt: now,
     idempotencyKey,
+    ...(owner === '' ? {} : { owner }),
     state: 'queued',
     startedAt: undefined,
     endedAt: undefined,

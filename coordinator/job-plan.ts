@@ -4,6 +4,8 @@ import type { JobPlan } from './core/state.ts';
 import type { EvaluationRecord } from './store/job-record.ts';
 
 const ranks = { low: 0, normal: 1, high: 2 } as const;
+/** Engine and device in one word, as the core compares them. */
+export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
 
 export function planOf(jobId: string, { meta, evaluation, checkpoint, placement }: JobSpec): JobPlan {
   return {
@@ -13,6 +15,7 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     shardSize: placement.shardSize,
     evaluation: { every: evaluation.every, tasks: evaluation.tasks },
     checkpointEvery: checkpoint.every,
+    engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],

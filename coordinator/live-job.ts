@@ -3,7 +3,7 @@
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { stalenessWeight } from './aggregation/staleness.ts';
-import type { Training } from './aggregation/training.ts';
+import type { AppliedMetaStep, Training } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
 import { protocolOf } from './job-plan.ts';
 import type { Progress } from './progress.ts';
@@ -41,6 +41,18 @@ export function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<Chec
   trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
   job.ledger.add(batch.step, index, shards, result.payloadSha256);
   if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
+}
+
+/** Applies the meta-step whose shards are all in, and notes on the record where the job is now. */
+export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep; readonly chain: ChainHead } {
+  const { record, ledger } = job;
+  const training = trainingOf(job);
+  const applied = training.applyMetaStep(record.iterations);
+  record.steps = training.metaParams.step;
+  record.paramsSha256 = training.metaParams.sha256.toString('hex');
+  record.skippedTasks = training.skippedTasks;
+  ledger.endStep(record.steps - 1);
+  return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
 }
 
 /** Adds what the evaluation's shards sent to the record, and returns it. */

@@ -14,11 +14,14 @@ import { readConfig } from './config.ts';
 import { JobBook } from './job-book.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
+import { Door } from './rpc/door.ts';
+import { refuseExposure, serverCredentials } from './rpc/exposure.ts';
 import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
 import { Runner } from './runner.ts';
 import { StateDirectory } from './store/state-directory.ts';
+import { TokenBook } from './token-book.ts';
 
 export type { CoordinatorOptions };
 
@@ -30,6 +33,8 @@ export interface CoordinatorDependencies {
 export interface Coordinator {
   /** HOST:PORT. */
   readonly address: string;
+  /** Takes the tokens file as it is now, and ends the calls of tokens that it no longer holds. */
+  reloadTokens(): void;
   /** Ends streams and watches, checkpoints what runs, frees the port and the state directory. May be called twice. */
   close(): Promise<void>;
 }
@@ -44,7 +49,15 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, security, limits, core } = resolveOptions(options);
+  refuseExposure(host, security, log);
+  const credentials = serverCredentials(security);
+  const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
+  const door = new Door(limits, { tokens, clock, log });
+  const closeDoor = () => {
+    door.close();
+    tokens?.close();
+  };
   const state = await StateDirectory.open(stateDirectory);
   let runner: Runner | undefined;
   try {
@@ -60,10 +73,23 @@ export async function startCoordinator(
     );
     await runner.start();
     const cluster = clusterService({ runner, log });
-    const server = await startServer(host, port, { jobs: jobs.handlers, cluster, workers });
-    log.info({ address: server.address, stateDirectory: state.path }, 'coordinator is ready');
-    return { address: server.address, close: closeOnce(runner, jobs, server, state, limits.closeGraceMs) };
+    const server = await startServer(host, port, { jobs: jobs.handlers, cluster, workers }, { credentials, door });
+    const access = { tls: security.tls !== undefined, tokens: tokens !== undefined };
+    log.info({ address: server.address, stateDirectory: state.path, ...access }, 'coordinator is ready');
+    const close = closeOnce(runner, jobs, server, state, limits.closeGraceMs);
+    return {
+      address: server.address,
+      reloadTokens() {
+        tokens?.reload();
+        door.sweep();
+      },
+      close() {
+        closeDoor();
+        return close();
+      },
+    };
   } catch (error) {
+    closeDoor();
     await runner?.close();
     await state.close();
     throw error;
@@ -117,6 +143,7 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(`metatrain coordinator: ${thrown.message}\n`);
     return 1;
   }
+  process.on('SIGHUP', () => coordinator.reloadTokens());
   process.stdout.write(`${JSON.stringify({ address: coordinator.address })}\n`);
   await toldToEnd;
   await coordinator.close();

@@ -1,5 +1,6 @@
 // The coordinator's options, their defaults and their limits, in one place. `config.ts` reads them from the command line.
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
+import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorOptions {
   /** Where records and checkpoints are kept; made where it is missing. */
@@ -7,6 +8,8 @@ export interface CoordinatorOptions {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** TLS and tokens. Default: neither, which is refused beyond loopback. */
+  readonly security?: SecurityOptions;
   readonly limits?: Partial<CoordinatorLimits>;
   /** Heartbeats, leases and retries. */
   readonly core?: Partial<Omit<CoreOptions, 'startId'>>;
@@ -17,6 +20,10 @@ export interface CoordinatorLimits {
   readonly unfinishedJobs: number;
   /** Failed and cancelled jobs that are remembered; jobs that succeeded are never forgotten. */
   readonly endedJobs: number;
+  /** The same of one client, where clients have tokens. */
+  readonly unfinishedJobsPerClient: number;
+  /** Calls, streams among them, that one client may have open, where clients have tokens. Workers' streams count as workers. */
+  readonly callsPerClient: number;
   /** WatchJob streams. */
   readonly watchers: number;
   readonly workers: number;
@@ -29,6 +36,8 @@ export interface CoordinatorLimits {
 const defaultLimits: CoordinatorLimits = {
   unfinishedJobs: 1_000,
   endedJobs: 10_000,
+  unfinishedJobsPerClient: 200,
+  callsPerClient: 512,
   watchers: 2_000,
   workers: 4_096,
   payloadBytes: 2 ** 30,
@@ -39,16 +48,19 @@ export interface ResolvedOptions {
   readonly stateDirectory: string;
   readonly host: string;
   readonly port: number;
+  readonly security: SecurityOptions;
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
 }
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
-export function resolveOptions({ stateDirectory, host, port, limits, core }: CoordinatorOptions): ResolvedOptions {
+export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
+  const { stateDirectory, host, port, security = {}, limits, core } = options;
   return {
     stateDirectory,
     host,
     port,
+    security,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },
   };

@@ -15,8 +15,15 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { planOf } from './job-plan.ts';
-import { keepTrainResult, type LiveJob, proveChain, summariseEvaluation, trainingOf } from './live-job.ts';
+import { engineKey, planOf } from './job-plan.ts';
+import {
+  applyMetaStep,
+  keepTrainResult,
+  type LiveJob,
+  proveChain,
+  summariseEvaluation,
+  trainingOf,
+} from './live-job.ts';
 import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
@@ -81,7 +88,7 @@ export class Runner {
     try {
       restored = await this.#checkpointing.restore(record, spec);
     } catch (thrown) {
-      await this.#giveUp(record, asMetatrainError(thrown));
+      await this.#book.giveUp(record, asMetatrainError(thrown), this.#clock.now());
       return;
     }
     const { training, leftOut } = restored;
@@ -105,16 +112,6 @@ export class Runner {
     });
   }
 
-  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
-  async #giveUp(record: JobRecord, { code, message }: MetatrainError): Promise<void> {
-    this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
-    const at = this.#clock.now();
-    const error = { code, message };
-    Object.assign(record, { state: 'failed', error, endedAt: at });
-    this.#book.append(record.jobId, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
-    await this.#book.save(record);
-  }
-
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
     const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
     const { chainHead } = record;
@@ -124,10 +121,13 @@ export class Runner {
 
   // What clients ask for.
 
-  /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
-  async submit(spec: JobSpec, idempotencyKey: string): Promise<{ jobId: string; isNew: boolean }> {
+  /**
+   * @param owner name of the token, empty where there is none.
+   * @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN`
+   */
+  async submit(spec: JobSpec, idempotencyKey: string, owner = ''): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
-    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now());
+    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now(), owner);
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
@@ -176,9 +176,10 @@ export class Runner {
     }
     this.#links.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0 });
     const { workerId, connection, fingerprint, slots } = link;
+    const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
-    this.#log.info({ workerId, fingerprint, slots }, 'worker connected');
-    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, fingerprint, slots } });
+    this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
+    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
   }
 
   disconnect({ workerId, connection }: WorkerLink, reason: string): void {
@@ -395,13 +396,7 @@ export class Runner {
 
   #applyMetaStep(job: LiveJob, at: number): void {
     const { record, progress } = job;
-    const training = trainingOf(job);
-    const applied = training.applyMetaStep(record.iterations);
-    record.steps = training.metaParams.step;
-    record.paramsSha256 = training.metaParams.sha256.toString('hex');
-    record.skippedTasks = training.skippedTasks;
-    const chain = { step: record.steps, sha256: training.chain.toString('hex') };
-    job.ledger.endStep(record.steps - 1);
+    const { applied, chain } = applyMetaStep(job);
     const proof = proveChain(job, chain);
     if (proof) {
       this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);

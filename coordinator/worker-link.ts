@@ -16,10 +16,22 @@ export interface LeaseOrder {
   readonly metaParams: MetaParams | undefined;
 }
 
+/** As the worker reports it; an empty text and zero bytes mean unknown. */
+export interface WorkerDevice {
+  /** `cpu`, `webgpu` or `cuda`. */
+  readonly kind: string;
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly driver: string;
+}
+
 export interface WorkerLink {
   readonly workerId: string;
   /** Unique per coordinator start, growing. */
   readonly connection: number;
+  /** `compiled` or `eager`. */
+  readonly engine: string;
+  readonly device: WorkerDevice;
   readonly fingerprint: string;
   readonly slots: number;
   readonly version: string;

@@ -14,7 +14,13 @@ const figures = {
   'sinusoid-reptile': ['run', 'examples/sinusoid-reptile.yaml', '--workers', '2'],
   'omniglot-5way-1shot': ['run', 'examples/omniglot-5way-1shot.yaml', '--workers', '2'],
   'omniglot-5way-1shot-fomaml': ['run', 'examples/omniglot-5way-1shot-fomaml.yaml', '--workers', '2'],
+  'check-cpu': ['worker', '--check'],
+  'check-webgpu': ['worker', '--check', '--device', 'webgpu'],
+  'check-tensorflow': ['worker', '--check', '--engine', 'eager'],
 };
+
+/** What a figure must be told by the environment; without it, it is left out. */
+const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRAIN_TFJS_NODE' };
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(figures, name));
@@ -24,6 +30,10 @@ if (unknown.length > 0) {
 }
 for (const [name, args] of Object.entries(figures)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
+  if (needs[name] !== undefined && !process.env[needs[name]]) {
+    console.error(`figures: ${name} is left out: ${needs[name]} is not set (docs/devices.md)`);
+    continue;
+  }
   console.error(`figures: metatrain ${args.join(' ')}`);
   const printed = execFileSync(process.execPath, [join(root, 'dist', 'client', 'cli', 'main.js'), ...args], {
     cwd: root,

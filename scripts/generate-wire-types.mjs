@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const check = process.argv.includes('--check');
-const protos = readdirSync('proto/metatrain/v1').map((name) => `metatrain/v1/${name}`);
+// A file without a service is reached by those that import it; of its own the generator makes a module with unused names.
+const protos = readdirSync('proto/metatrain/v1')
+  .map((name) => `metatrain/v1/${name}`)
+  .filter((name) => /^service /m.test(readFileSync(`proto/${name}`, 'utf8')));
 const out = mkdtempSync(join(tmpdir(), 'metatrain-gen-'));
 execFileSync(
   'node_modules/.bin/proto-loader-gen-types',

@@ -1,5 +1,6 @@
 // Randomness of two kinds, kept apart. `taskRng`: reproducible streams named by (seed, purpose, index), the only randomness of
-// training. `randomId` and `randomFraction`: the operating system's, for unique names and for jitter. Nothing else may call Math.random.
+// training. `randomId`, `randomSecret` and `randomFraction`: the operating system's, for unique names, for tokens and for jitter. Nothing
+// else may call Math.random.
 // Invariant: a stream's numbers never change between versions, since they are part of every result.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
@@ -26,6 +27,11 @@ export function taskRng(seed: number, purpose: string, index: number): Rng {
 /** A unique name of `bytes` random bytes in lower-case hexadecimal. */
 export function randomId(bytes = 8): string {
   return randomBytes(bytes).toString('hex');
+}
+
+/** 32 random bytes as 43 characters of base64url: nobody can guess it. */
+export function randomSecret(): string {
+  return randomBytes(32).toString('base64url');
 }
 
 /** A fraction in [0, 1) that nobody can predict: for jitter, so that peers do not all knock at once. Never for training. */

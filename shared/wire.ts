@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ChannelOptions, loadPackageDefinition } from '@grpc/grpc-js';
+import { format } from 'node:util';
+import { type ChannelOptions, loadPackageDefinition, setLogger } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
 import type { ProtoGrpcType as JobProto } from './gen/job.ts';
 import type { ProtoGrpcType as WorkerProto } from './gen/worker.ts';
+import { withoutSecrets } from './tokens.ts';
 
 /** A worker and a coordinator with different protocol versions refuse each other. */
 export const protocolVersion = 1;
@@ -31,6 +33,10 @@ export const channelOptions: ChannelOptions = {
   // In one process several channels must not share a connection: a worker's stream is its own.
   'grpc.use_local_subchannel_pool': 1,
 };
+
+// With GRPC_TRACE set, grpc-js prints the headers of every call, in which the tokens are.
+const printTrace = (...parts: unknown[]) => void process.stderr.write(`${withoutSecrets(format(...parts))}\n`);
+setLogger({ error: printTrace, info: printTrace, debug: printTrace });
 
 /** The directory that holds proto/, package.json and examples/: the package's root, from dist/ as from the sources. */
 export const packageRoot: string = findPackageRoot(dirname(fileURLToPath(import.meta.url)));

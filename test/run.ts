@@ -8,6 +8,7 @@ import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { setUpPython } from './support/setup-python.ts';
+import { setUpWebGpu } from './support/setup-webgpu.ts';
 
 /** No test file takes longer; one that does hangs, and fails. */
 const fileTimeoutMs = 240_000;
@@ -28,6 +29,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'metatrain-tests-'));
 const leftOutFile = join(scratch, 'left-out.txt');
 const needsPython = files.some((file) => relative(root, file).startsWith(join('integration', 'foreign')));
 const python = needsPython ? setUpPython() : undefined;
+const webgpu = files.some((file) => file.endsWith('webgpu.test.js')) ? setUpWebGpu() : undefined;
 const run = spawn(
   process.execPath,
   [
@@ -44,6 +46,10 @@ const run = spawn(
       METATRAIN_TEST_LEFT_OUT: leftOutFile,
       ...(python &&
         ('python' in python ? { METATRAIN_TEST_PYTHON: python.python } : { METATRAIN_TEST_NO_PYTHON: python.reason })),
+      ...(webgpu &&
+        ('vulkanDriver' in webgpu
+          ? { METATRAIN_TEST_VULKAN: webgpu.vulkanDriver }
+          : { METATRAIN_TEST_NO_VULKAN: webgpu.reason })),
     },
   },
 );

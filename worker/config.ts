@@ -1,17 +1,31 @@
 // The worker's configuration: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env
 // in the worker. A bad value ends the process with one line that names it.
 import { availableParallelism, hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { type LogLevel, logLevels } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
+import { type DeviceKind, type DeviceVisibility, devices, type EngineName, engines } from './engine/devices.ts';
+import type { TensorflowSource } from './engine/tensorflow.ts';
 
 export interface WorkerConfig {
   /** HOST:PORT. */
   readonly coordinator: string;
+  readonly connection: ConnectionOptions;
   readonly workerId: string;
   readonly slots: number;
+  readonly engine: EngineName;
+  readonly device: DeviceKind;
+  readonly tensorflow: TensorflowSource;
+  /** What the environment hides of the devices. */
+  readonly visibility: DeviceVisibility;
+  /** Compare the engine with the reference and exit, instead of working. */
+  readonly check: boolean;
+  /** With `check`: its result as one JSON object. */
+  readonly json: boolean;
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: LogLevel;
@@ -20,10 +34,15 @@ export interface WorkerConfig {
   readonly exitWithParent: boolean;
 }
 
-interface Flags {
+interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly coordinator: string;
   readonly workerId?: string;
-  readonly slots: number;
+  readonly slots?: number;
+  readonly engine: EngineName;
+  readonly device: DeviceKind;
+  readonly tensorflow?: TensorflowSource;
+  readonly check?: boolean;
+  readonly json?: boolean;
   readonly dataDir?: readonly string[];
   readonly logLevel: LogLevel;
   readonly drainSeconds: number;
@@ -35,17 +54,41 @@ const maxSlots = 256;
 
 /** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): WorkerConfig {
-  const flags = describeFlags()
-    .parse([...args], { from: 'user' })
-    .opts<Flags>();
+  const command = describeFlags().parse([...args], { from: 'user' });
+  const flags = command.opts<Flags>();
+  const { engine, device } = flags;
+  if (engine === 'eager' && device === 'webgpu') {
+    command.error("error: --device: got webgpu; accepted with '--engine eager': cpu, cuda");
+  }
+  // ONNX Runtime has one WebGPU device a process, and it is not made for several threads.
+  if (device === 'webgpu' && (flags.slots ?? 1) > 1) {
+    command.error(`error: --slots: got ${flags.slots}; accepted with '--device webgpu': 1 (start more workers)`);
+  }
   return {
     coordinator: flags.coordinator,
+    connection: {
+      tlsCa: flags.tlsCa,
+      tlsCert: flags.tlsCert,
+      tlsKey: flags.tlsKey,
+      tokenFile: flags.tokenFile,
+      token: process.env.METATRAIN_TOKEN || undefined,
+      insecure: flags.insecure,
+    },
     workerId:
       flags.workerId ??
       `${hostname()
         .replace(/[^A-Za-z0-9._-]/g, '-')
         .slice(0, 60)}-${randomId(4)}`,
-    slots: flags.slots,
+    slots: flags.slots ?? (device === 'cpu' ? Math.min(availableParallelism(), maxSlots) : 1),
+    engine,
+    device,
+    tensorflow: flags.tensorflow ?? { kind: 'installed' },
+    visibility: {
+      cudaDevices: process.env.CUDA_VISIBLE_DEVICES,
+      vulkanDriver: process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES,
+    },
+    check: flags.check ?? false,
+    json: flags.json ?? false,
     dataDirectories: dataDirectories(flags.dataDir ?? [], process.env),
     logLevel: flags.logLevel,
     drainGraceMs: flags.drainSeconds * 1000,
@@ -64,11 +107,55 @@ function describeFlags(): Command {
         .argParser(parseAddress),
     )
     .addOption(
-      new Option('--slots <n>', 'shards computed at once, one thread each')
+      new Option(
+        '--tls-ca <file>',
+        'encrypt, and trust a coordinator whose certificate this authority (PEM) signed, or `system`',
+      ).env('METATRAIN_TLS_CA'),
+    )
+    .addOption(
+      new Option('--tls-cert <file>', 'certificate (PEM) for a coordinator that asks for one: mutual TLS').env(
+        'METATRAIN_TLS_CERT',
+      ),
+    )
+    .addOption(new Option('--tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_TLS_KEY'))
+    .addOption(
+      new Option('--token-file <file>', 'file with the token; METATRAIN_TOKEN holds the token itself').env(
+        'METATRAIN_TOKEN_FILE',
+      ),
+    )
+    .addOption(new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'))
+    .addOption(
+      new Option('--slots <n>', 'shards computed at once, one thread each (default: one per core; on a GPU one)')
         .env('METATRAIN_SLOTS')
-        .default(Math.min(availableParallelism(), maxSlots), 'one per core')
         .argParser(wholeNumber(1, maxSlots)),
     )
+    .addOption(
+      new Option('--engine <engine>', 'what it computes with, and so which jobs it takes (placement.engine)')
+        .env('METATRAIN_ENGINE')
+        .choices(engines)
+        .default('compiled'),
+    )
+    .addOption(
+      new Option('--device <device>', 'what it computes on, and so which jobs it takes (placement.device)')
+        .env('METATRAIN_DEVICE')
+        .choices(devices)
+        .default('cpu'),
+    )
+    .addOption(
+      new Option(
+        '--tensorflow <directory>',
+        "for the eager engine: what deploy/tensorflow/build.sh made, or `reference` for TensorFlow.js's own slow cpu backend (default: an installed @tensorflow/tfjs-node-gpu or tfjs-node)",
+      )
+        .env('METATRAIN_TFJS_NODE')
+        .argParser(parseTensorflow),
+    )
+    .addOption(
+      new Option(
+        '--check',
+        'compare gradients and speed of the engine with those of the compiled one on the cpu, and exit',
+      ),
+    )
+    .addOption(new Option('--json', 'with --check: print the result as one JSON object'))
     .addOption(
       new Option('--worker-id <id>', 'unique in the cluster; by default made of the host name')
         .env('METATRAIN_WORKER_ID')
@@ -101,6 +188,38 @@ function describeFlags(): Command {
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+}
+
+/**
+ * Variables by which native libraries are told what flags cannot tell them, to be set before they are loaded: one thread a compute thread, as
+ * ONNX Runtime has it; float32 that is float32; no GPU for a worker that offers the cpu. What the user has set stays.
+ */
+export function nativeVariables(
+  { engine, device }: Pick<WorkerConfig, 'engine' | 'device'>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const wanted: Record<string, string> = {
+    ...(engine === 'eager' && {
+      TF_CPP_MIN_LOG_LEVEL: '2',
+      TF_NUM_INTRAOP_THREADS: '1',
+      TF_NUM_INTEROP_THREADS: '1',
+      TF_DETERMINISTIC_OPS: '1',
+    }),
+    ...(engine === 'eager' && device === 'cpu' && { CUDA_VISIBLE_DEVICES: '-1' }),
+    // TensorFlow takes the whole GPU otherwise, and ten bits of a product's mantissa are no float32.
+    ...(device === 'cuda' && { TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }),
+  };
+  return Object.fromEntries(Object.entries(wanted).filter(([name]) => environment[name] === undefined));
+}
+
+/** To be called before anything of the engine is loaded. Threads started later inherit it. */
+export function setNativeVariables(config: Pick<WorkerConfig, 'engine' | 'device'>): void {
+  Object.assign(process.env, nativeVariables(config, process.env));
+}
+
+function parseTensorflow(value: string): TensorflowSource {
+  if (value === '') throw new InvalidArgumentError('Accepted: a directory, or `reference`.');
+  return value === 'reference' ? { kind: 'reference' } : { kind: 'directory', directory: resolve(value) };
 }
 
 function parseAddress(value: string): string {

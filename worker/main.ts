@@ -1,15 +1,17 @@
 // The worker process: configuration → compute pool → session. No logic of its own. Prints `{"workerId": …}` on stdout once connected;
-// exits 0 after a drain, 1 when it was refused or cannot compute.
+// exits 0 after a drain, 1 when it was refused or cannot compute. With --check it compares its engine with the reference instead.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
+import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
-import { readConfig } from './config.ts';
+import { readConfig, setNativeVariables } from './config.ts';
+import { deviceFacts } from './engine/devices.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
@@ -24,13 +26,25 @@ if (config.exitWithParent) {
   process.stdin.resume();
 }
 
+setNativeVariables(config);
+
 try {
-  const pool = await ComputePool.start({ slots, dataDirectories }, { clock: realClock, log });
+  const facts = deviceFacts(config.device, config.visibility);
+  const engine = { engine: config.engine, device: config.device, facts, tensorflow: config.tensorflow };
+  if (config.check) {
+    const { checkEngine, renderCheck } = await import('./check.ts');
+    const result = await checkEngine(engine);
+    process.stdout.write(`${config.json ? JSON.stringify(result) : renderCheck(result)}\n`);
+    process.exit(result.passed ? 0 : 1);
+  }
+  // First: a flag that is wrong is told before a thread is started.
+  const connection = connectionTo(config.coordinator, config.connection);
+  const pool = await ComputePool.start({ slots, dataDirectories, engine }, { clock: realClock, log });
   log.debug({ fingerprint: pool.fingerprint, slots, dataDirectories }, 'ready to compute');
   const session = new Session(
-    { workerId, version, times: { ...defaultSessionTimes, giveUpMs } },
+    { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
     {
-      openStream: streamsTo(config.coordinator),
+      openStream: streamsTo(config.coordinator, connection),
       pool,
       clock: realClock,
       log,
@@ -52,7 +66,14 @@ try {
   await pool.close();
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);
-  log.fatal({ code }, message);
+  if (config.check) reportFailedCheck(code, message);
+  else log.fatal({ code }, message);
   process.exitCode = 1;
 }
 process.exit();
+
+/** One line for people, and one object for the program that asked for `--json`. */
+function reportFailedCheck(code: string, message: string): void {
+  process.stderr.write(`error: ${message}\n`);
+  if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
+}

@@ -1,6 +1,7 @@
 // One gRPC stream to the coordinator, on a channel of its own: opened, listened to, dropped. A channel is never used again, so that
 // the back-off is the session's and not gRPC's.
-import { type ChannelCredentials, credentials, type StatusObject, status } from '@grpc/grpc-js';
+import { type StatusObject, status } from '@grpc/grpc-js';
+import { type Connection, connectionTo } from '../shared/connection.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import { channelOptions, WorkerService } from '../shared/wire.ts';
 import type { WritableMessages } from './session-outbox.ts';
@@ -20,12 +21,10 @@ export interface CoordinatorStream extends WritableMessages {
 export type OpenStream = (listener: StreamListener) => CoordinatorStream;
 
 /** @param address HOST:PORT. */
-export function streamsTo(
-  address: string,
-  channelCredentials: ChannelCredentials = credentials.createInsecure(),
-): OpenStream {
+export function streamsTo(address: string, connection: Connection = connectionTo(address)): OpenStream {
+  const { credentials, interceptors } = connection;
   return (listener) => {
-    const client = new WorkerService(address, channelCredentials, channelOptions);
+    const client = new WorkerService(address, credentials, { ...channelOptions, interceptors });
     const call = client.connect();
     let isOver = false;
     const drop = () => {

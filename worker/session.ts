@@ -11,6 +11,7 @@ import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
 import { protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
+import type { DeviceFacts, EngineName } from './engine/devices.ts';
 import { HeldResults } from './held-results.ts';
 import { heldMessage, outcomeMessages, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
@@ -24,10 +25,17 @@ import {
 } from './session-state.ts';
 import type { CoordinatorStream, OpenStream } from './session-stream.ts';
 
+export interface EngineOffer {
+  readonly engine: EngineName;
+  readonly device: DeviceFacts;
+}
+
 export interface SessionOptions {
   readonly workerId: string;
   /** MetaTrain's version, for people. */
   readonly version: string;
+  /** What the pool computes with. Default: compiled, on a cpu of which nothing is known. */
+  readonly offer?: EngineOffer;
   readonly times?: SessionTimes;
 }
 
@@ -176,10 +184,10 @@ export class Session {
     });
     this.#stream = stream;
     this.#outbox = new Outbox(stream);
-    const { workerId, version } = this.#options;
+    const { workerId, version, offer } = this.#options;
     const { fingerprint, slots } = this.#dependencies.pool;
     this.#outbox.sendUrgent({
-      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version },
+      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version, ...offer },
     });
   }
 

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { type Command, CommanderError } from 'commander';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type CommandContext, Interruption } from './context.ts';
+import { connectionOptions } from './options.ts';
 import { buildProgram, withDefaultCommands } from './program.ts';
 import { errorRecord } from './run-job.ts';
 
@@ -25,6 +26,7 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
         getOutHelpWidth: () => Math.min(terminal.width, 110),
       }),
   );
+  forEachCommand(program, (command) => addConnectionOptions(command, environment.METATRAIN_TOKEN));
   try {
     await program.parseAsync(withDefaultCommands(args), { from: 'user' });
     return context.exitCode;
@@ -53,6 +55,13 @@ function explain(thrown: unknown, wantsStack: boolean): string {
   return wantsStack && stack
     ? `internal error: ${stack}`
     : `internal error: ${message}\nThis is a bug of metatrain; METATRAIN_LOG_LEVEL=debug shows where.`;
+}
+
+/** Whoever can name a coordinator can say how to reach it. The token has no flag: a command line is open to everybody on the machine. */
+function addConnectionOptions(command: Command, token: string | undefined): void {
+  if (!command.options.some(({ long, hidden }) => long === '--coordinator' && !hidden)) return;
+  for (const option of connectionOptions()) command.addOption(option);
+  if (token) command.setOptionValueWithSource('token', token, 'env');
 }
 
 function forEachCommand(command: Command, visit: (command: Command) => void): void {

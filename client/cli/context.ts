@@ -1,5 +1,6 @@
 // What a command may use of its process: the terminal, the signal that a person's Ctrl-C aborts, the environment, the exit code. Tests
 // hand in their own.
+import { connectionTo } from '../../shared/connection.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
 import type { Environment } from './local-cluster.ts';
 import type { CommonOptions } from './options.ts';
@@ -27,10 +28,11 @@ export class Interruption extends Error {
 
 /** Runs `use` with a client of `--coordinator`, closed afterwards. */
 export async function withClient<Result>(
-  options: Pick<CommonOptions, 'coordinator'>,
+  options: CommonOptions,
   use: (client: MetatrainClient) => Promise<Result>,
 ): Promise<Result> {
-  const client = new MetatrainClient({ address: options.coordinator });
+  const { coordinator: address } = options;
+  const client = new MetatrainClient({ address, connection: connectionTo(address, options) });
   try {
     return await use(client);
   } finally {

@@ -15,11 +15,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface LocalClusterOptions {
   readonly workers: number;
   readonly listen: string;
+  /** Allows `listen` to be an address that other machines can reach. */
+  readonly isInsecure?: boolean;
   /** Absent: a temporary directory, removed by `close`. */
   readonly stateDirectory?: string;
   /** Searched before METATRAIN_DATA_DIR and the cache. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: string;
+  /** What the workers offer; absent: what their environment says, compiled on the cpu where it says nothing. */
+  readonly placement?: { readonly engine: string; readonly device: string };
 }
 
 export interface LocalClusterDependencies {
@@ -103,8 +107,9 @@ export class LocalCluster {
       flags: [
         ...['--listen', options.listen, '--state-dir', state.directory],
         ...['--log-level', options.logLevel, '--exit-with-parent'],
+        ...(options.isInsecure ? ['--insecure'] : []),
       ],
-      environment: dependencies.environment,
+      environment: localEnvironment(dependencies.environment),
       onLog: (line) => dependencies.log('coordinator', line),
     });
     const abort = () => coordinator.kill();
@@ -168,17 +173,18 @@ export class LocalCluster {
   }
 
   #startWorker(number: number): ManagedProcess {
-    const { dataDirectories, logLevel } = this.#options;
+    const { dataDirectories, logLevel, placement } = this.#options;
     return new ManagedProcess({
       title: `worker ${number}`,
       file: (this.#dependencies.programs ?? builtPrograms).worker,
       flags: [
         ...['--coordinator', this.address, '--slots', '1'],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
+        ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--exit-with-parent'],
       ],
       // One name for several workers would make each fence off the one before.
-      environment: { ...this.#dependencies.environment, METATRAIN_WORKER_ID: undefined },
+      environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },
       onLog: (line) => this.#dependencies.log(`worker ${number}`, line),
     });
   }
@@ -220,6 +226,13 @@ export class LocalCluster {
     await this.#coordinator.stop(stopWithinMs);
     await this.#removeState();
   }
+}
+
+/** Without the variables that say how to reach, or be, another cluster: on loopback there is neither TLS nor a token. */
+function localEnvironment(environment: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^METATRAIN_(TLS_.*|TOKENS?|TOKEN_FILE)$/.test(name)),
+  );
 }
 
 async function openStateDirectory(

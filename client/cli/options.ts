@@ -2,11 +2,13 @@
 // so that a flag means the same everywhere and a variable is read in one place (by commander, as part of its option).
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
+import type { ConnectionOptions } from '../../shared/connection.ts';
 import { logLevels } from '../../shared/log.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
 
-export interface CommonOptions {
+/** What a command that talks to a coordinator was told. The flags of the connection are added to each such command in one place. */
+export interface CommonOptions extends ConnectionOptions {
   readonly coordinator: string;
   readonly json?: true;
 }
@@ -16,6 +18,21 @@ export const coordinatorOption = () =>
     .env('METATRAIN_COORDINATOR')
     .default(defaultCoordinatorAddress)
     .argParser(parseAddress);
+
+export const connectionOptions = (): Option[] => [
+  new Option(
+    '--tls-ca <file>',
+    'encrypt, and trust a coordinator whose certificate this authority (PEM) signed, or `system`',
+  ).env('METATRAIN_TLS_CA'),
+  new Option('--tls-cert <file>', 'certificate (PEM) for a coordinator that asks for one: mutual TLS').env(
+    'METATRAIN_TLS_CERT',
+  ),
+  new Option('--tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_TLS_KEY'),
+  new Option('--token-file <file>', 'file with the token; METATRAIN_TOKEN holds the token itself').env(
+    'METATRAIN_TOKEN_FILE',
+  ),
+  new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'),
+];
 
 export const jsonOption = () => new Option('--json', 'print one JSON object as the last line of stdout');
 

@@ -34,11 +34,15 @@ function runInForeground(name: string, flags: readonly string[]): Promise<number
     detached: true,
   });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  process.on('SIGINT', forward).on('SIGTERM', forward);
+  // Of a service SIGHUP asks to read files again; from a terminal it says that the terminal is gone, and then so are we.
+  const forwarded: readonly NodeJS.Signals[] = process.stdin.isTTY
+    ? ['SIGINT', 'SIGTERM']
+    : ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of forwarded) process.on(signal, forward);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      process.off('SIGINT', forward).off('SIGTERM', forward);
+      for (const signal of forwarded) process.off(signal, forward);
       resolve(signal ? 128 + constants.signals[signal] : (code ?? 1));
     });
   });

@@ -1,5 +1,6 @@
 // The `metatrain` command as a tree: what `metatrain --help` prints, and where each command is.
 import { Command } from 'commander';
+import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
@@ -10,6 +11,7 @@ import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { submitCommand } from './submit.ts';
+import { tokenCommand } from './token.ts';
 import { upCommand } from './up.ts';
 import { workersCommand } from './workers.ts';
 
@@ -38,7 +40,9 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(replayCommand(context))
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))
-    .addCommand(workerCommand(context));
+    .addCommand(workerCommand(context))
+    .addCommand(tokenCommand(context))
+    .addCommand(certsCommand(context));
   return addExamples(program, [
     ['metatrain run examples/sinusoid.yaml', 'one job, one command'],
     ['metatrain up', 'a local cluster, then from another terminal:'],

@@ -7,7 +7,7 @@ import { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, Interruption } from './context.ts';
 import { followJob } from './follow-job.ts';
-import { LocalCluster } from './local-cluster.ts';
+import { LocalCluster, type LocalClusterOptions } from './local-cluster.ts';
 import { messageOf } from './managed-process.ts';
 import { type RunResult, runResult, ThroughputMeter } from './run-result.ts';
 import type { Terminal } from './terminal.ts';
@@ -21,7 +21,8 @@ export interface ClusterFlags {
 
 /** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
 export async function runJob(spec: JobSpec, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
-  const cluster = await startCluster({ ...flags, listen: '127.0.0.1:0' }, context);
+  // Workers that offer anything else would leave the job waiting for ever.
+  const cluster = await startCluster({ ...flags, listen: '127.0.0.1:0', placement: spec.placement }, context);
   const client = new MetatrainClient({ address: cluster.address });
   const stopWatching = new AbortController();
   const signal = AbortSignal.any([context.signal, stopWatching.signal]);
@@ -36,16 +37,18 @@ export async function runJob(spec: JobSpec, flags: ClusterFlags, context: Comman
 
 /** A local cluster whose news and logs go to the terminal; a second Ctrl-C while it stops kills it. */
 export async function startCluster(
-  flags: ClusterFlags & { readonly listen: string },
+  flags: ClusterFlags & Pick<LocalClusterOptions, 'listen' | 'placement'> & { readonly insecure?: true },
   { terminal, environment, signal }: CommandContext,
 ): Promise<LocalCluster> {
   return LocalCluster.start(
     {
       workers: flags.workers,
       listen: flags.listen,
+      isInsecure: flags.insecure ?? false,
       ...(flags.stateDir === undefined ? {} : { stateDirectory: flags.stateDir }),
       dataDirectories: flags.dataDir,
       logLevel: flags.logLevel,
+      ...(flags.placement && { placement: flags.placement }),
     },
     { environment, note: (text) => terminal.note(text), log: (title, line) => logLine(terminal, title, line) },
     signal,

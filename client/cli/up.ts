@@ -16,6 +16,7 @@ import { type ClusterFlags, startCluster } from './run-job.ts';
 
 interface UpOptions extends ClusterFlags {
   readonly listen: string;
+  readonly insecure?: true;
   readonly json?: true;
 }
 
@@ -24,6 +25,7 @@ export function upCommand(context: CommandContext): Command {
     .description('start a local cluster that runs until it is interrupted, and print its addresses')
     .addOption(workersOption())
     .addOption(listenOption())
+    .option('--insecure', 'listen beyond this machine: whoever can connect then does what they like')
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
     .addOption(logLevelOption('info'))

@@ -37,7 +37,12 @@ export type CoreEvent =
   | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobResumeRequested'; readonly at: number; readonly jobId: string }
-  | (FromWorker & { readonly kind: 'workerConnected'; readonly fingerprint: string; readonly slots: number })
+  | (FromWorker & {
+      readonly kind: 'workerConnected';
+      readonly engine: string;
+      readonly fingerprint: string;
+      readonly slots: number;
+    })
   | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })
   | (FromWorker & { readonly kind: 'workerSeen' })
   | (FromWorker & { readonly kind: 'workerDraining' })

@@ -1,5 +1,5 @@
-// Which worker may compute which shard. A job keeps to the engine fingerprint of its first result, since other fingerprints round
-// otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
+// Which worker may compute which shard. A job is computed by the engine and on the device that it asks for. It keeps to the fingerprint of its
+// first result, since other fingerprints round otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
 import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
 
 export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
@@ -10,23 +10,28 @@ const isWilling = ({ isDraining, health }: Worker): boolean => !isDraining && he
 /** On probation a worker may spoil one shard, not as many as it has slots. */
 const slotsOf = ({ health, slots }: Worker): number => (health.standing === 'good' ? slots : 1);
 
+/** The worker's place in the idle index. An engine's name holds no space. */
+const groupOf = (engine: string, fingerprint: string): string => `${engine} ${fingerprint}`;
+
 /** Puts the worker where it belongs in the idle index, behind those that have waited longer. */
 export function updateIdle(state: CoreState, worker: Worker): void {
-  let group = state.idle.get(worker.fingerprint);
+  const key = groupOf(worker.engine, worker.fingerprint);
+  let group = state.idle.get(key);
   group?.delete(worker);
   if (!hasFreeSlot(worker) || state.workers.get(worker.workerId) !== worker) {
-    if (group?.size === 0) state.idle.delete(worker.fingerprint);
+    if (group?.size === 0) state.idle.delete(key);
     return;
   }
   if (!group) {
     group = new Set();
-    state.idle.set(worker.fingerprint, group);
+    state.idle.set(key, group);
   }
   group.add(worker);
 }
 
 export const isCompatible = (job: Job, worker: Worker): boolean =>
-  job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === worker.fingerprint;
+  job.plan.engine === worker.engine &&
+  (job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === worker.fingerprint);
 
 /**
  * The idle worker that should compute the shard now. A worker on which the shard has failed gets it again only when no other
@@ -68,9 +73,10 @@ const holds = (worker: Worker, shard: Shard): boolean => {
 
 function* idleWorkers(state: CoreState, job: Job): Iterable<Worker> {
   if (job.plan.isMixed || job.fingerprint === undefined) {
-    for (const group of state.idle.values()) yield* group;
+    const prefix = groupOf(job.plan.engine, '');
+    for (const [key, group] of state.idle) if (key.startsWith(prefix)) yield* group;
   } else {
-    yield* state.idle.get(job.fingerprint) ?? [];
+    yield* state.idle.get(groupOf(job.plan.engine, job.fingerprint)) ?? [];
   }
 }
 
@@ -85,6 +91,9 @@ export function idleReason(state: CoreState, worker: Worker): string {
   if (worker.leases.size > 0) return '';
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing' || job.phase.batch.pending.length === 0) continue;
+    if (job.plan.engine !== worker.engine) {
+      return `job ${job.plan.jobId} asks for ${job.plan.engine} (placement), and this worker offers ${worker.engine}`;
+    }
     if (!isCompatible(job, worker)) {
       return `job ${job.plan.jobId} keeps to the engine fingerprint ${job.fingerprint} (placement.mixed: true lifts that)`;
     }

@@ -61,6 +61,8 @@ export interface JobPlan {
   readonly shardSize: number;
   readonly evaluation: { readonly every: number; readonly tasks: number };
   readonly checkpointEvery: number;
+  /** Engine and device that compute it, such as `compiled/cpu`. */
+  readonly engine: string;
   readonly isMixed: boolean;
   readonly onNonFinite: 'fail' | 'skip';
   /** A job of a higher one gets every free slot that it can use; jobs of the same share them. */
@@ -140,6 +142,8 @@ export interface Worker {
   readonly workerId: string;
   /** The stream's number: what comes from an older stream of the same worker is ignored. */
   readonly connection: number;
+  /** What it offers, such as `compiled/cpu`. */
+  readonly engine: string;
   readonly fingerprint: string;
   readonly slots: number;
   readonly leases: Set<Lease>;
@@ -189,7 +193,7 @@ export interface CoreState {
   /** Those of them that may be leased from: queued or running, at most `maxRunningJobs`. */
   readonly admitted: Set<Job>;
   readonly workers: Map<string, Worker>;
-  /** Workers with a free slot, by fingerprint, the longest idle first. */
+  /** Workers with a free slot, by engine and fingerprint, the longest idle first. */
   readonly idle: Map<string, Set<Worker>>;
   readonly leases: Map<string, Lease>;
   /** Workers with failures that are not forgiven, connected or not, the oldest first. */

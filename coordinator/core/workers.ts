@@ -10,7 +10,7 @@ import type { CoreState, Worker } from './state.ts';
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
 
 export function connectWorker(state: CoreState, event: EventOf<'workerConnected'>, effects: CoreEffect[]): void {
-  const { workerId, connection, fingerprint, slots } = event;
+  const { workerId, connection, engine, fingerprint, slots } = event;
   const before = state.workers.get(workerId);
   if (before) {
     const message = `another stream has said hello as worker ${workerId}`;
@@ -26,6 +26,7 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
   const worker: Worker = {
     workerId,
     connection,
+    engine,
     fingerprint,
     slots,
     leases: new Set(),

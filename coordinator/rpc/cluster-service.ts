@@ -28,6 +28,8 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
     idleReason,
     version: link.version,
     resultsRejected,
+    engine: link.engine,
+    device: link.device,
   };
 }
 

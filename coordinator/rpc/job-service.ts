@@ -13,7 +13,8 @@ import type { Logger } from '../../shared/log.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
-import type { JobStateName } from '../store/job-record.ts';
+import type { JobRecord, JobStateName } from '../store/job-record.ts';
+import type { Caller } from './caller.ts';
 import { askedFor, checkpointMessage, eventMessage, jobMessage, stateOfMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
 
@@ -34,19 +35,23 @@ export function jobService({ runner, book, checkpoints, log }: JobServiceDepende
   close(error: MetatrainError): void;
 } {
   const watches = new Set<(error: MetatrainError) => void>();
+  const control = async (kind: Parameters<Runner['request']>[0], jobId: string, caller: Caller) => {
+    mustControl(caller, book.record(jobId));
+    return jobMessage(await runner.request(kind, jobId));
+  };
   const handlers: JobServiceHandlers = {
-    SubmitJob: unary(log, async ({ spec, idempotencyKey }) => {
+    SubmitJob: unary(log, async ({ spec, idempotencyKey }, { name: owner }) => {
       if (idempotencyKey.length > maxKeyLength) {
         throw invalid('idempotency_key', `${idempotencyKey.length} characters`, `at most ${maxKeyLength}`);
       }
-      const { jobId, isNew } = await runner.submit(parseJobSpec(spec), idempotencyKey);
+      const { jobId, isNew } = await runner.submit(parseJobSpec(spec), idempotencyKey, owner);
       return { jobId, alreadySubmitted: !isNew };
     }),
     GetJob: unary(log, ({ jobId }) => jobMessage(book.record(jobId))),
     ListJobs: unary(log, (request) => listJobs(book, request)),
-    CancelJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobCancelRequested', jobId))),
-    PauseJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobPauseRequested', jobId))),
-    ResumeJob: unary(log, async ({ jobId }) => jobMessage(await runner.request('jobResumeRequested', jobId))),
+    CancelJob: unary(log, ({ jobId }, caller) => control('jobCancelRequested', jobId, caller)),
+    PauseJob: unary(log, ({ jobId }, caller) => control('jobPauseRequested', jobId, caller)),
+    ResumeJob: unary(log, ({ jobId }, caller) => control('jobResumeRequested', jobId, caller)),
     GetShard: unary(log, ({ jobId, metaStep, shard }) => ({
       metaStep,
       shard,
@@ -66,6 +71,15 @@ export function jobService({ runner, book, checkpoints, log }: JobServiceDepende
       for (const end of [...watches]) end(error);
     },
   };
+}
+
+/** @throws MetatrainError `FORBIDDEN` unless the job is the caller's own, or the caller is an admin. */
+function mustControl({ name, roles }: Caller, { jobId, owner = '' }: JobRecord): void {
+  if (roles.has('admin') || (name !== '' && owner === name)) return;
+  throw new MetatrainError(
+    'FORBIDDEN',
+    `job ${jobId} was not submitted by ${name}; only whoever submitted it, or the role admin, may cancel, pause or resume it`,
+  );
 }
 
 function listJobs(book: JobBook, { pageSize, pageToken, states }: ListJobsRequest__Output): ListJobsResponse {

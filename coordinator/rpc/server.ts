@@ -1,6 +1,7 @@
-// The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way.
+// The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
+// the door.
 import { createServer } from 'node:net';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -8,6 +9,7 @@ import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/Clust
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import { ClusterService, channelOptions, JobService, loadReflectionDefinition } from '../../shared/wire.ts';
+import type { Door } from './door.ts';
 import { reflectionService } from './reflection.ts';
 import { workerServiceDefinition } from './worker-messages.ts';
 
@@ -15,6 +17,11 @@ export interface ServerHandlers {
   readonly jobs: JobServiceHandlers;
   readonly cluster: ClusterServiceHandlers;
   readonly workers: WorkerServiceHandlers;
+}
+
+export interface ServerSecurity {
+  readonly credentials: ServerCredentials;
+  readonly door: Door;
 }
 
 export interface RunningServer {
@@ -26,10 +33,22 @@ export interface RunningServer {
 
 const serviceNames = ['', 'metatrain.v1.JobService', 'metatrain.v1.ClusterService', 'metatrain.v1.WorkerService'];
 
+/** Calls on one connection at once. A client has one connection, and the door counts what it may have open. */
+const maxStreamsPerConnection = 1_024;
+
 /** @throws MetatrainError `ADDRESS_IN_USE`, or `REQUEST_INVALID` for an address that cannot be listened on. */
-export async function startServer(host: string, port: number, handlers: ServerHandlers): Promise<RunningServer> {
+export async function startServer(
+  host: string,
+  port: number,
+  handlers: ServerHandlers,
+  { credentials, door }: ServerSecurity,
+): Promise<RunningServer> {
   await mustBeFree(host, port);
-  const server = new Server(channelOptions);
+  const server = new Server({
+    ...channelOptions,
+    'grpc.max_concurrent_streams': maxStreamsPerConnection,
+    interceptors: [door.interceptor],
+  });
   server.addService(JobService.service, handlers.jobs);
   server.addService(ClusterService.service, handlers.cluster);
   server.addService(workerServiceDefinition, handlers.workers);
@@ -39,7 +58,7 @@ export async function startServer(host: string, port: number, handlers: ServerHa
 
   const bound = await new Promise<number>((resolve, reject) => {
     const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    server.bindAsync(target, ServerCredentials.createInsecure(), (error, actual) => {
+    server.bindAsync(target, credentials, (error, actual) => {
       if (error) reject(new MetatrainError('REQUEST_INVALID', `cannot listen on ${target}: ${error.message}`));
       else resolve(actual);
     });

@@ -3,6 +3,7 @@
 import { type handleUnaryCall, Metadata, type ServiceError, type sendUnaryData } from '@grpc/grpc-js';
 import { grpcStatusOf, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Caller, callerOf } from './caller.ts';
 
 /** HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one. */
 const maxMessageLength = 4_000;
@@ -25,11 +26,11 @@ export function toServiceError(thrown: unknown, log: Logger): ServiceError {
 /** A handler that returns or throws as the gRPC handler that answers. */
 export function unary<Request, Response>(
   log: Logger,
-  handle: (request: Request) => Response | Promise<Response>,
+  handle: (request: Request, caller: Caller) => Response | Promise<Response>,
 ): handleUnaryCall<Request, Response> {
-  return ({ request }, callback: sendUnaryData<Response>) => {
+  return ({ request, metadata }, callback: sendUnaryData<Response>) => {
     Promise.resolve()
-      .then(() => handle(request))
+      .then(() => handle(request, callerOf(metadata)))
       .then(
         (response) => callback(null, response),
         (thrown: unknown) => callback(toServiceError(thrown, log)),

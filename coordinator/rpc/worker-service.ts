@@ -14,7 +14,8 @@ import { PayloadAssembler } from '../../shared/tensor-codec.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard } from '../core/event.ts';
 import type { Runner } from '../runner.ts';
-import type { LeaseOrder, WorkerLink } from '../worker-link.ts';
+import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
+import { callerOf } from './caller.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
 import { toServiceError } from './status.ts';
 import { jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
@@ -35,6 +36,9 @@ interface WorkerServiceDependencies {
   readonly log: Logger;
 }
 
+/** Worker ids that are connected: with whose token, and on which stream. */
+type WorkerNames = Map<string, { readonly client: string; readonly connection: number }>;
+
 type WorkerCall = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
 
 const helloTimeoutMs = 10_000;
@@ -50,6 +54,7 @@ export function workerService(
 ): WorkerServiceHandlers {
   let connections = 0;
   let open = 0;
+  const names: WorkerNames = new Map();
   return {
     Connect(call) {
       if (open >= options.maxWorkers) {
@@ -59,7 +64,7 @@ export function workerService(
       }
       open += 1;
       connections += 1;
-      new WorkerStream(call, connections, options, dependencies, () => {
+      new WorkerStream(call, connections, options, dependencies, names, () => {
         open -= 1;
       });
     },
@@ -71,6 +76,8 @@ class WorkerStream implements WorkerLink {
   readonly connectedAt: number;
   readonly address: string;
   workerId = '';
+  engine = '';
+  device: WorkerDevice = { kind: '', name: '', memoryBytes: 0, driver: '' };
   fingerprint = '';
   slots = 0;
   version = '';
@@ -80,6 +87,7 @@ class WorkerStream implements WorkerLink {
   readonly #log: Logger;
   readonly #outbox: Outbox;
   readonly #cancelHelloTimeout: () => void;
+  readonly #names: WorkerNames;
   readonly #onClosed: () => void;
   #phase: 'greeting' | 'serving' | 'closed' = 'greeting';
   #payloads: PayloadAssembler;
@@ -93,6 +101,7 @@ class WorkerStream implements WorkerLink {
     connection: number,
     options: WorkerServiceOptions,
     { runner, clock, log }: WorkerServiceDependencies,
+    names: WorkerNames,
     onClosed: () => void,
   ) {
     this.#call = call;
@@ -102,6 +111,7 @@ class WorkerStream implements WorkerLink {
     this.#options = options;
     this.#runner = runner;
     this.#log = log;
+    this.#names = names;
     this.#onClosed = onClosed;
     this.#payloads = new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads: 1 });
     this.#outbox = new Outbox((message, done) => this.#write(message, done), packMessages, maxWaitingMessages);
@@ -136,8 +146,11 @@ class WorkerStream implements WorkerLink {
   #greet({ hello }: WorkerMessage__Output): void {
     if (!hello) throw invalid('the first message', 'no hello', 'a hello');
     checkHello(hello);
+    this.#takeName(hello.workerId);
     this.#cancelHelloTimeout();
     this.workerId = hello.workerId;
+    this.engine = hello.engine || 'compiled';
+    this.device = deviceOf(hello);
     this.fingerprint = hello.engineFingerprint;
     this.slots = hello.slots;
     this.version = hello.version.slice(0, 64);
@@ -147,6 +160,17 @@ class WorkerStream implements WorkerLink {
     this.#outbox.pushUrgent({ welcome: { protocolVersion, heartbeatIntervalMs, coordinatorVersion } });
     this.#outbox.flush();
     this.#runner.connect(this);
+  }
+
+  /** A worker that comes again takes its own place; with another token it would take another's place, and its leases. */
+  #takeName(workerId: string): void {
+    const client = callerOf(this.#call.metadata).name;
+    const holder = this.#names.get(workerId);
+    if (holder && holder.client !== client) {
+      const message = `worker ${workerId} is connected with another token; give this one another --worker-id`;
+      throw new MetatrainError('FORBIDDEN', message);
+    }
+    this.#names.set(workerId, { client, connection: this.connection });
   }
 
   #handle(message: WorkerMessage__Output): void {
@@ -221,6 +245,7 @@ class WorkerStream implements WorkerLink {
     this.#cancelHelloTimeout();
     this.#outbox.clear();
     this.#jobs.clear();
+    if (this.#names.get(this.workerId)?.connection === this.connection) this.#names.delete(this.workerId);
     this.#onClosed();
   }
 
@@ -296,6 +321,16 @@ function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
   });
 }
 
+function deviceOf({ device }: Hello__Output): WorkerDevice {
+  const text = (value = '') => value.slice(0, 200);
+  return {
+    kind: device?.kind || 'cpu',
+    name: text(device?.name),
+    memoryBytes: device?.memoryBytes ?? 0,
+    driver: text(device?.driver),
+  };
+}
+
 function checkHello(hello: Hello__Output): void {
   if (hello.protocolVersion !== protocolVersion) {
     const message =
@@ -308,6 +343,16 @@ function checkHello(hello: Hello__Output): void {
     const { length } = hello[field];
     if (length < 1 || length > limits[field]) {
       throw invalid(`hello.${field}`, `${length} characters`, `1 to ${limits[field]}`);
+    }
+  }
+  // Other words than these would make a worker that no job can ask for.
+  const accepted = { engine: ['', 'compiled', 'eager'], kind: ['', 'cpu', 'webgpu', 'cuda'] };
+  for (const [field, value, words] of [
+    ['engine', hello.engine, accepted.engine],
+    ['device.kind', hello.device?.kind ?? '', accepted.kind],
+  ] as const) {
+    if (!words.includes(value)) {
+      throw invalid(`hello.${field}`, `"${value.slice(0, 40)}"`, words.slice(1).join(', '));
     }
   }
   if (hello.slots < 1 || hello.slots > maxSlots) throw invalid('hello.slots', String(hello.slots), `1 to ${maxSlots}`);

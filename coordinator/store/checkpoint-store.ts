@@ -1,8 +1,9 @@
 // Checkpoint files on disk. A file is visible only when it is complete: written aside, fsynced, renamed, its directory fsynced. A file is
 // read only against the hash on record, so a torn or changed one is an error and never a θ.
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { CheckpointRecord } from './job-record.ts';
@@ -18,6 +19,7 @@ export class CheckpointStore {
   }
 
   fileOf(jobId: string, step: number): string {
+    assert(/^[A-Za-z0-9_-]+$/.test(jobId), 'a job id is a plain name: no checkpoint lies outside this directory');
     return join(this.#path, jobId, `step-${String(step).padStart(9, '0')}.safetensors`);
   }
 
@@ -26,7 +28,7 @@ export class CheckpointStore {
     const { jobId, step } = checkpoint.metadata;
     const file = this.fileOf(jobId, step);
     const aside = `${file}.partial`;
-    const directory = join(this.#path, jobId);
+    const directory = dirname(file);
     try {
       await mkdir(directory, { recursive: true });
       const written = await writeAside(aside, encodeCheckpoint(checkpoint));
@@ -98,7 +100,7 @@ export class CheckpointStore {
 
   /** Removes what a killed coordinator left half done: files that no record names. */
   async removeUnrecorded(jobId: string, records: readonly CheckpointRecord[]): Promise<void> {
-    const directory = join(this.#path, jobId);
+    const directory = dirname(this.fileOf(jobId, 0));
     const known = new Set(records.map(({ step }) => this.fileOf(jobId, step)));
     const names = await readdir(directory).catch(() => []);
     for (const name of names) {

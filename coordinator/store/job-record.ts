@@ -17,6 +17,8 @@ export interface JobRecord {
   readonly submittedAt: number;
   /** Empty, or absent in a record of an earlier version, when there is none. */
   readonly idempotencyKey?: string;
+  /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
+  readonly owner?: string;
   state: JobStateName;
   startedAt: number | undefined;
   endedAt: number | undefined;

@@ -3,6 +3,7 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { ClusterServiceClient as _metatrain_v1_ClusterServiceClient, ClusterServiceDefinition as _metatrain_v1_ClusterServiceDefinition } from './metatrain/v1/ClusterService.ts';
+import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from './metatrain/v1/Device.ts';
 import type { ListWorkersRequest as _metatrain_v1_ListWorkersRequest, ListWorkersRequest__Output as _metatrain_v1_ListWorkersRequest__Output } from './metatrain/v1/ListWorkersRequest.ts';
 import type { ListWorkersResponse as _metatrain_v1_ListWorkersResponse, ListWorkersResponse__Output as _metatrain_v1_ListWorkersResponse__Output } from './metatrain/v1/ListWorkersResponse.ts';
 import type { WorkerInfo as _metatrain_v1_WorkerInfo, WorkerInfo__Output as _metatrain_v1_WorkerInfo__Output } from './metatrain/v1/WorkerInfo.ts';
@@ -20,6 +21,7 @@ export interface ProtoGrpcType {
   metatrain: {
     v1: {
       ClusterService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_ClusterServiceClient> & { service: _metatrain_v1_ClusterServiceDefinition }
+      Device: MessageTypeDefinition<_metatrain_v1_Device, _metatrain_v1_Device__Output>
       ListWorkersRequest: MessageTypeDefinition<_metatrain_v1_ListWorkersRequest, _metatrain_v1_ListWorkersRequest__Output>
       ListWorkersResponse: MessageTypeDefinition<_metatrain_v1_ListWorkersResponse, _metatrain_v1_ListWorkersResponse__Output>
       WorkerInfo: MessageTypeDefinition<_metatrain_v1_WorkerInfo, _metatrain_v1_WorkerInfo__Output>

@@ -29,9 +29,10 @@ const checkpointSchema = z.strictObject({
 const placementSchema = z.strictObject({
   /** Tasks of one shard: the unit that is leased to a worker. Part of the result's identity, so never derived from the cluster. */
   shardSize: z.int().min(1).max(1_000_000).optional(),
+  /** Only workers that offer this engine on this device compute the job. */
   engine: z.enum(['compiled', 'eager']).default('compiled'),
-  device: z.enum(['cpu']).default('cpu'),
-  /** Lets workers of other engine fingerprints take part; equal bytes are then not promised. */
+  device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+  /** Lets workers of other engine fingerprints take part (still with this engine and device); equal bytes are then not promised. */
   mixed: z.boolean().default(false),
   /** A job of a higher priority gets every slot that falls free before those of a lower one; jobs of the same share them. */
   priority: z.enum(['low', 'normal', 'high']).default('normal'),
@@ -207,6 +208,9 @@ function contradictions(spec: JobSpec): FieldProblem[] {
     }
     default:
       task satisfies never;
+  }
+  if (placement.engine === 'eager' && placement.device === 'webgpu') {
+    refuse('placement.device', 'webgpu', 'cpu or cuda, with placement.engine eager');
   }
   if (algorithm.name === 'reptile' && algorithm.innerBatchSize !== undefined) {
     const examples = (task.shots + task.queries) * ('ways' in task ? task.ways : 1);

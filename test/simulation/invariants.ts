@@ -7,11 +7,15 @@ import type { Batch, CoreState, Job, Worker } from '../../coordinator/core/state
 
 export function checkState(state: CoreState): void {
   let held = 0;
+  const idle = new Set([...state.idle.values()].flatMap((group) => [...group]));
   for (const worker of state.workers.values()) {
     held += worker.leases.size;
     assert.ok(worker.leases.size <= worker.slots, 'a worker holds no more than its slots');
-    const isIdle = state.idle.get(worker.fingerprint)?.has(worker) ?? false;
-    assert.equal(isIdle, hasFreeSlot(worker), `worker ${worker.workerId} is in the idle index when it has a free slot`);
+    assert.equal(
+      idle.has(worker),
+      hasFreeSlot(worker),
+      `worker ${worker.workerId} is in the idle index when it has a free slot`,
+    );
   }
   assert.equal(held, state.leases.size, 'every lease is held by a worker that lives');
   for (const { shard, worker, job, batch, paramsVersion } of state.leases.values()) {

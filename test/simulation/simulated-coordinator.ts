@@ -101,7 +101,15 @@ export class SimulatedCoordinator {
   connect(link: CoordinatorSide, fingerprint: string, slots: number): void {
     this.#links.set(link.connection, link);
     const { workerId, connection } = link;
-    this.dispatch({ kind: 'workerConnected', at: this.at, workerId, connection, fingerprint, slots });
+    this.dispatch({
+      kind: 'workerConnected',
+      at: this.at,
+      workerId,
+      connection,
+      engine: 'compiled/cpu',
+      fingerprint,
+      slots,
+    });
   }
 
   disconnect({ workerId, connection }: CoordinatorSide): void {

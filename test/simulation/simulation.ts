@@ -120,6 +120,7 @@ class Simulation {
       isMixed: this.#rng.uniform() < 0.2,
       onNonFinite: 'fail',
       priority: this.#rng.below(3),
+      engine: 'compiled/cpu',
       maxStaleness: this.#rng.uniform() < 0.25 ? 1 + this.#rng.below(3) : 0,
     };
     this.#plans.set(jobId, plan);

@@ -63,6 +63,7 @@ export class CoreDriver {
         onNonFinite: 'fail',
         priority: 1,
         maxStaleness: 0,
+        engine: 'compiled/cpu',
         ...plan,
       },
     });
@@ -71,7 +72,7 @@ export class CoreDriver {
   connect(workerId: string, slots = 1): void {
     const connection = (this.#connections.get(workerId) ?? 0) + 1_000;
     this.#connections.set(workerId, connection);
-    this.send({ kind: 'workerConnected', workerId, connection, fingerprint: 'f', slots });
+    this.send({ kind: 'workerConnected', workerId, connection, engine: 'compiled/cpu', fingerprint: 'f', slots });
   }
 
   disconnect(workerId: string): void {

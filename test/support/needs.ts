@@ -30,3 +30,14 @@ export const withoutForeignPython = (what: string): false | string =>
     what,
     process.env.METATRAIN_TEST_NO_PYTHON ?? 'no Python environment: npm test makes one',
   );
+
+/** Description of the software Vulkan driver, which test/run.ts looks for before the tests; undefined where there is none. */
+export const softwareVulkan: string | undefined = process.env.METATRAIN_TEST_VULKAN;
+
+/** Skips unless WebGPU can be had in software. */
+export const withoutSoftwareVulkan = (what: string): false | string =>
+  leftOutUnless(
+    softwareVulkan !== undefined,
+    what,
+    process.env.METATRAIN_TEST_NO_VULKAN ?? 'no software Vulkan: npm test looks for it',
+  );

@@ -200,8 +200,8 @@ export class ComputePool {
   }
 
   #startThread(): Worker {
-    const { threadFile, threadHeapMegabytes, dataDirectories } = this.#options;
-    const workerData: ThreadData = { dataDirectories };
+    const { threadFile, threadHeapMegabytes, dataDirectories, engine } = this.#options;
+    const workerData: ThreadData = { dataDirectories, ...(engine && { engine }) };
     return new Worker(threadFile ?? new URL('./thread.js', import.meta.url), {
       workerData,
       ...(threadHeapMegabytes && { resourceLimits: { maxOldGenerationSizeMb: threadHeapMegabytes } }),

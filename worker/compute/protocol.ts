@@ -1,5 +1,6 @@
 // The messages between the agent and one compute thread. The agent gives a thread one shard at a time; the thread answers each
 // `runShard` exactly once.
+import type { EngineOptions } from '../engine/create.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 
 export type ToThread =
@@ -25,4 +26,6 @@ export type FromThread =
 export interface ThreadData {
   /** Where data sets are looked for, first match wins. */
   readonly dataDirectories: readonly string[];
+  /** What the worker offers, and so what every thread computes with. Default: compiled, on the cpu. */
+  readonly engine?: EngineOptions;
 }

@@ -1,43 +1,48 @@
-// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime with one thread.
+// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread.
 // Sessions are shared between programs whose models are equal byte for byte. Refuses nothing at run time but arrays of a wrong length.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
+import type { DeviceFacts } from './devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpecs } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { type Graph, nodesOf } from './graph/operation.ts';
-import { inputName, lowerToOnnx } from './onnx/lower.ts';
+import { inputName, loweringFor, lowerToOnnx } from './onnx/lower.ts';
+import { probeDevice } from './onnx/probe.ts';
 import { createSession, type Feed, type Session } from './onnx/session.ts';
 import { type OptimizeOptions, optimize } from './passes/pipeline.ts';
 import { checkedArray, type OutputSpecs, outputSpecs } from './task-arrays.ts';
 import { trace } from './trace/trace.ts';
 
 /** Bumped whenever a pass, a lowering or a session option changes the bits of any result. */
-export const engineBuild = 1;
+export const engineBuild = 2;
 
 export interface CompiledEngineOptions {
-  readonly device: 'cpu';
+  readonly facts: DeviceFacts;
   readonly passes?: OptimizeOptions;
 }
 
-export function createCompiledEngine(options: CompiledEngineOptions): Engine {
+/** @throws MetatrainError `DEVICE_MISSING` when ONNX Runtime cannot compute on the device. */
+export async function createCompiledEngine(options: CompiledEngineOptions): Promise<Engine> {
+  const device = options.facts.kind;
+  await probeDevice(device);
   const sessions = new Map<string, Promise<Session>>();
   const openSession = (model: Uint8Array): Promise<Session> => {
     const hash = createHash('sha256').update(model).digest('hex');
     let session = sessions.get(hash);
     if (session === undefined) {
-      session = createSession(model, options.device);
+      session = createSession(model, device);
       sessions.set(hash, session);
     }
     return session;
   };
   let isClosed = false;
   return {
-    fingerprint: fingerprintOf({ executor: 'compiled', device: options.device, build: engineBuild }),
+    fingerprint: fingerprintOf({ device: options.facts, build: engineBuild }),
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
       const traced = trace(program);
       const { graph } = optimize(traced, program.taskCount, options.passes);
-      const session = await openSession(lowerToOnnx(graph, { fusedMatMul: true, hardSigmoidStep: true }));
+      const session = await openSession(lowerToOnnx(graph, loweringFor(device)));
       return createProgram(program, graph, outputSpecs(traced, program.taskCount), session);
     },
     close: async () => {

@@ -1,30 +1,32 @@
-// Chooses and opens an engine. The only function that the rest of the worker calls here.
+// Chooses and opens an engine. The only function that the rest of the worker calls here. What is not there is refused with its reason and a remedy;
+// TensorFlow is loaded only when it is asked for.
 import { MetatrainError } from '../../shared/errors.ts';
 import { createCompiledEngine } from './compiled.ts';
+import { type DeviceFacts, type DeviceKind, deviceFacts, type EngineName, engines } from './devices.ts';
 import { createEagerEngine } from './eager.ts';
 import type { Engine } from './engine.ts';
-
-export const engines = ['compiled', 'eager'] as const;
-export const devices = ['cpu', 'webgpu', 'cuda'] as const;
+import { loadTensorflow, type TensorflowSource } from './tensorflow.ts';
 
 export interface EngineOptions {
   /** `compiled` runs traced graphs on ONNX Runtime; `eager` runs TensorFlow.js operators one by one. */
-  readonly engine: (typeof engines)[number];
-  readonly device: (typeof devices)[number];
+  readonly engine: EngineName;
+  readonly device: DeviceKind;
+  /** What is known of the device; looked up when absent. */
+  readonly facts?: DeviceFacts;
+  /** Where `eager` gets TensorFlow. Default on the cpu: `reference`, TensorFlow.js's own backend; on cuda: `installed`. */
+  readonly tensorflow?: TensorflowSource;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when there is no such engine on such a device here, with what is accepted. */
-export async function createEngine({ engine, device }: EngineOptions): Promise<Engine> {
-  if (device !== 'cpu') {
-    throw new MetatrainError('REQUEST_INVALID', `engine ${engine} has no device "${device}" here; accepted: cpu`, {
-      details: { engine, device, accepted: ['cpu'] },
-    });
-  }
+/** @throws MetatrainError `DEVICE_MISSING` when there is no such engine on such a device here, with the reason and what to do. */
+export async function createEngine({ engine, device, ...options }: EngineOptions): Promise<Engine> {
+  const facts = options.facts ?? deviceFacts(device);
   switch (engine) {
     case 'compiled':
-      return createCompiledEngine({ device });
-    case 'eager':
-      return createEagerEngine({ backend: 'cpu' });
+      return createCompiledEngine({ facts });
+    case 'eager': {
+      const source = options.tensorflow ?? (device === 'cpu' ? { kind: 'reference' } : { kind: 'installed' });
+      return createEagerEngine({ facts, ...(await loadTensorflow(device, source)) });
+    }
     default:
       throw new MetatrainError('REQUEST_INVALID', `no engine "${engine}"; accepted: ${engines.join(', ')}`, {
         details: { engine, accepted: engines },

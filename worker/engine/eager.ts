@@ -1,24 +1,25 @@
-// The eager executor: the task function runs on a TensorFlow.js backend, task after task. On tfjs's own `cpu` backend it is slow and simple, and so
-// the reference that the compiled executor is compared with.
+// The eager executor: the task function runs on a TensorFlow.js backend, task after task: TensorFlow's, on the cpu or CUDA, or tfjs's own `cpu`
+// backend, which is slow and simple, and so the reference that everything else is compared with.
 import { MetatrainError } from '../../shared/errors.ts';
+import type { DeviceFacts } from './devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
+import type { TensorflowBackend } from './tensorflow.ts';
 import { tf } from './tf.ts';
 import { trace } from './trace/trace.ts';
 
 /** Bumped whenever a registered gradient changes the bits of any result. */
 export const eagerBuild = 1;
 
-export interface EagerEngineOptions {
-  /** The name of a registered TensorFlow.js backend. */
-  readonly backend: string;
+export interface EagerEngineOptions extends TensorflowBackend {
+  readonly facts: DeviceFacts;
 }
 
-export function createEagerEngine({ backend }: EagerEngineOptions): Engine {
+export function createEagerEngine({ facts, backend, version }: EagerEngineOptions): Engine {
   let isClosed = false;
   return {
-    fingerprint: fingerprintOf({ executor: 'eager', device: backend, build: eagerBuild }),
+    fingerprint: fingerprintOf({ device: facts, build: eagerBuild, version }),
     compile: async (program) => {
       if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
       return createProgram(program, backend);

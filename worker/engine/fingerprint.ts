@@ -2,23 +2,27 @@
 // sampling uses Math.sin), and the build of our own passes. Workers with equal fingerprints return equal bytes for equal work.
 import { readFileSync } from 'node:fs';
 import { arch, cpus, platform } from 'node:os';
+import type { DeviceFacts } from './devices.ts';
 import { onnxRuntimeVersion } from './onnx/session.ts';
-import { tf } from './tf.ts';
 
 export interface FingerprintParts {
-  readonly executor: 'compiled' | 'eager';
-  readonly device: string;
+  readonly device: DeviceFacts;
   readonly build: number;
-  /** Default: ONNX Runtime's for compiled, TensorFlow.js's for eager. */
+  /** Default: ONNX Runtime's. */
   readonly version?: string;
 }
 
-/** For example `onnxruntime-1.30.0/cpu/x64-avx512f+fma/v8-11.3/engine-1`. */
-export function fingerprintOf({ executor, device, build, version }: FingerprintParts): string {
-  const runtime =
-    version ?? (executor === 'compiled' ? `onnxruntime-${onnxRuntimeVersion}` : `tfjs-${tf.version_core}`);
+/** For example `onnxruntime-1.30.0/cpu/x64-avx512f+fma/v8-11.3/engine-1`. On a GPU its name and driver belong to the device: other ones round otherwise. */
+export function fingerprintOf({ device, build, version }: FingerprintParts): string {
+  const runtime = version ?? `onnxruntime-${onnxRuntimeVersion}`;
   const v8 = process.versions.v8.split('.').slice(0, 2).join('.');
-  return `${runtime}/${device}/${instructionSet()}/v8-${v8}/engine-${build}`;
+  return `${runtime}/${deviceName(device)}/${instructionSet()}/v8-${v8}/engine-${build}`;
+}
+
+function deviceName({ kind, name, driver }: DeviceFacts): string {
+  if (kind === 'cpu') return kind;
+  const words = [kind, name, driver].map((text) => text.replace(/[^A-Za-z0-9.]+/g, '-').slice(0, 80));
+  return words.filter((word) => word !== '').join(':');
 }
 
 /** Flags by which ONNX Runtime's kernels and the JavaScript engine choose code that rounds differently. */

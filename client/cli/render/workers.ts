@@ -1,5 +1,5 @@
 // The workers of a cluster as a table. Pure.
-import type { WorkerInfo } from '../../records.ts';
+import type { WorkerDevice, WorkerInfo } from '../../records.ts';
 import { formatCount, formatTime } from './numbers.ts';
 import { plainStyle, type Style, table } from './text.ts';
 
@@ -13,6 +13,8 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
       { title: 'LEASES/SLOTS', align: 'right' },
       { title: 'SHARDS DONE', align: 'right' },
       { title: 'ENGINE' },
+      { title: 'DEVICE' },
+      { title: 'FINGERPRINT' },
       { title: 'VERSION' },
       { title: 'ADDRESS' },
       { title: 'CONNECTED' },
@@ -23,6 +25,8 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
       worker.state.toLowerCase(),
       `${worker.leases}/${worker.slots}`,
       formatCount(worker.shardsCompleted),
+      worker.engine,
+      describeDevice(worker.device),
       worker.engineFingerprint,
       worker.version,
       worker.address,
@@ -31,4 +35,11 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
     ]),
     style,
   );
+}
+
+/** For example `cuda: NVIDIA H100, 80 GiB, NVIDIA 550.54`; what is unknown is left out. */
+function describeDevice({ kind, name, memoryBytes, driver }: WorkerDevice): string {
+  const memory = memoryBytes > 0 ? `${Math.round(memoryBytes / 2 ** 30)} GiB` : '';
+  const facts = [name, memory, driver].filter((fact) => fact !== '').join(', ');
+  return facts ? `${kind}: ${facts}` : kind;
 }

@@ -1,7 +1,9 @@
 // A worker that speaks the real protocol over a real stream and computes next to nothing: the meta-gradient of task t pulls θ towards a
 // point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
-import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
+import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
+import { type Connection, connectionTo } from '../../../shared/connection.ts';
 import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import {
@@ -19,10 +21,15 @@ export interface NullWorkerOptions {
   readonly address: string;
   readonly workerId: string;
   readonly slots?: number;
+  /** Replaces fields of the hello. */
+  readonly hello?: Hello;
   readonly fingerprint?: string;
   readonly protocolVersion?: number;
   readonly layout?: ParamsLayout;
   readonly innerSteps?: number;
+  /** Default: no TLS, no token. */
+  readonly connection?: Connection;
+  readonly onCancelled?: (leaseId: string, reason: string) => void;
   /** Replaces the answer to a lease; call `answer` for the usual one. */
   readonly onLease?: (lease: ShardLease__Output, worker: NullWorker) => void;
 }
@@ -72,7 +79,8 @@ export class NullWorker {
     this.#options = options;
     this.workerId = options.workerId;
     this.#layout = options.layout ?? smallLayout;
-    this.#client = new WorkerService(options.address, credentials.createInsecure(), channelOptions);
+    const { credentials, interceptors } = options.connection ?? connectionTo(options.address);
+    this.#client = new WorkerService(options.address, credentials, { ...channelOptions, interceptors });
     this.#call = this.#client.connect();
     this.#call.on('data', (whole: CoordinatorMessage__Output) => {
       for (const message of whole.batch?.messages ?? [whole]) this.#receive(message);
@@ -92,6 +100,7 @@ export class NullWorker {
         engineFingerprint: options.fingerprint ?? 'null/1',
         slots: options.slots ?? 1,
         version: 'test',
+        ...options.hello,
       },
     });
   }
@@ -198,6 +207,7 @@ export class NullWorker {
       }
       case 'leaseCancelled':
         this.cancelled.push(message.leaseCancelled!);
+        this.#options.onCancelled?.(message.leaseCancelled!.leaseId, message.leaseCancelled!.reason);
         break;
       case 'shardLease': {
         const lease = message.shardLease!;

@@ -287,7 +287,24 @@ test("the program says a user's mistake in one line and exits 2 for wrong usage,
     ],
     [['--lisen', 'x'], /^error: unknown option '--lisen'\n\(Did you mean --listen\?\)\n$/],
     [['--listen', '127.0.0.1:0', '--state-dir', file], /^metatrain coordinator: state directory .*--state-dir.*\n$/],
-    [['--listen', '203.0.113.1:7420', '--state-dir', state], /^metatrain coordinator: cannot listen on 203.*\n$/],
+    [
+      ['--listen', '203.0.113.1:7420', '--state-dir', state, '--insecure', '--log-level', 'error'],
+      /^metatrain coordinator: cannot listen on 203.*\n$/,
+    ],
+    [
+      ['--listen', '0.0.0.0:0', '--state-dir', state],
+      /^metatrain coordinator: listening on 0\.0\.0\.0, other machines can connect: .*--tls-cert .*--tokens .*--insecure\n$/,
+    ],
+    [['--tls-cert', file], /^error: --tls-cert and --tls-key go together\n$/],
+    [['--tls-client-ca', file], /^error: --tls-client-ca needs --tls-cert and --tls-key\n$/],
+    [
+      ['--tls-cert', file, '--tls-key', file, '--state-dir', state],
+      /^metatrain coordinator: --tls-cert: .*file is no PEM file \(metatrain certs makes them\)\n$/,
+    ],
+    [
+      ['--tokens', join(state, 'none'), '--state-dir', state],
+      /^metatrain coordinator: --tokens: ENOENT: no such file or directory, open '.*none'\n$/,
+    ],
   ] as const) {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';

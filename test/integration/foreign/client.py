@@ -27,7 +27,7 @@ class Stubs:
         from grpc_tools import protoc
 
         well_known = f"{grpc_tools.__path__[0]}/_proto"
-        names = [f"metatrain/v1/{name}.proto" for name in ("job", "cluster", "worker")]
+        names = [f"metatrain/v1/{name}.proto" for name in ("job", "cluster", "worker", "device")]
         self.directory = tempfile.TemporaryDirectory(prefix="metatrain-stubs-")
         out = self.directory.name
         if protoc.main(["protoc", f"-I{proto_directory}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *names]) != 0:

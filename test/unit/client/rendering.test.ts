@@ -268,6 +268,12 @@ const worker = (changes: Partial<WorkerInfo> = {}) =>
     ...changes,
   }) as WorkerInfo;
 
+test('a worker shows its device with all that is known of it', () => {
+  const gpu = { kind: 'cuda', name: 'NVIDIA H100', memoryBytes: 80 * 2 ** 30, driver: 'NVIDIA 550.54' };
+  assert.match(renderWorkers([worker({ device: gpu })]), / compiled {2}cuda: NVIDIA H100, 80 GiB, NVIDIA 550\.54 {2}/);
+  assert.match(renderWorkers([worker()]), / compiled {2}cpu {2,}engine-1/);
+});
+
 test('why a worker idles is a column only when one does', () => {
   const [head = '', row = ''] = renderWorkers([worker()]).split('\n');
   assert.match(head, /^ID {6}STATE {2}LEASES\/SLOTS {2}SHARDS DONE .* ADDRESS {8}CONNECTED$/);

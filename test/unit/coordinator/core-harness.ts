@@ -42,10 +42,10 @@ export class Core {
     return this.tell({ kind: 'jobSubmitted', plan: { ...defaultPlan, ...plan } });
   }
 
-  connect(workerId: string, { slots = 1, fingerprint = 'f' } = {}): CoreEffect[] {
+  connect(workerId: string, { slots = 1, fingerprint = 'f', engine = 'compiled/cpu' } = {}): CoreEffect[] {
     this.#lastConnection += 1;
     this.#connections.set(workerId, this.#lastConnection);
-    const hello = { kind: 'workerConnected', ...this.from(workerId), engine: 'compiled/cpu', fingerprint, slots };
+    const hello = { kind: 'workerConnected', ...this.from(workerId), engine, fingerprint, slots };
     return this.tell(hello as Without<CoreEvent>);
   }
 

@@ -69,6 +69,30 @@ test('placement.mixed lets every fingerprint take part', () => {
   assert.equal(of(core.connect('other', { fingerprint: 'avx2' }), 'sendLease').length, 1);
 });
 
+test('a job is computed by the engine and on the device that it asks for, mixed or not; another worker is told why it idles', () => {
+  for (const isMixed of [false, true]) {
+    const core = new Core();
+    core.submit({ engine: 'compiled/cuda', isMixed });
+    assert.deepEqual(of(core.connect('cpu'), 'sendLease'), []);
+    assert.deepEqual(of(core.connect('eager', { engine: 'eager/cuda' }), 'sendLease'), []);
+    const reason = idleReason(core.state, core.state.workers.get('cpu')!);
+    assert.equal(reason, 'job j asks for compiled/cuda (placement), and this worker offers compiled/cpu');
+    const { lease } = only(core.connect('gpu', { engine: 'compiled/cuda' }), 'sendLease');
+    assert.equal(lease.worker.workerId, 'gpu');
+  }
+});
+
+test('a worker that comes back with another device is leased to by that one', () => {
+  const core = new Core();
+  core.submit({ engine: 'compiled/webgpu' });
+  core.connect('w');
+  assert.equal(
+    only(core.connect('w', { engine: 'compiled/webgpu' }), 'sendLease').lease.worker.engine,
+    'compiled/webgpu',
+  );
+  assert.equal(core.state.idle.size, 0);
+});
+
 test('a restored job keeps to its fingerprint and goes on after its step', () => {
   const core = new Core();
   const restored = { hasParams: true, hasStarted: true, isPaused: false, evaluatedSteps: [] };

@@ -12,21 +12,7 @@ import { lossOf } from '../../../worker/learning/algorithms/learner.ts';
 import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
 import { allocateTasks } from '../../../worker/learning/tasks/distribution.ts';
 import { type Fixture, smallFixture } from './omniglot-fixture.ts';
-import {
-  algorithmVariants,
-  along,
-  directionsFrom,
-  dot,
-  fitsTogether,
-  flat,
-  modelVariants,
-  norm,
-  openParts,
-  type Parts,
-  runOnTasks,
-  type SmallJobSpec,
-  taskVariants,
-} from './small-jobs.ts';
+import { along, directionsFrom, dot, flat, norm, openParts, type Parts, runOnTasks, smallJobs } from './small-jobs.ts';
 
 /**
  * Half the distance of a difference. A relu that switches within it bends the difference, and max-pooling of blank paper, with thousands of
@@ -40,27 +26,6 @@ const differenceTolerance = 5e-3;
 
 /** Relative; the engines add in another order, and two inner steps carry that on. */
 const engineTolerance = 1e-4;
-
-interface Case extends SmallJobSpec {
-  readonly name: string;
-}
-
-const cases: readonly Case[] = Object.values(taskVariants).flatMap((task) =>
-  Object.values(modelVariants).flatMap((models) =>
-    Object.entries(models)
-      .filter(([, model]) => fitsTogether({ task, model }))
-      .flatMap(([modelName, model]) =>
-        Object.values(algorithmVariants).flatMap((algorithms) =>
-          Object.entries(algorithms).map(([algorithmName, algorithm]) => ({
-            name: `${algorithm.name}, ${algorithmName}, ${model.architecture} ${modelName}, ${task.distribution}`,
-            task,
-            model,
-            algorithm,
-          })),
-        ),
-      ),
-  ),
-);
 
 /** The derivative that a meta-gradient must have in a direction, from losses alone. */
 type Oracle<Spec extends AlgorithmSpec> = (job: {
@@ -199,7 +164,7 @@ describe('every algorithm on every model and task distribution', () => {
     await compiled.close();
   });
 
-  for (const job of cases) {
+  for (const job of smallJobs) {
     it(`${job.name}: the meta-gradient is what finite differences say`, async () => {
       const parts = await openParts(job, fixture.directory);
       const { sum } = await runOnTasks(eager, parts, parts.algorithm.train, parts.metaParams);

@@ -11,6 +11,8 @@ export interface ZipEntry {
   readonly data: Buffer;
   /** Deflated unless true. */
   readonly isStored?: boolean;
+  /** As Unix's `st_mode`, such as a symbolic link's; absent: none is recorded. */
+  readonly unixMode?: number;
 }
 
 /** A zip (PKWARE APPNOTE 6.3, without checksums: the reader relies on PNG's own). */
@@ -18,7 +20,7 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
   const locals: Buffer[] = [];
   const centrals: Buffer[] = [];
   let offset = 0;
-  for (const { name, data, isStored = false } of entries) {
+  for (const { name, data, isStored = false, unixMode } of entries) {
     const content = isStored ? data : deflateRawSync(data);
     const fields = Buffer.alloc(26);
     fields.writeUInt16LE(20, 0);
@@ -29,7 +31,9 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
     const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), content]);
     const tail = Buffer.alloc(14);
     tail.writeUInt32LE(offset, 10);
-    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), fields, tail, Buffer.from(name)]));
+    tail.writeUInt16LE(unixMode ?? 0, 8);
+    const madeBy = Buffer.from(`PK\x01\x02\x14${unixMode === undefined ? '\x00' : '\x03'}`, 'latin1');
+    centrals.push(Buffer.concat([madeBy, fields, tail, Buffer.from(name)]));
     locals.push(local);
     offset += local.byteLength;
   }

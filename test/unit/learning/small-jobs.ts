@@ -70,6 +70,28 @@ export interface SmallJobSpec {
 export const fitsTogether = ({ task, model }: Pick<SmallJobSpec, 'task' | 'model'>): boolean =>
   !(task.distribution === 'sinusoid' && model.architecture === 'conv4');
 
+export interface SmallJob extends SmallJobSpec {
+  readonly name: string;
+}
+
+/** Every algorithm × model × task distribution that fit together. */
+export const smallJobs: readonly SmallJob[] = Object.values(taskVariants).flatMap((task) =>
+  Object.values(modelVariants).flatMap((models) =>
+    Object.entries(models)
+      .filter(([, model]) => fitsTogether({ task, model }))
+      .flatMap(([modelName, model]) =>
+        Object.values(algorithmVariants).flatMap((algorithms) =>
+          Object.entries(algorithms).map(([algorithmName, algorithm]) => ({
+            name: `${algorithm.name}, ${algorithmName}, ${model.architecture} ${modelName}, ${task.distribution}`,
+            task,
+            model,
+            algorithm,
+          })),
+        ),
+      ),
+  ),
+);
+
 /** The parts of a job, opened from the registries, with θ₀. */
 export async function openParts(
   { task, model: modelSpec, algorithm: algorithmSpec }: SmallJobSpec,

@@ -269,8 +269,14 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
   [
     'a device that this version has not',
     sinusoid,
-    { placement: { device: 'cuda' } },
-    'placement.device: got "cuda"; accepted: cpu',
+    { placement: { device: 'tpu' } },
+    'placement.device: got "tpu"; accepted: cpu | webgpu | cuda',
+  ],
+  [
+    'a device that the engine has not',
+    sinusoid,
+    { placement: { engine: 'eager', device: 'webgpu' } },
+    'placement.device: got webgpu; accepted: cpu or cuda, with placement.engine eager',
   ],
   ['a text for a number', sinusoid, { meta: { iterations: '10' } }, 'meta.iterations: got "10"; accepted: a number'],
   [

@@ -39,6 +39,11 @@ export class GraphBuilder {
     return node;
   }
 
+  /** Whether `make` would return a node that is there already. */
+  has(op: Operation, inputs: readonly GraphNode[]): boolean {
+    return this.shared.has([keyOf(op), ...inputs.map(({ id }) => id)].join());
+  }
+
   private create(op: Operation, inputs: readonly GraphNode[]): GraphNode {
     return { id: this.nextId++, op, inputs, ...infer(op, inputs) };
   }

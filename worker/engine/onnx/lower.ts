@@ -1,5 +1,6 @@
 // From our graph to an ONNX model, one or a few ONNX nodes for each of ours. Every shape is static. Operators that ONNX has no short word for
 // (`segmentSum`, `oneHot`, `convFilterGradient`) have been rewritten by the passes before.
+import type { DeviceKind } from '../devices.ts';
 import type { TypedArray } from '../engine.ts';
 import { broadcastShapes } from '../graph/infer.ts';
 import {
@@ -87,6 +88,22 @@ export interface LoweringOptions {
   readonly fusedMatMul: boolean;
   /** Write the step function as a HardSigmoid of slope 3e38; numbers below 3e-39 then count as zero in part. */
   readonly hardSigmoidStep: boolean;
+}
+
+/** What the device's kernels can do. @param device one of ONNX Runtime's execution providers. */
+export function loweringFor(device: DeviceKind): LoweringOptions {
+  switch (device) {
+    case 'cpu':
+      return { fusedMatMul: true, hardSigmoidStep: true };
+    case 'cuda':
+      // the step stays a comparison, whose zero at NaN and at denormals is the same in every kernel
+      return { fusedMatMul: true, hardSigmoidStep: false };
+    case 'webgpu':
+      // no FusedMatMul; a slope of 3e38 leaves float32's range, which WGSL does not define
+      return { fusedMatMul: false, hardSigmoidStep: false };
+    default:
+      return device satisfies never;
+  }
 }
 
 /** The model's bytes; its inputs are `metaParams.<name>` and `task.<name>`, as far as an output needs them, its outputs those of the graph. */

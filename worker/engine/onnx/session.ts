@@ -1,14 +1,18 @@
-// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: a session's results depend on nothing
-// but its model and its inputs.
+// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: on the cpu a session's results depend on
+// nothing but its model and its inputs.
 import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
+import type { DeviceKind } from '../devices.ts';
 import type { TensorSpec, TypedArray } from '../engine.ts';
-
-export type Device = 'cpu';
 
 export interface Feed extends TensorSpec {
   readonly values: TypedArray;
+}
+
+export interface SessionOptions {
+  /** Refuse a model with an operator that the device lacks, instead of computing that operator on the cpu. Default false. */
+  readonly wholeOnDevice?: boolean;
 }
 
 export interface Session {
@@ -20,7 +24,11 @@ export interface Session {
 export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
 
 /** @throws MetatrainError `INTERNAL` with ONNX Runtime's reason when it does not accept the model. */
-export async function createSession(model: Uint8Array, device: Device): Promise<Session> {
+export async function createSession(
+  model: Uint8Array,
+  device: DeviceKind,
+  { wholeOnDevice = false }: SessionOptions = {},
+): Promise<Session> {
   let session: ort.InferenceSession;
   try {
     session = await ort.InferenceSession.create(model, {
@@ -30,7 +38,8 @@ export async function createSession(model: Uint8Array, device: Device): Promise<
       executionMode: 'sequential',
       // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
       graphOptimizationLevel: 'extended',
-      logSeverityLevel: 3,
+      logSeverityLevel: wholeOnDevice ? 4 : 3,
+      ...(wholeOnDevice && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

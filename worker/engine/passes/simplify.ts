@@ -4,6 +4,7 @@ import { GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, usesOf } from '../graph/operation.ts';
 import { algebraRules } from './algebra.ts';
 import { broadcastRules } from './broadcasts.ts';
+import { factorRules } from './factors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { movementRules } from './movement.ts';
 import { productRules } from './products.ts';
@@ -16,6 +17,7 @@ export const ruleFamilies: Readonly<Record<string, Rule>> = {
   algebra: algebraRules,
   broadcasts: broadcastRules,
   movement: movementRules,
+  factors: factorRules,
   products: productRules,
   'unit-axes': unitAxisRules,
   'task-sums': taskSumRules,

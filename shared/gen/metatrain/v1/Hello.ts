@@ -1,5 +1,6 @@
 // Original file: proto/metatrain/v1/worker.proto
 
+import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from '../../metatrain/v1/Device.ts';
 
 export interface Hello {
   'protocolVersion'?: (number);
@@ -7,6 +8,8 @@ export interface Hello {
   'engineFingerprint'?: (string);
   'slots'?: (number);
   'version'?: (string);
+  'engine'?: (string);
+  'device'?: (_metatrain_v1_Device | null);
 }
 
 export interface Hello__Output {
@@ -15,4 +18,6 @@ export interface Hello__Output {
   'engineFingerprint': (string);
   'slots': (number);
   'version': (string);
+  'engine': (string);
+  'device': (_metatrain_v1_Device__Output | null);
 }

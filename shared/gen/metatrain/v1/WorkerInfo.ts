@@ -2,6 +2,7 @@
 
 import type { WorkerState as _metatrain_v1_WorkerState, WorkerState__Output as _metatrain_v1_WorkerState__Output } from '../../metatrain/v1/WorkerState.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
+import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from '../../metatrain/v1/Device.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface WorkerInfo {
@@ -16,6 +17,8 @@ export interface WorkerInfo {
   'lastHeartbeatAt'?: (_google_protobuf_Timestamp | null);
   'idleReason'?: (string);
   'version'?: (string);
+  'engine'?: (string);
+  'device'?: (_metatrain_v1_Device | null);
   'resultsRejected'?: (number | string | Long);
 }
 
@@ -31,5 +34,7 @@ export interface WorkerInfo__Output {
   'lastHeartbeatAt': (_google_protobuf_Timestamp__Output | null);
   'idleReason': (string);
   'version': (string);
+  'engine': (string);
+  'device': (_metatrain_v1_Device__Output | null);
   'resultsRejected': (number);
 }

@@ -1,0 +1,56 @@
+// Who may call what: every method that this server offers, once. A method of ours without an entry does not compile; any other without one
+// is refused to everybody.
+import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
+import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
+import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
+import type { Role } from '../../shared/tokens.ts';
+
+/** `everybody`, token or none; or the roles of which a token must have one. */
+export type Access = 'everybody' | readonly Role[];
+
+/** The methods that a service's handlers name, without the index signature of the generated type. */
+type MethodsOf<Handlers> = keyof { [Name in keyof Handlers as string extends Name ? never : Name]: true };
+
+const mayRead: Access = ['read', 'admin'];
+/** `submit` is for one's own jobs: the job service looks at whose they are. */
+const maySubmit: Access = ['submit', 'admin'];
+const anyRole: Access = ['submit', 'read', 'worker', 'admin'];
+
+const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
+  SubmitJob: maySubmit,
+  GetJob: mayRead,
+  GetShard: mayRead,
+  ListJobs: mayRead,
+  CancelJob: maySubmit,
+  PauseJob: maySubmit,
+  ResumeJob: maySubmit,
+  WatchJob: mayRead,
+  DownloadCheckpoint: mayRead,
+};
+
+const clusterService: Record<MethodsOf<ClusterServiceHandlers>, Access> = {
+  ListWorkers: mayRead,
+};
+
+const workerService: Record<MethodsOf<WorkerServiceHandlers>, Access> = {
+  Connect: ['worker'],
+};
+
+const services: Readonly<Record<string, Readonly<Record<string, Access>>>> = {
+  'metatrain.v1.JobService': jobService,
+  'metatrain.v1.ClusterService': clusterService,
+  'metatrain.v1.WorkerService': workerService,
+  // A probe carries no token. A watch is a stream, which costs something to keep.
+  'grpc.health.v1.Health': { Check: 'everybody', List: anyRole, Watch: anyRole },
+  'grpc.reflection.v1.ServerReflection': { ServerReflectionInfo: mayRead },
+  'grpc.reflection.v1alpha.ServerReflection': { ServerReflectionInfo: mayRead },
+};
+
+const accessOfPath: ReadonlyMap<string, Access> = new Map(
+  Object.entries(services).flatMap(([service, methods]) =>
+    Object.entries(methods).map(([method, access]) => [`/${service}/${method}`, access] as const),
+  ),
+);
+
+/** @param path `/package.Service/Method`. */
+export const accessTo = (path: string): Access | undefined => accessOfPath.get(path);

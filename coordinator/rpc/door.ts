@@ -1,0 +1,167 @@
+// The one door of the gRPC server: every call passes it before a byte of its messages is read. Asks for the token that the access table
+// wants, counts what each client has open, and ends the calls of a token that has expired or was withdrawn. Handlers learn from
+// it who called. Never logs or answers with anything of a secret.
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import type { Clock } from '../../shared/clock.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { TokenEntry } from '../../shared/tokens.ts';
+import type { TokenBook } from '../token-book.ts';
+import { accessTo } from './access.ts';
+import { admitAs, anybody } from './caller.ts';
+import { toServiceError } from './status.ts';
+
+export interface DoorOptions {
+  /** Calls that one client may have open at once. Workers' streams have a limit of their own. */
+  readonly callsPerClient: number;
+}
+
+interface DoorDependencies {
+  /** Undefined: everybody may do everything. */
+  readonly tokens: TokenBook | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface OpenCall {
+  readonly path: string;
+  readonly entry: TokenEntry;
+  end(error: MetatrainError): void;
+}
+
+const sweepEveryMs = 1_000;
+const reportEveryMs = 1_000;
+const workerStreams = '/metatrain.v1.WorkerService/Connect';
+
+export class Door {
+  readonly #options: DoorOptions;
+  readonly #tokens: TokenBook | undefined;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #open = new Set<OpenCall>();
+  readonly #callsOf = new Map<string, number>();
+  readonly #stopSweeping: () => void;
+  #refused = 0;
+  #reportedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: DoorOptions, { tokens, clock, log }: DoorDependencies) {
+    this.#options = options;
+    this.#tokens = tokens;
+    this.#clock = clock;
+    this.#log = log;
+    this.#stopSweeping = tokens ? clock.every(sweepEveryMs, () => this.sweep()) : () => {};
+  }
+
+  readonly interceptor: ServerInterceptor = ({ path }, call) => {
+    let leave = () => {};
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            const refuse = (error: unknown) => call.sendStatus(toServiceError(error, this.#log));
+            try {
+              leave = this.#enter(path, metadata, refuse);
+            } catch (thrown) {
+              this.#reportRefusal(path, call.getPeer(), thrown);
+              refuse(thrown);
+              return;
+            }
+            proceed(metadata);
+          },
+          onCancel: () => leave(),
+        }),
+      sendStatus: (status, next) => {
+        leave();
+        next(status);
+      },
+    });
+  };
+
+  /** @returns to be called when the call is over; may be called twice. @throws MetatrainError `UNAUTHENTICATED`, `FORBIDDEN`, `QUEUE_FULL` */
+  #enter(path: string, metadata: Metadata, end: (error: MetatrainError) => void): () => void {
+    const access = accessTo(path);
+    if (access === undefined) throw new MetatrainError('FORBIDDEN', `${path} is open to nobody`);
+    if (!this.#tokens) {
+      admitAs(metadata, anybody);
+      return () => {};
+    }
+    if (access === 'everybody') return () => {};
+    const entry = authenticate(this.#tokens, metadata);
+    if (!entry.roles.some((role) => access.includes(role))) {
+      throw new MetatrainError(
+        'FORBIDDEN',
+        `${path} asks for the role ${access.join(' or ')}; the token of ${entry.name} has: ${entry.roles.join(', ')}`,
+      );
+    }
+    admitAs(metadata, { name: entry.name, roles: new Set(entry.roles) });
+    return this.#count({ path, entry, end });
+  }
+
+  #count(call: OpenCall): () => void {
+    const { name } = call.entry;
+    const isCounted = call.path !== workerStreams;
+    if (isCounted) {
+      const calls = this.#callsOf.get(name) ?? 0;
+      if (calls >= this.#options.callsPerClient) {
+        throw new MetatrainError('QUEUE_FULL', `${name} has ${calls} calls open, the limit for one client`);
+      }
+      this.#callsOf.set(name, calls + 1);
+    }
+    this.#open.add(call);
+    return () => {
+      if (!this.#open.delete(call) || !isCounted) return;
+      const left = (this.#callsOf.get(name) ?? 1) - 1;
+      if (left > 0) this.#callsOf.set(name, left);
+      else this.#callsOf.delete(name);
+    };
+  }
+
+  /** At most once a second: whoever has no token must not fill the disk. */
+  #reportRefusal(path: string, peer: string, thrown: unknown): void {
+    this.#refused += 1;
+    const now = this.#clock.now();
+    if (now - this.#reportedAt < reportEveryMs) return;
+    const reason = thrown instanceof MetatrainError ? thrown.message : 'our own mistake';
+    this.#log.warn({ path, peer, reason, sinceLastReport: this.#refused }, 'a call was refused');
+    this.#refused = 0;
+    this.#reportedAt = now;
+  }
+
+  /** Ends the open calls of tokens that no longer hold: a stream must not outlive its permission. */
+  sweep(): void {
+    for (const call of [...this.#open]) {
+      if (!this.#tokens || this.#tokens.stillHolds(call.entry)) continue;
+      const { name } = call.entry;
+      this.#log.warn({ path: call.path, client: name }, 'a call ends: its token has expired or was withdrawn');
+      call.end(new MetatrainError('UNAUTHENTICATED', `the token of ${name} has expired or was withdrawn`));
+    }
+  }
+
+  close(): void {
+    this.#stopSweeping();
+  }
+}
+
+function authenticate(tokens: TokenBook, metadata: Metadata): TokenEntry {
+  const values = metadata.get('authorization');
+  if (values.length === 0) {
+    throw new MetatrainError(
+      'UNAUTHENTICATED',
+      'this coordinator asks for a token: --token-file FILE or METATRAIN_TOKEN (in any client: authorization: Bearer mt_…)',
+    );
+  }
+  const secret = values.length === 1 ? /^Bearer +(\S{1,200})$/i.exec(String(values[0]))?.[1] : undefined;
+  if (secret === undefined) {
+    throw new MetatrainError('UNAUTHENTICATED', 'authorization: got something else; accepted: one Bearer token');
+  }
+  const entry = tokens.find(secret);
+  if (!entry) throw new MetatrainError('UNAUTHENTICATED', 'this coordinator does not know the token');
+  if (tokens.hasExpired(entry)) {
+    const { name, expiresAt } = entry;
+    throw new MetatrainError(
+      'UNAUTHENTICATED',
+      `the token of ${name} expired at ${new Date(expiresAt ?? 0).toISOString()}; make another with metatrain token create`,
+    );
+  }
+  return entry;
+}

@@ -1,0 +1,116 @@
+// How a client or worker reaches its coordinator: encrypted or not, with which certificate, with which token. Refuses to send a token
+// where others could read it. Reads the files that the flags name; errors name the file and never repeat what is in it.
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { ChannelCredentials, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
+import { asMetatrainError, MetatrainError } from './errors.ts';
+import { hostOf, isLoopback } from './loopback.ts';
+import { isSecret } from './tokens.ts';
+
+/** Fields are undefined where a flag was not given. */
+export interface ConnectionOptions {
+  /** PEM file of the authorities that may vouch for the coordinator, or `system` for those that Node trusts. Turns encryption on. */
+  readonly tlsCa?: string | undefined;
+  /** PEM files of the certificate that is shown to the coordinator (mutual TLS), and of its key. */
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  /** File that holds a token's secret and nothing else. */
+  readonly tokenFile?: string | undefined;
+  /** The secret itself; `tokenFile` goes before it. */
+  readonly token?: string | undefined;
+  /** Lets a token travel unencrypted beyond this machine. */
+  readonly insecure?: boolean | undefined;
+}
+
+export interface Connection {
+  readonly credentials: ChannelCredentials;
+  /** Adds the token to every call. */
+  readonly interceptors: Interceptor[];
+}
+
+/**
+ * @param address HOST:PORT.
+ * @throws MetatrainError `REQUEST_INVALID` with the flag or file and what is accepted.
+ */
+export function connectionTo(address: string, options: ConnectionOptions = {}): Connection {
+  const { tlsCa, tlsCert, tlsKey, insecure } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw invalid('--tls-cert and --tls-key go together');
+  if (tlsCert !== undefined && tlsCa === undefined) {
+    throw invalid('--tls-cert needs --tls-ca: FILE, or `system` for the authorities that Node trusts');
+  }
+  const token = tokenOf(options);
+  if (token !== undefined && tlsCa === undefined && !insecure && !isLoopback(hostOf(address))) {
+    throw invalid(
+      `a token would travel to ${address} unencrypted, where others can read it; give --tls-ca FILE, ` +
+        'or --insecure to send it nevertheless',
+    );
+  }
+  return {
+    credentials: tlsCa === undefined ? ChannelCredentials.createInsecure() : tlsCredentials(tlsCa, tlsCert, tlsKey),
+    interceptors: token === undefined ? [] : [bearer(token)],
+  };
+}
+
+function tlsCredentials(ca: string, cert: string | undefined, key: string | undefined): ChannelCredentials {
+  const own =
+    cert === undefined || key === undefined
+      ? { key: null, cert: null }
+      : { key: readPem('--tls-key', key), cert: readPem('--tls-cert', cert) };
+  const authorities = ca === 'system' ? null : readPem('--tls-ca', ca);
+  checkPem(authorities, own.cert, own.key, [ca, cert, key]);
+  return ChannelCredentials.createSsl(authorities, own.key, own.cert);
+}
+
+/** @throws MetatrainError `REQUEST_INVALID` naming the flag and the file. */
+export function readPem(flag: string, file: string): Buffer {
+  let pem: Buffer;
+  try {
+    pem = readFileSync(file);
+  } catch (cause) {
+    throw invalid(`${flag}: ${asMetatrainError(cause).message}`);
+  }
+  if (!pem.includes('-----BEGIN ')) throw invalid(`${flag}: ${file} is no PEM file (metatrain certs makes them)`);
+  return pem;
+}
+
+/** @throws MetatrainError `REQUEST_INVALID` when a certificate and a key do not belong together or cannot be read. */
+export function checkPem(
+  ca: Buffer | null,
+  cert: Buffer | null,
+  key: Buffer | null,
+  files: readonly (string | undefined)[],
+): void {
+  try {
+    createSecureContext({ ...(ca && { ca }), ...(cert && key && { cert, key }) });
+  } catch (cause) {
+    const named = files.filter((file) => file !== undefined).join(', ');
+    throw invalid(`the TLS files ${named} cannot be used together: ${asMetatrainError(cause).message}`);
+  }
+}
+
+function tokenOf({ tokenFile, token }: ConnectionOptions): string | undefined {
+  let secret = token;
+  if (tokenFile !== undefined) {
+    try {
+      secret = readFileSync(tokenFile, 'utf8');
+    } catch (cause) {
+      throw invalid(`--token-file: ${asMetatrainError(cause).message}`);
+    }
+  }
+  if (secret === undefined) return undefined;
+  if (isSecret(secret.trim())) return secret.trim();
+  const where = tokenFile === undefined ? 'METATRAIN_TOKEN' : `--token-file ${tokenFile}`;
+  throw invalid(`${where}: got something else; accepted: one secret as metatrain token create prints it, mt_…`);
+}
+
+function bearer(secret: string): Interceptor {
+  return (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start(metadata, listener, next) {
+        metadata.set('authorization', `Bearer ${secret}`);
+        next(metadata, listener);
+      },
+    });
+}
+
+const invalid = (message: string) => new MetatrainError('REQUEST_INVALID', message);

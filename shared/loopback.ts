@@ -1,0 +1,25 @@
+// Which addresses only this machine can reach. A name counts as loopback only if it is `localhost`: what other names mean, DNS decides.
+import { BlockList, isIP } from 'node:net';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** @param host without port; an IPv6 address with or without its brackets. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)?.[1];
+  if (mapped !== undefined) return loopback.check(mapped, 'ipv4');
+  switch (isIP(bare)) {
+    case 4:
+      return loopback.check(bare, 'ipv4');
+    case 6:
+      return loopback.check(bare, 'ipv6');
+    default:
+      return bare === 'localhost';
+  }
+}
+
+/** The host of HOST:PORT, an IPv6 address without its brackets. */
+export const hostOf = (address: string): string =>
+  address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');

@@ -1,0 +1,56 @@
+// What one peer may ask of the coordinator's memory. Limits of jobs, watchers, workers and payloads are tested where these are.
+import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
+import test from 'node:test';
+import { compressionAlgorithms, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { JobService } from '../../../shared/wire.ts';
+import { call, specText, TestCluster } from '../coordinator/cluster.ts';
+
+/** Sends whatever it is told to, plain or compressed. */
+function submit(
+  t: test.TestContext,
+  address: string,
+  spec: string,
+  isCompressed: boolean,
+): Promise<ServiceError | null> {
+  const client = new JobService(address, credentials.createInsecure(), {
+    'grpc.max_send_message_length': -1,
+    ...(isCompressed && { 'grpc.default_compression_algorithm': compressionAlgorithms.gzip }),
+  });
+  t.after(() => client.close());
+  return new Promise((resolve) => {
+    client.submitJob({ spec }, { deadline: Date.now() + 30_000 }, (error) => resolve(error));
+  });
+}
+
+test('a message above 4 MiB is refused, also one that is small only as long as it is compressed', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const large = `# ${'x'.repeat(4 * 2 ** 20)}`;
+  for (const isCompressed of [false, true]) {
+    const refusal = await submit(t, cluster.address, large, isCompressed);
+    assert.equal(refusal?.code, status.RESOURCE_EXHAUSTED, refusal?.message);
+  }
+  assert.equal(await submit(t, cluster.address, specText(), true), null, 'a compressed job is as good as any');
+  assert.equal((await call(cluster.jobs, 'ListJobs', {})).jobs.length, 1);
+});
+
+test('a connection may carry 1,024 calls at once, and says so', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const session = connect(`http://${cluster.address}`);
+  t.after(() => session.destroy());
+  const settings = await new Promise<{ maxConcurrentStreams?: number }>((resolve, reject) => {
+    session.once('remoteSettings', resolve).once('error', reject);
+  });
+  assert.equal(settings.maxConcurrentStreams, 1_024);
+});
+
+test('one worker too many is refused, and let in once another has left', async (t) => {
+  const cluster = await TestCluster.start(t, { limits: { workers: 1 } });
+  const first = await cluster.worker('first');
+  const { code, details } = await (await cluster.worker('second')).ended;
+  assert.equal(code, status.RESOURCE_EXHAUSTED);
+  assert.match(details, /1 workers are connected, the limit of this coordinator/);
+  await first.close();
+  const third = await cluster.worker('third');
+  assert.equal(third.messages[0]?.message, 'welcome');
+});

@@ -1,0 +1,105 @@
+// The eager engine on TensorFlow against the compiled engine, for every algorithm on every model and task distribution; and the worker itself
+// on it: its check, and a job whose result does not depend on the number of workers. Run by run.ts, which says where TensorFlow is.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { EngineCheck } from '../../worker/check.ts';
+import { createEngine } from '../../worker/engine/create.ts';
+import type { Engine } from '../../worker/engine/engine.ts';
+import { evaluateFunction } from '../../worker/learning/algorithms/algorithm.ts';
+import { sinusoidSpec } from '../support/job-specs.ts';
+import { type Fixture, smallFixture } from '../unit/learning/omniglot-fixture.ts';
+import { flat, norm, openParts, runOnTasks, smallJobs } from '../unit/learning/small-jobs.ts';
+
+/** Relative; the engines add in another order, and two inner steps carry that on. */
+const tolerance = 1e-4;
+
+const directory = process.env.METATRAIN_TFJS_NODE ?? '';
+const distDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
+  norm(Array.from(actual).map((value, index) => value - expected[index]!)) / norm(expected);
+
+/** The last line of stdout, as JSON, of a process that must exit 0. */
+async function resultOf<Result>(script: string, ...args: string[]): Promise<Result> {
+  const options = {
+    timeout: 240_000,
+    env: { ...process.env, METATRAIN_DEVICE: undefined, METATRAIN_ENGINE: undefined },
+  };
+  const { stdout } = await promisify(execFile)(process.execPath, [join(distDirectory, script), ...args], options);
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Result;
+}
+
+describe('the eager engine on TensorFlow', () => {
+  let fixture: Fixture;
+  let tensorflow: Engine;
+  let compiled: Engine;
+  before(async () => {
+    fixture = smallFixture();
+    tensorflow = await createEngine({ engine: 'eager', device: 'cpu', tensorflow: { kind: 'directory', directory } });
+    compiled = await createEngine({ engine: 'compiled', device: 'cpu' });
+  });
+  after(async () => {
+    fixture.remove();
+    await tensorflow.close();
+    await compiled.close();
+  });
+
+  it('says in its fingerprint that TensorFlow computes', () => {
+    assert.match(tensorflow.fingerprint, /^tensorflow-2\.\d+\.\d+\+tfjs-\d+\.\d+\.\d+\/cpu\//);
+  });
+
+  for (const job of smallJobs) {
+    it(`${job.name}: the compiled engine's numbers`, async () => {
+      const parts = await openParts(job, fixture.directory);
+      const functions = [parts.algorithm.train, evaluateFunction(parts.algorithm, parts.learner, 2)];
+      for (const taskFunction of functions) {
+        const expected = await runOnTasks(compiled, parts, taskFunction, parts.metaParams, 2);
+        const actual = await runOnTasks(tensorflow, parts, taskFunction, parts.metaParams, 2);
+        if (taskFunction === parts.algorithm.train) {
+          const error = relativeError(flat(parts.layout, actual.sum), flat(parts.layout, expected.sum));
+          assert.ok(error < tolerance, `meta-gradients differ by ${error}`);
+        }
+        assert.deepEqual(Object.keys(actual.each).sort(), Object.keys(expected.each).sort());
+        for (const name of Object.keys(expected.each)) {
+          const [got, wanted] = [actual.each[name]!, expected.each[name]!];
+          assert.equal(got.length, wanted.length);
+          assert.ok(norm(wanted) === 0 ? norm(got) === 0 : relativeError(got, wanted) < tolerance, name);
+        }
+      }
+    });
+  }
+
+  it('worker --check finds that the gradients agree', async () => {
+    const check = await resultOf<EngineCheck>('worker/main.js', '--check', '--engine', 'eager', '--json');
+    assert.equal(check.passed, true);
+    assert.match(check.fingerprint, /^tensorflow-2\./);
+    assert.equal(check.programs.length, 2);
+    for (const { difference } of check.programs) assert.ok(difference > 0 && difference <= check.tolerance);
+  });
+
+  it('a job gives the same bytes with one worker and with two', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
+    try {
+      const jobFile = join(folder, 'job.json');
+      writeFileSync(jobFile, sinusoidSpec('tensorflow', { placement: { shardSize: 2, engine: 'eager' } }));
+      const hashes = [];
+      for (const workers of ['1', '2']) {
+        const result = await resultOf<{ state: string; paramsSha256: string; engineFingerprint: string }>(
+          ...(['client/cli/main.js', 'run', jobFile, '--workers', workers, '--json'] as const),
+        );
+        assert.equal(result.state, 'SUCCEEDED');
+        assert.match(result.engineFingerprint, /^tensorflow-2\./);
+        hashes.push(result.paramsSha256);
+      }
+      assert.equal(hashes[0], hashes[1]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { connectionTo } from '../../../shared/connection.ts';
+import { hostOf, isLoopback } from '../../../shared/loopback.ts';
+import { newSecret } from '../../../shared/tokens.ts';
+
+test('loopback is 127.0.0.0/8, ::1 in any spelling, and localhost; no other name and no other address', () => {
+  for (const host of ['127.0.0.1', '127.8.9.1', '::1', '[::1]', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'LOCALHOST']) {
+    assert.equal(isLoopback(host), true, host);
+  }
+  for (const host of [
+    ...['0.0.0.0', '::', '[::]', '128.0.0.1', '10.0.0.1', '::ffff:10.0.0.1', 'fe80::1', '::2', ''],
+    ...['localhost.example', 'metatrain', '127.0.0.1.example', '127.1', '0177.0.0.1', '2130706433'],
+  ]) {
+    assert.equal(isLoopback(host), false, host);
+  }
+  assert.equal(hostOf('[::1]:7420'), '::1');
+  assert.equal(hostOf('cluster.example:7420'), 'cluster.example');
+});
+
+test('a token is sent unencrypted to this machine only, unless told so', () => {
+  const token = newSecret();
+  for (const address of ['10.0.0.7:7420', 'cluster.example:7420', '[2001:db8::1]:7420']) {
+    assert.throws(() => connectionTo(address, { token }), {
+      code: 'REQUEST_INVALID',
+      message: /would travel to .* unencrypted/,
+    });
+    assert.equal(connectionTo(address, { token, insecure: true }).interceptors.length, 1);
+    assert.equal(connectionTo(address, { token, tlsCa: 'system' }).credentials._isSecure(), true);
+    assert.equal(connectionTo(address).interceptors.length, 0);
+  }
+  assert.equal(connectionTo('127.0.0.1:7420', { token }).interceptors.length, 1);
+});
