@@ -3,6 +3,7 @@ import { MetatrainError } from '../shared/errors.ts';
 
 /** Name → module; a module's `run` takes the remaining arguments and returns what is printed. */
 const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
+  coordinator: () => import('./coordinator/main.ts'),
   engine: () => import('./engine/main.ts'),
   'end-to-end': () => import('./end-to-end/main.ts'),
   memory: () => import('./memory.ts'),

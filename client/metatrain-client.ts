@@ -8,6 +8,7 @@ import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
 import type { ListJobsResponse__Output } from '../shared/gen/metatrain/v1/ListJobsResponse.ts';
 import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/ListWorkersResponse.ts';
+import type { ShardRecord__Output } from '../shared/gen/metatrain/v1/ShardRecord.ts';
 import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService } from '../shared/wire.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
 import { fromGrpcError } from './grpc-errors.ts';
@@ -164,6 +165,19 @@ export class MetatrainClient {
     const request = step === undefined ? { jobId } : { jobId, step };
     const start = () => this.#jobs.downloadCheckpoint(request, { deadline: realClock.now() + deadlineMs });
     return writeCheckpointFile(this.#messages(start, signal), file);
+  }
+
+  /**
+   * SHA-256 (hex) of the meta-gradient sum that counted for the shard.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`, `SHARD_UNKNOWN` when it is not on record (any more).
+   */
+  async shardHash(jobId: string, metaStep: number, shard: number, options: CallControl = {}): Promise<string> {
+    const { payloadSha256 } = await this.#unary<ShardRecord__Output>(
+      (call, done) => this.#jobs.getShard({ jobId, metaStep, shard }, call, done),
+      options,
+    );
+    return payloadSha256;
   }
 
   async listWorkers(options: CallControl = {}): Promise<readonly WorkerInfo[]> {

@@ -104,6 +104,15 @@ export interface Job {
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   readonly skippedTasks: number;
+  /** The newest shards with skipped tasks; absent where there is none. */
+  readonly skippedShards?: readonly SkippedShard[];
+}
+
+export interface SkippedShard {
+  readonly metaStep: number;
+  readonly shard: number;
+  /** Of the training split. */
+  readonly tasks: readonly number[];
 }
 
 export type JobEvent = {
@@ -119,7 +128,7 @@ export type JobEvent = {
   | { readonly kind: 'shardRetried'; readonly retried: ShardRetried }
 );
 
-export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING';
+export type WorkerState = 'IDLE' | 'BUSY' | 'DRAINING' | 'QUARANTINED';
 
 /** As the worker reports it; an empty text and zero bytes mean unknown. */
 export interface WorkerDevice {
@@ -146,6 +155,8 @@ export interface WorkerInfo {
   /** Why it idles although shards are waiting; empty otherwise. */
   readonly idleReason: string;
   readonly version: string;
+  /** Of the present stream. */
+  readonly resultsRejected: number;
 }
 
 export function jobFromWire(job: Job__Output): Job {
@@ -167,6 +178,7 @@ export function jobFromWire(job: Job__Output): Job {
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     skippedTasks: job.skippedTasks,
+    ...(job.skippedShards.length > 0 ? { skippedShards: job.skippedShards } : {}),
   };
 }
 
@@ -207,6 +219,7 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     ...withTime('lastHeartbeatAt', worker.lastHeartbeatAt),
     idleReason: worker.idleReason,
     version: worker.version,
+    resultsRejected: worker.resultsRejected,
   };
 }
 

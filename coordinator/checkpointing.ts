@@ -1,13 +1,19 @@
 // Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a restart. A checkpoint counts once
 // its file is complete and its record is on the disk; an older one is removed only after that.
 import type { Checkpoint } from '../shared/checkpoint.ts';
-import { asMetatrainError } from '../shared/errors.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { Training, type TrainingSnapshot } from './aggregation/training.ts';
 import type { JobBook } from './job-book.ts';
 import type { CheckpointStore } from './store/checkpoint-store.ts';
 import type { CheckpointRecord, JobRecord } from './store/job-record.ts';
+
+export interface Restored {
+  readonly training: Training | undefined;
+  /** Checkpoints that could not be read, newest first, in words. */
+  readonly leftOut: readonly string[];
+}
 
 export class Checkpointing {
   readonly #files: CheckpointStore;
@@ -81,26 +87,35 @@ export class Checkpointing {
   }
 
   /**
-   * The job's state from its newest good checkpoint, undefined where it has none. A corrupt one is taken off the record and logged, and
-   * the one before it serves: what lies between is computed again, to the same bytes.
+   * The job's state from its newest good checkpoint, undefined where it never had one. A corrupt one is taken off the record, logged and
+   * named, and the one before it serves: what lies between is computed again, to the same bytes.
+   *
+   * @throws MetatrainError `CHECKPOINT_CORRUPT` when it had checkpoints and none of them is good; the record and the files stay as they are.
    */
-  async restore(record: JobRecord, spec: JobSpec): Promise<Training | undefined> {
+  async restore(record: JobRecord, spec: JobSpec): Promise<Restored> {
+    const leftOut: string[] = [];
     let restored: Checkpoint | undefined;
-    for (;;) {
-      const newest = record.checkpoints.at(-1);
-      if (!newest) break;
+    for (const checkpoint of record.checkpoints.toReversed()) {
       try {
-        restored = await this.#files.read(record.jobId, newest);
+        restored = await this.#files.read(record.jobId, checkpoint);
+        checkIdentity(record, restored, this.#files.fileOf(record.jobId, checkpoint.step));
         break;
       } catch (error) {
-        this.#log.error({ jobId: record.jobId, err: asMetatrainError(error) }, 'a checkpoint is corrupt and left out');
-        record.checkpoints.pop();
+        restored = undefined;
+        const { message } = asMetatrainError(error);
+        this.#log.error({ jobId: record.jobId, reason: message }, 'a checkpoint is corrupt and left out');
+        leftOut.push(message);
       }
     }
+    if (!restored && leftOut.length > 0) {
+      const message = `none of the job's ${leftOut.length} checkpoints is good, and it is not begun again unasked: ${leftOut.join('; ')}`;
+      throw new MetatrainError('CHECKPOINT_CORRUPT', message);
+    }
+    record.checkpoints = record.checkpoints.slice(0, record.checkpoints.length - leftOut.length);
     await this.#files.removeUnrecorded(record.jobId, record.checkpoints);
-    if (!restored) return undefined;
+    if (!restored) return { training: undefined, leftOut };
     const { metadata, layout, metaParams, slots } = restored;
-    return Training.restore(spec.meta, {
+    const training = Training.restore(spec.meta, {
       layout,
       metaParams: {
         step: metadata.step,
@@ -111,12 +126,24 @@ export class Checkpointing {
       chain: Buffer.from(metadata.chainSha256, 'hex'),
       skippedTasks: metadata.skippedTasks,
     });
+    return { training, leftOut };
   }
 
   /** Waits for every write under way, good or bad. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#writes.values());
   }
+}
+
+/** The file is the one that the record means: of this job, this meta-step and this chain. */
+function checkIdentity({ jobId, chainHead }: JobRecord, { metadata }: Checkpoint, file: string): void {
+  const expected = chainHead?.step === metadata.step ? chainHead.sha256 : metadata.chainSha256;
+  if (metadata.jobId === jobId && metadata.chainSha256 === expected) return;
+  const found = `job ${metadata.jobId} with chain ${metadata.chainSha256}`;
+  throw new MetatrainError(
+    'CHECKPOINT_CORRUPT',
+    `checkpoint ${file}: expected job ${jobId} with chain ${expected}, found ${found}`,
+  );
 }
 
 /** The `keep` newest asked-for checkpoints, and a recovery one only where it is the newest of all. */

@@ -1,9 +1,10 @@
 // Every job's record and story: what clients read. Unfinished records are in memory and written through; ended ones are read from the
 // store. An event is told to watchers only once it is on the disk, so nobody hears of what a crash could take back.
-import { MetatrainError } from '../shared/errors.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
+import { ShardLedger } from './shard-ledger.ts';
 import {
   hasEnded,
   type JobEventBody,
@@ -25,6 +26,8 @@ export interface JobBookLimits {
   /** The same of one owner; jobs without an owner are not counted. */
   readonly unfinishedJobsPerClient: number;
   readonly watchers: number;
+  /** Failed and cancelled jobs that are remembered; the oldest beyond are forgotten with their files. Jobs that succeeded stay. */
+  readonly endedJobs: number;
 }
 
 export interface JobPage {
@@ -46,24 +49,46 @@ export class JobBook {
   readonly #index: { readonly jobId: string; readonly order: number }[] = [];
   readonly #states = new Map<string, JobStateName>();
   readonly #open = new Map<string, OpenJob>();
+  /** Why, by job. */
+  readonly #unreadable = new Map<string, string>();
   /** Submissions on their way to the disk, by idempotency key. */
   readonly #submitting = new Map<string, Promise<unknown>>();
   readonly #watchers = new Map<string, Set<() => void>>();
   /** Events on their way to the disk, by job. */
   readonly #unstored = new Map<string, number>();
+  /** Failed and cancelled jobs, the oldest first. */
+  readonly #forgettable: string[] = [];
+  readonly #onForgotten: (jobId: string) => void;
   #watcherCount = 0;
   #nextOrder = 1;
 
-  constructor(store: JobStore, limits: JobBookLimits, log: Logger) {
+  /** @param onForgotten the job's files may go. */
+  constructor(store: JobStore, limits: JobBookLimits, log: Logger, onForgotten: (jobId: string) => void) {
+    this.#onForgotten = onForgotten;
     this.#store = store;
     this.#limits = limits;
     this.#log = log;
-    const records = [...store.records()].sort((a, b) => a.order - b.order);
-    for (const record of records) {
+    const records = [...this.#readable()].sort((a, b) => a.record.order - b.record.order);
+    for (const { record, spec } of records) {
       this.#index.push({ jobId: record.jobId, order: record.order });
       this.#states.set(record.jobId, record.state);
-      if (!hasEnded(record.state)) this.#open.set(record.jobId, { record, spec: parseJobSpec(record.spec) });
+      if (isForgettable(record.state)) this.#forgettable.push(record.jobId);
+      if (spec) this.#open.set(record.jobId, { record, spec });
       this.#nextOrder = record.order + 1;
+    }
+  }
+
+  /** Every record that can be read. One that cannot stays as it is on the disk, is named by every answer about it, and stops nobody else. */
+  *#readable(): Iterable<{ readonly record: JobRecord; readonly spec: JobSpec | undefined }> {
+    for (const jobId of this.#store.jobIds()) {
+      try {
+        const record = this.#store.record(jobId);
+        if (record) yield { record, spec: checkRecord(jobId, record) };
+      } catch (thrown) {
+        const { message } = asMetatrainError(thrown);
+        this.#log.error({ jobId, reason: message }, 'a job record cannot be read; its job is left out');
+        this.#unreadable.set(jobId, message);
+      }
     }
   }
 
@@ -77,9 +102,11 @@ export class JobBook {
     return this.#open.get(jobId);
   }
 
-  /** @throws MetatrainError `JOB_UNKNOWN` */
+  /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT` */
   record(jobId: string): JobRecord {
     const record = this.#open.get(jobId)?.record ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
+    const reason = this.#unreadable.get(jobId);
+    if (reason) throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
     if (!record) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
     return record;
   }
@@ -128,7 +155,7 @@ export class JobBook {
       throw new MetatrainError('QUEUE_FULL', message);
     }
     if (owner !== '') this.#refuseTooMany(owner);
-    const record = newRecord(spec, this.#nextOrder, now, owner);
+    const record = newRecord(spec, this.#nextOrder, now, owner, key);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });
     const inserted = this.#store.insert(record, key);
@@ -157,13 +184,52 @@ export class JobBook {
   /** Writes the record as it is now; the promise tells when it is on the disk. */
   async save(record: JobRecord): Promise<void> {
     this.#states.set(record.jobId, record.state);
-    if (hasEnded(record.state)) this.#open.delete(record.jobId);
+    if (hasEnded(record.state) && this.#open.delete(record.jobId) && isForgettable(record.state)) {
+      this.#forgettable.push(record.jobId);
+      this.#forgetOldest();
+    }
     try {
       await this.#store.save(record);
     } catch (error) {
       this.#log.error({ jobId: record.jobId, err: error }, 'a job record could not be stored');
       throw error;
     }
+  }
+
+  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
+  async giveUp(record: JobRecord, { code, message }: MetatrainError, at: number): Promise<void> {
+    this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
+    const error = { code, message };
+    Object.assign(record, { state: 'failed', error, endedAt: at });
+    this.append(record.jobId, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
+    await this.save(record);
+  }
+
+  #forgetOldest(): void {
+    if (this.#forgettable.length <= this.#limits.endedJobs) return;
+    const jobId = this.#forgettable.shift();
+    const record = jobId === undefined ? undefined : this.#store.record(jobId);
+    if (!record) return;
+    this.#states.delete(record.jobId);
+    const position = this.#index.findIndex((entry) => entry.jobId === record.jobId);
+    if (position >= 0) this.#index.splice(position, 1);
+    this.#store.forget(record).then(
+      () => this.#onForgotten(record.jobId),
+      (error: unknown) => this.#log.error({ jobId: record.jobId, err: error }, 'an old job could not be forgotten'),
+    );
+  }
+
+  ledger(jobId: string): ShardLedger {
+    return new ShardLedger(jobId, this.#store);
+  }
+
+  /** SHA-256 of the shard's result, hex. @throws MetatrainError `JOB_UNKNOWN`, `SHARD_UNKNOWN` */
+  shardHash(jobId: string, metaStep: number, shard: number): string {
+    this.record(jobId);
+    const hash = this.#store.shardHash(jobId, metaStep, shard);
+    if (hash) return hash.toString('hex');
+    const message = `shard ${shard} of meta-step ${metaStep} of job ${jobId} is not on record: it is too old, not applied yet, or none`;
+    throw new MetatrainError('SHARD_UNKNOWN', message);
   }
 
   append(jobId: string, at: number, body: JobEventBody): void {
@@ -207,13 +273,28 @@ export class JobBook {
   }
 }
 
-function newRecord(spec: JobSpec, order: number, now: number, owner: string): JobRecord {
+/** @returns the job file of a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be. */
+function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
+  const isWhole =
+    record.jobId === jobId &&
+    Number.isSafeInteger(record.order) &&
+    Number.isSafeInteger(record.steps) &&
+    Array.isArray(record.checkpoints) &&
+    Array.isArray(record.evaluations);
+  if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
+  return hasEnded(record.state) ? undefined : parseJobSpec(record.spec);
+}
+
+const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
+
+function newRecord(spec: JobSpec, order: number, now: number, owner: string, idempotencyKey: string): JobRecord {
   return {
     jobId: randomId(),
     order,
     name: spec.name,
     spec: JSON.stringify(spec),
     submittedAt: now,
+    idempotencyKey,
     ...(owner === '' ? {} : { owner }),
     state: 'queued',
     startedAt: undefined,

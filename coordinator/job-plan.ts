@@ -3,6 +3,7 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { JobPlan } from './core/state.ts';
 import type { EvaluationRecord } from './store/job-record.ts';
 
+const ranks = { low: 0, normal: 1, high: 2 } as const;
 /** Engine and device in one word, as the core compares them. */
 export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
 
@@ -17,6 +18,8 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
     onNonFinite: meta.onNonFinite,
+    priority: ranks[placement.priority],
+    maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
   };
 }
 

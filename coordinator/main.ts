@@ -61,7 +61,7 @@ export async function startCoordinator(
   const state = await StateDirectory.open(stateDirectory);
   let runner: Runner | undefined;
   try {
-    const book = new JobBook(state.jobs, limits, log);
+    const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log });
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });

@@ -18,6 +18,8 @@ export interface CoordinatorOptions {
 export interface CoordinatorLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
+  /** Failed and cancelled jobs that are remembered; jobs that succeeded are never forgotten. */
+  readonly endedJobs: number;
   /** The same of one client, where clients have tokens. */
   readonly unfinishedJobsPerClient: number;
   /** Calls, streams among them, that one client may have open, where clients have tokens. Workers' streams count as workers. */
@@ -33,6 +35,7 @@ export interface CoordinatorLimits {
 
 const defaultLimits: CoordinatorLimits = {
   unfinishedJobs: 1_000,
+  endedJobs: 10_000,
   unfinishedJobsPerClient: 200,
   callsPerClient: 512,
   watchers: 2_000,

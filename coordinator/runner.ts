@@ -8,17 +8,25 @@ import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { Training } from './aggregation/training.ts';
-import type { Checkpointing } from './checkpointing.ts';
+import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
-import type { CoreEvent } from './core/event.ts';
+import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { engineKey, planOf, protocolOf } from './job-plan.ts';
+import { engineKey, planOf } from './job-plan.ts';
+import {
+  applyMetaStep,
+  keepTrainResult,
+  type LiveJob,
+  proveChain,
+  summariseEvaluation,
+  trainingOf,
+} from './live-job.ts';
 import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
-import { hasEnded, type JobRecord, maxEvaluations } from './store/job-record.ts';
+import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunnerDependencies {
@@ -32,15 +40,8 @@ export interface WorkerView {
   readonly link: WorkerLink;
   readonly worker: Worker;
   readonly shardsCompleted: number;
+  readonly resultsRejected: number;
   readonly idleReason: string;
-}
-
-/** A job that has not ended, with its numbers. */
-interface LiveJob {
-  readonly record: JobRecord;
-  readonly spec: JobSpec;
-  readonly progress: Progress;
-  training: Training | undefined;
 }
 
 interface Arrival {
@@ -56,7 +57,7 @@ export class Runner {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #jobs = new Map<string, LiveJob>();
-  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number }>();
+  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number; resultsRejected: number }>();
   readonly #arrivals: Arrival[] = [];
   /** Links with orders that are not written out yet. */
   readonly #unflushed = new Set<WorkerLink>();
@@ -83,7 +84,14 @@ export class Runner {
   }
 
   async #restore(record: JobRecord, spec: JobSpec): Promise<void> {
-    const training = await this.#checkpointing.restore(record, spec);
+    let restored: Restored | undefined;
+    try {
+      restored = await this.#checkpointing.restore(record, spec);
+    } catch (thrown) {
+      await this.#book.giveUp(record, asMetatrainError(thrown), this.#clock.now());
+      return;
+    }
+    const { training, leftOut } = restored;
     record.steps = training?.metaParams.step ?? 0;
     record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
     record.skippedTasks = training?.skippedTasks ?? 0;
@@ -91,6 +99,7 @@ export class Runner {
     this.#dispatch({
       event: {
         kind: 'jobRestored',
+        leftOut,
         at: this.#clock.now(),
         plan: planOf(record.jobId, spec),
         step: record.steps,
@@ -105,7 +114,9 @@ export class Runner {
 
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
     const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
-    this.#jobs.set(record.jobId, { record, spec, progress, training });
+    const { chainHead } = record;
+    const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
+    this.#jobs.set(record.jobId, { record, spec, progress, training, proof, ledger: this.#book.ledger(record.jobId) });
   }
 
   // What clients ask for.
@@ -148,10 +159,10 @@ export class Runner {
 
   workers(): WorkerView[] {
     const views: WorkerView[] = [];
-    for (const { link, shardsCompleted } of this.#links.values()) {
+    for (const { link, shardsCompleted, resultsRejected } of this.#links.values()) {
       const worker = this.#core.workers.get(link.workerId);
       if (worker?.connection !== link.connection) continue;
-      views.push({ link, worker, shardsCompleted, idleReason: idleReason(this.#core, worker) });
+      views.push({ link, worker, shardsCompleted, resultsRejected, idleReason: idleReason(this.#core, worker) });
     }
     return views;
   }
@@ -163,7 +174,7 @@ export class Runner {
       link.close(shuttingDown());
       return;
     }
-    this.#links.set(link.connection, { link, shardsCompleted: 0 });
+    this.#links.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0 });
     const { workerId, connection, fingerprint, slots } = link;
     const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
@@ -186,13 +197,20 @@ export class Runner {
     this.#dispatch({ event: { kind: 'workerDraining', at: this.#clock.now(), workerId, connection } });
   }
 
+  /** Results that the worker still holds from before this stream. */
+  offered({ workerId, connection }: WorkerLink, held: readonly HeldShard[]): void {
+    this.#log.info({ workerId, results: held.length }, 'worker still holds results');
+    this.#dispatch({ event: { kind: 'resultsOffered', at: this.#clock.now(), workerId, connection, held } });
+  }
+
   result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
     const { workerId, connection } = link;
     const from = { at: this.#clock.now(), workerId, connection, leaseId: message.leaseId };
     const lease = this.#core.leases.get(message.leaseId);
     if (!lease || lease.worker.connection !== connection) {
       // The core knows why; the result itself is not worth a look.
-      this.#dispatch({ event: { kind: 'resultArrived', ...from, work: 'train', nonFiniteTasks: [] } });
+      const nothing = { work: 'train', nonFiniteTasks: [], isPresentedAgain: false } as const;
+      this.#dispatch({ event: { kind: 'resultArrived', ...from, ...nothing } });
       return;
     }
     let result: CheckedResult;
@@ -203,19 +221,28 @@ export class Runner {
       this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
       link.cancelLease(lease.leaseId, message);
       this.#unflushed.add(link);
-      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false } });
+      const sender = this.#links.get(connection);
+      if (sender) sender.resultsRejected += 1;
+      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
+    const { batch, shard } = lease;
+    const { computeMs } = message;
+    const what = { jobId: message.jobId, work: batch.work, metaStep: batch.step, shard: shard.index };
+    this.#log.debug({ workerId, ...what, computeMs }, 'a result came');
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
-    this.#dispatch({ event: { kind: 'resultArrived', ...from, work: result.work, nonFiniteTasks }, result });
+    const { work } = result;
+    const isPresentedAgain = message.presentedAgain;
+    this.#dispatch({ event: { kind: 'resultArrived', ...from, work, nonFiniteTasks, isPresentedAgain }, result });
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
     this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
-    this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, code, message, isPermanent } });
+    const from = { at, workerId, connection, leaseId };
+    this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false } });
   }
 
   // The loop.
@@ -266,6 +293,11 @@ export class Runner {
       case 'changeJobState':
         this.#changeJobState(effect);
         break;
+      case 'reportQuarantine': {
+        const { workerId, coolDownMs, reason } = effect;
+        this.#log.warn({ workerId, coolDownMs, reason }, 'a worker keeps failing and is quarantined');
+        break;
+      }
       case 'reportRetry': {
         const { kind: _, jobId, step: metaStep, shard, workerId, reason } = effect;
         this.#log.warn({ jobId, metaStep, shard, workerId, reason }, 'shard goes to another worker');
@@ -320,7 +352,7 @@ export class Runner {
         job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
         break;
       case 'train':
-        trainingOf(job).keepTrainResult(shard.index, batch.shards.length, result);
+        keepTrainResult(job, lease, result);
         break;
       case 'evaluate':
         trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
@@ -364,25 +396,23 @@ export class Runner {
 
   #applyMetaStep(job: LiveJob, at: number): void {
     const { record, progress } = job;
-    const training = trainingOf(job);
-    const applied = training.applyMetaStep(record.iterations);
-    record.steps = training.metaParams.step;
-    record.paramsSha256 = training.metaParams.sha256.toString('hex');
-    record.skippedTasks = training.skippedTasks;
+    const { applied, chain } = applyMetaStep(job);
+    const proof = proveChain(job, chain);
+    if (proof) {
+      this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
+      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason: proof });
+    }
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
+    this.#writeLedger(job);
     this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
     this.#save(record);
   }
 
   #summariseEvaluation(job: LiveJob, at: number): void {
-    const { record, spec, progress } = job;
-    const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
-    const { splitDescription, isTransductive: transductive } = record;
-    const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
-    const evaluation = { step: record.steps, protocol, ...estimates };
-    record.evaluations = [...record.evaluations, evaluation].slice(-maxEvaluations);
+    const { record, progress } = job;
+    const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
     this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
     this.#save(record);
@@ -415,6 +445,7 @@ export class Runner {
     if (failure) record.error = failure;
     if (hasEnded(state)) {
       record.endedAt = at;
+      this.#writeLedger(this.#liveJob(jobId));
       this.#jobs.delete(jobId);
       for (const { link } of this.#links.values()) {
         link.closeJob(jobId);
@@ -424,6 +455,12 @@ export class Runner {
     this.#log.info({ jobId, state, reason }, 'job state');
     this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
     this.#save(record);
+  }
+
+  #writeLedger({ ledger, record }: LiveJob): void {
+    ledger
+      .write()
+      .catch((err: unknown) => this.#log.error({ jobId: record.jobId, err }, 'shard hashes could not be stored'));
   }
 
   /** In the background; the book logs what fails, and what is in memory goes on. */
@@ -453,11 +490,6 @@ export class Runner {
     }
     await this.#checkpointing.settle();
   }
-}
-
-function trainingOf({ training, record }: LiveJob): Training {
-  if (!training) throw new Error(`job ${record.jobId} has no meta-parameters yet`);
-  return training;
 }
 
 const shuttingDown = () => new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; try again');

@@ -2,7 +2,7 @@
 // enter a sum; what does not is a failed attempt, with the reason for the worker and the job.
 import { MetatrainError } from '../shared/errors.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
-import { layoutElements, type ParamsLayout, vectorOfBytes } from '../shared/tensor-codec.ts';
+import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
 import { isFiniteVector } from './aggregation/meta-gradient.ts';
 import type { EvaluateShardRows, TrainShardSum } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
@@ -15,7 +15,7 @@ export type CheckedResult =
       readonly splitDescription: string;
       readonly isTransductive: boolean;
     }
-  | ({ readonly work: 'train' } & TrainShardSum)
+  | ({ readonly work: 'train'; readonly payloadSha256: Uint8Array } & TrainShardSum)
   | ({ readonly work: 'evaluate' } & EvaluateShardRows);
 
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
@@ -41,7 +41,7 @@ export function checkResult(
     case 'initialize': {
       const { layout, payloadSha256, splitDescription, transductive } = message.initialize ?? {};
       const checked = checkLayout(layout?.tensors ?? []);
-      const metaParams = vectorOfBytes(takePayload(payloadSha256 ?? Buffer.alloc(0)), layoutElements(checked));
+      const metaParams = vectorOverBytes(takePayload(payloadSha256 ?? Buffer.alloc(0)), layoutElements(checked));
       mustBeFinite(metaParams, 'the first meta-parameters');
       return {
         work: 'initialize',
@@ -62,9 +62,9 @@ export function checkResult(
       if (!isSorted) {
         throw refused('non_finite_tasks', nonFiniteTasks.join(', '), `ascending offsets below ${shard.taskCount}`);
       }
-      const metaGradientSum = vectorOfBytes(takePayload(payloadSha256), elements);
+      const metaGradientSum = vectorOverBytes(takePayload(payloadSha256), elements);
       mustBeFinite(metaGradientSum, 'the meta-gradient sum');
-      return { work: 'train', metaGradientSum, queryLoss, queryAccuracy, nonFiniteTasks };
+      return { work: 'train', payloadSha256, metaGradientSum, queryLoss, queryAccuracy, nonFiniteTasks };
     }
     case 'evaluate': {
       const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;

@@ -39,6 +39,16 @@ export function bytesOfVector(vector: Float32Array): Buffer {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
 }
 
+/**
+ * @param bytes the caller's own, which it gives away: the vector lies over them where they are aligned, and is a copy elsewhere.
+ * @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32.
+ */
+export function vectorOverBytes(bytes: Buffer, elements: number): Float32Array {
+  const isAligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0;
+  if (!isAligned || bytes.byteLength !== elements * 4) return vectorOfBytes(bytes, elements);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, elements);
+}
+
 /** @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32. */
 export function vectorOfBytes(bytes: Uint8Array, elements: number): Float32Array {
   if (bytes.byteLength !== elements * 4) {
@@ -87,10 +97,13 @@ export interface PayloadAssemblerLimits {
   readonly payloads: number;
 }
 
-/** Puts payloads together from interleaved chunks; bounded, and strict: a chunk out of order or a wrong hash is the peer's error. */
+/**
+ * Puts payloads together from interleaved chunks; bounded, and strict: a chunk out of order or a wrong hash is the peer's error. The same
+ * payload may come several times at once, as when two jobs have the same parameters.
+ */
 export class PayloadAssembler {
   readonly #limits: PayloadAssemblerLimits;
-  readonly #payloads = new Map<string, { readonly bytes: Buffer; received: number }>();
+  readonly #payloads = new Map<string, { readonly bytes: Buffer; received: number; copies: number }>();
 
   constructor(limits: PayloadAssemblerLimits) {
     this.#limits = limits;
@@ -108,45 +121,49 @@ export class PayloadAssembler {
     if (chunk.data.byteLength > maxChunkBytes)
       throw refused('data', `${chunk.data.byteLength} bytes`, `at most ${maxChunkBytes}`);
     let payload = this.#payloads.get(name);
-    if (!payload || chunk.offset === 0) {
+    if (!payload) {
       if (chunk.payloadBytes > this.#limits.payloadBytes) {
         throw refused('payload_bytes', String(chunk.payloadBytes), `at most ${this.#limits.payloadBytes}`);
       }
-      if (!payload && this.#payloads.size >= this.#limits.payloads) {
+      if (this.#payloads.size >= this.#limits.payloads) {
         throw refused('payload_chunk', 'one more payload', `at most ${this.#limits.payloads} at once`);
       }
-      payload = { bytes: Buffer.allocUnsafe(chunk.payloadBytes), received: 0 };
+      payload = { bytes: Buffer.allocUnsafe(chunk.payloadBytes), received: 0, copies: 0 };
       this.#payloads.set(name, payload);
     }
+    const { bytes, received } = payload;
     const end = chunk.offset + chunk.data.byteLength;
-    if (
-      chunk.offset !== payload.received ||
-      end > payload.bytes.byteLength ||
-      chunk.payloadBytes !== payload.bytes.byteLength
-    ) {
+    if (chunk.offset > received || end > bytes.byteLength || chunk.payloadBytes !== bytes.byteLength) {
       this.#payloads.delete(name);
       throw refused(
         'offset',
         `${chunk.offset} + ${chunk.data.byteLength} of ${chunk.payloadBytes}`,
-        `${payload.received} next, of ${payload.bytes.byteLength}`,
+        `${received} next, of ${bytes.byteLength}`,
       );
     }
-    payload.bytes.set(chunk.data, chunk.offset);
-    payload.received = end;
-    if (end === payload.bytes.byteLength) {
-      const hash = sha256(payload.bytes).toString('hex');
-      if (hash !== name) {
-        this.#payloads.delete(name);
-        throw refused('payload_sha256', name, `${hash}, the hash of the bytes`);
-      }
-    }
+    // What a second payload of the same name brings again is here already.
+    if (end > received || bytes.byteLength === 0)
+      this.#append(name, payload, chunk.data.subarray(received - chunk.offset));
+    if (end === bytes.byteLength) payload.copies += 1;
   }
 
-  /** The whole payload, which is then forgotten; undefined when it is not (or not wholly) there. */
+  #append(name: string, payload: { readonly bytes: Buffer; received: number }, data: Uint8Array): void {
+    payload.bytes.set(data, payload.received);
+    payload.received += data.byteLength;
+    if (payload.received < payload.bytes.byteLength) return;
+    const hash = sha256(payload.bytes).toString('hex');
+    if (hash === name) return;
+    this.#payloads.delete(name);
+    throw refused('payload_sha256', name, `${hash}, the hash of the bytes`);
+  }
+
+  /** The whole payload, the caller's own; forgotten once it has been taken as often as it came; undefined when it is not (or not wholly) there. */
   take(payloadSha256: Uint8Array): Buffer | undefined {
     const name = Buffer.from(payloadSha256).toString('hex');
     const payload = this.#payloads.get(name);
-    if (!payload || payload.received < payload.bytes.byteLength) return undefined;
+    if (!payload || payload.copies === 0) return undefined;
+    payload.copies -= 1;
+    if (payload.copies > 0) return Buffer.from(payload.bytes);
     this.#payloads.delete(name);
     return payload.bytes;
   }

@@ -7,11 +7,22 @@ import { bytesOfVector, chunksOf } from '../shared/tensor-codec.ts';
 import type { ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
 
-/** @throws MetatrainError `REQUEST_INVALID` naming the field. */
-export function readLease(lease: ShardLease__Output): Lease {
+/**
+ * @param paramsSha256 the hash of the job's θ of a version, undefined when that is not here.
+ * @throws MetatrainError `REQUEST_INVALID` naming the field.
+ */
+export function readLease(
+  lease: ShardLease__Output,
+  paramsSha256: (jobId: string, version: number) => string | undefined,
+): Lease {
   const { leaseId, jobId } = lease;
   if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
-  return { leaseId, jobId, work: readWork(lease) };
+  const work = readWork(lease);
+  const { shard, firstTask, taskCount } = lease.train ?? lease.evaluate ?? { shard: 0, firstTask: 0, taskCount: 0 };
+  const split = lease.evaluate?.split ?? '';
+  // Without θ's hash nothing equals it.
+  const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
+  return { leaseId, jobId, work, shard, workKey: [jobId, work.kind, params, split, firstTask, taskCount].join('/') };
 }
 
 function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {
@@ -45,8 +56,16 @@ function invalid(field: string, got: string, accepted: string): MetatrainError {
   });
 }
 
-/** The outcome's messages in order: the payload's chunks, then the result that names it. */
-export function* outcomeMessages(jobId: string, outcome: ShardOutcome): Iterable<WorkerMessage> {
+/**
+ * The outcome's messages in order: the payload's chunks, then the result that names it.
+ *
+ * @param presentedAgain computed before, for a lease that was lost.
+ */
+export function* outcomeMessages(
+  jobId: string,
+  outcome: ShardOutcome,
+  presentedAgain = false,
+): Iterable<WorkerMessage> {
   const { leaseId } = outcome;
   if (outcome.kind === 'failed') {
     yield { shardFailure: { leaseId, jobId, ...outcome.failure } };
@@ -58,7 +77,18 @@ export function* outcomeMessages(jobId: string, outcome: ShardOutcome): Iterable
     for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
       yield { payloadChunk };
   }
-  yield { shardResult: { leaseId, jobId, computeMs, ...resultOf(output) } };
+  yield { shardResult: { leaseId, jobId, computeMs, presentedAgain, ...resultOf(output) } };
+}
+
+/** What the worker still has, after a new Welcome. */
+export function heldMessage(leases: readonly Lease[]): WorkerMessage {
+  const results = leases.map(({ jobId, work, shard }) => ({
+    jobId,
+    work: work.kind,
+    paramsVersion: work.kind === 'initialize' ? 0 : work.paramsVersion,
+    shard,
+  }));
+  return { resultsHeld: { results } };
 }
 
 function payloadOf(output: ShardOutput): Float32Array | undefined {

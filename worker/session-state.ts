@@ -1,5 +1,6 @@
 // The worker's connection as a state machine: pure decisions, no socket, no clock, no tensor. Events go in, orders come out; time passes
 // only with events. Invariant: the outcome of a lease is sent at most once, on the stream that granted it, and never after its cancellation.
+// A shard whose stream is lost is computed to its end: the same work, leased again, takes it over.
 import { protocolVersion } from '../shared/wire.ts';
 import type { ShardWork } from './compute/shard.ts';
 
@@ -7,6 +8,16 @@ export interface Lease {
   readonly leaseId: string;
   readonly jobId: string;
   readonly work: ShardWork;
+  /** Index of the shard in its batch. */
+  readonly shard: number;
+  /** Equal keys mean equal results: the job, the kind of work, θ's hash and the tasks. */
+  readonly workKey: string;
+}
+
+export interface HeldLease {
+  readonly lease: Lease;
+  /** The lease for which the shard was begun: names the computation. */
+  readonly computation: string;
 }
 
 /** Why a stream ended. */
@@ -25,7 +36,9 @@ export type SessionEvent =
   | { readonly kind: 'heartbeatReplied' }
   | { readonly kind: 'leased'; readonly lease: Lease }
   | { readonly kind: 'leaseCancelled'; readonly leaseId: string }
+  /** `leaseId`: the computation's. */
   | { readonly kind: 'shardEnded'; readonly leaseId: string }
+  | { readonly kind: 'jobClosed'; readonly jobId: string }
   /** The stream is closed, by whomever. `jitter`: a random fraction. */
   | { readonly kind: 'streamEnded'; readonly end: StreamEnd; readonly jitter: number }
   /** From a signal, or from the coordinator. */
@@ -38,9 +51,10 @@ export type SessionOrder =
   | { readonly kind: 'connect' }
   | { readonly kind: 'sendHeartbeat'; readonly sequence: number }
   | { readonly kind: 'runShard'; readonly lease: Lease }
+  /** `leaseId`: the computation's. */
   | { readonly kind: 'cancelShard'; readonly leaseId: string }
-  /** The outcome that came with this event. */
-  | { readonly kind: 'sendOutcome' }
+  /** The outcome that came with this event, as the lease's. */
+  | { readonly kind: 'sendOutcome'; readonly leaseId: string }
   | { readonly kind: 'sendDrain'; readonly reason: string; readonly graceMs: number }
   /** End our half of the stream once everything queued has been written. */
   | { readonly kind: 'finishStream' }
@@ -95,7 +109,9 @@ const fatalEnds: ReadonlySet<string> = new Set([
 export class SessionState {
   readonly #times: SessionTimes;
   #phase: Phase = { kind: 'idle' };
-  readonly #leases = new Set<string>();
+  readonly #leases = new Map<string, HeldLease>();
+  /** Shards whose streams are gone and that are still computed. */
+  readonly #orphans = new Set<HeldLease>();
   #isWelcomedOnce = false;
   /** Attempts since a coordinator last answered a heartbeat. */
   #failures = 0;
@@ -114,7 +130,7 @@ export class SessionState {
   }
 
   /** Leases that are held and unanswered. */
-  get leases(): ReadonlySet<string> {
+  get leases(): ReadonlyMap<string, HeldLease> {
     return this.#leases;
   }
 
@@ -136,15 +152,17 @@ export class SessionState {
         this.#heardAt = now;
         return [];
       case 'leased':
-        if (!this.#isConnected()) return [];
-        this.#leases.add(event.lease.leaseId);
-        return [{ kind: 'runShard', lease: event.lease }];
+        return this.#isConnected() ? this.#take(event.lease) : [];
       case 'leaseCancelled': {
-        const { leaseId } = event;
-        return this.#leases.delete(leaseId) ? [{ kind: 'cancelShard', leaseId }, ...this.#leaveWhenDone(now)] : [];
+        const held = this.#leases.get(event.leaseId);
+        if (!held) return [];
+        this.#leases.delete(event.leaseId);
+        return [{ kind: 'cancelShard', leaseId: held.computation }, ...this.#leaveWhenDone(now)];
       }
       case 'shardEnded':
-        return this.#leases.delete(event.leaseId) ? [{ kind: 'sendOutcome' }, ...this.#leaveWhenDone(now)] : [];
+        return this.#endShard(event.leaseId, now);
+      case 'jobClosed':
+        return this.#cancelWhere(({ lease }) => lease.jobId === event.jobId);
       case 'streamEnded':
         return this.#endStream(event.end, event.jitter, now);
       case 'drainRequested':
@@ -158,6 +176,37 @@ export class SessionState {
 
   #isConnected(): boolean {
     return this.#phase.kind === 'serving' || this.#phase.kind === 'draining';
+  }
+
+  /** A shard that is still computed for a lost lease is taken over. */
+  #take(lease: Lease): SessionOrder[] {
+    for (const orphan of this.#orphans) {
+      if (orphan.lease.workKey !== lease.workKey) continue;
+      this.#orphans.delete(orphan);
+      this.#leases.set(lease.leaseId, { lease, computation: orphan.computation });
+      return [];
+    }
+    this.#leases.set(lease.leaseId, { lease, computation: lease.leaseId });
+    return [{ kind: 'runShard', lease }];
+  }
+
+  #endShard(computation: string, now: number): SessionOrder[] {
+    for (const [leaseId, held] of this.#leases) {
+      if (held.computation !== computation) continue;
+      this.#leases.delete(leaseId);
+      return [{ kind: 'sendOutcome', leaseId }, ...this.#leaveWhenDone(now)];
+    }
+    for (const orphan of this.#orphans) if (orphan.computation === computation) this.#orphans.delete(orphan);
+    return [];
+  }
+
+  #cancelWhere(matches: (held: HeldLease) => boolean): SessionOrder[] {
+    const cancelled = [...this.#leases.values(), ...this.#orphans].filter(matches);
+    for (const held of cancelled) {
+      this.#leases.delete(held.lease.leaseId);
+      this.#orphans.delete(held);
+    }
+    return cancelled.map(({ computation }) => ({ kind: 'cancelShard', leaseId: computation }));
   }
 
   #connect(now: number): SessionOrder[] {
@@ -242,22 +291,23 @@ export class SessionState {
   #endStream(end: StreamEnd, jitter: number, now: number): SessionOrder[] {
     const wasConnected = this.#isConnected();
     const wasLeaving = this.#phase.kind === 'leaving' || this.#phase.kind === 'draining';
-    // The coordinator has given these shards to others by now. A result that could be presented again would be kept from here on.
-    const cancelled = [...this.#leases].map((leaseId): SessionOrder => ({ kind: 'cancelShard', leaseId }));
-    this.#leases.clear();
-    if (fatalEnds.has(end.code)) return [...cancelled, ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
-    if (wasLeaving) return [...cancelled, ...this.#exit(0, 'left')];
+    const all = () => this.#cancelWhere(() => true);
+    if (fatalEnds.has(end.code)) return [...all(), ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
+    if (wasLeaving) return [...all(), ...this.#exit(0, 'left')];
     if (wasConnected) this.#aloneSince = now;
     if (now - this.#aloneSince >= this.#times.giveUpMs) {
       const message = `no coordinator for ${Math.round((now - this.#aloneSince) / 1000)} s; the last answer: ${end.message}`;
-      return [...cancelled, ...this.#exit(1, message)];
+      return [...all(), ...this.#exit(1, message)];
     }
+    // The coordinator has given these shards back, or is gone; whoever leases them again may get this worker's result.
+    for (const held of this.#leases.values()) this.#orphans.add(held);
+    this.#leases.clear();
     const { retryFirstMs, retryLongestMs } = this.#times;
     const longestMs = Math.min(retryLongestMs, retryFirstMs * 2 ** Math.min(this.#failures, 30));
     const delayMs = longestMs * (1 - jitter / 2);
     this.#failures += 1;
     this.#phase = { kind: 'waiting', until: now + delayMs };
-    return [...cancelled, { kind: 'reportRetry', end, delayMs }];
+    return [{ kind: 'reportRetry', end, delayMs }];
   }
 
   #exit(exitCode: number, message: string): SessionOrder[] {

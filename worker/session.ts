@@ -5,16 +5,19 @@ import { MetatrainError } from '../shared/errors.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { JobOpened__Output } from '../shared/gen/metatrain/v1/JobOpened.ts';
 import type { ParamsAnnounced__Output } from '../shared/gen/metatrain/v1/ParamsAnnounced.ts';
+import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { Logger } from '../shared/log.ts';
 import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
 import { protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
-import { outcomeMessages, readLease } from './session-messages.ts';
+import { HeldResults } from './held-results.ts';
+import { heldMessage, outcomeMessages, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
 import {
   defaultSessionTimes,
+  type Lease,
   type SessionEvent,
   type SessionOrder,
   SessionState,
@@ -58,6 +61,10 @@ const maxPayloadBytes = 2 ** 30;
 const maxPayloads = 64;
 /** Jobs known at once; beyond it the one opened longest ago is closed. */
 const maxJobs = 64;
+/** Results kept in case they are asked for again. */
+const heldResultsBytes = 64 * 2 ** 20;
+/** Versions of θ per job whose hashes are known. */
+const keptHashes = 4;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -65,7 +72,11 @@ export class Session {
   readonly #state: SessionState;
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
-  readonly #jobOfLease = new Map<string, string>();
+  /** Shards under way, by the lease that began them. */
+  readonly #shards = new Map<string, Lease>();
+  readonly #held = new HeldResults(heldResultsBytes);
+  /** Job → version → SHA-256 of θ, of this stream. */
+  readonly #paramsSha256 = new Map<string, Map<number, string>>();
   #payloads = newAssembler();
   #stream: CoordinatorStream | undefined;
   #outbox: Outbox | undefined;
@@ -81,7 +92,7 @@ export class Session {
   /** Serves until drained, refused or exhausted; leaves the pool open. Once only. */
   run(): Promise<SessionEnd> {
     this.#dependencies.pool.listen({
-      onOutcome: (outcome) => this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome),
+      onOutcome: (outcome) => this.#endShard(outcome),
       onExhausted: ({ message }) => this.#step({ kind: 'computeFailed', message }),
     });
     return new Promise((resolve) => {
@@ -97,9 +108,15 @@ export class Session {
     this.#step({ kind: 'drainRequested', reason, graceMs });
   }
 
+  #endShard(outcome: ShardOutcome): void {
+    const lease = this.#shards.get(outcome.leaseId);
+    if (lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
+    this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome);
+    this.#shards.delete(outcome.leaseId);
+  }
+
   #step(event: SessionEvent, outcome?: ShardOutcome): void {
     for (const order of this.#state.step(event, this.#dependencies.clock.now())) this.#perform(order, outcome);
-    if (event.kind === 'shardEnded') this.#jobOfLease.delete(event.leaseId);
   }
 
   #perform(order: SessionOrder, outcome: ShardOutcome | undefined): void {
@@ -113,18 +130,18 @@ export class Session {
         break;
       case 'runShard': {
         const { leaseId, jobId, work } = order.lease;
-        this.#jobOfLease.set(leaseId, jobId);
+        this.#shards.set(leaseId, order.lease);
         pool.run(leaseId, jobId, work);
         break;
       }
       case 'cancelShard':
-        this.#jobOfLease.delete(order.leaseId);
+        this.#shards.delete(order.leaseId);
         pool.cancel(order.leaseId);
         break;
       case 'sendOutcome': {
-        const jobId = outcome && this.#jobOfLease.get(outcome.leaseId);
-        if (!outcome || jobId === undefined) throw new Error('an outcome is sent only for a lease that is held');
-        this.#outbox?.send(outcomeMessages(jobId, outcome));
+        const lease = outcome && this.#shards.get(outcome.leaseId);
+        if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
+        this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
         break;
       }
       case 'sendDrain':
@@ -140,6 +157,7 @@ export class Session {
       case 'reportWelcome':
         log.info({ workerId: this.#options.workerId }, order.isFirst ? 'connected' : 'connected again');
         if (order.isFirst) this.#dependencies.onConnected?.();
+        this.#offerResults();
         return;
       case 'reportRetry': {
         const { end, delayMs } = order;
@@ -180,6 +198,7 @@ export class Session {
     this.#stream = undefined;
     this.#outbox = undefined;
     this.#payloads = newAssembler();
+    this.#paramsSha256.clear();
     this.#dependencies.pool.forgetParams();
   }
 
@@ -214,7 +233,7 @@ export class Session {
         this.#step({ kind: 'heartbeatReplied' });
         break;
       case 'shardLease':
-        this.#step({ kind: 'leased', lease: readLease(message.shardLease!) });
+        this.#takeLease(message.shardLease!);
         break;
       case 'leaseCancelled':
         this.#step({ kind: 'leaseCancelled', leaseId: message.leaseCancelled!.leaseId });
@@ -244,6 +263,19 @@ export class Session {
     }
   }
 
+  #offerResults(): void {
+    const leases = this.#held.leases();
+    if (leases.length > 0) this.#outbox?.sendUrgent(heldMessage(leases));
+  }
+
+  /** Answered at once where the result is still here. */
+  #takeLease(message: ShardLease__Output): void {
+    const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
+    const held = this.#held.get(lease.workKey);
+    if (held) this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
+    else this.#step({ kind: 'leased', lease });
+  }
+
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
     this.#jobs.delete(jobId);
     for (const oldest of this.#jobs.keys()) {
@@ -256,9 +288,9 @@ export class Session {
 
   #closeJob(jobId: string): void {
     this.#jobs.delete(jobId);
-    for (const [leaseId, leasedJobId] of [...this.#jobOfLease]) {
-      if (leasedJobId === jobId) this.#step({ kind: 'leaseCancelled', leaseId });
-    }
+    this.#paramsSha256.delete(jobId);
+    this.#held.forgetJob(jobId);
+    this.#step({ kind: 'jobClosed', jobId });
     this.#dependencies.pool.closeJob(jobId);
   }
 
@@ -272,6 +304,12 @@ export class Session {
       throw new MetatrainError('REQUEST_INVALID', message);
     }
     this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
+    const hashes = this.#paramsSha256.get(jobId) ?? new Map<number, string>();
+    this.#paramsSha256.set(jobId, hashes.set(paramsVersion, payloadSha256.toString('hex')));
+    for (const oldest of hashes.keys()) {
+      if (hashes.size <= keptHashes) break;
+      hashes.delete(oldest);
+    }
   }
 }
 

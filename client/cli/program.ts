@@ -8,6 +8,7 @@ import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
 import { coordinatorCommand, workerCommand } from './processes.ts';
 import { quickstartCommand } from './quickstart.ts';
+import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { submitCommand } from './submit.ts';
 import { tokenCommand } from './token.ts';
@@ -36,6 +37,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(jobsCommand(context))
     .addCommand(workersCommand(context))
     .addCommand(checkpointCommand(context))
+    .addCommand(replayCommand(context))
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))
     .addCommand(workerCommand(context))

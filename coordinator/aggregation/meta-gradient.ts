@@ -6,8 +6,9 @@ export class MetaGradientSum {
   readonly #waiting: (Float32Array | undefined)[];
   #next = 0;
 
-  constructor(elements: number, shards: number) {
-    this.#sum = new Float64Array(elements);
+  /** @param sum what is in it does not matter; it is the sum's own from here on, until the mean has been used. */
+  constructor(sum: Float64Array, shards: number) {
+    this.#sum = sum.fill(0);
     this.#waiting = new Array<Float32Array | undefined>(shards);
   }
 
@@ -15,11 +16,14 @@ export class MetaGradientSum {
     return this.#next === this.#waiting.length;
   }
 
-  /** @param shardSum kept until its turn; not changed. */
-  add(shard: number, shardSum: Float32Array): void {
+  /**
+   * @param shardSum kept until its turn, and then the sum's own: scaled in place where the weight is not 1.
+   */
+  add(shard: number, shardSum: Float32Array, weight = 1): void {
     if (shard < this.#next || shard >= this.#waiting.length || this.#waiting[shard]) {
       throw new Error(`shard ${shard} cannot be added: it is in the sum or out of range`);
     }
+    if (weight !== 1) for (let i = 0; i < shardSum.length; i += 1) shardSum[i] = shardSum[i]! * weight;
     this.#waiting[shard] = shardSum;
     for (let ready = this.#waiting[this.#next]; ready; ready = this.#waiting[this.#next]) {
       addInto(this.#sum, ready);

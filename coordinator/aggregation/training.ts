@@ -51,6 +51,12 @@ export interface TrainingSnapshot {
 
 const noChain = Buffer.alloc(32);
 
+interface TrainBatch {
+  readonly array: Float64Array;
+  readonly sum: MetaGradientSum;
+  readonly results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[];
+}
+
 export class Training {
   readonly layout: ParamsLayout;
   readonly #meta: MetaSpec;
@@ -58,7 +64,10 @@ export class Training {
   #slots: OptimizerSlots;
   #chain: Buffer;
   #skippedTasks: number;
-  #trainBatch: { sum: MetaGradientSum; results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[] } | undefined;
+  /** Used again by every meta-step: a large array a step would keep the garbage collector busy. Undefined while a batch has it. */
+  #sum: Float64Array | undefined;
+  /** By the meta-step that they update; more than one only in async mode. */
+  readonly #trainBatches = new Map<number, TrainBatch>();
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
   private constructor(meta: MetaSpec, snapshot: TrainingSnapshot) {
@@ -68,6 +77,7 @@ export class Training {
     this.#slots = snapshot.slots;
     this.#chain = snapshot.chain;
     this.#skippedTasks = snapshot.skippedTasks;
+    this.#sum = new Float64Array(snapshot.metaParams.vector.length);
   }
 
   /** A job's start. The caller has checked that θ₀ is finite and fits the layout. */
@@ -115,14 +125,27 @@ export class Training {
     };
   }
 
-  keepTrainResult(shard: number, shards: number, result: TrainShardSum): void {
-    this.#trainBatch ??= {
-      sum: new MetaGradientSum(this.#metaParams.vector.length, shards),
-      results: new Array(shards),
-    };
-    this.#trainBatch.sum.add(shard, result.metaGradientSum);
+  /**
+   * @param stale in async mode: the meta-step that the shard belongs to, which may be a later one than the present, and the weight of its
+   *   gradients.
+   */
+  keepTrainResult(
+    shard: number,
+    shards: number,
+    result: TrainShardSum,
+    stale: { readonly metaStep: number; readonly weight: number } = { metaStep: this.#metaParams.step, weight: 1 },
+  ): void {
+    const { metaStep, weight } = stale;
+    let batch = this.#trainBatches.get(metaStep);
+    if (!batch) {
+      const array = this.#sum ?? new Float64Array(this.#metaParams.vector.length);
+      this.#sum = undefined;
+      batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards) };
+      this.#trainBatches.set(metaStep, batch);
+    }
+    batch.sum.add(shard, result.metaGradientSum, weight);
     const { queryLoss, queryAccuracy, nonFiniteTasks } = result;
-    this.#trainBatch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
+    batch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
   }
 
   keepEvaluateResult(shard: number, shards: number, result: EvaluateShardRows): void {
@@ -136,9 +159,11 @@ export class Training {
    * @throws MetatrainError `RESULT_NOT_FINITE` when the new θ would not be finite; θ is then unchanged.
    */
   applyMetaStep(iterations: number): AppliedMetaStep {
-    const batch = this.#trainBatch;
+    const batch = this.#trainBatches.get(this.#metaParams.step);
     if (!batch) throw new Error('no result of this meta-step was kept');
-    this.#trainBatch = undefined;
+    this.#trainBatches.delete(this.#metaParams.step);
+    // Free for the next batch, which is begun only after this function has returned.
+    this.#sum = batch.array;
     const results = batch.results.map((result) => {
       if (!result) throw new Error('a shard of this meta-step is missing');
       return result;

@@ -40,6 +40,13 @@ export type CoreEffect =
       readonly reason: string;
       readonly failure?: JobFailure;
     }
+  /** A worker that keeps failing gets nothing for a while. */
+  | {
+      readonly kind: 'reportQuarantine';
+      readonly workerId: string;
+      readonly coolDownMs: number;
+      readonly reason: string;
+    }
   | {
       readonly kind: 'reportRetry';
       readonly jobId: string;

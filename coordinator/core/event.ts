@@ -9,6 +9,13 @@ interface FromWorker {
   readonly connection: number;
 }
 
+export interface HeldShard {
+  readonly jobId: string;
+  readonly work: WorkKind;
+  readonly step: number;
+  readonly shard: number;
+}
+
 export type CoreEvent =
   /** Time passes. Expects one at least every heartbeat interval. */
   | { readonly kind: 'tick'; readonly at: number }
@@ -24,6 +31,8 @@ export type CoreEvent =
       readonly isPaused: boolean;
       readonly fingerprint: string | undefined;
       readonly evaluatedSteps: readonly number[];
+      /** Checkpoints that could not be read, in words; usually none. */
+      readonly leftOut?: readonly string[];
     }
   | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
@@ -37,6 +46,8 @@ export type CoreEvent =
   | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })
   | (FromWorker & { readonly kind: 'workerSeen' })
   | (FromWorker & { readonly kind: 'workerDraining' })
+  /** Shards that the worker has computed already: leased to it, they cost nothing. */
+  | (FromWorker & { readonly kind: 'resultsOffered'; readonly held: readonly HeldShard[] })
   /** A result whose form and hash are right; whether it counts is the core's to say. */
   | (FromWorker & {
       readonly kind: 'resultArrived';
@@ -44,6 +55,8 @@ export type CoreEvent =
       readonly work: WorkKind;
       /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
       readonly nonFiniteTasks: readonly number[];
+      /** Computed for an earlier lease: tells nothing of how long a shard takes. */
+      readonly isPresentedAgain?: boolean;
     })
   | (FromWorker & {
       readonly kind: 'shardFailed';
@@ -51,6 +64,8 @@ export type CoreEvent =
       readonly code: string;
       readonly message: string;
       readonly isPermanent: boolean;
+      /** The worker sent a result that cannot be one: wrong hash, shape, job or number. */
+      readonly isRejected: boolean;
     })
   /** Answers to effects. */
   | { readonly kind: 'reduced'; readonly at: number; readonly jobId: string }

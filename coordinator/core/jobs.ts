@@ -6,7 +6,7 @@ import type { CoreEffect, JobFailure } from './effect.ts';
 import { evaluationBatch, isEvaluationDue } from './evaluation.ts';
 import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';
-import { initializeBatch, metaBatch } from './meta-steps.ts';
+import { batchesOf, initializeBatch, metaBatch } from './meta-steps.ts';
 import type { Batch, CoreState, Job, JobPlan } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
@@ -27,7 +27,8 @@ export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effe
   job.fingerprint = event.fingerprint;
   job.lastCheckpoint.step = event.step;
   for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
-  const reason = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
+  const from = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
+  const reason = [from, ...(event.leftOut ?? [])].join('; ');
   effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
   startNextPhase(state, job, effects);
   admitJobs(state);
@@ -43,6 +44,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     step: 0,
     hasParams: false,
     phase: { kind: 'finishing' },
+    ahead: [],
     fingerprint: undefined,
     evaluatedSteps: new Set(),
     lastCheckpoint: { step: 0, at: state.now },
@@ -53,16 +55,38 @@ function addJob(state: CoreState, plan: JobPlan): Job {
   return job;
 }
 
-/** Lets the earliest waiting jobs in while there is room. A newcomer starts level with those that have been served least. */
+/**
+ * Lets waiting jobs in while there is room, those of the highest priority first, then in order of submission; one of a higher priority
+ * than an admitted job takes its place, and the displaced job waits as it is. A newcomer starts level with those of its priority that
+ * have been served least.
+ */
 function admitJobs(state: CoreState): void {
-  for (const job of state.jobs.values()) {
-    if (state.admitted.size >= state.options.maxRunningJobs) return;
-    if (job.status === 'paused' || state.admitted.has(job)) continue;
+  const waiting = [...state.jobs.values()].filter((job) => job.status !== 'paused' && !state.admitted.has(job));
+  for (const job of waiting.sort((a, b) => b.plan.priority - a.plan.priority || a.order - b.order)) {
+    if (state.admitted.size >= state.options.maxRunningJobs) {
+      const displaced = leastUrgent(state.admitted);
+      if (!displaced || displaced.plan.priority >= job.plan.priority) return;
+      state.admitted.delete(displaced);
+    }
     let least = Number.POSITIVE_INFINITY;
-    for (const other of state.admitted) least = Math.min(least, other.served);
+    for (const other of state.admitted) {
+      if (other.plan.priority === job.plan.priority) least = Math.min(least, other.served);
+    }
     if (least !== Number.POSITIVE_INFINITY) job.served = Math.max(job.served, least);
     state.admitted.add(job);
   }
+}
+
+/** Of the lowest priority, and among those the last submitted. */
+function leastUrgent(jobs: Iterable<Job>): Job | undefined {
+  let least: Job | undefined;
+  for (const job of jobs) {
+    const { priority } = job.plan;
+    if (!least || priority < least.plan.priority || (priority === least.plan.priority && job.order > least.order)) {
+      least = job;
+    }
+  }
+  return least;
 }
 
 export function markStarted(job: Job, effects: CoreEffect[]): void {
@@ -90,7 +114,10 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
   } else {
     const isDue = plan.checkpointEvery > 0 && step > 0 && step % plan.checkpointEvery === 0;
     if (isDue && job.lastCheckpoint.step < step) writeCheckpoint(state, job, 'scheduled', effects);
-    job.phase = { kind: 'computing', batch: metaBatch(plan, step) };
+    const batch = job.ahead.shift() ?? metaBatch(plan, step);
+    job.phase = { kind: 'computing', batch };
+    // Begun before its turn, and complete already.
+    if (batch.remaining === 0) completeBatch(job, batch, effects);
   }
 }
 
@@ -170,8 +197,8 @@ function endJob(
   effects: CoreEffect[],
   failure?: JobFailure,
 ): void {
-  if (job.phase.kind === 'computing') {
-    for (const { leases } of job.phase.batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
+  for (const batch of batchesOf(job)) {
+    for (const { leases } of batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
   }
   state.jobs.delete(job.plan.jobId);
   state.admitted.delete(job);

@@ -1,10 +1,27 @@
 // Which tasks a batch holds and how it is cut into shards. A function of the spec and the step alone, never of the cluster: this is
 // half of why any cluster gives the same bytes.
-import type { Batch, JobPlan, Shard, WorkKind } from './state.ts';
+import type { Batch, Job, JobPlan, Shard, WorkKind } from './state.ts';
 
 /** Meta-step s trains on the tasks s·batchSize … s·batchSize + batchSize − 1 of the training split. */
 export function metaBatch(plan: JobPlan, step: number): Batch {
   return cut('train', step, step * plan.batchSize, plan.batchSize, plan.shardSize);
+}
+
+/** What the job computes now, first what must be complete before anything else goes on. */
+export function batchesOf({ phase, ahead }: Job): readonly Batch[] {
+  return phase.kind === 'computing' ? [phase.batch, ...ahead] : ahead;
+}
+
+/** The next meta-batch before its turn, where its shards would be no staler than is allowed. */
+export function beginAhead(job: Job): Batch | undefined {
+  const { plan, phase, ahead, step } = job;
+  if (plan.maxStaleness === 0 || !job.hasParams || phase.kind !== 'computing') return undefined;
+  // While an evaluation is computed, the meta-batch whose turn it is has not been begun either.
+  const next = step + ahead.length + (phase.batch.work === 'train' ? 1 : 0);
+  if (next >= plan.iterations || next - step > plan.maxStaleness) return undefined;
+  const batch = metaBatch(plan, next);
+  ahead.push(batch);
+  return batch;
 }
 
 /** θ₀ is one shard: a function of the spec's seed. */
@@ -25,6 +42,7 @@ export function cut(work: WorkKind, step: number, firstTask: number, tasks: numb
       attempts: 0,
       failures: [],
       losses: 0,
+      suspects: new Map(),
     });
   }
   return { work, step, shards, pending: shards.toReversed(), remaining: shards.length };

@@ -1,8 +1,14 @@
 // Which worker may compute which shard. A job is computed by the engine and on the device that it asks for. It keeps to the fingerprint of its
 // first result, since other fingerprints round otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
-import type { CoreState, Job, Shard, Worker } from './state.ts';
+import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
 
-export const hasFreeSlot = (worker: Worker): boolean => !worker.isDraining && worker.leases.size < worker.slots;
+export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
+
+/** Takes shards at all, now or when a slot is free. */
+const isWilling = ({ isDraining, health }: Worker): boolean => !isDraining && health.standing !== 'quarantined';
+
+/** On probation a worker may spoil one shard, not as many as it has slots. */
+const slotsOf = ({ health, slots }: Worker): number => (health.standing === 'good' ? slots : 1);
 
 /** The worker's place in the idle index. An engine's name holds no space. */
 const groupOf = (engine: string, fingerprint: string): string => `${engine} ${fingerprint}`;
@@ -41,9 +47,23 @@ export function workerFor(state: CoreState, job: Job, shard: Shard): Worker | un
   }
   if (!tried) return undefined;
   for (const worker of state.workers.values()) {
-    if (!worker.isDraining && isCompatible(job, worker) && isUntried(worker)) return undefined;
+    if (isWilling(worker) && isCompatible(job, worker) && isUntried(worker)) return undefined;
   }
   return tried;
+}
+
+export const offerKey = (jobId: string, work: WorkKind, step: number, shard: number): string =>
+  `${jobId}/${work}/${step}/${shard}`;
+
+/** The worker that still holds the shard's result, when it can answer at once. */
+export function holderOf(state: CoreState, job: Job, { work, step }: Batch, shard: Shard): Worker | undefined {
+  if (state.offers.size === 0) return undefined;
+  const key = offerKey(job.plan.jobId, work, step, shard.index);
+  const holder = state.offers.get(key);
+  if (!holder || !hasFreeSlot(holder) || !isCompatible(job, holder)) return undefined;
+  // Once: a holder that does not answer is a worker like any other.
+  state.offers.delete(key);
+  return shard.failures.some(({ workerId }) => workerId === holder.workerId) ? undefined : holder;
 }
 
 const holds = (worker: Worker, shard: Shard): boolean => {
@@ -63,6 +83,11 @@ function* idleWorkers(state: CoreState, job: Job): Iterable<Worker> {
 /** Why the worker idles although shards wait; empty when it is busy or nothing waits. */
 export function idleReason(state: CoreState, worker: Worker): string {
   if (worker.isDraining) return 'draining: takes no new lease';
+  const { standing, until, quarantines, reason } = worker.health;
+  if (standing === 'quarantined') {
+    const seconds = Math.ceil(Math.max(0, until - state.now) / 1_000);
+    return `quarantined for ${seconds} s more (time ${quarantines}) after failing again and again, the last time: ${reason}`;
+  }
   if (worker.leases.size > 0) return '';
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing' || job.phase.batch.pending.length === 0) continue;

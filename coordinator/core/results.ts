@@ -6,7 +6,8 @@ import type { CoreEffect } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
 import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
-import { describeShard } from './meta-steps.ts';
+import { batchesOf, describeShard } from './meta-steps.ts';
+import { blameWorker, commendWorker } from './quarantine.ts';
 import type { CoreState, Lease } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
@@ -20,15 +21,16 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
   }
   const { job, batch, shard } = lease;
   if (event.work !== batch.work) {
-    failAttempt(state, lease, `answered ${batch.work} work with a result of ${event.work} work`, effects);
+    rejectAttempt(state, lease, `answered ${batch.work} work with a result of ${event.work} work`, effects);
     return;
   }
   endLease(state, lease, 'its result has been counted');
-  measureShard(job, batch.work, state.now - lease.grantedAt);
+  if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt);
   shard.isDone = true;
   batch.remaining -= 1;
   cancelLeases(state, shard.leases, "another worker's result of the shard has been counted", effects);
   job.fingerprint ??= lease.worker.fingerprint;
+  judgeWorkers(state, lease, effects);
 
   const task = event.nonFiniteTasks[0];
   if (task !== undefined && job.plan.onNonFinite === 'fail') {
@@ -39,12 +41,16 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     return;
   }
   effects.push({ kind: 'keepResult', lease });
-  if (batch.remaining === 0) completeBatch(job, batch, effects);
+  if (batch.remaining === 0 && batchesOf(job)[0] === batch) completeBatch(job, batch, effects);
 }
 
 export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {
   const lease = liveLease(state, event);
   if (!lease) return;
+  if (event.isRejected) {
+    rejectAttempt(state, lease, event.message, effects);
+    return;
+  }
   if (!event.isPermanent) {
     failAttempt(state, lease, event.message, effects);
     return;
@@ -68,12 +74,33 @@ export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
 /** The lease's worker is gone: the shard goes to another one at once. */
 export function loseLease(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {
   lease.shard.losses += 1;
+  // Who said that it leaves has not failed.
+  if (!lease.worker.isDraining) lease.shard.suspects.set(lease.worker.workerId, reason);
   retryOrFail(state, lease, reason, effects);
 }
 
+/** Whose fault it was, the worker's or the shard's, is not known yet. */
 function failAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
-  lease.shard.failures.push({ workerId: lease.worker.workerId, message });
+  const { workerId } = lease.worker;
+  lease.shard.failures.push({ workerId, message });
+  lease.shard.suspects.set(workerId, message);
   retryOrFail(state, lease, message, effects);
+}
+
+/** A result that cannot be one is the worker's fault, whatever the shard. */
+function rejectAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
+  const { workerId } = lease.worker;
+  lease.shard.failures.push({ workerId, message });
+  retryOrFail(state, lease, message, effects);
+  blameWorker(state, workerId, message, effects);
+}
+
+/** The shard can be computed: who failed at it before has failed on its own account. */
+function judgeWorkers(state: CoreState, { shard, worker }: Lease, effects: CoreEffect[]): void {
+  commendWorker(state, worker);
+  for (const [workerId, message] of shard.suspects) {
+    if (workerId !== worker.workerId) blameWorker(state, workerId, message, effects);
+  }
 }
 
 function retryOrFail(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {

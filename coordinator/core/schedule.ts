@@ -1,10 +1,12 @@
-// Who comes next: among the admitted jobs with a shard that some idle worker may compute, the one that has been granted the least
-// compute time (stride scheduling, Waldspurger & Weihl 1995, with equal tickets), ties in submission order. And the slow tail:
-// while a slot idles, a shard that takes much longer than its fellows is computed a second time.
+// Who comes next: among the admitted jobs with a shard that some idle worker may compute, one of the highest priority, and among those the
+// one that has been granted the least compute time (stride scheduling, Waldspurger & Weihl 1995, with equal tickets), ties in submission
+// order. Slots change hands only between shards, so nobody loses work and a job of high priority starts within one shard's time.
+// And the slow tail: while a slot idles, a shard that takes much longer than its fellows is computed a second time.
 import type { CoreEffect } from './effect.ts';
 import { markStarted } from './jobs.ts';
 import { grantLease } from './leases.ts';
-import { workerFor } from './placement.ts';
+import { batchesOf, beginAhead } from './meta-steps.ts';
+import { holderOf, workerFor } from './placement.ts';
 import type { Batch, CoreState, Job, Worker } from './state.ts';
 
 interface Match {
@@ -33,18 +35,31 @@ function nextMatch(state: CoreState): Match | undefined {
   let best: Match | undefined;
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing' || (best && !comesBefore(job, best.job))) continue;
-    best = matchOf(state, job, job.phase.batch) ?? best;
+    best = matchOfJob(state, job) ?? best;
   }
   return best;
 }
 
-const comesBefore = (a: Job, b: Job): boolean => a.served < b.served || (a.served === b.served && a.order < b.order);
+const comesBefore = (a: Job, b: Job): boolean =>
+  b.plan.priority - a.plan.priority < 0 ||
+  (a.plan.priority === b.plan.priority && (a.served < b.served || (a.served === b.served && a.order < b.order)));
+
+function matchOfJob(state: CoreState, job: Job): Match | undefined {
+  for (const batch of batchesOf(job)) {
+    const match = matchOf(state, job, batch);
+    if (match) return match;
+    // Choosy or not, its shards come before those of later meta-steps.
+    if (batch.pending.length > 0) return undefined;
+  }
+  const begun = beginAhead(job);
+  return begun && matchOf(state, job, begun);
+}
 
 function matchOf(state: CoreState, job: Job, batch: Batch): Match | undefined {
   for (let position = batch.pending.length - 1; position >= 0; position -= 1) {
     const shard = batch.pending[position];
     if (!shard) break;
-    const worker = workerFor(state, job, shard);
+    const worker = holderOf(state, job, batch, shard) ?? workerFor(state, job, shard);
     if (worker) return { job, batch, position, worker };
     // Only a shard that has failed is choosy; for the others, no worker now means none for the rest either.
     if (shard.failures.length === 0) return undefined;

@@ -21,10 +21,17 @@ export interface CoreOptions {
   readonly workersToFailShard: number;
   /** Attempts at one shard, failed or lost with their workers, before its job fails: ends a shard that kills whoever computes it. */
   readonly attemptsToFailShard: number;
-  /** Jobs that hold parameters at once; the others wait in the queue. */
+  /** Jobs that are leased from at once; the others wait in the queue, or where a job of higher priority has displaced them. */
   readonly maxRunningJobs: number;
   /** A running job is checkpointed at least this often, besides what its spec asks for. */
   readonly recoveryCheckpointMs: number;
+  /** Failures in a row that are the worker's own before it gets no more shards for a while. */
+  readonly failuresToQuarantine: number;
+  /** The first cool-down; doubled by every further one, up to the ceiling. */
+  readonly quarantineFirstMs: number;
+  readonly quarantineCeilingMs: number;
+  /** Counted results after which an earlier quarantine no longer lengthens the next. */
+  readonly resultsToForgive: number;
 }
 
 export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
@@ -40,6 +47,10 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   attemptsToFailShard: 10,
   maxRunningJobs: 16,
   recoveryCheckpointMs: 60_000,
+  failuresToQuarantine: 3,
+  quarantineFirstMs: 10_000,
+  quarantineCeilingMs: 600_000,
+  resultsToForgive: 20,
 };
 
 /** What the core must know of a job's spec. */
@@ -54,6 +65,10 @@ export interface JobPlan {
   readonly engine: string;
   readonly isMixed: boolean;
   readonly onNonFinite: 'fail' | 'skip';
+  /** A job of a higher one gets every free slot that it can use; jobs of the same share them. */
+  readonly priority: number;
+  /** 0: sync. Else a meta-batch may be begun while up to so many before it are not applied yet. */
+  readonly maxStaleness: number;
 }
 
 export type WorkKind = 'initialize' | 'train' | 'evaluate';
@@ -77,6 +92,8 @@ export interface Shard {
   readonly failures: ShardFailure[];
   /** Leases that ended with their worker's stream. */
   losses: number;
+  /** Workers that failed at it or were lost with it: whether they are to blame is known once another has computed it. */
+  readonly suspects: Map<string, string>;
 }
 
 /** The shards of one meta-batch, one evaluation, or the one that makes θ₀. */
@@ -108,6 +125,8 @@ export interface Job {
   step: number;
   hasParams: boolean;
   phase: Phase;
+  /** Meta-batches begun before their turn, in order; only where staleness is allowed. */
+  readonly ahead: Batch[];
   /** The engine fingerprint that the job keeps to, from its first result on. */
   fingerprint: string | undefined;
   /** Steps whose evaluation is known. */
@@ -130,6 +149,25 @@ export interface Worker {
   readonly leases: Set<Lease>;
   lastSeenAt: number;
   isDraining: boolean;
+  readonly health: Health;
+  /** Keys in `offers`. */
+  readonly offers: string[];
+}
+
+/** What a worker's failures have led to; outlives its streams. */
+export interface Health {
+  /** On probation it holds one shard at a time; quarantined, none. */
+  standing: 'good' | 'probation' | 'quarantined';
+  /** In a row, and its own. */
+  failures: number;
+  /** Quarantines that are not forgiven: each doubles the next cool-down. */
+  quarantines: number;
+  /** Results counted since the last quarantine. */
+  results: number;
+  /** When the cool-down ends. */
+  until: number;
+  /** The newest failure's message. */
+  reason: string;
 }
 
 export interface Lease {
@@ -139,6 +177,8 @@ export interface Lease {
   readonly job: Job;
   readonly batch: Batch;
   readonly shard: Shard;
+  /** Version of θ that it is computed with: the batch's own step, or an earlier one where staleness is allowed. */
+  readonly paramsVersion: number;
   readonly worker: Worker;
   readonly grantedAt: number;
   deadlineAt: number;
@@ -156,6 +196,10 @@ export interface CoreState {
   /** Workers with a free slot, by engine and fingerprint, the longest idle first. */
   readonly idle: Map<string, Set<Worker>>;
   readonly leases: Map<string, Lease>;
+  /** Workers with failures that are not forgiven, connected or not, the oldest first. */
+  readonly health: Map<string, Health>;
+  /** Results that a worker still holds from before its stream or the coordinator was lost: its shard goes back to it where that costs nobody time. */
+  readonly offers: Map<string, Worker>;
   /** Why the newest leases ended, for the answer to a late result. */
   readonly endedLeases: Map<string, string>;
   leasesGranted: number;
@@ -172,6 +216,8 @@ export function createState(options: CoreOptions): CoreState {
     workers: new Map(),
     idle: new Map(),
     leases: new Map(),
+    health: new Map(),
+    offers: new Map(),
     endedLeases: new Map(),
     leasesGranted: 0,
     jobsSeen: 0,

@@ -13,10 +13,19 @@ import {
   submitJob,
   writeRecoveryCheckpoints,
 } from './jobs.ts';
+import { endCoolDowns } from './quarantine.ts';
 import { acceptFailure, acceptResult, expireLeases } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
 import type { CoreState } from './state.ts';
-import { connectWorker, disconnectWorker, drainWorker, forgivePause, loseSilentWorkers, seeWorker } from './workers.ts';
+import {
+  connectWorker,
+  disconnectWorker,
+  drainWorker,
+  forgivePause,
+  loseSilentWorkers,
+  seeWorker,
+  takeOffers,
+} from './workers.ts';
 
 export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
   const effects: CoreEffect[] = [];
@@ -29,6 +38,7 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       state.lastTickAt = state.now;
       loseSilentWorkers(state, effects);
       expireLeases(state, effects);
+      endCoolDowns(state);
       grantLeases(state, effects);
       duplicateSlowTail(state, effects);
       writeRecoveryCheckpoints(state, effects);
@@ -60,6 +70,9 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       return effects;
     case 'workerDraining':
       drainWorker(state, event);
+      return effects;
+    case 'resultsOffered':
+      takeOffers(state, event);
       return effects;
     case 'resultArrived':
       seeWorker(state, event);

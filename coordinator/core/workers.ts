@@ -2,7 +2,8 @@
 // stream of the same worker replaces the first. Clock jumps and pauses of the coordinator itself are not held against the workers.
 import type { CoreEffect } from './effect.ts';
 import type { CoreEvent } from './event.ts';
-import { updateIdle } from './placement.ts';
+import { offerKey, updateIdle } from './placement.ts';
+import { healthOf } from './quarantine.ts';
 import { loseLease } from './results.ts';
 import type { CoreState, Worker } from './state.ts';
 
@@ -31,6 +32,8 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
     leases: new Set(),
     lastSeenAt: state.now,
     isDraining: false,
+    health: healthOf(state, workerId),
+    offers: [],
   };
   state.workers.set(workerId, worker);
   updateIdle(state, worker);
@@ -55,6 +58,21 @@ export function drainWorker(state: CoreState, event: EventOf<'workerDraining'>):
   updateIdle(state, worker);
 }
 
+/** The newest offers of a worker, and all of the cluster's, that are remembered. */
+const maxOffersOfWorker = 256;
+const maxOffers = 100_000;
+
+export function takeOffers(state: CoreState, event: EventOf<'resultsOffered'>): void {
+  const worker = workerOf(state, event);
+  if (!worker) return;
+  for (const { jobId, work, step, shard } of event.held.slice(-maxOffersOfWorker)) {
+    if (worker.offers.length >= maxOffersOfWorker || state.offers.size >= maxOffers) return;
+    const key = offerKey(jobId, work, step, shard);
+    worker.offers.push(key);
+    state.offers.set(key, worker);
+  }
+}
+
 /** On every tick. */
 export function loseSilentWorkers(state: CoreState, effects: CoreEffect[]): void {
   const { heartbeatIntervalMs, missedHeartbeats } = state.options;
@@ -76,6 +94,7 @@ export function forgivePause(state: CoreState, pauseMs: number): void {
 
 function removeWorker(state: CoreState, worker: Worker, reason: string, effects: CoreEffect[]): void {
   state.workers.delete(worker.workerId);
+  for (const key of worker.offers) if (state.offers.get(key) === worker) state.offers.delete(key);
   updateIdle(state, worker);
   for (const lease of [...worker.leases]) {
     // A job that failed in this very loop has taken its other leases along.

@@ -19,6 +19,7 @@ const anyRole: Access = ['submit', 'read', 'worker', 'admin'];
 const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
   SubmitJob: maySubmit,
   GetJob: mayRead,
+  GetShard: mayRead,
   ListJobs: mayRead,
   CancelJob: maySubmit,
   PauseJob: maySubmit,

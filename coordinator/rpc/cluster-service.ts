@@ -1,7 +1,9 @@
 // ClusterService: the cluster as its operators see it.
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
+import type { WorkerState } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Worker } from '../core/state.ts';
 import type { Runner, WorkerView } from '../runner.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
@@ -12,11 +14,10 @@ export function clusterService({ runner, log }: { runner: Runner; log: Logger })
   };
 }
 
-function workerMessage({ link, worker, shardsCompleted, idleReason }: WorkerView): WorkerInfo {
-  const isBusy = worker.leases.size >= worker.slots;
+function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
   return {
     workerId: link.workerId,
-    state: worker.isDraining ? 'WORKER_STATE_DRAINING' : isBusy ? 'WORKER_STATE_BUSY' : 'WORKER_STATE_IDLE',
+    state: stateOf(worker),
     address: link.address,
     engineFingerprint: link.fingerprint,
     slots: link.slots,
@@ -26,7 +27,14 @@ function workerMessage({ link, worker, shardsCompleted, idleReason }: WorkerView
     lastHeartbeatAt: timestamp(worker.lastSeenAt),
     idleReason,
     version: link.version,
+    resultsRejected,
     engine: link.engine,
     device: link.device,
   };
+}
+
+function stateOf({ isDraining, health, leases, slots }: Worker): WorkerState {
+  if (isDraining) return 'WORKER_STATE_DRAINING';
+  if (health.standing === 'quarantined') return 'WORKER_STATE_QUARANTINED';
+  return leases.size >= slots ? 'WORKER_STATE_BUSY' : 'WORKER_STATE_IDLE';
 }

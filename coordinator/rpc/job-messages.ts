@@ -51,6 +51,7 @@ export function jobMessage(record: JobRecord): Job {
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
     skippedTasks: record.skippedTasks,
+    skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
   };
 }
 

@@ -52,6 +52,11 @@ export function jobService({ runner, book, checkpoints, log }: JobServiceDepende
     CancelJob: unary(log, ({ jobId }, caller) => control('jobCancelRequested', jobId, caller)),
     PauseJob: unary(log, ({ jobId }, caller) => control('jobPauseRequested', jobId, caller)),
     ResumeJob: unary(log, ({ jobId }, caller) => control('jobResumeRequested', jobId, caller)),
+    GetShard: unary(log, ({ jobId, metaStep, shard }) => ({
+      metaStep,
+      shard,
+      payloadSha256: book.shardHash(jobId, metaStep, shard),
+    })),
     WatchJob: (call) => watchJob(call, book, watches, log),
     DownloadCheckpoint: (call) => {
       download(call, book, checkpoints).then(

@@ -42,11 +42,11 @@ function lengthDelimited(tag: number, length: number): Buffer {
 }
 
 export function leaseMessage({ lease, deadlineMs, evaluationSplit }: LeaseOrder): CoordinatorMessage {
-  const { leaseId, attempt, job, batch, shard } = lease;
+  const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
   const { jobId } = job.plan;
   const common = { leaseId, jobId, attempt, deadlineMs };
   const { index, firstTask, taskCount } = shard;
-  const slice = { paramsVersion: batch.step, shard: index, firstTask, taskCount };
+  const slice = { paramsVersion, shard: index, firstTask, taskCount };
   switch (batch.work) {
     case 'initialize':
       return { shardLease: { ...common, initialize: {} } };

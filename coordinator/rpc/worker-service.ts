@@ -5,12 +5,14 @@ import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';
+import type { ResultsHeld__Output } from '../../shared/gen/metatrain/v1/ResultsHeld.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import type { Logger } from '../../shared/log.ts';
 import { PayloadAssembler } from '../../shared/tensor-codec.ts';
 import { protocolVersion } from '../../shared/wire.ts';
+import type { HeldShard } from '../core/event.ts';
 import type { Runner } from '../runner.ts';
 import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
 import { callerOf } from './caller.ts';
@@ -42,6 +44,7 @@ type WorkerCall = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
 const helloTimeoutMs = 10_000;
 const maxSlots = 1_024;
 const maxWaitingMessages = 16_384;
+const maxHeldResults = 256;
 /** Broken payloads of one stream before it is closed. */
 const maxBrokenPayloads = 100;
 
@@ -191,6 +194,9 @@ class WorkerStream implements WorkerLink {
       case 'shardFailure':
         this.#runner.failure(this, message.shardFailure!);
         break;
+      case 'resultsHeld':
+        this.#runner.offered(this, heldShards(message.resultsHeld!));
+        break;
       case 'drain':
         this.#runner.drain(this, message.drain!.reason.slice(0, 400));
         break;
@@ -303,6 +309,16 @@ class WorkerStream implements WorkerLink {
     this.#call.emit('error', toServiceError(error, this.#log));
     if (wasServing) this.#runner.disconnect(this, error.message);
   }
+}
+
+function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
+  if (results.length > maxHeldResults) {
+    throw invalid('results_held', `${results.length} results`, `at most ${maxHeldResults}`);
+  }
+  return results.map(({ jobId, work, paramsVersion: step, shard }) => {
+    if (work === 'initialize' || work === 'train' || work === 'evaluate') return { jobId, work, step, shard };
+    throw invalid('results_held.work', work.slice(0, 40), 'initialize, train or evaluate');
+  });
 }
 
 function deviceOf({ device }: Hello__Output): WorkerDevice {

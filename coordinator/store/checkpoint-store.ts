@@ -89,6 +89,11 @@ export class CheckpointStore {
     }
   }
 
+  /** Everything of a job that is forgotten. */
+  async removeJob(jobId: string): Promise<void> {
+    await rm(join(this.#path, jobId), { recursive: true, force: true }).catch(() => undefined);
+  }
+
   async remove(jobId: string, step: number): Promise<void> {
     await rm(this.fileOf(jobId, step), { force: true });
   }

@@ -15,6 +15,8 @@ export interface JobRecord {
   /** The job file as JSON with every default. */
   readonly spec: string;
   readonly submittedAt: number;
+  /** Empty, or absent in a record of an earlier version, when there is none. */
+  readonly idempotencyKey?: string;
   /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
   readonly owner?: string;
   state: JobStateName;
@@ -33,10 +35,29 @@ export interface JobRecord {
   engineFingerprint: string | undefined;
   hasMixedFingerprints: boolean;
   skippedTasks: number;
+  /** The newest ones, at most `maxSkippedShards`; absent where there is none. */
+  skippedShards?: SkippedShard[];
+  /** Of the newest meta-step that is on record, checkpointed or not; absent before the first. */
+  chainHead?: ChainHead;
   /** From the worker that made θ₀: goes into every evaluation's protocol. */
   splitDescription: string;
   isTransductive: boolean;
 }
+
+/** The chain over every θ up to and including that of the meta-step; see `Training`. */
+export interface ChainHead {
+  readonly step: number;
+  readonly sha256: string;
+}
+
+/** A training shard of which tasks were left out, since their meta-gradients were not finite. */
+export interface SkippedShard {
+  readonly metaStep: number;
+  readonly shard: number;
+  readonly tasks: readonly number[];
+}
+
+export const maxSkippedShards = 200;
 
 /** Evaluations in a record: with every estimate of 10 inner steps it stays well below a gRPC message. */
 export const maxEvaluations = 200;

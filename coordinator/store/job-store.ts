@@ -27,6 +27,7 @@ export class JobStore {
   readonly #records;
   readonly #submissions;
   readonly #events;
+  readonly #shards;
   readonly #windows = new Map<string, EventWindow>();
 
   private constructor(path: string) {
@@ -34,6 +35,7 @@ export class JobStore {
     this.#root = open({ path, noSubdir: true, maxDbs: 8, overlappingSync: false });
     this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
     this.#submissions = this.#root.openDB<Submission, string>({ name: 'submissions' });
+    this.#shards = this.#root.openDB<Buffer, [jobId: string, metaStep: number | string]>({ name: 'shards' });
     this.#events = this.#root.openDB<JobEventRecord, [jobId: string, sequence: number | string]>({
       name: 'events',
     });
@@ -49,9 +51,13 @@ export class JobStore {
     }
   }
 
-  /** Every record, in no particular order. A record that cannot be read is reported, not skipped. */
+  jobIds(): Iterable<string> {
+    return this.#records.getKeys();
+  }
+
+  /** Every record, in no particular order. @throws MetatrainError `DATA_CORRUPT` at one that cannot be read. */
   *records(): Iterable<JobRecord> {
-    for (const jobId of this.#records.getKeys()) {
+    for (const jobId of this.jobIds()) {
       const record = this.record(jobId);
       if (record) yield record;
     }
@@ -80,6 +86,17 @@ export class JobStore {
     });
   }
 
+  /** Removes the job's record, idempotency key and events: all or nothing. */
+  async forget({ jobId, idempotencyKey = '' }: JobRecord): Promise<void> {
+    this.#windows.delete(jobId);
+    await this.#root.transaction(() => {
+      this.#records.remove(jobId);
+      if (this.submission(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
+      for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, last] })) this.#shards.remove(key);
+      for (const key of this.#events.getKeys({ start: [jobId, 0], end: [jobId, last] })) this.#events.remove(key);
+    });
+  }
+
   async save(record: JobRecord): Promise<void> {
     await this.#records.put(record.jobId, record);
   }
@@ -96,8 +113,23 @@ export class JobStore {
     const kept = body.kind === 'metaStep' ? window.summaries : window.others;
     kept.push(sequence);
     const oldest = kept.length > maxEventsPerJob ? kept.shift() : undefined;
-    if (oldest !== undefined) void this.#events.remove([jobId, oldest]);
+    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+    if (oldest !== undefined) this.#events.remove([jobId, oldest]).catch(() => undefined);
     return { sequence, stored: this.#events.put([jobId, sequence], { sequence, at, body }) };
+  }
+
+  /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. */
+  async putShardHashes(jobId: string, steps: ReadonlyMap<number, Buffer>, oldest: number): Promise<void> {
+    await this.#root.transaction(() => {
+      for (const [metaStep, hashes] of steps) this.#shards.put([jobId, metaStep], hashes);
+      for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, oldest] })) this.#shards.remove(key);
+    });
+  }
+
+  /** 32 bytes, undefined when they are not kept. */
+  shardHash(jobId: string, metaStep: number, shard: number): Buffer | undefined {
+    const hash = this.#shards.get([jobId, metaStep])?.subarray(shard * 32, (shard + 1) * 32);
+    return hash?.byteLength === 32 ? hash : undefined;
   }
 
   /** At most `limit` kept events with a greater sequence, in order. */

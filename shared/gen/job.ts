@@ -10,6 +10,7 @@ import type { Estimate as _metatrain_v1_Estimate, Estimate__Output as _metatrain
 import type { Evaluation as _metatrain_v1_Evaluation, Evaluation__Output as _metatrain_v1_Evaluation__Output } from './metatrain/v1/Evaluation.ts';
 import type { EvaluationProtocol as _metatrain_v1_EvaluationProtocol, EvaluationProtocol__Output as _metatrain_v1_EvaluationProtocol__Output } from './metatrain/v1/EvaluationProtocol.ts';
 import type { GetJobRequest as _metatrain_v1_GetJobRequest, GetJobRequest__Output as _metatrain_v1_GetJobRequest__Output } from './metatrain/v1/GetJobRequest.ts';
+import type { GetShardRequest as _metatrain_v1_GetShardRequest, GetShardRequest__Output as _metatrain_v1_GetShardRequest__Output } from './metatrain/v1/GetShardRequest.ts';
 import type { Job as _metatrain_v1_Job, Job__Output as _metatrain_v1_Job__Output } from './metatrain/v1/Job.ts';
 import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain_v1_JobError__Output } from './metatrain/v1/JobError.ts';
 import type { JobEvent as _metatrain_v1_JobEvent, JobEvent__Output as _metatrain_v1_JobEvent__Output } from './metatrain/v1/JobEvent.ts';
@@ -20,7 +21,9 @@ import type { ListJobsResponse as _metatrain_v1_ListJobsResponse, ListJobsRespon
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from './metatrain/v1/MetaStepSummary.ts';
 import type { PauseJobRequest as _metatrain_v1_PauseJobRequest, PauseJobRequest__Output as _metatrain_v1_PauseJobRequest__Output } from './metatrain/v1/PauseJobRequest.ts';
 import type { ResumeJobRequest as _metatrain_v1_ResumeJobRequest, ResumeJobRequest__Output as _metatrain_v1_ResumeJobRequest__Output } from './metatrain/v1/ResumeJobRequest.ts';
+import type { ShardRecord as _metatrain_v1_ShardRecord, ShardRecord__Output as _metatrain_v1_ShardRecord__Output } from './metatrain/v1/ShardRecord.ts';
 import type { ShardRetried as _metatrain_v1_ShardRetried, ShardRetried__Output as _metatrain_v1_ShardRetried__Output } from './metatrain/v1/ShardRetried.ts';
+import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output as _metatrain_v1_SkippedShard__Output } from './metatrain/v1/SkippedShard.ts';
 import type { SubmitJobRequest as _metatrain_v1_SubmitJobRequest, SubmitJobRequest__Output as _metatrain_v1_SubmitJobRequest__Output } from './metatrain/v1/SubmitJobRequest.ts';
 import type { SubmitJobResponse as _metatrain_v1_SubmitJobResponse, SubmitJobResponse__Output as _metatrain_v1_SubmitJobResponse__Output } from './metatrain/v1/SubmitJobResponse.ts';
 import type { WatchJobRequest as _metatrain_v1_WatchJobRequest, WatchJobRequest__Output as _metatrain_v1_WatchJobRequest__Output } from './metatrain/v1/WatchJobRequest.ts';
@@ -45,6 +48,7 @@ export interface ProtoGrpcType {
       Evaluation: MessageTypeDefinition<_metatrain_v1_Evaluation, _metatrain_v1_Evaluation__Output>
       EvaluationProtocol: MessageTypeDefinition<_metatrain_v1_EvaluationProtocol, _metatrain_v1_EvaluationProtocol__Output>
       GetJobRequest: MessageTypeDefinition<_metatrain_v1_GetJobRequest, _metatrain_v1_GetJobRequest__Output>
+      GetShardRequest: MessageTypeDefinition<_metatrain_v1_GetShardRequest, _metatrain_v1_GetShardRequest__Output>
       Job: MessageTypeDefinition<_metatrain_v1_Job, _metatrain_v1_Job__Output>
       JobError: MessageTypeDefinition<_metatrain_v1_JobError, _metatrain_v1_JobError__Output>
       JobEvent: MessageTypeDefinition<_metatrain_v1_JobEvent, _metatrain_v1_JobEvent__Output>
@@ -56,7 +60,9 @@ export interface ProtoGrpcType {
       MetaStepSummary: MessageTypeDefinition<_metatrain_v1_MetaStepSummary, _metatrain_v1_MetaStepSummary__Output>
       PauseJobRequest: MessageTypeDefinition<_metatrain_v1_PauseJobRequest, _metatrain_v1_PauseJobRequest__Output>
       ResumeJobRequest: MessageTypeDefinition<_metatrain_v1_ResumeJobRequest, _metatrain_v1_ResumeJobRequest__Output>
+      ShardRecord: MessageTypeDefinition<_metatrain_v1_ShardRecord, _metatrain_v1_ShardRecord__Output>
       ShardRetried: MessageTypeDefinition<_metatrain_v1_ShardRetried, _metatrain_v1_ShardRetried__Output>
+      SkippedShard: MessageTypeDefinition<_metatrain_v1_SkippedShard, _metatrain_v1_SkippedShard__Output>
       SubmitJobRequest: MessageTypeDefinition<_metatrain_v1_SubmitJobRequest, _metatrain_v1_SubmitJobRequest__Output>
       SubmitJobResponse: MessageTypeDefinition<_metatrain_v1_SubmitJobResponse, _metatrain_v1_SubmitJobResponse__Output>
       WatchJobRequest: MessageTypeDefinition<_metatrain_v1_WatchJobRequest, _metatrain_v1_WatchJobRequest__Output>

@@ -9,6 +9,7 @@ import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Ou
 import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output as _metatrain_v1_EvaluateWork__Output } from './metatrain/v1/EvaluateWork.ts';
 import type { Heartbeat as _metatrain_v1_Heartbeat, Heartbeat__Output as _metatrain_v1_Heartbeat__Output } from './metatrain/v1/Heartbeat.ts';
 import type { HeartbeatReply as _metatrain_v1_HeartbeatReply, HeartbeatReply__Output as _metatrain_v1_HeartbeatReply__Output } from './metatrain/v1/HeartbeatReply.ts';
+import type { HeldResult as _metatrain_v1_HeldResult, HeldResult__Output as _metatrain_v1_HeldResult__Output } from './metatrain/v1/HeldResult.ts';
 import type { Hello as _metatrain_v1_Hello, Hello__Output as _metatrain_v1_Hello__Output } from './metatrain/v1/Hello.ts';
 import type { InitializeResult as _metatrain_v1_InitializeResult, InitializeResult__Output as _metatrain_v1_InitializeResult__Output } from './metatrain/v1/InitializeResult.ts';
 import type { InitializeWork as _metatrain_v1_InitializeWork, InitializeWork__Output as _metatrain_v1_InitializeWork__Output } from './metatrain/v1/InitializeWork.ts';
@@ -19,6 +20,7 @@ import type { ParamTensor as _metatrain_v1_ParamTensor, ParamTensor__Output as _
 import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced__Output as _metatrain_v1_ParamsAnnounced__Output } from './metatrain/v1/ParamsAnnounced.ts';
 import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from './metatrain/v1/ParamsLayout.ts';
 import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output as _metatrain_v1_PayloadChunk__Output } from './metatrain/v1/PayloadChunk.ts';
+import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from './metatrain/v1/ResultsHeld.ts';
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from './metatrain/v1/ShardFailure.ts';
 import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from './metatrain/v1/ShardLease.ts';
 import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _metatrain_v1_ShardResult__Output } from './metatrain/v1/ShardResult.ts';
@@ -44,6 +46,7 @@ export interface ProtoGrpcType {
       EvaluateWork: MessageTypeDefinition<_metatrain_v1_EvaluateWork, _metatrain_v1_EvaluateWork__Output>
       Heartbeat: MessageTypeDefinition<_metatrain_v1_Heartbeat, _metatrain_v1_Heartbeat__Output>
       HeartbeatReply: MessageTypeDefinition<_metatrain_v1_HeartbeatReply, _metatrain_v1_HeartbeatReply__Output>
+      HeldResult: MessageTypeDefinition<_metatrain_v1_HeldResult, _metatrain_v1_HeldResult__Output>
       Hello: MessageTypeDefinition<_metatrain_v1_Hello, _metatrain_v1_Hello__Output>
       InitializeResult: MessageTypeDefinition<_metatrain_v1_InitializeResult, _metatrain_v1_InitializeResult__Output>
       InitializeWork: MessageTypeDefinition<_metatrain_v1_InitializeWork, _metatrain_v1_InitializeWork__Output>
@@ -54,6 +57,7 @@ export interface ProtoGrpcType {
       ParamsAnnounced: MessageTypeDefinition<_metatrain_v1_ParamsAnnounced, _metatrain_v1_ParamsAnnounced__Output>
       ParamsLayout: MessageTypeDefinition<_metatrain_v1_ParamsLayout, _metatrain_v1_ParamsLayout__Output>
       PayloadChunk: MessageTypeDefinition<_metatrain_v1_PayloadChunk, _metatrain_v1_PayloadChunk__Output>
+      ResultsHeld: MessageTypeDefinition<_metatrain_v1_ResultsHeld, _metatrain_v1_ResultsHeld__Output>
       ShardFailure: MessageTypeDefinition<_metatrain_v1_ShardFailure, _metatrain_v1_ShardFailure__Output>
       ShardLease: MessageTypeDefinition<_metatrain_v1_ShardLease, _metatrain_v1_ShardLease__Output>
       ShardResult: MessageTypeDefinition<_metatrain_v1_ShardResult, _metatrain_v1_ShardResult__Output>

@@ -34,6 +34,8 @@ const placementSchema = z.strictObject({
   device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
   /** Lets workers of other engine fingerprints take part (still with this engine and device); equal bytes are then not promised. */
   mixed: z.boolean().default(false),
+  /** A job of a higher priority gets every slot that falls free before those of a lower one; jobs of the same share them. */
+  priority: z.enum(['low', 'normal', 'high']).default('normal'),
 });
 
 /** The figure that a job reproduces; printed beside the result. */

@@ -34,6 +34,17 @@ export const optimizerSchema = z.discriminatedUnion('name', [
   }),
 ]);
 
+/** When a meta-batch is computed and applied. */
+export const updateSchema = z.discriminatedUnion('mode', [
+  /** Every shard of a meta-step is computed with the θ that it updates. The only mode that promises equal bytes. */
+  z.strictObject({ mode: z.literal('sync') }),
+  z.strictObject({
+    mode: z.literal('async'),
+    /** Meta-steps applied between the θ that a shard was computed with and the one that it updates, at most. */
+    maxStaleness: z.int().min(1).max(64).default(2),
+  }),
+]);
+
 export const metaSchema = z.strictObject({
   /** Meta-steps in all. */
   iterations: count,
@@ -41,6 +52,7 @@ export const metaSchema = z.strictObject({
   batchSize: z.int().min(1).max(1_000_000).default(32),
   optimizer: optimizerSchema.default({ name: 'adam', learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }),
   schedule: scheduleSchema.default({ name: 'constant' }),
+  update: updateSchema.default({ mode: 'sync' }),
   /** Largest global norm of the mean meta-gradient; absent means no clipping. */
   clipNorm: positive.optional(),
   /** A task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the task and count it. */

@@ -72,6 +72,7 @@ export class NullWorker {
   readonly #layout: ParamsLayout;
   #heartbeat: NodeJS.Timeout | undefined;
   #isWelcome = false;
+  #isEnding = false;
   #welcomed: (() => void)[] = [];
 
   constructor(options: NullWorkerOptions) {
@@ -109,8 +110,9 @@ export class NullWorker {
     return new Promise((resolve) => this.#welcomed.push(resolve));
   }
 
+  /** Nothing after the end of our half: a write then would break the stream without a status. */
   send(message: WorkerMessage): void {
-    this.#call.write(message);
+    if (!this.#isEnding) this.#call.write(message);
   }
 
   /** As SIGKILL would: the stream breaks, nothing is said. */
@@ -121,6 +123,7 @@ export class NullWorker {
 
   /** Ends its half; the coordinator ends the other. */
   async close(): Promise<void> {
+    this.#isEnding = true;
     this.#call.end();
     await this.ended;
   }

@@ -234,3 +234,24 @@ test('health says SERVING for every service, and reflection lists them', async (
     assert.ok(names.includes(`metatrain.v1.${service}`), names.join(', '));
   }
 });
+
+test('beyond their limit the oldest failed and cancelled jobs are forgotten with their keys, and succeeded ones stay', async (t) => {
+  const cluster = await TestCluster.start(t, { limits: { endedJobs: 2 } });
+  await cluster.worker('w1');
+  const succeeded = await cluster.submit();
+  await cluster.end(succeeded);
+  const cancelled: string[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    const jobId = await cluster.submit(specText({ iterations: 100_000 }), `key-${i}`);
+    await call(cluster.jobs, 'CancelJob', { jobId });
+    cancelled.push(jobId);
+  }
+  const error = await rejection(cluster.job(cancelled[0]!));
+  assertStatus(error, status.NOT_FOUND, 'JOB_UNKNOWN', /there is no job/);
+  const kept = async () => (await call(cluster.jobs, 'ListJobs', {})).jobs.map(({ jobId }) => jobId);
+  assert.deepEqual(await kept(), [cancelled[3], cancelled[2], succeeded]);
+  await cluster.restart({ limits: { endedJobs: 2 } });
+  assert.deepEqual(await kept(), [cancelled[3], cancelled[2], succeeded]);
+  assert.notEqual(await cluster.submit(specText(), 'key-0'), cancelled[0]);
+  assert.equal(await cluster.submit(specText({ iterations: 100_000 }), 'key-3'), cancelled[3]);
+});

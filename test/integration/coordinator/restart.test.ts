@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,9 +9,10 @@ import { createInterface } from 'node:readline';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { credentials, status } from '@grpc/grpc-js';
+import { JobStore } from '../../../coordinator/store/job-store.ts';
 import { channelOptions, JobService } from '../../../shared/wire.ts';
 import { call, collect, rejection, specText, TestCluster } from './cluster.ts';
-import { NullWorker } from './null-worker.ts';
+import { gradientSum, NullWorker } from './null-worker.ts';
 
 const checkpointFiles = (cluster: TestCluster, jobId: string) => {
   const directory = join(cluster.stateDirectory, 'checkpoints', jobId);
@@ -92,14 +94,97 @@ test('checkpoints that were cut in half or changed are left out, and the job is 
   assert.equal((await cluster.end(jobId)).paramsSha256, expected);
 });
 
-test('a job whose every checkpoint is gone begins again, to the same bytes', async (t) => {
+test('a job whose every checkpoint is gone fails with their names, and is not begun again unasked', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId } = await heldJob(cluster);
+  const files = checkpointFiles(cluster, jobId);
+  for (const file of files) rmSync(file);
+  await cluster.restart();
+  const job = await cluster.job(jobId);
+  assert.equal(job.state, 'JOB_STATE_FAILED');
+  assert.equal(job.error?.code, 'CHECKPOINT_CORRUPT');
+  assert.match(job.error.message, /none of the job's 3 checkpoints is good.*step-000000250.*step-000000100/);
+  // The coordinator works on.
+  await cluster.worker('w2');
+  assert.equal((await cluster.end(await cluster.submit())).state, 'JOB_STATE_SUCCEEDED');
+});
+
+test('what was applied after the last checkpoint is applied again to the same bytes, and the chain says so', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId, expected } = await heldJob(cluster);
-  for (const file of checkpointFiles(cluster, jobId)) rmSync(file);
+  // The checkpoint that closing wrote is lost; the record still names the chain of a later meta-step than 200.
+  truncateSync(checkpointFiles(cluster, jobId)[2]!, 300);
   await cluster.restart();
-  assert.equal((await cluster.job(jobId)).steps, 0);
+  assert.equal((await cluster.job(jobId)).steps, 200);
   await cluster.worker('w2');
   assert.equal((await cluster.end(jobId)).paramsSha256, expected);
+  const reasons = (await cluster.watch(jobId)).flatMap(({ stateChanged }) => stateChanged?.reason ?? []);
+  assert.ok(reasons.some((reason) => /from meta-step 200; checkpoint .*step-000000250.* expected/.test(reason)));
+  assert.ok(reasons.some((reason) => /meta-step 2\d\d, applied before the restart, .* the same bytes/.test(reason)));
+});
+
+test('a job that comes to other bytes after a restart fails: the chain does not hold', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId } = await heldJob(cluster);
+  truncateSync(checkpointFiles(cluster, jobId)[2]!, 300);
+  await cluster.restart();
+  await cluster.worker('changed', {
+    onLease(lease, worker) {
+      if (!lease.train) return worker.answer(lease);
+      const { leaseId, jobId: ofJob } = lease;
+      const { firstTask, taskCount } = lease.train;
+      const sum = gradientSum(worker.paramsOf(lease), firstTask, taskCount).map((value) => value * 1.001);
+      const queryLoss = new Array<number>(taskCount).fill(1);
+      worker.send({
+        shardResult: { leaseId, jobId: ofJob, train: { payloadSha256: worker.sendPayload(sum), queryLoss } },
+      });
+    },
+  });
+  const job = await cluster.end(jobId);
+  assert.equal(job.error?.code, 'CHAIN_BROKEN');
+  assert.match(
+    job.error.message,
+    /was applied before the coordinator's restart with chain [0-9a-f]{64}, and applying it again gave/,
+  );
+});
+
+test('a checkpoint of another job under the right name and hash is not taken for this one', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId } = await heldJob(cluster);
+  const store = JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
+  const record = store.record(jobId)!;
+  const other = [...store.records()].find((each) => each.jobId !== jobId)!;
+  const strange = readFileSync(checkpointFiles(cluster, other.jobId)[0]!);
+  writeFileSync(checkpointFiles(cluster, jobId)[2]!, strange);
+  const sha256 = createHash('sha256').update(strange).digest('hex');
+  record.checkpoints = record.checkpoints.map((each) =>
+    each.step === 250 ? { ...each, sha256, bytes: strange.byteLength } : each,
+  );
+  await store.save(record);
+  await store.close();
+  await cluster.restart();
+  assert.equal((await cluster.job(jobId)).steps, 200);
+});
+
+test('a job record that cannot be read is said so, and the other jobs go on', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const broken = await cluster.submit();
+  const whole = await cluster.submit();
+  await cluster.stop();
+  const store = JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
+  await store.save({ ...store.record(broken)!, spec: '{"name": "half a rec' });
+  await store.close();
+  await cluster.restart();
+  const error = await rejection(cluster.job(broken));
+  assert.equal(error.code, status.DATA_LOSS);
+  assert.match(error.details, new RegExp(`the record of job ${broken} cannot be read: .*`));
+  await cluster.worker('w1');
+  assert.equal((await cluster.end(whole)).state, 'JOB_STATE_SUCCEEDED');
+  const { jobs } = await call(cluster.jobs, 'ListJobs', {});
+  assert.deepEqual(
+    jobs.map(({ jobId }) => jobId),
+    [whole],
+  );
 });
 
 test('downloading a corrupt checkpoint fails with DATA_LOSS, the file, and what was expected', async (t) => {

@@ -4,7 +4,7 @@ import { status } from '@grpc/grpc-js';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import { sha256 } from '../../../shared/tensor-codec.ts';
 import { Mailbox } from '../../support/mailbox.ts';
-import { call, specText, TestCluster } from './cluster.ts';
+import { call, rejection, specText, TestCluster } from './cluster.ts';
 import { gradientSum, type NullWorker } from './null-worker.ts';
 
 const codeOf = (metadata: { get(key: string): unknown[] }) => metadata.get('metatrain-code')[0];
@@ -58,6 +58,16 @@ test('a worker that misses three heartbeats loses its leases and its stream', as
   assert.equal(codeOf(metadata), 'DEADLINE_EXCEEDED');
   await cluster.worker('healthy');
   assert.equal((await cluster.end(jobId)).state, 'JOB_STATE_SUCCEEDED');
+});
+
+test('two jobs with the same parameters share a worker: payloads of one name do not disturb each other', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const worker = await cluster.worker('w1', { slots: 4 });
+  const ids = [await cluster.submit(), await cluster.submit(), await cluster.submit()];
+  const jobs = await Promise.all(ids.map((jobId) => cluster.end(jobId)));
+  assert.equal(new Set(jobs.map(({ paramsSha256 }) => paramsSha256)).size, 1);
+  assert.ok(jobs.every(({ state }) => state === 'JOB_STATE_SUCCEEDED'));
+  assert.deepEqual(worker.cancelled, []);
 });
 
 test('a result that is sent twice counts once, and the worker is told why', async (t) => {
@@ -238,6 +248,11 @@ test('a task without a finite meta-gradient fails the job, or is skipped and cou
   const skipped = await cluster.end(await cluster.submit(specText({ meta: { onNonFinite: 'skip' } })));
   assert.equal(skipped.state, 'JOB_STATE_SUCCEEDED');
   assert.equal(skipped.skippedTasks, 1);
+  assert.deepEqual(skipped.skippedShards, [{ metaStep: 1, shard: 1, tasks: [14] }]);
+  const { payloadSha256 } = await call(cluster.jobs, 'GetShard', { jobId: skipped.jobId, metaStep: 1, shard: 1 });
+  assert.match(payloadSha256, /^[0-9a-f]{64}$/);
+  const unknown = await rejection(call(cluster.jobs, 'GetShard', { jobId: skipped.jobId, metaStep: 999, shard: 0 }));
+  assert.deepEqual(unknown.metadata.get('metatrain-code'), ['SHARD_UNKNOWN']);
 });
 
 test('a meta-step that would make the parameters infinite fails the job, whose last parameters stay finite', async (t) => {

@@ -30,6 +30,7 @@ const submitting = ['submit', 'admin'] as const;
 const expected: Readonly<Record<string, Expectation>> = {
   '/metatrain.v1.JobService/SubmitJob': { access: submitting, inside: status.INVALID_ARGUMENT },
   '/metatrain.v1.JobService/GetJob': { access: reading, inside: status.NOT_FOUND },
+  '/metatrain.v1.JobService/GetShard': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/ListJobs': { access: reading, inside: status.OK },
   '/metatrain.v1.JobService/CancelJob': { access: submitting, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/PauseJob': { access: submitting, inside: status.NOT_FOUND },

@@ -1,6 +1,7 @@
 // The worker's session over real gRPC, against a coordinator that does as the test says; programs are fakes on real compute threads.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -15,6 +16,9 @@ import { sinusoidSpec } from '../../support/job-specs.ts';
 
 const threadFile = new URL('../../support/fake-thread.js', import.meta.url);
 const quick: SessionTimes = { ...defaultSessionTimes, retryFirstMs: 10, retryLongestMs: 50 };
+
+/** For a test that keeps this process, both ends of the stream, busy for longer than three heartbeats. */
+const patient: SessionTimes = { ...quick, missedHeartbeats: 100 };
 
 interface Subject {
   readonly coordinator: FakeCoordinator;
@@ -106,7 +110,7 @@ test('an initialize shard returns the layout and θ₀, an evaluate shard its ro
 });
 
 test('a payload of several chunks comes back in chunks of at most 1 MiB, with heartbeats in between', async (context) => {
-  const { coordinator } = await start(context);
+  const { coordinator } = await start(context, patient);
   const connection = await coordinator.connection();
   await connection.welcome(500);
   openJob(connection, 'sum');
@@ -116,7 +120,7 @@ test('a payload of several chunks comes back in chunks of at most 1 MiB, with he
   // An unread stream fills up; the worker must go on with heartbeats when there is room again, before the chunks that wait.
   connection.call.pause();
   leaseTrain(connection, 'sum', 'lease-1');
-  await new Promise((resolve) => connection.call.once('readable', resolve));
+  while (connection.call.readableLength === 0) await setImmediate();
   connection.call.resume();
   const { result, chunks, payload } = await resultOf(connection);
   assert.equal(chunks.length, 25);
@@ -144,7 +148,7 @@ test('heartbeats are answered while every slot computes', async (context) => {
   connection.send({ jobClosed: { jobId: 'spin' } });
 });
 
-test('a worker whose coordinator dies connects again, and the shards in hand are dropped', async (context) => {
+test('a worker whose coordinator dies connects again, and parameters went with their stream', async (context) => {
   const { coordinator } = await start(context);
   const before = await coordinator.connection();
   await before.welcome();
@@ -163,6 +167,35 @@ test('a worker whose coordinator dies connects again, and the shards in hand are
   after.sendParams('sum', 0, Float32Array.of(1));
   leaseTrain(after, 'sum', 'lease-1');
   assert.equal((await after.next('shardResult')).leaseId, 'lease-1');
+});
+
+test('a result computed before the stream was lost is offered, and answers the same work leased again', async (context) => {
+  const { coordinator } = await start(context);
+  const before = await coordinator.connection();
+  await before.welcome();
+  openJob(before, 'sum');
+  before.sendParams('sum', 0, Float32Array.of(1, 2, 3));
+  leaseTrain(before, 'sum', 'lease-1');
+  const first = await resultOf(before);
+  assert.equal(first.result.presentedAgain, false);
+  coordinator.close();
+  const next = await FakeCoordinator.listen(coordinator.port);
+  context.after(() => next.close());
+  const after = await next.connection();
+  await after.welcome();
+  const { results } = await after.next('resultsHeld');
+  assert.deepEqual(results, [{ jobId: 'sum', work: 'train', paramsVersion: 0, shard: 0 }]);
+  openJob(after, 'sum');
+  after.sendParams('sum', 0, Float32Array.of(1, 2, 3));
+  leaseTrain(after, 'sum', 'lease-2');
+  const again = await resultOf(after);
+  assert.equal(again.result.leaseId, 'lease-2');
+  assert.equal(again.result.presentedAgain, true);
+  assert.deepEqual(again.payload, first.payload);
+  // The same version with other bytes is other work.
+  after.sendParams('sum', 0, Float32Array.of(7, 2, 3));
+  leaseTrain(after, 'sum', 'lease-3');
+  assert.equal((await after.next('shardResult')).presentedAgain, false);
 });
 
 test('a coordinator that answers no heartbeat is left for a new connection', async (context) => {

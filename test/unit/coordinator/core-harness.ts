@@ -19,6 +19,7 @@ export const defaultPlan = {
   isMixed: false,
   onNonFinite: 'fail',
   priority: 1,
+  maxStaleness: 0,
   engine: 'compiled/cpu',
 } as JobPlan;
 

@@ -50,7 +50,7 @@ test('shards are added in shard order, so every arrival order gives the same bit
     [3, 2, 1, 0],
     [2, 0, 3, 1],
   ].map((order) => {
-    const sum = new MetaGradientSum(2, 4);
+    const sum = new MetaGradientSum(new Float64Array(2).fill(7), 4);
     for (const shard of order) sum.add(shard, parts[shard]!);
     return [...sum.mean(4)];
   });
@@ -59,7 +59,7 @@ test('shards are added in shard order, so every arrival order gives the same bit
 });
 
 test('a shard is added once, and the mean waits for all of them', () => {
-  const sum = new MetaGradientSum(1, 2);
+  const sum = new MetaGradientSum(new Float64Array(1), 2);
   sum.add(0, Float32Array.of(1));
   assert.throws(() => sum.add(0, Float32Array.of(1)));
   assert.throws(() => sum.mean(2));

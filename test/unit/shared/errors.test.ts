@@ -18,6 +18,7 @@ test('the statuses that clients rely on are the documented ones', () => {
     DEADLINE_EXCEEDED: 'DEADLINE_EXCEEDED',
     JOB_UNKNOWN: 'NOT_FOUND',
     CHECKPOINT_UNKNOWN: 'NOT_FOUND',
+    SHARD_UNKNOWN: 'NOT_FOUND',
     JOB_EXISTS: 'ALREADY_EXISTS',
     FORBIDDEN: 'PERMISSION_DENIED',
     QUEUE_FULL: 'RESOURCE_EXHAUSTED',
@@ -37,6 +38,7 @@ test('the statuses that clients rely on are the documented ones', () => {
     ADDRESS_IN_USE: 'UNAVAILABLE',
     DATA_CORRUPT: 'DATA_LOSS',
     CHECKPOINT_CORRUPT: 'DATA_LOSS',
+    CHAIN_BROKEN: 'DATA_LOSS',
     UNAUTHENTICATED: 'UNAUTHENTICATED',
   });
 });

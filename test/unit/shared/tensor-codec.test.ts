@@ -163,6 +163,20 @@ test('a payload is taken once, and only when all of it is there', () => {
   assert.equal(assembler.take(first.payloadSha256), undefined);
 });
 
+test('the same payload sent twice at once, chunk by chunk in turns, can be taken twice, as two copies', () => {
+  const bytes = Buffer.alloc(2 * maxChunkBytes + 5, 3);
+  const assembler = new PayloadAssembler({ payloadBytes: bytes.byteLength, payloads: 1 });
+  for (const chunk of chunksOf(bytes)) {
+    assembler.add(chunk);
+    assembler.add(chunk);
+  }
+  const [first, second] = [assembler.take(sha256(bytes)), assembler.take(sha256(bytes))];
+  assert.deepEqual(first, bytes);
+  assert.deepEqual(second, bytes);
+  assert.notEqual(first?.buffer, second?.buffer);
+  assert.equal(assembler.take(sha256(bytes)), undefined);
+});
+
 test('a payload that begins again from its first byte arrives whole', () => {
   const payload = payloadOf(2 * maxChunkBytes);
   const chunks = chunksOf(payload);

@@ -21,6 +21,7 @@ test('every call of the contract is served under its path', () => {
     '/metatrain.v1.JobService/CancelJob',
     '/metatrain.v1.JobService/DownloadCheckpoint',
     '/metatrain.v1.JobService/GetJob',
+    '/metatrain.v1.JobService/GetShard',
     '/metatrain.v1.JobService/ListJobs',
     '/metatrain.v1.JobService/PauseJob',
     '/metatrain.v1.JobService/ResumeJob',

@@ -12,7 +12,13 @@ import {
 
 const heartbeatIntervalMs = 1000;
 const unreachable = { code: 'UNAVAILABLE', message: 'connection refused' };
-const lease = (leaseId: string): Lease => ({ leaseId, jobId: 'job', work: { kind: 'initialize' } });
+const lease = (leaseId: string, workKey = leaseId): Lease => ({
+  leaseId,
+  jobId: 'job',
+  work: { kind: 'initialize' },
+  shard: 0,
+  workKey,
+});
 const ended = (end = unreachable, jitter = 0): SessionEvent => ({ kind: 'streamEnded', end, jitter });
 const welcome = (version = protocolVersion): SessionEvent => ({
   kind: 'welcomed',
@@ -146,33 +152,56 @@ test('a coordinator silent for more than three heartbeats is left, and any messa
 
 test('an outcome is sent once, and never after its lease was cancelled', () => {
   const subject = Subject.serving('a', 'b');
-  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome' }]);
+  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome', leaseId: 'a' }]);
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), []);
   assert.deepEqual(subject.step({ kind: 'leaseCancelled', leaseId: 'b' }), [{ kind: 'cancelShard', leaseId: 'b' }]);
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'b' }), []);
   assert.deepEqual(subject.step({ kind: 'leaseCancelled', leaseId: 'unknown' }), []);
 });
 
-test('a lost stream cancels every shard in hand, since the coordinator gives them to others', () => {
+test('a shard whose stream is lost is computed on, and the same work leased again takes it over', () => {
   const subject = Subject.serving('a', 'b');
-  const orders = subject.step(ended());
-  assert.deepEqual(orders.slice(0, 2), [
-    { kind: 'cancelShard', leaseId: 'a' },
-    { kind: 'cancelShard', leaseId: 'b' },
-  ]);
-  assert.equal(orders[2]?.kind, 'reportRetry');
+  assert.equal(subject.step(ended())[0]?.kind, 'reportRetry');
   assert.equal(subject.state.leases.size, 0);
+  subject.after(100);
+  subject.step(welcome());
+  assert.deepEqual(subject.step({ kind: 'leased', lease: lease('a2', 'a') }), [], 'nothing is begun anew');
+  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome', leaseId: 'a2' }]);
+  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'b' }), [], 'nobody has leased it again');
+  const again = lease('b2', 'b');
+  assert.deepEqual(subject.step({ kind: 'leased', lease: again }), [{ kind: 'runShard', lease: again }]);
+});
+
+test('cancelling a lease that took a shard over cancels the computation', () => {
+  const subject = Subject.serving('a');
+  subject.step(ended());
+  subject.after(100);
+  subject.step(welcome());
+  subject.step({ kind: 'leased', lease: lease('a2', 'a') });
+  assert.deepEqual(subject.step({ kind: 'leaseCancelled', leaseId: 'a2' }), [{ kind: 'cancelShard', leaseId: 'a' }]);
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), []);
+});
+
+test('a job that is closed takes its shards along, those of a lost stream too', () => {
+  const subject = Subject.serving('a');
+  subject.step(ended());
+  subject.after(100);
+  subject.step(welcome());
+  subject.step({ kind: 'leased', lease: lease('b') });
+  assert.deepEqual(subject.step({ kind: 'jobClosed', jobId: 'job' }), [
+    { kind: 'cancelShard', leaseId: 'b' },
+    { kind: 'cancelShard', leaseId: 'a' },
+  ]);
 });
 
 test('a drain is told to the coordinator, finishes the shards in hand, then ends the stream and exits 0', () => {
   const subject = Subject.serving('a', 'b');
   assert.deepEqual(subject.step(drain()), [{ kind: 'sendDrain', reason: 'SIGTERM', graceMs: 5000 }]);
   assert.deepEqual(subject.step(drain()), [], 'asked twice is asked once');
-  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome' }]);
+  assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome', leaseId: 'a' }]);
   assert.deepEqual(subject.after(1000), [{ kind: 'sendHeartbeat', sequence: 1 }], 'heartbeats go on');
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'b' }), [
-    { kind: 'sendOutcome' },
+    { kind: 'sendOutcome', leaseId: 'b' },
     { kind: 'finishStream' },
   ]);
   assert.deepEqual(subject.step(ended({ code: 'OK', message: '' })), [{ kind: 'exit', exitCode: 0, message: 'left' }]);

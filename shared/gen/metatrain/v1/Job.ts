@@ -6,6 +6,7 @@ import type { Evaluation as _metatrain_v1_Evaluation, Evaluation__Output as _met
 import type { CheckpointInfo as _metatrain_v1_CheckpointInfo, CheckpointInfo__Output as _metatrain_v1_CheckpointInfo__Output } from '../../metatrain/v1/CheckpointInfo.ts';
 import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain_v1_JobError__Output } from '../../metatrain/v1/JobError.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from '../../metatrain/v1/MetaStepSummary.ts';
+import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output as _metatrain_v1_SkippedShard__Output } from '../../metatrain/v1/SkippedShard.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Job {
@@ -26,6 +27,7 @@ export interface Job {
   'engineFingerprint'?: (string);
   'mixedFingerprints'?: (boolean);
   'skippedTasks'?: (number | string | Long);
+  'skippedShards'?: (_metatrain_v1_SkippedShard)[];
 }
 
 export interface Job__Output {
@@ -46,4 +48,5 @@ export interface Job__Output {
   'engineFingerprint': (string);
   'mixedFingerprints': (boolean);
   'skippedTasks': (number);
+  'skippedShards': (_metatrain_v1_SkippedShard__Output)[];
 }

@@ -11,6 +11,7 @@ export interface ShardResult {
   'train'?: (_metatrain_v1_TrainResult | null);
   'evaluate'?: (_metatrain_v1_EvaluateResult | null);
   'computeMs'?: (number | string);
+  'presentedAgain'?: (boolean);
   'result'?: "initialize"|"train"|"evaluate";
 }
 
@@ -21,5 +22,6 @@ export interface ShardResult__Output {
   'train'?: (_metatrain_v1_TrainResult__Output | null);
   'evaluate'?: (_metatrain_v1_EvaluateResult__Output | null);
   'computeMs': (number);
+  'presentedAgain': (boolean);
   'result'?: "initialize"|"train"|"evaluate";
 }

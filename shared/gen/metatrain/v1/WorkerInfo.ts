@@ -19,6 +19,7 @@ export interface WorkerInfo {
   'version'?: (string);
   'engine'?: (string);
   'device'?: (_metatrain_v1_Device | null);
+  'resultsRejected'?: (number | string | Long);
 }
 
 export interface WorkerInfo__Output {
@@ -35,4 +36,5 @@ export interface WorkerInfo__Output {
   'version': (string);
   'engine': (string);
   'device': (_metatrain_v1_Device__Output | null);
+  'resultsRejected': (number);
 }

@@ -7,6 +7,7 @@ import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from '../../metatrain/v1/ShardFailure.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from '../../metatrain/v1/Drain.ts';
 import type { WorkerBatch as _metatrain_v1_WorkerBatch, WorkerBatch__Output as _metatrain_v1_WorkerBatch__Output } from '../../metatrain/v1/WorkerBatch.ts';
+import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from '../../metatrain/v1/ResultsHeld.ts';
 
 export interface WorkerMessage {
   'hello'?: (_metatrain_v1_Hello | null);
@@ -16,7 +17,8 @@ export interface WorkerMessage {
   'shardFailure'?: (_metatrain_v1_ShardFailure | null);
   'drain'?: (_metatrain_v1_Drain | null);
   'batch'?: (_metatrain_v1_WorkerBatch | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch";
+  'resultsHeld'?: (_metatrain_v1_ResultsHeld | null);
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"resultsHeld";
 }
 
 export interface WorkerMessage__Output {
@@ -27,5 +29,6 @@ export interface WorkerMessage__Output {
   'shardFailure'?: (_metatrain_v1_ShardFailure__Output | null);
   'drain'?: (_metatrain_v1_Drain__Output | null);
   'batch'?: (_metatrain_v1_WorkerBatch__Output | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch";
+  'resultsHeld'?: (_metatrain_v1_ResultsHeld__Output | null);
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"resultsHeld";
 }

@@ -5,6 +5,7 @@ export const WorkerState = {
   WORKER_STATE_IDLE: 'WORKER_STATE_IDLE',
   WORKER_STATE_BUSY: 'WORKER_STATE_BUSY',
   WORKER_STATE_DRAINING: 'WORKER_STATE_DRAINING',
+  WORKER_STATE_QUARANTINED: 'WORKER_STATE_QUARANTINED',
 } as const;
 
 export type WorkerState =
@@ -16,5 +17,7 @@ export type WorkerState =
   | 2
   | 'WORKER_STATE_DRAINING'
   | 3
+  | 'WORKER_STATE_QUARANTINED'
+  | 4
 
 export type WorkerState__Output = typeof WorkerState[keyof typeof WorkerState]

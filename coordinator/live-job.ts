@@ -1,0 +1,99 @@
+// A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
+// when; nothing here decides, sends or waits.
+import { MetatrainError } from '../shared/errors.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import { stalenessWeight } from './aggregation/staleness.ts';
+import type { AppliedMetaStep, Training } from './aggregation/training.ts';
+import type { Lease } from './core/state.ts';
+import { protocolOf } from './job-plan.ts';
+import type { Progress } from './progress.ts';
+import type { ShardLedger } from './shard-ledger.ts';
+import type { CheckedResult } from './shard-results.ts';
+import {
+  type ChainHead,
+  type EvaluationRecord,
+  type JobRecord,
+  maxEvaluations,
+  maxSkippedShards,
+} from './store/job-record.ts';
+
+export interface LiveJob {
+  readonly record: JobRecord;
+  readonly spec: JobSpec;
+  readonly progress: Progress;
+  training: Training | undefined;
+  readonly ledger: ShardLedger;
+  /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
+  proof: ChainHead | undefined;
+}
+
+export function trainingOf({ training, record }: LiveJob): Training {
+  if (!training) throw new Error(`job ${record.jobId} has no meta-parameters yet`);
+  return training;
+}
+
+/** Adds a shard's result to its meta-step, and notes what of it is on record. */
+export function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
+  const { batch, shard, paramsVersion } = lease;
+  const { index } = shard;
+  const shards = batch.shards.length;
+  const weight = stalenessWeight(job.spec.algorithm.name, batch.step - paramsVersion);
+  trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
+  job.ledger.add(batch.step, index, shards, result.payloadSha256);
+  if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
+}
+
+/** Applies the meta-step whose shards are all in, and notes on the record where the job is now. */
+export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep; readonly chain: ChainHead } {
+  const { record, ledger } = job;
+  const training = trainingOf(job);
+  const applied = training.applyMetaStep(record.iterations);
+  record.steps = training.metaParams.step;
+  record.paramsSha256 = training.metaParams.sha256.toString('hex');
+  record.skippedTasks = training.skippedTasks;
+  ledger.endStep(record.steps - 1);
+  return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
+}
+
+/** Adds what the evaluation's shards sent to the record, and returns it. */
+export function summariseEvaluation(job: LiveJob): EvaluationRecord {
+  const { record, spec } = job;
+  const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
+  const { splitDescription, isTransductive: transductive } = record;
+  const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
+  const evaluation = { step: record.steps, protocol, ...estimates };
+  record.evaluations = [...record.evaluations, evaluation].slice(-maxEvaluations);
+  return evaluation;
+}
+
+/** Once, also where the meta-step is applied again after a restart. */
+function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: readonly number[]): void {
+  const others = (record.skippedShards ?? []).filter(
+    ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
+  );
+  const tasks = offsets.map((offset) => shard.firstTask + offset);
+  record.skippedShards = [...others, { metaStep: batch.step, shard: shard.index, tasks }].slice(-maxSkippedShards);
+}
+
+/**
+ * Notes the chain of the meta-step just applied. Come back to where the job was before a restart, the chain must be what it was then.
+ *
+ * @returns that it is, in words; undefined where there is nothing to prove.
+ * @throws MetatrainError `CHAIN_BROKEN` when it is not, unless the job lets engines mix or steps overlap and so promises no bytes.
+ */
+export function proveChain(job: LiveJob, chain: ChainHead): string | undefined {
+  const { proof, spec, record } = job;
+  const { step, sha256 } = chain;
+  if (step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
+  if (proof?.step !== step) return undefined;
+  job.proof = undefined;
+  if (proof.sha256 === sha256) {
+    return `meta-step ${step}, applied before the restart, has been applied again to the same bytes`;
+  }
+  const message =
+    `meta-step ${step} was applied before the coordinator's restart with chain ${proof.sha256}, and applying it again gave ${sha256}: ` +
+    'a worker, its engine or its data has changed';
+  const promisesBytes = !spec.placement.mixed && spec.meta.update.mode === 'sync';
+  if (promisesBytes) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
+  return message;
+}

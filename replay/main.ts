@@ -1,0 +1,102 @@
+// Computes one training shard again in this process, as the cluster did: θ of its meta-step from a checkpoint at or before it (or from the seed),
+// the meta-steps between applied in shard order, then the shard. The one place that puts the coordinator's aggregation and the worker's
+// learning together; it decides nothing and knows no network. Prints one JSON object; `metatrain replay` runs it and compares.
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { Training } from '../coordinator/aggregation/training.ts';
+import { metaBatch } from '../coordinator/core/meta-steps.ts';
+import { planOf } from '../coordinator/job-plan.ts';
+import { decodeCheckpoint } from '../shared/checkpoint.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
+import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+import { hashOfVector } from '../shared/tensor-codec.ts';
+import { createEngine } from '../worker/engine/create.ts';
+import type { JobProgram } from '../worker/learning/job-program.ts';
+import { openJobProgram } from '../worker/learning/open.ts';
+
+const { values } = parseArgs({
+  options: {
+    spec: { type: 'string' },
+    checkpoint: { type: 'string' },
+    'meta-step': { type: 'string' },
+    shard: { type: 'string' },
+    'data-dir': { type: 'string', multiple: true, default: [] },
+  },
+});
+
+async function beginning(spec: JobSpec, program: JobProgram, file: string | undefined): Promise<Training> {
+  if (file === undefined) {
+    const { layout, metaParams } = program.initialize();
+    return Training.begin(spec.meta, layout, metaParams.slice());
+  }
+  const { layout, metaParams, slots, metadata } = decodeCheckpoint(await readFile(file), file);
+  const { step, chainSha256, paramsSha256, skippedTasks } = metadata;
+  return Training.restore(spec.meta, {
+    layout,
+    metaParams: { step, vector: metaParams, sha256: Buffer.from(paramsSha256, 'hex') },
+    slots,
+    chain: Buffer.from(chainSha256, 'hex'),
+    skippedTasks,
+  });
+}
+
+async function applyMetaStep(spec: JobSpec, program: JobProgram, training: Training): Promise<void> {
+  const { step, vector } = training.metaParams;
+  const { shards } = metaBatch(planOf('', spec), step);
+  for (const { index, firstTask, taskCount } of shards) {
+    const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
+    // The program may use its arrays again.
+    const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
+    training.keepTrainResult(index, shards.length, result);
+  }
+  training.applyMetaStep(spec.meta.iterations);
+}
+
+async function replay(): Promise<object> {
+  const spec = parseJobSpec(await readFile(values.spec ?? '', 'utf8'));
+  const metaStep = Number(values['meta-step']);
+  const shardIndex = Number(values.shard);
+  const { shards } = metaBatch(planOf('', spec), metaStep);
+  const shard = shards[shardIndex];
+  if (!shard || !(metaStep >= 0 && metaStep < spec.meta.iterations)) {
+    const accepted = `meta-step 0 to ${spec.meta.iterations - 1}, shard 0 to ${shards.length - 1}`;
+    throw new MetatrainError('REQUEST_INVALID', `shard ${shardIndex} of meta-step ${metaStep}; accepted: ${accepted}`);
+  }
+  if (spec.meta.update.mode === 'async') {
+    const message = 'meta.update.mode: got async; accepted: sync, since an async job has no order to repeat';
+    throw new MetatrainError('REQUEST_INVALID', message);
+  }
+  const engine = await createEngine(spec.placement);
+  const program = await openJobProgram(spec, { engine, dataDirectories: values['data-dir'] });
+  try {
+    const training = await beginning(spec, program, values.checkpoint);
+    const fromStep = training.metaParams.step;
+    while (training.metaParams.step < metaStep) await applyMetaStep(spec, program, training);
+    const { vector, sha256 } = training.metaParams;
+    const { firstTask, taskCount } = shard;
+    const result = await program.train(vector, { metaStep, firstTask, taskCount });
+    return {
+      metaStep,
+      shard: shardIndex,
+      firstTask,
+      taskCount,
+      fromStep,
+      paramsSha256: sha256.toString('hex'),
+      payloadSha256: hashOfVector(result.metaGradientSum),
+      // JSON has no NaN: those losses are null.
+      queryLoss: result.queryLoss,
+      nonFiniteTasks: result.nonFiniteTasks.map((offset) => firstTask + offset),
+      engineFingerprint: engine.fingerprint,
+    };
+  } finally {
+    await program.close();
+    await engine.close();
+  }
+}
+
+try {
+  process.stdout.write(`${JSON.stringify(await replay())}\n`);
+} catch (thrown) {
+  process.stderr.write(`${asMetatrainError(thrown).message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,48 @@
+// The simulated training: numbers in the place of tensors, mixed so that any result that is missing, counted twice, out of order, of another
+// version or of another task gives another end. `undisturbed` is the oracle: the same sums without a cluster.
+import { evaluationBatch } from '../../coordinator/core/evaluation.ts';
+import { initializeBatch, metaBatch } from '../../coordinator/core/meta-steps.ts';
+import type { Batch, JobPlan } from '../../coordinator/core/state.ts';
+
+/** Two numbers below 2³² to one. */
+export function mix(a: number, b: number): number {
+  let h = (a ^ Math.imul(b, 0x9e3779b1)) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** What an honest worker answers. */
+export const shardResult = (params: number, firstTask: number, taskCount: number): number =>
+  mix(mix(params, firstTask), taskCount);
+
+/** What makes the next parameters (or an evaluation's estimate) of the results, in shard order. */
+export const reduce = (params: number, results: readonly number[]): number => results.reduce(mix, params);
+
+const resultsOf = (params: number, { shards }: Batch): number[] =>
+  shards.map(({ firstTask, taskCount }) => shardResult(params, firstTask, taskCount));
+
+export interface Outcome {
+  readonly params: number;
+  /** Over every parameters in order. */
+  readonly chain: number;
+  /** Step → estimate. */
+  readonly evaluations: Readonly<Record<number, number>>;
+}
+
+/** θ₀ mixes in the job's number, so that a result of another job is wrong. */
+export const seedOf = (jobId: string): number => [...jobId].reduce((sum, letter) => mix(sum, letter.charCodeAt(0)), 7);
+
+export function undisturbed(plan: JobPlan): Outcome {
+  let params = reduce(seedOf(plan.jobId), resultsOf(seedOf(plan.jobId), initializeBatch()));
+  let chain = mix(0, params);
+  const evaluations: Record<number, number> = {};
+  for (let step = 0; step < plan.iterations; step += 1) {
+    params = reduce(params, resultsOf(params, metaBatch(plan, step)));
+    chain = mix(chain, params);
+    const applied = step + 1;
+    const isDue = applied === plan.iterations || (plan.evaluation.every > 0 && applied % plan.evaluation.every === 0);
+    if (isDue) evaluations[applied] = reduce(params, resultsOf(params, evaluationBatch(plan, applied)));
+  }
+  return { params, chain, evaluations };
+}

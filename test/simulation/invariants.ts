@@ -1,0 +1,86 @@
+// What must hold after every event, whatever has happened: checked on the core's own state.
+import assert from 'node:assert/strict';
+import type { CoreEffect } from '../../coordinator/core/effect.ts';
+import { batchesOf } from '../../coordinator/core/meta-steps.ts';
+import { hasFreeSlot, isCompatible } from '../../coordinator/core/placement.ts';
+import type { Batch, CoreState, Job, Worker } from '../../coordinator/core/state.ts';
+
+export function checkState(state: CoreState): void {
+  let held = 0;
+  const idle = new Set([...state.idle.values()].flatMap((group) => [...group]));
+  for (const worker of state.workers.values()) {
+    held += worker.leases.size;
+    assert.ok(worker.leases.size <= worker.slots, 'a worker holds no more than its slots');
+    assert.equal(
+      idle.has(worker),
+      hasFreeSlot(worker),
+      `worker ${worker.workerId} is in the idle index when it has a free slot`,
+    );
+  }
+  assert.equal(held, state.leases.size, 'every lease is held by a worker that lives');
+  for (const { shard, worker, job, batch, paramsVersion } of state.leases.values()) {
+    const staleness = batch.step - paramsVersion;
+    assert.ok(staleness >= 0 && staleness <= job.plan.maxStaleness, `a shard is ${staleness} versions stale`);
+    assert.ok(!shard.isDone, 'no lease of a shard that is done');
+    assert.equal(state.workers.get(worker.workerId), worker, 'no lease is held by the dead');
+    assert.equal(state.jobs.get(job.plan.jobId), job, 'no lease of a job that has ended');
+  }
+  for (const job of state.jobs.values()) checkBatches(job);
+  assert.ok(state.admitted.size <= state.options.maxRunningJobs, 'no more jobs are admitted than may be');
+  assert.ok(state.endedLeases.size <= 10_000 && state.offers.size <= 100_000, 'what is remembered is bounded');
+}
+
+function checkBatches(job: Job): void {
+  for (const { step } of job.ahead) {
+    assert.ok(step - job.step <= job.plan.maxStaleness, 'no batch is begun further before its turn than it may');
+  }
+  for (const batch of batchesOf(job)) checkBatch(batch);
+}
+
+function checkBatch({ shards, pending, remaining }: Batch): void {
+  let leased = 0;
+  let done = 0;
+  for (const { leases, isDone } of shards) {
+    if (leases.size > 0) leased += 1;
+    if (isDone) done += 1;
+    assert.ok(leases.size <= 2, 'a shard is computed at most twice at once');
+  }
+  assert.equal(pending.length + leased, remaining, 'every shard is pending, leased or done');
+  assert.equal(shards.length - done, remaining, 'what remains is what is not done');
+}
+
+/** Grants went to those who may have them, those of the highest priority first. */
+export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): void {
+  for (const effect of effects) {
+    if (effect.kind !== 'sendLease') continue;
+    const { job, worker } = effect.lease;
+    if (!state.leases.has(effect.lease.leaseId)) continue;
+    assert.ok(isCompatible(job, worker), 'a job keeps to its fingerprint');
+    assert.ok(!worker.isDraining, 'a draining worker gets nothing');
+    assert.notEqual(worker.health.standing, 'quarantined', 'a quarantined worker gets nothing');
+    for (const other of state.admitted) {
+      if (other.plan.priority <= job.plan.priority || other.phase.kind !== 'computing') continue;
+      const { pending } = other.phase.batch;
+      const wouldFit = pending.some(({ failures }) => failures.length === 0) && isCompatible(other, worker);
+      assert.ok(
+        !wouldFit,
+        `job ${job.plan.jobId} got a slot that job ${other.plan.jobId} of a higher priority waits for`,
+      );
+    }
+  }
+}
+
+/** A healthy worker with a free slot does not idle beside a shard that it may compute. */
+export function checkNobodyIdles(state: CoreState): void {
+  const idle: Worker[] = [];
+  for (const group of state.idle.values()) idle.push(...group);
+  if (idle.length === 0) return;
+  for (const job of state.admitted) {
+    if (job.phase.kind !== 'computing') continue;
+    for (const { failures, index } of job.phase.batch.pending) {
+      if (failures.length > 0) continue;
+      const worker = idle.find((candidate) => isCompatible(job, candidate));
+      assert.ok(!worker, `shard ${index} of job ${job.plan.jobId} waits while ${worker?.workerId} idles`);
+    }
+  }
+}

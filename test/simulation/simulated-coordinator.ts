@@ -1,0 +1,315 @@
+// One life of a coordinator around the real core: what the runner does, with numbers for tensors and a simulated disk. It ends with `crash`,
+// and the next life takes up from the disk what was left.
+import assert from 'node:assert/strict';
+import type { CoreEffect } from '../../coordinator/core/effect.ts';
+import type { CoreEvent } from '../../coordinator/core/event.ts';
+import { type CoreOptions, createState, type JobPlan, type Lease, type Shard } from '../../coordinator/core/state.ts';
+import { step } from '../../coordinator/core/step.ts';
+import type { Rng } from '../../shared/rng.ts';
+import { mix, reduce, seedOf, shardResult } from './arithmetic.ts';
+import { checkGrants, checkNobodyIdles, checkState } from './invariants.ts';
+import type { SavedJob, SavedTraining, SimulatedDisk } from './simulated-disk.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** How the coordinator reaches a worker's stream. */
+export interface CoordinatorSide {
+  readonly connection: number;
+  readonly workerId: string;
+  lease(lease: Lease, params: number): void;
+  cancel(leaseId: string): void;
+  close(): void;
+}
+
+interface LiveJob {
+  readonly saved: SavedJob;
+  training: SavedTraining | undefined;
+  /** By the step that they update, and which batch: an evaluation's step has a meta-batch, too. */
+  readonly results: Map<string, number[]>;
+}
+
+export interface SimulatedResult {
+  readonly leaseId: string;
+  readonly value: number;
+  /** Broken on the way or made up: the check of hashes and shapes finds it. */
+  readonly isValid: boolean;
+  readonly isPresentedAgain: boolean;
+}
+
+export class SimulatedCoordinator {
+  readonly state;
+  readonly #time: VirtualTime;
+  readonly #rng: Rng;
+  readonly #disk: SimulatedDisk;
+  readonly #jobs = new Map<string, LiveJob>();
+  readonly #links = new Map<number, CoordinatorSide>();
+  readonly #counted = new WeakSet<Shard>();
+  readonly #events: { readonly event: CoreEvent; readonly value: number | undefined }[] = [];
+  #isStepping = false;
+  #isDead = false;
+  #clockOffset = 0;
+  /** Shards counted, and meta-steps that a restart had to apply again and found the same. */
+  counted = 0;
+  proved = 0;
+
+  constructor(options: CoreOptions, time: VirtualTime, rng: Rng, disk: SimulatedDisk) {
+    this.state = createState(options);
+    this.#time = time;
+    this.#rng = rng;
+    this.#disk = disk;
+    for (const saved of disk.jobs.values()) this.#restore(saved);
+    this.#tick();
+  }
+
+  get at(): number {
+    return Math.max(0, this.#time.now + this.#clockOffset);
+  }
+
+  /** The wall clock is set, forwards or backwards. */
+  jumpClock(byMs: number): void {
+    this.#clockOffset += byMs;
+  }
+
+  crash(): void {
+    this.#isDead = true;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  submit(plan: JobPlan): void {
+    const saved: SavedJob = {
+      plan,
+      state: 'queued',
+      reason: '',
+      hasStarted: false,
+      fingerprint: undefined,
+      checkpoints: [],
+      evaluations: new Map(),
+      chainHead: undefined,
+      final: undefined,
+    };
+    this.#disk.jobs.set(plan.jobId, saved);
+    this.#jobs.set(plan.jobId, { saved, training: undefined, results: new Map() });
+    this.dispatch({ kind: 'jobSubmitted', at: this.at, plan });
+  }
+
+  request(kind: 'jobCancelRequested' | 'jobPauseRequested' | 'jobResumeRequested', jobId: string): void {
+    const job = this.#jobs.get(jobId);
+    if (!job || (kind === 'jobResumeRequested' && job.saved.state !== 'paused')) return;
+    this.dispatch({ kind, at: this.at, jobId });
+  }
+
+  connect(link: CoordinatorSide, fingerprint: string, slots: number): void {
+    this.#links.set(link.connection, link);
+    const { workerId, connection } = link;
+    this.dispatch({
+      kind: 'workerConnected',
+      at: this.at,
+      workerId,
+      connection,
+      engine: 'compiled/cpu',
+      fingerprint,
+      slots,
+    });
+  }
+
+  disconnect({ workerId, connection }: CoordinatorSide): void {
+    if (!this.#links.delete(connection)) return;
+    this.dispatch({ kind: 'workerDisconnected', at: this.at, workerId, connection, reason: 'the stream was lost' });
+  }
+
+  result(link: CoordinatorSide, { leaseId, value, isValid, isPresentedAgain }: SimulatedResult): void {
+    const { workerId, connection } = link;
+    const from = { at: this.at, workerId, connection, leaseId };
+    const lease = this.state.leases.get(leaseId);
+    if (lease && lease.worker.connection === connection && !isValid) {
+      const message = 'the payload has another hash than its name';
+      this.dispatch({
+        kind: 'shardFailed',
+        ...from,
+        code: 'REQUEST_INVALID',
+        message,
+        isPermanent: false,
+        isRejected: true,
+      });
+      return;
+    }
+    this.dispatch(
+      { kind: 'resultArrived', ...from, work: lease?.batch.work ?? 'train', nonFiniteTasks: [], isPresentedAgain },
+      value,
+    );
+  }
+
+  dispatch(event: CoreEvent, value?: number): void {
+    if (this.#isDead) return;
+    this.#events.push({ event, value });
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    for (let next = this.#events.shift(); next; next = this.#events.shift()) {
+      const effects = step(this.state, next.event);
+      // A sign of life changes no lease.
+      if (next.event.kind !== 'workerSeen') {
+        checkState(this.state);
+        checkGrants(this.state, effects);
+      }
+      if (next.event.kind === 'tick') checkNobodyIdles(this.state);
+      for (const effect of effects) this.#perform(effect, next.value);
+    }
+    this.#isStepping = false;
+  }
+
+  #tick(): void {
+    if (this.#isDead) return;
+    this.dispatch({ kind: 'tick', at: this.at });
+    this.#time.after(500, () => this.#tick());
+  }
+
+  #restore(saved: SavedJob): void {
+    if (saved.final || ['succeeded', 'failed', 'cancelled'].includes(saved.state)) return;
+    const had = saved.checkpoints.length;
+    while (saved.checkpoints.at(-1)?.isTorn) saved.checkpoints.pop();
+    const newest = saved.checkpoints.at(-1)?.training;
+    if (had > 0 && !newest) {
+      saved.state = 'failed';
+      saved.reason = 'CHECKPOINT_CORRUPT';
+      return;
+    }
+    this.#jobs.set(saved.plan.jobId, { saved, training: newest, results: new Map() });
+    this.dispatch({
+      kind: 'jobRestored',
+      at: this.at,
+      plan: saved.plan,
+      step: newest?.step ?? 0,
+      hasParams: newest !== undefined,
+      hasStarted: saved.hasStarted,
+      isPaused: saved.state === 'paused',
+      fingerprint: saved.fingerprint,
+      evaluatedSteps: [...saved.evaluations.keys()],
+      leftOut: [],
+    });
+  }
+
+  #perform(effect: CoreEffect, value: number | undefined): void {
+    switch (effect.kind) {
+      case 'sendLease': {
+        const { lease } = effect;
+        const job = this.#jobOf(lease.job.plan.jobId);
+        const params = job.training?.params ?? seedOf(lease.job.plan.jobId);
+        this.#links.get(lease.worker.connection)?.lease(lease, params);
+        break;
+      }
+      case 'cancelLease':
+        this.#links.get(effect.lease.worker.connection)?.cancel(effect.lease.leaseId);
+        break;
+      case 'disconnectWorker': {
+        const link = this.#links.get(effect.connection);
+        this.#links.delete(effect.connection);
+        link?.close();
+        break;
+      }
+      case 'keepResult':
+        this.#keep(effect.lease, value);
+        break;
+      case 'reduce':
+        this.#reduce(effect.jobId, effect.work);
+        break;
+      case 'writeCheckpoint':
+        this.#writeCheckpoint(effect.jobId, effect.purpose);
+        break;
+      case 'changeJobState': {
+        const job = this.#jobOf(effect.jobId);
+        const { saved } = job;
+        assert.ok(!['succeeded', 'failed', 'cancelled'].includes(saved.state), 'a job ends once');
+        saved.state = effect.state;
+        saved.reason = effect.failure?.code ?? effect.reason;
+        if (effect.state === 'running') saved.hasStarted = true;
+        if (['succeeded', 'failed', 'cancelled'].includes(effect.state)) {
+          saved.final = job.training;
+          this.#jobs.delete(effect.jobId);
+        }
+        break;
+      }
+      case 'dropResult':
+      case 'reportRetry':
+      case 'reportQuarantine':
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #keep({ job, shard, batch, worker }: Lease, value: number | undefined): void {
+    assert.ok(value !== undefined, 'a result is kept when it comes');
+    assert.ok(!this.#counted.has(shard), 'a shard counts once');
+    this.#counted.add(shard);
+    this.counted += 1;
+    const live = this.#jobOf(job.plan.jobId);
+    live.saved.fingerprint ??= worker.fingerprint;
+    if (job.plan.maxStaleness === 0) {
+      const params = live.training?.params ?? seedOf(job.plan.jobId);
+      assert.equal(
+        value,
+        shardResult(params, shard.firstTask, shard.taskCount),
+        'a result is of the present parameters',
+      );
+      assert.equal(batch.step, live.training?.step ?? 0, 'a result is of the present meta-step');
+    }
+    const key = `${batch.work} ${batch.step}`;
+    const results = live.results.get(key) ?? [];
+    live.results.set(key, results);
+    results[shard.index] = value;
+  }
+
+  #reduce(jobId: string, work: 'initialize' | 'train' | 'evaluate'): void {
+    const job = this.#jobOf(jobId);
+    const { saved } = job;
+    const before = job.training;
+    const key = `${work} ${before?.step ?? 0}`;
+    const results = job.results.get(key) ?? assert.fail('no result of this batch was kept');
+    job.results.delete(key);
+    const reduced = reduce(
+      before?.params ?? seedOf(jobId),
+      results.map((result) => result ?? assert.fail('a shard is missing')),
+    );
+    if (work === 'evaluate') {
+      saved.evaluations.set(before?.step ?? 0, reduced);
+    } else {
+      const applied = before === undefined ? 0 : before.step + 1;
+      job.training = { step: applied, params: reduced, chain: mix(before?.chain ?? 0, reduced) };
+      this.#proveOrExtend(saved, job.training);
+    }
+    this.dispatch({ kind: 'reduced', at: this.at, jobId });
+  }
+
+  /** What was applied before a crash is applied again to the same bytes. */
+  #proveOrExtend(saved: SavedJob, { step: applied, chain }: SavedTraining): void {
+    const head = saved.chainHead;
+    if (head && applied === head.step && saved.plan.maxStaleness === 0) {
+      assert.equal(chain, head.chain, 'a meta-step that is applied again gives the same bytes');
+      this.proved += 1;
+    }
+    // Only now and then on the disk, as the records are.
+    if ((!head || applied > head.step) && this.#rng.uniform() < 0.5) saved.chainHead = { step: applied, chain };
+  }
+
+  #writeCheckpoint(jobId: string, purpose: 'scheduled' | 'final' | 'recovery'): void {
+    const job = this.#jobOf(jobId);
+    const { training, saved } = job;
+    assert.ok(training);
+    this.#time.after(this.#rng.between(1, 60), () => {
+      if (this.#isDead) return;
+      if (this.#disk.isFull) {
+        if (purpose === 'final') {
+          const message = 'no space left on device';
+          this.dispatch({ kind: 'jobBroken', at: this.at, jobId, code: 'INTERNAL', message });
+        }
+        return;
+      }
+      saved.checkpoints = [...saved.checkpoints, { training, isTorn: false }].slice(-3);
+      this.dispatch({ kind: 'checkpointWritten', at: this.at, jobId, step: training.step });
+    });
+  }
+
+  #jobOf(jobId: string): LiveJob {
+    return this.#jobs.get(jobId) ?? assert.fail(`the core speaks of job ${jobId}, which is not open`);
+  }
+}

@@ -1,0 +1,113 @@
+// Drives the real core by hand, for unit tests of its decisions: time is a number, workers are names, the answers are the test's.
+import assert from 'node:assert/strict';
+import type { CoreEffect } from '../../coordinator/core/effect.ts';
+import type { CoreEvent } from '../../coordinator/core/event.ts';
+import {
+  type CoreOptions,
+  type CoreState,
+  createState,
+  defaultCoreOptions,
+  type JobPlan,
+  type Lease,
+} from '../../coordinator/core/state.ts';
+import { step } from '../../coordinator/core/step.ts';
+
+type WithoutTime<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
+
+export class CoreDriver {
+  readonly state: CoreState;
+  /** Every lease that was sent, oldest first. */
+  readonly leases: Lease[] = [];
+  readonly effects: CoreEffect[] = [];
+  now = 1_000;
+  readonly #connections = new Map<string, number>();
+
+  constructor(options: Partial<CoreOptions> = {}) {
+    this.state = createState({ ...defaultCoreOptions, startId: 's', ...options });
+  }
+
+  /** Reductions and checkpoints are answered at once. */
+  send(event: WithoutTime<CoreEvent>): CoreEffect[] {
+    const effects = step(this.state, { ...event, at: this.now } as CoreEvent);
+    this.effects.push(...effects);
+    for (const effect of effects) {
+      if (effect.kind === 'sendLease') this.leases.push(effect.lease);
+      if (effect.kind === 'reduce') this.send({ kind: 'reduced', jobId: effect.jobId });
+      if (effect.kind === 'writeCheckpoint') {
+        this.send({ kind: 'checkpointWritten', jobId: effect.jobId, step: effect.step });
+      }
+    }
+    return effects;
+  }
+
+  /** Time passes; everybody is heard of. */
+  pass(ms: number): void {
+    this.now += ms;
+    for (const { workerId, connection } of this.state.workers.values()) {
+      this.send({ kind: 'workerSeen', workerId, connection });
+    }
+    this.send({ kind: 'tick' });
+  }
+
+  submit(jobId: string, plan: Partial<JobPlan> = {}): void {
+    this.send({
+      kind: 'jobSubmitted',
+      plan: {
+        jobId,
+        iterations: 100,
+        batchSize: 4,
+        shardSize: 1,
+        evaluation: { every: 0, tasks: 2 },
+        checkpointEvery: 0,
+        isMixed: false,
+        onNonFinite: 'fail',
+        priority: 1,
+        maxStaleness: 0,
+        engine: 'compiled/cpu',
+        ...plan,
+      },
+    });
+  }
+
+  connect(workerId: string, slots = 1): void {
+    const connection = (this.#connections.get(workerId) ?? 0) + 1_000;
+    this.#connections.set(workerId, connection);
+    this.send({ kind: 'workerConnected', workerId, connection, engine: 'compiled/cpu', fingerprint: 'f', slots });
+  }
+
+  disconnect(workerId: string): void {
+    this.send({ kind: 'workerDisconnected', ...this.#from(workerId), reason: 'the stream was lost' });
+  }
+
+  /** What the worker holds now, oldest first. */
+  held(workerId: string): Lease[] {
+    return [...(this.state.workers.get(workerId)?.leases ?? [])];
+  }
+
+  answer(lease: Lease): void {
+    const { leaseId, batch, worker } = lease;
+    this.send({
+      kind: 'resultArrived',
+      ...this.#from(worker.workerId),
+      leaseId,
+      work: batch.work,
+      nonFiniteTasks: [],
+      isPresentedAgain: false,
+    });
+  }
+
+  answerAll(workerId: string): void {
+    for (const lease of this.held(workerId)) this.answer(lease);
+  }
+
+  fail(lease: Lease, isRejected = false): void {
+    const reason = { code: 'INTERNAL', message: `${lease.worker.workerId} cannot`, isPermanent: false, isRejected };
+    this.send({ kind: 'shardFailed', ...this.#from(lease.worker.workerId), leaseId: lease.leaseId, ...reason });
+  }
+
+  #from(workerId: string): { workerId: string; connection: number } {
+    const worker = this.state.workers.get(workerId);
+    assert.ok(worker, `${workerId} is connected`);
+    return { workerId, connection: worker.connection };
+  }
+}

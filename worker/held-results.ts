@@ -1,0 +1,70 @@
+// Results that were computed and may be asked for again: when a stream or the coordinator is lost, nobody knows what arrived, and what is
+// recomputed after a restart is the same work. Found by what they are of, θ's hash included, so a held result is the very bytes that
+// computing again would give. Bounded by bytes and number, the oldest go first.
+import type { ShardOutcome, ShardOutput } from './compute/shard.ts';
+import type { Lease } from './session-state.ts';
+
+type Finished = Extract<ShardOutcome, { kind: 'finished' }>;
+
+interface Held {
+  readonly lease: Lease;
+  readonly outcome: Finished;
+  readonly bytes: number;
+}
+
+/** A coordinator takes as many offers. */
+const maxResults = 256;
+
+export class HeldResults {
+  readonly #maxBytes: number;
+  /** By work key, the oldest first. */
+  readonly #results = new Map<string, Held>();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  put(lease: Lease, outcome: Finished): void {
+    this.#forget(lease.workKey);
+    const bytes = bytesOf(outcome.output);
+    if (bytes > this.#maxBytes) return;
+    this.#results.set(lease.workKey, { lease, outcome, bytes });
+    this.#bytes += bytes;
+    for (const oldest of this.#results.keys()) {
+      if (this.#bytes <= this.#maxBytes && this.#results.size <= maxResults) return;
+      this.#forget(oldest);
+    }
+  }
+
+  get(workKey: string): Finished | undefined {
+    return this.#results.get(workKey)?.outcome;
+  }
+
+  /** What the results are of, the newest last. */
+  leases(): Lease[] {
+    return [...this.#results.values()].map(({ lease }) => lease);
+  }
+
+  forgetJob(jobId: string): void {
+    for (const [key, { lease }] of this.#results) if (lease.jobId === jobId) this.#forget(key);
+  }
+
+  #forget(workKey: string): void {
+    this.#bytes -= this.#results.get(workKey)?.bytes ?? 0;
+    this.#results.delete(workKey);
+  }
+}
+
+function bytesOf(output: ShardOutput): number {
+  switch (output.kind) {
+    case 'initialize':
+      return output.initial.metaParams.byteLength;
+    case 'train':
+      return output.result.metaGradientSum.byteLength;
+    case 'evaluate':
+      return 8 * (output.result.lossByInnerStep.length + output.result.accuracyByInnerStep.length);
+    default:
+      return output satisfies never;
+  }
+}
