@@ -3,9 +3,9 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
+import { letHeapGrow } from '../shared/heap.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
@@ -121,12 +121,6 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
 }
 
-/**
- * The heap may grow to four times what lives in it before it is collected whole. A meta-step's payloads die young but lie outside V8's heap, and by
- * the growth that V8 allows a small heap they cost a full collection every 80 meta-steps: half of the coordinator's processor time.
- */
-const heapGrowthFlag = '--heap-growing-percent=300';
-
 /** The program. Resolves to the exit code: 0 when told to end, 1 with one line on stderr on a user's mistake. */
 export async function run(args: readonly string[]): Promise<number> {
   const { options, logLevel, exitWithParent } = readConfig(args);
@@ -134,7 +128,7 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
     if (exitWithParent) process.stdin.once('end', resolve).once('error', resolve).resume();
   });
-  setFlagsFromString(heapGrowthFlag);
+  letHeapGrow();
   let coordinator: Coordinator;
   try {
     coordinator = await startCoordinator(options, { log: createLogger('coordinator', logLevel) });

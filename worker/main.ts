@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
 import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
+import { letHeapGrow } from '../shared/heap.ts';
 import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
@@ -29,6 +30,7 @@ if (config.exitWithParent) {
 }
 
 setNativeVariables(config);
+letHeapGrow();
 
 if (config.explain) {
   try {

@@ -107,7 +107,13 @@ function jobFile({ name, order, innerSteps, innerLearningRate, tasks, supportSiz
     task: { distribution: 'sinusoid', shots: supportSize, queries: querySize },
     model: { architecture: 'mlp', hiddenLayers: [40, 40] },
     algorithm: { name: 'maml', order, innerSteps, innerLearningRate },
-    meta: { iterations: 1_000_000_000, batchSize: tasks, optimizer: { name: 'adam', learningRate: 0.001 } },
+    // As the example does, so that no rare steep task ends the run.
+    meta: {
+      iterations: 1_000_000_000,
+      batchSize: tasks,
+      optimizer: { name: 'adam', learningRate: 0.001 },
+      clipNorm: 0.5,
+    },
     evaluation: { tasks: 2, innerSteps: 1 },
     placement: { shardSize },
   });
