@@ -5,7 +5,7 @@ import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts'
 export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
 
 /** Takes shards at all, now or when a slot is free. */
-const isWilling = ({ isDraining, health }: Worker): boolean => !isDraining && health.standing !== 'quarantined';
+export const isWilling = ({ isDraining, health }: Worker): boolean => !isDraining && health.standing !== 'quarantined';
 
 /** On probation a worker may spoil one shard, not as many as it has slots. */
 const slotsOf = ({ health, slots }: Worker): number => (health.standing === 'good' ? slots : 1);

@@ -7,6 +7,7 @@ import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
 import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
 import { batchesOf, describeShard } from './meta-steps.ts';
+import { isCompatible, isWilling } from './placement.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
 import type { CoreState, Lease } from './state.ts';
 
@@ -51,11 +52,11 @@ export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, e
     rejectAttempt(state, lease, event.message, effects);
     return;
   }
+  const code: ErrorCode = isErrorCode(event.code) ? event.code : 'SHARD_FAILED';
   if (!event.isPermanent) {
-    failAttempt(state, lease, event.message, effects);
+    failAttempt(state, lease, event.message, effects, code);
     return;
   }
-  const code: ErrorCode = isErrorCode(event.code) ? event.code : 'SHARD_FAILED';
   endLease(state, lease, 'it failed for good');
   failJob(state, lease.job, { code, message: event.message }, effects);
 }
@@ -80,17 +81,48 @@ export function loseLease(state: CoreState, lease: Lease, reason: string, effect
 }
 
 /** Whose fault it was, the worker's or the shard's, is not known yet. */
-function failAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
-  const { workerId } = lease.worker;
-  lease.shard.failures.push({ workerId, message });
-  lease.shard.suspects.set(workerId, message);
+function failAttempt(
+  state: CoreState,
+  lease: Lease,
+  message: string,
+  effects: CoreEffect[],
+  code: ErrorCode = 'SHARD_FAILED',
+): void {
+  const { job, shard, worker } = lease;
+  shard.failures.push({ workerId: worker.workerId, message, code });
+  shard.suspects.set(worker.workerId, message);
+  if (machineLacks.has(code) && isLackedByAll(state, lease)) {
+    endLease(state, lease, message);
+    const messages = new Map(shard.failures.map((failure) => [failure.workerId, failure.message]));
+    const isSame = new Set(messages.values()).size === 1;
+    const told = isSame ? message : [...messages].map(([workerId, text]) => `${workerId}: ${text}`).join('; ');
+    failJob(state, job, { code, message: told }, effects);
+    return;
+  }
   retryOrFail(state, lease, message, effects);
+}
+
+/** What a worker's machine lacks, it will lack at the next attempt too; another machine may have it. */
+const machineLacks: ReadonlySet<ErrorCode> = new Set([
+  'DATA_SET_MISSING',
+  'DATA_CORRUPT',
+  'DEVICE_MISSING',
+  'OUT_OF_MEMORY',
+]);
+
+/** Whether every worker that could compute the shard has said that its machine lacks what it takes. */
+function isLackedByAll(state: CoreState, { job, shard }: Lease): boolean {
+  const lacking = new Set(shard.failures.flatMap(({ workerId, code }) => (machineLacks.has(code) ? [workerId] : [])));
+  for (const worker of state.workers.values()) {
+    if (isWilling(worker) && isCompatible(job, worker) && !lacking.has(worker.workerId)) return false;
+  }
+  return true;
 }
 
 /** A result that cannot be one is the worker's fault, whatever the shard. */
 function rejectAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
   const { workerId } = lease.worker;
-  lease.shard.failures.push({ workerId, message });
+  lease.shard.failures.push({ workerId, message, code: 'REQUEST_INVALID' });
   retryOrFail(state, lease, message, effects);
   blameWorker(state, workerId, message, effects);
 }

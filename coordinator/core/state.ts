@@ -1,5 +1,6 @@
 // What the core knows: jobs, workers and leases as plain records. The core owns them: only `step` changes them, everyone else reads.
 // Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
+import type { ErrorCode } from '../../shared/errors.ts';
 
 /** Every limit and factor of the core, in milliseconds where a time. */
 export interface CoreOptions {
@@ -76,6 +77,7 @@ export type WorkKind = 'initialize' | 'train' | 'evaluate';
 export interface ShardFailure {
   readonly workerId: string;
   readonly message: string;
+  readonly code: ErrorCode;
 }
 
 /** A fixed, consecutive slice of a batch of tasks. */

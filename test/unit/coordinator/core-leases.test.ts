@@ -109,6 +109,37 @@ test('a shard that fails on three workers fails the job, with the message of eac
   );
 });
 
+test('what every worker lacks fails the job once all have said so, under its own code, and in one worker is no reason', () => {
+  const core = new Core();
+  core.submit();
+  const first = only(core.connect('a'), 'sendLease');
+  core.connect('b');
+  core.connect('other', { engine: 'compiled/cuda' });
+  const second = only(core.fail(first, 'no omniglot in /here', false, 'DATA_SET_MISSING'), 'sendLease');
+  assert.equal(second.lease.worker.workerId, 'b');
+  const { state, failure } = only(
+    core.fail(second, 'no omniglot in /there', false, 'DATA_SET_MISSING'),
+    'changeJobState',
+  );
+  assert.equal(state, 'failed');
+  assert.deepEqual(failure, {
+    code: 'DATA_SET_MISSING',
+    message: 'a: no omniglot in /here; b: no omniglot in /there',
+  });
+
+  core.submit({ jobId: 'k' });
+  core.tell({ kind: 'workerDisconnected', ...core.from('b'), reason: 'gone' });
+  const alone = core.state.leases.values().next().value!;
+  assert.equal(alone.worker.workerId, 'a');
+  const effects = core.fail(
+    { kind: 'sendLease', lease: alone, deadlineMs: 1 },
+    'no omniglot',
+    false,
+    'DATA_SET_MISSING',
+  );
+  assert.deepEqual(only(effects, 'changeJobState').failure, { code: 'DATA_SET_MISSING', message: 'no omniglot' });
+});
+
 test('a worker that is alone gets the shard again, ten times at most', () => {
   const core = new Core();
   core.submit();
