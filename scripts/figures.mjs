@@ -19,15 +19,30 @@ const figures = {
   'check-tensorflow': ['worker', '--check', '--engine', 'eager'],
 };
 
+/** Name of the file in docs/figures → arguments of the benchmark whose table it holds: on a quiet machine, one at a time. */
+const benches = {
+  'bench-engine-sinusoid': ['engine', '--only', 'sinusoid'],
+  'bench-engine-conv4': ['engine', '--only', 'conv4', '--peers', 'torch-eager,jax-jit,jax-vmap'],
+  'bench-end-to-end': ['end-to-end', '--rounds', '8'],
+  'bench-coordinator': ['coordinator', '--workers', '2,16', '--bytes', '7044,450000'],
+};
+
 /** What a figure must be told by the environment; without it, it is left out. */
 const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRAIN_TFJS_NODE' };
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(figures, name));
+const unknown = wanted.filter((name) => !Object.hasOwn({ ...figures, ...benches }, name));
 if (unknown.length > 0) {
-  console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys(figures).join(', ')}`);
+  console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys({ ...figures, ...benches }).join(', ')}`);
   process.exit(2);
 }
+const run = (script, args, input) =>
+  execFileSync(process.execPath, [join(root, ...script), ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    input,
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit'],
+  });
 for (const [name, args] of Object.entries(figures)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   if (needs[name] !== undefined && !process.env[needs[name]]) {
@@ -35,12 +50,14 @@ for (const [name, args] of Object.entries(figures)) {
     continue;
   }
   console.error(`figures: metatrain ${args.join(' ')}`);
-  const printed = execFileSync(process.execPath, [join(root, 'dist', 'client', 'cli', 'main.js'), ...args], {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const printed = run(['dist', 'client', 'cli', 'main.js'], args);
   writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
+}
+for (const [name, args] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.error(`figures: npm run bench -- ${args.join(' ')}`);
+  const table = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'bench', 'main.js'], args));
+  writeFileSync(join(folder, `${name}.txt`), `${table.trim()}\n`);
 }
 for (const page of ['README.md', ...readdirSync(join(root, 'docs')).map((file) => join('docs', file))]) {
   if (!page.endsWith('.md')) continue;
