@@ -148,7 +148,11 @@ function verdictText({ outcome, notMeasured }: Comparison, differences: number, 
 export function protocolText(protocol: EvaluationProtocol, spec: JobSpec): string {
   const { algorithm, meta } = spec;
   const shape = protocol.ways > 0 ? `${protocol.ways}-way ${protocol.shots}-shot` : `${protocol.shots} support points`;
-  const queries = protocol.ways > 0 ? `${protocol.queries} queries a class` : `${protocol.queries} query points`;
+  const isOne = protocol.queries === 1;
+  const queries =
+    protocol.ways > 0
+      ? `${protocol.queries} ${isOne ? 'query' : 'queries'} a class`
+      : `${protocol.queries} query ${isOne ? 'point' : 'points'}`;
   const order = algorithm.name === 'maml' ? `${algorithm.order}-order ` : '';
   const method = algorithm.name === 'maml' ? 'MAML' : 'Reptile';
   return (
