@@ -126,7 +126,8 @@ function smallFirst(
   return undefined;
 }
 
-function isMuchSmaller(x: GraphNode, whole: GraphNode): boolean {
+/** Few numbers beside many: worth moving, since what is done to them costs nothing. */
+export function isMuchSmaller(x: GraphNode, whole: GraphNode): boolean {
   return sizeOf(x.shape) * 8 <= sizeOf(whole.shape);
 }
 

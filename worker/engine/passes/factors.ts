@@ -2,6 +2,7 @@
 // first: each of them then costs a few numbers, where it cost a pass over a whole activation.
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type GraphNode, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
+import { isMuchSmaller } from './algebra.ts';
 import type { Rule, RuleContext } from './rule.ts';
 
 export const factorRules: Rule = (node, context) => {
@@ -27,8 +28,11 @@ function factorsLeaveSum(node: GraphNode, op: Reduce, { builder, usesOf }: RuleC
   if (rest === undefined || factors.length === 0 || !sameShape(rest.shape, x.shape)) return undefined;
   // where the product is needed anyway, another product in its place would be one pass more
   if (rest.op.kind === 'binary' && usesOf(x) > 1) return undefined;
-  const sum = builder.reduce(op.fn, rest, op.axes, true);
-  return factors.reduce((product, factor) => builder.binary('mul', product, factor), sum);
+  return timesAll(builder.reduce(op.fn, rest, op.axes, true), factors, builder);
+}
+
+function timesAll(x: GraphNode, factors: readonly GraphNode[], builder: GraphBuilder): GraphNode {
+  return factors.reduce((product, factor) => builder.binary('mul', product, factor), x);
 }
 
 /** The product without its factors that are constant along the axes, which go into `factors`; undefined when nothing is left. */
@@ -80,8 +84,7 @@ function knownSums(node: GraphNode, op: Reduce, { builder }: RuleContext): Graph
     if (rest === undefined || !sameShape(rest.shape, x.shape)) return undefined;
     const reduction: Reduce = { kind: 'reduce', fn: op.fn, axes: op.axes, keepDims: true };
     if (isDeviation(rest, op.axes)) sums.push(builder.constant(0, node.shape, node.dtype));
-    else if (builder.has(reduction, [rest]))
-      sums.push(factors.reduce((product, factor) => builder.binary('mul', product, factor), builder.make(reduction, [rest]))); // biome-ignore format: one call
+    else if (builder.has(reduction, [rest])) sums.push(timesAll(builder.make(reduction, [rest]), factors, builder));
     else return undefined;
   }
   return builder.binary(x.op.fn, sums[0]!, sums[1]!);
@@ -122,10 +125,6 @@ function largeAndSmall(node: GraphNode, fn: string): { large: GraphNode; small: 
     if (sameShape(large.shape, node.shape) && isMuchSmaller(small, node)) return { large, small };
   }
   return undefined;
-}
-
-function isMuchSmaller(x: GraphNode, whole: GraphNode): boolean {
-  return sizeOf(x.shape) * 8 <= sizeOf(whole.shape);
 }
 
 /** Whether an operand of a node with `rank` axes is broadcast along all of these. */
