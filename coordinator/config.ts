@@ -15,6 +15,7 @@ export interface CoordinatorConfig {
 
 interface Flags {
   readonly listen: { readonly host: string; readonly port: number };
+  readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
   readonly logLevel: LogLevel;
   readonly exitWithParent?: boolean;
@@ -28,9 +29,14 @@ interface Flags {
 /** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): CoordinatorConfig {
   const command = describeFlags().parse([...args], { from: 'user' });
-  const { listen, stateDir, logLevel, exitWithParent, ...flags } = command.opts<Flags>();
+  const { listen, http = portAfter(listen), stateDir, logLevel, exitWithParent, ...flags } = command.opts<Flags>();
   return {
-    options: { stateDirectory: stateDir, ...listen, security: securityOf(flags, command) },
+    options: {
+      stateDirectory: stateDir,
+      ...listen,
+      ...(http !== 'off' && { http }),
+      security: securityOf(flags, command),
+    },
     logLevel,
     exitWithParent: exitWithParent ?? false,
   };
@@ -44,6 +50,14 @@ function describeFlags(): Command {
         .env('METATRAIN_LISTEN')
         .default(parseAddress(defaultCoordinatorAddress), defaultCoordinatorAddress)
         .argParser(parseAddress),
+    )
+    .addOption(
+      new Option(
+        '--http <host:port>',
+        'where metrics, health and the console are served, or off; default: the port after that of --listen',
+      )
+        .env('METATRAIN_HTTP')
+        .argParser((value) => (value === 'off' ? value : parseAddress(value))),
     )
     .addOption(
       new Option('--state-dir <dir>', 'where jobs and checkpoints are kept; made where it is missing')
@@ -98,6 +112,12 @@ function securityOf(flags: Partial<Flags>, command: Command): SecurityOptions {
     ...(tokens === undefined ? {} : { tokensFile: tokens }),
     isInsecure: insecure ?? false,
   };
+}
+
+/** A free port stays a free port. */
+function portAfter({ host, port }: Flags['listen']): Flags['listen'] | 'off' {
+  if (port === 65_535) return 'off';
+  return { host, port: port === 0 ? 0 : port + 1 };
 }
 
 function parseAddress(value: string): Flags['listen'] {

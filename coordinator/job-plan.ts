@@ -1,7 +1,7 @@
 // What the core and an evaluation's protocol take from a job's spec.
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { JobPlan } from './core/state.ts';
-import type { EvaluationRecord } from './store/job-record.ts';
+import type { EvaluationRecord, JobRecord } from './store/job-record.ts';
 
 const ranks = { low: 0, normal: 1, high: 2 } as const;
 /** Engine and device in one word, as the core compares them. */
@@ -20,6 +20,18 @@ export function planOf(jobId: string, { meta, evaluation, checkpoint, placement 
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],
     maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
+  };
+}
+
+/** Where a job stands after a restart, as the core is told. */
+export function standingOf(record: JobRecord, spec: JobSpec) {
+  return {
+    plan: planOf(record.jobId, spec),
+    step: record.steps,
+    hasStarted: record.startedAt !== undefined,
+    isPaused: record.state === 'paused',
+    fingerprint: record.engineFingerprint,
+    evaluatedSteps: record.evaluations.map(({ step }) => step),
   };
 }
 

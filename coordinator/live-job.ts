@@ -3,7 +3,7 @@
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { stalenessWeight } from './aggregation/staleness.ts';
-import type { AppliedMetaStep, Training } from './aggregation/training.ts';
+import { type AppliedMetaStep, Training } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
 import { protocolOf } from './job-plan.ts';
 import type { Progress } from './progress.ts';
@@ -32,8 +32,31 @@ export function trainingOf({ training, record }: LiveJob): Training {
   return training;
 }
 
+/** Takes a shard's result in: as θ₀, into its meta-step's sum, or into its evaluation. */
+export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): void {
+  const { record } = job;
+  const { fingerprint } = lease.worker;
+  record.engineFingerprint ??= fingerprint;
+  record.hasMixedFingerprints ||= fingerprint !== record.engineFingerprint;
+  switch (result.work) {
+    case 'initialize':
+      record.splitDescription = result.splitDescription;
+      record.isTransductive = result.isTransductive;
+      job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
+      break;
+    case 'train':
+      keepTrainResult(job, lease, result);
+      break;
+    case 'evaluate':
+      trainingOf(job).keepEvaluateResult(lease.shard.index, lease.batch.shards.length, result);
+      break;
+    default:
+      result satisfies never;
+  }
+}
+
 /** Adds a shard's result to its meta-step, and notes what of it is on record. */
-export function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
+function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
   const { batch, shard, paramsVersion } = lease;
   const { index } = shard;
   const shards = batch.shards.length;

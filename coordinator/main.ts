@@ -1,4 +1,4 @@
-// The coordinator put together: state directory → job book → runner → gRPC server, no logic of its own. Imported, it is `startCoordinator`;
+// The coordinator put together: state directory → job book → runner → gRPC and HTTP servers, no logic of its own. Imported, it is `startCoordinator`;
 // run as a program, it prints one line of JSON with its address when it is ready and exits 0 on SIGTERM or SIGINT.
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,16 +6,19 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
+import { type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { readConfig } from './config.ts';
+import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
+import { everyone } from './observer.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
-import { refuseExposure, serverCredentials } from './rpc/exposure.ts';
+import { readServerPems, refuseExposure, serverCredentials } from './rpc/exposure.ts';
 import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
@@ -31,8 +34,10 @@ export interface CoordinatorDependencies {
 }
 
 export interface Coordinator {
-  /** HOST:PORT. */
+  /** HOST:PORT of the gRPC services. */
   readonly address: string;
+  /** HOST:PORT of metrics, health and the console, where they are served. */
+  readonly http?: string;
   /** Takes the tokens file as it is now, and ends the calls of tokens that it no longer holds. */
   reloadTokens(): void;
   /** Ends streams and watches, checkpoints what runs, frees the port and the state directory. May be called twice. */
@@ -49,22 +54,22 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, security, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
-  const credentials = serverCredentials(security);
+  if (http && http.host !== host) refuseExposure(http.host, security, log);
+  const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
-  const closeDoor = () => {
-    door.close();
-    tokens?.close();
-  };
   const state = await StateDirectory.open(stateDirectory);
-  let runner: Runner | undefined;
+  const parts: Parts = { servers: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
-    runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log });
+    const observe = everyone([]);
+    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
+    parts.runner = runner;
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
+    parts.jobs = jobs;
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
@@ -72,49 +77,63 @@ export async function startCoordinator(
       { runner, clock, log },
     );
     await runner.start();
-    const cluster = clusterService({ runner, log });
-    const server = await startServer(host, port, { jobs: jobs.handlers, cluster, workers }, { credentials, door });
-    const access = { tls: security.tls !== undefined, tokens: tokens !== undefined };
-    log.info({ address: server.address, stateDirectory: state.path, ...access }, 'coordinator is ready');
-    const close = closeOnce(runner, jobs, server, state, limits.closeGraceMs);
+    const handlers = { jobs: jobs.handlers, cluster: clusterService({ runner, log }), workers };
+    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
+    parts.servers.push(server);
+    const httpServer =
+      http && (await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { gate: new Gate(tokens), log }));
+    const addresses = { address: server.address, ...(httpServer && { http: httpServer.address }) };
+    const access = { tls: pems !== undefined, tokens: tokens !== undefined };
+    log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
     return {
-      address: server.address,
+      ...addresses,
       reloadTokens() {
         tokens?.reload();
         door.sweep();
       },
-      close() {
-        closeDoor();
-        return close();
-      },
+      close: () => closeAll(parts, limits.closeGraceMs),
     };
   } catch (error) {
-    closeDoor();
-    await runner?.close();
-    await state.close();
+    await closeAll(parts, 0);
     throw error;
   }
 }
 
-function closeOnce(
-  runner: Runner,
-  jobs: { close(error: MetatrainError): void },
-  server: { close(graceMs: number): Promise<void> },
-  state: StateDirectory,
-  graceMs: number,
-): () => Promise<void> {
-  let closing: Promise<void> | undefined;
+/** What is open, from the first moment on. */
+interface Parts {
+  readonly door: Door;
+  readonly tokens: TokenBook | undefined;
+  readonly state: StateDirectory;
+  readonly servers: { close(graceMs: number): Promise<void> }[];
+  runner?: Runner;
+  jobs?: { close(error: MetatrainError): void };
+  closing?: Promise<void>;
+}
+
+async function startHttp(
+  options: HttpServerOptions,
+  parts: Parts,
+  { gate: _, log }: { readonly gate: Gate; readonly log: Logger },
+): Promise<HttpServer> {
+  const notReady = () => (parts.closing ? 'the coordinator is shutting down' : undefined);
+  const server = await startHttpServer(options, { routes: [], health: { notReady }, log });
+  parts.servers.push(server);
+  return server;
+}
+
+function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const checkpointed = runner.close();
-    jobs.close(new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later'));
-    await server.close(graceMs);
+    const { door, tokens, state, servers, runner, jobs } = parts;
+    door.close();
+    tokens?.close();
+    const checkpointed = runner?.close();
+    jobs?.close(new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later'));
+    await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
     await state.close();
   };
-  return () => {
-    closing ??= close();
-    return closing;
-  };
+  parts.closing ??= close();
+  return parts.closing;
 }
 
 function packageVersion(): string {
@@ -138,7 +157,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 1;
   }
   process.on('SIGHUP', () => coordinator.reloadTokens());
-  process.stdout.write(`${JSON.stringify({ address: coordinator.address })}\n`);
+  const { address, http } = coordinator;
+  process.stdout.write(`${JSON.stringify({ address, http })}\n`);
   await toldToEnd;
   await coordinator.close();
   return 0;

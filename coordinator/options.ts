@@ -8,6 +8,8 @@ export interface CoordinatorOptions {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Where metrics, health and the console are served. Default: nowhere. */
+  readonly http?: { readonly host: string; readonly port: number };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
   readonly limits?: Partial<CoordinatorLimits>;
@@ -48,6 +50,7 @@ export interface ResolvedOptions {
   readonly stateDirectory: string;
   readonly host: string;
   readonly port: number;
+  readonly http: CoordinatorOptions['http'];
   readonly security: SecurityOptions;
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
@@ -55,11 +58,12 @@ export interface ResolvedOptions {
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, security = {}, limits, core } = options;
+  const { stateDirectory, host, port, http, security = {}, limits, core } = options;
   return {
     stateDirectory,
     host,
     port,
+    http,
     security,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },

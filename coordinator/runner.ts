@@ -7,7 +7,7 @@ import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailu
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
-import { Training } from './aggregation/training.ts';
+import type { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
@@ -15,39 +15,39 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
-import { engineKey, planOf } from './job-plan.ts';
-import {
-  applyMetaStep,
-  keepTrainResult,
-  type LiveJob,
-  proveChain,
-  summariseEvaluation,
-  trainingOf,
-} from './live-job.ts';
+import { engineKey, planOf, standingOf } from './job-plan.ts';
+import { applyMetaStep, keepResult, type LiveJob, proveChain, summariseEvaluation, trainingOf } from './live-job.ts';
+import { nobody, type Observer } from './observer.ts';
 import { Progress } from './progress.ts';
-import { type CheckedResult, checkResult, type TakePayload } from './shard-results.ts';
+import { type CheckedResult, checkResult, payloadBytesOf, type TakePayload } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
+import { type LinkTally, WorkerLinks } from './worker-links.ts';
 
 export interface RunnerDependencies {
   readonly book: JobBook;
   readonly checkpointing: Checkpointing;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of everything that happens. Default: nobody. */
+  readonly observe?: Observer;
 }
 
-export interface WorkerView {
-  readonly link: WorkerLink;
+export interface WorkerView extends LinkTally {
   readonly worker: Worker;
-  readonly shardsCompleted: number;
-  readonly resultsRejected: number;
   readonly idleReason: string;
+}
+
+interface ArrivedResult {
+  readonly checked: CheckedResult;
+  /** In the worker's compute thread. */
+  readonly computeMs: number;
 }
 
 interface Arrival {
   readonly event: CoreEvent;
-  /** The checked result that a `resultArrived` speaks of. */
-  readonly result?: CheckedResult;
+  /** The result that a `resultArrived` speaks of. */
+  readonly result?: ArrivedResult;
 }
 
 export class Runner {
@@ -56,21 +56,21 @@ export class Runner {
   readonly #checkpointing: Checkpointing;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #observe: Observer;
   readonly #jobs = new Map<string, LiveJob>();
-  readonly #links = new Map<number, { readonly link: WorkerLink; shardsCompleted: number; resultsRejected: number }>();
+  readonly #links = new WorkerLinks();
   readonly #arrivals: Arrival[] = [];
-  /** Links with orders that are not written out yet. */
-  readonly #unflushed = new Set<WorkerLink>();
   #isDispatching = false;
   #isClosed = false;
   #stopTicks: () => void = () => undefined;
 
-  constructor(options: CoreOptions, { book, checkpointing, clock, log }: RunnerDependencies) {
+  constructor(options: CoreOptions, { book, checkpointing, clock, log, observe = nobody }: RunnerDependencies) {
     this.#core = createState(options);
     this.#book = book;
     this.#checkpointing = checkpointing;
     this.#clock = clock;
     this.#log = log;
+    this.#observe = observe;
   }
 
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
@@ -96,18 +96,14 @@ export class Runner {
     record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
     record.skippedTasks = training?.skippedTasks ?? 0;
     this.#openJob(record, spec, training);
+    this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: true });
     this.#dispatch({
       event: {
         kind: 'jobRestored',
-        leftOut,
         at: this.#clock.now(),
-        plan: planOf(record.jobId, spec),
-        step: record.steps,
+        leftOut,
         hasParams: training !== undefined,
-        hasStarted: record.startedAt !== undefined,
-        isPaused: record.state === 'paused',
-        fingerprint: record.engineFingerprint,
-        evaluatedSteps: record.evaluations.map((evaluation) => evaluation.step),
+        ...standingOf(record, spec),
       },
     });
   }
@@ -131,6 +127,7 @@ export class Runner {
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
+      this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: false });
       this.#dispatch({
         event: { kind: 'jobSubmitted', at: this.#clock.now(), plan: planOf(record.jobId, spec) },
       });
@@ -159,10 +156,10 @@ export class Runner {
 
   workers(): WorkerView[] {
     const views: WorkerView[] = [];
-    for (const { link, shardsCompleted, resultsRejected } of this.#links.values()) {
-      const worker = this.#core.workers.get(link.workerId);
-      if (worker?.connection !== link.connection) continue;
-      views.push({ link, worker, shardsCompleted, resultsRejected, idleReason: idleReason(this.#core, worker) });
+    for (const tally of this.#links) {
+      const worker = this.#core.workers.get(tally.link.workerId);
+      if (worker?.connection !== tally.link.connection) continue;
+      views.push({ ...tally, worker, idleReason: idleReason(this.#core, worker) });
     }
     return views;
   }
@@ -174,27 +171,34 @@ export class Runner {
       link.close(shuttingDown());
       return;
     }
-    this.#links.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0 });
+    this.#links.add(link);
     const { workerId, connection, fingerprint, slots } = link;
     const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
     this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
+    this.#observe({ kind: 'workerConnected', at, link });
     this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
   }
 
-  disconnect({ workerId, connection }: WorkerLink, reason: string): void {
-    if (!this.#links.delete(connection)) return;
+  disconnect(link: WorkerLink, reason: string): void {
+    const { workerId, connection } = link;
+    if (!this.#links.remove(connection)) return;
+    const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker disconnected');
-    this.#dispatch({ event: { kind: 'workerDisconnected', at: this.#clock.now(), workerId, connection, reason } });
+    this.#observe({ kind: 'workerDisconnected', at, link, reason });
+    this.#dispatch({ event: { kind: 'workerDisconnected', at, workerId, connection, reason } });
   }
 
   heard({ workerId, connection }: WorkerLink): void {
     this.#dispatch({ event: { kind: 'workerSeen', at: this.#clock.now(), workerId, connection } });
   }
 
-  drain({ workerId, connection }: WorkerLink, reason: string): void {
+  drain(link: WorkerLink, reason: string): void {
+    const { workerId, connection } = link;
+    const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker drains');
-    this.#dispatch({ event: { kind: 'workerDraining', at: this.#clock.now(), workerId, connection } });
+    this.#observe({ kind: 'workerDraining', at, link, reason });
+    this.#dispatch({ event: { kind: 'workerDraining', at, workerId, connection } });
   }
 
   /** Results that the worker still holds from before this stream. */
@@ -219,10 +223,9 @@ export class Runner {
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
-      link.cancelLease(lease.leaseId, message);
-      this.#unflushed.add(link);
-      const sender = this.#links.get(connection);
-      if (sender) sender.resultsRejected += 1;
+      this.#links.order(connection, () => link.cancelLease(lease.leaseId, message));
+      this.#links.countResult(connection, false);
+      this.#observe({ kind: 'resultRejected', at: from.at, lease, code, reason: message });
       this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
@@ -234,13 +237,15 @@ export class Runner {
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;
     const isPresentedAgain = message.presentedAgain;
-    this.#dispatch({ event: { kind: 'resultArrived', ...from, work, nonFiniteTasks, isPresentedAgain }, result });
+    const event = { kind: 'resultArrived', ...from, work, nonFiniteTasks, isPresentedAgain } as const;
+    this.#dispatch({ event, result: { checked: result, computeMs } });
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
     this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
+    this.#observe({ kind: 'shardFailed', at, workerId, leaseId, code });
     const from = { at, workerId, connection, leaseId };
     this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false } });
   }
@@ -259,21 +264,20 @@ export class Runner {
     } finally {
       this.#isDispatching = false;
     }
-    for (const link of this.#unflushed) link.flush();
-    this.#unflushed.clear();
+    this.#links.flush();
   }
 
   #answer(event: CoreEvent): void {
     this.#dispatch({ event });
   }
 
-  #perform(effect: CoreEffect, result: CheckedResult | undefined): void {
+  #perform(effect: CoreEffect, result: ArrivedResult | undefined): void {
     switch (effect.kind) {
       case 'sendLease':
         this.#sendLease(effect);
         break;
       case 'cancelLease':
-        this.#withLink(effect.lease.worker.connection, (link) => link.cancelLease(effect.lease.leaseId, effect.reason));
+        this.#cancelLease(effect);
         break;
       case 'disconnectWorker':
         this.#disconnectWorker(effect);
@@ -296,12 +300,15 @@ export class Runner {
       case 'reportQuarantine': {
         const { workerId, coolDownMs, reason } = effect;
         this.#log.warn({ workerId, coolDownMs, reason }, 'a worker keeps failing and is quarantined');
+        this.#observe({ ...effect, kind: 'workerQuarantined', at: this.#clock.now() });
         break;
       }
       case 'reportRetry': {
-        const { kind: _, jobId, step: metaStep, shard, workerId, reason } = effect;
-        this.#log.warn({ jobId, metaStep, shard, workerId, reason }, 'shard goes to another worker');
-        this.#book.append(jobId, this.#clock.now(), { kind: 'shardRetried', metaStep, shard, workerId, reason });
+        const { kind: _, jobId, step: metaStep, ...rest } = effect;
+        const at = this.#clock.now();
+        this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
+        this.#book.append(jobId, at, { kind: 'shardRetried', metaStep, ...rest });
+        this.#observe({ kind: 'shardRetried', at, jobId, metaStep, ...rest });
         break;
       }
       default:
@@ -309,16 +316,10 @@ export class Runner {
     }
   }
 
-  #withLink(connection: number, order: (link: WorkerLink) => void): void {
-    const link = this.#links.get(connection)?.link;
-    if (!link) return;
-    order(link);
-    this.#unflushed.add(link);
-  }
-
   #sendLease({ lease, deadlineMs }: Extract<CoreEffect, { kind: 'sendLease' }>): void {
     const { record, spec, training } = this.#liveJob(lease.job.plan.jobId);
-    this.#withLink(lease.worker.connection, (link) =>
+    this.#observe({ kind: 'leaseGranted', at: lease.grantedAt, lease, deadlineMs });
+    this.#links.order(lease.worker.connection, (link) =>
       link.sendLease({
         lease,
         deadlineMs,
@@ -330,47 +331,43 @@ export class Runner {
     );
   }
 
-  #disconnectWorker({ connection, code, message }: Extract<CoreEffect, { kind: 'disconnectWorker' }>): void {
-    const link = this.#links.get(connection)?.link;
-    this.#links.delete(connection);
-    link?.close(new MetatrainError(code, message));
+  #cancelLease({ lease, reason }: Extract<CoreEffect, { kind: 'cancelLease' }>): void {
+    this.#links.order(lease.worker.connection, (link) => link.cancelLease(lease.leaseId, reason));
+    this.#observe({ kind: 'leaseCancelled', at: this.#clock.now(), lease, reason });
   }
 
-  #keepResult({ lease }: Extract<CoreEffect, { kind: 'keepResult' }>, result: CheckedResult | undefined): void {
-    if (!result) throw new Error('only an arriving result is kept');
-    const { shard, batch, worker } = lease;
-    const job = this.#liveJob(lease.job.plan.jobId);
-    const { record } = job;
-    const sender = this.#links.get(worker.connection);
-    if (sender) sender.shardsCompleted += 1;
-    record.engineFingerprint ??= worker.fingerprint;
-    record.hasMixedFingerprints ||= worker.fingerprint !== record.engineFingerprint;
-    switch (result.work) {
-      case 'initialize':
-        record.splitDescription = result.splitDescription;
-        record.isTransductive = result.isTransductive;
-        job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
-        break;
-      case 'train':
-        keepTrainResult(job, lease, result);
-        break;
-      case 'evaluate':
-        trainingOf(job).keepEvaluateResult(shard.index, batch.shards.length, result);
-        break;
-      default:
-        result satisfies never;
-    }
+  #disconnectWorker({ connection, code, message }: Extract<CoreEffect, { kind: 'disconnectWorker' }>): void {
+    const link = this.#links.remove(connection);
+    if (!link) return;
+    link.close(new MetatrainError(code, message));
+    this.#observe({ kind: 'workerDisconnected', at: this.#clock.now(), link, reason: message });
+  }
+
+  #keepResult({ lease }: Extract<CoreEffect, { kind: 'keepResult' }>, arrived: ArrivedResult | undefined): void {
+    if (!arrived) throw new Error('only an arriving result is kept');
+    const { checked: result, computeMs } = arrived;
+    this.#links.countResult(lease.worker.connection, true);
+    keepResult(this.#liveJob(lease.job.plan.jobId), lease, result);
+    this.#observe({
+      kind: 'resultKept',
+      at: this.#clock.now(),
+      lease,
+      computeMs,
+      payloadBytes: payloadBytesOf(result),
+    });
   }
 
   #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {
     this.#log.debug({ workerId, leaseId, reason }, 'a result does not count');
     const connection = this.#core.workers.get(workerId)?.connection;
-    if (connection !== undefined) this.#withLink(connection, (link) => link.cancelLease(leaseId, reason));
+    if (connection !== undefined) this.#links.order(connection, (link) => link.cancelLease(leaseId, reason));
+    this.#observe({ kind: 'resultDropped', at: this.#clock.now(), workerId, leaseId, reason });
   }
 
   #reduce({ jobId, work }: Extract<CoreEffect, { kind: 'reduce' }>): void {
     const job = this.#liveJob(jobId);
     const at = this.#clock.now();
+    const begunMs = this.#clock.elapsedMs();
     try {
       switch (work) {
         case 'initialize':
@@ -391,6 +388,8 @@ export class Runner {
       this.#answer({ kind: 'jobBroken', at, jobId, code: thrown.code, message: thrown.message });
       return;
     }
+    const reduceMs = this.#clock.elapsedMs() - begunMs;
+    this.#observe({ kind: 'batchReduced', at, record: job.record, work, reduceMs });
     this.#answer({ kind: 'reduced', at, jobId });
   }
 
@@ -402,6 +401,7 @@ export class Runner {
       this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
       this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason: proof });
     }
+    this.#observe({ kind: 'metaStepApplied', at, record, applied });
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
@@ -415,22 +415,28 @@ export class Runner {
     const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
     this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
+    this.#observe({ kind: 'evaluated', at, record, evaluation });
     this.#save(record);
   }
 
   async #writeCheckpoint({ jobId, step, purpose }: Extract<CoreEffect, { kind: 'writeCheckpoint' }>): Promise<void> {
     const job = this.#liveJob(jobId);
+    const { record, spec } = job;
+    const begunMs = this.#clock.elapsedMs();
     try {
       const snapshot = trainingOf(job).snapshot();
-      const checkpoint = await this.#checkpointing.write(job.record, job.spec, snapshot, purpose);
+      const checkpoint = await this.#checkpointing.write(record, spec, snapshot, purpose);
       const at = this.#clock.now();
+      this.#observe({ kind: 'checkpointWritten', at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
       if (purpose !== 'recovery') this.#book.append(jobId, at, { kind: 'checkpointWritten', checkpoint });
       this.#answer({ kind: 'checkpointWritten', at, jobId, step });
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
+      const at = this.#clock.now();
       this.#log.error({ jobId, code, reason: message }, 'a checkpoint could not be written');
+      this.#observe({ kind: 'checkpointFailed', at, record, code, reason: message });
       // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
-      if (purpose === 'final') this.#answer({ kind: 'jobBroken', at: this.#clock.now(), jobId, code, message });
+      if (purpose === 'final') this.#answer({ kind: 'jobBroken', at, jobId, code, message });
     }
   }
 
@@ -447,13 +453,11 @@ export class Runner {
       record.endedAt = at;
       this.#writeLedger(this.#liveJob(jobId));
       this.#jobs.delete(jobId);
-      for (const { link } of this.#links.values()) {
-        link.closeJob(jobId);
-        this.#unflushed.add(link);
-      }
+      this.#links.orderAll((link) => link.closeJob(jobId));
     }
     this.#log.info({ jobId, state, reason }, 'job state');
     this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
+    this.#observe({ kind: 'jobStateChanged', at, record, state, reason, ...(failure && { failure }) });
     this.#save(record);
   }
 
@@ -479,8 +483,7 @@ export class Runner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopTicks();
-    for (const { link } of this.#links.values()) link.close(shuttingDown());
-    this.#links.clear();
+    this.#links.closeAll(shuttingDown());
     for (const { record, spec, training } of this.#jobs.values()) {
       const newest = record.checkpoints.at(-1)?.step ?? 0;
       if (!training || training.metaParams.step <= newest) continue;

@@ -101,3 +101,17 @@ function checkCount(field: string, count: number, accepted: readonly number[]): 
 function refused(field: string, got: string, accepted: string): MetatrainError {
   return new MetatrainError('REQUEST_INVALID', `shard result: ${field}: got ${got}; accepted: ${accepted}`);
 }
+
+/** Bytes of the tensors in the result. */
+export function payloadBytesOf(result: CheckedResult): number {
+  switch (result.work) {
+    case 'initialize':
+      return result.metaParams.byteLength;
+    case 'train':
+      return result.metaGradientSum.byteLength;
+    case 'evaluate':
+      return 0;
+    default:
+      return result satisfies never;
+  }
+}

@@ -3,6 +3,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds, with fractions, since some moment: for durations, since it never jumps. */
+  elapsedMs(): number;
   /** Calls `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, callback: () => void): () => void;
   /** Calls `callback` every `intervalMs` until cancelled. Does not keep the process alive. */
@@ -11,6 +13,7 @@ export interface Clock {
 
 export const realClock: Clock = {
   now: () => Date.now(),
+  elapsedMs: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

@@ -1,4 +1,4 @@
-// The one error type, its closed list of codes and their gRPC statuses. Foreign errors are translated into it once, at the door
+// The one error type, its closed list of codes and their gRPC and HTTP statuses. Foreign errors are translated into it once, at the door
 // where they enter; nobody matches message text.
 
 import { inspect } from 'node:util';
@@ -34,6 +34,24 @@ export const grpcStatusOf = {
 } as const;
 
 export type ErrorCode = keyof typeof grpcStatusOf;
+
+/** gRPC status number → HTTP status, as google.rpc.Code maps them. */
+const httpStatuses = {
+  3: 400,
+  4: 504,
+  5: 404,
+  6: 409,
+  7: 403,
+  8: 429,
+  9: 409,
+  10: 409,
+  13: 500,
+  14: 503,
+  15: 500,
+  16: 401,
+} as const;
+
+export const httpStatusOf = (code: ErrorCode) => httpStatuses[grpcStatusOf[code]];
 
 export interface MetatrainErrorOptions {
   /** Machine-readable facts: the field, what it was, what is accepted. */

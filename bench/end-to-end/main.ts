@@ -21,7 +21,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const python = peersPython();
   if ('missing' in python) log(`the peer is left out: ${python.missing}`);
   const cluster = await LocalCluster.start(
-    { workers, listen: '127.0.0.1:0', dataDirectories: [], logLevel: 'warn' },
+    { workers, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
     { environment: process.env, note: log, log: (title, line) => log(`${title}: ${line}`) },
   );
   const client = new MetatrainClient({ address: cluster.address });

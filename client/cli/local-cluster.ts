@@ -16,6 +16,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface LocalClusterOptions {
   readonly workers: number;
   readonly listen: string;
+  /** Whether metrics, health and the console are served. */
+  readonly hasHttp: boolean;
   /** Allows `listen` to be an address that other machines can reach. */
   readonly isInsecure?: boolean;
   /** Absent: a temporary directory, removed by `close`. */
@@ -57,6 +59,8 @@ interface LocalWorker {
 export class LocalCluster {
   /** HOST:PORT of the coordinator. */
   readonly address: string;
+  /** HOST:PORT of its metrics and console; undefined where they are not served. */
+  readonly http: string | undefined;
   /** Rejects when the cluster can no longer work; never resolves. */
   readonly failed: Promise<never>;
   readonly #options: LocalClusterOptions;
@@ -73,14 +77,15 @@ export class LocalCluster {
     options: LocalClusterOptions,
     dependencies: LocalClusterDependencies,
     coordinator: ManagedProcess,
-    address: string,
+    { address, http }: Readonly<Record<string, unknown>>,
     removeState: () => Promise<void>,
   ) {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#coordinator = coordinator;
     this.#removeState = removeState;
-    this.address = address;
+    this.address = String(address);
+    this.http = http === undefined ? undefined : String(http);
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -108,6 +113,7 @@ export class LocalCluster {
       flags: [
         ...['--listen', options.listen, '--state-dir', state.directory],
         ...['--log-level', options.logLevel, '--exit-with-parent'],
+        ...(options.hasHttp ? [] : ['--http', 'off']),
         ...(options.isInsecure ? ['--insecure'] : []),
       ],
       environment: localEnvironment(dependencies.environment),
@@ -116,9 +122,9 @@ export class LocalCluster {
     const abort = () => coordinator.kill();
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      const { address } = await coordinator.ready;
+      const addresses = await coordinator.ready;
       signal?.throwIfAborted();
-      const cluster = new LocalCluster(options, dependencies, coordinator, String(address), state.remove);
+      const cluster = new LocalCluster(options, dependencies, coordinator, addresses, state.remove);
       await cluster.#startWorkers(signal);
       return cluster;
     } catch (error) {

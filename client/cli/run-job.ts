@@ -22,7 +22,10 @@ export interface ClusterFlags {
 /** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
 export async function runJob(spec: JobSpec, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
   // Workers that offer anything else would leave the job waiting for ever.
-  const cluster = await startCluster({ ...flags, listen: '127.0.0.1:0', placement: spec.placement }, context);
+  const cluster = await startCluster(
+    { ...flags, listen: '127.0.0.1:0', hasHttp: false, placement: spec.placement },
+    context,
+  );
   const client = new MetatrainClient({ address: cluster.address });
   const stopWatching = new AbortController();
   const signal = AbortSignal.any([context.signal, stopWatching.signal]);
@@ -37,13 +40,14 @@ export async function runJob(spec: JobSpec, flags: ClusterFlags, context: Comman
 
 /** A local cluster whose news and logs go to the terminal; a second Ctrl-C while it stops kills it. */
 export async function startCluster(
-  flags: ClusterFlags & Pick<LocalClusterOptions, 'listen' | 'placement'> & { readonly insecure?: true },
+  flags: ClusterFlags & Pick<LocalClusterOptions, 'listen' | 'hasHttp' | 'placement'> & { readonly insecure?: true },
   { terminal, environment, signal }: CommandContext,
 ): Promise<LocalCluster> {
   return LocalCluster.start(
     {
       workers: flags.workers,
       listen: flags.listen,
+      hasHttp: flags.hasHttp,
       isInsecure: flags.insecure ?? false,
       ...(flags.stateDir === undefined ? {} : { stateDirectory: flags.stateDir }),
       dataDirectories: flags.dataDir,

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import type { CommandContext } from './context.ts';
 import { addExamples } from './help.ts';
+import type { LocalCluster } from './local-cluster.ts';
 import {
   dataDirectoryOption,
   jsonOption,
@@ -32,10 +33,11 @@ export function upCommand(context: CommandContext): Command {
     .addOption(jsonOption())
     .action(async (options: UpOptions) => {
       const { terminal, signal } = context;
-      const cluster = await startCluster(options, context);
+      const cluster = await startCluster({ ...options, hasHttp: true }, context);
       try {
-        if (options.json) terminal.printJson({ coordinator: cluster.address, workers: cluster.workerIds });
-        else terminal.print(welcome(cluster.address, cluster.workerIds.length, options.stateDir));
+        if (options.json)
+          terminal.printJson({ coordinator: cluster.address, http: cluster.http, workers: cluster.workerIds });
+        else terminal.print(welcome(cluster, options.stateDir));
         // Being interrupted is how this command is meant to end.
         if (!signal.aborted) await Promise.race([once(signal, 'abort'), cluster.failed]);
         terminal.note('stopping');
@@ -49,11 +51,12 @@ export function upCommand(context: CommandContext): Command {
   ]);
 }
 
-function welcome(address: string, workers: number, stateDir: string | undefined): string {
+function welcome({ address, http, workerIds }: LocalCluster, stateDir: string | undefined): string {
   const flag = address === defaultCoordinatorAddress ? '' : ` --coordinator ${address}`;
   return [
     `coordinator  ${address}`,
-    `workers      ${workers}`,
+    `http         http://${http}  (metrics, health)`,
+    `workers      ${workerIds.length}`,
     `state        ${stateDir ?? 'temporary, removed at the end (keep it with --state-dir)'}`,
     '',
     `submit a job from another terminal:  metatrain submit examples/sinusoid.yaml --watch${flag}`,

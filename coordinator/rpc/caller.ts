@@ -1,15 +1,7 @@
 // Who makes a call. The door says it, handlers ask; a client cannot, since nothing of it is in what the client sends.
 import type { Metadata } from '@grpc/grpc-js';
-import { type Role, roles } from '../../shared/tokens.ts';
+import type { Caller } from '../authentication.ts';
 
-export interface Caller {
-  /** The token's name; empty where the coordinator asks for no tokens. */
-  readonly name: string;
-  readonly roles: ReadonlySet<Role>;
-}
-
-/** Where there are no tokens. */
-export const anybody: Caller = { name: '', roles: new Set(roles) };
 const nobody: Caller = { name: '', roles: new Set() };
 
 const callers = new WeakMap<Metadata, Caller>();

@@ -6,9 +6,10 @@ import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { TokenEntry } from '../../shared/tokens.ts';
+import { anybody, authenticate, demandRole } from '../authentication.ts';
 import type { TokenBook } from '../token-book.ts';
 import { accessTo } from './access.ts';
-import { admitAs, anybody } from './caller.ts';
+import { admitAs } from './caller.ts';
 import { toServiceError } from './status.ts';
 
 export interface DoorOptions {
@@ -86,13 +87,8 @@ export class Door {
       return () => {};
     }
     if (access === 'everybody') return () => {};
-    const entry = authenticate(this.#tokens, metadata);
-    if (!entry.roles.some((role) => access.includes(role))) {
-      throw new MetatrainError(
-        'FORBIDDEN',
-        `${path} asks for the role ${access.join(' or ')}; the token of ${entry.name} has: ${entry.roles.join(', ')}`,
-      );
-    }
+    const entry = authenticate(this.#tokens, metadata.get('authorization').map(String));
+    demandRole(entry, access, path);
     admitAs(metadata, { name: entry.name, roles: new Set(entry.roles) });
     return this.#count({ path, entry, end });
   }
@@ -140,28 +136,4 @@ export class Door {
   close(): void {
     this.#stopSweeping();
   }
-}
-
-function authenticate(tokens: TokenBook, metadata: Metadata): TokenEntry {
-  const values = metadata.get('authorization');
-  if (values.length === 0) {
-    throw new MetatrainError(
-      'UNAUTHENTICATED',
-      'this coordinator asks for a token: --token-file FILE or METATRAIN_TOKEN (in any client: authorization: Bearer mt_…)',
-    );
-  }
-  const secret = values.length === 1 ? /^Bearer +(\S{1,200})$/i.exec(String(values[0]))?.[1] : undefined;
-  if (secret === undefined) {
-    throw new MetatrainError('UNAUTHENTICATED', 'authorization: got something else; accepted: one Bearer token');
-  }
-  const entry = tokens.find(secret);
-  if (!entry) throw new MetatrainError('UNAUTHENTICATED', 'this coordinator does not know the token');
-  if (tokens.hasExpired(entry)) {
-    const { name, expiresAt } = entry;
-    throw new MetatrainError(
-      'UNAUTHENTICATED',
-      `the token of ${name} expired at ${new Date(expiresAt ?? 0).toISOString()}; make another with metatrain token create`,
-    );
-  }
-  return entry;
 }

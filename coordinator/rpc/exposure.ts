@@ -37,12 +37,28 @@ export function refuseExposure(host: string, { tls, tokensFile, isInsecure }: Se
   );
 }
 
+export interface ServerPems {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly clientCa?: Buffer;
+}
+
 /** @throws MetatrainError `REQUEST_INVALID` naming the flag and the file. */
-export function serverCredentials({ tls }: SecurityOptions): ServerCredentials {
-  if (!tls) return ServerCredentials.createInsecure();
+export function readServerPems({ tls }: SecurityOptions): ServerPems | undefined {
+  if (!tls) return undefined;
   const cert = readPem('--tls-cert', tls.cert);
   const key = readPem('--tls-key', tls.key);
-  const clientCa = tls.clientCa === undefined ? null : readPem('--tls-client-ca', tls.clientCa);
-  checkPem(clientCa, cert, key, [tls.cert, tls.key, tls.clientCa]);
-  return ServerCredentials.createSsl(clientCa, [{ cert_chain: cert, private_key: key }], clientCa !== null);
+  const clientCa = tls.clientCa === undefined ? undefined : readPem('--tls-client-ca', tls.clientCa);
+  checkPem(clientCa ?? null, cert, key, [tls.cert, tls.key, tls.clientCa]);
+  return { cert, key, ...(clientCa && { clientCa }) };
+}
+
+export function serverCredentials(pems: ServerPems | undefined): ServerCredentials {
+  if (!pems) return ServerCredentials.createInsecure();
+  const { cert, key, clientCa } = pems;
+  return ServerCredentials.createSsl(
+    clientCa ?? null,
+    [{ cert_chain: cert, private_key: key }],
+    clientCa !== undefined,
+  );
 }

@@ -10,11 +10,11 @@ import type { ListJobsResponse } from '../../shared/gen/metatrain/v1/ListJobsRes
 import type { WatchJobRequest__Output } from '../../shared/gen/metatrain/v1/WatchJobRequest.ts';
 import { parseJobSpec } from '../../shared/job-spec/index.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Caller } from '../authentication.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobRecord, JobStateName } from '../store/job-record.ts';
-import type { Caller } from './caller.ts';
 import { askedFor, checkpointMessage, eventMessage, jobMessage, stateOfMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
 

@@ -3,7 +3,8 @@
 import { type handleUnaryCall, Metadata, type ServiceError, type sendUnaryData } from '@grpc/grpc-js';
 import { grpcStatusOf, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { type Caller, callerOf } from './caller.ts';
+import type { Caller } from '../authentication.ts';
+import { callerOf } from './caller.ts';
 
 /** HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one. */
 const maxMessageLength = 4_000;

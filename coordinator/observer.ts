@@ -1,0 +1,69 @@
+// What the runner tells whoever watches the cluster: metrics, events, traces. Observers are told in order, synchronously, after the fact;
+// they decide nothing, must not throw and must not wait. What they are handed is the runner's own and is read, never kept or changed.
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { AppliedMetaStep } from './aggregation/training.ts';
+import type { JobFailure } from './core/effect.ts';
+import type { Lease, WorkKind } from './core/state.ts';
+import type { CheckpointRecord, EvaluationRecord, JobRecord, JobStateName } from './store/job-record.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+/** Times are milliseconds since 1970, durations milliseconds of the same clock. */
+export type Happening = { readonly at: number } & (
+  | { readonly kind: 'jobOpened'; readonly record: JobRecord; readonly spec: JobSpec; readonly isRestored: boolean }
+  | {
+      readonly kind: 'jobStateChanged';
+      readonly record: JobRecord;
+      readonly state: JobStateName;
+      readonly reason: string;
+      readonly failure?: JobFailure;
+    }
+  | { readonly kind: 'workerConnected'; readonly link: WorkerLink }
+  | { readonly kind: 'workerDisconnected'; readonly link: WorkerLink; readonly reason: string }
+  | { readonly kind: 'workerDraining'; readonly link: WorkerLink; readonly reason: string }
+  | {
+      readonly kind: 'workerQuarantined';
+      readonly workerId: string;
+      readonly coolDownMs: number;
+      readonly reason: string;
+    }
+  | { readonly kind: 'leaseGranted'; readonly lease: Lease; readonly deadlineMs: number }
+  | { readonly kind: 'leaseCancelled'; readonly lease: Lease; readonly reason: string }
+  /** The result counts. */
+  | { readonly kind: 'resultKept'; readonly lease: Lease; readonly computeMs: number; readonly payloadBytes: number }
+  /** A good result that does not count: late, or another was first. */
+  | { readonly kind: 'resultDropped'; readonly workerId: string; readonly leaseId: string; readonly reason: string }
+  /** A result that cannot be one. */
+  | { readonly kind: 'resultRejected'; readonly lease: Lease; readonly code: string; readonly reason: string }
+  /** The worker could not compute the shard. */
+  | { readonly kind: 'shardFailed'; readonly workerId: string; readonly leaseId: string; readonly code: string }
+  | {
+      readonly kind: 'shardRetried';
+      readonly jobId: string;
+      readonly metaStep: number;
+      readonly shard: number;
+      readonly workerId: string;
+      readonly reason: string;
+    }
+  /** θ₀ was adopted, a meta-step applied, or an evaluation summed up, in `reduceMs`. */
+  | { readonly kind: 'batchReduced'; readonly record: JobRecord; readonly work: WorkKind; readonly reduceMs: number }
+  | { readonly kind: 'metaStepApplied'; readonly record: JobRecord; readonly applied: AppliedMetaStep }
+  | { readonly kind: 'evaluated'; readonly record: JobRecord; readonly evaluation: EvaluationRecord }
+  | {
+      readonly kind: 'checkpointWritten';
+      readonly record: JobRecord;
+      readonly checkpoint: CheckpointRecord;
+      readonly writeMs: number;
+    }
+  | { readonly kind: 'checkpointFailed'; readonly record: JobRecord; readonly code: string; readonly reason: string }
+);
+
+export type Observer = (happening: Happening) => void;
+
+export const nobody: Observer = () => undefined;
+
+/** Tells each in turn. */
+export const everyone =
+  (observers: readonly Observer[]): Observer =>
+  (happening) => {
+    for (const observe of observers) observe(happening);
+  };
