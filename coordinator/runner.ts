@@ -16,9 +16,16 @@ import { type CoreOptions, type CoreState, createState, type Worker } from './co
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
-import { applyMetaStep, keepResult, type LiveJob, proveChain, summariseEvaluation, trainingOf } from './live-job.ts';
+import {
+  applyMetaStep,
+  keepResult,
+  type LiveJob,
+  liveJob,
+  proveChain,
+  summariseEvaluation,
+  trainingOf,
+} from './live-job.ts';
 import { nobody, type Observer } from './observer.ts';
-import { Progress } from './progress.ts';
 import { type CheckedResult, checkResult, payloadBytesOf, type TakePayload } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -109,10 +116,8 @@ export class Runner {
   }
 
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
-    const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
-    const { chainHead } = record;
-    const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-    this.#jobs.set(record.jobId, { record, spec, progress, training, proof, ledger: this.#book.ledger(record.jobId) });
+    const ledger = this.#book.ledger(record.jobId);
+    this.#jobs.set(record.jobId, liveJob(record, spec, { training, ledger, now: this.#clock.now() }));
   }
 
   // What clients ask for.
@@ -303,11 +308,16 @@ export class Runner {
         this.#observe({ ...effect, kind: 'workerQuarantined', at: this.#clock.now() });
         break;
       }
+      case 'reportLetBack': {
+        this.#log.info({ workerId: effect.workerId }, 'a quarantined worker has proved itself and is let back');
+        this.#observe({ ...effect, kind: 'workerLetBack', at: this.#clock.now() });
+        break;
+      }
       case 'reportRetry': {
         const { kind: _, jobId, step: metaStep, ...rest } = effect;
         const at = this.#clock.now();
         this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
-        this.#book.append(jobId, at, { kind: 'shardRetried', metaStep, ...rest });
+        this.#book.append(this.#book.record(jobId), at, { kind: 'shardRetried', metaStep, ...rest });
         this.#observe({ kind: 'shardRetried', at, jobId, metaStep, ...rest });
         break;
       }
@@ -399,14 +409,14 @@ export class Runner {
     const proof = proveChain(job, chain);
     if (proof) {
       this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
-      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason: proof });
+      this.#book.append(record, at, { kind: 'stateChanged', state: record.state, reason: proof });
     }
     this.#observe({ kind: 'metaStepApplied', at, record, applied });
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
     this.#writeLedger(job);
-    this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
+    this.#book.append(record, at, { kind: 'metaStep', summary });
     this.#save(record);
   }
 
@@ -414,7 +424,7 @@ export class Runner {
     const { record, progress } = job;
     const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
-    this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
+    this.#book.append(record, at, { kind: 'evaluated', evaluation });
     this.#observe({ kind: 'evaluated', at, record, evaluation });
     this.#save(record);
   }
@@ -428,7 +438,7 @@ export class Runner {
       const checkpoint = await this.#checkpointing.write(record, spec, snapshot, purpose);
       const at = this.#clock.now();
       this.#observe({ kind: 'checkpointWritten', at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
-      if (purpose !== 'recovery') this.#book.append(jobId, at, { kind: 'checkpointWritten', checkpoint });
+      if (purpose !== 'recovery') this.#book.append(record, at, { kind: 'checkpointWritten', checkpoint });
       this.#answer({ kind: 'checkpointWritten', at, jobId, step });
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
@@ -456,7 +466,7 @@ export class Runner {
       this.#links.orderAll((link) => link.closeJob(jobId));
     }
     this.#log.info({ jobId, state, reason }, 'job state');
-    this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
+    this.#book.append(record, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
     this.#observe({ kind: 'jobStateChanged', at, record, state, reason, ...(failure && { failure }) });
     this.#save(record);
   }
