@@ -12,7 +12,7 @@ import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
@@ -26,10 +26,16 @@ import {
   trainingOf,
 } from './live-job.ts';
 import { nobody, type Observer } from './observer.ts';
-import { type CheckedResult, checkResult, payloadBytesOf, type TakePayload } from './shard-results.ts';
+import {
+  type ArrivedResult,
+  type CheckedResult,
+  checkResult,
+  payloadBytesOf,
+  type TakePayload,
+} from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
-import { type LinkTally, WorkerLinks } from './worker-links.ts';
+import { WorkerLinks, type WorkerView } from './worker-links.ts';
 
 export interface RunnerDependencies {
   readonly book: JobBook;
@@ -38,17 +44,6 @@ export interface RunnerDependencies {
   readonly log: Logger;
   /** Told of everything that happens. Default: nobody. */
   readonly observe?: Observer;
-}
-
-export interface WorkerView extends LinkTally {
-  readonly worker: Worker;
-  readonly idleReason: string;
-}
-
-interface ArrivedResult {
-  readonly checked: CheckedResult;
-  /** In the worker's compute thread. */
-  readonly computeMs: number;
 }
 
 interface Arrival {
