@@ -27,12 +27,15 @@ export interface LiveJob {
   proof: ChainHead | undefined;
 }
 
-/** A job that has come as far as its record says. */
+/** A job that has come as far as its training, which its record then says. */
 export function liveJob(
   record: JobRecord,
   spec: JobSpec,
   { training, ledger, now }: Pick<LiveJob, 'training' | 'ledger'> & { readonly now: number },
 ): LiveJob {
+  record.steps = training?.metaParams.step ?? 0;
+  record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
+  record.skippedTasks = training?.skippedTasks ?? 0;
   const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
   const { chainHead } = record;
   const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;

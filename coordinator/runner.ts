@@ -94,9 +94,6 @@ export class Runner {
       return;
     }
     const { training, leftOut } = restored;
-    record.steps = training?.metaParams.step ?? 0;
-    record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
-    record.skippedTasks = training?.skippedTasks ?? 0;
     this.#openJob(record, spec, training);
     this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: true });
     this.#dispatch({
