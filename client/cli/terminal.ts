@@ -39,12 +39,16 @@ export class Terminal {
 
   /** For what goes to stdout. */
   get style(): Style {
-    return this.#styleOf(this.#options.stdout);
+    return styleFor(this.#hasColour(this.#options.stdout));
   }
 
   /** For what goes to stderr. */
   get noteStyle(): Style {
-    return this.#styleOf(this.#options.stderr);
+    return styleFor(this.notesHaveColour);
+  }
+
+  get notesHaveColour(): boolean {
+    return this.#hasColour(this.#options.stderr);
   }
 
   /** Characters on a line of stdout. */
@@ -113,10 +117,10 @@ export class Terminal {
     this.#drawnLines = 0;
   }
 
-  #styleOf(stream: OutputStream): Style {
+  #hasColour(stream: OutputStream): boolean {
     const { NO_COLOR, FORCE_COLOR, TERM } = this.#options.environment;
-    if (NO_COLOR) return styleFor(false);
-    if (FORCE_COLOR && FORCE_COLOR !== '0') return styleFor(true);
-    return styleFor(stream.isTTY === true && TERM !== 'dumb');
+    if (NO_COLOR) return false;
+    if (FORCE_COLOR && FORCE_COLOR !== '0') return true;
+    return stream.isTTY === true && TERM !== 'dumb';
   }
 }
