@@ -2,11 +2,11 @@
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { formatCount } from '../../shared/numbers.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import type { CommandContext } from './context.ts';
 import { readJobFile } from './job-file.ts';
 import { jsonOption, logFormatOption, logLevelOption } from './options.ts';
-import { formatCount } from './render/numbers.ts';
 import { renderResult } from './render/result.ts';
 import { fields, type Style } from './render/text.ts';
 import { type ClusterFlags, runJob } from './run-job.ts';

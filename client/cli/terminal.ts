@@ -12,7 +12,7 @@ export interface OutputStream {
 export interface TerminalOptions {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
-  /** The environment, for NO_COLOR, FORCE_COLOR and TERM. */
+  /** The environment, for NO_COLOR, FORCE_COLOR, TERM and the locale. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Milliseconds; replaced in tests. */
   readonly now?: () => number;
@@ -49,6 +49,13 @@ export class Terminal {
 
   get notesHaveColour(): boolean {
     return this.#hasColour(this.#options.stderr);
+  }
+
+  /** Whether more than ASCII can be shown. A locale that is not set forbids nothing: containers have none. */
+  get hasUnicode(): boolean {
+    const { LC_ALL, LC_CTYPE, LANG, TERM } = this.#options.environment;
+    const locale = LC_ALL || LC_CTYPE || LANG;
+    return TERM !== 'dumb' && TERM !== 'linux' && (!locale || /utf-?8/i.test(locale));
   }
 
   /** Characters on a line of stdout. */
