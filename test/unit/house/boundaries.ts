@@ -57,7 +57,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
   [/^(hono|@hono\/node-server)(\/|$)/, /^(shared\/http-server\.ts|coordinator\/http\/|worker\/http\/)/],
   [/^lmdb$/, /^coordinator\/store\//],
-  [/^pino$/, /^shared\/log\.ts$/],
+  [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],
