@@ -1,7 +1,7 @@
 // What is told of jobs and workers, made from what the coordinator keeps. Pure: the log numbers and keeps it, the wire and NATS carry it.
 import type { EventData, EventName } from '../shared/cluster-event.ts';
 import type { Happening } from './observer.ts';
-import type { JobEventRecord, JobRecord } from './store/job-record.ts';
+import { askedFor, type JobEventRecord, type JobRecord } from './store/job-record.ts';
 
 /** An event before the log has numbered it. */
 export type LoggedEvent = {
@@ -88,6 +88,4 @@ export function workerEvent(happening: Happening): LoggedEvent | undefined {
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
 
-/** Of the checkpoints that clients see: recovery ones may be gone in a minute. */
-const keptSteps = ({ checkpoints }: JobRecord): number[] =>
-  checkpoints.filter(({ purpose }) => purpose !== 'recovery').map(({ step }) => step);
+const keptSteps = (record: JobRecord): number[] => askedFor(record).map(({ step }) => step);

@@ -6,15 +6,19 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
-import { type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
+import { type HttpRoutes, type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { api } from './http/api.ts';
+import { consoleFiles } from './http/console-files.ts';
 import { Gate } from './http/gate.ts';
+import { OpenAnswers } from './http/open-answers.ts';
 import { JobBook } from './job-book.ts';
+import { JobRequests } from './job-requests.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
@@ -70,7 +74,8 @@ export async function startCoordinator(
     const observe = everyone([tellOfWorkers(state.jobs.log, log)]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
-    const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
+    const requests = new JobRequests({ runner, book });
+    const jobs = jobService({ requests, book, checkpoints: state.checkpoints, log });
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
@@ -83,8 +88,19 @@ export async function startCoordinator(
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
     const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
     parts.servers.push(server);
-    const httpServer =
-      http && (await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { gate: new Gate(tokens), log }));
+    let httpServer: HttpServer | undefined;
+    if (http) {
+      const answers = new OpenAnswers(
+        { answers: limits.httpAnswers, answersPerClient: limits.callsPerClient, stallMs: limits.httpStallMs },
+        { clock, log },
+      );
+      parts.watched.push(answers);
+      const gate = new Gate(tokens);
+      const { checkpoints, jobs: store } = state;
+      const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
+      const routes = [api({ host: http.host, version: packageVersion() }, sources), consoleFiles(log)];
+      httpServer = await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { routes, log });
+    }
     const addresses = { address: server.address, ...(httpServer && { http: httpServer.address }) };
     const access = { tls: pems !== undefined, tokens: tokens !== undefined };
     log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
@@ -117,10 +133,10 @@ interface Parts {
 async function startHttp(
   options: HttpServerOptions,
   parts: Parts,
-  { gate: _, log }: { readonly gate: Gate; readonly log: Logger },
+  { routes, log }: { readonly routes: readonly HttpRoutes[]; readonly log: Logger },
 ): Promise<HttpServer> {
   const notReady = () => (parts.closing ? 'the coordinator is shutting down' : undefined);
-  const server = await startHttpServer(options, { routes: [], health: { notReady }, log });
+  const server = await startHttpServer(options, { routes, health: { notReady }, log });
   parts.servers.push(server);
   return server;
 }

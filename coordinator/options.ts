@@ -28,6 +28,10 @@ export interface CoordinatorLimits {
   readonly callsPerClient: number;
   /** WatchJob streams. */
   readonly watchers: number;
+  /** Event streams and downloads over HTTP; of one client at most `callsPerClient`. */
+  readonly httpAnswers: number;
+  /** How long the reader of one may read nothing before it is dropped. */
+  readonly httpStallMs: number;
   readonly workers: number;
   /** Bytes of one payload: 4 a parameter. */
   readonly payloadBytes: number;
@@ -41,6 +45,8 @@ const defaultLimits: CoordinatorLimits = {
   unfinishedJobsPerClient: 200,
   callsPerClient: 512,
   watchers: 2_000,
+  httpAnswers: 2_000,
+  httpStallMs: 30_000,
   workers: 4_096,
   payloadBytes: 2 ** 30,
   closeGraceMs: 2_000,

@@ -105,11 +105,14 @@ async function closeServer(server: Server, graceMs: number): Promise<void> {
 
 function answerError(context: Context, thrown: unknown, log: Logger): Response {
   if (thrown instanceof MetatrainError) {
-    const { code, message } = thrown;
-    return context.json(errorBody(code, message), httpStatusOf(code));
+    const { code, message, details } = thrown;
+    return context.json(errorBody(code, message, details.problems), httpStatusOf(code));
   }
   log.error({ err: thrown, path: context.req.path }, 'a request failed by our own mistake');
   return context.json(errorBody('INTERNAL', 'internal error; the log has it whole'), 500);
 }
 
-const errorBody = (code: ErrorCode | 'NOT_FOUND', message: string) => ({ error: { code, message } });
+/** @param problems of a job file: every field that cannot be. */
+const errorBody = (code: ErrorCode | 'NOT_FOUND', message: string, problems?: unknown) => ({
+  error: { code, message, ...(problems !== undefined && { problems }) },
+});

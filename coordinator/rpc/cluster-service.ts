@@ -8,12 +8,11 @@ import type { WatchEventsRequest__Output } from '../../shared/gen/metatrain/v1/W
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { WorkerState } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Worker } from '../core/state.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { hasEnded } from '../store/job-record.ts';
-import type { WorkerView } from '../worker-links.ts';
+import { stateOf, type WorkerView } from '../worker-links.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
 import { OpenStreams } from './streaming.ts';
@@ -68,10 +67,17 @@ function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
   return { sequence, time: timestamp(Date.parse(time)), id, source, type, subject, data: JSON.stringify(data) };
 }
 
+const stateNumbers = {
+  idle: 'WORKER_STATE_IDLE',
+  busy: 'WORKER_STATE_BUSY',
+  draining: 'WORKER_STATE_DRAINING',
+  quarantined: 'WORKER_STATE_QUARANTINED',
+} as const satisfies Record<ReturnType<typeof stateOf>, WorkerState>;
+
 function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
   return {
     workerId: link.workerId,
-    state: stateOf(worker),
+    state: stateNumbers[stateOf(worker)],
     address: link.address,
     engineFingerprint: link.fingerprint,
     slots: link.slots,
@@ -85,10 +91,4 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
     engine: link.engine,
     device: link.device,
   };
-}
-
-function stateOf({ isDraining, health, leases, slots }: Worker): WorkerState {
-  if (isDraining) return 'WORKER_STATE_DRAINING';
-  if (health.standing === 'quarantined') return 'WORKER_STATE_QUARANTINED';
-  return leases.size >= slots ? 'WORKER_STATE_BUSY' : 'WORKER_STATE_IDLE';
 }

@@ -4,7 +4,14 @@ import type { CheckpointInfo } from '../../shared/gen/metatrain/v1/CheckpointInf
 import type { Job } from '../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent } from '../../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobState } from '../../shared/gen/metatrain/v1/JobState.ts';
-import type { CheckpointRecord, JobEventBody, JobEventRecord, JobRecord, JobStateName } from '../store/job-record.ts';
+import {
+  askedFor,
+  type CheckpointRecord,
+  type JobEventBody,
+  type JobEventRecord,
+  type JobRecord,
+  type JobStateName,
+} from '../store/job-record.ts';
 
 const stateNumbers = {
   queued: 'JOB_STATE_QUEUED',
@@ -54,10 +61,6 @@ export function jobMessage(record: JobRecord): Job {
     skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
   };
 }
-
-/** The checkpoints that clients see: recovery ones may be gone in a minute. */
-export const askedFor = ({ checkpoints }: JobRecord): CheckpointRecord[] =>
-  checkpoints.filter(({ purpose }) => purpose !== 'recovery');
 
 export const checkpointMessage = ({ step, sha256, bytes, paramsSha256 }: CheckpointRecord): CheckpointInfo => ({
   step,

@@ -155,6 +155,16 @@ export class EventLog {
     return { events, cursor: events.length > 0 ? Number(events.at(-1)?.sequence) : cursor };
   }
 
+  /** The newest kept events, at most `count`, in order and without summaries of meta-steps; the cursor is after everything that can be read now. */
+  latest(count: number): Page {
+    const [newest] = this.#entries.getKeys({ reverse: true, limit: 1 });
+    const events = this.#kept[other].slice(-count).flatMap((sequence) => {
+      const event = this.#entries.get([sequence, other]);
+      return event && newest && sequence <= newest[0] ? [this.#cloudEvent(sequence, event)] : [];
+    });
+    return { events, cursor: newest?.[0] ?? 0 };
+  }
+
   #readAll(cursor: number): ClusterEvent[] {
     const range = { start: [cursor + 1, other] satisfies EntryKey, limit: eventsPerRead };
     return [...this.#entries.getRange(range)].map(({ key: [sequence], value }) => this.#cloudEvent(sequence, value));

@@ -5,6 +5,15 @@ import type { Estimate } from '../aggregation/evaluation-summary.ts';
 
 export type { JobStateName };
 
+export const jobStateNames = [
+  'queued',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const satisfies readonly JobStateName[];
+
 export const hasEnded = (state: JobStateName): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled';
 
@@ -87,6 +96,10 @@ export interface CheckpointRecord {
   readonly paramsSha256: string;
   readonly purpose: 'scheduled' | 'final' | 'recovery';
 }
+
+/** The checkpoints that clients see: recovery ones may be gone in a minute. */
+export const askedFor = ({ checkpoints }: Pick<JobRecord, 'checkpoints'>): CheckpointRecord[] =>
+  checkpoints.filter(({ purpose }) => purpose !== 'recovery');
 
 export interface MetaStepRecord {
   readonly step: number;

@@ -1,7 +1,7 @@
 // YAML text to plain values, in bounded time and stack. The parser behind it recurses into nested collections and compares every key
 // of a mapping with every other, so what is too deep or too long is refused before it is composed. No aliases, no merging
-// across documents, keys are texts. Knows nothing of job files.
-import { Lexer, LineCounter, Parser, parseDocument } from 'yaml';
+// across documents, keys are texts. And back. Knows nothing of job files.
+import { Lexer, LineCounter, Parser, parseDocument, stringify } from 'yaml';
 
 /** Words, marks and spaces between them in one text, at most. */
 export const maxYamlLexemes = 16_384;
@@ -43,6 +43,9 @@ export function plainYaml(text: string): unknown {
     throw new YamlRefusal(cause instanceof Error ? cause.message : String(cause), 'YAML without aliases');
   }
 }
+
+/** Plain values as YAML text, one line a value however long it is. */
+export const yamlText = (value: unknown): string => stringify(value, { indent: 2, lineWidth: 0 });
 
 /** Where the library's message speaks of its own options. */
 const ownWords: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 // Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
-import { stringify } from 'yaml';
+import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { Job } from '../../records.ts';
 import { runResult } from '../run-result.ts';
@@ -70,8 +70,6 @@ export function renderJobDetails(job: Job, options: ResultOptions): string {
     const rows = job.checkpoints.map(({ step, bytes, sha256 }) => [formatCount(step), formatBytes(bytes), sha256]);
     parts.push(`${style.bold('Checkpoints')}\n${table(columns, rows, style, 2)}`);
   }
-  parts.push(
-    `${style.bold('Job file, with every default')}\n${stringify(job.spec, { indent: 2, lineWidth: 0 }).trimEnd()}`,
-  );
+  parts.push(`${style.bold('Job file, with every default')}\n${yamlText(job.spec).trimEnd()}`);
   return parts.join('\n\n');
 }

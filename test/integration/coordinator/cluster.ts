@@ -73,6 +73,12 @@ export class TestCluster {
     return this.#coordinator.address;
   }
 
+  /** HOST:PORT of what is served over HTTP. */
+  get http(): string {
+    if (!this.#coordinator?.http) throw new Error('the coordinator serves no HTTP: start it with `http`');
+    return this.#coordinator.http;
+  }
+
   get jobs(): InstanceType<typeof JobService> {
     if (!this.#jobs) throw new Error('the coordinator is stopped');
     return this.#jobs;

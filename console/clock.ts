@@ -1,0 +1,28 @@
+// Real time enters the console here and nowhere else.
+
+export const now = (): number => Date.now();
+
+/** @returns ends it. */
+export function after(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
+
+/** @returns ends it. */
+export function every(intervalMs: number, callback: () => void): () => void {
+  const timer = setInterval(callback, intervalMs);
+  return () => clearInterval(timer);
+}
+
+/** Calls `draw` before the next frame, once however often it is asked for until then. */
+export function beforeNextFrame(draw: () => void): () => void {
+  let isAskedFor = false;
+  return () => {
+    if (isAskedFor) return;
+    isAskedFor = true;
+    requestAnimationFrame(() => {
+      isAskedFor = false;
+      draw();
+    });
+  };
+}

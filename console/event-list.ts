@@ -1,0 +1,61 @@
+// What happened, newest first, a bounded number of it.
+import { h, KeyedElements } from './dom.ts';
+import { timeElement } from './words.ts';
+
+export interface ListedEvent {
+  readonly key: string;
+  readonly time: string;
+  /** Whom it happened to; undefined where the page is about nobody else. */
+  readonly subject?: string;
+  readonly href?: string;
+  readonly text: string;
+  readonly isBad: boolean;
+}
+
+export class EventList {
+  readonly element: HTMLElement;
+  readonly #limit: number;
+  readonly #list = h('ol', { class: 'events', reversed: true });
+  readonly #empty = h('p', { class: 'empty' }, 'Nothing has happened yet.');
+  readonly #rows: KeyedElements<ListedEvent>;
+  #events: ListedEvent[] = [];
+
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.element = h(
+      'div',
+      { class: 'events-box', tabindex: '0', role: 'region', 'aria-label': 'Events, newest first' },
+      this.#list,
+      this.#empty,
+    );
+    this.#rows = new KeyedElements(this.#list, ({ time, subject, href, text, isBad }) => ({
+      element: h(
+        'li',
+        { class: isBad ? 'bad' : undefined },
+        timeElement(time),
+        subject !== undefined &&
+          (href === undefined ? h('span', { class: 'subject' }, subject) : h('a', { class: 'subject', href }, subject)),
+        h('span', { class: 'what' }, text),
+      ),
+      update: () => undefined,
+    }));
+    this.#draw();
+  }
+
+  add(event: ListedEvent): void {
+    this.#events.unshift(event);
+    this.#events.length = Math.min(this.#events.length, this.#limit);
+    this.#draw();
+  }
+
+  clear(): void {
+    this.#events = [];
+    this.#draw();
+  }
+
+  #draw(): void {
+    this.#list.hidden = this.#events.length === 0;
+    this.#empty.hidden = this.#events.length > 0;
+    this.#rows.show(this.#events, ({ key }) => key);
+  }
+}

@@ -1,0 +1,272 @@
+// One job: how it goes, its curves, its evaluation beside the published figure, checkpoints, job file and story. Live until it ends.
+import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
+import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
+import { ApiFailure, get, getBlob, storedToken } from './api.ts';
+import { beforeNextFrame } from './clock.ts';
+import { h, put, setText } from './dom.ts';
+import { Evaluations } from './evaluations.ts';
+import { EventList } from './event-list.ts';
+import { jobActions, whyNoActions } from './job-actions.ts';
+import { keepLive } from './live.ts';
+import type { PageContext } from './main.ts';
+import { progressBar } from './progress-bar.ts';
+import { TrainingCharts } from './training-charts.ts';
+import { accuracyText, etaText, hasEnded, jobEventText, lossText, nothing, stateBadge, timeElement } from './words.ts';
+
+const keptEvents = 500;
+
+export async function showJobPage({ main, refused }: PageContext, jobId: string): Promise<void> {
+  const path = `/jobs/${encodeURIComponent(jobId)}`;
+  let job: JobDetail;
+  try {
+    job = await get<JobDetail>(path);
+  } catch (thrown) {
+    if (!(thrown instanceof ApiFailure)) throw thrown;
+    refused(thrown);
+    return;
+  }
+  const page = new JobPage(main, job);
+  const reload = async (signal?: AbortSignal) => page.update(await get<JobDetail>(path, signal));
+  await keepLive<JobEvent>({
+    path: `${path}/events`,
+    load: async (signal) => {
+      page.clear();
+      await reload(signal);
+    },
+    take: (item) => {
+      if (item.kind === 'caught-up') page.caughtUp();
+      if (item.kind !== 'happened') return;
+      page.take(item.data);
+      // What is not a summary changes more than a summary says. Of what is replayed, the record told already.
+      if (page.isCaughtUp && item.data.kind !== 'metaStep') void reload().catch(() => undefined);
+    },
+    refused,
+  });
+  await reload().catch(() => undefined);
+}
+
+class JobPage {
+  #job: JobDetail;
+  #isCaughtUp = false;
+  readonly #state = h('span');
+  readonly #actions;
+  readonly #note = h('p', { class: 'muted' });
+  readonly #error = h('section', { class: 'card error', hidden: true, 'aria-label': 'Why it failed' });
+  readonly #progress;
+  readonly #figures = new Map<string, HTMLElement>();
+  readonly #facts = h('dl', { class: 'facts' });
+  readonly #training = new TrainingCharts();
+  readonly #evaluations = new Evaluations();
+  readonly #checkpoints = h('div');
+  readonly #file = h('code');
+  readonly #events = new EventList(keptEvents);
+  readonly #draw: () => void;
+
+  constructor(main: HTMLElement, job: JobDetail) {
+    this.#job = job;
+    this.#actions = jobActions(job, (next) => this.update(next));
+    this.#progress = progressBar(job);
+    this.#draw = beforeNextFrame(() => this.#drawNow());
+    const figures = ['Time', 'Loss', 'Accuracy', 'Steps/s', 'Tasks/s', 'Learning rate'].map((title) => {
+      const value = h('dd', {}, nothing);
+      this.#figures.set(title, value);
+      return h('div', {}, h('dt', {}, title), value);
+    });
+    const section = (id: string, title: string, ...children: Node[]) =>
+      h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
+    put(
+      main,
+      h('p', { class: 'crumbs' }, h('a', { href: '/' }, 'Overview'), ' / job ', h('code', {}, job.jobId)),
+      h('div', { class: 'title-line' }, h('h1', {}, job.name), this.#state, this.#actions.element),
+      this.#note,
+      this.#error,
+      h('div', { class: 'card' }, this.#progress.element, h('dl', { class: 'figures in-card' }, ...figures)),
+      section('training-title', 'Training', this.#training.element),
+      section('adaptation-title', 'Adaptation', this.#evaluations.element),
+      section('facts-title', 'Facts', this.#facts),
+      section('checkpoints-title', 'Checkpoints', this.#checkpoints),
+      section(
+        'file-title',
+        'Job file',
+        h(
+          'details',
+          {},
+          h('summary', {}, 'With every default'),
+          h('pre', { tabindex: '0', 'aria-label': 'Job file' }, this.#file),
+        ),
+      ),
+      section('story-title', 'Events', this.#events.element),
+    );
+    this.#draw();
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
+  clear(): void {
+    this.#isCaughtUp = false;
+    this.#training.clear();
+    this.#events.clear();
+  }
+
+  caughtUp(): void {
+    this.#isCaughtUp = true;
+    this.#draw();
+  }
+
+  update(job: JobDetail): void {
+    this.#job = job;
+    this.#draw();
+  }
+
+  take(event: JobEvent): void {
+    if (event.kind === 'metaStep') {
+      const { summary } = event;
+      this.#training.add(summary);
+      if (!hasEnded(this.#job.state) && summary.step >= this.#job.steps) {
+        this.#job = { ...this.#job, steps: summary.step, lastMetaStep: summary };
+      }
+    } else {
+      const isBad = event.kind === 'shardRetried' || (event.kind === 'stateChanged' && event.state === 'failed');
+      this.#events.add({ key: String(event.sequence), time: event.time, text: jobEventText(event), isBad });
+    }
+    if (this.#isCaughtUp) this.#draw();
+  }
+
+  #drawNow(): void {
+    const job = this.#job;
+    const { state, error, lastMetaStep, steps, iterations } = job;
+    const percent = iterations > 0 ? Math.floor((100 * steps) / iterations) : 0;
+    document.title = `${hasEnded(state) ? state : `${percent} %`} · ${job.name} · MetaTrain`;
+    if (this.#state.textContent !== state) put(this.#state, stateBadge(state));
+    this.#actions.update(job);
+    const why = whyNoActions(job);
+    this.#note.hidden = why === undefined;
+    setText(this.#note, why ?? '');
+    this.#error.hidden = error === undefined;
+    if (error) put(this.#error, h('h2', {}, error.code), h('p', { class: 'message' }, error.message));
+    this.#progress.update(job);
+    this.#drawFigures();
+    this.#drawFacts();
+    this.#training.draw(
+      lastMetaStep
+        ? 'Loading the curves …'
+        : hasEnded(state)
+          ? `No curves: it ended (${state}) before its first meta-step was reported.`
+          : `No curves yet: it is ${state}, and no meta-step has been reported.`,
+    );
+    this.#evaluations.show(job);
+    this.#drawCheckpoints();
+    setText(this.#file, job.specYaml);
+  }
+
+  #drawFigures(): void {
+    const job = this.#job;
+    const { lastMetaStep: last, state } = job;
+    const texts: Record<string, string> = {
+      Time: etaText(job),
+      Loss: lossText(last),
+      Accuracy: accuracyText(last),
+      'Steps/s': last ? formatRate(last.metaStepsPerSecond) : nothing,
+      'Tasks/s': last ? formatRate(last.tasksPerSecond) : nothing,
+      'Learning rate': last ? last.learningRate.toPrecision(3) : nothing,
+    };
+    for (const [title, element] of this.#figures) {
+      setText(element, texts[title] ?? nothing);
+      if (title === 'Accuracy') element.parentElement!.hidden = last !== undefined && last.queryAccuracy === undefined;
+    }
+    if (state === 'paused') setText(this.#figures.get('Time')!, 'paused');
+  }
+
+  #drawFacts(): void {
+    const { submittedAt, startedAt, endedAt, owner, paramsSha256, engineFingerprint, mixedFingerprints, skippedTasks } =
+      this.#job;
+    const elapsed = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : undefined;
+    const facts: (readonly [string, Node | string | undefined])[] = [
+      ['Submitted', timeElement(submittedAt)],
+      ['By', owner === '' ? undefined : owner],
+      ['Started', startedAt && timeElement(startedAt)],
+      ['Ended', endedAt && timeElement(endedAt)],
+      ['Took', elapsed === undefined ? undefined : formatDuration(elapsed)],
+      ['Parameters, SHA-256', paramsSha256 === '' ? undefined : h('code', {}, paramsSha256)],
+      ['Engine fingerprint', engineFingerprint === '' ? undefined : h('code', {}, engineFingerprint)],
+      ['Equal bytes', mixedFingerprints ? 'not promised: workers of several fingerprints took part' : undefined],
+      ['Skipped tasks', skippedTasks > 0 ? `${formatCount(skippedTasks)}, whose results were not finite` : undefined],
+    ];
+    put(
+      this.#facts,
+      ...facts.flatMap(([title, fact]) => (fact ? [h('div', {}, h('dt', {}, title), h('dd', {}, fact))] : [])),
+    );
+  }
+
+  #shownCheckpoints = '';
+
+  #drawCheckpoints(): void {
+    const { checkpoints, jobId } = this.#job;
+    const shown = JSON.stringify(checkpoints);
+    if (shown === this.#shownCheckpoints) return;
+    this.#shownCheckpoints = shown;
+    if (checkpoints.length === 0) {
+      put(
+        this.#checkpoints,
+        h('p', { class: 'empty card' }, 'None yet. checkpoint.every of the job file says when they are written.'),
+      );
+      return;
+    }
+    const rows = [...checkpoints]
+      .reverse()
+      .map((checkpoint) =>
+        h(
+          'tr',
+          {},
+          h('th', { scope: 'row', class: 'number' }, formatCount(checkpoint.step)),
+          h('td', { class: 'number' }, formatBytes(checkpoint.bytes)),
+          h('td', {}, h('code', { title: checkpoint.sha256 }, `${checkpoint.sha256.slice(0, 16)}…`)),
+          h('td', {}, downloadLink(jobId, checkpoint)),
+        ),
+      );
+    const heads = ['Meta-step', 'Size', 'SHA-256', 'File'].map((title, i) =>
+      h('th', { scope: 'col', class: i < 2 ? 'number' : undefined }, title),
+    );
+    put(
+      this.#checkpoints,
+      h(
+        'div',
+        { class: 'scroll snug' },
+        h('table', {}, h('thead', {}, h('tr', {}, ...heads)), h('tbody', {}, ...rows)),
+      ),
+    );
+  }
+}
+
+/** A plain link, which the browser saves as it comes; with a token, which a link cannot send, the page fetches the file and hands it over. */
+function downloadLink(jobId: string, { step }: CheckpointInfo): HTMLElement {
+  const path = `/jobs/${encodeURIComponent(jobId)}/checkpoints/${step}`;
+  const name = `${jobId}-step-${step}.safetensors`;
+  const problem = h('span', { class: 'problem', role: 'alert' });
+  const fetchIt = async (event: MouseEvent) => {
+    if (storedToken() === undefined) return;
+    event.preventDefault();
+    put(problem);
+    try {
+      const url = URL.createObjectURL(await getBlob(path));
+      h('a', { href: url, download: name }).click();
+      URL.revokeObjectURL(url);
+    } catch (thrown) {
+      if (!(thrown instanceof ApiFailure)) throw thrown;
+      put(problem, thrown.message);
+    }
+  };
+  const link = h(
+    'a',
+    {
+      href: `/api/v1${path}`,
+      download: name,
+      'aria-label': `Download the checkpoint of meta-step ${formatCount(step)}`,
+      onclick: (event) => void fetchIt(event),
+    },
+    'safetensors',
+  );
+  return h('span', {}, link, problem);
+}

@@ -1,0 +1,239 @@
+// The overview: jobs, workers and what happens, live.
+import type { ClusterEvent } from '../shared/cluster-event.ts';
+import type { JobList, JobRow, WorkerList } from '../shared/http-api.ts';
+import { formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
+import { get, type Streamed } from './api.ts';
+import { beforeNextFrame, every } from './clock.ts';
+import { h, put, setAttribute, setText } from './dom.ts';
+import { EventList } from './event-list.ts';
+import { jobActions } from './job-actions.ts';
+import { keepLive } from './live.ts';
+import type { PageContext } from './main.ts';
+import { progressBar } from './progress-bar.ts';
+import { Table, textCell } from './table.ts';
+import {
+  accuracyText,
+  clusterEventText,
+  etaText,
+  hasEnded,
+  lossText,
+  nothing,
+  paceText,
+  stateBadge,
+  timeElement,
+} from './words.ts';
+import { WorkersTable } from './workers-table.ts';
+
+/** Jobs that the page keeps; the older ones are behind a button. */
+const jobsPerPage = 50;
+const keptEvents = 200;
+
+export async function showOverview({ main, who, refused }: PageContext): Promise<void> {
+  document.title = 'MetaTrain';
+  const jobs = new Map<string, JobRow>();
+  let nextPageToken = '';
+  const figures = new Figures();
+  const jobsTable = makeJobsTable(who.roles.includes('submit') || who.roles.includes('admin'), (job) => keep(job));
+  const older = h('button', { type: 'button', hidden: true, onclick: () => void loadOlder() }, 'Older jobs');
+  const workers = new WorkersTable();
+  const events = new EventList(keptEvents);
+
+  const draw = beforeNextFrame(() => {
+    const rows = [...jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
+    jobsTable.show(rows);
+    older.hidden = nextPageToken === '';
+    figures.show(rows, workers.list);
+  });
+  const keep = (job: JobRow) => {
+    jobs.set(job.jobId, job);
+    draw();
+  };
+  const loadPage = async (token: string, signal?: AbortSignal) => {
+    const query = `page_size=${jobsPerPage}${token === '' ? '' : `&page_token=${encodeURIComponent(token)}`}`;
+    const page = await get<JobList>(`/jobs?${query}`, signal);
+    for (const job of page.jobs) jobs.set(job.jobId, job);
+    nextPageToken = page.nextPageToken;
+    draw();
+  };
+  const loadOlder = () => loadPage(nextPageToken);
+
+  put(
+    main,
+    h('h1', { class: 'hidden-text' }, 'Overview'),
+    figures.element,
+    h('section', { 'aria-labelledby': 'jobs-title' }, h('h2', { id: 'jobs-title' }, 'Jobs'), jobsTable.element, older),
+    h('section', { 'aria-labelledby': 'workers-title' }, h('h2', { id: 'workers-title' }, 'Workers'), workers.element),
+    h('section', { 'aria-labelledby': 'events-title' }, h('h2', { id: 'events-title' }, 'Events'), events.element),
+  );
+  every(1_000, () => workers.tick());
+
+  const take = (item: Streamed<ClusterEvent>) => {
+    if (item.kind === 'workers') {
+      workers.take(item.data);
+      draw();
+    } else if (item.kind === 'happened') {
+      const { data: event } = item;
+      const job = jobs.get(event.subject);
+      if (job) keep(jobAfter(job, event));
+      else if (event.type === 'metatrain.v1.job.state_changed') void loadPage('').catch(() => undefined);
+      if (event.type === 'metatrain.v1.job.meta_steps_applied') return;
+      const isOfJob = event.type.startsWith('metatrain.v1.job.');
+      const name = event.type === 'metatrain.v1.job.state_changed' ? event.data.name : job?.name;
+      events.add({
+        key: event.id,
+        time: event.time,
+        subject: name ?? event.subject,
+        ...(isOfJob && { href: `/jobs/${event.subject}` }),
+        text: clusterEventText(event),
+        isBad: isBad(event),
+      });
+    }
+  };
+  await keepLive<ClusterEvent>({
+    path: '/events',
+    load: async (signal) => {
+      jobs.clear();
+      events.clear();
+      await loadPage('', signal);
+    },
+    take,
+    refused,
+  });
+}
+
+/** The job as the event leaves it. An event that is older than what is known changes nothing. */
+function jobAfter(job: JobRow, event: ClusterEvent): JobRow {
+  if (event.type === 'metatrain.v1.job.meta_steps_applied') {
+    const { jobId: _, jobSequence: __, ...lastMetaStep } = event.data;
+    if (hasEnded(job.state) || lastMetaStep.step < job.steps) return job;
+    return { ...job, steps: lastMetaStep.step, lastMetaStep };
+  }
+  if (event.type === 'metatrain.v1.job.state_changed') {
+    const { state, steps, startedAt, endedAt, error } = event.data;
+    if (hasEnded(job.state)) return job;
+    return {
+      ...job,
+      state,
+      steps: Math.max(steps, job.steps),
+      ...(startedAt !== undefined && { startedAt }),
+      ...(endedAt !== undefined && { endedAt }),
+      ...(error && { error }),
+    };
+  }
+  return job;
+}
+
+const isBad = (event: ClusterEvent): boolean =>
+  event.type === 'metatrain.v1.job.shard_retried' ||
+  event.type === 'metatrain.v1.worker.quarantined' ||
+  (event.type === 'metatrain.v1.job.state_changed' && event.data.state === 'failed');
+
+function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table<JobRow> {
+  const empty = h(
+    'p',
+    { class: 'empty' },
+    'No jobs yet. ',
+    maySubmit
+      ? h('a', { href: '/submit' }, 'Submit the first one')
+      : 'Whoever has a token with the role submit can submit one.',
+  );
+  return new Table<JobRow>(
+    'Jobs',
+    [
+      {
+        title: 'Job',
+        class: 'name',
+        cell: (cell, { jobId, name }) => {
+          put(cell, h('a', { href: `/jobs/${jobId}` }, name), h('span', { class: 'id' }, jobId));
+          return () => undefined;
+        },
+      },
+      {
+        title: 'State',
+        cell: (cell) => {
+          let shown = '';
+          return ({ state, error }) => {
+            if (state === shown) return;
+            shown = state;
+            put(cell, stateBadge(state), error && h('span', { class: 'id', title: error.message }, error.code));
+          };
+        },
+      },
+      {
+        title: 'Progress',
+        class: 'wide',
+        cell: (cell, job) => {
+          const bar = progressBar(job);
+          put(cell, bar.element);
+          return bar.update;
+        },
+      },
+      { title: 'Time', class: 'number', cell: textCell(etaText) },
+      {
+        title: 'Steps/s',
+        class: 'number',
+        cell: textCell((job) => (job.state === 'running' ? paceText(job.lastMetaStep) : nothing)),
+      },
+      { title: 'Loss', class: 'number', cell: textCell((job) => lossText(job.lastMetaStep)) },
+      { title: 'Accuracy', class: 'number', cell: textCell((job) => accuracyText(job.lastMetaStep)) },
+      {
+        title: 'Submitted',
+        class: 'number',
+        cell: (cell, { submittedAt }) => {
+          put(cell, timeElement(submittedAt));
+          return () => undefined;
+        },
+      },
+      {
+        title: '',
+        class: 'actions-cell',
+        cell: (cell, job) => {
+          const actions = jobActions(job, onDone);
+          put(cell, actions.element);
+          return actions.update;
+        },
+      },
+    ],
+    ({ jobId }) => jobId,
+    empty,
+  );
+}
+
+/** The cluster in a line. */
+class Figures {
+  readonly element: HTMLElement;
+  readonly #values = new Map<string, HTMLElement>();
+
+  constructor() {
+    const titles = ['Running', 'Waiting', 'Slots busy', 'Workers', 'Tasks/s', 'All done in'];
+    this.element = h(
+      'dl',
+      { class: 'figures' },
+      ...titles.map((title) => {
+        const value = h('dd', {}, nothing);
+        this.#values.set(title, value);
+        return h('div', {}, h('dt', {}, title), value);
+      }),
+    );
+  }
+
+  show(jobs: readonly JobRow[], { workers, total }: WorkerList): void {
+    const running = jobs.filter(({ state }) => state === 'running');
+    const waiting = jobs.filter(({ state }) => state === 'queued' || state === 'paused');
+    const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+    const slots = sum(workers.map((worker) => worker.slots));
+    const busy = sum(workers.map((worker) => worker.leases));
+    const last = running.flatMap(({ lastMetaStep }) => lastMetaStep ?? []);
+    const texts: Record<string, string> = {
+      Running: formatCount(running.length),
+      Waiting: formatCount(waiting.length),
+      'Slots busy': `${formatCount(busy)} of ${formatCount(slots)}`,
+      Workers: formatCount(total),
+      'Tasks/s': last.length === 0 ? nothing : formatRate(sum(last.map((summary) => summary.tasksPerSecond))),
+      'All done in':
+        last.length === 0 ? nothing : formatDuration(Math.max(...last.map((summary) => summary.etaSeconds))),
+    };
+    for (const [title, element] of this.#values) setText(element, texts[title] ?? nothing);
+    setAttribute(this.element, 'data-idle', running.length === 0 ? '' : undefined);
+  }
+}

@@ -1,0 +1,123 @@
+// How the console says things: states, times, rates, one event in a sentence. Pure but for the reader's time zone.
+import { type ClusterEvent, nameOf } from '../shared/cluster-event.ts';
+import type { JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
+import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../shared/numbers.ts';
+import { now } from './clock.ts';
+import { h } from './dom.ts';
+
+export const nothing = '–';
+
+export const hasEnded = (state: JobRow['state']): boolean => ['succeeded', 'failed', 'cancelled'].includes(state);
+
+/** A state as a word and a mark; the colour only repeats the word. */
+export const stateBadge = (state: string): HTMLElement => h('span', { class: `state state-${state}` }, state);
+
+const oneDayMs = 86_400_000;
+
+/** The time of day; with the date where that is not today or yesterday. */
+export function timeElement(iso: string): HTMLTimeElement {
+  const time = new Date(iso);
+  const ofDay = time.toLocaleTimeString('en-GB');
+  const isRecent = Math.abs(now() - time.getTime()) < oneDayMs;
+  const text = isRecent ? ofDay : `${time.toLocaleDateString('en-CA')} ${ofDay}`;
+  return h('time', { datetime: iso, title: time.toString() }, text);
+}
+
+export const accuracyText = (summary: MetaStepSummary | undefined): string =>
+  summary?.queryAccuracy === undefined ? nothing : formatPercent(summary.queryAccuracy);
+
+export const lossText = (summary: MetaStepSummary | undefined): string =>
+  summary ? formatValue(summary.queryLoss) : nothing;
+
+export const paceText = (summary: MetaStepSummary | undefined): string =>
+  summary ? formatRate(summary.metaStepsPerSecond) : nothing;
+
+/** Until the last meta-step, of a job that runs; how long it ran, of one that has ended. */
+export function etaText({ state, lastMetaStep, startedAt, endedAt }: JobRow): string {
+  if (state === 'running' && lastMetaStep) return `${formatDuration(lastMetaStep.etaSeconds)} left`;
+  if (startedAt === undefined || endedAt === undefined) return nothing;
+  return `took ${formatDuration((Date.parse(endedAt) - Date.parse(startedAt)) / 1_000)}`;
+}
+
+/** What happened, without whom it happened to. */
+export function clusterEventText(event: ClusterEvent): string {
+  switch (event.type) {
+    case 'metatrain.v1.job.state_changed':
+      return stateText(event.data);
+    case 'metatrain.v1.job.evaluated':
+      return evaluatedText(event.data);
+    case 'metatrain.v1.job.checkpoint_written':
+      return checkpointText(event.data);
+    case 'metatrain.v1.job.shard_retried':
+      return retriedText(event.data);
+    case 'metatrain.v1.job.meta_steps_applied':
+      return `meta-step ${formatCount(event.data.step)}`;
+    case 'metatrain.v1.worker.connected': {
+      const { engine, device, slots } = event.data;
+      return `connected: ${engine} on ${device.name || device.kind}, ${slots} ${slots === 1 ? 'slot' : 'slots'}`;
+    }
+    case 'metatrain.v1.worker.disconnected':
+      return `disconnected: ${event.data.reason}`;
+    case 'metatrain.v1.worker.drain_started':
+      return `drains: ${event.data.reason}`;
+    case 'metatrain.v1.worker.quarantined':
+      return `quarantined for ${formatDuration(event.data.coolDownMs / 1_000)}: ${event.data.reason}`;
+    case 'metatrain.v1.worker.let_back':
+      return `let back: ${event.data.reason}`;
+    default:
+      // Of a coordinator that is newer than this page.
+      return nameOf(event);
+  }
+}
+
+export function jobEventText(event: JobEvent): string {
+  switch (event.kind) {
+    case 'stateChanged':
+      return stateText(event);
+    case 'evaluated':
+      return evaluatedText(event.evaluation);
+    case 'checkpointWritten':
+      return checkpointText(event.checkpoint);
+    case 'shardRetried':
+      return retriedText(event);
+    case 'metaStep':
+      return `meta-step ${formatCount(event.summary.step)}`;
+    default:
+      return event satisfies never;
+  }
+}
+
+interface StateChange {
+  readonly state: string;
+  readonly reason: string;
+}
+
+const stateText = ({ state, reason }: StateChange): string =>
+  reason === '' || reason === state ? state : `${state}: ${reason}`;
+
+interface Measured {
+  readonly step: number;
+  readonly lossByInnerStep: readonly { readonly mean: number }[];
+  readonly accuracyByInnerStep: readonly { readonly mean: number }[];
+}
+
+function evaluatedText({ step, lossByInnerStep, accuracyByInnerStep }: Measured): string {
+  const accuracy = accuracyByInnerStep.at(-1);
+  const loss = lossByInnerStep.at(-1);
+  const figure = accuracy ? `accuracy ${formatPercent(accuracy.mean)}` : loss ? `loss ${formatValue(loss.mean)}` : '';
+  const innerSteps = lossByInnerStep.length - 1;
+  return `evaluated at meta-step ${formatCount(step)}: ${figure} after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
+}
+
+const checkpointText = ({ step, bytes }: { readonly step: number; readonly bytes: number }): string =>
+  `checkpoint at meta-step ${formatCount(step)}, ${formatBytes(bytes)}`;
+
+interface Retry {
+  readonly metaStep: number;
+  readonly shard: number;
+  readonly workerId: string;
+  readonly reason: string;
+}
+
+const retriedText = ({ metaStep, shard, workerId, reason }: Retry): string =>
+  `shard ${shard} of meta-step ${formatCount(metaStep)} goes to another worker: ${workerId}: ${reason}`;

@@ -1,0 +1,128 @@
+// The workers, and how many shards a second each brought in of late.
+import type { WorkerList, WorkerRow } from '../shared/http-api.ts';
+import { formatBytes, formatCount, formatValue } from '../shared/numbers.ts';
+import { now } from './clock.ts';
+import { h, put, setText } from './dom.ts';
+import { Table, textCell } from './table.ts';
+import { stateBadge } from './words.ts';
+
+/** Over how long a rate is taken. */
+const windowMs = 10_000;
+
+interface Sample {
+  readonly at: number;
+  readonly shards: number;
+}
+
+export class WorkersTable {
+  readonly element: HTMLElement;
+  readonly #table: Table<WorkerRow>;
+  readonly #more = h('p', { class: 'muted', hidden: true });
+  readonly #samples = new Map<string, Sample[]>();
+  #list: WorkerList = { at: '', workers: [], total: 0 };
+
+  constructor() {
+    const empty = h(
+      'p',
+      { class: 'empty' },
+      'No worker is connected, so nothing is computed. Start one: ',
+      h('code', {}, 'metatrain worker --coordinator HOST:PORT'),
+    );
+    this.#table = new Table<WorkerRow>(
+      'Workers',
+      [
+        {
+          title: 'Worker',
+          class: 'name',
+          cell: (cell, { workerId, address, version }) => {
+            put(cell, h('span', {}, workerId), h('span', { class: 'id', title: `version ${version}` }, address));
+            return () => undefined;
+          },
+        },
+        {
+          title: 'State',
+          cell: (cell) => {
+            let shown = '';
+            return ({ state }) => {
+              if (state !== shown) put(cell, stateBadge(state));
+              shown = state;
+            };
+          },
+        },
+        {
+          title: 'Device',
+          cell: (cell, { engine, device, engineFingerprint }) => {
+            const memory = device.memoryBytes > 0 ? `, ${formatBytes(device.memoryBytes)}` : '';
+            put(
+              cell,
+              `${engine} on ${device.kind}`,
+              h('span', { class: 'id', title: engineFingerprint }, `${device.name}${memory}`),
+            );
+            return () => undefined;
+          },
+        },
+        { title: 'Slots busy', class: 'number', cell: textCell(({ leases, slots }) => `${leases} of ${slots}`) },
+        { title: 'Shards/s', class: 'number', cell: textCell((worker) => formatValue(this.#rate(worker))) },
+        { title: 'Shards', class: 'number', cell: textCell(({ shardsCompleted }) => formatCount(shardsCompleted)) },
+        {
+          title: 'Remarks',
+          class: 'wide',
+          cell: textCell(({ idleReason, resultsRejected }) =>
+            [idleReason, resultsRejected > 0 ? `${formatCount(resultsRejected)} results rejected` : '']
+              .filter((remark) => remark !== '')
+              .join('; '),
+          ),
+        },
+      ],
+      ({ workerId }) => workerId,
+      empty,
+    );
+    this.element = h('div', {}, this.#table.element, this.#more);
+    this.#draw();
+  }
+
+  get list(): WorkerList {
+    return this.#list;
+  }
+
+  take(list: WorkerList): void {
+    this.#list = list;
+    const at = now();
+    const known = new Set(list.workers.map(({ workerId }) => workerId));
+    for (const workerId of this.#samples.keys()) if (!known.has(workerId)) this.#samples.delete(workerId);
+    for (const { workerId, shardsCompleted: shards } of list.workers) {
+      const samples = this.#samples.get(workerId) ?? [];
+      // It connected again, and counts from 0.
+      if ((samples.at(-1)?.shards ?? 0) > shards) samples.length = 0;
+      samples.push({ at, shards });
+      while (samples[1] && samples[1].at <= at - windowMs) samples.shift();
+      this.#samples.set(workerId, samples);
+    }
+    this.#draw();
+  }
+
+  /** Time has passed. */
+  tick(): void {
+    this.#draw();
+  }
+
+  /** Shards a second since the start of the window; what came before it counts as come at its start. */
+  #rate({ workerId }: WorkerRow): number {
+    const samples = this.#samples.get(workerId) ?? [];
+    const end = now();
+    const start = samples.findLast(({ at }) => at <= end - windowMs) ?? samples[0];
+    const last = samples.at(-1);
+    if (!start || !last || start === last) return 0;
+    return (last.shards - start.shards) / (Math.min(windowMs, Math.max(end - start.at, 1_000)) / 1_000);
+  }
+
+  #draw(): void {
+    const { workers, total } = this.#list;
+    this.#table.show(workers);
+    this.#more.hidden = total <= workers.length;
+    setText(
+      this.#more,
+      `The first ${formatCount(workers.length)} of ${formatCount(total)}; metatrain workers lists all.`,
+    );
+  }
+}

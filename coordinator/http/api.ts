@@ -1,0 +1,168 @@
+// The HTTP API under /api/v1: the console's, and anybody's with a token. Checks requests, asks what the gRPC services ask, answers in JSON
+// (shared/http-api.ts). docs/console.md describes it.
+import { bodyLimit } from 'hono/body-limit';
+import type { Clock } from '../../shared/clock.ts';
+import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
+import type { HttpApp, HttpRoutes } from '../../shared/http-server.ts';
+import { maxSpecBytes } from '../../shared/job-spec/index.ts';
+import type { JobBook } from '../job-book.ts';
+import { invalidField, type JobRequests } from '../job-requests.ts';
+import type { Runner } from '../runner.ts';
+import type { CheckpointStore } from '../store/checkpoint-store.ts';
+import type { EventLog } from '../store/event-log.ts';
+import { type JobStateName, jobStateNames } from '../store/job-record.ts';
+import { clusterStream, endOfStream, jobStream, stillHere, WorkerSnapshots } from './event-streams.ts';
+import type { Gate } from './gate.ts';
+import { jobDetail, jobRow, workerList } from './json.ts';
+import type { OpenAnswers, Pouring } from './open-answers.ts';
+import { refuseForeign } from './origin.ts';
+
+export interface ApiOptions {
+  /** That of `--http`. */
+  readonly host: string;
+  /** Of the coordinator. */
+  readonly version: string;
+}
+
+export interface ApiDependencies {
+  readonly gate: Gate;
+  readonly requests: JobRequests;
+  readonly runner: Runner;
+  readonly book: JobBook;
+  readonly events: EventLog;
+  readonly checkpoints: CheckpointStore;
+  readonly answers: OpenAnswers;
+  readonly clock: Clock;
+}
+
+/** A job file of the largest size whose every byte needs an escape of six, and its envelope. */
+const maxBodyBytes = 6 * maxSpecBytes + 4_096;
+
+const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+const eventStream: Pouring = {
+  headers: { ...commonHeaders, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' },
+  lastWords: endOfStream,
+  stillHere,
+};
+
+export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRoutes {
+  const { gate, requests, runner, book, events, checkpoints, answers, clock } = dependencies;
+  const snapshots = new WorkerSnapshots(runner, clock);
+  const mayRead = gate.admits('read', 'admin');
+  const maySubmit = gate.admits('submit', 'admin');
+  const anyRole = gate.admits('submit', 'read', 'worker', 'admin');
+  return (app: HttpApp) => {
+    app.use('/api/*', refuseForeign({ host: options.host, asksForTokens: gate.asksForTokens }));
+    app.use('/api/*', async (context, next) => {
+      for (const [name, value] of Object.entries(commonHeaders)) context.header(name, value);
+      await next();
+    });
+
+    app.get('/api/v1/whoami', anyRole, (context) => {
+      const { name, roles } = context.var.visitor;
+      const { asksForTokens } = gate;
+      return context.json({ name, roles: [...roles], asksForTokens, version: options.version } satisfies WhoAmI);
+    });
+
+    app.get('/api/v1/jobs', mayRead, (context) => {
+      const { page_size: size = '0', page_token: pageToken = '' } = context.req.query();
+      const pageSize = wholeNumber('page_size', size);
+      const states = new Set((context.req.queries('state') ?? []).map(stateNamed));
+      const page = requests.page({ pageSize, pageToken, states });
+      const jobs = page.jobs.map((record) => jobRow(record, context.var.visitor));
+      return context.json({ jobs, nextPageToken: page.nextPageToken } satisfies JobList);
+    });
+
+    const limited = bodyLimit({
+      maxSize: maxBodyBytes,
+      onError: () => {
+        throw invalidField('(body)', `more than ${maxBodyBytes} bytes`, 'a job file of at most 64 KiB');
+      },
+    });
+    app.post('/api/v1/jobs', maySubmit, limited, async (context) => {
+      const { spec, idempotencyKey } = submission(await context.req.text());
+      const answer: SubmitAnswer = await requests.submit(spec, idempotencyKey, context.var.visitor);
+      return context.json(answer);
+    });
+
+    app.get('/api/v1/jobs/:jobId', mayRead, (context) =>
+      context.json(jobDetail(book.record(context.req.param('jobId')), context.var.visitor)),
+    );
+
+    for (const control of ['pause', 'resume', 'cancel'] as const) {
+      app.post(`/api/v1/jobs/:jobId/${control}`, maySubmit, async (context) => {
+        const { visitor } = context.var;
+        return context.json(jobDetail(await requests.control(control, context.req.param('jobId'), visitor), visitor));
+      });
+    }
+
+    app.get('/api/v1/jobs/:jobId/events', mayRead, (context) =>
+      answers.pour(context, eventStream, (over) =>
+        jobStream(book, context.req.param('jobId'), after(context.req) ?? 0, over),
+      ),
+    );
+
+    app.get('/api/v1/jobs/:jobId/checkpoints/:step', mayRead, (context) => {
+      const { jobId, step } = context.req.param();
+      const checkpoint = requests.checkpoint(jobId, step === 'latest' ? undefined : wholeNumber('step', step));
+      const headers = {
+        ...commonHeaders,
+        'content-type': 'application/octet-stream',
+        'content-length': String(checkpoint.bytes),
+        'content-disposition': `attachment; filename="${jobId}-step-${checkpoint.step}.safetensors"`,
+        etag: `"${checkpoint.sha256}"`,
+      };
+      return answers.pour(context, { headers }, () => checkpoints.stream(jobId, checkpoint));
+    });
+
+    app.get('/api/v1/workers', mayRead, (context) => context.json(workerList(runner.workers(), clock.now())));
+
+    app.get('/api/v1/events', mayRead, (context) =>
+      answers.pour(context, eventStream, (over) =>
+        clusterStream({ events, workers: snapshots, clock }, after(context.req), over),
+      ),
+    );
+  };
+}
+
+interface Asked {
+  query(name: string): string | undefined;
+  header(name: string): string | undefined;
+}
+
+/** Where an event stream goes on; undefined where the reader did not say. */
+function after(request: Asked): number | undefined {
+  const text = request.query('after') ?? request.header('last-event-id');
+  return text === undefined ? undefined : wholeNumber('after', text);
+}
+
+function wholeNumber(field: string, text: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw invalidField(field, JSON.stringify(text.slice(0, 100)), 'a whole number, 0 or more');
+}
+
+function stateNamed(text: string): JobStateName {
+  const state = jobStateNames.find((name) => name === text);
+  if (state) return state;
+  throw invalidField('state', JSON.stringify(text.slice(0, 100)), jobStateNames.join(', '));
+}
+
+/** `{"spec": TEXT, "idempotency_key": TEXT}`, the second optional. */
+function submission(body: string): { readonly spec: string; readonly idempotencyKey: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw invalidField('(body)', 'no JSON', '{"spec": "the job file as text"}');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidField('(body)', JSON.stringify(value).slice(0, 100), 'an object with the field spec');
+  }
+  const { spec, idempotency_key: idempotencyKey = '', ...unknown } = value as Record<string, unknown>;
+  if (typeof spec !== 'string') throw invalidField('spec', typeof spec, 'the job file as text, YAML or JSON');
+  if (typeof idempotencyKey !== 'string') throw invalidField('idempotency_key', typeof idempotencyKey, 'a text');
+  const [other] = Object.keys(unknown);
+  if (other !== undefined) throw invalidField(other.slice(0, 100), 'a field that is unknown', 'spec, idempotency_key');
+  return { spec, idempotencyKey };
+}

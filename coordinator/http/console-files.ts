@@ -1,0 +1,105 @@
+// The console's files: a page, a style sheet, the modules of console/, what of shared/ they import, and the chart library. Read once, served as
+// they are, with a policy under which nothing of anybody else's runs. Nothing here is a secret: what the page shows it asks of the API.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { asMetatrainError } from '../../shared/errors.ts';
+import type { HttpApp, HttpRoutes } from '../../shared/http-server.ts';
+import type { Logger } from '../../shared/log.ts';
+import { packageRoot } from '../../shared/wire.ts';
+
+interface ServedFile {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+/** Where the compiled modules are; the page itself is not compiled. */
+const built = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const source = join(packageRoot, 'console');
+const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
+
+/** What console/ imports of shared/ at run time. */
+const sharedModules = ['axis', 'cluster-event', 'comparison', 'numbers'];
+
+/** Every address that is a page of the console. */
+const pages = ['/', '/submit', '/jobs/:jobId'];
+
+export function consoleFiles(log: Logger): HttpRoutes {
+  let page: ServedFile;
+  let files: ReadonlyMap<string, ServedFile>;
+  try {
+    page = read(join(source, 'index.html'));
+    files = readFiles();
+  } catch (thrown) {
+    const { message } = asMetatrainError(thrown);
+    log.error({ reason: message }, 'the console is not served: a file of it is missing; npm run build makes them');
+    return () => undefined;
+  }
+  const policy = contentSecurityPolicy(page.body.toString());
+  return (app: HttpApp) => {
+    const serve = (path: string, file: ServedFile) =>
+      app.get(path, (context) => {
+        const headers = {
+          'content-type': file.type,
+          etag: file.etag,
+          // Asked for every time, sent only when it has changed: a page never meets the modules of another version.
+          'cache-control': 'no-cache',
+          'content-security-policy': policy,
+          'x-content-type-options': 'nosniff',
+          'referrer-policy': 'no-referrer',
+          'cross-origin-opener-policy': 'same-origin',
+          'cross-origin-resource-policy': 'same-origin',
+        };
+        if (context.req.header('if-none-match') === file.etag) return context.body(null, 304, headers);
+        return context.body(new Uint8Array(file.body), 200, headers);
+      });
+    for (const path of pages) serve(path, page);
+    for (const [path, file] of files) serve(path, file);
+  };
+}
+
+function readFiles(): Map<string, ServedFile> {
+  const files = new Map<string, ServedFile>();
+  const modules = readdirSync(join(built, 'console')).filter((name) => name.endsWith('.js'));
+  if (!modules.includes('main.js')) throw new Error(`there is no ${join(built, 'console', 'main.js')}`);
+  for (const name of modules) files.set(`/assets/console/${name}`, read(join(built, 'console', name)));
+  for (const name of sharedModules) files.set(`/assets/shared/${name}.js`, read(join(built, 'shared', `${name}.js`)));
+  for (const name of ['console.css', 'icon.svg']) files.set(`/assets/console/${name}`, read(join(source, name)));
+  for (const name of ['uPlot.esm.js', 'uPlot.min.css'])
+    files.set(`/assets/uplot/${name}`, read(join(chartLibrary, name)));
+  return files;
+}
+
+const types: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+function read(path: string): ServedFile {
+  const body = readFileSync(path);
+  const type = types[path.slice(path.lastIndexOf('.') + 1)];
+  if (type === undefined) throw new Error(`${path} is no file of a page`);
+  return { type, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+}
+
+/** Only our own files, and the page's one inline script, its import map. */
+function contentSecurityPolicy(html: string): string {
+  const inline = [...html.matchAll(/<script type="importmap">([\s\S]*?)<\/script>/g)].map(
+    ([, text = '']) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`,
+  );
+  return [
+    "default-src 'none'",
+    ["script-src 'self'", ...inline].join(' '),
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}

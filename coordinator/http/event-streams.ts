@@ -1,0 +1,152 @@
+// Server-sent events: what happens in the cluster, and what happened to one job. Each holds a cursor into what is kept and a bell that rings when
+// there is more; nothing is queued for a reader.
+import type { Clock } from '../../shared/clock.ts';
+import { sequenceOf } from '../../shared/cluster-event.ts';
+import type { MetatrainError } from '../../shared/errors.ts';
+import type { StreamedEvents } from '../../shared/http-api.ts';
+import type { JobBook } from '../job-book.ts';
+import type { Runner } from '../runner.ts';
+import type { EventLog } from '../store/event-log.ts';
+import { jobEventJson, workerList } from './json.ts';
+
+/** Events of the past with which a stream begins that asks for none by number: no summaries of meta-steps among them. */
+const latestEvents = 200;
+
+const workersEveryMs = 1_000;
+const maxWorkersInStream = 200;
+
+type EventKind = keyof StreamedEvents<never>;
+
+const sse = (kind: EventKind, data: string, id?: number): string =>
+  `event: ${kind}\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`;
+
+export const stillHere = ':\n\n';
+
+export const endOfStream = (error: MetatrainError | undefined): string =>
+  sse('end', JSON.stringify(error ? { error: { code: error.code, message: error.message } } : {}));
+
+/** Rings for whoever waits; a ring while nobody waits is kept. */
+class Bell {
+  #hasRung = false;
+  #wake: (() => void) | undefined;
+
+  readonly ring = (): void => {
+    this.#hasRung = true;
+    this.#wake?.();
+  };
+
+  async rung(): Promise<void> {
+    if (!this.#hasRung) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#hasRung = false;
+    this.#wake = undefined;
+  }
+}
+
+/** The workers as text, made at most once a second however many streams ask. */
+export class WorkerSnapshots {
+  readonly #runner: Runner;
+  readonly #clock: Clock;
+  #madeAt = Number.NEGATIVE_INFINITY;
+  #workers = '';
+  #text = '';
+
+  constructor(runner: Runner, clock: Clock) {
+    this.#runner = runner;
+    this.#clock = clock;
+  }
+
+  /** The same text as before when nothing but heartbeats came in the meantime. */
+  text(): string {
+    const now = this.#clock.elapsedMs();
+    if (now - this.#madeAt < workersEveryMs / 2) return this.#text;
+    this.#madeAt = now;
+    const list = workerList(this.#runner.workers(), this.#clock.now(), maxWorkersInStream);
+    const workers = JSON.stringify([list.total, list.workers.map(({ lastHeartbeatAt: _, ...rest }) => rest)]);
+    if (workers !== this.#workers) this.#text = sse('workers', JSON.stringify(list));
+    this.#workers = workers;
+    return this.#text;
+  }
+}
+
+interface ClusterSources {
+  readonly events: EventLog;
+  readonly workers: WorkerSnapshots;
+  readonly clock: Clock;
+}
+
+/**
+ * @param after undefined: begin with the newest few.
+ * @throws MetatrainError `QUEUE_FULL`
+ */
+export async function* clusterStream(
+  { events, workers, clock }: ClusterSources,
+  after: number | undefined,
+  over: AbortSignal,
+): AsyncGenerator<string, void> {
+  const bell = new Bell();
+  const stopWatching = events.watch(bell.ring);
+  const stopTicking = clock.every(workersEveryMs, bell.ring);
+  over.addEventListener('abort', bell.ring);
+  try {
+    let sent = workers.text();
+    yield sent;
+    let page = after === undefined ? events.latest(latestEvents) : events.read(after);
+    let isLive = false;
+    while (!over.aborted) {
+      for (const event of page.events) {
+        yield sse('happened', JSON.stringify(event), sequenceOf(event));
+        if (over.aborted) return;
+      }
+      if (page.events.length === 0 || (after === undefined && !isLive)) {
+        if (!isLive) yield sse('caught-up', '{}');
+        isLive = true;
+        await bell.rung();
+        const text = workers.text();
+        if (text !== sent) yield text;
+        sent = text;
+      }
+      page = events.read(page.cursor);
+    }
+  } finally {
+    stopWatching();
+    stopTicking();
+    over.removeEventListener('abort', bell.ring);
+  }
+}
+
+/**
+ * Ends when the job is over.
+ *
+ * @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL`
+ */
+export async function* jobStream(
+  book: JobBook,
+  jobId: string,
+  after: number,
+  over: AbortSignal,
+): AsyncGenerator<string, void> {
+  book.record(jobId);
+  const bell = new Bell();
+  const stopWatching = book.watch(jobId, bell.ring);
+  over.addEventListener('abort', bell.ring);
+  try {
+    let cursor = after;
+    let isLive = false;
+    while (!over.aborted) {
+      const { events, isOver } = book.eventsAfter(jobId, cursor);
+      for (const event of events) {
+        cursor = event.sequence;
+        yield sse('happened', JSON.stringify(jobEventJson(event)), cursor);
+        if (over.aborted) return;
+      }
+      if (events.length > 0) continue;
+      if (!isLive) yield sse('caught-up', '{}');
+      isLive = true;
+      if (isOver) return;
+      await bell.rung();
+    }
+  } finally {
+    stopWatching();
+    over.removeEventListener('abort', bell.ring);
+  }
+}

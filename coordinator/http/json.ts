@@ -1,0 +1,92 @@
+// What the coordinator keeps, as the JSON of the HTTP API (shared/http-api.ts). Pure.
+import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow } from '../../shared/http-api.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { yamlText } from '../../shared/job-spec/yaml.ts';
+import type { Caller } from '../authentication.ts';
+import { mayControl } from '../job-requests.ts';
+import {
+  askedFor,
+  type CheckpointRecord,
+  type JobEventBody,
+  type JobEventRecord,
+  type JobRecord,
+} from '../store/job-record.ts';
+import { stateOf, type WorkerView } from '../worker-links.ts';
+
+/** @param caller who asks. */
+export function jobRow(record: JobRecord, caller: Caller): JobRow {
+  const { jobId, name, state, owner = '', submittedAt, startedAt, endedAt, steps, iterations } = record;
+  const { lastMetaStep, error } = record;
+  return {
+    jobId,
+    name,
+    state,
+    owner,
+    submittedAt: isoTime(submittedAt),
+    ...(startedAt !== undefined && { startedAt: isoTime(startedAt) }),
+    ...(endedAt !== undefined && { endedAt: isoTime(endedAt) }),
+    steps,
+    iterations,
+    ...(lastMetaStep && { lastMetaStep }),
+    ...(error && { error }),
+    mayControl: caller.roles.has('admin') || (caller.roles.has('submit') && mayControl(caller, record)),
+  };
+}
+
+export function jobDetail(record: JobRecord, caller: Caller): JobDetail {
+  const spec = JSON.parse(record.spec) as JobSpec;
+  return {
+    ...jobRow(record, caller),
+    spec,
+    specYaml: yamlText(spec),
+    paramsSha256: record.paramsSha256,
+    evaluations: record.evaluations,
+    checkpoints: askedFor(record).map(checkpointInfo),
+    engineFingerprint: record.engineFingerprint ?? '',
+    mixedFingerprints: record.hasMixedFingerprints,
+    skippedTasks: record.skippedTasks,
+  };
+}
+
+export const jobEventJson = ({ sequence, at, body }: JobEventRecord): JobEvent => ({
+  sequence,
+  time: isoTime(at),
+  ...bodyJson(body),
+});
+
+const bodyJson = (body: JobEventBody) =>
+  body.kind === 'checkpointWritten' ? { ...body, checkpoint: checkpointInfo(body.checkpoint) } : body;
+
+const checkpointInfo = ({ step, sha256, bytes, paramsSha256 }: CheckpointRecord): CheckpointInfo => ({
+  step,
+  sha256,
+  bytes,
+  paramsSha256,
+});
+
+/** @param limit rows at most. */
+export function workerList(views: readonly WorkerView[], at: number, limit = Number.POSITIVE_INFINITY): WorkerList {
+  return { at: isoTime(at), workers: views.slice(0, limit).map(workerRow), total: views.length };
+}
+
+function workerRow({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerRow {
+  const { workerId, address, engine, device, fingerprint, slots, connectedAt, version } = link;
+  return {
+    workerId,
+    state: stateOf(worker),
+    address,
+    engine,
+    device,
+    engineFingerprint: fingerprint,
+    slots,
+    leases: worker.leases.size,
+    shardsCompleted,
+    resultsRejected,
+    connectedAt: isoTime(connectedAt),
+    lastHeartbeatAt: isoTime(worker.lastSeenAt),
+    idleReason,
+    version,
+  };
+}
+
+const isoTime = (ms: number): string => new Date(ms).toISOString();

@@ -1,0 +1,97 @@
+// What clients ask of jobs, whichever way they come: the gRPC service and the HTTP API check and refuse alike because both ask here. Fields are
+// named as proto/ spells them.
+import { MetatrainError } from '../shared/errors.ts';
+import { parseJobSpec } from '../shared/job-spec/index.ts';
+import type { Caller } from './authentication.ts';
+import type { JobBook } from './job-book.ts';
+import type { Runner } from './runner.ts';
+import { askedFor, type CheckpointRecord, type JobRecord, type JobStateName } from './store/job-record.ts';
+
+const maxKeyLength = 128;
+const maxPageSize = 500;
+const usualPageSize = 50;
+
+export type JobControl = 'cancel' | 'pause' | 'resume';
+
+const eventOf = {
+  cancel: 'jobCancelRequested',
+  pause: 'jobPauseRequested',
+  resume: 'jobResumeRequested',
+} as const satisfies Record<JobControl, Parameters<Runner['request']>[0]>;
+
+export interface JobPageRequest {
+  /** 1 to 500; 0 means 50. */
+  readonly pageSize: number;
+  /** `nextPageToken` of the page before; empty for the first. */
+  readonly pageToken: string;
+  /** Empty means all. */
+  readonly states: ReadonlySet<JobStateName>;
+}
+
+export class JobRequests {
+  readonly #runner: Runner;
+  readonly #book: JobBook;
+
+  constructor({ runner, book }: { readonly runner: Runner; readonly book: JobBook }) {
+    this.#runner = runner;
+    this.#book = book;
+  }
+
+  /** @param text the job file. @throws MetatrainError `REQUEST_INVALID`, `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
+  async submit(
+    text: string,
+    idempotencyKey: string,
+    { name: owner }: Caller,
+  ): Promise<{ readonly jobId: string; readonly alreadySubmitted: boolean }> {
+    if (idempotencyKey.length > maxKeyLength) {
+      throw invalidField('idempotency_key', `${idempotencyKey.length} characters`, `at most ${maxKeyLength}`);
+    }
+    const { jobId, isNew } = await this.#runner.submit(parseJobSpec(text), idempotencyKey, owner);
+    return { jobId, alreadySubmitted: !isNew };
+  }
+
+  /** @throws MetatrainError `JOB_UNKNOWN`, `FORBIDDEN`, or `JOB_NOT_RUNNING` when the job's state does not allow it. */
+  async control(control: JobControl, jobId: string, caller: Caller): Promise<JobRecord> {
+    if (!mayControl(caller, this.#book.record(jobId))) {
+      throw new MetatrainError(
+        'FORBIDDEN',
+        `job ${jobId} was not submitted by ${caller.name}; only whoever submitted it, or the role admin, may cancel, pause or resume it`,
+      );
+    }
+    return this.#runner.request(eventOf[control], jobId);
+  }
+
+  /** Newest first. @throws MetatrainError `REQUEST_INVALID` */
+  page({ pageSize, pageToken, states }: JobPageRequest): {
+    readonly jobs: readonly JobRecord[];
+    nextPageToken: string;
+  } {
+    if (!(pageSize >= 0 && pageSize <= maxPageSize)) {
+      throw invalidField('page_size', String(pageSize), `at most ${maxPageSize}`);
+    }
+    const before = pageToken === '' ? Number.POSITIVE_INFINITY : Number(pageToken);
+    if (!(before > 0)) {
+      throw invalidField('page_token', JSON.stringify(pageToken), 'the next_page_token of another page');
+    }
+    const { jobs, nextBefore } = this.#book.page(states, before, pageSize || usualPageSize);
+    return { jobs, nextPageToken: nextBefore?.toString() ?? '' };
+  }
+
+  /** @param step undefined: the newest. @throws MetatrainError `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN` */
+  checkpoint(jobId: string, step: number | undefined): CheckpointRecord {
+    const kept = askedFor(this.#book.record(jobId));
+    const record = step === undefined ? kept.at(-1) : kept.find((checkpoint) => checkpoint.step === step);
+    if (record) return record;
+    const which = step === undefined ? 'checkpoint yet' : `checkpoint of meta-step ${step}`;
+    const steps = kept.map((checkpoint) => checkpoint.step).join(', ') || 'none';
+    throw new MetatrainError('CHECKPOINT_UNKNOWN', `job ${jobId} has no ${which}; kept: ${steps}`);
+  }
+}
+
+/** A job is its owner's and the admins'. That a caller may control jobs at all, the door has looked at. */
+export const mayControl = ({ name, roles }: Caller, { owner = '' }: JobRecord): boolean =>
+  roles.has('admin') || (name !== '' && owner === name);
+
+export function invalidField(field: string, got: string, accepted: string): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `${field}: got ${got}; accepted: ${accepted}`, { details: { field } });
+}

@@ -1,0 +1,142 @@
+// The JSON of the HTTP API under /api/v1, as the coordinator writes it and the console reads it. Types only. Times are RFC 3339 in UTC, accuracies
+// from 0 to 1. Invariant: within v1 fields are added, never changed or taken away.
+import type {
+  CheckpointData,
+  ClusterEvent,
+  EvaluationData,
+  JobStateName,
+  MetaStepsData,
+  ShardRetriedData,
+} from './cluster-event.ts';
+import type { JobSpec } from './job-spec/index.ts';
+
+type Bare<Data> = Omit<Data, 'jobId' | 'jobSequence'>;
+
+export type MetaStepSummary = Bare<MetaStepsData>;
+export type Evaluation = Bare<EvaluationData>;
+export type CheckpointInfo = Omit<Bare<CheckpointData>, 'checkpoints'>;
+
+export interface ApiError {
+  readonly code: string;
+  readonly message: string;
+  /** Of a job file: every field that cannot be. */
+  readonly problems?: readonly { readonly field: string; readonly got: string; readonly accepted: string }[];
+}
+
+/** GET /whoami */
+export interface WhoAmI {
+  /** The token's name; empty where the coordinator asks for none. */
+  readonly name: string;
+  readonly roles: readonly ('submit' | 'read' | 'worker' | 'admin')[];
+  readonly asksForTokens: boolean;
+  /** Of the coordinator. */
+  readonly version: string;
+}
+
+/** A job in a list. */
+export interface JobRow {
+  readonly jobId: string;
+  readonly name: string;
+  readonly state: JobStateName;
+  /** Name of the token that submitted it; empty where there was none. */
+  readonly owner: string;
+  readonly submittedAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  /** Meta-steps applied, of `iterations`. */
+  readonly steps: number;
+  readonly iterations: number;
+  readonly lastMetaStep?: MetaStepSummary;
+  readonly error?: ApiError;
+  /** Whether who asks may pause, resume and cancel it. */
+  readonly mayControl: boolean;
+}
+
+/** GET /jobs */
+export interface JobList {
+  /** Newest first. */
+  readonly jobs: readonly JobRow[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+}
+
+/** GET /jobs/ID, and what pausing, resuming and cancelling answers. */
+export interface JobDetail extends JobRow {
+  /** With every default. */
+  readonly spec: JobSpec;
+  /** The same as a job file. */
+  readonly specYaml: string;
+  /** SHA-256 of θ; empty before θ₀. */
+  readonly paramsSha256: string;
+  readonly evaluations: readonly Evaluation[];
+  readonly checkpoints: readonly CheckpointInfo[];
+  readonly engineFingerprint: string;
+  readonly mixedFingerprints: boolean;
+  readonly skippedTasks: number;
+}
+
+/** POST /jobs */
+export interface SubmitAnswer {
+  readonly jobId: string;
+  /** An earlier submit with this idempotency key made the job. */
+  readonly alreadySubmitted: boolean;
+}
+
+export interface WorkerRow {
+  readonly workerId: string;
+  readonly state: 'idle' | 'busy' | 'draining' | 'quarantined';
+  readonly address: string;
+  readonly engine: string;
+  readonly device: {
+    readonly kind: string;
+    readonly name: string;
+    readonly memoryBytes: number;
+    readonly driver: string;
+  };
+  readonly engineFingerprint: string;
+  readonly slots: number;
+  readonly leases: number;
+  /** Of the present stream. */
+  readonly shardsCompleted: number;
+  readonly resultsRejected: number;
+  readonly connectedAt: string;
+  readonly lastHeartbeatAt: string;
+  /** Why it idles although shards wait; empty otherwise. */
+  readonly idleReason: string;
+  readonly version: string;
+}
+
+/** GET /workers, and the event `workers` of GET /events. */
+export interface WorkerList {
+  /** When it was so. */
+  readonly at: string;
+  /** In a stream at most 200; GET /workers has all. */
+  readonly workers: readonly WorkerRow[];
+  /** How many are connected. */
+  readonly total: number;
+}
+
+/** Of one job, as GET /jobs/ID/events tells them. */
+export type JobEvent = {
+  /** Grows within a job; gaps only where old summaries were dropped. */
+  readonly sequence: number;
+  readonly time: string;
+} & (
+  | { readonly kind: 'stateChanged'; readonly state: JobStateName; readonly reason: string; readonly error?: ApiError }
+  | { readonly kind: 'metaStep'; readonly summary: MetaStepSummary }
+  | { readonly kind: 'evaluated'; readonly evaluation: Evaluation }
+  | { readonly kind: 'checkpointWritten'; readonly checkpoint: CheckpointInfo }
+  | ({ readonly kind: 'shardRetried' } & Bare<ShardRetriedData>)
+);
+
+/** What the event streams send: the name of the server-sent event → its data. */
+export interface StreamedEvents<Event extends ClusterEvent | JobEvent> {
+  /** Its `id` is the sequence, with which a reader that was cut off goes on (`Last-Event-ID`, or `?after=`). */
+  readonly happened: Event;
+  /** Of GET /events alone: when something about them changed, at most once a second. */
+  readonly workers: WorkerList;
+  /** What was kept has been sent; from here on it is live. */
+  readonly 'caught-up': Record<string, never>;
+  /** The last one: empty when the job is over, else why the coordinator ends the stream. */
+  readonly end: { readonly error?: ApiError };
+}
