@@ -263,10 +263,10 @@ function downloadLink(jobId: string, { step }: CheckpointInfo): HTMLElement {
     {
       href: `/api/v1${path}`,
       download: name,
-      'aria-label': `Download the checkpoint of meta-step ${formatCount(step)}`,
       onclick: (event) => void fetchIt(event),
     },
-    'safetensors',
+    'Download',
+    h('span', { class: 'hidden-text' }, ` the checkpoint of meta-step ${formatCount(step)}`),
   );
   return h('span', {}, link, problem);
 }

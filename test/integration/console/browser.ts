@@ -1,0 +1,152 @@
+// The real browser for tests of the console: Debian's Chromium, one page at a time; what the page says to its console, an error or a breach of its
+// policy, fails the test that opened it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { TestContext } from 'node:test';
+import type { AxeResults } from 'axe-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { pathOf } from '../../support/needs.ts';
+
+/** The little of a page's globals that the functions use which run in it. */
+interface PageElement {
+  readonly id: string;
+  readonly innerText: string;
+  readonly value: number;
+  readonly scrollWidth: number;
+  readonly clientWidth: number;
+  getAttribute(name: string): string | null;
+}
+declare const document: {
+  readonly body: PageElement;
+  readonly documentElement: PageElement;
+  readonly activeElement: PageElement;
+  querySelector(selector: string): PageElement | null;
+};
+
+const patienceMs = 30_000;
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export interface Looking {
+  readonly width?: number;
+  readonly height?: number;
+  readonly colorScheme?: 'light' | 'dark';
+}
+
+export class TestBrowser {
+  readonly #browser: Browser;
+
+  private constructor(browser: Browser) {
+    this.#browser = browser;
+  }
+
+  static async start(test: TestContext): Promise<TestBrowser> {
+    // Whoever runs as root, as in a container, has no sandbox to give.
+    const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+    const browser = await chromium.launch({ executablePath: pathOf('chromium'), args });
+    test.after(() => browser.close());
+    return new TestBrowser(browser);
+  }
+
+  /** A page with a session of its own. */
+  async open(
+    test: TestContext,
+    url: string,
+    { width = 1280, height = 800, colorScheme = 'light' }: Looking = {},
+  ): Promise<Page> {
+    const context = await this.#browser.newContext({
+      viewport: { width, height },
+      colorScheme,
+      reducedMotion: 'reduce',
+      acceptDownloads: true,
+      timezoneId: 'UTC',
+    });
+    const complaints: string[] = [];
+    const page = await context.newPage();
+    page.setDefaultTimeout(patienceMs);
+    page.on('pageerror', (error) => complaints.push(String(error.stack)));
+    page.on('console', (message) => {
+      // A browser reports every answer that is no success, also those that a page expects.
+      if (message.type() !== 'log' && !/^Failed to load resource/.test(message.text())) complaints.push(message.text());
+    });
+    test.after(async () => {
+      await context.close();
+      assert.deepEqual(complaints, []);
+    });
+    await page.goto(url);
+    return page;
+  }
+}
+
+/** Waits until the page's text says it. */
+export async function says(page: Page, text: RegExp): Promise<void> {
+  await page.waitForFunction((source) => new RegExp(source).test(document.body.innerText), text.source);
+}
+
+/** The id, or else what it is called, of what has the focus. */
+export const focused = (page: Page): Promise<string> =>
+  page.evaluate(() => {
+    const { activeElement: element } = document;
+    return element.id || element.getAttribute('aria-label') || element.innerText || '';
+  });
+
+/** Waits until a job's page or the first row of the overview shows more meta-steps than now: it is live. */
+export async function progresses(page: Page): Promise<void> {
+  const before = await page.evaluate(() => document.querySelector('progress')?.value ?? 0);
+  await page.waitForFunction((value) => (document.querySelector('progress')?.value ?? 0) > value, before);
+}
+
+/** Moves the focus with the tabulator alone until it is on what is called so. @throws when it never gets there */
+export async function tabTo(page: Page, name: string): Promise<void> {
+  const seen: string[] = [];
+  for (let i = 0; i < 80; i += 1) {
+    await page.keyboard.press('Tab');
+    const reached = await focused(page);
+    if (reached === name) return;
+    seen.push(reached);
+  }
+  throw new Error(`the tabulator never reaches "${name}"; it passes ${seen.join(' | ')}`);
+}
+
+/**
+ * axe, on the page as it is now.
+ *
+ * @param rules only these; default: every rule it has
+ */
+export async function assertAccessible(page: Page, what: string, rules?: readonly string[]): Promise<void> {
+  // In a world of its own, past the page's policy.
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = (await session.send('Page.getFrameTree')) as { frameTree: { frame: { id: string } } };
+  const { executionContextId: contextId } = await session.send('Page.createIsolatedWorld', {
+    frameId: frameTree.frame.id,
+  });
+  const evaluate = async (expression: string, awaitPromise: boolean) => {
+    const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+      expression,
+      contextId,
+      awaitPromise,
+      returnByValue: true,
+    });
+    if (exceptionDetails) throw new Error(exceptionDetails.text);
+    return result.value as unknown;
+  };
+  const options = rules ? { runOnly: { type: 'rule', values: rules } } : {};
+  await evaluate(`${axeSource};0`, false);
+  const results = (await evaluate(`axe.run(document, ${JSON.stringify(options)})`, true)) as AxeResults;
+  await session.detach();
+  const violations = results.violations.map(
+    ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`,
+  );
+  assert.deepEqual(violations, [], what);
+  assert.ok(results.passes.length > (rules ? 0 : 10), `${what}: axe looked at something`);
+}
+
+/** Nothing sticks out: the page can be read without moving it sideways. */
+export async function assertFits(page: Page, what: string): Promise<void> {
+  const { wanted, given } = await page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return { wanted: scrollWidth, given: clientWidth };
+  });
+  assert.ok(wanted <= given, `${what} is ${wanted} px wide on a screen of ${given} px`);
+}
