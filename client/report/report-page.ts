@@ -2,9 +2,7 @@
 // identity. Everything that came from somebody is escaped; the only scripts that may run are the two that are in it, by their hash. Pure.
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
-import type { Chart } from '../../shared/job-charts.ts';
-import { chartsOf } from '../../shared/job-charts.ts';
-import type { JobHistory } from '../history.ts';
+import { type Chart, chartsOf } from '../../shared/job-charts.ts';
 import type { Job } from '../records.ts';
 import {
   chartFigure,
@@ -14,6 +12,7 @@ import {
   identitySection,
   jobFileSection,
   type Markup,
+  type ReportInput,
   resultSection,
 } from './report-sections.ts';
 
@@ -23,14 +22,6 @@ export interface ReportAssets {
   /** The page's own module. */
   readonly script: string;
   readonly style: string;
-}
-
-export interface ReportInput {
-  readonly job: Job;
-  readonly history: JobHistory;
-  /** Of the program that writes it. */
-  readonly version: string;
-  readonly writtenAt: Date;
 }
 
 export async function renderReport(input: ReportInput, assets: ReportAssets): Promise<string> {

@@ -14,11 +14,18 @@ import {
 } from '../../shared/comparison.ts';
 import type { Chart, ChartPoint } from '../../shared/job-charts.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
-import type { StoryEvent } from '../history.ts';
+import type { JobHistory, StoryEvent } from '../history.ts';
 import type { Job, JobState } from '../records.ts';
-import type { ReportInput } from './report-page.ts';
 
 export type Markup = ReturnType<typeof html>;
+
+export interface ReportInput {
+  readonly job: Job;
+  readonly history: JobHistory;
+  /** Of the program that writes it. */
+  readonly version: string;
+  readonly writtenAt: Date;
+}
 
 /** Rows of a chart's table, at most. */
 const maxRows = 250;

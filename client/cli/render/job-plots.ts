@@ -13,7 +13,7 @@ export function renderJobPlots(job: Job, { metaSteps }: JobHistory, options: Plo
   const plots = charts.length > 0 ? charts.map((chart) => renderChart(chart, options)) : [nothingYet(job)];
   const error = job.error ? [`error  ${style.red(job.error.message)}`] : [];
   const text = [progressLine(viewOf(job), width, style), ...error, ...plots].join('\n\n');
-  return characters === 'ascii' ? text.replaceAll('±', '+/-') : text;
+  return characters === 'ascii' ? text.replaceAll('…', '.') : text;
 }
 
 function nothingYet({ state }: Job): string {
@@ -23,13 +23,14 @@ function nothingYet({ state }: Job): string {
 }
 
 /** The main series, and what was published; earlier ones would be hard to tell apart. */
-function renderChart({ title, about, x, unit, scale, isMarked, series }: Chart, options: PlotOptions): string {
+function renderChart({ title, x, unit, scale, isMarked, series, ...chart }: Chart, options: PlotOptions): string {
+  const about = options.characters === 'ascii' ? chart.about.replaceAll('±', '+/-') : chart.about;
   const pointsOf = (role: 'main' | 'published') =>
     series
       .filter((one) => one.role === role)
       .flatMap(({ points }) => points.map(({ halfWidth95, ...point }) => ({ ...point, halfWidth: halfWidth95 })));
   const others = pointsOf('published');
   const heading = `${title}${title.includes(x) ? '' : ` by ${x}`}${unit ? `, ${unit}` : ''}${scale === 'log' ? ', log' : ''}`;
-  const note = others.length > 0 ? `${about}; ${otherMark(options.characters)} published` : about;
+  const note = others.length > 0 ? `${otherMark(options.characters)} published; ${about}` : about;
   return renderPlot({ title: heading, note, line: pointsOf('main'), others, scale, isMarked }, options);
 }
