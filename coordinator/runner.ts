@@ -26,13 +26,8 @@ import {
   trainingOf,
 } from './live-job.ts';
 import { nobody, type Observer } from './observer.ts';
-import {
-  type ArrivedResult,
-  type CheckedResult,
-  checkResult,
-  payloadBytesOf,
-  type TakePayload,
-} from './shard-results.ts';
+import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
+import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 import { WorkerLinks, type WorkerView } from './worker-links.ts';
@@ -239,10 +234,8 @@ export class Runner {
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
     const lease = this.#core.leases.get(leaseId);
-    this.#log.warn(
-      { ...(lease ? describeLease(lease) : { leaseId }), workerId, code, reason: message },
-      'a shard failed',
-    );
+    const what = lease ? describeLease(lease) : { leaseId };
+    this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
     this.#observe({ kind: 'shardFailed', at, workerId, leaseId, code });
     const from = { at, workerId, connection, leaseId };
