@@ -11,10 +11,11 @@ import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
+import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
 import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
-import { everyone } from './observer.ts';
+import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
@@ -23,6 +24,7 @@ import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
 import { Runner } from './runner.ts';
+import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
 import { TokenBook } from './token-book.ts';
 
@@ -61,15 +63,14 @@ export async function startCoordinator(
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
   const state = await StateDirectory.open(stateDirectory);
-  const parts: Parts = { servers: [], door, tokens, state };
+  const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
-    const observe = everyone([]);
+    const observe = everyone([tellOfWorkers(state.jobs.log, log)]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
-    parts.jobs = jobs;
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
@@ -77,7 +78,9 @@ export async function startCoordinator(
       { runner, clock, log },
     );
     await runner.start();
-    const handlers = { jobs: jobs.handlers, cluster: clusterService({ runner, log }), workers };
+    const cluster = clusterService({ runner, book, events: state.jobs.log, log });
+    parts.watched.push(jobs, cluster);
+    const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
     const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
     parts.servers.push(server);
     const httpServer =
@@ -106,7 +109,8 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
-  jobs?: { close(error: MetatrainError): void };
+  /** Services whose streams would outlive the close. */
+  readonly watched: { close(error: MetatrainError): void }[];
   closing?: Promise<void>;
 }
 
@@ -121,13 +125,23 @@ async function startHttp(
   return server;
 }
 
+/** Jobs' events come with their records; what happens to workers is told from here. */
+const tellOfWorkers =
+  (events: EventLog, log: Logger): Observer =>
+  (happening) => {
+    const event = workerEvent(happening);
+    if (!event) return;
+    events.append(event).catch((err: unknown) => log.error({ event: event.name, err }, 'an event could not be stored'));
+  };
+
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, runner, jobs } = parts;
+    const { door, tokens, state, servers, watched, runner } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
-    jobs?.close(new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later'));
+    const shuttingDown = new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later');
+    for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
     await state.close();

@@ -26,6 +26,8 @@ export type Happening = { readonly at: number } & (
       readonly coolDownMs: number;
       readonly reason: string;
     }
+  /** A quarantined worker has proved itself. */
+  | { readonly kind: 'workerLetBack'; readonly workerId: string; readonly reason: string }
   | { readonly kind: 'leaseGranted'; readonly lease: Lease; readonly deadlineMs: number }
   | { readonly kind: 'leaseCancelled'; readonly lease: Lease; readonly reason: string }
   /** The result counts. */

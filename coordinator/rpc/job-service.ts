@@ -17,6 +17,7 @@ import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobRecord, JobStateName } from '../store/job-record.ts';
 import { askedFor, checkpointMessage, eventMessage, jobMessage, stateOfMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
+import { drained } from './streaming.ts';
 
 interface JobServiceDependencies {
   readonly runner: Runner;
@@ -168,19 +169,6 @@ async function download(
     if (!call.write({ info, offset, data })) await drained(call, cancelled.signal);
     offset += data.byteLength;
   }
-}
-
-function drained(call: ServerWritableStream<unknown, unknown>, cancelled: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (cancelled.aborted) return resolve();
-    const done = () => {
-      call.off('drain', done);
-      cancelled.removeEventListener('abort', done);
-      resolve();
-    };
-    call.on('drain', done);
-    cancelled.addEventListener('abort', done);
-  });
 }
 
 function invalid(field: string, got: string, accepted: string): MetatrainError {
