@@ -3,8 +3,24 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { JobEventBody } from '../../../coordinator/store/job-record.ts';
+import type { JobEventBody, JobRecord } from '../../../coordinator/store/job-record.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
+
+const record: JobRecord = {
+  ...{
+    jobId: 'long',
+    order: 1,
+    name: 'long',
+    spec: '{}',
+    submittedAt: 1,
+    state: 'running',
+    startedAt: 1,
+    endedAt: undefined,
+  },
+  ...{ steps: 0, iterations: 10_000, paramsSha256: '', evaluations: [], checkpoints: [], error: undefined },
+  ...{ lastMetaStep: undefined, engineFingerprint: undefined, hasMixedFingerprints: false, skippedTasks: 0 },
+  ...{ splitDescription: '', isTransductive: false },
+};
 
 const summary = (step: number): JobEventBody => ({
   kind: 'metaStep',
@@ -25,7 +41,7 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
     [2_501, total],
   ] as const) {
     const store = JobStore.open(path);
-    for (let step = from; step <= to; step += 1) stored = store.append('long', step, summary(step)).stored;
+    for (let step = from; step <= to; step += 1) stored = store.append(record, step, summary(step)).stored;
     await stored;
     await store.close();
   }
