@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { setUpPrograms } from './support/setup-programs.ts';
 import { setUpPython } from './support/setup-python.ts';
 import { setUpWebGpu } from './support/setup-webgpu.ts';
 
@@ -30,6 +31,8 @@ const leftOutFile = join(scratch, 'left-out.txt');
 const needsPython = files.some((file) => relative(root, file).startsWith(join('integration', 'foreign')));
 const python = needsPython ? setUpPython() : undefined;
 const webgpu = files.some((file) => file.endsWith('webgpu.test.js')) ? setUpWebGpu() : undefined;
+const needsPrograms = files.some((file) => /^(integration|e2e)\b/.test(relative(root, file)));
+const noPrograms = needsPrograms ? setUpPrograms() : undefined;
 const run = spawn(
   process.execPath,
   [
@@ -50,6 +53,7 @@ const run = spawn(
         ('vulkanDriver' in webgpu
           ? { METATRAIN_TEST_VULKAN: webgpu.vulkanDriver }
           : { METATRAIN_TEST_NO_VULKAN: webgpu.reason })),
+      ...(noPrograms && { METATRAIN_TEST_NO_PROGRAMS: noPrograms }),
     },
   },
 );

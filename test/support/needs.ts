@@ -2,6 +2,7 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { packageRoot } from '../../shared/wire.ts';
+import { debianPackageOf, findProgram, type ProgramName } from './setup-programs.ts';
 
 /** False when `isMet`; otherwise the reason, noted for the end of the run. For `test(name, { skip: leftOutUnless(…) }, …)`. */
 export function leftOutUnless(isMet: boolean, what: string, reason: string): false | string {
@@ -41,3 +42,18 @@ export const withoutSoftwareVulkan = (what: string): false | string =>
     what,
     process.env.METATRAIN_TEST_NO_VULKAN ?? 'no software Vulkan: npm test looks for it',
   );
+
+/** Skips unless every one of the programs is on this machine; test/run.ts installs what it can before the integration tests. */
+export function withoutPrograms(names: readonly ProgramName[], what: string): false | string {
+  const missing = names.filter((name) => findProgram(name) === undefined);
+  const packages = [...new Set(missing.map((name) => debianPackageOf[name]))].join(' ');
+  const why = process.env.METATRAIN_TEST_NO_PROGRAMS ?? 'npm test installs them where it can';
+  return leftOutUnless(missing.length === 0, what, `no ${missing.join(', ')} (Debian: ${packages}): ${why}`);
+}
+
+/** Path of a program, for a test that is skipped without it. */
+export function pathOf(name: ProgramName): string {
+  const path = findProgram(name);
+  if (path === undefined) throw new Error(`${name} is not on this machine; the test must skip withoutPrograms`);
+  return path;
+}

@@ -1,0 +1,43 @@
+// Finds the real programs that integration tests run beside ours: on the path, or where Debian puts what only root should run. Installs
+// Debian's packages where that can be done; elsewhere, or when it fails, it says why a program is missing. It never fails the run.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { aptInstall } from './apt.ts';
+
+/** Program → the Debian package that brings it. */
+export const debianPackageOf = {
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
+  'nats-server': 'nats-server',
+  chromium: 'chromium',
+} as const;
+
+export type ProgramName = keyof typeof debianPackageOf;
+
+/** The program's path; undefined where there is none. */
+export function findProgram(name: ProgramName): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
+}
+
+/** Installs what is missing. Undefined when every program is there afterwards; else why not. */
+export function setUpPrograms(): string | undefined {
+  const names = Object.keys(debianPackageOf) as ProgramName[];
+  const missing = names.filter((name) => findProgram(name) === undefined);
+  if (missing.length === 0) return undefined;
+  const packages = new Set(missing.map((name) => debianPackageOf[name]));
+  const reason = aptInstall([...packages], 'the tests with real servers and a real browser');
+  return reason ?? (missing.every(findProgram) ? undefined : 'installed, and still not on the path');
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
