@@ -1,6 +1,7 @@
 // One connection to NATS and the JetStream stream behind it: the only file that knows the client library. It never connects again by
 // itself, since what a library sends again after a lost connection may overtake what is sent anew: whoever uses it makes a fresh one.
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import {
   type ConnectionOptions,
   connect,
@@ -19,11 +20,12 @@ import {
 import { type ClusterEvent, sequenceOf } from '../../shared/cluster-event.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { hostOf } from '../../shared/loopback.ts';
 import { allSubjects, subjectOf } from './subjects.ts';
 
 export interface NatsPlace {
-  /** `nats://HOST:PORT` or `tls://HOST:PORT`, several of one cluster. */
-  readonly servers: readonly string[];
+  /** `nats://HOST:PORT` or `tls://HOST:PORT`. */
+  readonly server: string;
   /** Who we are. Default: nobody. */
   readonly identity:
     | { readonly kind: 'nobody' }
@@ -77,7 +79,7 @@ export async function connectToNats(place: NatsPlace, log: Logger): Promise<BusC
   try {
     connection = await connect(connectionOptions(place));
   } catch (thrown) {
-    throw inWords(thrown, `no connection to ${place.servers.join(', ')}`);
+    throw inWords(thrown, `no connection to ${place.server}`);
   }
   try {
     const manager = await connection.jetstreamManager({ checkAPI: false, timeout: answerTimeoutMs });
@@ -89,9 +91,11 @@ export async function connectToNats(place: NatsPlace, log: Logger): Promise<BusC
   }
 }
 
-function connectionOptions({ servers, identity, tls }: NatsPlace): ConnectionOptions {
+function connectionOptions({ server, identity, tls }: NatsPlace): ConnectionOptions {
+  const address = server.replace(/^\w+:\/\//, '');
+  const host = hostOf(address);
   return {
-    servers: servers.map((server) => server.replace(/^[a-z]+:\/\//, '')),
+    servers: address,
     name: 'metatrain coordinator',
     timeout: connectTimeoutMs,
     pingInterval: pingIntervalMs,
@@ -105,6 +109,8 @@ function connectionOptions({ servers, identity, tls }: NatsPlace): ConnectionOpt
         ...(tls.ca !== undefined && { caFile: tls.ca }),
         ...(tls.cert !== undefined && { certFile: tls.cert }),
         ...(tls.key !== undefined && { keyFile: tls.key }),
+        // The library takes a certificate's name from a host name only; left alone, an address would have to be `localhost`.
+        ...(isIP(host) !== 0 && { host }),
       },
     }),
   };

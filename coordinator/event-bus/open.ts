@@ -11,7 +11,7 @@ import { connectToNats, type NatsPlace, type StreamLimits, type TlsFiles } from 
 import { EventPublisher } from './publisher.ts';
 
 export interface NatsOptions {
-  /** `nats://HOST:PORT` or `tls://HOST:PORT`, several of one cluster. */
+  /** `nats://HOST:PORT` or `tls://HOST:PORT`, several of one cluster: tried in turn. */
   readonly servers: readonly string[];
   /** Of these three at most one: a `.creds` file; a user with a password; a token. A secret's file goes before the secret itself. */
   readonly credentialsFile?: string | undefined;
@@ -36,9 +36,18 @@ interface EventBusDependencies {
 export function openEventBus(options: NatsOptions, dependencies: EventBusDependencies): EventPublisher {
   const { events, clock, log, isInsecure } = dependencies;
   const { servers, stream } = options;
-  const place: NatsPlace = { servers, stream, identity: identityOf(options), tls: tlsOf(options) };
-  if (!isInsecure) refuseExposure(place);
-  const publisher = new EventPublisher({ events, clock, log, connect: () => connectToNats(place, log) });
+  const places = servers.map(
+    (server): NatsPlace => ({ server, stream, identity: identityOf(options), tls: tlsOf(options) }),
+  );
+  if (!isInsecure) for (const place of places) refuseExposure(place);
+  let attempts = 0;
+  const connect = () => {
+    const place = places[attempts % places.length];
+    attempts += 1;
+    if (!place) throw invalid('--nats: no server is named');
+    return connectToNats(place, log);
+  };
+  const publisher = new EventPublisher({ events, connect, clock, log });
   publisher.start();
   return publisher;
 }
@@ -78,12 +87,11 @@ function tlsOf({ servers, tls: files = {} }: NatsOptions): TlsFiles | undefined 
 }
 
 /** Credentials files only sign what the server asks; passwords and tokens travel themselves. */
-function refuseExposure({ servers, identity, tls }: NatsPlace): void {
+function refuseExposure({ server, identity, tls }: NatsPlace): void {
   if (tls || (identity.kind !== 'user' && identity.kind !== 'token')) return;
-  const exposed = servers.find((server) => !isLoopback(hostOf(server.replace(/^\w+:\/\//, ''))));
-  if (exposed === undefined) return;
+  if (isLoopback(hostOf(server.replace(/^\w+:\/\//, '')))) return;
   throw invalid(
-    `--nats: a ${identity.kind === 'user' ? 'password' : 'token'} would travel to ${exposed} unencrypted, where others can read it; ` +
+    `--nats: a ${identity.kind === 'user' ? 'password' : 'token'} would travel to ${server} unencrypted, where others can read it; ` +
       'give tls:// or --nats-tls-ca FILE, or --insecure to send it nevertheless',
   );
 }

@@ -2,49 +2,19 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { credentials } from '@grpc/grpc-js';
 import { nanos } from 'nats';
-import { pino } from 'pino';
-import type { NatsOptions } from '../../../coordinator/event-bus/open.ts';
-import { type ClusterEvent, nameOf, sequenceOf } from '../../../shared/cluster-event.ts';
+import { nameOf, sequenceOf } from '../../../shared/cluster-event.ts';
 import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
 import { channelOptions, JobService } from '../../../shared/wire.ts';
 import { applyToTable, type JobRow } from '../../support/job-table.ts';
-import { Mailbox } from '../../support/mailbox.ts';
 import { NatsServer, type StreamMessage } from '../../support/nats-server.ts';
 import { withoutPrograms } from '../../support/needs.ts';
 import { TestProcess } from '../../support/processes.ts';
 import { call, collect, specText, TestCluster } from '../coordinator/cluster.ts';
 import { NullWorker } from '../coordinator/null-worker.ts';
+import { endOf, logging, natsAt, streamLimits as stream } from './with-nats.ts';
 
 const skip = withoutPrograms(['nats-server'], 'events on a real NATS server');
-
-const stream = { name: 'METATRAIN', maxAgeMs: 3_600_000, maxBytes: 2 ** 26, maxMessages: 100_000 };
-const natsAt = ({ url }: NatsServer, more: Partial<NatsOptions> = {}): NatsOptions => ({
-  servers: [url],
-  stream,
-  ...more,
-});
-
-const endedStates = ['succeeded', 'failed', 'cancelled'];
-const endOf = (jobId: string) => (event: ClusterEvent) =>
-  event.type === 'metatrain.v1.job.state_changed' && event.subject === jobId && endedStates.includes(event.data.state);
-
-/** What the log says, a line at a time. */
-function logging() {
-  const lines = new Mailbox<{ readonly msg: string; readonly reason?: string; readonly [field: string]: unknown }>();
-  const all: string[] = [];
-  const write = (line: string) => {
-    all.push(line);
-    lines.put(JSON.parse(line));
-  };
-  const until = async (message: RegExp) => {
-    for (;;) {
-      const line = await lines.take(`a log line like ${message}`);
-      if (message.test(line.msg)) return line;
-    }
-  };
-  return { log: pino({ level: 'info' }, { write }), until, all };
-}
 
 /** Sequence, time, kind and data of each event, as WatchJob and as the stream tell them: to be equal. */
 function storyOfWatch(events: readonly JobEvent__Output[]) {
@@ -335,6 +305,7 @@ test('a server without JetStream is named in the log, and gets everything once i
   const watched = await cluster.watch(jobId);
   await nats.kill();
   await nats.start({ hasJetStream: true });
+  await until(/events go to NATS/);
   assertSameStory(await nats.messages(endOf(jobId)), watched, jobId);
 });
 
