@@ -4,6 +4,7 @@ import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
+import { eventsCommand } from './events.ts';
 import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
 import { coordinatorCommand, workerCommand } from './processes.ts';
@@ -37,6 +38,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(submitCommand(context))
     .addCommand(jobsCommand(context))
     .addCommand(workersCommand(context))
+    .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))
     .addCommand(reportCommand(context, version))
     .addCommand(replayCommand(context))
