@@ -7,7 +7,7 @@ import {
   formatFigure,
   measureName,
   outcomeWords,
-  protocolText,
+  protocolCard,
   type Tone,
   verdictWords,
   type Words,
@@ -105,9 +105,9 @@ after ${formatCount(evaluation.step)} meta-steps.</p>
 ${outcome ? verdictLine(outcome, job) : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
-<dl class="facts">
-<dt>ours</dt><dd>${protocolText(evaluation.protocol, spec)}</dd>
-${published ? html`<dt>published</dt><dd>${published.source}. ${published.protocol}</dd>` : ''}
+<dl class="facts card">
+${Object.entries(protocolCard(evaluation.protocol, spec)).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
+${published ? html`<dt class="apart">published</dt><dd class="apart">${published.source}. ${published.protocol}</dd>` : ''}
 ${
   published
     ? html`<dt>differs</dt><dd>${
