@@ -58,6 +58,9 @@ export interface JobCurves {
 /** Earlier evaluations beside the last one, at most. */
 const maxEarlier = 4;
 
+/** Such as `Query accuracy by meta-step, %`. */
+export const headingOf = ({ title, x, unit }: Chart): string => `${title} by ${x}${unit ? `, ${unit}` : ''}`;
+
 /** Only charts that have something to show. Values that are not finite are left out. */
 export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Chart[] {
   const metrics: readonly Metric[] = published?.metric === 'loss' ? ['loss', 'accuracy'] : ['accuracy', 'loss'];
@@ -124,7 +127,7 @@ function adaptationChart(
   return [
     {
       id: `adaptation-${metric}`,
-      title: `Adaptation: ${metric} by inner step`,
+      title: `Adaptation: ${metric}`,
       about: `${describe(latest)} ± 95 %, ${afterMetaSteps(latest)}`,
       x: 'inner step',
       unit: unitOf(metric),
@@ -147,7 +150,7 @@ function evaluationChart(metric: Metric, evaluations: readonly ReportedEvaluatio
   return [
     {
       id: `evaluation-${metric}`,
-      title: `Evaluation: ${metric} by meta-step`,
+      title: `Evaluation: ${metric}`,
       about: `${describe(latest)} ± 95 %, after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`,
       x: 'meta-step',
       unit: unitOf(metric),

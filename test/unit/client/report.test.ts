@@ -5,21 +5,21 @@ import test from 'node:test';
 import { historyOf } from '../../../client/history.ts';
 import type { Job, JobEvent } from '../../../client/records.ts';
 import { readReportAssets } from '../../../client/report/report-assets.ts';
-import { renderReport } from '../../../client/report/report-page.ts';
+import { type ReportAssets, renderReport } from '../../../client/report/report-page.ts';
 import type { Chart } from '../../../shared/job-charts.ts';
 import { assertGolden } from '../../support/golden.ts';
 import { assertSelfContained, embedded, markupOf } from '../../support/report-file.ts';
 import { sampleEvents, sampleJob } from '../../support/sample-job.ts';
 
-const report = async (job: Job = sampleJob(), events: readonly JobEvent[] = sampleEvents()) =>
+const report = async (job: Job = sampleJob(), events: readonly JobEvent[] = sampleEvents(), assets?: ReportAssets) =>
   renderReport(
     { job, history: historyOf(events), version: '1.2.3', writtenAt: new Date('2026-11-24T05:00:00Z') },
-    await readReportAssets(),
+    assets ?? (await readReportAssets()),
   );
 
 test('a report reads as it did', async () => {
   const few = sampleEvents().filter(({ kind, sequence }) => kind !== 'metaStep' || sequence < 6);
-  assertGolden('report', markupOf(await report(sampleJob(), few)));
+  assertGolden('report', markupOf(await report(sampleJob(), few, { library: '1', script: '2', style: '3' })));
 });
 
 test('it needs nothing but itself, and its data is the job', async () => {
