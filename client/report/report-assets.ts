@@ -16,8 +16,11 @@ export async function readReportAssets(): Promise<ReportAssets> {
       ours('client', 'report', 'report.js'),
       uplot('dist/uPlot.min.css'),
       ours('client', 'report', 'report.css'),
-    ].map((file) => readFile(file, 'utf8')),
+    ].map(readText),
   );
   // Whoever gets the file gets a copy of uPlot, whose licence asks to go along.
   return { library: `/*! ${licence}*/\n${library}`, script: `${charts}\n${report}`, style: `${uplotStyle}\n${style}` };
 }
+
+/** With the line ends that a browser sees: the page's policy names each script by the hash of just that. */
+const readText = async (file: string): Promise<string> => (await readFile(file, 'utf8')).replaceAll('\r\n', '\n');
