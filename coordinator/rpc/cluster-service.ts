@@ -1,9 +1,10 @@
 // ClusterService: the cluster as its operators see it.
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
-import type { WorkerState } from '../../shared/gen/metatrain/v1/WorkerState.ts';
+import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Worker } from '../core/state.ts';
+import { workerState } from '../core/census.ts';
+import type { WorkerState } from '../core/state.ts';
 import type { Runner, WorkerView } from '../runner.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
@@ -17,7 +18,7 @@ export function clusterService({ runner, log }: { runner: Runner; log: Logger })
 function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
   return {
     workerId: link.workerId,
-    state: stateOf(worker),
+    state: stateMessages[workerState(worker)],
     address: link.address,
     engineFingerprint: link.fingerprint,
     slots: link.slots,
@@ -33,8 +34,9 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
   };
 }
 
-function stateOf({ isDraining, health, leases, slots }: Worker): WorkerState {
-  if (isDraining) return 'WORKER_STATE_DRAINING';
-  if (health.standing === 'quarantined') return 'WORKER_STATE_QUARANTINED';
-  return leases.size >= slots ? 'WORKER_STATE_BUSY' : 'WORKER_STATE_IDLE';
-}
+const stateMessages = {
+  idle: 'WORKER_STATE_IDLE',
+  busy: 'WORKER_STATE_BUSY',
+  draining: 'WORKER_STATE_DRAINING',
+  quarantined: 'WORKER_STATE_QUARANTINED',
+} as const satisfies Record<WorkerState, WorkerStateMessage>;
