@@ -31,6 +31,8 @@ export interface CoordinatorLimits {
   readonly workers: number;
   /** Bytes of one payload: 4 a parameter. */
   readonly payloadBytes: number;
+  /** How long an ended job's metrics stay, so that their last values are scraped. */
+  readonly endedJobSeriesMs: number;
   /** Time that open calls get when the coordinator closes. */
   readonly closeGraceMs: number;
 }
@@ -43,6 +45,7 @@ const defaultLimits: CoordinatorLimits = {
   watchers: 2_000,
   workers: 4_096,
   payloadBytes: 2 ** 30,
+  endedJobSeriesMs: 60_000,
   closeGraceMs: 2_000,
 };
 

@@ -55,7 +55,10 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   ],
   [/^(@tensorflow\/|onnxruntime-)/, /^worker\/engine\//],
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
-  [/^(hono|@hono\/node-server)(\/|$)/, /^(shared\/http-server\.ts|coordinator\/http\/|worker\/http\/)/],
+  [
+    /^(hono|@hono\/node-server)(\/|$)/,
+    /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/)/,
+  ],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^pino$/, /^shared\/log\.ts$/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
