@@ -1,7 +1,7 @@
 // The coordinator's command line: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env in
 // the coordinator. A bad value ends the process with one line that names it.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type LogLevel, logLevels } from '../shared/log.ts';
+import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import type { CoordinatorOptions } from './options.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
@@ -9,6 +9,7 @@ import type { SecurityOptions } from './rpc/exposure.ts';
 export interface CoordinatorConfig {
   readonly options: CoordinatorOptions;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   /** End when standard input does: the parent is gone. */
   readonly exitWithParent: boolean;
 }
@@ -18,6 +19,7 @@ interface Flags {
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly exitWithParent?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -29,7 +31,15 @@ interface Flags {
 /** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): CoordinatorConfig {
   const command = describeFlags().parse([...args], { from: 'user' });
-  const { listen, http = portAfter(listen), stateDir, logLevel, exitWithParent, ...flags } = command.opts<Flags>();
+  const {
+    listen,
+    http = portAfter(listen),
+    stateDir,
+    logLevel,
+    logFormat,
+    exitWithParent,
+    ...flags
+  } = command.opts<Flags>();
   return {
     options: {
       stateDirectory: stateDir,
@@ -38,6 +48,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       security: securityOf(flags, command),
     },
     logLevel,
+    logFormat,
     exitWithParent: exitWithParent ?? false,
   };
 }
@@ -94,6 +105,12 @@ function describeFlags(): Command {
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
         .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'JSON lines or readable ones; auto: readable on a terminal')
+        .env('METATRAIN_LOG_FORMAT')
+        .choices(logFormats)
+        .default('auto'),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)

@@ -201,7 +201,7 @@ export class JobBook {
     this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
     const error = { code, message };
     Object.assign(record, { state: 'failed', error, endedAt: at });
-    this.append(record.jobId, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
+    this.append(record, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
     await this.save(record);
   }
 
@@ -232,9 +232,11 @@ export class JobBook {
     throw new MetatrainError('SHARD_UNKNOWN', message);
   }
 
-  append(jobId: string, at: number, body: JobEventBody): void {
+  /** @param record as it is with the event. */
+  append(record: JobRecord, at: number, body: JobEventBody): void {
+    const { jobId } = record;
     this.#unstored.set(jobId, (this.#unstored.get(jobId) ?? 0) + 1);
-    const { stored } = this.#store.append(jobId, at, body);
+    const { stored } = this.#store.append(record, at, body);
     void stored
       .catch((error: unknown) => this.#log.error({ jobId, err: error }, 'a job event could not be stored'))
       .then(() => {
@@ -246,9 +248,14 @@ export class JobBook {
       });
   }
 
+  /** The job has ended, and its last event can be read. */
+  isOver(jobId: string): boolean {
+    return !this.#open.has(jobId) && !this.#unstored.has(jobId);
+  }
+
   /** The next kept events after `sequence`; `isOver` when there are none and will be none. */
   eventsAfter(jobId: string, sequence: number): { events: readonly JobEventRecord[]; isOver: boolean } {
-    const isOver = !this.#open.has(jobId) && !this.#unstored.has(jobId);
+    const isOver = this.isOver(jobId);
     const events = this.#store.eventsAfter(jobId, sequence, eventsPerRead);
     return { events, isOver: isOver && events.length === 0 };
   }

@@ -6,7 +6,7 @@ import { stalenessWeight } from './aggregation/staleness.ts';
 import { type AppliedMetaStep, Training } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
 import { protocolOf } from './job-plan.ts';
-import type { Progress } from './progress.ts';
+import { Progress } from './progress.ts';
 import type { ShardLedger } from './shard-ledger.ts';
 import type { CheckedResult } from './shard-results.ts';
 import {
@@ -25,6 +25,21 @@ export interface LiveJob {
   readonly ledger: ShardLedger;
   /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
   proof: ChainHead | undefined;
+}
+
+/** A job that has come as far as its training, which its record then says. */
+export function liveJob(
+  record: JobRecord,
+  spec: JobSpec,
+  { training, ledger, now }: Pick<LiveJob, 'training' | 'ledger'> & { readonly now: number },
+): LiveJob {
+  record.steps = training?.metaParams.step ?? 0;
+  record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
+  record.skippedTasks = training?.skippedTasks ?? 0;
+  const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
+  const { chainHead } = record;
+  const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
+  return { record, spec, progress, training, ledger, proof };
 }
 
 export function trainingOf({ training, record }: LiveJob): Training {

@@ -12,11 +12,12 @@ import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
+import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
 import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
-import { everyone } from './observer.ts';
+import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
@@ -26,6 +27,7 @@ import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
 import { Runner } from './runner.ts';
+import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
 import { TokenBook } from './token-book.ts';
 
@@ -64,19 +66,18 @@ export async function startCoordinator(
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
   const state = await StateDirectory.open(stateDirectory);
-  const parts: Parts = { servers: [], door, tokens, state };
+  const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const { endedJobSeriesMs } = limits;
     const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
     if (metrics) parts.metrics = metrics;
-    const observe = everyone(metrics ? [metrics.observe] : []);
+    const observe = everyone([tellOfWorkers(state.jobs.log, log), ...(metrics ? [metrics.observe] : [])]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
     metrics?.attend(runner);
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
-    parts.jobs = jobs;
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
@@ -84,7 +85,9 @@ export async function startCoordinator(
       { runner, clock, log },
     );
     await runner.start();
-    const handlers = { jobs: jobs.handlers, cluster: clusterService({ runner, log }), workers };
+    const cluster = clusterService({ runner, book, events: state.jobs.log, log });
+    parts.watched.push(jobs, cluster);
+    const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
     const outermost = metrics ? [callMeter(metrics.meter, clock)] : [];
     const callSecurity = { credentials: serverCredentials(pems), door, outermost };
     const server = await startServer(host, port, handlers, callSecurity);
@@ -116,8 +119,9 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
-  jobs?: { close(error: MetatrainError): void };
   metrics?: ClusterMetrics;
+  /** Services whose streams would outlive the close. */
+  readonly watched: { close(error: MetatrainError): void }[];
   closing?: Promise<void>;
 }
 
@@ -133,13 +137,23 @@ async function startHttp(
   return server;
 }
 
+/** Jobs' events come with their records; what happens to workers is told from here. */
+const tellOfWorkers =
+  (events: EventLog, log: Logger): Observer =>
+  (happening) => {
+    const event = workerEvent(happening);
+    if (!event) return;
+    events.append(event).catch((err: unknown) => log.error({ event: event.name, err }, 'an event could not be stored'));
+  };
+
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, runner, jobs, metrics } = parts;
+    const { door, tokens, state, servers, watched, runner, metrics } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
-    jobs?.close(new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later'));
+    const shuttingDown = new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later');
+    for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
     metrics?.close();
@@ -155,7 +169,7 @@ function packageVersion(): string {
 
 /** The program. Resolves to the exit code: 0 when told to end, 1 with one line on stderr on a user's mistake. */
 export async function run(args: readonly string[]): Promise<number> {
-  const { options, logLevel, exitWithParent } = readConfig(args);
+  const { options, logLevel, logFormat, exitWithParent } = readConfig(args);
   const toldToEnd = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
     if (exitWithParent) process.stdin.once('end', resolve).once('error', resolve).resume();
@@ -163,7 +177,9 @@ export async function run(args: readonly string[]): Promise<number> {
   letHeapGrow();
   let coordinator: Coordinator;
   try {
-    coordinator = await startCoordinator(options, { log: createLogger('coordinator', logLevel) });
+    coordinator = await startCoordinator(options, {
+      log: createLogger('coordinator', { level: logLevel, format: logFormat }),
+    });
   } catch (thrown) {
     if (!(thrown instanceof MetatrainError)) throw thrown;
     process.stderr.write(`metatrain coordinator: ${thrown.message}\n`);

@@ -26,6 +26,8 @@ export type Happening = { readonly at: number } & (
       readonly coolDownMs: number;
       readonly reason: string;
     }
+  /** A quarantined worker has proved itself. */
+  | { readonly kind: 'workerLetBack'; readonly workerId: string; readonly reason: string }
   /** `payloadBytes` of θ went to the worker with it: none where it had that version already. */
   | {
       readonly kind: 'leaseGranted';

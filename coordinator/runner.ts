@@ -13,17 +13,25 @@ import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState, type Worker } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState, describeLease } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
-import { applyMetaStep, keepResult, type LiveJob, proveChain, summariseEvaluation, trainingOf } from './live-job.ts';
+import {
+  applyMetaStep,
+  keepResult,
+  type LiveJob,
+  liveJob,
+  proveChain,
+  summariseEvaluation,
+  trainingOf,
+} from './live-job.ts';
 import { nobody, type Observer } from './observer.ts';
-import { Progress } from './progress.ts';
-import { type CheckedResult, checkResult, payloadBytesOf, type TakePayload } from './shard-results.ts';
+import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
+import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
-import { type LinkTally, WorkerLinks } from './worker-links.ts';
+import { WorkerLinks, type WorkerView } from './worker-links.ts';
 
 export interface RunnerDependencies {
   readonly book: JobBook;
@@ -32,17 +40,6 @@ export interface RunnerDependencies {
   readonly log: Logger;
   /** Told of everything that happens. Default: nobody. */
   readonly observe?: Observer;
-}
-
-export interface WorkerView extends LinkTally {
-  readonly worker: Worker;
-  readonly idleReason: string;
-}
-
-interface ArrivedResult {
-  readonly checked: CheckedResult;
-  /** In the worker's compute thread. */
-  readonly computeMs: number;
 }
 
 interface Arrival {
@@ -93,9 +90,6 @@ export class Runner {
       return;
     }
     const { training, leftOut } = restored;
-    record.steps = training?.metaParams.step ?? 0;
-    record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
-    record.skippedTasks = training?.skippedTasks ?? 0;
     this.#openJob(record, spec, training);
     this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: true });
     this.#dispatch({
@@ -110,10 +104,8 @@ export class Runner {
   }
 
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
-    const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, this.#clock.now(), record.steps);
-    const { chainHead } = record;
-    const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-    this.#jobs.set(record.jobId, { record, spec, progress, training, proof, ledger: this.#book.ledger(record.jobId) });
+    const ledger = this.#book.ledger(record.jobId);
+    this.#jobs.set(record.jobId, liveJob(record, spec, { training, ledger, now: this.#clock.now() }));
   }
 
   // What clients ask for.
@@ -227,17 +219,15 @@ export class Runner {
       result = checkResult(lease, message, takePayload, this.#jobs.get(lease.job.plan.jobId)?.training?.elements);
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
-      this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
+      this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
       this.#links.order(connection, () => link.cancelLease(lease.leaseId, message));
       this.#links.countResult(connection, false);
       this.#observe({ kind: 'resultRejected', at: from.at, lease, code, reason: message });
       this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
-    const { batch, shard } = lease;
     const { computeMs } = message;
-    const what = { jobId: message.jobId, work: batch.work, metaStep: batch.step, shard: shard.index };
-    this.#log.debug({ workerId, ...what, computeMs }, 'a result came');
+    this.#log.debug({ ...describeLease(lease), workerId, computeMs }, 'a result came');
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;
@@ -248,7 +238,9 @@ export class Runner {
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
-    this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
+    const lease = this.#core.leases.get(leaseId);
+    const what = lease ? describeLease(lease) : { leaseId };
+    this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
     this.#observe({ kind: 'shardFailed', at, workerId, leaseId, code });
     const from = { at, workerId, connection, leaseId };
@@ -308,11 +300,16 @@ export class Runner {
         this.#observe({ ...effect, kind: 'workerQuarantined', at: this.#clock.now() });
         break;
       }
+      case 'reportLetBack': {
+        this.#log.info({ workerId: effect.workerId }, 'a quarantined worker has proved itself and is let back');
+        this.#observe({ ...effect, kind: 'workerLetBack', at: this.#clock.now() });
+        break;
+      }
       case 'reportRetry': {
         const { kind: _, lease, cause, jobId, step: metaStep, ...rest } = effect;
         const at = this.#clock.now();
         this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
-        this.#book.append(jobId, at, { kind: 'shardRetried', metaStep, ...rest });
+        this.#book.append(this.#book.record(jobId), at, { kind: 'shardRetried', metaStep, ...rest });
         this.#observe({ kind: 'shardRetried', at, lease, cause, jobId, metaStep, ...rest });
         break;
       }
@@ -397,14 +394,14 @@ export class Runner {
     const proof = proveChain(job, chain);
     if (proof) {
       this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
-      this.#book.append(record.jobId, at, { kind: 'stateChanged', state: record.state, reason: proof });
+      this.#book.append(record, at, { kind: 'stateChanged', state: record.state, reason: proof });
     }
     this.#observe({ kind: 'metaStepApplied', at, record, applied });
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
     this.#writeLedger(job);
-    this.#book.append(record.jobId, at, { kind: 'metaStep', summary });
+    this.#book.append(record, at, { kind: 'metaStep', summary });
     this.#save(record);
   }
 
@@ -412,7 +409,7 @@ export class Runner {
     const { record, progress } = job;
     const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
-    this.#book.append(record.jobId, at, { kind: 'evaluated', evaluation });
+    this.#book.append(record, at, { kind: 'evaluated', evaluation });
     this.#observe({ kind: 'evaluated', at, record, evaluation });
     this.#save(record);
   }
@@ -426,12 +423,12 @@ export class Runner {
       const checkpoint = await this.#checkpointing.write(record, spec, snapshot, purpose);
       const at = this.#clock.now();
       this.#observe({ kind: 'checkpointWritten', at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
-      if (purpose !== 'recovery') this.#book.append(jobId, at, { kind: 'checkpointWritten', checkpoint });
+      if (purpose !== 'recovery') this.#book.append(record, at, { kind: 'checkpointWritten', checkpoint });
       this.#answer({ kind: 'checkpointWritten', at, jobId, step });
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       const at = this.#clock.now();
-      this.#log.error({ jobId, code, reason: message }, 'a checkpoint could not be written');
+      this.#log.error({ jobId, metaStep: step, code, reason: message }, 'a checkpoint could not be written');
       this.#observe({ kind: 'checkpointFailed', at, record, code, reason: message });
       // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
       if (purpose === 'final') this.#answer({ kind: 'jobBroken', at, jobId, code, message });
@@ -454,7 +451,7 @@ export class Runner {
       this.#links.orderAll((link) => link.closeJob(jobId));
     }
     this.#log.info({ jobId, state, reason }, 'job state');
-    this.#book.append(jobId, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
+    this.#book.append(record, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
     this.#observe({ kind: 'jobStateChanged', at, record, state, reason, ...(failure && { failure }) });
     this.#save(record);
   }

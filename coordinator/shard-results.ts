@@ -18,6 +18,12 @@ export type CheckedResult =
   | ({ readonly work: 'train'; readonly payloadSha256: Uint8Array } & TrainShardSum)
   | ({ readonly work: 'evaluate' } & EvaluateShardRows);
 
+export interface ArrivedResult {
+  readonly checked: CheckedResult;
+  /** In the worker's compute thread. */
+  readonly computeMs: number;
+}
+
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
 export type TakePayload = (payloadSha256: Uint8Array) => Buffer;
 

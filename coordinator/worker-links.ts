@@ -1,6 +1,7 @@
 // The streams of the connected workers and what each has brought so far. Orders are given through `order`, which remembers whom to flush:
 // what one event orders leaves in one write a worker. Knows nothing of what the orders mean.
 import type { MetatrainError } from '../shared/errors.ts';
+import type { Worker } from './core/state.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface LinkTally {
@@ -8,6 +9,12 @@ export interface LinkTally {
   /** Of this stream. */
   readonly shardsCompleted: number;
   readonly resultsRejected: number;
+}
+
+/** A connected worker as its operators see it. */
+export interface WorkerView extends LinkTally {
+  readonly worker: Worker;
+  readonly idleReason: string;
 }
 
 interface OpenLink extends LinkTally {

@@ -57,6 +57,8 @@ export type CoreEffect =
       readonly coolDownMs: number;
       readonly reason: string;
     }
+  /** A quarantined worker has proved itself. */
+  | { readonly kind: 'reportLetBack'; readonly workerId: string; readonly reason: string }
   | {
       readonly kind: 'reportRetry';
       /** The lease that ended. */

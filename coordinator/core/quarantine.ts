@@ -36,8 +36,8 @@ export function blameWorker(state: CoreState, workerId: string, reason: string, 
 }
 
 /** A result of the worker's has been counted. */
-export function commendWorker(state: CoreState, worker: Worker): void {
-  const { health } = worker;
+export function commendWorker(state: CoreState, worker: Worker, effects: CoreEffect[]): void {
+  const { workerId, health } = worker;
   health.failures = 0;
   if (health.standing === 'quarantined' || health.quarantines === 0) {
     if (health.quarantines === 0) state.health.delete(worker.workerId);
@@ -47,6 +47,7 @@ export function commendWorker(state: CoreState, worker: Worker): void {
   if (health.standing === 'probation') {
     health.standing = 'good';
     updateIdle(state, worker);
+    effects.push({ kind: 'reportLetBack', workerId, reason: 'a result of its counts again' });
   }
   if (health.results < state.options.resultsToForgive) return;
   health.quarantines = 0;

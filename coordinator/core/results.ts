@@ -129,7 +129,7 @@ function rejectAttempt(state: CoreState, lease: Lease, message: string, effects:
 
 /** The shard can be computed: who failed at it before has failed on its own account. */
 function judgeWorkers(state: CoreState, { shard, worker }: Lease, effects: CoreEffect[]): void {
-  commendWorker(state, worker);
+  commendWorker(state, worker, effects);
   for (const [workerId, message] of shard.suspects) {
     if (workerId !== worker.workerId) blameWorker(state, workerId, message, effects);
   }

@@ -84,6 +84,8 @@ export class ClusterMetrics {
       case 'workerQuarantined':
         tree.workers.quarantined.add({});
         break;
+      case 'workerLetBack':
+        break;
       case 'leaseGranted':
         this.#leaseGranted(happening);
         break;

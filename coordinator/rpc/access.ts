@@ -30,6 +30,7 @@ const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
 
 const clusterService: Record<MethodsOf<ClusterServiceHandlers>, Access> = {
   ListWorkers: mayRead,
+  WatchEvents: mayRead,
 };
 
 const workerService: Record<MethodsOf<WorkerServiceHandlers>, Access> = {

@@ -1,18 +1,72 @@
-// ClusterService: the cluster as its operators see it.
+// ClusterService: the cluster as its operators see it, and what happens in it.
+import type { ClusterEvent } from '../../shared/cluster-event.ts';
+import { sequenceOf } from '../../shared/cluster-event.ts';
+import type { MetatrainError } from '../../shared/errors.ts';
+import type { ClusterEvent as ClusterEventMessage } from '../../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
+import type { WatchEventsRequest__Output } from '../../shared/gen/metatrain/v1/WatchEventsRequest.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
 import { workerState } from '../core/census.ts';
 import type { WorkerState } from '../core/state.ts';
-import type { Runner, WorkerView } from '../runner.ts';
+import type { JobBook } from '../job-book.ts';
+import type { Runner } from '../runner.ts';
+import type { EventLog } from '../store/event-log.ts';
+import { hasEnded } from '../store/job-record.ts';
+import type { WorkerView } from '../worker-links.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
+import { OpenStreams } from './streaming.ts';
 
-export function clusterService({ runner, log }: { runner: Runner; log: Logger }): ClusterServiceHandlers {
+interface ClusterServiceDependencies {
+  readonly runner: Runner;
+  readonly book: JobBook;
+  readonly events: EventLog;
+  readonly log: Logger;
+}
+
+/** A cluster service and the way to end its open watches, which would otherwise outlive the coordinator's close. */
+export function clusterService({ runner, book, events, log }: ClusterServiceDependencies): {
+  readonly handlers: ClusterServiceHandlers;
+  close(error: MetatrainError): void;
+} {
+  const watches = new OpenStreams(log);
   return {
-    ListWorkers: unary(log, () => ({ workers: runner.workers().map(workerMessage) })),
+    handlers: {
+      ListWorkers: unary(log, () => ({ workers: runner.workers().map(workerMessage) })),
+      WatchEvents: (call) => void watches.pour(call, (over) => watchEvents(call.request, book, events, over)),
+    },
+    close: (error) => watches.close(error),
   };
+}
+
+/** @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL` */
+async function* watchEvents(
+  { afterSequence: after, since, jobId, noFollow }: WatchEventsRequest__Output,
+  book: JobBook,
+  events: EventLog,
+  signal: AbortSignal,
+): AsyncGenerator<ClusterEventMessage, void> {
+  if (jobId !== '') book.record(jobId);
+  const isOver = jobId !== '' && book.isOver(jobId);
+  const options = {
+    after,
+    isFollowing: !(noFollow || isOver),
+    signal,
+    ...(since && { since: since.seconds * 1_000 + since.nanos / 1e6 }),
+    ...(jobId !== '' && { jobId }),
+  };
+  for await (const event of events.follow(options)) {
+    yield clusterEventMessage(event);
+    if (jobId !== '' && event.type === 'metatrain.v1.job.state_changed' && hasEnded(event.data.state)) return;
+  }
+}
+
+function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
+  const { id, source, type, subject, time, data } = event;
+  const sequence = sequenceOf(event);
+  return { sequence, time: timestamp(Date.parse(time)), id, source, type, subject, data: JSON.stringify(data) };
 }
 
 function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {

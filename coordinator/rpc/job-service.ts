@@ -17,6 +17,7 @@ import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobRecord, JobStateName } from '../store/job-record.ts';
 import { askedFor, checkpointMessage, eventMessage, jobMessage, stateOfMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
+import { drained } from './streaming.ts';
 
 interface JobServiceDependencies {
   readonly runner: Runner;
@@ -103,7 +104,7 @@ function watchJob(
   watches: Set<(error: MetatrainError) => void>,
   log: Logger,
 ): void {
-  const { jobId, afterSequence } = call.request;
+  const { jobId, afterSequence, replayOnly } = call.request;
   let sequence = afterSequence;
   let isBlocked = false;
   let isOver = false;
@@ -120,7 +121,7 @@ function watchJob(
     try {
       while (!isBlocked && !isOver) {
         const next = book.eventsAfter(jobId, sequence);
-        if (next.isOver) end();
+        if (next.isOver || (replayOnly && next.events.length === 0)) end();
         if (next.events.length === 0) return;
         for (const event of next.events) {
           sequence = event.sequence;
@@ -168,19 +169,6 @@ async function download(
     if (!call.write({ info, offset, data })) await drained(call, cancelled.signal);
     offset += data.byteLength;
   }
-}
-
-function drained(call: ServerWritableStream<unknown, unknown>, cancelled: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (cancelled.aborted) return resolve();
-    const done = () => {
-      call.off('drain', done);
-      cancelled.removeEventListener('abort', done);
-      resolve();
-    };
-    call.on('drain', done);
-    cancelled.addEventListener('abort', done);
-  });
 }
 
 function invalid(field: string, got: string, accepted: string): MetatrainError {

@@ -1,8 +1,9 @@
 // What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
+import type { JobStateName } from '../../shared/cluster-event.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { Estimate } from '../aggregation/evaluation-summary.ts';
 
-export type JobStateName = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+export type { JobStateName };
 
 export const hasEnded = (state: JobStateName): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled';

@@ -1,11 +1,17 @@
 // Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
-// synchronous (the database is mapped into memory). Events are bounded per job: the oldest meta-step summaries go first.
+// synchronous (the database is mapped into memory). Events are bounded per job: meta-step summaries get sparser,
+// so that what is kept still tells the whole job; of everything else the oldest go first.
 import { open, type RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { jobEvent } from '../cluster-events.ts';
+import { EventLog, type EventLogLimits } from './event-log.ts';
 import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
+
+/** The newest summaries, which stay as they came: whoever follows a job misses none of them. */
+const neverThinned = 100;
 
 /** Sorts after every number, so that [jobId, last] ends the job's range. */
 const last = '￿';
@@ -23,6 +29,8 @@ interface EventWindow {
 }
 
 export class JobStore {
+  /** In the same database, so that a job's event is in both or in neither. */
+  readonly log: EventLog;
   readonly #root: RootDatabase;
   readonly #records;
   readonly #submissions;
@@ -30,21 +38,22 @@ export class JobStore {
   readonly #shards;
   readonly #windows = new Map<string, EventWindow>();
 
-  private constructor(path: string) {
+  private constructor(path: string, limits?: Partial<EventLogLimits>) {
     // Without overlappingSync a write's promise waits for the disk.
-    this.#root = open({ path, noSubdir: true, maxDbs: 8, overlappingSync: false });
+    this.#root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
     this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
     this.#submissions = this.#root.openDB<Submission, string>({ name: 'submissions' });
     this.#shards = this.#root.openDB<Buffer, [jobId: string, metaStep: number | string]>({ name: 'shards' });
     this.#events = this.#root.openDB<JobEventRecord, [jobId: string, sequence: number | string]>({
       name: 'events',
     });
+    this.log = new EventLog(this.#root, limits);
   }
 
   /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours. */
-  static open(path: string): JobStore {
+  static open(path: string, limits?: Partial<EventLogLimits>): JobStore {
     try {
-      return new JobStore(path);
+      return new JobStore(path, limits);
     } catch (cause) {
       const message = `job database ${path} cannot be opened: ${asMetatrainError(cause).message}`;
       throw new MetatrainError('DATA_CORRUPT', message, { cause });
@@ -101,21 +110,32 @@ export class JobStore {
     await this.#records.put(record.jobId, record);
   }
 
-  /** @returns the event's sequence; the promise tells when it can be read. */
+  /**
+   * Adds the event to the job's own and to the cluster's log: both or neither, since what is put in one go is one transaction.
+   *
+   * @param record as it is with the event.
+   * @returns the event's sequence; the promise tells when it can be read.
+   */
   append(
-    jobId: string,
+    record: JobRecord,
     at: number,
     body: JobEventBody,
   ): { readonly sequence: number; readonly stored: Promise<unknown> } {
+    const { jobId } = record;
     const window = this.#windowOf(jobId);
     const sequence = window.nextSequence;
     window.nextSequence += 1;
-    const kept = body.kind === 'metaStep' ? window.summaries : window.others;
+    const isSummary = body.kind === 'metaStep';
+    const kept = isSummary ? window.summaries : window.others;
     kept.push(sequence);
-    const oldest = kept.length > maxEventsPerJob ? kept.shift() : undefined;
-    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
-    if (oldest !== undefined) this.#events.remove([jobId, oldest]).catch(() => undefined);
-    return { sequence, stored: this.#events.put([jobId, sequence], { sequence, at, body }) };
+    if (kept.length > maxEventsPerJob) {
+      const [dropped] = kept.splice(isSummary ? densest(kept, neverThinned) : 0, 1);
+      // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+      if (dropped !== undefined) this.#events.remove([jobId, dropped]).catch(() => undefined);
+    }
+    const event = { sequence, at, body };
+    const stored = this.#events.put([jobId, sequence], event);
+    return { sequence, stored: Promise.all([stored, this.log.append(jobEvent(record, event))]) };
   }
 
   /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. */
@@ -161,4 +181,21 @@ export class JobStore {
     await this.#root.flushed;
     await this.#root.close();
   }
+}
+
+/**
+ * Where ascending numbers stand closest, the oldest such place: taking that one away again and again leaves them evenly spread.
+ *
+ * @param spared of the newest, not to be taken. The first never is.
+ */
+export function densest(numbers: readonly number[], spared: number): number {
+  let best = 1;
+  let closest = Number.POSITIVE_INFINITY;
+  for (let i = 1; i < numbers.length - spared; i += 1) {
+    const span = numbers[i + 1]! - numbers[i - 1]!;
+    if (span >= closest) continue;
+    closest = span;
+    best = i;
+  }
+  return best;
 }

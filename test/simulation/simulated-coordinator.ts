@@ -231,6 +231,7 @@ export class SimulatedCoordinator {
       case 'dropResult':
       case 'reportRetry':
       case 'reportQuarantine':
+      case 'reportLetBack':
         break;
       default:
         effect satisfies never;

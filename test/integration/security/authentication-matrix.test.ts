@@ -38,6 +38,7 @@ const expected: Readonly<Record<string, Expectation>> = {
   '/metatrain.v1.JobService/WatchJob': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/DownloadCheckpoint': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.ClusterService/ListWorkers': { access: reading, inside: status.OK },
+  '/metatrain.v1.ClusterService/WatchEvents': { access: reading, inside: status.OK },
   '/metatrain.v1.WorkerService/Connect': { access: ['worker'], inside: status.INVALID_ARGUMENT },
   '/grpc.health.v1.Health/Check': { access: 'everybody', inside: status.OK },
   '/grpc.health.v1.Health/List': { access: roles, inside: status.OK },
@@ -46,9 +47,11 @@ const expected: Readonly<Record<string, Expectation>> = {
   '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': { access: reading, inside: status.OK },
 };
 
-/** list_services: "", field 7 of a ServerReflectionRequest; nothing for the others. */
-const requestFor = (path: string): Buffer =>
-  path.startsWith('/grpc.reflection.') ? Buffer.from([0x3a, 0x00]) : Buffer.alloc(0);
+/** list_services: "", field 7 of a ServerReflectionRequest; no_follow, field 4 of a WatchEventsRequest; nothing for the others. */
+function requestFor(path: string): Buffer {
+  if (path.startsWith('/grpc.reflection.')) return Buffer.from([0x3a, 0x00]);
+  return path.endsWith('/WatchEvents') ? Buffer.from([0x20, 0x01]) : Buffer.alloc(0);
+}
 
 /** Paths of the calls of `proto/`. */
 function pathsOfContract(): string[] {

@@ -60,7 +60,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
     /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
-  [/^pino$/, /^shared\/log\.ts$/],
+  [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],

@@ -1,0 +1,235 @@
+// What happened in the cluster, jobs and workers in one order, durable and bounded: what WatchEvents, the console and NATS read. A job's event
+// is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
+// else: one that does not read costs no memory, and finds later what is still kept.
+import type { Database, RootDatabase } from 'lmdb';
+import { type ClusterEvent, type EventName, sequenceText } from '../../shared/cluster-event.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import { randomId } from '../../shared/rng.ts';
+import type { LoggedEvent } from '../cluster-events.ts';
+
+export interface EventLogLimits {
+  /** Summaries of meta-steps that are kept; the oldest go first. Default 50,000. */
+  readonly summaries: number;
+  /** The same of all other events. Default 50,000. */
+  readonly others: number;
+  /** Default 2,000. */
+  readonly followers: number;
+}
+
+export const defaultEventLogLimits: EventLogLimits = { summaries: 50_000, others: 50_000, followers: 2_000 };
+
+export interface FollowOptions {
+  /** Only events with a greater sequence. Default 0: all that are kept. */
+  readonly after?: number;
+  /** Only events from this moment on, milliseconds since 1970. */
+  readonly since?: number;
+  /** Only this job's. Default: every job's and every worker's. */
+  readonly jobId?: string;
+  /** False: end after what is there now. Default true. */
+  readonly isFollowing?: boolean;
+  /** Ends the loop, without an error. */
+  readonly signal?: AbortSignal;
+}
+
+/** Sorts by sequence; the kind stands in the key so that a start need not read a hundred thousand events. */
+type EntryKey = [sequence: number, kind: Kind];
+type Kind = 0 | 1;
+const other = 0;
+const summary = 1;
+
+/** Sorts after every number. */
+const last = '￿';
+
+const eventsPerRead = 64;
+
+interface Page {
+  readonly events: readonly ClusterEvent[];
+  /** Where the next read goes on. */
+  readonly cursor: number;
+}
+
+export class EventLog {
+  /** Of this state directory, for ever. */
+  readonly clusterId: string;
+  readonly #limits: EventLogLimits;
+  readonly #entries: Database<LoggedEvent, EntryKey>;
+  readonly #ofJobs: Database<Kind, [jobId: string, sequence: number | string]>;
+  /** `clusterId`, and how far each reader that must miss nothing has come. */
+  readonly #notes: Database<string | number, string>;
+  /** Sequences that are kept, oldest first, by kind. */
+  readonly #kept: readonly [others: number[], summaries: number[]] = [[], []];
+  readonly #notify = new Set<() => void>();
+  #newest = 0;
+
+  constructor(root: RootDatabase, limits: Partial<EventLogLimits> = {}) {
+    this.#limits = { ...defaultEventLogLimits, ...limits };
+    this.#entries = root.openDB({ name: 'log' });
+    this.#ofJobs = root.openDB({ name: 'log-of-jobs' });
+    this.#notes = root.openDB({ name: 'log-notes' });
+    const known = this.#notes.get('clusterId');
+    this.clusterId = typeof known === 'string' ? known : randomId();
+    // Before the first event, and so on the disk before it.
+    if (known === undefined) this.#notes.put('clusterId', this.clusterId).catch(() => undefined);
+    for (const [sequence, kind] of this.#entries.getKeys()) {
+      this.#kept[kind].push(sequence);
+      this.#newest = sequence;
+    }
+  }
+
+  /** The greatest sequence that was ever given. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** How many kept events have a greater sequence. */
+  countAfter(sequence: number): number {
+    let count = 0;
+    for (const kept of this.#kept) count += kept.length - positionAfter(kept, sequence);
+    return count;
+  }
+
+  /** @returns when it is on the disk: then readers find it, and followers have been told. Rejects when it could not be written. */
+  append(event: LoggedEvent): Promise<void> {
+    this.#newest += 1;
+    const sequence = this.#newest;
+    const kind = kindOf(event.name);
+    const kept = this.#kept[kind];
+    kept.push(sequence);
+    if (kept.length > (kind === summary ? this.#limits.summaries : this.#limits.others)) this.#drop(kind);
+    if (event.name.startsWith('job.')) void this.#ofJobs.put([event.subject, sequence], kind).catch(() => undefined);
+    return this.#entries.put([sequence, kind], event).then(() => {
+      for (const notify of [...this.#notify]) notify();
+    });
+  }
+
+  #drop(kind: Kind): void {
+    const sequence = this.#kept[kind].shift();
+    if (sequence === undefined) return;
+    const event = this.#entries.get([sequence, kind]);
+    // What could not be removed stays: a full disk must not end the process.
+    this.#entries.remove([sequence, kind]).catch(() => undefined);
+    if (event) this.#ofJobs.remove([event.subject, sequence]).catch(() => undefined);
+  }
+
+  /**
+   * Events in order, each once. Reads only when the caller asks for the next, a few at a time.
+   *
+   * @throws MetatrainError `QUEUE_FULL` at the limit of followers.
+   */
+  async *follow(options: FollowOptions = {}): AsyncGenerator<ClusterEvent, void> {
+    const { after = 0, since, jobId, isFollowing = true, signal } = options;
+    let cursor = since === undefined ? after : Math.max(after, this.#before(since));
+    let hasNews = false;
+    let wake = () => {};
+    const stopWatching = this.watch(() => {
+      hasNews = true;
+      wake();
+    });
+    const abort = () => wake();
+    signal?.addEventListener('abort', abort);
+    try {
+      while (!signal?.aborted) {
+        hasNews = false;
+        const page = this.read(cursor, jobId);
+        for (const event of page.events) {
+          yield event;
+          if (signal?.aborted) return;
+        }
+        if (page.cursor > cursor) cursor = page.cursor;
+        else if (!isFollowing) return;
+        else if (!hasNews) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      stopWatching();
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** The next kept events after `cursor`, at most 64. */
+  read(cursor: number, jobId?: string): Page {
+    const events = jobId === undefined ? this.#readAll(cursor) : this.#readJob(cursor, jobId);
+    return { events, cursor: events.length > 0 ? Number(events.at(-1)?.sequence) : cursor };
+  }
+
+  #readAll(cursor: number): ClusterEvent[] {
+    const range = { start: [cursor + 1, other] satisfies EntryKey, limit: eventsPerRead };
+    return [...this.#entries.getRange(range)].map(({ key: [sequence], value }) => this.#cloudEvent(sequence, value));
+  }
+
+  #readJob(cursor: number, jobId: string): ClusterEvent[] {
+    const entries = this.#ofJobs.getRange({ start: [jobId, cursor + 1], end: [jobId, last], limit: eventsPerRead });
+    return [...entries].flatMap(({ key, value: kind }) => {
+      const sequence = Number(key[1]);
+      const event = this.#entries.get([sequence, kind]);
+      return event ? [this.#cloudEvent(sequence, event)] : [];
+    });
+  }
+
+  #cloudEvent(sequence: number, { name, subject, at, data }: LoggedEvent): ClusterEvent {
+    return {
+      specversion: '1.0',
+      id: `${this.clusterId}-${sequence}`,
+      source: `/metatrain/clusters/${this.clusterId}`,
+      type: `metatrain.v1.${name}`,
+      subject,
+      time: new Date(at).toISOString(),
+      datacontenttype: 'application/json',
+      sequence: sequenceText(sequence),
+      data,
+    } as ClusterEvent;
+  }
+
+  /** The sequence before the first event at `time` or later. Where the clock was set back, near it. */
+  #before(time: number): number {
+    let low = Math.min(this.#kept[other][0] ?? Number.POSITIVE_INFINITY, this.#kept[summary][0] ?? this.#newest);
+    let high = this.#newest + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const [next] = this.#entries.getRange({ start: [middle, other], limit: 1 });
+      if (!next || next.value.at >= time) high = middle;
+      else low = next.key[0] + 1;
+    }
+    return low - 1;
+  }
+
+  /**
+   * @param notify called when there may be more to read.
+   * @returns ends the watch; may be called twice.
+   * @throws MetatrainError `QUEUE_FULL` at the limit of followers.
+   */
+  watch(notify: () => void): () => void {
+    if (this.#notify.size >= this.#limits.followers) {
+      throw new MetatrainError('QUEUE_FULL', `${this.#notify.size} follow the events, the limit of this coordinator`);
+    }
+    this.#notify.add(notify);
+    return () => void this.#notify.delete(notify);
+  }
+
+  /** How far a reader that must miss nothing has come; 0 for one that has not begun. */
+  progressOf(reader: string): number {
+    const sequence = this.#notes.get(`progress/${reader}`);
+    return typeof sequence === 'number' ? sequence : 0;
+  }
+
+  async noteProgress(reader: string, sequence: number): Promise<void> {
+    await this.#notes.put(`progress/${reader}`, sequence);
+  }
+}
+
+const kindOf = (name: EventName): Kind => (name === 'job.meta_steps_applied' ? summary : other);
+
+/** How many of the ascending numbers are not greater than `value`. */
+function positionAfter(ascending: readonly number[], value: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
