@@ -6,22 +6,6 @@ import test from 'node:test';
 import type { JobEventBody, JobRecord } from '../../../coordinator/store/job-record.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
 
-const record: JobRecord = {
-  ...{
-    jobId: 'long',
-    order: 1,
-    name: 'long',
-    spec: '{}',
-    submittedAt: 1,
-    state: 'running',
-    startedAt: 1,
-    endedAt: undefined,
-  },
-  ...{ steps: 0, iterations: 10_000, paramsSha256: '', evaluations: [], checkpoints: [], error: undefined },
-  ...{ lastMetaStep: undefined, engineFingerprint: undefined, hasMixedFingerprints: false, skippedTasks: 0 },
-  ...{ splitDescription: '', isTransductive: false },
-};
-
 const summary = (step: number): JobEventBody => ({
   kind: 'metaStep',
   summary: {
@@ -29,6 +13,9 @@ const summary = (step: number): JobEventBody => ({
     ...{ tasksPerSecond: 1, metaStepsPerSecond: 1, etaSeconds: 1 },
   },
 });
+
+/** All that a meta-step summary's event takes of a record. */
+const long = { jobId: 'long' } as JobRecord;
 
 test('of a long job the kept meta-step summaries cover all of it evenly, and the newest stay whole, over a restart too', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
@@ -41,7 +28,7 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
     [2_501, total],
   ] as const) {
     const store = JobStore.open(path);
-    for (let step = from; step <= to; step += 1) stored = store.append(record, step, summary(step)).stored;
+    for (let step = from; step <= to; step += 1) stored = store.append(long, step, summary(step)).stored;
     await stored;
     await store.close();
   }
