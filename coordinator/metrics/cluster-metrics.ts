@@ -167,7 +167,7 @@ export class ClusterMetrics {
     compute.seconds.add({ use: 'useful' }, computeMs / 1_000);
     if (this.#speculative.has(lease)) leases.speculativeWon.add({});
     const lostAt = this.#lostAt.get(shard);
-    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLoss' }, seconds(at - lostAt));
+    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLost' }, seconds(at - lostAt));
     if (this.#restored.has(job.plan.jobId)) {
       compute.recovery.observe({ after: 'restart' }, seconds(at - this.#startedAt));
       this.#restored.clear();
@@ -191,7 +191,7 @@ export class ClusterMetrics {
     const { meter } = this;
     const census = () => this.#view?.census();
     const workers = () => [...(this.#view?.workers() ?? [])].slice(0, maxWorkerSeries);
-    meter.series('gauge', 'metatrain_build_info', 'Always 1; the version is the label.', ['version'], () => [
+    meter.series('gauge', 'metatrain_coordinator_info', 'Always 1; the version is the label.', ['version'], () => [
       { labels: { version }, value: 1 },
     ]);
     meter.series('gauge', 'metatrain_jobs', 'Jobs that have not ended, by state.', ['state'], () =>
