@@ -14,6 +14,8 @@ import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { openEventBus } from './event-bus/open.ts';
+import type { EventPublisher } from './event-bus/publisher.ts';
 import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
@@ -59,13 +61,17 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, nats, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
-  const state = await StateDirectory.open(stateDirectory);
+  const state = await StateDirectory.open(stateDirectory, {
+    summaries: limits.loggedSummaries,
+    others: limits.loggedEvents,
+    followers: limits.watchers,
+  });
   const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
@@ -84,6 +90,10 @@ export async function startCoordinator(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
       { runner, clock, log },
     );
+    if (nats) {
+      const isInsecure = security.isInsecure ?? false;
+      parts.bus = openEventBus(nats, { events: state.jobs.log, clock, log, isInsecure });
+    }
     await runner.start();
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
@@ -120,6 +130,7 @@ interface Parts {
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
   metrics?: ClusterMetrics;
+  bus?: EventPublisher;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   closing?: Promise<void>;
@@ -148,7 +159,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, metrics } = parts;
+    const { door, tokens, state, servers, watched, runner, metrics, bus } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -157,6 +168,7 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
     metrics?.close();
+    await bus?.close(graceMs);
     await state.close();
   };
   parts.closing ??= close();

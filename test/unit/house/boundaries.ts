@@ -57,7 +57,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
   [
     /^(hono|@hono\/node-server)(\/|$)/,
-    /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/)/,
+    /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
@@ -65,7 +65,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],
   [/^(@peculiar\/x509|reflect-metadata)$/, /^client\/certificates\.ts$/],
-  [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/cli\/)/],
+  [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/(cli|report)\/)/],
   [/^commander$/, /(^client\/cli\/|\/config\.ts$)/],
   [/^(yauzl|fast-png)$/, /^worker\/learning\/tasks\//],
   [/^node:worker_threads$/, /^worker\/compute\//],
