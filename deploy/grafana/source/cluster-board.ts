@@ -313,6 +313,41 @@ export const clusterBoard: Board = {
         },
       ],
     },
+    {
+      title: 'Events',
+      panels: [
+        {
+          kind: 'graph',
+          title: 'Events to NATS',
+          description:
+            'Events a second that the stream has acknowledged, and those that the log dropped before. Without data where no NATS is configured.',
+          unit: units.Short,
+          queries: [
+            [rate('metatrain_events_published_total'), 'published'],
+            [rate('metatrain_events_dropped_total'), 'dropped'],
+          ],
+        },
+        {
+          kind: 'graph',
+          title: 'Events that wait',
+          description:
+            'The outbox: events that NATS has not had yet. It grows while NATS is away, and training does not wait.',
+          unit: units.Short,
+          queries: [['sum(metatrain_events_pending)', 'waiting']],
+        },
+        {
+          kind: 'graph',
+          title: 'Connection to NATS',
+          description:
+            '1 while there is one; and how often it could not be made or was lost, since the coordinator started.',
+          unit: units.Short,
+          queries: [
+            ['max(metatrain_events_bus_connected)', 'connected'],
+            ['sum(metatrain_events_bus_failures_total)', 'failures'],
+          ],
+        },
+      ],
+    },
     processRow('The coordinator', 'metatrain_coordinator_info', 'version', 'coordinator'),
   ],
 };
