@@ -130,8 +130,8 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
-  metrics?: ClusterMetrics;
   bus?: EventPublisher;
+  metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   closing?: Promise<void>;
@@ -160,7 +160,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, metrics, bus } = parts;
+    const { door, tokens, state, servers, watched, runner, bus, metrics } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -168,8 +168,8 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
-    metrics?.close();
     await bus?.close(graceMs);
+    metrics?.close();
     await state.close();
   };
   parts.closing ??= close();

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { JobEventBody } from '../../../coordinator/store/job-record.ts';
+import type { JobEventBody, JobRecord } from '../../../coordinator/store/job-record.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
 
 const summary = (step: number): JobEventBody => ({
@@ -13,6 +13,9 @@ const summary = (step: number): JobEventBody => ({
     ...{ tasksPerSecond: 1, metaStepsPerSecond: 1, etaSeconds: 1 },
   },
 });
+
+/** All that a meta-step summary's event takes of a record. */
+const long = { jobId: 'long' } as JobRecord;
 
 test('of a long job the kept meta-step summaries cover all of it evenly, and the newest stay whole, over a restart too', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
@@ -25,7 +28,7 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
     [2_501, total],
   ] as const) {
     const store = JobStore.open(path);
-    for (let step = from; step <= to; step += 1) stored = store.append('long', step, summary(step)).stored;
+    for (let step = from; step <= to; step += 1) stored = store.append(long, step, summary(step)).stored;
     await stored;
     await store.close();
   }

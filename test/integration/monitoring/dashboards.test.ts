@@ -6,14 +6,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Coordinator, startCoordinator } from '../../../coordinator/main.ts';
 import { MetatrainClient } from '../../../client/index.ts';
+import { type Coordinator, startCoordinator } from '../../../coordinator/main.ts';
 import { panelQueries, rulesFile, variableQueries } from '../../support/dashboards.ts';
 import { NatsServer } from '../../support/nats-server.ts';
 import { withoutPrograms } from '../../support/needs.ts';
 import { TestProcess } from '../../support/processes.ts';
 import { Prometheus, promtool } from '../../support/prometheus.ts';
 import { smallFixture } from '../../unit/learning/omniglot-fixture.ts';
+import { streamLimits } from '../events/with-nats.ts';
 
 const skip = withoutPrograms(['prometheus', 'promtool', 'nats-server'], 'every panel returns data from a real run');
 
@@ -62,7 +63,7 @@ async function start(test: TestContext): Promise<Cluster> {
     stateDirectory,
     ...here,
     http: here,
-    nats: { servers: [nats.url], stream: {} },
+    nats: { servers: [nats.url], stream: streamLimits },
     limits: { endedJobSeriesMs: 2_000, closeGraceMs: 500 },
   });
   test.after(() => coordinator.close());
@@ -82,17 +83,19 @@ async function start(test: TestContext): Promise<Cluster> {
     { job_name: 'metatrain-workers', static_configs: [{ targets: workers }] },
   ];
   const prometheus = await Prometheus.start(test, scrapes, { ruleFiles: [rulesFile] });
-  const client = MetatrainClient.connect(coordinator.address);
+  const client = new MetatrainClient({ address: coordinator.address });
   test.after(() => client.close());
   return { coordinator, client, prometheus, targets };
 }
 
 const expositionOf = async (target: string): Promise<string> => (await fetch(`http://${target}/metrics`)).text();
 
-test('every expression of every panel returns data from a real run, and a job’s series end with it', { skip }, async (t) => {
+test('every expression of every panel returns data from a real run, and a job’s series end with it', {
+  skip,
+}, async (t) => {
   const { client, prometheus, targets } = await start(t);
-  const jobIds = [];
-  for (const spec of [sinusoidJob, omniglotJob]) jobIds.push((await client.submit(spec)).jobId);
+  const jobIds: string[] = [];
+  for (const spec of [sinusoidJob, omniglotJob]) jobIds.push((await client.submitJob(spec)).jobId);
 
   await t.test('every expression of every panel', async () => {
     const missing = new Map(panelQueries().map((query) => [`${query.where}: ${query.expression}`, query]));
@@ -100,7 +103,7 @@ test('every expression of every panel returns data from a real run, and a job’
     await prometheus.until(
       async () => {
         // A call with an answer, of which the panels of the calls tell.
-        await client.listJobs();
+        for (const jobId of jobIds) await client.getJob(jobId);
         for (const [key, { expression }] of missing) {
           // A panel of one job must have data of one of them: accuracy is of classification alone.
           const wanted = expression.includes('$job_id') ? jobIds : [''];
