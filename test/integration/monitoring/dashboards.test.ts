@@ -20,7 +20,7 @@ const skip = withoutPrograms(['prometheus', 'promtool', 'nats-server'], 'every p
 
 /** Longer than any test waits: they are cancelled. */
 const endless = { iterations: 10_000_000, batchSize: 8, optimizer: { name: 'adam', learningRate: 0.001 } };
-const often = { every: 20, tasks: 8, innerSteps: 2 };
+const often = { every: 10, tasks: 8, innerSteps: 2 };
 
 const sinusoidJob = JSON.stringify({
   name: 'regression',
@@ -29,7 +29,7 @@ const sinusoidJob = JSON.stringify({
   algorithm: { name: 'maml', innerSteps: 1, innerLearningRate: 0.01 },
   meta: endless,
   evaluation: often,
-  checkpoint: { every: 50, keep: 1 },
+  checkpoint: { every: 20, keep: 1 },
   placement: { shardSize: 2 },
 });
 
@@ -40,7 +40,7 @@ const omniglotJob = JSON.stringify({
   algorithm: { name: 'maml', innerSteps: 1, innerLearningRate: 0.1 },
   meta: { ...endless, batchSize: 4 },
   evaluation: { ...often, tasks: 4 },
-  checkpoint: { every: 50, keep: 1 },
+  checkpoint: { every: 20, keep: 1 },
   placement: { shardSize: 2 },
 });
 
@@ -67,19 +67,17 @@ async function start(test: TestContext): Promise<Cluster> {
     limits: { endedJobSeriesMs: 2_000, closeGraceMs: 500 },
   });
   test.after(() => coordinator.close());
-  const targets = [coordinator.http ?? ''];
-  for (const workerId of ['one', 'two']) {
-    const flags = ['--coordinator', coordinator.address, '--worker-id', workerId, '--slots', '1'];
-    const worker = new TestProcess(test, 'worker/main.js', [
+  const flags = ['--coordinator', coordinator.address, '--slots', '1', '--http', '127.0.0.1:0'];
+  const starting = ['one', 'two'].map((workerId) =>
+    new TestProcess(test, 'worker/main.js', [
       ...flags,
-      ...['--http', '127.0.0.1:0', '--data-dir', fixture.directory],
-    ]);
-    const { http } = await worker.ready<{ http: string }>();
-    targets.push(http);
-  }
-  const [first, ...workers] = targets;
+      ...['--worker-id', workerId, '--data-dir', fixture.directory],
+    ]).ready<{ http: string }>(),
+  );
+  const workers = (await Promise.all(starting)).map(({ http }) => http);
+  const targets = [coordinator.http ?? '', ...workers];
   const scrapes = [
-    { job_name: 'metatrain-coordinator', static_configs: [{ targets: [first] }] },
+    { job_name: 'metatrain-coordinator', static_configs: [{ targets: [coordinator.http] }] },
     { job_name: 'metatrain-workers', static_configs: [{ targets: workers }] },
   ];
   const prometheus = await Prometheus.start(test, scrapes, { ruleFiles: [rulesFile] });
