@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { generateDashboards } from '../../../deploy/grafana/source/boards.ts';
+import { metricFacts, withMetricTables } from '../../../deploy/grafana/source/metric-tables.ts';
 import type { MetricFacts } from '../../../shared/metrics/meter.ts';
+import { packageRoot } from '../../../shared/wire.ts';
 import {
   alertRules,
   dashboardsDirectory,
@@ -13,9 +15,10 @@ import {
   panelsOf,
   variableQueries,
 } from '../../support/dashboards.ts';
-import { coordinatorFacts, processFacts, workerFacts } from '../../support/metric-facts.ts';
 
-const facts = [...coordinatorFacts(), ...workerFacts(), ...processFacts()];
+const { coordinator, job, worker, process: ofProcess } = metricFacts();
+const ours = [...coordinator, ...job, ...worker];
+const facts = [...ours, ...ofProcess];
 const alerts = alertRules().map(({ alert, expr }) => ({ where: alert, expression: expr }));
 
 /** The names under which Prometheus knows a metric. */
@@ -24,10 +27,18 @@ const seriesOf = ({ name, type }: MetricFacts): string[] =>
 
 test('the dashboards are what their sources generate', () => {
   for (const [file, text] of generateDashboards()) {
-    const message = `deploy/grafana/dashboards/${file} is stale: run npm run dashboards and commit the result`;
+    const message = `deploy/grafana/dashboards/${file} is stale: run npm run monitoring and commit the result`;
     assert.ok(readFileSync(join(dashboardsDirectory, file), 'utf8') === text, message);
   }
   assert.equal(generateDashboards().size, new Set(panelsOf().map(({ file }) => file)).size);
+});
+
+test('docs/monitoring.md lists the metrics as they are', () => {
+  const page = readFileSync(join(packageRoot, 'docs', 'monitoring.md'), 'utf8');
+  assert.ok(
+    withMetricTables(page) === page,
+    'docs/monitoring.md is stale: run npm run monitoring and commit the result',
+  );
 });
 
 test('every metric is on a panel or in an alert', () => {
@@ -51,9 +62,9 @@ test('no panel, variable or alert names a metric that is not there', () => {
 });
 
 test('a metric has one name, a help that is a sentence, and a name that says its unit', () => {
-  const names = [...coordinatorFacts(), ...workerFacts()].map(({ name }) => name);
+  const names = ours.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
-  for (const { name, type, help } of [...coordinatorFacts(), ...workerFacts()]) {
+  for (const { name, type, help } of ours) {
     assert.match(name, /^metatrain_[a-z]+_?[a-z_]*[a-z]$/);
     assert.match(help, /\S\.$/, name);
     assert.equal(name.endsWith('_total'), type === 'counter', name);
