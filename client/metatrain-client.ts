@@ -15,6 +15,7 @@ import { writeCheckpointFile } from './checkpoint-file.ts';
 import { fromGrpcError } from './grpc-errors.ts';
 import {
   type CheckpointInfo,
+  eventFromWire,
   hasEnded,
   type Job,
   type JobEvent,
@@ -191,6 +192,22 @@ export class MetatrainClient {
       },
       options,
     );
+  }
+
+  /**
+   * The job's events that are kept now, in order: its past, without following it.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`; `DEADLINE_EXCEEDED`.
+   */
+  async jobHistory(jobId: string, { signal }: CallControl = {}): Promise<readonly JobEvent[]> {
+    const deadline = realClock.now() + this.#deadlineMs;
+    const start = () => this.#jobs.watchJob({ jobId, replayOnly: true }, { deadline });
+    const events: JobEvent[] = [];
+    for await (const wireEvent of this.#messages(start, signal)) {
+      const event = eventFromWire(wireEvent);
+      if (event) events.push(event);
+    }
+    return events;
   }
 
   /**

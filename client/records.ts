@@ -1,7 +1,7 @@
 // What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
-
 import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
+import type { Estimate } from '../shared/comparison.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
 import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
@@ -21,11 +21,7 @@ export type JobState = (typeof jobStates)[number];
 export const hasEnded = (state: JobState): boolean =>
   state === 'SUCCEEDED' || state === 'FAILED' || state === 'CANCELLED';
 
-/** A mean over tasks and half the width of its 95 % interval. Accuracies are from 0 to 1. */
-export interface Estimate {
-  readonly mean: number;
-  readonly halfWidth95: number;
-}
+export type { Estimate };
 
 export interface EvaluationProtocol {
   readonly distribution: string;

@@ -103,7 +103,10 @@ export class Checkpointing {
       } catch (error) {
         restored = undefined;
         const { message } = asMetatrainError(error);
-        this.#log.error({ jobId: record.jobId, reason: message }, 'a checkpoint is corrupt and left out');
+        this.#log.error(
+          { jobId: record.jobId, metaStep: checkpoint.step, reason: message },
+          'a checkpoint is corrupt and left out',
+        );
         leftOut.push(message);
       }
     }

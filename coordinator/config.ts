@@ -1,7 +1,7 @@
 // The coordinator's command line: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env in
 // the coordinator. A bad value ends the process with one line that names it.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type LogLevel, logLevels } from '../shared/log.ts';
+import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
 import type { CoordinatorOptions } from './options.ts';
@@ -10,6 +10,7 @@ import type { SecurityOptions } from './rpc/exposure.ts';
 export interface CoordinatorConfig {
   readonly options: CoordinatorOptions;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   /** End when standard input does: the parent is gone. */
   readonly exitWithParent: boolean;
 }
@@ -19,6 +20,7 @@ interface Flags extends NatsFlags {
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly exitWithParent?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -30,7 +32,15 @@ interface Flags extends NatsFlags {
 /** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
 export function readConfig(args: readonly string[]): CoordinatorConfig {
   const command = describeFlags().parse([...args], { from: 'user' });
-  const { listen, http = portAfter(listen), stateDir, logLevel, exitWithParent, ...flags } = command.opts<Flags>();
+  const {
+    listen,
+    http = portAfter(listen),
+    stateDir,
+    logLevel,
+    logFormat,
+    exitWithParent,
+    ...flags
+  } = command.opts<Flags>();
   const nats = natsOptionsOf(flags, command);
   return {
     options: {
@@ -41,6 +51,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       ...(nats && { nats }),
     },
     logLevel,
+    logFormat,
     exitWithParent: exitWithParent ?? false,
   };
 }
@@ -97,6 +108,12 @@ function describeFlags(): Command {
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
         .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'JSON lines or readable ones; auto: readable on a terminal')
+        .env('METATRAIN_LOG_FORMAT')
+        .choices(logFormats)
+        .default('auto'),
     )
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)

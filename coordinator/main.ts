@@ -168,7 +168,7 @@ function packageVersion(): string {
 
 /** The program. Resolves to the exit code: 0 when told to end, 1 with one line on stderr on a user's mistake. */
 export async function run(args: readonly string[]): Promise<number> {
-  const { options, logLevel, exitWithParent } = readConfig(args);
+  const { options, logLevel, logFormat, exitWithParent } = readConfig(args);
   const toldToEnd = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
     if (exitWithParent) process.stdin.once('end', resolve).once('error', resolve).resume();
@@ -176,7 +176,9 @@ export async function run(args: readonly string[]): Promise<number> {
   letHeapGrow();
   let coordinator: Coordinator;
   try {
-    coordinator = await startCoordinator(options, { log: createLogger('coordinator', logLevel) });
+    coordinator = await startCoordinator(options, {
+      log: createLogger('coordinator', { level: logLevel, format: logFormat }),
+    });
   } catch (thrown) {
     if (!(thrown instanceof MetatrainError)) throw thrown;
     process.stderr.write(`metatrain coordinator: ${thrown.message}\n`);

@@ -12,7 +12,7 @@ import type { Checkpointing, Restored } from './checkpointing.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState, describeLease } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
@@ -26,13 +26,8 @@ import {
   trainingOf,
 } from './live-job.ts';
 import { nobody, type Observer } from './observer.ts';
-import {
-  type ArrivedResult,
-  type CheckedResult,
-  checkResult,
-  payloadBytesOf,
-  type TakePayload,
-} from './shard-results.ts';
+import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
+import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 import { WorkerLinks, type WorkerView } from './worker-links.ts';
@@ -219,17 +214,15 @@ export class Runner {
       result = checkResult(lease, message, takePayload, this.#jobs.get(lease.job.plan.jobId)?.training?.elements);
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
-      this.#log.warn({ workerId, leaseId: lease.leaseId, code, reason: message }, 'a result was rejected');
+      this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
       this.#links.order(connection, () => link.cancelLease(lease.leaseId, message));
       this.#links.countResult(connection, false);
       this.#observe({ kind: 'resultRejected', at: from.at, lease, code, reason: message });
       this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
       return;
     }
-    const { batch, shard } = lease;
     const { computeMs } = message;
-    const what = { jobId: message.jobId, work: batch.work, metaStep: batch.step, shard: shard.index };
-    this.#log.debug({ workerId, ...what, computeMs }, 'a result came');
+    this.#log.debug({ ...describeLease(lease), workerId, computeMs }, 'a result came');
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;
@@ -240,7 +233,9 @@ export class Runner {
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
-    this.#log.warn({ workerId, leaseId, code, reason: message }, 'a shard failed');
+    const lease = this.#core.leases.get(leaseId);
+    const what = lease ? describeLease(lease) : { leaseId };
+    this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
     this.#observe({ kind: 'shardFailed', at, workerId, leaseId, code });
     const from = { at, workerId, connection, leaseId };
@@ -435,7 +430,7 @@ export class Runner {
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       const at = this.#clock.now();
-      this.#log.error({ jobId, code, reason: message }, 'a checkpoint could not be written');
+      this.#log.error({ jobId, metaStep: step, code, reason: message }, 'a checkpoint could not be written');
       this.#observe({ kind: 'checkpointFailed', at, record, code, reason: message });
       // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
       if (purpose === 'final') this.#answer({ kind: 'jobBroken', at, jobId, code, message });

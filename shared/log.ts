@@ -1,22 +1,63 @@
-// One JSON object a line on stderr; on a terminal the same, readable. stdout belongs to results.
+// One JSON object a line on stderr; on a terminal the same, readable. Written before the call returns, so that nothing is lost at an exit.
+// stdout belongs to results. Fields are named alike on every line: `jobId`, `workerId`, `metaStep`, `shard`, `leaseId`, `reason`, `code`, `err`.
+import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
 
 export type { Logger };
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** `auto`: readable where stderr is a terminal, JSON elsewhere. */
+export const logFormats = ['auto', 'json', 'pretty'] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+export interface LogOptions {
+  /** Default `info`. */
+  readonly level?: LogLevel;
+  /** Default `auto`. */
+  readonly format?: LogFormat;
+  /** On every line, such as `{ workerId }`. */
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+const stderr = 2;
+
 /** @param component `coordinator`, `worker` or a command: on every line. */
-export function createLogger(component: string, level: LogLevel = 'info'): Logger {
+export function createLogger(component: string, { level = 'info', format = 'auto', fields }: LogOptions = {}): Logger {
+  const destination = pino.destination({ fd: stderr, sync: true });
+  const readable = isPretty(format) ? linePrinter(process.stderr.hasColors?.() ?? false) : undefined;
   return pino(
     {
       level,
-      base: { component },
+      base: { component, ...fields },
       formatters: { level: (label) => ({ level: label }) },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    pino.destination({ fd: 2, sync: true }),
+    // Not pino-pretty's own stream: that one writes later, and a process that ends has no later.
+    readable ? { write: (line: string) => destination.write(`${readable(line)}\n`) } : destination,
   );
+}
+
+/** Whether lines on this process's stderr are to be readable. */
+export const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
+
+/**
+ * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any other line stays as it is.
+ *
+ * @param title who says it. Default: the line's component.
+ */
+export function linePrinter(hasColour: boolean, title = '{component}'): (line: string) => string {
+  const pretty = prettyFactory({
+    colorize: hasColour,
+    // In the machine's zone, as the clock beside the terminal.
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat: `${title}: {msg}`,
+    ignore: 'component',
+    singleLine: true,
+  });
+  return (line) => (line.startsWith('{') ? (pretty(line) ?? '').trimEnd() : line);
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' });

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
-import { type LogLevel, logLevels } from '../shared/log.ts';
+import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { randomId } from '../shared/rng.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
@@ -32,6 +32,7 @@ export interface WorkerConfig {
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly drainGraceMs: number;
   readonly giveUpMs: number;
   readonly exitWithParent: boolean;
@@ -55,6 +56,7 @@ interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly memory: number;
   readonly dataDir?: readonly string[];
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly drainSeconds: number;
   readonly giveUpSeconds: number;
   readonly exitWithParent?: boolean;
@@ -105,6 +107,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
     memoryBytes: flags.memory,
     dataDirectories: dataDirectories(flags.dataDir ?? [], process.env),
     logLevel: flags.logLevel,
+    logFormat: flags.logFormat,
     drainGraceMs: flags.drainSeconds * 1000,
     giveUpMs: flags.giveUpSeconds * 1000,
     exitWithParent: flags.exitWithParent ?? false,
@@ -199,6 +202,12 @@ function describeFlags(): Command {
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
         .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'JSON lines or readable ones; auto: readable on a terminal')
+        .env('METATRAIN_LOG_FORMAT')
+        .choices(logFormats)
+        .default('auto'),
     )
     .addOption(
       new Option('--drain-seconds <n>', 'on SIGTERM or SIGINT, how long the shards in hand may take')

@@ -21,7 +21,7 @@ import { streamsTo } from './session-stream.ts';
 const config = readConfig(process.argv.slice(2));
 const { workerId, slots, memoryBytes, dataDirectories, drainGraceMs, giveUpMs } = config;
 const memoryLimitBytes = Math.floor(memoryBytes / slots);
-const log = createLogger('worker', config.logLevel);
+const log = createLogger('worker', { level: config.logLevel, format: config.logFormat, fields: { workerId } });
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
 
 if (config.exitWithParent) {

@@ -155,7 +155,7 @@ export class Session {
         this.#step({ kind: 'streamEnded', end: order.end, jitter: this.#dependencies.randomFraction() });
         break;
       case 'reportWelcome':
-        log.info({ workerId: this.#options.workerId }, order.isFirst ? 'connected' : 'connected again');
+        log.info(order.isFirst ? 'connected' : 'connected again');
         if (order.isFirst) this.#dependencies.onConnected?.();
         this.#offerResults();
         return;

@@ -1,9 +1,9 @@
 // `metatrain checkpoint download`: a job's meta-parameters and optimizer state as a safetensors file.
 import { Command } from 'commander';
+import { formatBytes, formatCount } from '../../shared/numbers.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
 import { type CommonOptions, coordinatorOption, jsonOption, stepOption } from './options.ts';
-import { formatBytes, formatCount } from './render/numbers.ts';
 
 interface DownloadOptions extends CommonOptions {
   readonly output?: string;

@@ -5,12 +5,12 @@ import { Command } from 'commander';
 import { dataDirectories, userDataDirectory } from '../../shared/data-directory.ts';
 import { candidatePaths, type DataSet, dataSets } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { formatBytes } from '../../shared/numbers.ts';
 import type { CommandContext } from './context.ts';
 import { type FetchedFile, fetchDataSetFile } from './fetch-data-set.ts';
 import { addExamples } from './help.ts';
 import { coordinatorOption, dataDirectoryOption, jsonOption, mirrorOption, partOption } from './options.ts';
 import { renderDataSets } from './render/data-sets.ts';
-import { formatBytes } from './render/numbers.ts';
 
 export const datasetsCommand = (context: CommandContext): Command =>
   new Command('datasets')

@@ -1,20 +1,45 @@
-// `metatrain jobs show`: all that is known about one job, its spec with every default.
+// `metatrain jobs show`: all that is known about one job, its spec with every default; or its curves.
 import { Command } from 'commander';
+import { historyOf } from '../history.ts';
 import { type CommandContext, withClient } from './context.ts';
+import { addExamples } from './help.ts';
 import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
 import { renderJobDetails } from './render/job.ts';
+import { renderJobPlots } from './render/job-plots.ts';
+
+interface ShowOptions extends CommonOptions {
+  readonly plot?: true;
+  readonly ascii?: true;
+}
 
 export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
-  return new Command('show')
+  const command = new Command('show')
     .description('show a job: state, evaluations, checkpoints and its spec with every default')
     .argument('<id>', 'id of the job')
+    .option('--plot', 'its curves instead: meta-loss, accuracy, meta-gradient norm, and adaptation by inner step')
+    .option('--ascii', 'with --plot: draw with ASCII alone (default: where the locale or the terminal has no more)')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, options: CommonOptions) =>
+    .action((jobId: string, options: ShowOptions) =>
       withClient(options, async (client) => {
         const job = await client.getJob(jobId, { signal });
-        if (options.json) terminal.printJson(job);
-        else terminal.print(renderJobDetails(job, { overrides: [], width: terminal.width, style: terminal.style }));
+        const { width, style } = terminal;
+        if (!options.plot) {
+          if (options.json) terminal.printJson(job);
+          else terminal.print(renderJobDetails(job, { overrides: [], width, style }));
+          return;
+        }
+        const history = historyOf(await client.jobHistory(jobId, { signal }));
+        if (options.json) {
+          terminal.printJson({ ...job, metaSteps: history.metaSteps });
+          return;
+        }
+        const characters = options.ascii || !terminal.hasUnicode ? 'ascii' : 'unicode';
+        terminal.print(renderJobPlots(job, history, { width, characters, style }));
       }),
     );
+  return addExamples(command, [
+    ['metatrain jobs show JOB-ID --plot', 'curves, as wide as the terminal'],
+    ['metatrain jobs show JOB-ID --plot --json', 'the numbers behind them: `metaSteps` and `evaluations`'],
+  ]);
 }

@@ -112,7 +112,7 @@ export class LocalCluster {
       file: (dependencies.programs ?? builtPrograms).coordinator,
       flags: [
         ...['--listen', options.listen, '--state-dir', state.directory],
-        ...['--log-level', options.logLevel, '--exit-with-parent'],
+        ...['--log-level', options.logLevel, '--log-format', 'json', '--exit-with-parent'],
         ...(options.hasHttp ? [] : ['--http', 'off']),
         ...(options.isInsecure ? ['--insecure'] : []),
       ],
@@ -188,7 +188,7 @@ export class LocalCluster {
         ...['--coordinator', this.address, '--slots', '1', '--memory', this.#memoryOfOne()],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
-        ...['--log-level', logLevel, '--exit-with-parent'],
+        ...['--log-level', logLevel, '--log-format', 'json', '--exit-with-parent'],
       ],
       // One name for several workers would make each fence off the one before.
       environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../../shared/connection.ts';
-import { logLevels } from '../../shared/log.ts';
+import { logFormats, logLevels } from '../../shared/log.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
 
@@ -81,6 +81,12 @@ export const logLevelOption = (level: string) =>
     .env('METATRAIN_LOG_LEVEL')
     .choices([...logLevels])
     .default(level);
+
+export const logFormatOption = () =>
+  new Option('--log-format <format>', 'JSON lines or readable ones; auto: readable on a terminal')
+    .env('METATRAIN_LOG_FORMAT')
+    .choices([...logFormats])
+    .default('auto');
 
 export const stateFilterOption = () =>
   new Option(

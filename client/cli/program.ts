@@ -10,6 +10,7 @@ import { jobsCommand } from './jobs.ts';
 import { coordinatorCommand, workerCommand } from './processes.ts';
 import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
+import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { submitCommand } from './submit.ts';
 import { tokenCommand } from './token.ts';
@@ -39,6 +40,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(workersCommand(context))
     .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))
+    .addCommand(reportCommand(context, version))
     .addCommand(replayCommand(context))
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))

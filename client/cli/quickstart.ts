@@ -2,14 +2,14 @@
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { formatCount } from '../../shared/numbers.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import type { CommandContext } from './context.ts';
 import { readJobFile } from './job-file.ts';
-import { jsonOption, logLevelOption } from './options.ts';
-import { formatCount } from './render/numbers.ts';
+import { jsonOption, logFormatOption, logLevelOption } from './options.ts';
 import { renderResult } from './render/result.ts';
 import { fields, type Style } from './render/text.ts';
-import { runJob } from './run-job.ts';
+import { type ClusterFlags, runJob } from './run-job.ts';
 
 const quickstartWorkers = 2;
 
@@ -20,13 +20,15 @@ export function quickstartCommand(context: CommandContext): Command {
       `reproduce MAML's sinusoid table on a coordinator and ${quickstartWorkers} workers; \`npm start\` runs this`,
     )
     .addOption(logLevelOption('warn'))
+    .addOption(logFormatOption())
     .addOption(jsonOption())
-    .action(async (options: { readonly logLevel: string; readonly json?: true }) => {
+    .action(async (options: Pick<ClusterFlags, 'logLevel' | 'logFormat'> & { readonly json?: true }) => {
       const file = join(packageRoot, 'examples', 'sinusoid.yaml');
       const spec = await readJobFile(file, []);
       const shownFile = relative('.', file);
       if (!options.json) terminal.print(introduction(spec, shownFile, terminal.style));
-      const flags = { workers: quickstartWorkers, dataDir: [], logLevel: options.logLevel };
+      const { logLevel, logFormat } = options;
+      const flags = { workers: quickstartWorkers, dataDir: [], logLevel, logFormat };
       const result = await runJob(spec, flags, context);
       if (options.json) terminal.printJson(result);
       else {

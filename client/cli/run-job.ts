@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { type LogFormat, linePrinter } from '../../shared/log.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, Interruption } from './context.ts';
 import { followJob } from './follow-job.ts';
 import { LocalCluster, type LocalClusterOptions } from './local-cluster.ts';
-import { messageOf } from './managed-process.ts';
 import { type RunResult, runResult, ThroughputMeter } from './run-result.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,6 +17,7 @@ export interface ClusterFlags {
   readonly stateDir?: string;
   readonly dataDir: readonly string[];
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
 }
 
 /** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
@@ -54,14 +55,21 @@ export async function startCluster(
       logLevel: flags.logLevel,
       ...(flags.placement && { placement: flags.placement }),
     },
-    { environment, note: (text) => terminal.note(text), log: (title, line) => logLine(terminal, title, line) },
+    { environment, note: (text) => terminal.note(text), log: logPrinter(terminal, flags.logFormat) },
     signal,
   );
 }
 
-/** JSON for machines, as the process wrote it; one readable line for a person. */
-function logLine(terminal: Terminal, title: string, line: string): void {
-  terminal.note(terminal.isLive ? terminal.noteStyle.dim(`${title}: ${messageOf(line)}`) : line);
+/** Passes the processes' logs through: JSON for machines, as they wrote it; readable lines, with who says it, for a person. */
+function logPrinter(terminal: Terminal, format: LogFormat): (title: string, line: string) => void {
+  const isReadable = format === 'pretty' || (format === 'auto' && terminal.isLive);
+  if (!isReadable) return (_, line) => terminal.note(line);
+  const printers = new Map<string, (line: string) => string>();
+  return (title, line) => {
+    const print = printers.get(title) ?? linePrinter(terminal.notesHaveColour, title);
+    printers.set(title, print);
+    terminal.note(print(line));
+  };
 }
 
 async function submitAndFollow(

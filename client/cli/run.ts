@@ -6,6 +6,7 @@ import { protocolOverrides, readJobFile } from './job-file.ts';
 import {
   dataDirectoryOption,
   jsonOption,
+  logFormatOption,
   logLevelOption,
   type Override,
   setOption,
@@ -29,6 +30,7 @@ export function runCommand(context: CommandContext): Command {
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
     .addOption(logLevelOption('warn'))
+    .addOption(logFormatOption())
     .addOption(jsonOption())
     .action(async (file: string, options: RunOptions) => {
       const spec = await readJobFile(file, options.set);

@@ -12,7 +12,7 @@ export interface OutputStream {
 export interface TerminalOptions {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
-  /** The environment, for NO_COLOR, FORCE_COLOR and TERM. */
+  /** The environment, for NO_COLOR, FORCE_COLOR, TERM and the locale. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Milliseconds; replaced in tests. */
   readonly now?: () => number;
@@ -39,12 +39,23 @@ export class Terminal {
 
   /** For what goes to stdout. */
   get style(): Style {
-    return this.#styleOf(this.#options.stdout);
+    return styleFor(this.#hasColour(this.#options.stdout));
   }
 
   /** For what goes to stderr. */
   get noteStyle(): Style {
-    return this.#styleOf(this.#options.stderr);
+    return styleFor(this.notesHaveColour);
+  }
+
+  get notesHaveColour(): boolean {
+    return this.#hasColour(this.#options.stderr);
+  }
+
+  /** Whether more than ASCII can be shown. A locale that is not set forbids nothing: containers have none. */
+  get hasUnicode(): boolean {
+    const { LC_ALL, LC_CTYPE, LANG, TERM } = this.#options.environment;
+    const locale = LC_ALL || LC_CTYPE || LANG;
+    return TERM !== 'dumb' && TERM !== 'linux' && (!locale || /utf-?8/i.test(locale));
   }
 
   /** Characters on a line of stdout. */
@@ -113,10 +124,10 @@ export class Terminal {
     this.#drawnLines = 0;
   }
 
-  #styleOf(stream: OutputStream): Style {
+  #hasColour(stream: OutputStream): boolean {
     const { NO_COLOR, FORCE_COLOR, TERM } = this.#options.environment;
-    if (NO_COLOR) return styleFor(false);
-    if (FORCE_COLOR && FORCE_COLOR !== '0') return styleFor(true);
-    return styleFor(stream.isTTY === true && TERM !== 'dumb');
+    if (NO_COLOR) return false;
+    if (FORCE_COLOR && FORCE_COLOR !== '0') return true;
+    return stream.isTTY === true && TERM !== 'dumb';
   }
 }

@@ -9,6 +9,7 @@ import {
   dataDirectoryOption,
   jsonOption,
   listenOption,
+  logFormatOption,
   logLevelOption,
   stateDirectoryOption,
   workersOption,
@@ -30,6 +31,7 @@ export function upCommand(context: CommandContext): Command {
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
     .addOption(logLevelOption('info'))
+    .addOption(logFormatOption())
     .addOption(jsonOption())
     .action(async (options: UpOptions) => {
       const { terminal, signal } = context;

@@ -186,6 +186,15 @@ export interface Lease {
   deadlineAt: number;
 }
 
+/** Where a lease is, under the names that log lines and events use. */
+export const describeLease = ({ leaseId, job, batch, shard }: Lease) => ({
+  jobId: job.plan.jobId,
+  work: batch.work,
+  metaStep: batch.step,
+  shard: shard.index,
+  leaseId,
+});
+
 export interface CoreState {
   readonly options: CoreOptions;
   now: number;

@@ -104,7 +104,7 @@ function watchJob(
   watches: Set<(error: MetatrainError) => void>,
   log: Logger,
 ): void {
-  const { jobId, afterSequence } = call.request;
+  const { jobId, afterSequence, replayOnly } = call.request;
   let sequence = afterSequence;
   let isBlocked = false;
   let isOver = false;
@@ -121,7 +121,7 @@ function watchJob(
     try {
       while (!isBlocked && !isOver) {
         const next = book.eventsAfter(jobId, sequence);
-        if (next.isOver) end();
+        if (next.isOver || (replayOnly && next.events.length === 0)) end();
         if (next.events.length === 0) return;
         for (const event of next.events) {
           sequence = event.sequence;

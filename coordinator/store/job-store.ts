@@ -1,5 +1,6 @@
 // Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
-// synchronous (the database is mapped into memory). Events are bounded per job: the oldest meta-step summaries go first.
+// synchronous (the database is mapped into memory). Events are bounded per job: meta-step summaries get sparser,
+// so that what is kept still tells the whole job; of everything else the oldest go first.
 import { open, type RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { jobEvent } from '../cluster-events.ts';
@@ -8,6 +9,9 @@ import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
+
+/** The newest summaries, which stay as they came: whoever follows a job misses none of them. */
+const neverThinned = 100;
 
 /** Sorts after every number, so that [jobId, last] ends the job's range. */
 const last = '￿';
@@ -121,11 +125,14 @@ export class JobStore {
     const window = this.#windowOf(jobId);
     const sequence = window.nextSequence;
     window.nextSequence += 1;
-    const kept = body.kind === 'metaStep' ? window.summaries : window.others;
+    const isSummary = body.kind === 'metaStep';
+    const kept = isSummary ? window.summaries : window.others;
     kept.push(sequence);
-    const oldest = kept.length > maxEventsPerJob ? kept.shift() : undefined;
-    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
-    if (oldest !== undefined) this.#events.remove([jobId, oldest]).catch(() => undefined);
+    if (kept.length > maxEventsPerJob) {
+      const [dropped] = kept.splice(isSummary ? densest(kept, neverThinned) : 0, 1);
+      // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+      if (dropped !== undefined) this.#events.remove([jobId, dropped]).catch(() => undefined);
+    }
     const event = { sequence, at, body };
     const stored = this.#events.put([jobId, sequence], event);
     return { sequence, stored: Promise.all([stored, this.log.append(jobEvent(record, event))]) };
@@ -174,4 +181,21 @@ export class JobStore {
     await this.#root.flushed;
     await this.#root.close();
   }
+}
+
+/**
+ * Where ascending numbers stand closest, the oldest such place: taking that one away again and again leaves them evenly spread.
+ *
+ * @param spared of the newest, not to be taken. The first never is.
+ */
+export function densest(numbers: readonly number[], spared: number): number {
+  let best = 1;
+  let closest = Number.POSITIVE_INFINITY;
+  for (let i = 1; i < numbers.length - spared; i += 1) {
+    const span = numbers[i + 1]! - numbers[i - 1]!;
+    if (span >= closest) continue;
+    closest = span;
+    best = i;
+  }
+  return best;
 }

@@ -1,4 +1,5 @@
 // What a test needs beyond Node. A test whose need is not met is skipped with the reason, and the reason is repeated at the end of the run.
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { packageRoot } from '../../shared/wire.ts';
@@ -57,3 +58,19 @@ export function pathOf(name: ProgramName): string {
   if (path === undefined) throw new Error(`${name} is not on this machine; the test must skip withoutPrograms`);
   return path;
 }
+
+/** util-linux's `script`, which runs a command on a terminal of its own; macOS has another of that name. */
+const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false;
+
+/** Skips unless a command can be run on a pseudo-terminal. */
+export const withoutPseudoTerminal = (what: string): false | string =>
+  leftOutUnless(hasScript, what, 'no `script` of util-linux to make a pseudo-terminal with');
+
+/** Debian's chromium, or the one that METATRAIN_TEST_CHROMIUM names; undefined where there is none. */
+export const chromium: string | undefined = [process.env.METATRAIN_TEST_CHROMIUM, '/usr/bin/chromium'].find(
+  (file) => file !== undefined && existsSync(file),
+);
+
+/** Skips unless a page can be opened in a real browser. */
+export const withoutChromium = (what: string): false | string =>
+  leftOutUnless(chromium !== undefined, what, 'no chromium (apt-get install chromium, or set METATRAIN_TEST_CHROMIUM)');

@@ -32,7 +32,7 @@ const evaluation = {
   accuracyByInnerStep: [estimate, estimate],
 };
 
-const record: JobRecord = {
+export const sampleRecord: JobRecord = {
   jobId: '0123456789abcdef',
   order: 1,
   name: 'a-job',
@@ -56,7 +56,7 @@ const record: JobRecord = {
   isTransductive: true,
 };
 
-const ofJob = (body: JobEventBody): LoggedEvent => jobEvent(record, { sequence: 1, at, body });
+const ofJob = (body: JobEventBody): LoggedEvent => jobEvent(sampleRecord, { sequence: 1, at, body });
 
 const link = {
   workerId: 'host.example/worker 1',

@@ -168,7 +168,10 @@ export class ComputePool {
     shard.isCancelled = true;
     this.#clock.after(cancelGraceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
-      this.#log.warn({ slot: slot.number, leaseId }, 'a cancelled shard does not end: its thread is replaced');
+      this.#log.warn(
+        { slot: slot.number, jobId: shard.jobId, leaseId },
+        'a cancelled shard does not end: its thread is replaced',
+      );
       void slot.thread.terminate();
       this.#replace(slot);
     });

@@ -1,6 +1,6 @@
 // The catalogue of data sets as text: what each is, and where its files are on this machine. Pure.
 import type { DataSet, DataSetFile } from '../../../shared/data-sets.ts';
-import { formatBytes } from './numbers.ts';
+import { formatBytes } from '../../../shared/numbers.ts';
 import { plainStyle, type Style, table } from './text.ts';
 
 export type ListedDataSet = Omit<DataSet, 'files'> & {

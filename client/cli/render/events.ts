@@ -1,6 +1,6 @@
 // One event of the cluster as a line: its sequence, when, of whom, what. Pure.
 import { type ClusterEvent, sequenceOf } from '../../../shared/cluster-event.ts';
-import { formatCount, formatDuration, formatPercent, formatValue } from './numbers.ts';
+import { formatCount, formatDuration, formatPercent, formatValue } from '../../../shared/numbers.ts';
 import { plainStyle, type Style } from './text.ts';
 
 export function renderEvent(event: ClusterEvent, style: Style = plainStyle): string {

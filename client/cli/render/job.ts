@@ -1,8 +1,8 @@
 // Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
 import { stringify } from 'yaml';
+import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { Job } from '../../records.ts';
 import { runResult } from '../run-result.ts';
-import { formatBytes, formatCount, formatTime } from './numbers.ts';
 import { colouredState, headline, progressLine, viewOf } from './progress.ts';
 import { type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';

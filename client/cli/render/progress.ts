@@ -1,7 +1,8 @@
 // A job's progress as one line. `JobView` is what a watcher has learned from the events so far; the reducer and the rendering are
 // pure, so that the live line, the plain lines and a later console show the same.
+
+import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../../../shared/numbers.ts';
 import type { Evaluation, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
-import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from './numbers.ts';
 import { plainStyle, type Style, truncate, widthOf } from './text.ts';
 
 export interface JobView {

@@ -1,10 +1,19 @@
 // The end of a job as a person reads it: what was trained, the evaluation beside the published figure, the protocol of both and what
 // differs. Pure; golden-tested.
+import {
+  type ComparedRow,
+  type Comparison,
+  compare,
+  formatFigure,
+  measureName,
+  outcomeWords,
+  protocolText,
+  verdictWords,
+  type Words,
+} from '../../../shared/comparison.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
-import type { EvaluationProtocol } from '../../records.ts';
+import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
 import type { RunResult } from '../run-result.ts';
-import { type ComparedRow, type Comparison, compare, type Verdict } from './comparison.ts';
-import { formatCount, formatDuration, formatRate, formatValue } from './numbers.ts';
 import { colouredState } from './progress.ts';
 import { type Column, fields, type Style, table, wrap } from './text.ts';
 
@@ -46,17 +55,12 @@ function renderEvaluation({ evaluation }: RunResult, spec: JobSpec, options: Res
   const { published } = spec;
   const comparison = compare(evaluation, published);
   const { protocol } = evaluation;
-  const measure =
-    comparison.metric === 'accuracy'
-      ? 'accuracy, %'
-      : spec.task.distribution === 'sinusoid'
-        ? 'mean squared error'
-        : 'loss';
+  const measure = measureName(comparison.metric, spec);
   const title = `${style.bold(`Test result: ${measure}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
   const parts = [title, resultTable(comparison, style)];
   if (published) {
     const differences = [...published.differences, ...overrides.map((override) => `changed with --set ${override}`)];
-    parts.push(verdictText(comparison, differences.length, style));
+    parts.push(`  ${toned(outcomeWords(comparison, differences.length), style)}`);
     const block = (text: string) => wrap(text, Math.max(width - 13, 30));
     parts.push(
       fields(
@@ -85,81 +89,32 @@ function resultTable(comparison: Comparison, style: Style): string {
     { title: 'ours', align: 'right' },
     ...(hasPublished ? [{ title: 'published', align: 'right' } as const, { title: '' }] : []),
   ];
-  const text = comparison.metric === 'accuracy' ? accuracyText : lossText;
+  const text = (mean: number, halfWidth95?: number) => formatFigure(comparison.metric, mean, halfWidth95);
   const rows = comparison.rows.map((row: ComparedRow) => [
     String(row.innerSteps),
     text(row.ours.mean, row.ours.halfWidth95),
     ...(hasPublished
       ? [
           row.published ? text(row.published.mean, row.published.halfWidth95) : '',
-          row.verdict ? verdictWords(row.verdict, style) : '',
+          row.verdict ? toned(verdictWords(row.verdict), style) : '',
         ]
       : []),
   ]);
   return table(columns, rows, style, 2);
 }
 
-const lossText = (mean: number, halfWidth95?: number) =>
-  halfWidth95 === undefined ? formatValue(mean) : `${formatValue(mean)} ± ${formatValue(halfWidth95)}`;
-
-const accuracyText = (mean: number, halfWidth95?: number) =>
-  halfWidth95 === undefined
-    ? (100 * mean).toFixed(2)
-    : `${(100 * mean).toFixed(2)} ± ${(100 * halfWidth95).toFixed(2)}`;
-
-function verdictWords(verdict: Verdict, style: Style): string {
-  switch (verdict) {
-    case 'inside':
-      return style.green('published value inside our interval');
-    case 'better':
-      return style.green('ours is better');
-    case 'overlaps':
-      return style.yellow('ours is worse, the intervals overlap');
-    case 'worse':
-      return style.red('ours is worse');
+/** In the colour of what it says. */
+function toned({ text, tone }: Words, style: Style): string {
+  switch (tone) {
+    case 'good':
+      return style.green(text);
+    case 'doubtful':
+      return style.yellow(text);
+    case 'bad':
+      return style.red(text);
+    case 'neutral':
+      return text;
     default:
-      return verdict satisfies never;
+      return tone satisfies never;
   }
-}
-
-function verdictText({ outcome, notMeasured }: Comparison, differences: number, style: Style): string {
-  const missing = notMeasured.length > 0 ? `; not measured: ${notMeasured.join(', ')} inner steps` : '';
-  const caveat =
-    differences > 0
-      ? `, under a protocol that differs in ${differences} ${differences === 1 ? 'point' : 'points'}`
-      : '';
-  switch (outcome) {
-    case 'reproduced': {
-      const word = differences > 0 ? 'Published figure reached' : 'Reproduced';
-      return `  ${style.green(`${word}: it lies inside our interval or ours is better${caveat}`)}${missing}`;
-    }
-    case 'overlaps':
-      return `  ${style.yellow(`Not quite reproduced: ours is worse, by less than the two intervals add up to${caveat}`)}${missing}`;
-    case 'not-reproduced':
-      return `  ${style.red(`Not reproduced: ours is worse${caveat}`)}${missing}`;
-    case 'nothing-to-compare':
-      return `  Nothing to compare${missing}`;
-    default:
-      return outcome satisfies never;
-  }
-}
-
-/** The protocol of our evaluation and the training behind it, in a sentence. */
-export function protocolText(protocol: EvaluationProtocol, spec: JobSpec): string {
-  const { algorithm, meta } = spec;
-  const shape = protocol.ways > 0 ? `${protocol.ways}-way ${protocol.shots}-shot` : `${protocol.shots} support points`;
-  const isOne = protocol.queries === 1;
-  const queries =
-    protocol.ways > 0
-      ? `${protocol.queries} ${isOne ? 'query' : 'queries'} a class`
-      : `${protocol.queries} query ${isOne ? 'point' : 'points'}`;
-  const order = algorithm.name === 'maml' ? `${algorithm.order}-order ` : '';
-  const method = algorithm.name === 'maml' ? 'MAML' : 'Reptile';
-  return (
-    `${order}${method}, ${shape}, ${queries}, ${formatCount(protocol.tasks)} ${protocol.split} tasks, ` +
-    `${protocol.transductive ? 'transductive' : 'inductive'}; trained for ${formatCount(meta.iterations)} meta-steps of ` +
-    `${meta.batchSize} tasks with ${algorithm.innerSteps} inner ${algorithm.innerSteps === 1 ? 'step' : 'steps'} of rate ` +
-    `${algorithm.innerLearningRate}, ${meta.optimizer.name} ${meta.optimizer.learningRate} (${meta.schedule.name}), seed ${spec.seed}; ` +
-    `${protocol.splitDescription || protocol.distribution}`
-  );
 }

@@ -1,6 +1,7 @@
 // The workers of a cluster as a table. Pure.
+
+import { formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { WorkerDevice, WorkerInfo } from '../../records.ts';
-import { formatCount, formatTime } from './numbers.ts';
 import { plainStyle, type Style, table } from './text.ts';
 
 export function renderWorkers(workers: readonly WorkerInfo[], style: Style = plainStyle): string {

@@ -2,19 +2,24 @@
 // reads the whole.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { compare } from '../../../client/cli/render/comparison.ts';
 import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
 import { renderEvent } from '../../../client/cli/render/events.ts';
 import { renderJobDetails, renderJobList } from '../../../client/cli/render/job.ts';
-import { formatBytes, formatCount, formatDuration, formatValue } from '../../../client/cli/render/numbers.ts';
 import { applyEvent, noteFor, progressLine, viewOf } from '../../../client/cli/render/progress.ts';
 import { renderResult } from '../../../client/cli/render/result.ts';
 import { plainStyle, styleFor, table, truncate, widthOf, wrap } from '../../../client/cli/render/text.ts';
 import { renderWorkers } from '../../../client/cli/render/workers.ts';
 import { type RunResult, runResult } from '../../../client/cli/run-result.ts';
-import type { Evaluation, Job, JobEvent, WorkerInfo } from '../../../client/records.ts';
-import { clusterEventFromWire } from '../../../client/records.ts';
+import {
+  clusterEventFromWire,
+  type Evaluation,
+  type Job,
+  type JobEvent,
+  type WorkerInfo,
+} from '../../../client/records.ts';
+import { compare } from '../../../shared/comparison.ts';
 import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
 

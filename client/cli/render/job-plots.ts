@@ -1,0 +1,36 @@
+// A job's charts in a terminal. Pure; golden-tested.
+import { type Chart, chartsOf } from '../../../shared/job-charts.ts';
+import type { JobHistory } from '../../history.ts';
+import { hasEnded, type Job } from '../../records.ts';
+import { otherMark, type PlotOptions, renderPlot } from './plot.ts';
+import { progressLine, viewOf } from './progress.ts';
+import { plainStyle } from './text.ts';
+
+export function renderJobPlots(job: Job, { metaSteps }: JobHistory, options: PlotOptions): string {
+  const { width, style = plainStyle, characters } = options;
+  const { evaluations, spec } = job;
+  const charts = chartsOf({ metaSteps, evaluations, published: spec.published });
+  const plots = charts.length > 0 ? charts.map((chart) => renderChart(chart, options)) : [nothingYet(job)];
+  const error = job.error ? [`error  ${style.red(job.error.message)}`] : [];
+  const text = [progressLine(viewOf(job), width, style), ...error, ...plots].join('\n\n');
+  return characters === 'ascii' ? text.replaceAll('…', '.') : text;
+}
+
+function nothingYet({ state }: Job): string {
+  return hasEnded(state)
+    ? `No curves: the job ended (${state.toLowerCase()}) before its first meta-step was reported.`
+    : `No curves yet: the job is ${state.toLowerCase()}, and no meta-step has been reported.`;
+}
+
+/** The main series, and what was published; earlier ones would be hard to tell apart. */
+function renderChart({ title, x, unit, scale, isMarked, series, ...chart }: Chart, options: PlotOptions): string {
+  const about = options.characters === 'ascii' ? chart.about.replaceAll('±', '+/-') : chart.about;
+  const pointsOf = (role: 'main' | 'published') =>
+    series
+      .filter((one) => one.role === role)
+      .flatMap(({ points }) => points.map(({ halfWidth95, ...point }) => ({ ...point, halfWidth: halfWidth95 })));
+  const others = pointsOf('published');
+  const heading = `${title}${title.includes(x) ? '' : ` by ${x}`}${unit ? `, ${unit}` : ''}${scale === 'log' ? ', log' : ''}`;
+  const note = others.length > 0 ? `${otherMark(options.characters)} published; ${about}` : about;
+  return renderPlot({ title: heading, note, line: pointsOf('main'), others, scale, isMarked }, options);
+}
