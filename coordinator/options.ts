@@ -38,6 +38,8 @@ export interface CoordinatorLimits {
   readonly loggedEvents: number;
   /** Bytes of one payload: 4 a parameter. */
   readonly payloadBytes: number;
+  /** How long an ended job's metrics stay, so that their last values are scraped. */
+  readonly endedJobSeriesMs: number;
   /** Time that open calls get when the coordinator closes. */
   readonly closeGraceMs: number;
 }
@@ -52,6 +54,7 @@ const defaultLimits: CoordinatorLimits = {
   loggedSummaries: 50_000,
   loggedEvents: 50_000,
   payloadBytes: 2 ** 30,
+  endedJobSeriesMs: 60_000,
   closeGraceMs: 2_000,
 };
 

@@ -57,7 +57,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
   [
     /^(hono|@hono\/node-server)(\/|$)/,
-    /^(shared\/http-server\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
+    /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
