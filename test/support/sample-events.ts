@@ -93,6 +93,8 @@ export const sampleEvents: { readonly [Name in EventName]: LoggedEvent } = {
       queryLoss: 0.5,
       queryAccuracy: 0.9,
       metaGradientNorm: 1,
+      taskGradientVariance: 0.5,
+      taskGradientCosine: 0.9,
       tasksPerSecond: 100,
       metaStepsPerSecond: 10,
       learningRate: 0.001,
