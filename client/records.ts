@@ -1,8 +1,10 @@
 // What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
+import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
 import type { Estimate } from '../shared/comparison.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { Device__Output } from '../shared/gen/metatrain/v1/Device.ts';
 import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
@@ -55,6 +57,9 @@ export interface MetaStepSummary {
   /** 0 to 1; absent for regression. */
   readonly queryAccuracy?: number;
   readonly metaGradientNorm: number;
+  /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
+  readonly taskGradientVariance?: number;
+  readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
   readonly metaStepsPerSecond: number;
   readonly learningRate: number;
@@ -201,6 +206,22 @@ export function eventFromWire(event: JobEvent__Output): JobEvent | undefined {
   return undefined;
 }
 
+/** As CloudEvents 1.0 has it, and as it is on NATS. */
+export function clusterEventFromWire({ sequence, time, data, ...rest }: ClusterEvent__Output): ClusterEvent {
+  const { id, source, type, subject } = rest;
+  return {
+    specversion: '1.0',
+    id,
+    source,
+    type,
+    subject,
+    time: (dateFromWire(time) ?? new Date(0)).toISOString(),
+    datacontenttype: 'application/json',
+    sequence: sequenceText(sequence),
+    data: JSON.parse(data),
+  } as ClusterEvent;
+}
+
 export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
   return {
     workerId: worker.workerId,
@@ -239,9 +260,15 @@ function evaluationFromWire({ step, protocol, lossByInnerStep, accuracyByInnerSt
   };
 }
 
-function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
-  const { _queryAccuracy: presence, queryAccuracy, ...rest } = summary;
-  return presence === undefined || queryAccuracy === undefined ? rest : { ...rest, queryAccuracy };
+export function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
+  const { _queryAccuracy, queryAccuracy, ...others } = summary;
+  const { _taskGradientVariance, taskGradientVariance, _taskGradientCosine, taskGradientCosine, ...rest } = others;
+  return {
+    ...rest,
+    ...(_queryAccuracy && queryAccuracy !== undefined && { queryAccuracy }),
+    ...(_taskGradientVariance && taskGradientVariance !== undefined && { taskGradientVariance }),
+    ...(_taskGradientCosine && taskGradientCosine !== undefined && { taskGradientCosine }),
+  };
 }
 
 const errorFromWire = ({ code, message }: JobError__Output): JobError => ({ code, message });

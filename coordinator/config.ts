@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
+import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
 import type { CoordinatorOptions } from './options.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
@@ -14,7 +15,7 @@ export interface CoordinatorConfig {
   readonly exitWithParent: boolean;
 }
 
-interface Flags {
+interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
@@ -40,12 +41,14 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     exitWithParent,
     ...flags
   } = command.opts<Flags>();
+  const nats = natsOptionsOf(flags, command);
   return {
     options: {
       stateDirectory: stateDir,
       ...listen,
       ...(http !== 'off' && { http }),
       security: securityOf(flags, command),
+      ...(nats && { nats }),
     },
     logLevel,
     logFormat,
@@ -54,7 +57,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
 }
 
 function describeFlags(): Command {
-  return new Command('metatrain coordinator')
+  const command = new Command('metatrain coordinator')
     .description('Owns jobs, leases their shards to workers and applies the meta-updates.')
     .addOption(
       new Option('--listen <host:port>', 'where clients and workers connect; port 0 takes a free one')
@@ -97,7 +100,7 @@ function describeFlags(): Command {
     .addOption(
       new Option(
         '--insecure',
-        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like',
+        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
       ),
     )
     .addOption(
@@ -115,6 +118,7 @@ function describeFlags(): Command {
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+  return addNatsFlags(command);
 }
 
 function securityOf(flags: Partial<Flags>, command: Command): SecurityOptions {

@@ -8,19 +8,24 @@ import { MetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
 import { type HttpRoutes, type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
+import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { openEventBus } from './event-bus/open.ts';
+import type { EventPublisher } from './event-bus/publisher.ts';
 import { api } from './http/api.ts';
 import { consoleFiles } from './http/console-files.ts';
 import { Gate } from './http/gate.ts';
 import { OpenAnswers } from './http/open-answers.ts';
 import { JobBook } from './job-book.ts';
 import { JobRequests } from './job-requests.ts';
+import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, resolveOptions } from './options.ts';
+import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
 import { readServerPems, refuseExposure, serverCredentials } from './rpc/exposure.ts';
@@ -60,20 +65,28 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, nats, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
-  const state = await StateDirectory.open(stateDirectory);
+  const state = await StateDirectory.open(stateDirectory, {
+    summaries: limits.loggedSummaries,
+    others: limits.loggedEvents,
+    followers: limits.watchers,
+  });
   const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
-    const observe = everyone([tellOfWorkers(state.jobs.log, log)]);
+    const { endedJobSeriesMs } = limits;
+    const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
+    if (metrics) parts.metrics = metrics;
+    const observe = everyone([tellOfWorkers(state.jobs.log, log), ...(metrics ? [metrics.observe] : [])]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
+    metrics?.attend(runner);
     const requests = new JobRequests({ runner, book });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, log });
     const { heartbeatIntervalMs } = core;
@@ -82,11 +95,18 @@ export async function startCoordinator(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
       { runner, clock, log },
     );
+    if (nats) {
+      const isInsecure = security.isInsecure ?? false;
+      parts.bus = openEventBus(nats, { events: state.jobs.log, clock, log, isInsecure });
+      metrics?.attendBus(parts.bus);
+    }
     await runner.start();
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
-    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
+    const outermost = metrics ? [callMeter(metrics.meter, clock)] : [];
+    const callSecurity = { credentials: serverCredentials(pems), door, outermost };
+    const server = await startServer(host, port, handlers, callSecurity);
     parts.servers.push(server);
     let httpServer: HttpServer | undefined;
     if (http) {
@@ -98,7 +118,11 @@ export async function startCoordinator(
       const gate = new Gate(tokens);
       const { checkpoints, jobs: store } = state;
       const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
-      const routes = [api({ host: http.host, version: packageVersion() }, sources), consoleFiles(log)];
+      const routes = [
+        ...(metrics ? [metricsRoutes(metrics.meter, gate.admits('read', 'admin'))] : []),
+        api({ host: http.host, version: packageVersion() }, sources),
+        consoleFiles(log),
+      ];
       httpServer = await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { routes, log });
     }
     const addresses = { address: server.address, ...(httpServer && { http: httpServer.address }) };
@@ -125,6 +149,8 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
+  bus?: EventPublisher;
+  metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   closing?: Promise<void>;
@@ -152,7 +178,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner } = parts;
+    const { door, tokens, state, servers, watched, runner, bus, metrics } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -160,6 +186,8 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
+    await bus?.close(graceMs);
+    metrics?.close();
     await state.close();
   };
   parts.closing ??= close();

@@ -1,5 +1,6 @@
 // The coordinator's options, their defaults and their limits, in one place. `config.ts` reads them from the command line.
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
+import type { NatsOptions } from './event-bus/open.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorOptions {
@@ -12,6 +13,8 @@ export interface CoordinatorOptions {
   readonly http?: { readonly host: string; readonly port: number };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
+  /** Where events go, besides to whoever watches them here. Default: nowhere. */
+  readonly nats?: NatsOptions;
   readonly limits?: Partial<CoordinatorLimits>;
   /** Heartbeats, leases and retries. */
   readonly core?: Partial<Omit<CoreOptions, 'startId'>>;
@@ -26,15 +29,21 @@ export interface CoordinatorLimits {
   readonly unfinishedJobsPerClient: number;
   /** Calls, streams among them, that one client may have open, where clients have tokens. Workers' streams count as workers. */
   readonly callsPerClient: number;
-  /** WatchJob streams. */
+  /** WatchJob streams; the same of WatchEvents and the console's. */
   readonly watchers: number;
   /** Event streams and downloads over HTTP; of one client at most `callsPerClient`. */
   readonly httpAnswers: number;
   /** How long the reader of one may read nothing before it is dropped. */
   readonly httpStallMs: number;
   readonly workers: number;
+  /** Summaries of meta-steps in the log of events: how long NATS may be away. */
+  readonly loggedSummaries: number;
+  /** The same of all other events. */
+  readonly loggedEvents: number;
   /** Bytes of one payload: 4 a parameter. */
   readonly payloadBytes: number;
+  /** How long an ended job's metrics stay, so that their last values are scraped. */
+  readonly endedJobSeriesMs: number;
   /** Time that open calls get when the coordinator closes. */
   readonly closeGraceMs: number;
 }
@@ -48,7 +57,10 @@ const defaultLimits: CoordinatorLimits = {
   httpAnswers: 2_000,
   httpStallMs: 30_000,
   workers: 4_096,
+  loggedSummaries: 50_000,
+  loggedEvents: 50_000,
   payloadBytes: 2 ** 30,
+  endedJobSeriesMs: 60_000,
   closeGraceMs: 2_000,
 };
 
@@ -58,19 +70,21 @@ export interface ResolvedOptions {
   readonly port: number;
   readonly http: CoordinatorOptions['http'];
   readonly security: SecurityOptions;
+  readonly nats: NatsOptions | undefined;
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
 }
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, http, security = {}, limits, core } = options;
+  const { stateDirectory, host, port, http, security = {}, nats, limits, core } = options;
   return {
     stateDirectory,
     host,
     port,
     http,
     security,
+    nats,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },
   };

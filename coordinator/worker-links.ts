@@ -17,13 +17,6 @@ export interface WorkerView extends LinkTally {
   readonly idleReason: string;
 }
 
-/** What it is at, in a word. */
-export function stateOf({ isDraining, health, leases, slots }: Worker): 'idle' | 'busy' | 'draining' | 'quarantined' {
-  if (isDraining) return 'draining';
-  if (health.standing === 'quarantined') return 'quarantined';
-  return leases.size >= slots ? 'busy' : 'idle';
-}
-
 interface OpenLink extends LinkTally {
   shardsCompleted: number;
   resultsRejected: number;

@@ -3,6 +3,7 @@ import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { yamlText } from '../../shared/job-spec/yaml.ts';
 import type { Caller } from '../authentication.ts';
+import { workerState } from '../core/census.ts';
 import { mayControl } from '../job-requests.ts';
 import {
   askedFor,
@@ -11,7 +12,7 @@ import {
   type JobEventRecord,
   type JobRecord,
 } from '../store/job-record.ts';
-import { stateOf, type WorkerView } from '../worker-links.ts';
+import type { WorkerView } from '../worker-links.ts';
 
 /** @param caller who asks. */
 export function jobRow(record: JobRecord, caller: Caller): JobRow {
@@ -73,7 +74,7 @@ function workerRow({ link, worker, shardsCompleted, resultsRejected, idleReason 
   const { workerId, address, engine, device, fingerprint, slots, connectedAt, version } = link;
   return {
     workerId,
-    state: stateOf(worker),
+    state: workerState(worker),
     address,
     engine,
     device,

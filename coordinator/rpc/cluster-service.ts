@@ -6,13 +6,15 @@ import type { ClusterEvent as ClusterEventMessage } from '../../shared/gen/metat
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { WatchEventsRequest__Output } from '../../shared/gen/metatrain/v1/WatchEventsRequest.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
-import type { WorkerState } from '../../shared/gen/metatrain/v1/WorkerState.ts';
+import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
+import { workerState } from '../core/census.ts';
+import type { WorkerState } from '../core/state.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { hasEnded } from '../store/job-record.ts';
-import { stateOf, type WorkerView } from '../worker-links.ts';
+import type { WorkerView } from '../worker-links.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
 import { OpenStreams } from './streaming.ts';
@@ -67,17 +69,10 @@ function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
   return { sequence, time: timestamp(Date.parse(time)), id, source, type, subject, data: JSON.stringify(data) };
 }
 
-const stateNumbers = {
-  idle: 'WORKER_STATE_IDLE',
-  busy: 'WORKER_STATE_BUSY',
-  draining: 'WORKER_STATE_DRAINING',
-  quarantined: 'WORKER_STATE_QUARANTINED',
-} as const satisfies Record<ReturnType<typeof stateOf>, WorkerState>;
-
 function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
   return {
     workerId: link.workerId,
-    state: stateNumbers[stateOf(worker)],
+    state: stateMessages[workerState(worker)],
     address: link.address,
     engineFingerprint: link.fingerprint,
     slots: link.slots,
@@ -92,3 +87,10 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
     device: link.device,
   };
 }
+
+const stateMessages = {
+  idle: 'WORKER_STATE_IDLE',
+  busy: 'WORKER_STATE_BUSY',
+  draining: 'WORKER_STATE_DRAINING',
+  quarantined: 'WORKER_STATE_QUARANTINED',
+} as const satisfies Record<WorkerState, WorkerStateMessage>;

@@ -12,7 +12,9 @@ export interface PlotPoint {
 
 export interface Plot {
   readonly title: string;
-  /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their mean. Values that are not finite are left out. */
+  /** A line below it: what is measured. */
+  readonly note: string;
+  /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their median. Values that are not finite are left out. */
   readonly line: readonly PlotPoint[];
   /** Whether each point of the line is marked: for few points. */
   readonly isMarked?: boolean;
@@ -43,40 +45,34 @@ export const otherMark = (characters: PlotOptions['characters']): string => glyp
 
 const leastColumns = 10;
 
+/** Title, note, the curve with its axes; the last lines are the horizontal axis. Never wider than `width` from 24 characters on. */
 export function renderPlot(plot: Plot, options: PlotOptions): string {
   const { width, height = 9, characters, style = plainStyle } = options;
   const glyph = glyphs[characters];
   const isFinitePoint = ({ x, y }: PlotPoint) => Number.isFinite(x) && Number.isFinite(y);
   const points = plot.line.filter(isFinitePoint);
   const others = (plot.others ?? []).filter(isFinitePoint);
-  if (points.length === 0) return style.bold(truncate(plot.title, width));
+  const head = [style.bold(truncate(plot.title, width)), style.dim(truncate(plot.note, width))];
+  if (points.length === 0) return head.join('\n');
 
   const xHigh = Math.max(points.at(-1)!.x, ...others.map(({ x }) => x), 1);
-  // The labels' width decides the columns, the columns what is averaged, and that the labels: two rounds settle it.
-  let frame = frameOf(points, others, plot.scale, height);
-  const columnsOf = ({ margin }: Frame) => Math.max(leastColumns, width - margin - 1);
-  let columns = columnsOf(frame);
-  const thin = () => thinned(points, xHigh, columns * glyph.columns);
-  frame = frameOf(thin(), others, plot.scale, height);
-  columns = columnsOf(frame);
+  // Thinned for a line without labels, since their width is known only afterwards: a dot or two in a column more than needed.
+  const line = thinned(points, xHigh, width * glyph.columns);
+  const frame = frameOf(line, others, plot.scale, height);
+  const columns = Math.max(leastColumns, width - frame.margin - 1);
   const canvas = new Canvas(columns, height, glyph);
   const place = { x: (x: number) => x / xHigh, y: frame.place };
-  draw(canvas, thin(), others, place, plot.isMarked ?? false);
+  draw(canvas, line, others, place, plot.isMarked ?? false);
 
-  const rows = canvas.lines().map((line, row) => {
+  const rows = canvas.lines().map((dots, row) => {
     const tick = frame.ticks.find(({ value }) => canvas.rowOf(frame.place(value)) === row);
     const label = (tick?.label ?? '').padStart(frame.margin);
-    return `${style.dim(label + (tick ? glyph.tick : glyph.wall))}${line}`.trimEnd();
+    return `${style.dim(label + (tick ? glyph.tick : glyph.wall))}${dots}`.trimEnd();
   });
   const [floor, labels] = floorLines(xHigh, columns, glyph);
   const margin = ' '.repeat(frame.margin);
   const last = `${margin} ${labels}`.trimEnd();
-  return [
-    style.bold(truncate(plot.title, width)),
-    ...rows,
-    style.dim(`${margin}${glyph.corner}${floor}`),
-    style.dim(last),
-  ].join('\n');
+  return [...head, ...rows, style.dim(`${margin}${glyph.corner}${floor}`), style.dim(last)].join('\n');
 }
 
 /** The vertical axis. */
@@ -118,16 +114,17 @@ function frameOf(
   };
 }
 
-/** At most one point a column of dots: the mean of those that fall into it. */
+/** At most one point a column of dots: the median of those that fall into it, since one bad meta-batch must not look like a trend. */
 function thinned(points: readonly PlotPoint[], high: number, columns: number): readonly PlotPoint[] {
   if (points.length <= columns) return points;
-  const sums = new Map<number, { x: number; y: number; count: number }>();
-  for (const { x, y } of points) {
-    const column = Math.min(columns - 1, Math.floor((x / high) * columns));
-    const sum = sums.get(column) ?? { x: 0, y: 0, count: 0 };
-    sums.set(column, { x: sum.x + x, y: sum.y + y, count: sum.count + 1 });
+  const bins = new Map<number, PlotPoint[]>();
+  for (const point of points) {
+    const column = Math.min(columns - 1, Math.floor((point.x / high) * columns));
+    const bin = bins.get(column);
+    if (bin) bin.push(point);
+    else bins.set(column, [point]);
   }
-  return [...sums.values()].map(({ x, y, count }) => ({ x: x / count, y: y / count }));
+  return [...bins.values()].map((bin) => bin.sort((a, b) => a.y - b.y)[Math.floor(bin.length / 2)]!);
 }
 
 interface Placing {
