@@ -26,18 +26,15 @@ export class Evaluations {
     format: (value) => formatPercent(value),
     scale: 'linear',
   });
+  readonly #empty = h('p', { class: 'empty card' }, 'Nothing has been evaluated yet.');
   readonly #caption = h('p', { class: 'muted' });
   readonly #figures = h('div', { class: 'comparison' });
   readonly #protocol = h('dl', { class: 'protocol' });
   #shown = '';
 
   constructor() {
-    this.element = h(
-      'div',
-      { class: 'adaptation' },
-      h('div', {}, this.#accuracy.element, this.#loss.element, this.#caption, this.#protocol),
-      this.#figures,
-    );
+    const charts = h('div', { class: 'adaptation-charts' }, this.#accuracy.element, this.#loss.element, this.#caption);
+    this.element = h('div', {}, this.#empty, h('div', { class: 'adaptation' }, charts, this.#figures), this.#protocol);
   }
 
   show(job: JobDetail): void {
@@ -46,10 +43,8 @@ export class Evaluations {
     const shown = `${evaluations.length} ${newest?.step}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
-    if (!newest) {
-      put(this.#caption, 'Nothing has been evaluated yet.');
-      return;
-    }
+    this.#empty.hidden = newest !== undefined;
+    if (!newest) return;
     const curves = spread(evaluations, maxCurves);
     this.#loss.show(...this.#curves(curves, 'loss', job));
     this.#accuracy.show(...this.#curves(curves, 'accuracy', job));
@@ -143,20 +138,18 @@ function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { s
 
 /** What is to be known before the figures are believed. */
 function protocolLines(comparison: Comparison, { protocol }: Evaluation, { spec }: JobDetail): HTMLElement[] {
-  const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) => [
-    h('dt', {}, title),
-    h('dd', { class: tone }, ...children),
-  ];
+  const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
+    h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));
   const ours = line('Our protocol', undefined, protocolText(protocol, spec));
   const { published } = spec;
-  if (!published) return ours;
+  if (!published) return [ours];
   const { source, differences } = published;
   const outcome = outcomeWords(comparison, differences.length);
   const list = h('ul', {}, ...differences.map((text) => h('li', {}, text)));
   return [
-    ...line('Outcome', `tone-${outcome.tone}`, outcome.text),
-    ...ours,
-    ...line('Published', undefined, `${source}. ${published.protocol}`),
-    ...(differences.length > 0 ? line('Differs', undefined, list) : []),
+    line('Outcome', `tone-${outcome.tone}`, outcome.text),
+    ours,
+    line('Published', undefined, `${source}. ${published.protocol}`),
+    ...(differences.length > 0 ? [line('Differs', undefined, list)] : []),
   ];
 }

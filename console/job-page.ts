@@ -8,7 +8,7 @@ import { Evaluations } from './evaluations.ts';
 import { EventList } from './event-list.ts';
 import { jobActions, whyNoActions } from './job-actions.ts';
 import { keepLive } from './live.ts';
-import type { PageContext } from './main.ts';
+import type { PageContext } from './page-context.ts';
 import { progressBar } from './progress-bar.ts';
 import { TrainingCharts } from './training-charts.ts';
 import { accuracyText, etaText, hasEnded, jobEventText, lossText, nothing, stateBadge, timeElement } from './words.ts';

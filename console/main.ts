@@ -8,14 +8,6 @@ import { showJobPage } from './job-page.ts';
 import { showOverview } from './overview-page.ts';
 import { showSubmitPage } from './submit-page.ts';
 
-/** What a page needs to know of who looks at it. */
-export interface PageContext {
-  readonly main: HTMLElement;
-  readonly who: WhoAmI;
-  /** In the place of the page: the coordinator says no. */
-  refused(failure: ApiFailure): void;
-}
-
 const retryMs = 2_000;
 
 async function begin(): Promise<void> {

@@ -8,7 +8,7 @@ import { h, put, setAttribute, setText } from './dom.ts';
 import { EventList } from './event-list.ts';
 import { jobActions } from './job-actions.ts';
 import { keepLive } from './live.ts';
-import type { PageContext } from './main.ts';
+import type { PageContext } from './page-context.ts';
 import { progressBar } from './progress-bar.ts';
 import { Table, textCell } from './table.ts';
 import {

@@ -2,7 +2,7 @@
 import type { SubmitAnswer } from '../shared/http-api.ts';
 import { ApiFailure, post } from './api.ts';
 import { h, put, setAttribute } from './dom.ts';
-import type { PageContext } from './main.ts';
+import type { PageContext } from './page-context.ts';
 
 const example = `name: my-first-job
 task: { distribution: sinusoid, shots: 5 }

@@ -4,7 +4,7 @@ import { formatBytes, formatCount, formatValue } from '../shared/numbers.ts';
 import { now } from './clock.ts';
 import { h, put, setText } from './dom.ts';
 import { Table, textCell } from './table.ts';
-import { stateBadge } from './words.ts';
+import { nothing, stateBadge } from './words.ts';
 
 /** Over how long a rate is taken. */
 const windowMs = 10_000;
@@ -62,7 +62,7 @@ export class WorkersTable {
           },
         },
         { title: 'Slots busy', class: 'number', cell: textCell(({ leases, slots }) => `${leases} of ${slots}`) },
-        { title: 'Shards/s', class: 'number', cell: textCell((worker) => formatValue(this.#rate(worker))) },
+        { title: 'Shards/s', class: 'number', cell: textCell((worker) => this.#rateText(worker)) },
         { title: 'Shards', class: 'number', cell: textCell(({ shardsCompleted }) => formatCount(shardsCompleted)) },
         {
           title: 'Remarks',
@@ -106,14 +106,19 @@ export class WorkersTable {
     this.#draw();
   }
 
-  /** Shards a second since the start of the window; what came before it counts as come at its start. */
-  #rate({ workerId }: WorkerRow): number {
+  #rateText(worker: WorkerRow): string {
+    const rate = this.#rate(worker);
+    return rate === undefined ? nothing : rate === 0 ? '0' : formatValue(rate);
+  }
+
+  /** Shards a second since the start of the window; undefined until there is one. What came before it counts as come at its start. */
+  #rate({ workerId }: WorkerRow): number | undefined {
     const samples = this.#samples.get(workerId) ?? [];
     const end = now();
     const start = samples.findLast(({ at }) => at <= end - windowMs) ?? samples[0];
     const last = samples.at(-1);
-    if (!start || !last || start === last) return 0;
-    return (last.shards - start.shards) / (Math.min(windowMs, Math.max(end - start.at, 1_000)) / 1_000);
+    if (!start || !last || end - start.at < 1_000) return undefined;
+    return (last.shards - start.shards) / (Math.min(windowMs, end - start.at) / 1_000);
   }
 
   #draw(): void {

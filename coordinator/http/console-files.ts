@@ -67,7 +67,7 @@ function readFiles(): Map<string, ServedFile> {
   if (!modules.includes('main.js')) throw new Error(`there is no ${join(built, 'console', 'main.js')}`);
   for (const name of modules) files.set(`/assets/console/${name}`, read(join(built, 'console', name)));
   for (const name of sharedModules) files.set(`/assets/shared/${name}.js`, read(join(built, 'shared', `${name}.js`)));
-  for (const name of ['console.css', 'icon.svg']) files.set(`/assets/console/${name}`, read(join(source, name)));
+  for (const name of ['page.css', 'icon.svg']) files.set(`/assets/console/${name}`, read(join(source, name)));
   for (const name of ['uPlot.esm.js', 'uPlot.min.css'])
     files.set(`/assets/uplot/${name}`, read(join(chartLibrary, name)));
   return files;

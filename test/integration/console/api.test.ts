@@ -291,7 +291,7 @@ test("the console's files are served with their types, under a policy that lets 
     '/assets/shared/numbers.js': /^text\/javascript/,
     '/assets/uplot/uPlot.esm.js': /^text\/javascript/,
     '/assets/uplot/uPlot.min.css': /^text\/css/,
-    '/assets/console/console.css': /^text\/css/,
+    '/assets/console/page.css': /^text\/css/,
     '/assets/console/icon.svg': /^image\/svg\+xml$/,
   };
   for (const [path, type] of Object.entries(types)) {

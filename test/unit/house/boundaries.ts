@@ -45,6 +45,11 @@ const reaches: readonly Reach[] = [
     mayImport: /^(coordinator\/core\/|shared\/errors\.ts$)/,
     because: 'the core decides; it imports errors and nothing that acts',
   },
+  {
+    of: /^console\//,
+    mayImport: /^(console\/|shared\/(axis|cluster-event|comparison|http-api|numbers)\.ts$)/,
+    because: 'a browser has no Node, and the page knows the HTTP API alone',
+  },
 ];
 
 /** A package of others, and the only files through which it may come in. A package that is not here has no door. */
@@ -60,6 +65,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
     /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
+  [/^uplot$/, /^console\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
@@ -72,7 +78,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   // Besides the client's processes: what drivers tell about a device is had by asking their tools.
   [/^node:child_process$/, /^(client\/cli\/|worker\/engine\/devices\.ts$)/],
   [/^node:timers/, /^shared\/clock\.ts$/],
-  [/^node:/, /^(?!coordinator\/core\/)/],
+  [/^node:/, /^(?!coordinator\/core\/|console\/)/],
 ];
 
 /** What a text may say only in some files. */
@@ -86,7 +92,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     'real time',
     /\b(Date\.now|performance\.now|hrtime)\b|\bnew Date\(\)|\bDate\(\)|\b(setTimeout|setInterval|setImmediate)\(/,
     // All but the clock measure how long a computation took, for a report and for nothing else.
-    /^(shared\/clock|worker\/check|worker\/compute\/serve|worker\/engine\/stopwatch)\.ts$/,
+    /^((shared|console)\/clock|worker\/check|worker\/compute\/serve|worker\/engine\/stopwatch)\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
   ['the console', /\bconsole\s*\./, /^$/],
