@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { JobDetail } from '../../../shared/http-api.ts';
+import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { packageRoot } from '../../../shared/wire.ts';
 import { withoutPrograms } from '../../support/needs.ts';
 import { token, writeTokens } from '../security/secured-cluster.ts';
 import { assertAccessible, assertFits, focused, progresses, says, TestBrowser, tabTo } from './browser.ts';
@@ -14,6 +16,25 @@ import { ask } from './http-client.ts';
 import { diverging, RealCluster, sinusoid } from './real-cluster.ts';
 
 const skip = withoutPrograms(['chromium'], 'the console in a real browser');
+
+/** `METATRAIN_TEST_SCREENSHOTS=docs npm test console.test` takes the pictures of README.md and docs/console.md, and takes its time for them. */
+const isForDocs = process.env.METATRAIN_TEST_SCREENSHOTS === 'docs';
+
+/** A job that classifies, evaluated often. @throws without the data set */
+const omniglot = () =>
+  parseJobSpec(readFileSync(join(packageRoot, 'examples', 'omniglot-5way-1shot.yaml'), 'utf8'), [
+    ['model.filters', '16'],
+    ['algorithm.order', 'first'],
+    ['evaluation.every', '25'],
+    ['evaluation.tasks', '100'],
+    ['checkpoint.every', '50'],
+  ]);
+
+/** How many evaluations the pictures show. */
+const picturedEvaluations = isForDocs ? 9 : 2;
+
+const evaluated = (name: string) =>
+  sinusoid(name, 1_000_000, { evaluation: { every: 100 }, meta: { schedule: { name: 'constant' } } });
 
 /** An endless job, slow enough in the end that it is still there when the test is over. */
 const endless = (name: string) => sinusoid(name, 1_000_000, { meta: { schedule: { name: 'constant' } } });
@@ -60,7 +81,7 @@ test('the console', { skip }, async (t) => {
     await assertAccessible(page, 'a refused job file');
 
     await page.keyboard.press('ControlOrMeta+A');
-    await page.keyboard.insertText(JSON.stringify(endless('by-keyboard')));
+    await page.keyboard.insertText(JSON.stringify(endless('sinusoid-seed-2')));
     await tabTo(page, 'Submit the job');
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/jobs\/[0-9a-f]+$/);
@@ -80,16 +101,16 @@ test('the console', { skip }, async (t) => {
       await page.locator(`h1 + span .state-${state}`).waitFor();
     };
     await page.reload();
-    await press('Pause by-keyboard', 'paused');
+    await press('Pause sinusoid-seed-2', 'paused');
     assert.equal((await job(jobId)).state, 'paused');
-    assert.equal(await focused(page), 'Resume by-keyboard', 'the focus goes on to what can be done next');
+    assert.equal(await focused(page), 'Resume sinusoid-seed-2', 'the focus goes on to what can be done next');
     await page.keyboard.press('Enter');
     await page.locator('h1 + span .state-running').waitFor();
 
     await page.reload();
-    await tabTo(page, 'Cancel by-keyboard');
+    await tabTo(page, 'Cancel sinusoid-seed-2');
     await page.keyboard.press('Enter');
-    await page.getByRole('dialog', { name: 'Cancel by-keyboard?' }).waitFor();
+    await page.getByRole('dialog', { name: 'Cancel sinusoid-seed-2?' }).waitFor();
     await assertAccessible(page, 'the question before a cancel');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
@@ -105,11 +126,11 @@ test('the console', { skip }, async (t) => {
   await t.test('the overview goes live: jobs, workers, events, and what is done to a job elsewhere', async (t) => {
     const page = await browser.open(t, url('/'));
     await says(page, /worker-1[\s\S]*worker-2/);
-    const liveId = await cluster.submit(endless('seen-live'));
-    const row = page.getByRole('row', { name: /seen-live/ });
+    const liveId = await cluster.submit(endless('sinusoid-steady'));
+    const row = page.getByRole('row', { name: /sinusoid-steady/ });
     await row.getByText('running').waitFor();
-    await says(page, /seen-live\s+running: its first shard was leased/);
-    await row.getByRole('button', { name: 'Pause seen-live' }).click();
+    await says(page, /sinusoid-steady\s+running: its first shard was leased/);
+    await row.getByRole('button', { name: 'Pause sinusoid-steady' }).click();
     await row.getByText('paused').waitFor();
     await ask(cluster.http, `/api/v1/jobs/${liveId}/cancel`, {
       method: 'POST',
@@ -156,9 +177,7 @@ test('the console', { skip }, async (t) => {
     await says(nowhere, /There is no such job[\s\S]*there is no job "nowhere"/);
   });
 
-  const runningId = await cluster.submit(
-    sinusoid('sinusoid-long', 1_000_000, { evaluation: { every: 500 }, meta: { schedule: { name: 'constant' } } }),
-  );
+  const runningId = await cluster.submit(isForDocs ? omniglot() : evaluated('sinusoid-long'));
 
   await t.test('no page has an accessibility fault, light or dark, wide or narrow, and none sticks out', async (t) => {
     const until: Record<string, (page: Page) => Promise<unknown>> = {
@@ -167,6 +186,11 @@ test('the console', { skip }, async (t) => {
       [`/jobs/${failedId}`]: (page) => says(page, /RESULT_NOT_FINITE/),
       '/submit': (page) => page.locator('#spec').waitFor(),
     };
+    // While nothing is computed the browser has the machine to itself.
+    const running = await browser.open(t, url(`/jobs/${runningId}`));
+    await until[`/jobs/${runningId}`]!(running);
+    await running.getByRole('button', { name: /^Pause/ }).click();
+    await running.locator('h1 + span .state-paused').waitFor();
     for (const [path, isThere] of Object.entries(until)) {
       for (const look of [
         { width: 1280, colorScheme: 'light' },
@@ -182,12 +206,15 @@ test('the console', { skip }, async (t) => {
         await page.context().close();
       }
     }
+    await running.getByRole('button', { name: /^Resume/ }).click();
+    await running.locator('h1 + span .state-running').waitFor();
   });
 
-  await t.test('screenshots', async (t) => {
-    const asked = process.env.METATRAIN_TEST_SCREENSHOTS;
-    const folder = asked === undefined ? mkdtempSync(join(tmpdir(), 'metatrain-screenshots-')) : resolve(asked);
-    if (asked === undefined) t.after(() => rmSync(folder, { recursive: true }));
+  await t.test('screenshots of the overview, a job while it runs, a failed one, and a narrow screen', async (t) => {
+    const folder = isForDocs
+      ? join(packageRoot, 'docs', 'images')
+      : mkdtempSync(join(tmpdir(), 'metatrain-screenshots-'));
+    if (!isForDocs) t.after(() => rmSync(folder, { recursive: true }));
     await takeScreenshots(t, browser, url, { runningId, failedId, folder });
   });
 
@@ -259,7 +286,6 @@ interface Scene {
   readonly folder: string;
 }
 
-/** What README.md and docs/console.md show. `METATRAIN_TEST_SCREENSHOTS=docs/images` writes them there. */
 async function takeScreenshots(
   t: TestContext,
   browser: TestBrowser,
@@ -281,7 +307,8 @@ async function takeScreenshots(
     assert.ok(statSync(file).size > 10_000, name);
     await page.context().close();
   };
-  const curves = (page: Page) => page.getByRole('slider', { name: /^Loss by inner step/ }).waitFor();
+  const curves = (page: Page) =>
+    says(page, new RegExp(`(${picturedEvaluations}|[1-9]\\d+)( of \\d+)? evaluations, mean over`));
   await take('overview', '/', { height: 900 }, (page) => page.locator('.state-busy').first().waitFor());
   await take('job', `/jobs/${runningId}`, { height: 1180 }, curves);
   await take('job-dark', `/jobs/${runningId}`, { height: 1180, colorScheme: 'dark' }, curves);
