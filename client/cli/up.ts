@@ -57,7 +57,7 @@ function welcome({ address, http, workerIds }: LocalCluster, stateDir: string | 
   const flag = address === defaultCoordinatorAddress ? '' : ` --coordinator ${address}`;
   return [
     `coordinator  ${address}`,
-    `http         http://${http}  (metrics, health)`,
+    `console      http://${http}  (also metrics and health)`,
     `workers      ${workerIds.length}`,
     `state        ${stateDir ?? 'temporary, removed at the end (keep it with --state-dir)'}`,
     '',

@@ -24,7 +24,8 @@ declare const document: {
   querySelector(selector: string): PageElement | null;
 };
 
-const patienceMs = 30_000;
+/** Pictures for the pages are of a longer run. */
+const patienceMs = process.env.METATRAIN_TEST_SCREENSHOTS === undefined ? 30_000 : 600_000;
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
