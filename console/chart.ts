@@ -1,83 +1,85 @@
-// A line chart: uPlot with our axes (shared/axis.ts), colours from the style sheet, and a reading of any point by mouse or by keyboard.
+// Draws a chart of shared/job-charts.ts: uPlot with our axes, colours from the style sheet, and a reading of any point by mouse or by keyboard.
 import uPlot from 'uplot';
-import { type Scale, scaleFor, ticksFor } from '../shared/axis.ts';
-import { h, setAttribute, setText } from './dom.ts';
+import { type Scale, ticksFor } from '../shared/axis.ts';
+import { type Chart as ChartFacts, type ChartSeries, headingOf } from '../shared/job-charts.ts';
+import { formatValue } from '../shared/numbers.ts';
+import { h, KeyedElements, setAttribute, setText } from './dom.ts';
 
-export type Colour = 'accent' | 'muted' | 'faint' | 'good';
-
-export interface Line {
-  readonly label: string;
+/** One line, beside the places across that all of a chart's lines share. */
+interface Line {
+  readonly series: ChartSeries;
   readonly values: readonly (number | null)[];
-  readonly colour: Colour;
-  /** In pixels; default 1.5. */
-  readonly width?: number;
-  /** Half of the 95 % interval, drawn as a band. */
-  readonly halfWidths?: readonly (number | null)[];
-  /** For comparison only: not read out. */
-  readonly isQuiet?: boolean;
-  /** Marks only: the values are few and nothing lies between them. */
-  readonly isMarks?: boolean;
+  readonly halfWidths: readonly (number | null)[] | undefined;
 }
 
-export interface ChartOptions {
-  readonly title: string;
-  /** Of what is across, such as `meta-step`. */
-  readonly across: string;
-  readonly format: (value: number) => string;
-  /** A logarithmic axis helps where values span orders of magnitude. Default: where they do. */
-  readonly scale?: Scale;
-}
+const colours = { main: 'accent', earlier: 'faint', published: 'good' } as const;
+const depths = { earlier: 0, main: 1, published: 2 } as const;
+
+const formatOf = ({ unit }: ChartFacts): ((value: number) => string) =>
+  unit === '%' ? (value) => `${value.toFixed(1)} %` : formatValue;
 
 const height = 190;
 const tickGapPixels = { across: 64, up: 34 };
 
-export class Chart {
+class Chart {
   readonly element: HTMLElement;
-  readonly #options: ChartOptions;
   readonly #reading = h('span', { class: 'reading' });
   readonly #box: HTMLElement;
+  #chart: ChartFacts;
   #plot: uPlot | undefined;
   /** What the plot was made for: another shape needs another plot. */
   #shape = '';
   #across: readonly number[] = [];
   #lines: readonly Line[] = [];
 
-  constructor(options: ChartOptions) {
-    this.#options = options;
-    const { title } = options;
+  constructor(chart: ChartFacts) {
+    this.#chart = chart;
+    const heading = headingOf(chart);
     this.#box = h('div', {
       class: 'chart-box',
       role: 'slider',
       tabindex: '0',
-      'aria-label': `${title}: arrow keys read its points`,
+      'aria-label': `${heading}: arrow keys read its points`,
       'aria-valuemin': '0',
       onkeydown: (event: KeyboardEvent) => this.#move(event),
       onblur: () => this.#plot?.setCursor({ left: -10, top: -10 }),
     });
     this.element = h(
       'figure',
-      { class: 'chart', hidden: true },
-      h('figcaption', {}, h('span', { class: 'chart-title' }, title), this.#reading),
+      { class: 'chart' },
+      h('figcaption', {}, h('span', { class: 'chart-title', title: chart.about }, heading), this.#reading),
       this.#box,
     );
     new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(this.#box);
-    const rebuild = () => this.#draw(true);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', rebuild);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw(true));
   }
 
-  /** @param across ascending; every line has a value, or null, for each. */
-  show(across: readonly number[], lines: readonly Line[]): void {
-    this.#across = across;
-    this.#lines = lines;
-    this.element.hidden = across.length === 0 || lines.length === 0;
-    if (!this.element.hidden) this.#draw(false);
+  /** @param chart of the same id as before. The element is in the page. */
+  update(chart: ChartFacts): void {
+    this.#chart = chart;
+    this.#across = [...new Set(chart.series.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
+    const place = new Map(this.#across.map((x, i) => [x, i]));
+    // The main one is drawn over the earlier ones.
+    this.#lines = [...chart.series]
+      .sort((a, b) => depths[a.role] - depths[b.role])
+      .map((series) => {
+        const values: (number | null)[] = this.#across.map(() => null);
+        const halfWidths: (number | null)[] = this.#across.map(() => null);
+        for (const { x, y, halfWidth95 = null } of series.points) {
+          const at = place.get(x)!;
+          values[at] = y;
+          halfWidths[at] = halfWidth95;
+        }
+        const hasBand = series.role === 'main' && halfWidths.some((half) => half !== null);
+        return { series, values, halfWidths: hasBand ? halfWidths : undefined };
+      });
+    this.#draw(false);
   }
 
   #draw(mustRebuild: boolean): void {
-    if (this.element.hidden) return;
-    const values = this.#lines.flatMap((line) => line.values.filter((value) => value !== null));
-    const scale = this.#options.scale ?? scaleFor(values);
-    const shape = `${scale} ${this.#lines.map((line) => `${line.label} ${line.colour} ${line.isMarks} ${line.halfWidths !== undefined}`)}`;
+    if (this.#across.length === 0) return;
+    const { scale } = this.#chart;
+    const shape = `${scale} ${this.#lines.map(({ series, halfWidths }) => `${series.role} ${halfWidths !== undefined}`)}`;
     const data = this.#data(scale);
     if (this.#plot && shape === this.#shape && !mustRebuild) this.#plot.setData(data);
     else {
@@ -110,24 +112,29 @@ export class Chart {
   }
 
   #plotOptions(scale: Scale): uPlot.Options {
-    const { format } = this.#options;
+    const format = formatOf(this.#chart);
+    const { isMarked } = this.#chart;
     const colour = (name: string) => getComputedStyle(this.#box).getPropertyValue(`--${name}`).trim();
     const series: uPlot.Series[] = [{}];
     const bands: uPlot.Band[] = [];
-    for (const line of this.#lines) {
-      const stroke = colour(line.colour);
+    for (const {
+      series: { label, role },
+      values,
+      halfWidths,
+    } of this.#lines) {
+      const stroke = colour(colours[role]);
       series.push({
-        label: line.label,
+        label,
         stroke,
-        width: line.width ?? 1.5,
+        width: role === 'main' ? (isMarked ? 2.5 : 1.5) : 1.25,
         spanGaps: true,
-        ...(line.isMarks
+        ...(role === 'published'
           ? { paths: () => null, points: { show: true, size: 8, width: 2, stroke, fill: colour('surface') } }
-          : { points: { show: line.values.length === 1 } }),
+          : { points: { show: values.length === 1 } }),
       });
-      if (!line.halfWidths) continue;
+      if (!halfWidths) continue;
       const first = series.length;
-      for (const edge of ['upper', 'lower']) series.push({ label: `${line.label} ${edge}`, points: { show: false } });
+      for (const edge of ['upper', 'lower']) series.push({ label: `${label} ${edge}`, points: { show: false } });
       bands.push({ series: [first, first + 1], fill: colour('band') });
     }
     const axis = { stroke: colour('muted'), font: `11px ${getComputedStyle(this.#box).fontFamily}` };
@@ -182,15 +189,16 @@ export class Chart {
   #read(index: number): void {
     const x = this.#across[index];
     if (x === undefined) return;
-    const { across, format } = this.#options;
-    const values = this.#lines.flatMap(({ label, values: all, halfWidths, isQuiet }) => {
-      const value = all[index] ?? null;
-      if (value === null || isQuiet) return [];
+    const { x: across } = this.#chart;
+    const format = formatOf(this.#chart);
+    const figures = this.#lines.flatMap(({ series: { role }, values, halfWidths }) => {
+      const value = values[index] ?? null;
+      if (value === null || role === 'earlier') return [];
       const half = halfWidths?.[index] ?? null;
       const figure = half === null ? format(value) : `${format(value)} ± ${format(half)}`;
-      return [this.#lines.length === 1 ? figure : `${label} ${figure}`];
+      return [role === 'published' ? `published ${figure}` : figure];
     });
-    const text = `${across} ${x.toLocaleString('en-US')}: ${values.join(', ')}`;
+    const text = `${across} ${x.toLocaleString('en-US')}: ${figures.join(', ')}`;
     setText(this.#reading, text);
     setAttribute(this.#box, 'aria-valuenow', String(index));
     setAttribute(this.#box, 'aria-valuetext', text);
@@ -203,4 +211,18 @@ function padded(low: number | null, high: number | null, scale: Scale): [number,
   if (scale === 'log') return [low / 1.15, high * 1.15];
   const room = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
+}
+
+/** The charts that there are, each kept while it is there. */
+export class ChartGrid {
+  readonly element = h('div', { class: 'charts' });
+  readonly #charts = new KeyedElements<ChartFacts>(this.element, (facts) => {
+    const chart = new Chart(facts);
+    return { element: chart.element, update: (next) => chart.update(next) };
+  });
+
+  show(charts: readonly ChartFacts[]): void {
+    setAttribute(this.element, 'data-count', String(charts.length));
+    this.#charts.show(charts, ({ id }) => id);
+  }
 }

@@ -4,13 +4,13 @@ import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
 import { beforeNextFrame } from './clock.ts';
 import { h, put, setText } from './dom.ts';
-import { Evaluations } from './evaluations.ts';
 import { EventList } from './event-list.ts';
 import { jobActions, whyNoActions } from './job-actions.ts';
+import { JobCurves } from './job-curves.ts';
 import { keepLive } from './live.ts';
+import { NewestEvaluation } from './newest-evaluation.ts';
 import type { PageContext } from './page-context.ts';
 import { progressBar } from './progress-bar.ts';
-import { TrainingCharts } from './training-charts.ts';
 import { accuracyText, etaText, hasEnded, jobEventText, lossText, nothing, stateBadge, timeElement } from './words.ts';
 
 const keptEvents = 500;
@@ -55,8 +55,10 @@ class JobPage {
   readonly #progress;
   readonly #figures = new Map<string, HTMLElement>();
   readonly #facts = h('dl', { class: 'facts' });
-  readonly #training = new TrainingCharts();
-  readonly #evaluations = new Evaluations();
+  readonly #curves = new JobCurves();
+  readonly #noCurves = h('p', { class: 'empty card' });
+  readonly #evaluation = new NewestEvaluation();
+  readonly #noEvaluation = h('p', { class: 'empty card' });
   readonly #checkpoints = h('div');
   readonly #file = h('code');
   readonly #events = new EventList(keptEvents);
@@ -81,8 +83,14 @@ class JobPage {
       this.#note,
       this.#error,
       h('div', { class: 'card' }, this.#progress.element, h('dl', { class: 'figures in-card' }, ...figures)),
-      section('training-title', 'Training', this.#training.element),
-      section('adaptation-title', 'Adaptation', this.#evaluations.element),
+      section('training-title', 'Training', this.#curves.training.element, this.#noCurves),
+      section(
+        'adaptation-title',
+        'Adaptation',
+        this.#curves.adaptation.element,
+        this.#evaluation.element,
+        this.#noEvaluation,
+      ),
       section('facts-title', 'Facts', this.#facts),
       section('checkpoints-title', 'Checkpoints', this.#checkpoints),
       section(
@@ -106,7 +114,7 @@ class JobPage {
 
   clear(): void {
     this.#isCaughtUp = false;
-    this.#training.clear();
+    this.#curves.clear();
     this.#events.clear();
   }
 
@@ -123,7 +131,7 @@ class JobPage {
   take(event: JobEvent): void {
     if (event.kind === 'metaStep') {
       const { summary } = event;
-      this.#training.add(summary);
+      this.#curves.add(summary);
       if (!hasEnded(this.#job.state) && summary.step >= this.#job.steps) {
         this.#job = { ...this.#job, steps: summary.step, lastMetaStep: summary };
       }
@@ -136,7 +144,7 @@ class JobPage {
 
   #drawNow(): void {
     const job = this.#job;
-    const { state, error, lastMetaStep, steps, iterations } = job;
+    const { state, error, steps, iterations } = job;
     const percent = iterations > 0 ? Math.floor((100 * steps) / iterations) : 0;
     document.title = `${hasEnded(state) ? state : `${percent} %`} · ${job.name} · MetaTrain`;
     if (this.#state.textContent !== state) put(this.#state, stateBadge(state));
@@ -149,16 +157,22 @@ class JobPage {
     this.#progress.update(job);
     this.#drawFigures();
     this.#drawFacts();
-    this.#training.draw(
-      lastMetaStep
-        ? 'Loading the curves …'
-        : hasEnded(state)
-          ? `No curves: it ended (${state}) before its first meta-step was reported.`
-          : `No curves yet: it is ${state}, and no meta-step has been reported.`,
-    );
-    this.#evaluations.show(job);
+    this.#curves.draw(job);
+    this.#noCurves.hidden = this.#curves.hasMetaSteps;
+    setText(this.#noCurves, this.#whyNoCurves());
+    this.#evaluation.show(job);
+    this.#noEvaluation.hidden = job.evaluations.length > 0;
+    setText(this.#noEvaluation, hasEnded(state) ? 'It was never evaluated.' : 'Nothing has been evaluated yet.');
     this.#drawCheckpoints();
     setText(this.#file, job.specYaml);
+  }
+
+  #whyNoCurves(): string {
+    const { state, lastMetaStep } = this.#job;
+    if (lastMetaStep) return 'Loading the curves …';
+    return hasEnded(state)
+      ? `No curves: it ended (${state}) before its first meta-step was reported.`
+      : `No curves yet: it is ${state}, and no meta-step has been reported.`;
   }
 
   #drawFigures(): void {

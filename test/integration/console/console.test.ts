@@ -91,7 +91,7 @@ test('the console', { skip }, async (t) => {
     await progresses(page);
     await page.getByRole('slider', { name: /^Meta-loss/ }).waitFor();
 
-    await tabTo(page, 'Meta-loss: arrow keys read its points');
+    await tabTo(page, 'Meta-loss by meta-step: arrow keys read its points');
     await page.keyboard.press('Home');
     await says(page, /meta-step \d+: [\d.]+/);
     const press = async (label: string, state: string) => {
@@ -149,7 +149,7 @@ test('the console', { skip }, async (t) => {
       const detail = await job(doneId);
       await says(page, new RegExp(detail.paramsSha256));
       await says(page, /MAML, Finn et al\. 2017/);
-      await page.getByRole('slider', { name: /^Loss by inner step/ }).waitFor();
+      await page.getByRole('slider', { name: /^Adaptation: loss/ }).waitFor();
       const rows = await page
         .getByRole('region', { name: /newest evaluation/ })
         .getByRole('row')
@@ -182,7 +182,7 @@ test('the console', { skip }, async (t) => {
   await t.test('no page has an accessibility fault, light or dark, wide or narrow, and none sticks out', async (t) => {
     const until: Record<string, (page: Page) => Promise<unknown>> = {
       '/': (page) => says(page, /worker-2[\s\S]*succeeded|succeeded[\s\S]*worker-2/),
-      [`/jobs/${runningId}`]: (page) => page.getByRole('slider', { name: /^Loss by inner step/ }).waitFor(),
+      [`/jobs/${runningId}`]: (page) => page.getByRole('slider', { name: /^Adaptation: loss/ }).waitFor(),
       [`/jobs/${failedId}`]: (page) => says(page, /RESULT_NOT_FINITE/),
       '/submit': (page) => page.locator('#spec').waitFor(),
     };
@@ -307,8 +307,7 @@ async function takeScreenshots(
     assert.ok(statSync(file).size > 10_000, name);
     await page.context().close();
   };
-  const curves = (page: Page) =>
-    says(page, new RegExp(`(${picturedEvaluations}|[1-9]\\d+)( of \\d+)? evaluations, mean over`));
+  const curves = (page: Page) => says(page, new RegExp(`\\b(${picturedEvaluations}|[1-9]\\d+) evaluations so far`));
   await take('overview', '/', { height: 900 }, (page) => page.locator('.state-busy').first().waitFor());
   await take('job', `/jobs/${runningId}`, { height: 1180 }, curves);
   await take('job-dark', `/jobs/${runningId}`, { height: 1180, colorScheme: 'dark' }, curves);

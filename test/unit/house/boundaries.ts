@@ -47,7 +47,7 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^console\//,
-    mayImport: /^(console\/|shared\/(axis|cluster-event|comparison|http-api|numbers)\.ts$)/,
+    mayImport: /^(console\/|shared\/(axis|cluster-event|comparison|http-api|job-charts|numbers)\.ts$)/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];

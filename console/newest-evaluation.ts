@@ -1,0 +1,100 @@
+// The newest evaluation: its figures beside the published ones, and the protocol under which both hold.
+import {
+  type ComparedRow,
+  type Comparison,
+  compare,
+  formatFigure,
+  measureName,
+  outcomeWords,
+  protocolText,
+  verdictWords,
+} from '../shared/comparison.ts';
+import type { Evaluation, JobDetail } from '../shared/http-api.ts';
+import { formatCount } from '../shared/numbers.ts';
+import { h, put } from './dom.ts';
+
+/** Under the curves. */
+export class NewestEvaluation {
+  readonly element = h('div', { class: 'comparison', hidden: true });
+  readonly #caption = h('p', { class: 'muted' });
+  readonly #figures = h('div');
+  readonly #protocol = h('dl', { class: 'protocol' });
+  #shown = '';
+
+  constructor() {
+    this.element.append(h('div', {}, this.#figures, this.#caption), this.#protocol);
+  }
+
+  show(job: JobDetail): void {
+    const { evaluations, spec } = job;
+    const newest = evaluations.at(-1);
+    const shown = `${evaluations.length} ${newest?.step}`;
+    if (!newest || shown === this.#shown) return;
+    this.#shown = shown;
+    this.element.hidden = false;
+    const count = `${evaluations.length} ${evaluations.length === 1 ? 'evaluation' : 'evaluations'} so far`;
+    const rings = spec.published ? ', rings the published figures' : '';
+    put(
+      this.#caption,
+      `${count}. In the curves the band is the newest one's 95 % interval, pale lines are earlier ones${rings}.`,
+    );
+    const comparison = comparisonOf(newest, job);
+    put(this.#figures, comparisonTable(comparison, newest, job));
+    put(this.#protocol, ...protocolLines(comparison, newest, job));
+  }
+}
+
+function comparisonOf({ accuracyByInnerStep, lossByInnerStep }: Evaluation, { spec }: JobDetail): Comparison {
+  const hasAccuracy = accuracyByInnerStep.length > 0;
+  return compare({ lossByInnerStep, ...(hasAccuracy && { accuracyByInnerStep }) }, spec.published);
+}
+
+function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { spec }: JobDetail): HTMLElement {
+  const { published } = spec;
+  const rowOf = ({ innerSteps, ours, published: figure, verdict }: ComparedRow) => {
+    const words = verdict && verdictWords(verdict);
+    return h(
+      'tr',
+      {},
+      h('th', { scope: 'row', class: 'number' }, String(innerSteps)),
+      h('td', { class: 'number' }, formatFigure(metric, ours.mean, ours.halfWidth95)),
+      published && h('td', { class: 'number' }, figure ? formatFigure(metric, figure.mean, figure.halfWidth95) : ''),
+      published && h('td', { class: words && `tone-${words.tone}` }, words?.text ?? ''),
+    );
+  };
+  const heads = ['Inner steps', 'Ours', ...(published ? ['Published'] : [])];
+  const caption = `${measureName(metric, spec)}, mean ± 95 %, after meta-step ${formatCount(step)}`;
+  return h(
+    'div',
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The newest evaluation by inner step' },
+    h(
+      'table',
+      {},
+      h('caption', {}, caption),
+      h(
+        'thead',
+        {},
+        h('tr', {}, ...heads.map((title) => h('th', { scope: 'col', class: 'number' }, title)), published && h('td')),
+      ),
+      h('tbody', {}, ...rows.map(rowOf)),
+    ),
+  );
+}
+
+/** What is to be known before the figures are believed. */
+function protocolLines(comparison: Comparison, { protocol }: Evaluation, { spec }: JobDetail): HTMLElement[] {
+  const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
+    h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));
+  const ours = line('Our protocol', undefined, protocolText(protocol, spec));
+  const { published } = spec;
+  if (!published) return [ours];
+  const { source, differences } = published;
+  const outcome = outcomeWords(comparison, differences.length);
+  const list = h('ul', {}, ...differences.map((text) => h('li', {}, text)));
+  return [
+    line('Outcome', `tone-${outcome.tone}`, outcome.text),
+    ours,
+    line('Published', undefined, `${source}. ${published.protocol}`),
+    ...(differences.length > 0 ? [line('Differs', undefined, list)] : []),
+  ];
+}
