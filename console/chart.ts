@@ -47,7 +47,7 @@ class Chart {
     this.element = h(
       'figure',
       { class: 'chart' },
-      h('figcaption', {}, h('span', { class: 'chart-title', title: chart.about }, heading), this.#reading),
+      h('figcaption', {}, h('span', { class: 'chart-title', title: chart.about }, chart.title), this.#reading),
       this.#box,
     );
     new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(this.#box);

@@ -50,6 +50,7 @@ export function byId(id: string): HTMLElement {
 
 export interface KeptElement<Item> {
   readonly element: Element;
+  /** Called once it is in its place, and whenever the item has changed. */
   update(item: Item): void;
 }
 
@@ -76,9 +77,9 @@ export class KeyedElements<Item> {
         row = this.#make(item);
         this.#kept.set(key, row);
       }
-      row.update(item);
       if (row.element === before) before = before.nextElementSibling;
       else this.#parent.insertBefore(row.element, before);
+      row.update(item);
     }
     for (const [key, { element }] of this.#kept) {
       if (wanted.has(key)) continue;

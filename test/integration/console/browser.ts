@@ -17,11 +17,19 @@ interface PageElement {
   readonly clientWidth: number;
   getAttribute(name: string): string | null;
 }
+interface PageCanvas {
+  readonly width: number;
+  readonly height: number;
+  getContext(kind: '2d'): {
+    getImageData(x: number, y: number, width: number, height: number): { readonly data: Uint8ClampedArray };
+  };
+}
 declare const document: {
   readonly body: PageElement;
   readonly documentElement: PageElement;
   readonly activeElement: PageElement;
   querySelector(selector: string): PageElement | null;
+  querySelectorAll(selector: string): Iterable<PageCanvas>;
 };
 
 /** Pictures for the pages are of a longer run. */
@@ -96,6 +104,19 @@ export const focused = (page: Page): Promise<string> =>
 export async function progresses(page: Page): Promise<void> {
   const before = await page.evaluate(() => document.querySelector('progress')?.value ?? 0);
   await page.waitForFunction((value) => (document.querySelector('progress')?.value ?? 0) > value, before);
+}
+
+/** Waits until every chart of the page has been drawn: that a good part of its canvas is not empty. */
+export async function drawsCharts(page: Page, count: number): Promise<void> {
+  const shares = await page.waitForFunction((wanted) => {
+    const canvases = [...document.querySelectorAll('.chart canvas')];
+    if (canvases.length !== wanted) return undefined;
+    return canvases.map((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((_, i) => i % 4 === 3).filter((alpha) => alpha > 0).length / (data.length / 4);
+    });
+  }, count);
+  for (const share of (await shares.jsonValue()) ?? []) assert.ok(share > 0.01, `a chart is empty: ${share}`);
 }
 
 /** Moves the focus with the tabulator alone until it is on what is called so. @throws when it never gets there */

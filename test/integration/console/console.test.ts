@@ -11,7 +11,7 @@ import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import { withoutPrograms } from '../../support/needs.ts';
 import { token, writeTokens } from '../security/secured-cluster.ts';
-import { assertAccessible, assertFits, focused, progresses, says, TestBrowser, tabTo } from './browser.ts';
+import { assertAccessible, assertFits, drawsCharts, focused, progresses, says, TestBrowser, tabTo } from './browser.ts';
 import { ask } from './http-client.ts';
 import { diverging, RealCluster, sinusoid } from './real-cluster.ts';
 
@@ -150,6 +150,7 @@ test('the console', { skip }, async (t) => {
       await says(page, new RegExp(detail.paramsSha256));
       await says(page, /MAML, Finn et al\. 2017/);
       await page.getByRole('slider', { name: /^Adaptation: loss/ }).waitFor();
+      await drawsCharts(page, 5);
       const rows = await page
         .getByRole('region', { name: /newest evaluation/ })
         .getByRole('row')
