@@ -53,6 +53,7 @@ export interface ServerSentEvent {
 
 export class EventStream {
   readonly #events = new Mailbox<ServerSentEvent>();
+  readonly #passed: ServerSentEvent[] = [];
   readonly #leave = new AbortController();
   /** Resolves when the server ended it. */
   readonly ended: Promise<void>;
@@ -89,11 +90,15 @@ export class EventStream {
     }
   }
 
-  /** The next event of a kind; what comes before it is dropped. */
+  /** The first event of a kind that nobody took; what comes before it can still be taken. */
   async next(kind: string, isWanted: (data: never) => boolean = () => true): Promise<ServerSentEvent> {
+    const isIt = (event: ServerSentEvent) => event.kind === kind && isWanted(event.data as never);
+    const passed = this.#passed.findIndex(isIt);
+    if (passed >= 0) return this.#passed.splice(passed, 1)[0]!;
     for (;;) {
       const event = await this.#events.take(`a server-sent event "${kind}"`);
-      if (event.kind === kind && isWanted(event.data as never)) return event;
+      if (isIt(event)) return event;
+      this.#passed.push(event);
     }
   }
 
