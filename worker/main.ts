@@ -7,13 +7,16 @@ import { realClock } from '../shared/clock.ts';
 import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
+import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
+import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomFraction } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
 import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
 import { explainJob, renderExplanation } from './explain.ts';
+import { WorkerMetrics } from './metrics.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
@@ -57,7 +60,13 @@ try {
   }
   // First: a flag that is wrong is told before a thread is started.
   const connection = connectionTo(config.coordinator, config.connection);
-  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes, engine }, { clock: realClock, log });
+  const { kind: device } = facts;
+  const metrics = config.http && new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes });
+  const observe = metrics ? { observe: metrics.observe } : {};
+  const pool = await ComputePool.start(
+    { slots, dataDirectories, memoryLimitBytes, engine },
+    { clock: realClock, log, ...observe },
+  );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
     { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
@@ -67,9 +76,21 @@ try {
       clock: realClock,
       log,
       randomFraction,
-      onConnected: () => process.stdout.write(`${JSON.stringify({ workerId })}\n`),
+      onConnected: () => process.stdout.write(`${JSON.stringify({ workerId, http: server?.address })}\n`),
+      ...observe,
     },
   );
+  const notReady = () => session.notReady();
+  metrics?.attend({
+    census: () => pool.census(),
+    isConnected: () => notReady() === undefined,
+    peakResidentBytes: () => process.resourceUsage().maxRSS * 1_024,
+  });
+  const server =
+    config.http && metrics
+      ? await startHttpServer(config.http, { routes: [metricsRoutes(metrics.meter)], health: { notReady }, log })
+      : undefined;
+  if (server) log.info({ http: server.address }, 'metrics and health are served');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       for (const second of ['SIGTERM', 'SIGINT'] as const) {
@@ -81,6 +102,7 @@ try {
   const end = await session.run();
   log[end.exitCode === 0 ? 'info' : 'error']({ exitCode: end.exitCode }, end.message);
   process.exitCode = end.exitCode;
+  await server?.close(0);
   await pool.close();
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);

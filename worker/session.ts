@@ -13,7 +13,8 @@ import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
 import { HeldResults } from './held-results.ts';
-import { heldMessage, outcomeMessages, readLease } from './session-messages.ts';
+import type { WorkerObserver } from './observer.ts';
+import { heldMessage, outcomeMessages, payloadBytesOf, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
 import {
   defaultSessionTimes,
@@ -48,6 +49,8 @@ export interface SessionDependencies {
   readonly randomFraction: () => number;
   /** Called at the first Welcome. */
   readonly onConnected?: () => void;
+  /** Told of everything that happens. Default: nobody. */
+  readonly observe?: WorkerObserver;
 }
 
 export interface SessionEnd {
@@ -70,6 +73,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #dependencies: SessionDependencies;
   readonly #state: SessionState;
+  readonly #observe: WorkerObserver;
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
@@ -86,7 +90,14 @@ export class Session {
   constructor(options: SessionOptions, dependencies: SessionDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
+    this.#observe = dependencies.observe ?? (() => undefined);
     this.#state = new SessionState(options.times ?? defaultSessionTimes);
+  }
+
+  /** Undefined while a coordinator has welcomed the worker and gives it shards; else why not. */
+  notReady(): string | undefined {
+    const { phase } = this.#state;
+    return phase === 'serving' ? undefined : `no shards are taken: the session is ${phase}`;
   }
 
   /** Serves until drained, refused or exhausted; leaves the pool open. Once only. */
@@ -142,6 +153,7 @@ export class Session {
         const lease = outcome && this.#shards.get(outcome.leaseId);
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
         this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
+        if (outcome.kind === 'finished') this.#observeResult(outcome, false);
         break;
       }
       case 'sendDrain':
@@ -156,11 +168,13 @@ export class Session {
         break;
       case 'reportWelcome':
         log.info(order.isFirst ? 'connected' : 'connected again');
+        this.#observe({ kind: 'connected' });
         if (order.isFirst) this.#dependencies.onConnected?.();
         this.#offerResults();
         return;
       case 'reportRetry': {
         const { end, delayMs } = order;
+        this.#observe({ kind: 'disconnected', code: end.code });
         log.warn({ code: end.code, retryMs: Math.round(delayMs) }, `no connection: ${end.message}`);
         return;
       }
@@ -272,8 +286,16 @@ export class Session {
   #takeLease(message: ShardLease__Output): void {
     const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
     const held = this.#held.get(lease.workKey);
-    if (held) this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
-    else this.#step({ kind: 'leased', lease });
+    if (!held) {
+      this.#step({ kind: 'leased', lease });
+      return;
+    }
+    this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
+    this.#observeResult(held, true);
+  }
+
+  #observeResult(outcome: ShardOutcome, isHeld: boolean): void {
+    this.#observe({ kind: 'resultSent', bytes: payloadBytesOf(outcome), isHeld });
   }
 
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
@@ -304,6 +326,7 @@ export class Session {
       throw new MetatrainError('REQUEST_INVALID', message);
     }
     this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
+    this.#observe({ kind: 'paramsReceived', bytes: bytes.byteLength });
     const hashes = this.#paramsSha256.get(jobId) ?? new Map<number, string>();
     this.#paramsSha256.set(jobId, hashes.set(paramsVersion, payloadSha256.toString('hex')));
     for (const oldest of hashes.keys()) {

@@ -6,6 +6,7 @@ import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
+import { type PoolCensus, type PoolHappening, type SlotState, slotStates } from './pool-happening.ts';
 import type { FromThread, ThreadData, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
 
@@ -21,6 +22,8 @@ export interface ComputePoolOptions extends ThreadData {
 export interface ComputePoolDependencies {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of everything that happens. Default: nobody. */
+  readonly observe?: (happening: PoolHappening) => void;
 }
 
 export interface ComputePoolListener {
@@ -49,11 +52,12 @@ interface Shard {
 interface Slot {
   readonly number: number;
   thread: Worker;
-  state: 'starting' | 'idle' | 'busy' | 'gone';
+  state: SlotState;
   shard: Shard | undefined;
   /** The job it ran last: its program is open there. */
   lastJobId: string | undefined;
   crashes: number;
+  predictedBytes: number;
   /** What the thread reported of itself before it died. */
   failure: MetatrainError | undefined;
 }
@@ -62,6 +66,7 @@ export class ComputePool {
   readonly #options: ComputePoolOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #observe: (happening: PoolHappening) => void;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
   readonly #specs = new Map<string, string>();
@@ -75,6 +80,7 @@ export class ComputePool {
     this.#options = options;
     this.#clock = dependencies.clock;
     this.#log = dependencies.log;
+    this.#observe = dependencies.observe ?? (() => undefined);
   }
 
   /** Starts every thread and waits until each is ready. @throws MetatrainError with a thread's reason when one is not. */
@@ -107,6 +113,13 @@ export class ComputePool {
 
   get slots(): number {
     return this.#options.slots;
+  }
+
+  census(): PoolCensus {
+    const slots = Object.fromEntries(slotStates.map((state) => [state, 0])) as Record<SlotState, number>;
+    for (const { state } of this.#slots) slots[state] += 1;
+    const predictedBytes = this.#slots.reduce((sum, slot) => sum + slot.predictedBytes, 0);
+    return { slots, queued: this.#queue.length, predictedBytes };
   }
 
   /** One listener; set before the first shard. */
@@ -149,6 +162,7 @@ export class ComputePool {
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
       this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
     } catch (thrown) {
+      this.#observe({ kind: 'shardFailed', work: work.kind });
       this.#listener?.onOutcome({ kind: 'failed', leaseId, failure: failureOf(thrown) });
       return;
     }
@@ -159,13 +173,16 @@ export class ComputePool {
   cancel(leaseId: string): void {
     const waiting = this.#queue.findIndex((shard) => shard.leaseId === leaseId);
     if (waiting >= 0) {
-      this.#queue.splice(waiting, 1)[0]?.params?.release();
+      const [shard] = this.#queue.splice(waiting, 1);
+      shard?.params?.release();
+      if (shard) this.#observe({ kind: 'shardCancelled', work: shard.work.kind });
       return;
     }
     const slot = this.#slots.find(({ shard }) => shard?.leaseId === leaseId);
     const shard = slot?.shard;
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
+    this.#observe({ kind: 'shardCancelled', work: shard.work.kind });
     this.#clock.after(cancelGraceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
       this.#log.warn(
@@ -196,6 +213,7 @@ export class ComputePool {
       shard: undefined,
       lastJobId: undefined,
       crashes: 0,
+      predictedBytes: 0,
       failure: undefined,
     };
     this.#slots.push(slot);
@@ -238,6 +256,10 @@ export class ComputePool {
         return;
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
+        this.#observe({ kind: 'compiled', report: message.report });
+        return;
+      case 'memory':
+        slot.predictedBytes = message.predictedBytes;
         return;
       case 'finished':
       case 'failed': {
@@ -245,12 +267,19 @@ export class ComputePool {
         const shard = release(slot);
         slot.state = 'idle';
         this.#dispatch();
-        if (shard && !shard.isCancelled) this.#listener?.onOutcome(message);
+        if (!shard || shard.isCancelled) return;
+        this.#observeOutcome(shard, message);
+        this.#listener?.onOutcome(message);
         return;
       }
       default:
         message satisfies never;
     }
+  }
+
+  #observeOutcome({ work: { kind: work } }: Shard, outcome: ShardOutcome): void {
+    if (outcome.kind === 'failed') this.#observe({ kind: 'shardFailed', work });
+    else this.#observe({ kind: 'shardFinished', work, computeMs: outcome.computeMs, engineMs: outcome.engineMs });
   }
 
   #threadReady(slot: Slot, fingerprint: string): void {
@@ -274,11 +303,14 @@ export class ComputePool {
       return;
     }
     slot.crashes += 1;
+    slot.predictedBytes = 0;
+    this.#observe({ kind: 'threadDied' });
     this.#log.error({ slot: slot.number, crashes: slot.crashes, code: error.code }, error.message);
     const shard = release(slot);
     if (slot.crashes < crashesPerSlot) this.#replace(slot);
     if (shard && !shard.isCancelled) {
       const message = `the compute thread died: ${error.message}`;
+      this.#observe({ kind: 'shardFailed', work: shard.work.kind });
       this.#listener?.onOutcome({
         kind: 'failed',
         leaseId: shard.leaseId,
@@ -295,6 +327,7 @@ export class ComputePool {
     release(slot);
     slot.state = 'starting';
     slot.lastJobId = undefined;
+    slot.predictedBytes = 0;
     slot.failure = undefined;
     slot.thread = this.#startThread();
     this.#attend(slot);

@@ -1,0 +1,28 @@
+// What the compute pool tells whoever watches it, and how it stands when somebody asks.
+import type { CompileReport } from '../engine/engine.ts';
+import type { ShardWork } from './shard.ts';
+
+export type PoolHappening =
+  /** A program was traced; it has a session, its own or that of an equal graph. */
+  | { readonly kind: 'compiled'; readonly report: CompileReport }
+  /** `engineMs` of `computeMs` were spent in the engine's runs. */
+  | {
+      readonly kind: 'shardFinished';
+      readonly work: ShardWork['kind'];
+      readonly computeMs: number;
+      readonly engineMs: number;
+    }
+  | { readonly kind: 'shardFailed'; readonly work: ShardWork['kind'] }
+  | { readonly kind: 'shardCancelled'; readonly work: ShardWork['kind'] }
+  | { readonly kind: 'threadDied' };
+
+export const slotStates = ['starting', 'idle', 'busy', 'gone'] as const;
+export type SlotState = (typeof slotStates)[number];
+
+export interface PoolCensus {
+  readonly slots: Readonly<Record<SlotState, number>>;
+  /** Shards that wait for a thread. */
+  readonly queued: number;
+  /** What the programs that are open in all threads take together, by prediction. */
+  readonly predictedBytes: number;
+}
