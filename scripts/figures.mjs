@@ -78,17 +78,20 @@ for (const [name, job] of Object.entries(looks)) {
   const main = join('dist', 'client', 'cli', 'main.js');
   const flags = ['--workers', '2', '--listen', '127.0.0.1:0', '--log-level', 'warn', '--json'];
   const cluster = spawn(process.execPath, [main, 'up', ...flags], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-  const [ready] = await once(createInterface(cluster.stdout), 'line');
-  const at = ['--coordinator', JSON.parse(ready).coordinator];
-  const { jobId } = JSON.parse(run([main], ['submit', ...job, '--watch', '--json', ...at]));
-  const printed = run([main], ['jobs', 'show', jobId, '--plot', ...at]);
-  writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
   const scratch = mkdtempSync(join(tmpdir(), 'metatrain-figures-'));
-  const report = join(scratch, 'report.html');
-  run([main], ['report', jobId, '--output', report, ...at]);
-  cluster.kill();
-  photograph(report, join(root, 'docs', 'images', 'report.png'));
-  rmSync(scratch, { recursive: true });
+  try {
+    const [ready] = await once(createInterface(cluster.stdout), 'line');
+    const at = ['--coordinator', JSON.parse(ready).coordinator];
+    const { jobId } = JSON.parse(run([main], ['submit', ...job, '--watch', '--json', ...at]));
+    const printed = run([main], ['jobs', 'show', jobId, '--plot', ...at]);
+    writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
+    const report = join(scratch, 'report.html');
+    run([main], ['report', jobId, '--output', report, ...at]);
+    photograph(report, join(root, 'docs', 'images', 'report.png'));
+  } finally {
+    cluster.kill();
+    rmSync(scratch, { recursive: true });
+  }
 }
 for (const [name, args] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
