@@ -18,6 +18,7 @@ test('every call of the contract is served under its path', () => {
   );
   assert.deepEqual(paths.sort(), [
     '/metatrain.v1.ClusterService/ListWorkers',
+    '/metatrain.v1.ClusterService/WatchEvents',
     '/metatrain.v1.JobService/CancelJob',
     '/metatrain.v1.JobService/DownloadCheckpoint',
     '/metatrain.v1.JobService/GetJob',
