@@ -16,7 +16,7 @@ import { readConfig } from './config.ts';
 import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
 import { everyone, type Observer } from './observer.ts';
-import { type CoordinatorOptions, resolveOptions } from './options.ts';
+import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
 import { readServerPems, refuseExposure, serverCredentials } from './rpc/exposure.ts';
@@ -27,6 +27,7 @@ import { Runner } from './runner.ts';
 import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
 import { TokenBook } from './token-book.ts';
+import type { ClusterTraces } from './tracing.ts';
 
 export type { CoordinatorOptions };
 
@@ -56,7 +57,7 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, tracing, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
@@ -67,7 +68,8 @@ export async function startCoordinator(
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
-    const observe = everyone([tellOfWorkers(state.jobs.log, log)]);
+    const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
+    const observe = everyone([tellOfWorkers(state.jobs.log, log), ...(traces ? [traces.observe] : [])]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
@@ -75,7 +77,7 @@ export async function startCoordinator(
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
-      { runner, clock, log },
+      { runner, clock, log, traceLease: traces?.traceLease },
     );
     await runner.start();
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
@@ -111,6 +113,7 @@ interface Parts {
   runner?: Runner;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
+  traces?: { close(): Promise<void> };
   closing?: Promise<void>;
 }
 
@@ -125,6 +128,25 @@ async function startHttp(
   return server;
 }
 
+/** Loads OpenTelemetry, which nobody pays for who traces nothing. */
+async function openTraces(
+  options: NonNullable<ResolvedOptions['tracing']>,
+  parts: Parts,
+  dependencies: { readonly clock: Clock; readonly log: Logger },
+): Promise<ClusterTraces> {
+  const [{ Tracing }, { ClusterTraces }] = await Promise.all([import('../shared/tracing.ts'), import('./tracing.ts')]);
+  const service = { service: 'metatrain-coordinator', version: packageVersion(), instance: randomId() };
+  const tracing = new Tracing(options, service, dependencies);
+  const traces = new ClusterTraces(options, { tracing, clock: dependencies.clock });
+  parts.traces = {
+    close() {
+      traces.close();
+      return tracing.close();
+    },
+  };
+  return traces;
+}
+
 /** Jobs' events come with their records; what happens to workers is told from here. */
 const tellOfWorkers =
   (events: EventLog, log: Logger): Observer =>
@@ -136,7 +158,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner } = parts;
+    const { door, tokens, state, servers, watched, runner, traces } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -144,6 +166,7 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
+    await traces?.close();
     await state.close();
   };
   parts.closing ??= close();

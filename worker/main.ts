@@ -9,14 +9,17 @@ import { asMetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
 import { createLogger } from '../shared/log.ts';
 import { randomFraction } from '../shared/rng.ts';
+import type { TracingOptions } from '../shared/tracing-options.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
 import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
 import { explainJob, renderExplanation } from './explain.ts';
+import { nobody } from './observer.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
+import type { ShardTraces } from './tracing.ts';
 
 const config = readConfig(process.argv.slice(2));
 const { workerId, slots, memoryBytes, dataDirectories, drainGraceMs, giveUpMs } = config;
@@ -57,7 +60,12 @@ try {
   }
   // First: a flag that is wrong is told before a thread is started.
   const connection = connectionTo(config.coordinator, config.connection);
-  const pool = await ComputePool.start({ slots, dataDirectories, memoryLimitBytes, engine }, { clock: realClock, log });
+  const traces = config.tracing && (await openTraces(config.tracing));
+  const observe = traces?.observe ?? nobody;
+  const pool = await ComputePool.start(
+    { slots, dataDirectories, memoryLimitBytes, engine },
+    { clock: realClock, log, observe },
+  );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
     { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
@@ -67,6 +75,7 @@ try {
       clock: realClock,
       log,
       randomFraction,
+      observe,
       onConnected: () => process.stdout.write(`${JSON.stringify({ workerId })}\n`),
     },
   );
@@ -81,7 +90,7 @@ try {
   const end = await session.run();
   log[end.exitCode === 0 ? 'info' : 'error']({ exitCode: end.exitCode }, end.message);
   process.exitCode = end.exitCode;
-  await pool.close();
+  await Promise.all([pool.close(), traces?.close()]);
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);
   if (config.check) reportFailedCheck(code, message);
@@ -94,6 +103,13 @@ process.exit();
 function reportFailedCheck(code: string, message: string): void {
   process.stderr.write(`error: ${message}\n`);
   if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
+}
+
+/** Loads OpenTelemetry, which nobody pays for who traces nothing. */
+async function openTraces(options: TracingOptions): Promise<ShardTraces> {
+  const [{ Tracing }, { ShardTraces }] = await Promise.all([import('../shared/tracing.ts'), import('./tracing.ts')]);
+  const service = { service: 'metatrain-worker', version, instance: workerId };
+  return new ShardTraces({ workerId }, new Tracing(options, service, { clock: realClock, log }));
 }
 
 function engineOf({ engine, device, visibility, tensorflow }: WorkerConfig) {

@@ -13,6 +13,7 @@ import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
 import { HeldResults } from './held-results.ts';
+import { nobody, type WorkerObserver } from './observer.ts';
 import { heldMessage, outcomeMessages, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
 import {
@@ -48,6 +49,8 @@ export interface SessionDependencies {
   readonly randomFraction: () => number;
   /** Called at the first Welcome. */
   readonly onConnected?: () => void;
+  /** Told of leases and shards. Default: nobody. */
+  readonly observe?: WorkerObserver;
 }
 
 export interface SessionEnd {
@@ -69,6 +72,7 @@ const keptHashes = 4;
 export class Session {
   readonly #options: SessionOptions;
   readonly #dependencies: SessionDependencies;
+  readonly #observe: WorkerObserver;
   readonly #state: SessionState;
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
@@ -86,6 +90,7 @@ export class Session {
   constructor(options: SessionOptions, dependencies: SessionDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
+    this.#observe = dependencies.observe ?? nobody;
     this.#state = new SessionState(options.times ?? defaultSessionTimes);
   }
 
@@ -109,6 +114,7 @@ export class Session {
   }
 
   #endShard(outcome: ShardOutcome): void {
+    this.#observe({ kind: 'shardEnded', outcome });
     const lease = this.#shards.get(outcome.leaseId);
     if (lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
     this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome);
@@ -131,11 +137,13 @@ export class Session {
       case 'runShard': {
         const { leaseId, jobId, work } = order.lease;
         this.#shards.set(leaseId, order.lease);
+        this.#observe({ kind: 'shardTaken', lease: order.lease });
         pool.run(leaseId, jobId, work);
         break;
       }
       case 'cancelShard':
         this.#shards.delete(order.leaseId);
+        this.#observe({ kind: 'shardCancelled', leaseId: order.leaseId });
         pool.cancel(order.leaseId);
         break;
       case 'sendOutcome': {
@@ -272,8 +280,10 @@ export class Session {
   #takeLease(message: ShardLease__Output): void {
     const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
     const held = this.#held.get(lease.workKey);
-    if (held) this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
-    else this.#step({ kind: 'leased', lease });
+    if (held) {
+      this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
+      this.#observe({ kind: 'heldResultSent', lease });
+    } else this.#step({ kind: 'leased', lease });
   }
 
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
@@ -283,6 +293,7 @@ export class Session {
       this.#closeJob(oldest);
     }
     this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
+    this.#observe({ kind: 'jobOpened', jobId, spec });
     this.#dependencies.pool.openJob(jobId, spec);
   }
 
@@ -292,6 +303,7 @@ export class Session {
     this.#held.forgetJob(jobId);
     this.#step({ kind: 'jobClosed', jobId });
     this.#dependencies.pool.closeJob(jobId);
+    this.#observe({ kind: 'jobClosed', jobId });
   }
 
   #takeParams({ jobId, paramsVersion, payloadSha256 }: ParamsAnnounced__Output): void {

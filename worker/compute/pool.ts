@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import '../engine/onnx/telemetry.ts';
+import type { CompileReport } from '../engine/engine.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
 import type { FromThread, ThreadData, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
@@ -21,6 +22,8 @@ export interface ComputePoolOptions extends ThreadData {
 export interface ComputePoolDependencies {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told when a thread begins a shard and when it has compiled a program. Default: nobody. */
+  readonly observe?: ComputeObserver;
 }
 
 export interface ComputePoolListener {
@@ -28,6 +31,14 @@ export interface ComputePoolListener {
   /** Every thread has died too often: the pool runs nothing any more. */
   onExhausted(error: MetatrainError): void;
 }
+
+/** What the pool tells of its threads, after the fact; observers must not throw. */
+export type ComputeHappening =
+  | { readonly kind: 'shardStarted'; readonly leaseId: string }
+  /** `leaseId`: the shard that needed it. */
+  | { readonly kind: 'programCompiled'; readonly leaseId: string | undefined; readonly report: CompileReport };
+
+export type ComputeObserver = (happening: ComputeHappening) => void;
 
 /** A slot whose thread dies this often without finishing a shard in between is given up. */
 const crashesPerSlot = 3;
@@ -62,6 +73,7 @@ export class ComputePool {
   readonly #options: ComputePoolOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #observe: ComputeObserver;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
   readonly #specs = new Map<string, string>();
@@ -75,6 +87,7 @@ export class ComputePool {
     this.#options = options;
     this.#clock = dependencies.clock;
     this.#log = dependencies.log;
+    this.#observe = dependencies.observe ?? (() => undefined);
   }
 
   /** Starts every thread and waits until each is ready. @throws MetatrainError with a thread's reason when one is not. */
@@ -238,6 +251,7 @@ export class ComputePool {
         return;
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
+        this.#observe({ kind: 'programCompiled', leaseId: slot.shard?.leaseId, report: message.report });
         return;
       case 'finished':
       case 'failed': {
@@ -310,6 +324,7 @@ export class ComputePool {
       slot.shard = shard;
       slot.lastJobId = shard.jobId;
       const { leaseId, jobId, work } = shard;
+      this.#observe({ kind: 'shardStarted', leaseId });
       tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
     }
   }

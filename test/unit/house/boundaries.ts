@@ -58,6 +58,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^(hono|@hono\/node-server)(\/|$)/, /^(shared\/http-server\.ts|coordinator\/http\/|worker\/http\/)/],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
+  [/^@opentelemetry\//, /(^|\/)tracing[a-z-]*(\.ts$|\/)/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],
