@@ -1,4 +1,5 @@
 // The client library: everything a program needs to submit, follow and read jobs. What is not exported here is not promised.
+export type { ClusterEvent, EventData, EventName } from '../shared/cluster-event.ts';
 export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
 export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
 export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
@@ -9,6 +10,7 @@ export {
   MetatrainClient,
   type MetatrainClientOptions,
   type SubmitOptions,
+  type WatchEventsOptions,
 } from './metatrain-client.ts';
 export {
   type CheckpointInfo,

@@ -2,10 +2,11 @@
 // that are lost are resumed. Holds one connection; whoever made the client closes it.
 import type { CallOptions, ClientReadableStream, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import { delay, realClock } from '../shared/clock.ts';
+import type { ClusterEvent } from '../shared/cluster-event.ts';
 import { type Connection, connectionTo } from '../shared/connection.ts';
 import { MetatrainError } from '../shared/errors.ts';
+import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
-import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
 import type { ListJobsResponse__Output } from '../shared/gen/metatrain/v1/ListJobsResponse.ts';
 import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/ListWorkersResponse.ts';
 import type { ShardRecord__Output } from '../shared/gen/metatrain/v1/ShardRecord.ts';
@@ -23,7 +24,7 @@ import {
   type WorkerInfo,
   workerFromWire,
 } from './records.ts';
-import { followJob, type WatchOptions } from './watch.ts';
+import { followEvents, followJob, type WatchOptions } from './watch.ts';
 
 export interface MetatrainClientOptions {
   /** HOST:PORT. Default `127.0.0.1:7420`. */
@@ -51,6 +52,15 @@ export interface ListJobsOptions extends CallControl {
   readonly states?: readonly JobState[];
   /** Jobs fetched at a time, 1 to 500. Default 50. */
   readonly pageSize?: number;
+}
+
+export interface WatchEventsOptions extends CallControl, WatchOptions {
+  /** Only events from this moment on. */
+  readonly since?: Date;
+  /** Only this job's. Default: every job's and every worker's. */
+  readonly jobId?: string;
+  /** False: end after the events that are kept now. Default true. */
+  readonly isFollowing?: boolean;
 }
 
 export interface DownloadOptions extends CallControl {
@@ -147,8 +157,36 @@ export class MetatrainClient {
     const { signal } = options;
     return followJob(
       {
-        open: (afterSequence) => this.#watchOnce(jobId, afterSequence, signal),
-        hasJobEnded: async () => hasEnded((await this.getJob(jobId, options)).state),
+        open: (afterSequence) =>
+          this.#streamOnce((call) => this.#jobs.watchJob({ jobId, afterSequence }, call), signal),
+        isOver: async () => hasEnded((await this.getJob(jobId, options)).state),
+        delay: (delayMs) => delay(delayMs, signal),
+        now: () => realClock.now(),
+      },
+      options,
+    );
+  }
+
+  /**
+   * What happens to jobs and workers, each event once and in order, across lost connections and a restarted coordinator. Of one job: until it
+   * has ended.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator stays away for `giveUpAfterMs`.
+   */
+  watchEvents(options: WatchEventsOptions = {}): AsyncGenerator<ClusterEvent, void> {
+    const { signal, jobId, since, isFollowing = true } = options;
+    const request = {
+      jobId: jobId ?? '',
+      noFollow: !isFollowing,
+      ...(since && { since: { seconds: Math.floor(since.getTime() / 1_000), nanos: (since.getTime() % 1_000) * 1e6 } }),
+    };
+    const start = (afterSequence: number, call: CallOptions): ClientReadableStream<ClusterEvent__Output> =>
+      this.#cluster.watchEvents({ ...request, afterSequence }, call);
+    return followEvents(
+      {
+        open: (afterSequence) => this.#streamOnce((call) => start(afterSequence, call), signal),
+        isOver: async () =>
+          !isFollowing || (jobId !== undefined && hasEnded((await this.getJob(jobId, options)).state)),
         delay: (delayMs) => delay(delayMs, signal),
         now: () => realClock.now(),
       },
@@ -210,14 +248,14 @@ export class MetatrainClient {
     this.#jobs.close();
   }
 
-  async *#watchOnce(
-    jobId: string,
-    afterSequence: number,
+  /** A stream that ends without an error when it has lasted long enough. */
+  async *#streamOnce<Message>(
+    start: (call: CallOptions) => ClientReadableStream<Message>,
     signal?: AbortSignal,
-  ): AsyncGenerator<JobEvent__Output, void> {
+  ): AsyncGenerator<Message, void> {
     const deadline = realClock.now() + this.#longestStreamMs;
     try {
-      yield* this.#messages(() => this.#jobs.watchJob({ jobId, afterSequence }, { deadline }), signal);
+      yield* this.#messages(() => start({ deadline }), signal);
     } catch (error) {
       const hasLastedLongEnough = error instanceof MetatrainError && error.code === 'DEADLINE_EXCEEDED';
       if (!hasLastedLongEnough) throw error;

@@ -1,8 +1,10 @@
 // What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
+import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
 import type { Estimate } from '../shared/comparison.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { Device__Output } from '../shared/gen/metatrain/v1/Device.ts';
 import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
@@ -199,6 +201,22 @@ export function eventFromWire(event: JobEvent__Output): JobEvent | undefined {
   }
   if (event.shardRetried) return { ...head, kind: 'shardRetried', retried: retriedFromWire(event.shardRetried) };
   return undefined;
+}
+
+/** As CloudEvents 1.0 has it, and as it is on NATS. */
+export function clusterEventFromWire({ sequence, time, data, ...rest }: ClusterEvent__Output): ClusterEvent {
+  const { id, source, type, subject } = rest;
+  return {
+    specversion: '1.0',
+    id,
+    source,
+    type,
+    subject,
+    time: (dateFromWire(time) ?? new Date(0)).toISOString(),
+    datacontenttype: 'application/json',
+    sequence: sequenceText(sequence),
+    data: JSON.parse(data),
+  } as ClusterEvent;
 }
 
 export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {

@@ -5,6 +5,7 @@ import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
+import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
 import { type CoordinatorOptions, defaultTraceRate } from './options.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
@@ -16,7 +17,7 @@ export interface CoordinatorConfig {
   readonly exitWithParent: boolean;
 }
 
-interface Flags {
+interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
@@ -47,6 +48,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     ...flags
   } = command.opts<Flags>();
   const tracing = tracingOf(otlpEndpoint, command);
+  const nats = natsOptionsOf(flags, command);
   return {
     options: {
       stateDirectory: stateDir,
@@ -54,6 +56,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       ...(http !== 'off' && { http }),
       security: securityOf(flags, command),
       ...(tracing && { tracing: { ...tracing, metaStepsPerSecond } }),
+      ...(nats && { nats }),
     },
     logLevel,
     logFormat,
@@ -62,7 +65,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
 }
 
 function describeFlags(): Command {
-  return new Command('metatrain coordinator')
+  const command = new Command('metatrain coordinator')
     .description('Owns jobs, leases their shards to workers and applies the meta-updates.')
     .addOption(
       new Option('--listen <host:port>', 'where clients and workers connect; port 0 takes a free one')
@@ -105,7 +108,7 @@ function describeFlags(): Command {
     .addOption(
       new Option(
         '--insecure',
-        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like',
+        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
       ),
     )
     .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
@@ -130,6 +133,7 @@ function describeFlags(): Command {
     .addOption(new Option('--exit-with-parent', 'exit when standard input closes').env('METATRAIN_EXIT_WITH_PARENT'))
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+  return addNatsFlags(command);
 }
 
 function tracingOf(endpoint: string | undefined, command: Command): TracingOptions | undefined {

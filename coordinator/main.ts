@@ -8,15 +8,20 @@ import { MetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
+import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { openEventBus } from './event-bus/open.ts';
+import type { EventPublisher } from './event-bus/publisher.ts';
 import { Gate } from './http/gate.ts';
 import { JobBook } from './job-book.ts';
+import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
 import { readServerPems, refuseExposure, serverCredentials } from './rpc/exposure.ts';
@@ -57,21 +62,33 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, tracing, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, nats, tracing, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const door = new Door(limits, { tokens, clock, log });
-  const state = await StateDirectory.open(stateDirectory);
+  const state = await StateDirectory.open(stateDirectory, {
+    summaries: limits.loggedSummaries,
+    others: limits.loggedEvents,
+    followers: limits.watchers,
+  });
   const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
-    const observe = everyone([tellOfWorkers(state.jobs.log, log), ...(traces ? [traces.observe] : [])]);
+    const { endedJobSeriesMs } = limits;
+    const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
+    if (metrics) parts.metrics = metrics;
+    const observe = everyone([
+      tellOfWorkers(state.jobs.log, log),
+      ...(metrics ? [metrics.observe] : []),
+      ...(traces ? [traces.observe] : []),
+    ]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
+    metrics?.attend(runner);
     const jobs = jobService({ runner, book, checkpoints: state.checkpoints, log });
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
@@ -79,14 +96,21 @@ export async function startCoordinator(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
       { runner, clock, log, traceLease: traces?.traceLease },
     );
+    if (nats) {
+      const isInsecure = security.isInsecure ?? false;
+      parts.bus = openEventBus(nats, { events: state.jobs.log, clock, log, isInsecure });
+    }
     await runner.start();
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
-    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
+    const outermost = metrics ? [callMeter(metrics.meter, clock)] : [];
+    const callSecurity = { credentials: serverCredentials(pems), door, outermost };
+    const server = await startServer(host, port, handlers, callSecurity);
     parts.servers.push(server);
     const httpServer =
-      http && (await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { gate: new Gate(tokens), log }));
+      http &&
+      (await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { gate: new Gate(tokens), log, metrics }));
     const addresses = { address: server.address, ...(httpServer && { http: httpServer.address }) };
     const access = { tls: pems !== undefined, tokens: tokens !== undefined };
     log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
@@ -111,6 +135,8 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
+  bus?: EventPublisher;
+  metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   traces?: { close(): Promise<void> };
@@ -120,10 +146,11 @@ interface Parts {
 async function startHttp(
   options: HttpServerOptions,
   parts: Parts,
-  { gate: _, log }: { readonly gate: Gate; readonly log: Logger },
+  { gate, log, metrics }: { readonly gate: Gate; readonly log: Logger; readonly metrics: ClusterMetrics | undefined },
 ): Promise<HttpServer> {
+  const routes = metrics ? [metricsRoutes(metrics.meter, gate.admits('read', 'admin'))] : [];
   const notReady = () => (parts.closing ? 'the coordinator is shutting down' : undefined);
-  const server = await startHttpServer(options, { routes: [], health: { notReady }, log });
+  const server = await startHttpServer(options, { routes, health: { notReady }, log });
   parts.servers.push(server);
   return server;
 }
@@ -158,7 +185,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, traces } = parts;
+    const { door, tokens, state, servers, watched, runner, bus, metrics, traces } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -167,6 +194,8 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
     await traces?.close();
+    await bus?.close(graceMs);
+    metrics?.close();
     await state.close();
   };
   parts.closing ??= close();

@@ -2,7 +2,7 @@
 // they decide nothing, must not throw and must not wait. What they are handed is the runner's own and is read, never kept or changed.
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { AppliedMetaStep } from './aggregation/training.ts';
-import type { JobFailure } from './core/effect.ts';
+import type { JobFailure, LeaseCancellation, LeaseLoss } from './core/effect.ts';
 import type { Lease, WorkKind } from './core/state.ts';
 import type { CheckpointRecord, EvaluationRecord, JobRecord, JobStateName } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -28,10 +28,27 @@ export type Happening = { readonly at: number } & (
     }
   /** A quarantined worker has proved itself. */
   | { readonly kind: 'workerLetBack'; readonly workerId: string; readonly reason: string }
-  | { readonly kind: 'leaseGranted'; readonly lease: Lease; readonly deadlineMs: number }
-  | { readonly kind: 'leaseCancelled'; readonly lease: Lease; readonly reason: string }
-  /** The result counts. */
-  | { readonly kind: 'resultKept'; readonly lease: Lease; readonly computeMs: number; readonly payloadBytes: number }
+  /** `payloadBytes` of θ went to the worker with it: none where it had that version already. */
+  | {
+      readonly kind: 'leaseGranted';
+      readonly lease: Lease;
+      readonly deadlineMs: number;
+      readonly payloadBytes: number;
+    }
+  | {
+      readonly kind: 'leaseCancelled';
+      readonly lease: Lease;
+      readonly cause: LeaseCancellation;
+      readonly reason: string;
+    }
+  /** The result counts; it was taken in, into its sum where it has one, in `keepMs`. */
+  | {
+      readonly kind: 'resultKept';
+      readonly lease: Lease;
+      readonly computeMs: number;
+      readonly payloadBytes: number;
+      readonly keepMs: number;
+    }
   /** A good result that does not count: late, or another was first. */
   | { readonly kind: 'resultDropped'; readonly workerId: string; readonly leaseId: string; readonly reason: string }
   /** A result that cannot be one. */
@@ -40,6 +57,9 @@ export type Happening = { readonly at: number } & (
   | { readonly kind: 'shardFailed'; readonly workerId: string; readonly leaseId: string; readonly code: string }
   | {
       readonly kind: 'shardRetried';
+      /** The lease that ended. */
+      readonly lease: Lease;
+      readonly cause: LeaseLoss;
       readonly jobId: string;
       readonly metaStep: number;
       readonly shard: number;

@@ -2,6 +2,7 @@
 
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
+import type { NatsOptions } from './event-bus/open.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorOptions {
@@ -16,6 +17,8 @@ export interface CoordinatorOptions {
   readonly security?: SecurityOptions;
   /** Where traces go, and how many meta-steps a second and job are traced (default 5). Default: none are made. */
   readonly tracing?: TracingOptions & { readonly metaStepsPerSecond?: number };
+  /** Where events go, besides to whoever watches them here. Default: nowhere. */
+  readonly nats?: NatsOptions;
   readonly limits?: Partial<CoordinatorLimits>;
   /** Heartbeats, leases and retries. */
   readonly core?: Partial<Omit<CoreOptions, 'startId'>>;
@@ -30,11 +33,17 @@ export interface CoordinatorLimits {
   readonly unfinishedJobsPerClient: number;
   /** Calls, streams among them, that one client may have open, where clients have tokens. Workers' streams count as workers. */
   readonly callsPerClient: number;
-  /** WatchJob streams. */
+  /** WatchJob streams; the same of WatchEvents and the console's. */
   readonly watchers: number;
   readonly workers: number;
+  /** Summaries of meta-steps in the log of events: how long NATS may be away. */
+  readonly loggedSummaries: number;
+  /** The same of all other events. */
+  readonly loggedEvents: number;
   /** Bytes of one payload: 4 a parameter. */
   readonly payloadBytes: number;
+  /** How long an ended job's metrics stay, so that their last values are scraped. */
+  readonly endedJobSeriesMs: number;
   /** Time that open calls get when the coordinator closes. */
   readonly closeGraceMs: number;
 }
@@ -49,7 +58,10 @@ const defaultLimits: CoordinatorLimits = {
   callsPerClient: 512,
   watchers: 2_000,
   workers: 4_096,
+  loggedSummaries: 50_000,
+  loggedEvents: 50_000,
   payloadBytes: 2 ** 30,
+  endedJobSeriesMs: 60_000,
   closeGraceMs: 2_000,
 };
 
@@ -60,13 +72,14 @@ export interface ResolvedOptions {
   readonly http: CoordinatorOptions['http'];
   readonly security: SecurityOptions;
   readonly tracing: (TracingOptions & { readonly metaStepsPerSecond: number }) | undefined;
+  readonly nats: NatsOptions | undefined;
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
 }
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, http, security = {}, tracing, limits, core } = options;
+  const { stateDirectory, host, port, http, security = {}, nats, tracing, limits, core } = options;
   return {
     stateDirectory,
     host,
@@ -74,6 +87,7 @@ export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
     http,
     security,
     tracing: tracing && { metaStepsPerSecond: defaultTraceRate, ...tracing },
+    nats,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },
   };

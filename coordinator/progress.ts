@@ -28,7 +28,11 @@ export class Progress {
   }
 
   /** The summary, when it is time for one or this is the last meta-step. */
-  applied(now: number, step: number, { skippedTasks: _, ...applied }: AppliedMetaStep): MetaStepRecord | undefined {
+  applied(
+    now: number,
+    step: number,
+    { skippedTasks: _, taskGradients, ...applied }: AppliedMetaStep,
+  ): MetaStepRecord | undefined {
     const elapsedMs = now - this.#summarisedAt;
     if (elapsedMs < summaryIntervalMs && step < this.#iterations) return undefined;
     const pace = ((step - this.#summarisedStep) * 1_000) / Math.max(elapsedMs, 1);
@@ -41,6 +45,7 @@ export class Progress {
       iterations: this.#iterations,
       ...rest,
       ...(queryAccuracy !== undefined && { queryAccuracy }),
+      ...(taskGradients && { taskGradientVariance: taskGradients.variance, taskGradientCosine: taskGradients.cosine }),
       metaStepsPerSecond: this.#stepsPerSecond,
       tasksPerSecond: this.#stepsPerSecond * this.#batchSize,
       etaSeconds: (this.#iterations - step) / this.#stepsPerSecond,

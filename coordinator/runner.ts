@@ -9,6 +9,7 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
+import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
@@ -144,6 +145,10 @@ export class Runner {
     this.#dispatch({ event: { kind, at: this.#clock.now(), jobId } });
     await this.#book.save(record);
     return record;
+  }
+
+  census(): Census {
+    return takeCensus(this.#core);
   }
 
   workers(): WorkerView[] {
@@ -301,11 +306,11 @@ export class Runner {
         break;
       }
       case 'reportRetry': {
-        const { kind: _, jobId, step: metaStep, ...rest } = effect;
+        const { kind: _, lease, cause, jobId, step: metaStep, ...rest } = effect;
         const at = this.#clock.now();
         this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
         this.#book.append(this.#book.record(jobId), at, { kind: 'shardRetried', metaStep, ...rest });
-        this.#observe({ kind: 'shardRetried', at, jobId, metaStep, ...rest });
+        this.#observe({ kind: 'shardRetried', at, lease, cause, jobId, metaStep, ...rest });
         break;
       }
       default:
@@ -315,22 +320,18 @@ export class Runner {
 
   #sendLease({ lease, deadlineMs }: Extract<CoreEffect, { kind: 'sendLease' }>): void {
     const { record, spec, training } = this.#liveJob(lease.job.plan.jobId);
-    this.#observe({ kind: 'leaseGranted', at: lease.grantedAt, lease, deadlineMs });
-    this.#links.order(lease.worker.connection, (link) =>
-      link.sendLease({
-        lease,
-        deadlineMs,
-        spec: record.spec,
-        evaluationSplit: spec.evaluation.split,
-        layout: training?.layout,
-        metaParams: training?.metaParams,
-      }),
-    );
+    const { layout, metaParams } = training ?? { layout: undefined, metaParams: undefined };
+    const order = { lease, deadlineMs, spec: record.spec, evaluationSplit: spec.evaluation.split, layout, metaParams };
+    let payloadBytes = 0;
+    this.#links.order(lease.worker.connection, (link) => {
+      payloadBytes = link.sendLease(order);
+    });
+    this.#observe({ kind: 'leaseGranted', at: lease.grantedAt, lease, deadlineMs, payloadBytes });
   }
 
-  #cancelLease({ lease, reason }: Extract<CoreEffect, { kind: 'cancelLease' }>): void {
+  #cancelLease({ lease, cause, reason }: Extract<CoreEffect, { kind: 'cancelLease' }>): void {
     this.#links.order(lease.worker.connection, (link) => link.cancelLease(lease.leaseId, reason));
-    this.#observe({ kind: 'leaseCancelled', at: this.#clock.now(), lease, reason });
+    this.#observe({ kind: 'leaseCancelled', at: this.#clock.now(), lease, cause, reason });
   }
 
   #disconnectWorker({ connection, code, message }: Extract<CoreEffect, { kind: 'disconnectWorker' }>): void {
@@ -344,14 +345,11 @@ export class Runner {
     if (!arrived) throw new Error('only an arriving result is kept');
     const { checked: result, computeMs } = arrived;
     this.#links.countResult(lease.worker.connection, true);
+    const begunMs = this.#clock.elapsedMs();
     keepResult(this.#liveJob(lease.job.plan.jobId), lease, result);
-    this.#observe({
-      kind: 'resultKept',
-      at: this.#clock.now(),
-      lease,
-      computeMs,
-      payloadBytes: payloadBytesOf(result),
-    });
+    const keepMs = this.#clock.elapsedMs() - begunMs;
+    const payloadBytes = payloadBytesOf(result);
+    this.#observe({ kind: 'resultKept', at: this.#clock.now(), lease, computeMs, payloadBytes, keepMs });
   }
 
   #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {

@@ -3,7 +3,7 @@
 import { MetatrainError } from '../shared/errors.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
-import { isFiniteVector } from './aggregation/meta-gradient.ts';
+import { squaredNorm } from './aggregation/meta-gradient.ts';
 import type { EvaluateShardRows, TrainShardSum } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
 
@@ -69,8 +69,9 @@ export function checkResult(
         throw refused('non_finite_tasks', nonFiniteTasks.join(', '), `ascending offsets below ${shard.taskCount}`);
       }
       const metaGradientSum = vectorOverBytes(takePayload(payloadSha256), elements);
-      mustBeFinite(metaGradientSum, 'the meta-gradient sum');
-      return { work: 'train', payloadSha256, metaGradientSum, queryLoss, queryAccuracy, nonFiniteTasks };
+      const squares = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
+      const rest = { queryLoss, queryAccuracy, nonFiniteTasks };
+      return { work: 'train', payloadSha256, metaGradientSum, squaredNorm: squares, ...rest };
     }
     case 'evaluate': {
       const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;
@@ -95,8 +96,10 @@ function checkLayout(tensors: readonly { readonly name: string; readonly shape: 
   return { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
 }
 
-function mustBeFinite(vector: Float32Array, what: string): void {
-  if (isFiniteVector(vector)) return;
+/** @returns the vector's squared norm, which the check has come by. */
+function mustBeFinite(vector: Float32Array, what: string): number {
+  const squares = squaredNorm(vector);
+  if (Number.isFinite(squares)) return squares;
   throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
 }
 

@@ -37,7 +37,8 @@ export interface WorkerLink {
   readonly version: string;
   readonly address: string;
   readonly connectedAt: number;
-  sendLease(order: LeaseOrder): void;
+  /** @returns bytes of θ that go with it. */
+  sendLease(order: LeaseOrder): number;
   cancelLease(leaseId: string, reason: string): void;
   /** The job has ended: the worker may forget it. */
   closeJob(jobId: string): void;

@@ -8,10 +8,10 @@ export interface Tick {
   readonly label: string;
 }
 
-/** From how many times the smallest value the largest one is on, a linear axis would hide what the small ones do. */
-const logFromRatio = 10;
+/** Where the largest value is so many times the smallest, a linear axis would hide what the small ones do. */
+const logFromRatio = 5;
 
-/** `log` where every value is positive and they span at least an order of magnitude. */
+/** `log` where every value is positive and the largest is several times the smallest. */
 export function scaleFor(values: readonly number[]): Scale {
   let low = Number.POSITIVE_INFINITY;
   let high = 0;

@@ -116,7 +116,10 @@ export class Tracing {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       const stopWaiting = this.#clock.after(closeWithinMs, () => {
-        this.#log.warn({ waitedMs: closeWithinMs }, 'the last traces are lost: the collector did not take them in time');
+        this.#log.warn(
+          { waitedMs: closeWithinMs },
+          'the last traces are lost: the collector did not take them in time',
+        );
         resolve();
       });
       this.#provider

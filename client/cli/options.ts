@@ -34,7 +34,18 @@ export const connectionOptions = (): Option[] => [
   new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'),
 ];
 
-export const jsonOption = () => new Option('--json', 'print one JSON object as the last line of stdout');
+export const jsonOption = (what = 'print one JSON object as the last line of stdout') => new Option('--json', what);
+
+export const eventsJobOption = () => new Option('--job <id>', "only this job's events, until it has ended");
+
+/** From where events are read: a while ago, a moment, or after an event. */
+export type Since = { readonly lookBackMs: number } | { readonly since: Date } | { readonly afterSequence: number };
+
+export const sinceOption = () =>
+  new Option(
+    '--since <when>',
+    'from when on: 90s, 10m, 2h or 7d ago, a moment such as 2026-01-31T12:00:00Z, or after the event of this sequence (default: 10m; with --job or --no-follow all that are kept)',
+  ).argParser(parseSince);
 
 export const workersOption = () =>
   new Option('--workers <count>', 'worker processes, each with one compute thread')
@@ -131,6 +142,19 @@ export function wholeNumber(low: number, high: number): (text: string) => number
     }
     return value;
   };
+}
+
+const unitsMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+export function parseSince(text: string): Since {
+  const [, count, unit] = /^(\d+)([smhd]?)$/.exec(text) ?? [];
+  if (unit === '') return { afterSequence: Number(count) };
+  if (unit !== undefined) return { lookBackMs: Number(count) * unitsMs[unit as keyof typeof unitsMs] };
+  const since = new Date(/^\d{4}-\d\d-\d\d/.test(text) ? text : Number.NaN);
+  if (!Number.isNaN(since.getTime())) return { since };
+  throw new InvalidArgumentError(
+    'it must be a duration such as 10m, a moment such as 2026-01-31T12:00:00Z, or the sequence of an event',
+  );
 }
 
 function parseState(text: string): JobState {

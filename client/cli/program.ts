@@ -4,11 +4,13 @@ import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
+import { eventsCommand } from './events.ts';
 import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
 import { coordinatorCommand, workerCommand } from './processes.ts';
 import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
+import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { submitCommand } from './submit.ts';
 import { tokenCommand } from './token.ts';
@@ -36,7 +38,9 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(submitCommand(context))
     .addCommand(jobsCommand(context))
     .addCommand(workersCommand(context))
+    .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))
+    .addCommand(reportCommand(context, version))
     .addCommand(replayCommand(context))
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))

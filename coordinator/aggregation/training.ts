@@ -8,6 +8,7 @@ import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-
 import { scheduleFactor } from './learning-rate.ts';
 import { clipByGlobalNorm, globalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
+import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
 
 /** θ after `step` meta-steps, in memory and by name. */
 export interface MetaParams {
@@ -19,6 +20,8 @@ export interface MetaParams {
 
 export interface TrainShardSum {
   readonly metaGradientSum: Float32Array;
+  /** Of `metaGradientSum`. Absent: not measured, and so the spread of the task gradients is not known either. */
+  readonly squaredNorm?: number;
   readonly queryLoss: readonly number[];
   readonly queryAccuracy: readonly number[];
   readonly nonFiniteTasks: readonly number[];
@@ -36,6 +39,8 @@ export interface AppliedMetaStep {
   readonly queryAccuracy: number | undefined;
   /** Before clipping. */
   readonly metaGradientNorm: number;
+  /** Undefined where it cannot be told: one shard, stale ones, or shards that were not measured. */
+  readonly taskGradients: TaskGradientSpread | undefined;
   readonly learningRate: number;
   readonly skippedTasks: number;
 }
@@ -55,6 +60,8 @@ interface TrainBatch {
   readonly array: Float64Array;
   readonly sum: MetaGradientSum;
   readonly results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[];
+  /** Every gradient so far has the full weight. */
+  isFresh: boolean;
 }
 
 export class Training {
@@ -140,12 +147,13 @@ export class Training {
     if (!batch) {
       const array = this.#sum ?? new Float64Array(this.#metaParams.vector.length);
       this.#sum = undefined;
-      batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards) };
+      batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards), isFresh: true };
       this.#trainBatches.set(metaStep, batch);
     }
     batch.sum.add(shard, result.metaGradientSum, weight);
-    const { queryLoss, queryAccuracy, nonFiniteTasks } = result;
-    batch.results[shard] = { queryLoss, queryAccuracy, nonFiniteTasks };
+    const { metaGradientSum: _, ...rest } = result;
+    batch.results[shard] = rest;
+    if (weight !== 1) batch.isFresh = false;
   }
 
   keepEvaluateResult(shard: number, shards: number, result: EvaluateShardRows): void {
@@ -199,6 +207,7 @@ export class Training {
       queryLoss: meanOf(losses),
       queryAccuracy: accuracies.length > 0 ? meanOf(accuracies) : undefined,
       metaGradientNorm: norm,
+      taskGradients: batch.isFresh ? spreadOf(results, norm * finiteTasks) : undefined,
       learningRate,
       skippedTasks: skipped,
     };
@@ -222,6 +231,15 @@ export class Training {
       innerSteps,
     };
   }
+}
+
+function spreadOf(results: readonly Omit<TrainShardSum, 'metaGradientSum'>[], normOfSum: number) {
+  const shards: ShardNorm[] = [];
+  for (const { queryLoss, nonFiniteTasks, squaredNorm } of results) {
+    if (squaredNorm === undefined) return undefined;
+    shards.push({ tasks: queryLoss.length - nonFiniteTasks.length, squaredNorm });
+  }
+  return spreadOfTaskGradients(shards, normOfSum ** 2);
 }
 
 const linkChain = (chain: Buffer, paramsSha256: Buffer): Buffer => sha256(Buffer.concat([chain, paramsSha256]));

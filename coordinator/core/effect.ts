@@ -7,11 +7,21 @@ export interface JobFailure {
   readonly message: string;
 }
 
+/** Why a lease ended without a result that counts, as a closed set: what metrics tell apart. */
+export type LeaseLoss = 'deadline' | 'failure' | 'rejected' | 'workerLost';
+/** Why a worker is told to drop a lease. */
+export type LeaseCancellation = 'deadline' | 'overtaken' | 'jobEnded';
+
 export type JobTransition = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
 export type CoreEffect =
   | { readonly kind: 'sendLease'; readonly lease: Lease; readonly deadlineMs: number }
-  | { readonly kind: 'cancelLease'; readonly lease: Lease; readonly reason: string }
+  | {
+      readonly kind: 'cancelLease';
+      readonly lease: Lease;
+      readonly cause: LeaseCancellation;
+      readonly reason: string;
+    }
   | {
       readonly kind: 'disconnectWorker';
       readonly workerId: string;
@@ -51,6 +61,9 @@ export type CoreEffect =
   | { readonly kind: 'reportLetBack'; readonly workerId: string; readonly reason: string }
   | {
       readonly kind: 'reportRetry';
+      /** The lease that ended. */
+      readonly lease: Lease;
+      readonly cause: LeaseLoss;
       readonly jobId: string;
       readonly step: number;
       readonly shard: number;

@@ -197,8 +197,9 @@ function endJob(
   effects: CoreEffect[],
   failure?: JobFailure,
 ): void {
+  const why = { cause: 'jobEnded', reason: `the job has ended: ${end}` } as const;
   for (const batch of batchesOf(job)) {
-    for (const { leases } of batch.shards) cancelLeases(state, leases, `the job has ended: ${end}`, effects);
+    for (const { leases } of batch.shards) cancelLeases(state, leases, why, effects);
   }
   state.jobs.delete(job.plan.jobId);
   state.admitted.delete(job);

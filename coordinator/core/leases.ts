@@ -1,5 +1,5 @@
 // The life of one lease: granted with a deadline, ended once, its shard given back or not. Knows nothing of results.
-import type { CoreEffect } from './effect.ts';
+import type { CoreEffect, LeaseCancellation } from './effect.ts';
 import { updateIdle } from './placement.ts';
 import type { Batch, CoreState, Job, Lease, Shard, Worker, WorkKind } from './state.ts';
 
@@ -57,10 +57,15 @@ export function giveShardBack({ batch, shard }: Lease): void {
 }
 
 /** Ends every other lease of a shard, or of a job that ends, and tells their workers. */
-export function cancelLeases(state: CoreState, leases: Iterable<Lease>, reason: string, effects: CoreEffect[]): void {
+export function cancelLeases(
+  state: CoreState,
+  leases: Iterable<Lease>,
+  { cause, reason }: { readonly cause: LeaseCancellation; readonly reason: string },
+  effects: CoreEffect[],
+): void {
   for (const lease of [...leases]) {
     endLease(state, lease, reason);
-    effects.push({ kind: 'cancelLease', lease, reason });
+    effects.push({ kind: 'cancelLease', lease, cause, reason });
   }
 }
 

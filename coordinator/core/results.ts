@@ -2,7 +2,7 @@
 // many cost the job its life. Also what time says: a deadline that passed is a failure of the worker that held it.
 import type { ErrorCode } from '../../shared/errors.ts';
 import { isErrorCode } from '../../shared/errors.ts';
-import type { CoreEffect } from './effect.ts';
+import type { CoreEffect, LeaseLoss } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
 import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
@@ -29,7 +29,8 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
   if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt);
   shard.isDone = true;
   batch.remaining -= 1;
-  cancelLeases(state, shard.leases, "another worker's result of the shard has been counted", effects);
+  const overtaken = { cause: 'overtaken', reason: "another worker's result of the shard has been counted" } as const;
+  cancelLeases(state, shard.leases, overtaken, effects);
   job.fingerprint ??= lease.worker.fingerprint;
   judgeWorkers(state, lease, effects);
 
@@ -54,7 +55,7 @@ export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, e
   }
   const code: ErrorCode = isErrorCode(event.code) ? event.code : 'SHARD_FAILED';
   if (!event.isPermanent) {
-    failAttempt(state, lease, event.message, effects, code);
+    failAttempt(state, lease, { cause: 'failure', message: event.message, code }, effects);
     return;
   }
   endLease(state, lease, 'it failed for good');
@@ -67,8 +68,8 @@ export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
     // A job that failed in this very loop has taken its other leases along.
     if (state.now < lease.deadlineAt || !state.leases.has(lease.leaseId)) continue;
     const message = `no result within the lease's ${lease.deadlineAt - lease.grantedAt} ms`;
-    effects.push({ kind: 'cancelLease', lease, reason: message });
-    failAttempt(state, lease, message, effects);
+    effects.push({ kind: 'cancelLease', lease, cause: 'deadline', reason: message });
+    failAttempt(state, lease, { cause: 'deadline', message, code: 'SHARD_FAILED' }, effects);
   }
 }
 
@@ -77,16 +78,15 @@ export function loseLease(state: CoreState, lease: Lease, reason: string, effect
   lease.shard.losses += 1;
   // Who said that it leaves has not failed.
   if (!lease.worker.isDraining) lease.shard.suspects.set(lease.worker.workerId, reason);
-  retryOrFail(state, lease, reason, effects);
+  retryOrFail(state, lease, 'workerLost', reason, effects);
 }
 
 /** Whose fault it was, the worker's or the shard's, is not known yet. */
 function failAttempt(
   state: CoreState,
   lease: Lease,
-  message: string,
+  { cause, message, code }: { readonly cause: LeaseLoss; readonly message: string; readonly code: ErrorCode },
   effects: CoreEffect[],
-  code: ErrorCode = 'SHARD_FAILED',
 ): void {
   const { job, shard, worker } = lease;
   shard.failures.push({ workerId: worker.workerId, message, code });
@@ -99,7 +99,7 @@ function failAttempt(
     failJob(state, job, { code, message: told }, effects);
     return;
   }
-  retryOrFail(state, lease, message, effects);
+  retryOrFail(state, lease, cause, message, effects);
 }
 
 /** What a worker's machine lacks, it will lack at the next attempt too; another machine may have it. */
@@ -123,7 +123,7 @@ function isLackedByAll(state: CoreState, { job, shard }: Lease): boolean {
 function rejectAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
   const { workerId } = lease.worker;
   lease.shard.failures.push({ workerId, message, code: 'REQUEST_INVALID' });
-  retryOrFail(state, lease, message, effects);
+  retryOrFail(state, lease, 'rejected', message, effects);
   blameWorker(state, workerId, message, effects);
 }
 
@@ -135,7 +135,7 @@ function judgeWorkers(state: CoreState, { shard, worker }: Lease, effects: CoreE
   }
 }
 
-function retryOrFail(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {
+function retryOrFail(state: CoreState, lease: Lease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
   const { job, batch, shard, worker } = lease;
   const { workersToFailShard, attemptsToFailShard } = state.options;
   endLease(state, lease, reason);
@@ -151,6 +151,8 @@ function retryOrFail(state: CoreState, lease: Lease, reason: string, effects: Co
   giveShardBack(lease);
   effects.push({
     kind: 'reportRetry',
+    lease,
+    cause,
     jobId: job.plan.jobId,
     step: batch.step,
     shard: shard.index,

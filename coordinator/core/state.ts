@@ -156,6 +156,10 @@ export interface Worker {
   readonly offers: string[];
 }
 
+/** Idle: with a free slot, if only one. */
+export const workerStates = ['idle', 'busy', 'draining', 'quarantined'] as const;
+export type WorkerState = (typeof workerStates)[number];
+
 /** What a worker's failures have led to; outlives its streams. */
 export interface Health {
   /** On probation it holds one shard at a time; quarantined, none. */

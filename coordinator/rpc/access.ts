@@ -53,5 +53,8 @@ const accessOfPath: ReadonlyMap<string, Access> = new Map(
   ),
 );
 
+/** The paths of all methods that the server offers. */
+export const calledMethods: readonly string[] = [...accessOfPath.keys()];
+
 /** @param path `/package.Service/Method`. */
 export const accessTo = (path: string): Access | undefined => accessOfPath.get(path);

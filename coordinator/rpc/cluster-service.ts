@@ -6,9 +6,10 @@ import type { ClusterEvent as ClusterEventMessage } from '../../shared/gen/metat
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { WatchEventsRequest__Output } from '../../shared/gen/metatrain/v1/WatchEventsRequest.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
-import type { WorkerState } from '../../shared/gen/metatrain/v1/WorkerState.ts';
+import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatrain/v1/WorkerState.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Worker } from '../core/state.ts';
+import { workerState } from '../core/census.ts';
+import type { WorkerState } from '../core/state.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
@@ -71,7 +72,7 @@ function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
 function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
   return {
     workerId: link.workerId,
-    state: stateOf(worker),
+    state: stateMessages[workerState(worker)],
     address: link.address,
     engineFingerprint: link.fingerprint,
     slots: link.slots,
@@ -87,8 +88,9 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
   };
 }
 
-function stateOf({ isDraining, health, leases, slots }: Worker): WorkerState {
-  if (isDraining) return 'WORKER_STATE_DRAINING';
-  if (health.standing === 'quarantined') return 'WORKER_STATE_QUARANTINED';
-  return leases.size >= slots ? 'WORKER_STATE_BUSY' : 'WORKER_STATE_IDLE';
-}
+const stateMessages = {
+  idle: 'WORKER_STATE_IDLE',
+  busy: 'WORKER_STATE_BUSY',
+  draining: 'WORKER_STATE_DRAINING',
+  quarantined: 'WORKER_STATE_QUARANTINED',
+} as const satisfies Record<WorkerState, WorkerStateMessage>;

@@ -256,8 +256,9 @@ class WorkerStream implements WorkerLink {
 
   // What the runner orders.
 
-  sendLease(order: LeaseOrder): void {
+  sendLease(order: LeaseOrder): number {
     const { jobId } = order.lease.job.plan;
+    let payloadBytes = 0;
     this.#order(() => {
       const told = this.#jobs.get(jobId) ?? { hasLayout: false, paramsVersion: -1 };
       if (!this.#jobs.has(jobId) || (order.layout && !told.hasLayout)) {
@@ -269,9 +270,11 @@ class WorkerStream implements WorkerLink {
       if (metaParams && metaParams.step !== told.paramsVersion) {
         this.#outbox.push(jobId, paramsMessages(jobId, metaParams));
         told.paramsVersion = metaParams.step;
+        payloadBytes = metaParams.vector.byteLength;
       }
       this.#outbox.push(jobId, [leaseMessage(order, this.#traceLease(order.lease))], order.lease.leaseId);
     });
+    return payloadBytes;
   }
 
   cancelLease(leaseId: string, reason: string): void {

@@ -8,15 +8,15 @@ import { randomId } from '../../shared/rng.ts';
 import type { LoggedEvent } from '../cluster-events.ts';
 
 export interface EventLogLimits {
-  /** Summaries of meta-steps that are kept; the oldest go first. Default 50,000. */
+  /** Summaries of meta-steps that are kept; the oldest go first. */
   readonly summaries: number;
-  /** The same of all other events. Default 50,000. */
+  /** The same of all other events. */
   readonly others: number;
-  /** Default 2,000. */
+  /** Who may read at once. */
   readonly followers: number;
 }
 
-export const defaultEventLogLimits: EventLogLimits = { summaries: 50_000, others: 50_000, followers: 2_000 };
+const defaultLimits: EventLogLimits = { summaries: 50_000, others: 50_000, followers: 2_000 };
 
 export interface FollowOptions {
   /** Only events with a greater sequence. Default 0: all that are kept. */
@@ -29,6 +29,8 @@ export interface FollowOptions {
   readonly isFollowing?: boolean;
   /** Ends the loop, without an error. */
   readonly signal?: AbortSignal;
+  /** The coordinator's own reader, which no limit may shut out. */
+  readonly isOwn?: boolean;
 }
 
 /** Sorts by sequence; the kind stands in the key so that a start need not read a hundred thousand events. */
@@ -62,7 +64,7 @@ export class EventLog {
   #newest = 0;
 
   constructor(root: RootDatabase, limits: Partial<EventLogLimits> = {}) {
-    this.#limits = { ...defaultEventLogLimits, ...limits };
+    this.#limits = { ...defaultLimits, ...limits };
     this.#entries = root.openDB({ name: 'log' });
     this.#ofJobs = root.openDB({ name: 'log-of-jobs' });
     this.#notes = root.openDB({ name: 'log-notes' });
@@ -74,6 +76,11 @@ export class EventLog {
       this.#kept[kind].push(sequence);
       this.#newest = sequence;
     }
+  }
+
+  /** Of every event of this cluster. */
+  get source(): string {
+    return `/metatrain/clusters/${this.clusterId}`;
   }
 
   /** The greatest sequence that was ever given. */
@@ -117,20 +124,24 @@ export class EventLog {
    * @throws MetatrainError `QUEUE_FULL` at the limit of followers.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<ClusterEvent, void> {
-    const { after = 0, since, jobId, isFollowing = true, signal } = options;
+    const { after = 0, since, jobId, isFollowing = true, signal, isOwn = false } = options;
+    if (!isOwn && this.#notify.size >= this.#limits.followers) {
+      throw new MetatrainError('QUEUE_FULL', `${this.#notify.size} follow the events, the limit of this coordinator`);
+    }
     let cursor = since === undefined ? after : Math.max(after, this.#before(since));
     let hasNews = false;
     let wake = () => {};
-    const stopWatching = this.watch(() => {
+    const notify = () => {
       hasNews = true;
       wake();
-    });
+    };
+    this.#notify.add(notify);
     const abort = () => wake();
     signal?.addEventListener('abort', abort);
     try {
       while (!signal?.aborted) {
         hasNews = false;
-        const page = this.read(cursor, jobId);
+        const page = this.#read(cursor, jobId);
         for (const event of page.events) {
           yield event;
           if (signal?.aborted) return;
@@ -144,13 +155,12 @@ export class EventLog {
         }
       }
     } finally {
-      stopWatching();
+      this.#notify.delete(notify);
       signal?.removeEventListener('abort', abort);
     }
   }
 
-  /** The next kept events after `cursor`, at most 64. */
-  read(cursor: number, jobId?: string): Page {
+  #read(cursor: number, jobId?: string): Page {
     const events = jobId === undefined ? this.#readAll(cursor) : this.#readJob(cursor, jobId);
     return { events, cursor: events.length > 0 ? Number(events.at(-1)?.sequence) : cursor };
   }
@@ -173,7 +183,7 @@ export class EventLog {
     return {
       specversion: '1.0',
       id: `${this.clusterId}-${sequence}`,
-      source: `/metatrain/clusters/${this.clusterId}`,
+      source: this.source,
       type: `metatrain.v1.${name}`,
       subject,
       time: new Date(at).toISOString(),
@@ -194,19 +204,6 @@ export class EventLog {
       else low = next.key[0] + 1;
     }
     return low - 1;
-  }
-
-  /**
-   * @param notify called when there may be more to read.
-   * @returns ends the watch; may be called twice.
-   * @throws MetatrainError `QUEUE_FULL` at the limit of followers.
-   */
-  watch(notify: () => void): () => void {
-    if (this.#notify.size >= this.#limits.followers) {
-      throw new MetatrainError('QUEUE_FULL', `${this.#notify.size} follow the events, the limit of this coordinator`);
-    }
-    this.#notify.add(notify);
-    return () => void this.#notify.delete(notify);
   }
 
   /** How far a reader that must miss nothing has come; 0 for one that has not begun. */

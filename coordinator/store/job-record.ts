@@ -94,6 +94,9 @@ export interface MetaStepRecord {
   readonly queryLoss: number;
   readonly queryAccuracy?: number;
   readonly metaGradientNorm: number;
+  /** Both absent where they cannot be told: see `task-gradients.ts`. */
+  readonly taskGradientVariance?: number;
+  readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
   readonly metaStepsPerSecond: number;
   readonly learningRate: number;

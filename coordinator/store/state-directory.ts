@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { sha256 } from '../../shared/tensor-codec.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import type { EventLogLimits } from './event-log.ts';
 import { JobStore } from './job-store.ts';
 
 /** Unix socket paths are limited to 104 bytes on macOS and 108 on Linux. */
@@ -19,10 +20,10 @@ export class StateDirectory {
   readonly checkpoints: CheckpointStore;
   readonly #lock: Server;
 
-  private constructor(path: string, lock: Server) {
+  private constructor(path: string, lock: Server, limits: Partial<EventLogLimits>) {
     this.path = path;
     this.#lock = lock;
-    this.jobs = JobStore.open(join(path, 'jobs.lmdb'));
+    this.jobs = JobStore.open(join(path, 'jobs.lmdb'), limits);
     this.checkpoints = new CheckpointStore(join(path, 'checkpoints'));
   }
 
@@ -31,7 +32,7 @@ export class StateDirectory {
    *
    * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to, `NOT_READY` when another coordinator uses it.
    */
-  static async open(path: string): Promise<StateDirectory> {
+  static async open(path: string, limits: Partial<EventLogLimits> = {}): Promise<StateDirectory> {
     let real: string;
     try {
       mkdirSync(join(path, 'checkpoints'), { recursive: true });
@@ -42,7 +43,7 @@ export class StateDirectory {
     }
     const lock = await takeLock(real);
     try {
-      return new StateDirectory(real, lock);
+      return new StateDirectory(real, lock, limits);
     } catch (error) {
       lock.close();
       throw error;

@@ -12,7 +12,9 @@ export interface PlotPoint {
 
 export interface Plot {
   readonly title: string;
-  /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their mean. Values that are not finite are left out. */
+  /** A line below it: what is measured. */
+  readonly note: string;
+  /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their median. Values that are not finite are left out. */
   readonly line: readonly PlotPoint[];
   /** Whether each point of the line is marked: for few points. */
   readonly isMarked?: boolean;
@@ -49,7 +51,8 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
   const isFinitePoint = ({ x, y }: PlotPoint) => Number.isFinite(x) && Number.isFinite(y);
   const points = plot.line.filter(isFinitePoint);
   const others = (plot.others ?? []).filter(isFinitePoint);
-  if (points.length === 0) return style.bold(truncate(plot.title, width));
+  const head = [style.bold(truncate(plot.title, width)), style.dim(truncate(plot.note, width))];
+  if (points.length === 0) return head.join('\n');
 
   const xHigh = Math.max(points.at(-1)!.x, ...others.map(({ x }) => x), 1);
   // The labels' width decides the columns, the columns what is averaged, and that the labels: two rounds settle it.
@@ -71,12 +74,7 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
   const [floor, labels] = floorLines(xHigh, columns, glyph);
   const margin = ' '.repeat(frame.margin);
   const last = `${margin} ${labels}`.trimEnd();
-  return [
-    style.bold(truncate(plot.title, width)),
-    ...rows,
-    style.dim(`${margin}${glyph.corner}${floor}`),
-    style.dim(last),
-  ].join('\n');
+  return [...head, ...rows, style.dim(`${margin}${glyph.corner}${floor}`), style.dim(last)].join('\n');
 }
 
 /** The vertical axis. */
@@ -118,16 +116,17 @@ function frameOf(
   };
 }
 
-/** At most one point a column of dots: the mean of those that fall into it. */
+/** At most one point a column of dots: the median of those that fall into it, since one bad meta-batch must not look like a trend. */
 function thinned(points: readonly PlotPoint[], high: number, columns: number): readonly PlotPoint[] {
   if (points.length <= columns) return points;
-  const sums = new Map<number, { x: number; y: number; count: number }>();
-  for (const { x, y } of points) {
-    const column = Math.min(columns - 1, Math.floor((x / high) * columns));
-    const sum = sums.get(column) ?? { x: 0, y: 0, count: 0 };
-    sums.set(column, { x: sum.x + x, y: sum.y + y, count: sum.count + 1 });
+  const bins = new Map<number, PlotPoint[]>();
+  for (const point of points) {
+    const column = Math.min(columns - 1, Math.floor((point.x / high) * columns));
+    const bin = bins.get(column);
+    if (bin) bin.push(point);
+    else bins.set(column, [point]);
   }
-  return [...sums.values()].map(({ x, y, count }) => ({ x: x / count, y: y / count }));
+  return [...bins.values()].map((bin) => bin.sort((a, b) => a.y - b.y)[Math.floor(bin.length / 2)]!);
 }
 
 interface Placing {

@@ -8,6 +8,7 @@ import { type Coordinator, startCoordinator } from '../../../coordinator/main.ts
 import type { CoordinatorOptions } from '../../../coordinator/options.ts';
 import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
+import { type Logger, silentLogger } from '../../../shared/log.ts';
 import { ClusterService, channelOptions, JobService } from '../../../shared/wire.ts';
 import { NullWorker, type NullWorkerOptions } from './null-worker.ts';
 
@@ -49,11 +50,13 @@ const quickCore = { heartbeatIntervalMs: 200, leaseFloorMs: 2_000, leaseFirstMs:
 export class TestCluster {
   readonly stateDirectory: string;
   readonly #workers: NullWorker[] = [];
+  readonly #log: Logger;
   #coordinator: Coordinator | undefined;
   #jobs: InstanceType<typeof JobService> | undefined;
   #cluster: InstanceType<typeof ClusterService> | undefined;
 
-  private constructor(test: TestContext) {
+  private constructor(test: TestContext, log: Logger) {
+    this.#log = log;
     this.stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
     test.after(async () => {
       await Promise.all(this.#workers.map((worker) => worker.kill()));
@@ -62,8 +65,12 @@ export class TestCluster {
     });
   }
 
-  static async start(test: TestContext, options: Partial<CoordinatorOptions> = {}): Promise<TestCluster> {
-    const cluster = new TestCluster(test);
+  static async start(
+    test: TestContext,
+    options: Partial<CoordinatorOptions> = {},
+    log: Logger = silentLogger,
+  ): Promise<TestCluster> {
+    const cluster = new TestCluster(test, log);
     await cluster.restart(options);
     return cluster;
   }
@@ -85,14 +92,17 @@ export class TestCluster {
 
   async restart(options: Partial<CoordinatorOptions> = {}): Promise<void> {
     await this.stop();
-    this.#coordinator = await startCoordinator({
-      stateDirectory: this.stateDirectory,
-      host: '127.0.0.1',
-      port: 0,
-      ...options,
-      core: { ...quickCore, ...options.core },
-      limits: { closeGraceMs: 500, ...options.limits },
-    });
+    this.#coordinator = await startCoordinator(
+      {
+        stateDirectory: this.stateDirectory,
+        host: '127.0.0.1',
+        port: 0,
+        ...options,
+        core: { ...quickCore, ...options.core },
+        limits: { closeGraceMs: 500, ...options.limits },
+      },
+      { log: this.#log },
+    );
     this.#jobs = new JobService(this.address, credentials.createInsecure(), channelOptions);
     this.#cluster = new ClusterService(this.address, credentials.createInsecure(), channelOptions);
   }

@@ -51,7 +51,7 @@ class ScriptedSource implements WatchSource {
     }
   }
 
-  async hasJobEnded(): Promise<boolean> {
+  async isOver(): Promise<boolean> {
     return this.#isEnded;
   }
 

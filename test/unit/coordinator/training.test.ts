@@ -124,6 +124,23 @@ test('a meta-step is the mean meta-gradient of the whole meta-batch, whatever or
   assert.equal(hashes[0], hashes[1]);
 });
 
+test('a meta-step tells how much its tasks agree, from measured shards of full weight alone', () => {
+  const applied = (shards: readonly TrainShardSum[], weights = [1, 1]) => {
+    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    for (const [index, shard] of shards.entries()) {
+      training.keepTrainResult(index, shards.length, shard, { metaStep: 0, weight: weights[index]! });
+    }
+    return training.applyMetaStep(10).taskGradients;
+  };
+  const shards = () => [result([4, 0], { squaredNorm: 16 }), result([0, -8], { squaredNorm: 64 })];
+  // Two shards of two tasks: (16/2 + 64/2 − 80/4)/(2 − 1) = 20, and (80 − 80)/8 = 0.
+  const spread = applied(shards());
+  assert.ok(Math.abs(spread!.variance - 20) < 1e-12);
+  assert.ok(Math.abs(spread!.cosine) < 1e-12);
+  assert.equal(applied(shards(), [1, 0.5]), undefined);
+  assert.equal(applied([...shards().slice(0, 1), result([1, 1])]), undefined);
+});
+
 test('the chain of hashes names every θ: SHA-256 of the link before and of θ', () => {
   const start = Float32Array.of(1, 2);
   const training = Training.begin(metaSpec(plainDescent), layout, start);

@@ -12,7 +12,11 @@ export interface MetaStepSummary {
   'metaStepsPerSecond'?: (number | string);
   'learningRate'?: (number | string);
   'etaSeconds'?: (number | string);
+  'taskGradientVariance'?: (number | string);
+  'taskGradientCosine'?: (number | string);
   '_queryAccuracy'?: "queryAccuracy";
+  '_taskGradientVariance'?: "taskGradientVariance";
+  '_taskGradientCosine'?: "taskGradientCosine";
 }
 
 export interface MetaStepSummary__Output {
@@ -25,5 +29,9 @@ export interface MetaStepSummary__Output {
   'metaStepsPerSecond': (number);
   'learningRate': (number);
   'etaSeconds': (number);
+  'taskGradientVariance'?: (number);
+  'taskGradientCosine'?: (number);
   '_queryAccuracy'?: "queryAccuracy";
+  '_taskGradientVariance'?: "taskGradientVariance";
+  '_taskGradientCosine'?: "taskGradientCosine";
 }

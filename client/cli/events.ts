@@ -1,0 +1,52 @@
+// `metatrain events`: what happens to jobs and workers, a line each, as it happens.
+import { Command } from 'commander';
+import { realClock } from '../../shared/clock.ts';
+import { type CommandContext, withClient } from './context.ts';
+import { addExamples } from './help.ts';
+import {
+  type CommonOptions,
+  coordinatorOption,
+  eventsJobOption,
+  jsonOption,
+  type Since,
+  sinceOption,
+} from './options.ts';
+import { renderEvent } from './render/events.ts';
+
+interface EventsOptions extends CommonOptions {
+  readonly job?: string;
+  readonly since?: Since;
+  readonly follow: boolean;
+}
+
+/** Without a word, what has just happened is shown, too. */
+const usualLookBackMs = 600_000;
+
+export function eventsCommand({ terminal, signal }: CommandContext): Command {
+  const command = new Command('events')
+    .description('follow what happens to jobs and workers')
+    .addOption(eventsJobOption())
+    .addOption(sinceOption())
+    .option('--no-follow', 'print the events that are there and exit')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption('print each event as one line of JSON: CloudEvents 1.0, as on NATS'))
+    .action((options: EventsOptions) =>
+      withClient(options, async (client) => {
+        const { job: jobId, follow: isFollowing } = options;
+        const usual: Since =
+          jobId === undefined && isFollowing ? { lookBackMs: usualLookBackMs } : { afterSequence: 0 };
+        const since = options.since ?? usual;
+        const start = 'lookBackMs' in since ? { since: new Date(realClock.now() - since.lookBackMs) } : since;
+        const events = client.watchEvents({ ...start, ...(jobId !== undefined && { jobId }), isFollowing, signal });
+        for await (const event of events) {
+          if (options.json) terminal.printJson(event);
+          else terminal.print(renderEvent(event, terminal.style));
+        }
+      }),
+    );
+  return addExamples(command, [
+    ['metatrain events --since 1h', 'the last hour, and what comes'],
+    ['metatrain events --job ID --json', "one job's whole story, until it has ended"],
+    ['metatrain events --since 1042 --no-follow', 'what came after event 1042'],
+  ]);
+}

@@ -1,0 +1,44 @@
+// `metatrain report`: a job as one HTML file, to read, to keep and to send.
+import { writeFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { realClock } from '../../shared/clock.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import { formatBytes } from '../../shared/numbers.ts';
+import { historyOf } from '../history.ts';
+import { readReportAssets } from '../report/report-assets.ts';
+import { renderReport } from '../report/report-page.ts';
+import { type CommandContext, withClient } from './context.ts';
+import { addExamples } from './help.ts';
+import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+
+interface ReportOptions extends CommonOptions {
+  readonly output?: string;
+}
+
+export function reportCommand({ terminal, signal }: CommandContext, version: string): Command {
+  const command = new Command('report')
+    .description('write a job as one HTML file that needs nothing else: curves, result, protocol, job file, events')
+    .argument('<id>', 'id of the job, in any state')
+    .option('--output <file>', 'where to write it; an older file is replaced (default: <id>.html)')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action((jobId: string, options: ReportOptions) =>
+      withClient(options, async (client) => {
+        const file = options.output ?? `${jobId.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.html`;
+        const job = await client.getJob(jobId, { signal });
+        const history = historyOf(await client.jobHistory(jobId, { signal }));
+        const input = { job, history, version, writtenAt: new Date(realClock.now()) };
+        const page = await renderReport(input, await readReportAssets());
+        await writeFile(file, page).catch((cause: unknown) => {
+          const reason = cause instanceof Error ? cause.message : String(cause);
+          throw new MetatrainError('REQUEST_INVALID', `cannot write ${file}: ${reason}`, { details: { file }, cause });
+        });
+        const bytes = Buffer.byteLength(page);
+        if (options.json) terminal.printJson({ file, bytes, jobId, state: job.state });
+        else terminal.print(`wrote ${file}: ${job.name}, ${job.state.toLowerCase()}, ${formatBytes(bytes)}`);
+      }),
+    );
+  return addExamples(command, [
+    ['metatrain report JOB-ID --output result.html', 'open it in any browser, also without a network'],
+  ]);
+}

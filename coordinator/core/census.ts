@@ -1,0 +1,30 @@
+// The cluster counted: what waits, what is leased, and what the workers do. Read off the state when somebody asks; nothing is kept.
+import { batchesOf } from './meta-steps.ts';
+import { type CoreState, type Worker, type WorkerState, workerStates } from './state.ts';
+
+export interface Census {
+  /** Shards of admitted jobs that wait for a slot. */
+  readonly pendingShards: number;
+  readonly leases: number;
+  readonly workers: Readonly<Record<WorkerState, number>>;
+  /** Of all connected workers. */
+  readonly slots: number;
+}
+
+export function workerState({ isDraining, health, leases, slots }: Worker): WorkerState {
+  if (isDraining) return 'draining';
+  if (health.standing === 'quarantined') return 'quarantined';
+  return leases.size >= slots ? 'busy' : 'idle';
+}
+
+export function takeCensus(state: CoreState): Census {
+  const workers = Object.fromEntries(workerStates.map((name) => [name, 0])) as Record<WorkerState, number>;
+  let slots = 0;
+  for (const worker of state.workers.values()) {
+    workers[workerState(worker)] += 1;
+    slots += worker.slots;
+  }
+  let pendingShards = 0;
+  for (const job of state.admitted) for (const { pending } of batchesOf(job)) pendingShards += pending.length;
+  return { pendingShards, leases: state.leases.size, workers, slots };
+}

@@ -1,0 +1,17 @@
+// Under which NATS subject an event is published: metatrain.v1.job.JOB-ID.EVENT and metatrain.v1.worker.WORKER-ID.EVENT.
+import { type ClusterEvent, nameOf } from '../../shared/cluster-event.ts';
+
+/** What a stream must take. */
+export const allSubjects = 'metatrain.v1.>';
+
+export function subjectOf(event: ClusterEvent): string {
+  const [about, what] = nameOf(event).split('.');
+  return `metatrain.v1.${about}.${subjectToken(event.subject)}.${what}`;
+}
+
+/**
+ * A text as one token of a subject: percent-encoded as in an address (RFC 3986), and the full stop and the asterisk, too, which mean something
+ * in a subject. `decodeURIComponent` gives the text back.
+ */
+export const subjectToken = (text: string): string =>
+  encodeURIComponent(Buffer.from(text).toString()).replaceAll('.', '%2E').replaceAll('*', '%2A');

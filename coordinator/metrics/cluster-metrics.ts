@@ -1,0 +1,244 @@
+// The coordinator's metrics: what happens is added up as it happens, what is (queues, leases, workers, jobs) is read when somebody scrapes.
+// Decides nothing; what a happening hands over is read and let go, but for a job's record while the job lives.
+import type { Clock } from '../../shared/clock.ts';
+import { Meter } from '../../shared/metrics/meter.ts';
+import type { Census } from '../core/census.ts';
+import { type Batch, type Lease, type Shard, workerStates } from '../core/state.ts';
+import type { Happening } from '../observer.ts';
+import { hasEnded, type JobRecord } from '../store/job-record.ts';
+import type { LinkTally } from '../worker-links.ts';
+import { type JobMetrics, jobMetrics } from './job-metrics.ts';
+import { type CoordinatorTree, coordinatorTree } from './tree.ts';
+
+/** What the metrics read at a scrape; the runner is one. */
+export interface ClusterView {
+  census(): Census;
+  workers(): readonly LinkTally[];
+}
+
+export interface ClusterMetricsOptions {
+  readonly version: string;
+  /** How long a job's series outlive it, so that the last values are scraped. */
+  readonly endedJobSeriesMs: number;
+}
+
+/** Workers with series of their own; of more, the first to come have them. */
+const maxWorkerSeries = 256;
+
+export class ClusterMetrics {
+  readonly meter = new Meter();
+  readonly #clock: Clock;
+  readonly #tree: CoordinatorTree;
+  readonly #jobs: JobMetrics;
+  #view: ClusterView | undefined;
+  /** Jobs that have not ended. */
+  readonly #open = new Map<string, JobRecord>();
+  readonly #begunAt = new WeakMap<Batch, number>();
+  readonly #speculative = new WeakSet<Lease>();
+  readonly #lostAt = new WeakMap<Shard, number>();
+  /** While no result of a restored job has been counted since the start. */
+  readonly #restored = new Set<string>();
+  readonly #startedAt: number;
+
+  constructor({ version, endedJobSeriesMs }: ClusterMetricsOptions, clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.#tree = coordinatorTree(this.meter);
+    this.#readAtScrape(version);
+    this.#jobs = jobMetrics(this.meter, { endedJobSeriesMs }, clock);
+  }
+
+  /** From here on the gauges have something to read. */
+  attend(view: ClusterView): void {
+    this.#view = view;
+  }
+
+  close(): void {
+    this.#view = undefined;
+    this.#jobs.close();
+  }
+
+  readonly observe = (happening: Happening): void => {
+    this.#jobs.observe(happening);
+    const tree = this.#tree;
+    switch (happening.kind) {
+      case 'jobOpened': {
+        const { record, isRestored } = happening;
+        this.#open.set(record.jobId, record);
+        (isRestored ? tree.jobs.restored : tree.jobs.submitted).add({});
+        if (isRestored && record.state === 'running') this.#restored.add(record.jobId);
+        break;
+      }
+      case 'jobStateChanged':
+        this.#jobStateChanged(happening);
+        break;
+      case 'workerConnected':
+        tree.workers.joined.add({});
+        break;
+      case 'workerDisconnected':
+        tree.workers.left.add({});
+        break;
+      case 'workerDraining':
+        tree.workers.drained.add({});
+        break;
+      case 'workerQuarantined':
+        tree.workers.quarantined.add({});
+        break;
+      case 'workerLetBack':
+        break;
+      case 'leaseGranted':
+        this.#leaseGranted(happening);
+        break;
+      case 'leaseCancelled':
+        tree.leases.cancelled.add({ cause: happening.cause });
+        // One past its deadline is retried, and counted there.
+        if (happening.cause !== 'deadline') this.#waste(happening);
+        break;
+      case 'resultKept':
+        this.#resultKept(happening);
+        break;
+      case 'resultDropped':
+        tree.shards.results.add({ outcome: 'dropped' });
+        break;
+      case 'resultRejected':
+        tree.shards.results.add({ outcome: 'rejected' });
+        break;
+      case 'shardFailed':
+        tree.shards.results.add({ outcome: 'failed' });
+        break;
+      case 'shardRetried': {
+        const { cause, lease, at } = happening;
+        tree.shards.retried.add({ cause });
+        this.#waste(happening);
+        if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
+        break;
+      }
+      case 'batchReduced':
+        if (happening.work === 'train') {
+          tree.metaSteps.phase.observe({ phase: 'apply' }, happening.reduceMs / 1_000);
+        }
+        break;
+      case 'metaStepApplied':
+        tree.metaSteps.applied.add({});
+        tree.shards.skippedTasks.add({}, happening.applied.skippedTasks);
+        break;
+      case 'evaluated':
+        tree.metaSteps.evaluations.add({});
+        break;
+      case 'checkpointWritten':
+        tree.metaSteps.checkpoints.add({ outcome: 'written' });
+        tree.metaSteps.checkpointBytes.add({}, happening.checkpoint.bytes);
+        tree.metaSteps.phase.observe({ phase: 'checkpoint' }, happening.writeMs / 1_000);
+        break;
+      case 'checkpointFailed':
+        tree.metaSteps.checkpoints.add({ outcome: 'failed' });
+        break;
+      default:
+        happening satisfies never;
+    }
+  };
+
+  #jobStateChanged({ record, state, at }: Extract<Happening, { kind: 'jobStateChanged' }>): void {
+    const { jobs } = this.#tree;
+    if (state === 'running' && record.startedAt === at) jobs.wait.observe({}, seconds(at - record.submittedAt));
+    if (!hasEnded(state)) return;
+    this.#open.delete(record.jobId);
+    this.#restored.delete(record.jobId);
+    if (state === 'succeeded' || state === 'failed' || state === 'cancelled') jobs.ended.add({ state });
+  }
+
+  #leaseGranted({ lease, payloadBytes, at }: Extract<Happening, { kind: 'leaseGranted' }>): void {
+    const { leases, payload } = this.#tree;
+    const { batch, shard } = lease;
+    leases.granted.add({ work: batch.work });
+    payload.sent.add({}, payloadBytes);
+    if (!this.#begunAt.has(batch)) this.#begunAt.set(batch, at);
+    if (shard.leases.size < 2) return;
+    this.#speculative.add(lease);
+    leases.speculative.add({});
+  }
+
+  #resultKept({ lease, computeMs, payloadBytes, keepMs, at }: Extract<Happening, { kind: 'resultKept' }>): void {
+    const { leases, shards, metaSteps, payload, compute } = this.#tree;
+    const { batch, shard, job, grantedAt, paramsVersion } = lease;
+    shards.results.add({ outcome: 'counted' });
+    shards.tasks.add({ work: batch.work }, shard.taskCount);
+    payload.received.add({}, payloadBytes);
+    compute.seconds.add({ use: 'useful' }, computeMs / 1_000);
+    if (this.#speculative.has(lease)) leases.speculativeWon.add({});
+    const lostAt = this.#lostAt.get(shard);
+    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLoss' }, seconds(at - lostAt));
+    if (this.#restored.has(job.plan.jobId)) {
+      compute.recovery.observe({ after: 'restart' }, seconds(at - this.#startedAt));
+      this.#restored.clear();
+    }
+    const isLast = batch.remaining === 0;
+    const batchSeconds = seconds(at - (this.#begunAt.get(batch) ?? at));
+    if (batch.work === 'evaluate' && isLast) metaSteps.phase.observe({ phase: 'evaluate' }, batchSeconds);
+    if (batch.work !== 'train') return;
+    if (isLast) metaSteps.seconds.observe({}, batchSeconds);
+    leases.staleness.observe({}, batch.step - paramsVersion);
+    metaSteps.phase.observe({ phase: 'broadcast' }, seconds(at - grantedAt - computeMs));
+    metaSteps.phase.observe({ phase: 'compute' }, computeMs / 1_000);
+    metaSteps.phase.observe({ phase: 'reduce' }, keepMs / 1_000);
+  }
+
+  #waste({ lease, at }: { readonly lease: Lease; readonly at: number }): void {
+    this.#tree.compute.seconds.add({ use: 'wasted' }, seconds(at - lease.grantedAt));
+  }
+
+  #readAtScrape(version: string): void {
+    const { meter } = this;
+    const census = () => this.#view?.census();
+    const workers = () => [...(this.#view?.workers() ?? [])].slice(0, maxWorkerSeries);
+    meter.series('gauge', 'metatrain_build_info', 'Always 1; the version is the label.', ['version'], () => [
+      { labels: { version }, value: 1 },
+    ]);
+    meter.series('gauge', 'metatrain_jobs', 'Jobs that have not ended, by state.', ['state'], () =>
+      (['queued', 'running', 'paused'] as const).map((state) => ({ labels: { state }, value: this.#countJobs(state) })),
+    );
+    meter.gauge(
+      'metatrain_queue_oldest_job_seconds',
+      'Age of the queued job that has waited longest; 0 when none waits.',
+      () => this.#oldestQueuedSeconds(),
+    );
+    meter.gauge('metatrain_queue_shards', 'Shards that wait for a slot.', () => census()?.pendingShards);
+    meter.gauge('metatrain_leases', 'Leases that live: shards being computed.', () => census()?.leases);
+    meter.gauge('metatrain_workers_slots', 'Slots of all connected workers.', () => census()?.slots);
+    meter.series('gauge', 'metatrain_workers', 'Connected workers, by state.', ['state'], () => {
+      const counts = census()?.workers;
+      return counts ? workerStates.map((state) => ({ labels: { state }, value: counts[state] })) : [];
+    });
+    meter.series(
+      'counter',
+      'metatrain_worker_shards_total',
+      'Counted shards of a connected worker, since it connected.',
+      ['worker_id'],
+      () => workers().map(({ link, shardsCompleted: value }) => ({ labels: { worker_id: link.workerId }, value })),
+    );
+    meter.series(
+      'counter',
+      'metatrain_worker_results_rejected_total',
+      'Results of a connected worker that could not be ones, since it connected.',
+      ['worker_id'],
+      () => workers().map(({ link, resultsRejected: value }) => ({ labels: { worker_id: link.workerId }, value })),
+    );
+  }
+
+  #countJobs(state: JobRecord['state']): number {
+    let count = 0;
+    for (const record of this.#open.values()) if (record.state === state) count += 1;
+    return count;
+  }
+
+  #oldestQueuedSeconds(): number {
+    let oldest = this.#clock.now();
+    for (const { state, submittedAt } of this.#open.values()) {
+      if (state === 'queued') oldest = Math.min(oldest, submittedAt);
+    }
+    return seconds(this.#clock.now() - oldest);
+  }
+}
+
+/** The wall clock may be set back: a duration is never below zero. */
+const seconds = (ms: number): number => Math.max(0, ms) / 1_000;

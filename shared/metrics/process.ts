@@ -1,0 +1,45 @@
+// What every process of ours tells about itself: processor, memory, files, garbage collection and how late its event loop is. Once a process,
+// however many servers it runs: the collectors of prom-client cannot be stopped again.
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { MetricFacts } from './meter.ts';
+
+/** Of prom-client's own those that say something here; some of the others are called `_total` and are no counters, which Prometheus dislikes. */
+const shown: ReadonlySet<string> = new Set([
+  'process_cpu_user_seconds_total',
+  'process_cpu_system_seconds_total',
+  'process_start_time_seconds',
+  'process_resident_memory_bytes',
+  'process_open_fds',
+  'process_max_fds',
+  'nodejs_heap_size_total_bytes',
+  'nodejs_heap_size_used_bytes',
+  'nodejs_external_memory_bytes',
+  'nodejs_gc_duration_seconds',
+  'nodejs_eventloop_lag_seconds',
+  'nodejs_eventloop_lag_p99_seconds',
+]);
+
+let collected: Registry | undefined;
+
+/** Begins to collect, the first time that it is called. */
+export function processRegistry(): Registry {
+  if (!collected) {
+    collected = new Registry();
+    collectDefaultMetrics({ register: collected });
+    for (const { name } of collected.getMetricsAsArray()) {
+      if (!shown.has(name)) collected.removeSingleMetric(name);
+    }
+  }
+  return collected;
+}
+
+/** In Prometheus' text format. */
+export const exposeProcess = (): Promise<string> => processRegistry().metrics();
+
+export const processFacts = (): MetricFacts[] =>
+  processRegistry()
+    .getMetricsAsArray()
+    .map((metric) => {
+      const { name, help, type, labelNames } = metric as unknown as MetricFacts & { readonly labelNames: string[] };
+      return { name, help, type, labels: labelNames };
+    });

@@ -1,0 +1,18 @@
+// GET /metrics: what the process and its meter tell, in Prometheus' text format.
+import type { MiddlewareHandler } from 'hono';
+import type { HttpRoutes } from '../http-server.ts';
+import type { Meter } from './meter.ts';
+import { exposeProcess, processRegistry } from './process.ts';
+
+const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** @param admit passed before anything is told; everybody may read where there is none. */
+export const metricsRoutes =
+  (meter: Meter, admit?: MiddlewareHandler): HttpRoutes =>
+  (app) => {
+    processRegistry();
+    if (admit) app.use('/metrics', admit);
+    app.get('/metrics', async (context) =>
+      context.body(`${await exposeProcess()}\n${await meter.expose()}`, 200, { 'content-type': contentType }),
+    );
+  };

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import type { JobEventBody, JobRecord } from '../../../coordinator/store/job-record.ts';
+import { JobStore } from '../../../coordinator/store/job-store.ts';
+
+const summary = (step: number): JobEventBody => ({
+  kind: 'metaStep',
+  summary: {
+    ...{ step, iterations: 10_000, queryLoss: 1, metaGradientNorm: 1, learningRate: 0.1 },
+    ...{ tasksPerSecond: 1, metaStepsPerSecond: 1, etaSeconds: 1 },
+  },
+});
+
+/** All that a meta-step summary's event takes of a record. */
+const long = { jobId: 'long' } as JobRecord;
+
+test('of a long job the kept meta-step summaries cover all of it evenly, and the newest stay whole, over a restart too', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'jobs.lmdb');
+  const total = 6_000;
+  let stored: Promise<unknown> = Promise.resolve();
+  for (const [from, to] of [
+    [1, 2_500],
+    [2_501, total],
+  ] as const) {
+    const store = JobStore.open(path);
+    for (let step = from; step <= to; step += 1) stored = store.append(long, step, summary(step)).stored;
+    await stored;
+    await store.close();
+  }
+  const store = JobStore.open(path);
+  t.after(() => store.close());
+  const kept = store.eventsAfter('long', 0, total).map(({ sequence }) => sequence);
+  assert.equal(kept.length, 1_000);
+  assert.deepEqual([kept[0], kept.at(-1)], [1, total]);
+  const gaps = kept.slice(1).map((sequence, i) => sequence - kept[i]!);
+  assert.ok(
+    gaps.slice(-99).every((gap) => gap === 1),
+    'the newest hundred are all there',
+  );
+  // 5,900 over 900 is 6.6; the places that are closest give way first, so a gap is at most twice another.
+  assert.ok(Math.max(...gaps) <= 16, `the widest gap is ${Math.max(...gaps)}`);
+});
