@@ -99,6 +99,7 @@ export async function startCoordinator(
     if (nats) {
       const isInsecure = security.isInsecure ?? false;
       parts.bus = openEventBus(nats, { events: state.jobs.log, clock, log, isInsecure });
+      metrics?.attendBus(parts.bus);
     }
     await runner.start();
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });

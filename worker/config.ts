@@ -7,6 +7,7 @@ import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
+import { isLoopback } from '../shared/loopback.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { randomId } from '../shared/rng.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
@@ -20,6 +21,8 @@ export interface WorkerConfig {
   readonly connection: ConnectionOptions;
   /** Absent: no traces. */
   readonly tracing: TracingOptions | undefined;
+  /** Where metrics and health are served. Absent: nowhere. */
+  readonly http?: { readonly host: string; readonly port: number };
   readonly workerId: string;
   readonly slots: number;
   readonly engine: EngineName;
@@ -50,6 +53,8 @@ export interface WorkerConfig {
 
 interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly coordinator: string;
+  readonly http: { readonly host: string; readonly port: number } | 'off';
+  readonly httpExposed?: boolean;
   readonly workerId?: string;
   readonly slots?: number;
   readonly engine: EngineName;
@@ -84,8 +89,15 @@ export function readConfig(args: readonly string[]): WorkerConfig {
   if (device === 'webgpu' && (flags.slots ?? 1) > 1) {
     command.error(`error: --slots: got ${flags.slots}; accepted with '--device webgpu': 1 (start more workers)`);
   }
+  const { http } = flags;
+  if (http !== 'off' && !isLoopback(http.host) && !flags.httpExposed) {
+    command.error(
+      `error: --http: got ${http.host}, where other machines can connect, without TLS or a token; accepted: a loopback address, or --http-exposed`,
+    );
+  }
   return {
     coordinator: flags.coordinator,
+    ...(http !== 'off' && { http }),
     connection: {
       tlsCa: flags.tlsCa,
       tlsCert: flags.tlsCert,
@@ -152,6 +164,18 @@ function describeFlags(): Command {
       new Option('--token-file <file>', 'file with the token; METATRAIN_TOKEN holds the token itself').env(
         'METATRAIN_TOKEN_FILE',
       ),
+    )
+    .addOption(
+      new Option('--http <host:port>', 'where metrics and health are served, or off; port 0 takes a free one')
+        .env('METATRAIN_HTTP')
+        .default('off')
+        .argParser(parseHttp),
+    )
+    .addOption(
+      new Option(
+        '--http-exposed',
+        'serve metrics and health beyond this machine: whoever can connect reads them, unencrypted and without a token',
+      ).env('METATRAIN_HTTP_EXPOSED'),
     )
     .addOption(new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'))
     .addOption(
@@ -289,6 +313,17 @@ function parseAddress(value: string): string {
   const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[^:\s/]+):(\d{1,5})$/.exec(value)?.[1]);
   if (!(port >= 1 && port <= 65_535)) throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420.');
   return value;
+}
+
+function parseHttp(value: string): Flags['http'] {
+  if (value === 'off') return value;
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7422, the port from 0 to 65535, or off.');
+  }
+  return { host, port };
 }
 
 const memoryUnits = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;

@@ -7,7 +7,9 @@ import { realClock } from '../shared/clock.ts';
 import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { letHeapGrow } from '../shared/heap.ts';
+import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
+import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomFraction } from '../shared/rng.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { packageRoot } from '../shared/wire.ts';
@@ -15,7 +17,8 @@ import { ComputePool } from './compute/pool.ts';
 import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
 import { explainJob, renderExplanation } from './explain.ts';
-import { nobody } from './observer.ts';
+import { WorkerMetrics } from './metrics.ts';
+import type { WorkerObserver } from './observer.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
@@ -60,8 +63,13 @@ try {
   }
   // First: a flag that is wrong is told before a thread is started.
   const connection = connectionTo(config.coordinator, config.connection);
+  const { kind: device } = facts;
+  const metrics = config.http && new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes });
   const traces = config.tracing && (await openTraces(config.tracing));
-  const observe = traces?.observe ?? nobody;
+  const observe: WorkerObserver = (happening) => {
+    metrics?.observe(happening);
+    traces?.observe(happening);
+  };
   const pool = await ComputePool.start(
     { slots, dataDirectories, memoryLimitBytes, engine },
     { clock: realClock, log, observe },
@@ -76,9 +84,19 @@ try {
       log,
       randomFraction,
       observe,
-      onConnected: () => process.stdout.write(`${JSON.stringify({ workerId })}\n`),
+      onConnected: () => process.stdout.write(`${JSON.stringify({ workerId, http: server?.address })}\n`),
     },
   );
+  const notReady = () => session.notReady();
+  metrics?.attend({
+    census: () => pool.census(),
+    isConnected: () => notReady() === undefined,
+    peakResidentBytes: () => process.resourceUsage().maxRSS * 1_024,
+  });
+  const server =
+    config.http && metrics
+      ? await startHttpServer(config.http, { routes: [metricsRoutes(metrics.meter)], health: { notReady }, log })
+      : undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       for (const second of ['SIGTERM', 'SIGINT'] as const) {
@@ -90,6 +108,7 @@ try {
   const end = await session.run();
   log[end.exitCode === 0 ? 'info' : 'error']({ exitCode: end.exitCode }, end.message);
   process.exitCode = end.exitCode;
+  await server?.close(0);
   await Promise.all([pool.close(), traces?.close()]);
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);

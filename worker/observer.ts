@@ -1,21 +1,20 @@
-// What a worker tells whoever watches it: leases, shards, programs. Observers are told in order, synchronously, after the fact; they decide
-// nothing, must not throw and must not wait. What they are handed is read, never changed.
-import type { ComputeHappening } from './compute/pool.ts';
-import type { ShardOutcome } from './compute/shard.ts';
+// What the session and the compute pool tell whoever watches the worker. Observers are told synchronously, after the fact; they decide nothing
+// and must not throw.
+import type { PoolHappening } from './compute/pool-happening.ts';
 import type { Lease } from './session-state.ts';
 
 export type WorkerHappening =
-  | ComputeHappening
+  | PoolHappening
+  /** A coordinator has welcomed the worker. */
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'disconnected'; readonly code: string }
+  /** A version of θ arrived. */
+  | { readonly kind: 'paramsReceived'; readonly bytes: number }
   | { readonly kind: 'jobOpened'; readonly jobId: string; readonly spec: string }
   | { readonly kind: 'jobClosed'; readonly jobId: string }
-  /** The shard goes to the pool, under the lease's id. */
+  /** The shard goes to the pool, which speaks of it by the lease's id. */
   | { readonly kind: 'shardTaken'; readonly lease: Lease }
-  /** The lease was answered with a result that was here already. */
-  | { readonly kind: 'heldResultSent'; readonly lease: Lease }
-  /** Computed or not; `leaseId` is that with which the shard was taken. */
-  | { readonly kind: 'shardEnded'; readonly outcome: ShardOutcome }
-  | { readonly kind: 'shardCancelled'; readonly leaseId: string };
+  /** `isHeld`: it had been computed before, for a lease that was lost. */
+  | { readonly kind: 'resultSent'; readonly lease: Lease; readonly bytes: number; readonly isHeld: boolean };
 
 export type WorkerObserver = (happening: WorkerHappening) => void;
-
-export const nobody: WorkerObserver = () => undefined;

@@ -92,6 +92,11 @@ export function heldMessage(leases: readonly Lease[]): WorkerMessage {
   return { resultsHeld: { results } };
 }
 
+/** Bytes of the tensors in the outcome. */
+export function payloadBytesOf(outcome: ShardOutcome): number {
+  return outcome.kind === 'finished' ? (payloadOf(outcome.output)?.byteLength ?? 0) : 0;
+}
+
 function payloadOf(output: ShardOutput): Float32Array | undefined {
   switch (output.kind) {
     case 'initialize':

@@ -13,8 +13,8 @@ import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
 import { HeldResults } from './held-results.ts';
-import { nobody, type WorkerObserver } from './observer.ts';
-import { heldMessage, outcomeMessages, readLease } from './session-messages.ts';
+import type { WorkerObserver } from './observer.ts';
+import { heldMessage, outcomeMessages, payloadBytesOf, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
 import {
   defaultSessionTimes,
@@ -49,7 +49,7 @@ export interface SessionDependencies {
   readonly randomFraction: () => number;
   /** Called at the first Welcome. */
   readonly onConnected?: () => void;
-  /** Told of leases and shards. Default: nobody. */
+  /** Told of everything that happens. Default: nobody. */
   readonly observe?: WorkerObserver;
 }
 
@@ -72,8 +72,8 @@ const keptHashes = 4;
 export class Session {
   readonly #options: SessionOptions;
   readonly #dependencies: SessionDependencies;
-  readonly #observe: WorkerObserver;
   readonly #state: SessionState;
+  readonly #observe: WorkerObserver;
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
@@ -90,8 +90,14 @@ export class Session {
   constructor(options: SessionOptions, dependencies: SessionDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
-    this.#observe = dependencies.observe ?? nobody;
+    this.#observe = dependencies.observe ?? (() => undefined);
     this.#state = new SessionState(options.times ?? defaultSessionTimes);
+  }
+
+  /** Undefined while a coordinator has welcomed the worker and gives it shards; else why not. */
+  notReady(): string | undefined {
+    const { phase } = this.#state;
+    return phase === 'serving' ? undefined : `no shards are taken: the session is ${phase}`;
   }
 
   /** Serves until drained, refused or exhausted; leaves the pool open. Once only. */
@@ -114,7 +120,6 @@ export class Session {
   }
 
   #endShard(outcome: ShardOutcome): void {
-    this.#observe({ kind: 'shardEnded', outcome });
     const lease = this.#shards.get(outcome.leaseId);
     if (lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
     this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome);
@@ -143,13 +148,13 @@ export class Session {
       }
       case 'cancelShard':
         this.#shards.delete(order.leaseId);
-        this.#observe({ kind: 'shardCancelled', leaseId: order.leaseId });
         pool.cancel(order.leaseId);
         break;
       case 'sendOutcome': {
         const lease = outcome && this.#shards.get(outcome.leaseId);
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
         this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
+        if (outcome.kind === 'finished') this.#observeResult(lease, outcome, false);
         break;
       }
       case 'sendDrain':
@@ -164,11 +169,13 @@ export class Session {
         break;
       case 'reportWelcome':
         log.info(order.isFirst ? 'connected' : 'connected again');
+        this.#observe({ kind: 'connected' });
         if (order.isFirst) this.#dependencies.onConnected?.();
         this.#offerResults();
         return;
       case 'reportRetry': {
         const { end, delayMs } = order;
+        this.#observe({ kind: 'disconnected', code: end.code });
         log.warn({ code: end.code, retryMs: Math.round(delayMs) }, `no connection: ${end.message}`);
         return;
       }
@@ -280,10 +287,16 @@ export class Session {
   #takeLease(message: ShardLease__Output): void {
     const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
     const held = this.#held.get(lease.workKey);
-    if (held) {
-      this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
-      this.#observe({ kind: 'heldResultSent', lease });
-    } else this.#step({ kind: 'leased', lease });
+    if (!held) {
+      this.#step({ kind: 'leased', lease });
+      return;
+    }
+    this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
+    this.#observeResult(lease, held, true);
+  }
+
+  #observeResult(lease: Lease, outcome: ShardOutcome, isHeld: boolean): void {
+    this.#observe({ kind: 'resultSent', lease, bytes: payloadBytesOf(outcome), isHeld });
   }
 
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
@@ -316,6 +329,7 @@ export class Session {
       throw new MetatrainError('REQUEST_INVALID', message);
     }
     this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
+    this.#observe({ kind: 'paramsReceived', bytes: bytes.byteLength });
     const hashes = this.#paramsSha256.get(jobId) ?? new Map<number, string>();
     this.#paramsSha256.set(jobId, hashes.set(paramsVersion, payloadSha256.toString('hex')));
     for (const oldest of hashes.keys()) {

@@ -42,8 +42,8 @@ export class ShardTraces {
       case 'shardTaken':
         this.#take(happening.lease);
         break;
-      case 'heldResultSent': {
-        const innerLoop = this.#startInnerLoop(happening.lease);
+      case 'resultSent': {
+        const innerLoop = happening.isHeld ? this.#startInnerLoop(happening.lease) : undefined;
         if (innerLoop) this.#tracing.end(innerLoop, { outcome: 'held' });
         break;
       }
@@ -54,21 +54,25 @@ export class ShardTraces {
         shard.run = this.#tracing.start('run', { parent: shard.innerLoop });
         break;
       }
-      case 'programCompiled':
+      case 'compiled':
         this.#recordProgram(happening.leaseId, happening.report);
         break;
-      case 'shardEnded': {
-        const { outcome } = happening;
-        if (outcome.kind === 'finished')
-          this.#end(outcome.leaseId, { outcome: 'finished', computeMs: outcome.computeMs });
-        else this.#end(outcome.leaseId, { outcome: 'failed', code: outcome.failure.code }, outcome.failure.message);
+      case 'shardFinished': {
+        const { leaseId, computeMs, engineMs } = happening;
+        this.#end(leaseId, { outcome: 'finished', computeMs, engineMs });
+        break;
+      }
+      case 'shardFailed': {
+        const { code, message } = happening.failure;
+        this.#end(happening.leaseId, { outcome: 'failed', code }, message);
         break;
       }
       case 'shardCancelled':
         this.#end(happening.leaseId, { outcome: 'cancelled' });
         break;
       default:
-        happening satisfies never;
+        // The others leave no span.
+        break;
     }
   };
 

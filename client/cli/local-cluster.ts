@@ -189,6 +189,8 @@ export class LocalCluster {
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--log-format', 'json', '--exit-with-parent'],
+        // METATRAIN_HTTP is the coordinator's here: of several workers only one could listen there.
+        ...['--http', 'off'],
       ],
       // One name for several workers would make each fence off the one before.
       environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },

@@ -7,6 +7,7 @@ import { type Batch, type Lease, type Shard, workerStates } from '../core/state.
 import type { Happening } from '../observer.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 import type { LinkTally } from '../worker-links.ts';
+import { declareEventMetrics, type EventBusView } from './event-metrics.ts';
 import { type JobMetrics, jobMetrics } from './job-metrics.ts';
 import { type CoordinatorTree, coordinatorTree } from './tree.ts';
 
@@ -31,6 +32,7 @@ export class ClusterMetrics {
   readonly #tree: CoordinatorTree;
   readonly #jobs: JobMetrics;
   #view: ClusterView | undefined;
+  #bus: EventBusView | undefined;
   /** Jobs that have not ended. */
   readonly #open = new Map<string, JobRecord>();
   readonly #begunAt = new WeakMap<Batch, number>();
@@ -45,6 +47,7 @@ export class ClusterMetrics {
     this.#startedAt = clock.now();
     this.#tree = coordinatorTree(this.meter);
     this.#readAtScrape(version);
+    declareEventMetrics(this.meter, () => this.#bus);
     this.#jobs = jobMetrics(this.meter, { endedJobSeriesMs }, clock);
   }
 
@@ -53,8 +56,13 @@ export class ClusterMetrics {
     this.#view = view;
   }
 
+  attendBus(bus: EventBusView): void {
+    this.#bus = bus;
+  }
+
   close(): void {
     this.#view = undefined;
+    this.#bus = undefined;
     this.#jobs.close();
   }
 
@@ -167,7 +175,7 @@ export class ClusterMetrics {
     compute.seconds.add({ use: 'useful' }, computeMs / 1_000);
     if (this.#speculative.has(lease)) leases.speculativeWon.add({});
     const lostAt = this.#lostAt.get(shard);
-    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLoss' }, seconds(at - lostAt));
+    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLost' }, seconds(at - lostAt));
     if (this.#restored.has(job.plan.jobId)) {
       compute.recovery.observe({ after: 'restart' }, seconds(at - this.#startedAt));
       this.#restored.clear();
@@ -191,7 +199,7 @@ export class ClusterMetrics {
     const { meter } = this;
     const census = () => this.#view?.census();
     const workers = () => [...(this.#view?.workers() ?? [])].slice(0, maxWorkerSeries);
-    meter.series('gauge', 'metatrain_build_info', 'Always 1; the version is the label.', ['version'], () => [
+    meter.series('gauge', 'metatrain_coordinator_info', 'Always 1; the version is the label.', ['version'], () => [
       { labels: { version }, value: 1 },
     ]);
     meter.series('gauge', 'metatrain_jobs', 'Jobs that have not ended, by state.', ['state'], () =>

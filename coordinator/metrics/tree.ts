@@ -92,7 +92,7 @@ export function coordinatorTree(meter: Meter) {
         'metatrain_recovery_seconds',
         "Time to recover: from a worker's loss until each of its shards is counted, and from a coordinator's restart until the first result of a restored job is.",
         secondsBuckets,
-        { after: ['workerLoss', 'restart'] },
+        { after: ['workerLost', 'restart'] },
       ),
     },
     workers: {

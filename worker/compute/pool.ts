@@ -5,8 +5,8 @@ import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import '../engine/onnx/telemetry.ts';
-import type { CompileReport } from '../engine/engine.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
+import { type PoolCensus, type PoolHappening, type SlotState, slotStates } from './pool-happening.ts';
 import type { FromThread, ThreadData, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
 
@@ -22,8 +22,8 @@ export interface ComputePoolOptions extends ThreadData {
 export interface ComputePoolDependencies {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Told when a thread begins a shard and when it has compiled a program. Default: nobody. */
-  readonly observe?: ComputeObserver;
+  /** Told of everything that happens. Default: nobody. */
+  readonly observe?: (happening: PoolHappening) => void;
 }
 
 export interface ComputePoolListener {
@@ -31,14 +31,6 @@ export interface ComputePoolListener {
   /** Every thread has died too often: the pool runs nothing any more. */
   onExhausted(error: MetatrainError): void;
 }
-
-/** What the pool tells of its threads, after the fact; observers must not throw. */
-export type ComputeHappening =
-  | { readonly kind: 'shardStarted'; readonly leaseId: string }
-  /** `leaseId`: the shard that needed it. */
-  | { readonly kind: 'programCompiled'; readonly leaseId: string | undefined; readonly report: CompileReport };
-
-export type ComputeObserver = (happening: ComputeHappening) => void;
 
 /** A slot whose thread dies this often without finishing a shard in between is given up. */
 const crashesPerSlot = 3;
@@ -60,11 +52,12 @@ interface Shard {
 interface Slot {
   readonly number: number;
   thread: Worker;
-  state: 'starting' | 'idle' | 'busy' | 'gone';
+  state: SlotState;
   shard: Shard | undefined;
   /** The job it ran last: its program is open there. */
   lastJobId: string | undefined;
   crashes: number;
+  predictedBytes: number;
   /** What the thread reported of itself before it died. */
   failure: MetatrainError | undefined;
 }
@@ -73,7 +66,7 @@ export class ComputePool {
   readonly #options: ComputePoolOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #observe: ComputeObserver;
+  readonly #observe: (happening: PoolHappening) => void;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
   readonly #specs = new Map<string, string>();
@@ -122,6 +115,13 @@ export class ComputePool {
     return this.#options.slots;
   }
 
+  census(): PoolCensus {
+    const slots = Object.fromEntries(slotStates.map((state) => [state, 0])) as Record<SlotState, number>;
+    for (const { state } of this.#slots) slots[state] += 1;
+    const predictedBytes = this.#slots.reduce((sum, slot) => sum + slot.predictedBytes, 0);
+    return { slots, queued: this.#queue.length, predictedBytes };
+  }
+
   /** One listener; set before the first shard. */
   listen(listener: ComputePoolListener): void {
     this.#listener = listener;
@@ -162,7 +162,9 @@ export class ComputePool {
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
       this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
     } catch (thrown) {
-      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure: failureOf(thrown) });
+      const failure = failureOf(thrown);
+      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
       return;
     }
     this.#dispatch();
@@ -172,13 +174,16 @@ export class ComputePool {
   cancel(leaseId: string): void {
     const waiting = this.#queue.findIndex((shard) => shard.leaseId === leaseId);
     if (waiting >= 0) {
-      this.#queue.splice(waiting, 1)[0]?.params?.release();
+      const [shard] = this.#queue.splice(waiting, 1);
+      shard?.params?.release();
+      if (shard) this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
       return;
     }
     const slot = this.#slots.find(({ shard }) => shard?.leaseId === leaseId);
     const shard = slot?.shard;
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
+    this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
     this.#clock.after(cancelGraceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
       this.#log.warn(
@@ -209,6 +214,7 @@ export class ComputePool {
       shard: undefined,
       lastJobId: undefined,
       crashes: 0,
+      predictedBytes: 0,
       failure: undefined,
     };
     this.#slots.push(slot);
@@ -251,7 +257,10 @@ export class ComputePool {
         return;
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
-        this.#observe({ kind: 'programCompiled', leaseId: slot.shard?.leaseId, report: message.report });
+        this.#observe({ kind: 'compiled', leaseId: slot.shard?.leaseId, report: message.report });
+        return;
+      case 'memory':
+        slot.predictedBytes = message.predictedBytes;
         return;
       case 'finished':
       case 'failed': {
@@ -259,11 +268,22 @@ export class ComputePool {
         const shard = release(slot);
         slot.state = 'idle';
         this.#dispatch();
-        if (shard && !shard.isCancelled) this.#listener?.onOutcome(message);
+        if (!shard || shard.isCancelled) return;
+        this.#observeOutcome(shard, message);
+        this.#listener?.onOutcome(message);
         return;
       }
       default:
         message satisfies never;
+    }
+  }
+
+  #observeOutcome({ leaseId, work: { kind: work } }: Shard, outcome: ShardOutcome): void {
+    if (outcome.kind === 'failed') {
+      this.#observe({ kind: 'shardFailed', leaseId, work, failure: outcome.failure });
+    } else {
+      const { computeMs, engineMs } = outcome;
+      this.#observe({ kind: 'shardFinished', leaseId, work, computeMs, engineMs });
     }
   }
 
@@ -288,16 +308,17 @@ export class ComputePool {
       return;
     }
     slot.crashes += 1;
+    slot.predictedBytes = 0;
+    this.#observe({ kind: 'threadDied' });
     this.#log.error({ slot: slot.number, crashes: slot.crashes, code: error.code }, error.message);
     const shard = release(slot);
     if (slot.crashes < crashesPerSlot) this.#replace(slot);
     if (shard && !shard.isCancelled) {
+      const { leaseId, work } = shard;
       const message = `the compute thread died: ${error.message}`;
-      this.#listener?.onOutcome({
-        kind: 'failed',
-        leaseId: shard.leaseId,
-        failure: { code: error.code, message, permanent: false },
-      });
+      const failure = { code: error.code, message, permanent: false };
+      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
     }
     if (this.#slots.every(({ state }) => state === 'gone')) {
       const message = `every compute thread died ${crashesPerSlot} times without finishing a shard; the last: ${error.message}`;
@@ -309,6 +330,7 @@ export class ComputePool {
     release(slot);
     slot.state = 'starting';
     slot.lastJobId = undefined;
+    slot.predictedBytes = 0;
     slot.failure = undefined;
     slot.thread = this.#startThread();
     this.#attend(slot);

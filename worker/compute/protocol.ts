@@ -24,6 +24,8 @@ export type FromThread =
   | { readonly kind: 'unable'; readonly failure: ShardFailureReason }
   /** A program of the job was traced and has a session now. */
   | { readonly kind: 'compiled'; readonly jobId: string; readonly report: CompileReport }
+  /** What the thread's open programs take, by prediction; told when it changes. */
+  | { readonly kind: 'memory'; readonly predictedBytes: number }
   | ShardOutcome;
 
 export interface ThreadData {

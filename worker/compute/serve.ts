@@ -14,6 +14,10 @@ const openPrograms = 4;
 export interface ComputeThread {
   readonly fingerprint: string;
   readonly openProgram: OpenProgram;
+  /** Milliseconds spent in the engine's runs, ever growing. Default: not measured, 0. */
+  readonly engineMs?: () => number;
+  /** What the open programs take, by prediction. Default: not known, 0. */
+  readonly predictedBytes?: () => number;
 }
 
 /** Answers `port` until `stop`; `prepare` finds the engine, and its failure is told to the agent as the reason of the exit. */
@@ -32,11 +36,19 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
     { ...thread, onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }) },
   );
   const params = new ParamsCopy();
+  const engineMs = thread.engineMs ?? (() => 0);
+  let toldBytes = 0;
+  const tellMemory = () => {
+    const predictedBytes = thread.predictedBytes?.() ?? 0;
+    if (predictedBytes !== toldBytes) tell({ kind: 'memory', predictedBytes });
+    toldBytes = predictedBytes;
+  };
 
   const runShard = async (message: ToThread & { kind: 'runShard' }) => {
     const { leaseId, jobId, work } = message;
     try {
       let startedAt = 0;
+      const engineMsBefore = engineMs();
       const metaParams = message.params && params.of(message.params);
       const run = async () => {
         const program = await programs.programOf(jobId);
@@ -49,10 +61,12 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
         return run();
       });
       const computeMs = performance.now() - startedAt;
-      tell({ kind: 'finished', leaseId, output, computeMs }, transferable(output));
+      const finished = { kind: 'finished', leaseId, output, computeMs, engineMs: engineMs() - engineMsBefore } as const;
+      tell(finished, transferable(output));
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
+    tellMemory();
   };
 
   const handle = async (message: ToThread): Promise<void> => {
@@ -60,7 +74,8 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
       case 'openJob':
         return programs.openJob(message.jobId, message.spec);
       case 'closeJob':
-        return programs.closeJob(message.jobId);
+        await programs.closeJob(message.jobId);
+        return tellMemory();
       case 'runShard':
         return runShard(message);
       case 'stop':

@@ -28,7 +28,14 @@ export interface ShardFailureReason {
 }
 
 export type ShardOutcome =
-  | { readonly kind: 'finished'; readonly leaseId: string; readonly output: ShardOutput; readonly computeMs: number }
+  | {
+      readonly kind: 'finished';
+      readonly leaseId: string;
+      readonly output: ShardOutput;
+      readonly computeMs: number;
+      /** Of `computeMs`, what the engine's runs took. */
+      readonly engineMs: number;
+    }
   | { readonly kind: 'failed'; readonly leaseId: string; readonly failure: ShardFailureReason };
 
 /**

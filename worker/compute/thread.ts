@@ -11,16 +11,19 @@ import { openJobProgram } from '../learning/open.ts';
 import type { ProgramEvents } from './program-cache.ts';
 import type { ThreadData } from './protocol.ts';
 import { serveShards } from './serve.ts';
+import { timedEngine } from './timed-engine.ts';
 
 const defaultEngine: EngineOptions = { engine: 'compiled', device: 'cpu' };
 if (!parentPort) throw new Error('worker/compute/thread is started by the pool, not by hand');
 const { dataDirectories, memoryLimitBytes, engine: offered = defaultEngine } = workerData as ThreadData;
 const sessions = new SessionCache({ ...(memoryLimitBytes !== undefined && { memoryLimitBytes }) });
+let engineMs = 0;
 
 void serveShards(parentPort, async () => {
   const engine = await createEngine(offered);
   await engine.close();
-  return { fingerprint: engine.fingerprint, openProgram };
+  const { fingerprint } = engine;
+  return { fingerprint, openProgram, engineMs: () => engineMs, predictedBytes: () => sessions.heldBytes };
 });
 
 async function openProgram(spec: JobSpec, { onCompiled }: ProgramEvents): Promise<JobProgram> {
@@ -29,7 +32,9 @@ async function openProgram(spec: JobSpec, { onCompiled }: ProgramEvents): Promis
     const message = `the job needs ${needed}/${device}, this worker offers ${offered.engine}/${offered.device}`;
     throw new MetatrainError('DEVICE_MISSING', message, { details: { needed, device } });
   }
-  const engine = await createEngine(offered, { sessions, onCompiled });
+  const engine = timedEngine(await createEngine(offered, { sessions, onCompiled }), (ms) => {
+    engineMs += ms;
+  });
   try {
     const program = await openJobProgram(spec, { engine, dataDirectories });
     return {

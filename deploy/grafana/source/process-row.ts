@@ -1,0 +1,69 @@
+// The row that the coordinator's and the workers' boards share: what the process itself costs.
+import * as units from '@grafana/grafana-foundation-sdk/units';
+import type { Row } from './board.ts';
+import { ofProcess, rateWindow } from './expressions.ts';
+
+/** @param info the metric by which the processes are known. @param legend names a process. */
+export function processRow(title: string, info: string, labels: string, legend: string): Row {
+  const own = (series: string) => ofProcess(series, info, labels);
+  return {
+    title,
+    panels: [
+      {
+        kind: 'stacked',
+        title: 'Processor',
+        description: 'Cores in use, in the process and in the system on its behalf.',
+        unit: units.Short,
+        queries: [
+          [own(`rate(process_cpu_user_seconds_total[${rateWindow}])`), `${legend} user`],
+          [own(`rate(process_cpu_system_seconds_total[${rateWindow}])`), `${legend} system`],
+        ],
+      },
+      {
+        kind: 'graph',
+        title: 'Memory',
+        description:
+          'Resident memory; of it the JavaScript heap, in use and reserved, and what JavaScript holds outside of it (tensors).',
+        unit: units.BytesIEC,
+        queries: [
+          [own('process_resident_memory_bytes'), `${legend} resident`],
+          [own('nodejs_heap_size_used_bytes'), `${legend} heap used`],
+          [own('nodejs_heap_size_total_bytes'), `${legend} heap`],
+          [own('nodejs_external_memory_bytes'), `${legend} external`],
+        ],
+      },
+      {
+        kind: 'graph',
+        title: 'Event-loop lag',
+        description:
+          'How late the event loop runs what is due: at the scrape, and the 99th percentile since the scrape before. A loop that lags answers heartbeats late.',
+        unit: units.Seconds,
+        queries: [
+          [own('nodejs_eventloop_lag_p99_seconds'), `${legend} p99`],
+          [own('nodejs_eventloop_lag_seconds'), `${legend} now`],
+        ],
+      },
+      {
+        kind: 'graph',
+        title: 'Garbage collection',
+        description: 'Share of the time spent collecting garbage, by kind of collection.',
+        unit: units.PercentUnit,
+        queries: [[own(`rate(nodejs_gc_duration_seconds_sum[${rateWindow}])`), `${legend} {{kind}}`]],
+      },
+      {
+        kind: 'graph',
+        title: 'Open files',
+        description: 'File descriptors open, as a share of those allowed.',
+        unit: units.PercentUnit,
+        queries: [[own('process_open_fds / process_max_fds'), legend]],
+      },
+      {
+        kind: 'graph',
+        title: 'Uptime',
+        description: 'Time since the process started: a step down is a restart.',
+        unit: units.Seconds,
+        queries: [[own('(time() - process_start_time_seconds)'), legend]],
+      },
+    ],
+  };
+}

@@ -1,0 +1,192 @@
+// The worker's metrics: what happens is added up as it happens, what is (slots, memory, the connection) is read when somebody scrapes. Every
+// series exists from the start. Knows no job: what a job learns is the coordinator's to tell.
+import { Meter, secondsBuckets } from '../shared/metrics/meter.ts';
+import { type PoolCensus, slotStates } from './compute/pool-happening.ts';
+import type { WorkerHappening } from './observer.ts';
+
+export interface WorkerMetricsOptions {
+  readonly workerId: string;
+  readonly version: string;
+  readonly engine: string;
+  readonly device: string;
+  /** What all compute threads may take together, by prediction. */
+  readonly memoryBytes: number;
+}
+
+/** What the metrics read at a scrape. */
+export interface WorkerView {
+  census(): PoolCensus;
+  isConnected(): boolean;
+  /** The most memory that the process has had so far. */
+  peakResidentBytes(): number;
+}
+
+const works = ['initialize', 'train', 'evaluate'] as const;
+
+type Tree = ReturnType<typeof declareTree>;
+
+export class WorkerMetrics {
+  readonly meter = new Meter();
+  readonly #tree: Tree;
+  #view: WorkerView | undefined;
+
+  constructor(options: WorkerMetricsOptions) {
+    this.#tree = declareTree(this.meter);
+    this.#readAtScrape(options);
+  }
+
+  /** From here on the gauges have something to read. */
+  attend(view: WorkerView): void {
+    this.#view = view;
+  }
+
+  readonly observe = (happening: WorkerHappening): void => {
+    const { shards, engine, connection, payload } = this.#tree;
+    switch (happening.kind) {
+      case 'compiled': {
+        const { traceMs, optimizeMs, sessionMs, isSessionShared } = happening.report;
+        engine.trace.observe({}, traceMs / 1_000);
+        engine.optimize.observe({}, optimizeMs / 1_000);
+        engine.sessions.add({ origin: isSessionShared ? 'shared' : 'created' });
+        if (!isSessionShared) engine.session.observe({}, sessionMs / 1_000);
+        break;
+      }
+      case 'shardFinished': {
+        const { work, computeMs, engineMs } = happening;
+        shards.ended.add({ work, outcome: 'finished' });
+        shards.compute.observe({ work }, computeMs / 1_000);
+        engine.run.add({ work }, engineMs / 1_000);
+        break;
+      }
+      case 'shardFailed':
+        shards.ended.add({ work: happening.work, outcome: 'failed' });
+        break;
+      case 'shardCancelled':
+        shards.ended.add({ work: happening.work, outcome: 'cancelled' });
+        break;
+      case 'threadDied':
+        shards.threadsDied.add({});
+        break;
+      case 'connected':
+        connection.welcomes.add({});
+        break;
+      case 'disconnected':
+        connection.losses.add({});
+        break;
+      case 'paramsReceived':
+        payload.received.add({}, happening.bytes);
+        break;
+      case 'resultSent':
+        payload.results.add({ origin: happening.isHeld ? 'held' : 'computed' });
+        payload.sent.add({}, happening.bytes);
+        break;
+      case 'shardStarted':
+      case 'shardTaken':
+      case 'jobOpened':
+      case 'jobClosed':
+        break;
+      default:
+        happening satisfies never;
+    }
+  };
+
+  #readAtScrape({ workerId, version, engine, device, memoryBytes }: WorkerMetricsOptions): void {
+    const { meter } = this;
+    const view = () => this.#view;
+    const labels = { worker_id: workerId, version, engine, device };
+    meter.series(
+      'gauge',
+      'metatrain_worker_info',
+      'Always 1; the labels say who the worker is and what it computes with.',
+      ['worker_id', 'version', 'engine', 'device'],
+      () => [{ labels, value: 1 }],
+    );
+    meter.gauge('metatrain_worker_connected', '1 while a coordinator gives it shards, else 0.', () =>
+      view()?.isConnected() ? 1 : 0,
+    );
+    meter.series('gauge', 'metatrain_worker_compute_threads', 'Compute threads, by what they do.', ['state'], () => {
+      const slots = view()?.census().slots;
+      return slots ? slotStates.map((state) => ({ labels: { state }, value: slots[state] })) : [];
+    });
+    meter.gauge('metatrain_worker_queued_shards', 'Shards that wait for a thread.', () => view()?.census().queued);
+    meter.gauge(
+      'metatrain_engine_predicted_bytes',
+      'What the programs that are open in all threads take at their peaks together, by prediction.',
+      () => view()?.census().predictedBytes,
+    );
+    meter.gauge(
+      'metatrain_engine_memory_limit_bytes',
+      'What the programs of all threads may take together, by prediction (--memory).',
+      () => memoryBytes,
+    );
+    meter.gauge(
+      'metatrain_worker_peak_resident_bytes',
+      'The most memory that the process has had so far: beside the prediction, the measured peak.',
+      () => view()?.peakResidentBytes(),
+    );
+  }
+}
+
+function declareTree(meter: Meter) {
+  return {
+    shards: {
+      ended: meter.counter(
+        'metatrain_worker_shards_ended_total',
+        'Shards that ended here, by kind of work and outcome.',
+        {
+          work: works,
+          outcome: ['finished', 'failed', 'cancelled'],
+        },
+      ),
+      compute: meter.histogram(
+        'metatrain_worker_compute_seconds',
+        'Time of a finished shard in its compute thread, once its program is open, by kind of work.',
+        secondsBuckets,
+        { work: works },
+      ),
+      threadsDied: meter.counter('metatrain_worker_threads_died_total', 'Compute threads that died.'),
+    },
+    engine: {
+      trace: meter.histogram(
+        'metatrain_engine_trace_seconds',
+        "Time to trace a program's task function; the count is the programs traced.",
+        secondsBuckets,
+      ),
+      optimize: meter.histogram(
+        'metatrain_engine_optimize_seconds',
+        "Time of the passes over a program's graph.",
+        secondsBuckets,
+      ),
+      sessions: meter.counter(
+        'metatrain_engine_sessions_total',
+        'Sessions that programs got: created, or shared with a program of an equal graph.',
+        { origin: ['created', 'shared'] },
+      ),
+      session: meter.histogram('metatrain_engine_session_seconds', 'Time to create a session.', secondsBuckets),
+      run: meter.counter(
+        'metatrain_engine_run_seconds_total',
+        "Time in the engine's runs, by kind of work: of the compute time the share that is tensors.",
+        { work: works },
+      ),
+    },
+    connection: {
+      welcomes: meter.counter('metatrain_worker_connections_total', 'Times that a coordinator welcomed the worker.'),
+      losses: meter.counter(
+        'metatrain_worker_connection_losses_total',
+        'Connections that were lost, or attempts at one that failed.',
+      ),
+    },
+    payload: {
+      received: meter.counter(
+        'metatrain_worker_params_received_bytes_total',
+        'Bytes of meta-parameters that came from the coordinator.',
+      ),
+      sent: meter.counter('metatrain_worker_results_sent_bytes_total', "Bytes of results' tensors sent."),
+      results: meter.counter(
+        'metatrain_worker_results_sent_total',
+        'Results sent: computed for their lease, or held from a lease that was lost.',
+        { origin: ['computed', 'held'] },
+      ),
+    },
+  };
+}
