@@ -57,6 +57,9 @@ export interface MetaStepSummary {
   /** 0 to 1; absent for regression. */
   readonly queryAccuracy?: number;
   readonly metaGradientNorm: number;
+  /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
+  readonly taskGradientVariance?: number;
+  readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
   readonly metaStepsPerSecond: number;
   readonly learningRate: number;
@@ -257,9 +260,15 @@ function evaluationFromWire({ step, protocol, lossByInnerStep, accuracyByInnerSt
   };
 }
 
-function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
-  const { _queryAccuracy: presence, queryAccuracy, ...rest } = summary;
-  return presence === undefined || queryAccuracy === undefined ? rest : { ...rest, queryAccuracy };
+export function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
+  const { _queryAccuracy, queryAccuracy, ...others } = summary;
+  const { _taskGradientVariance, taskGradientVariance, _taskGradientCosine, taskGradientCosine, ...rest } = others;
+  return {
+    ...rest,
+    ...(_queryAccuracy && queryAccuracy !== undefined && { queryAccuracy }),
+    ...(_taskGradientVariance && taskGradientVariance !== undefined && { taskGradientVariance }),
+    ...(_taskGradientCosine && taskGradientCosine !== undefined && { taskGradientCosine }),
+  };
 }
 
 const errorFromWire = ({ code, message }: JobError__Output): JobError => ({ code, message });

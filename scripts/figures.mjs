@@ -1,8 +1,11 @@
 // `npm run figures [NAME …]`: runs the examples, keeps what they print in docs/figures/, and puts each print where a page shows it. A page shows
 // one as `<!-- figure NAME -->` followed by a fenced block; test/unit/house checks that block and file are equal.
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -27,13 +30,17 @@ const benches = {
   'bench-coordinator': ['coordinator', '--workers', '2,16', '--bytes', '7044,450000'],
 };
 
+/** Name of the file in docs/figures → the job that is run on a cluster; its curves are the figure, its report docs/images/report.png. */
+const looks = { 'jobs-show-plot': ['examples/sinusoid.yaml', '--set', 'evaluation.every=4000'] };
+
 /** What a figure must be told by the environment; without it, it is left out. */
 const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRAIN_TFJS_NODE' };
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn({ ...figures, ...benches }, name));
+const known = { ...figures, ...looks, ...benches };
+const unknown = wanted.filter((name) => !Object.hasOwn(known, name));
 if (unknown.length > 0) {
-  console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys({ ...figures, ...benches }).join(', ')}`);
+  console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys(known).join(', ')}`);
   process.exit(2);
 }
 const run = (script, args, input) =>
@@ -43,6 +50,18 @@ const run = (script, args, input) =>
     input,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit'],
   });
+/** The top of a page, as Debian's chromium shows it. */
+function photograph(page, file) {
+  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--virtual-time-budget=3000'];
+  try {
+    execFileSync('chromium', [...flags, '--window-size=1160,760', `--screenshot=${file}`, `file://${page}`], {
+      stdio: 'ignore',
+    });
+  } catch (error) {
+    console.error(`figures: ${file} stays as it is: no chromium (${error.message})`);
+  }
+}
+
 for (const [name, args] of Object.entries(figures)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   if (needs[name] !== undefined && !process.env[needs[name]]) {
@@ -52,6 +71,24 @@ for (const [name, args] of Object.entries(figures)) {
   console.error(`figures: metatrain ${args.join(' ')}`);
   const printed = run(['dist', 'client', 'cli', 'main.js'], args);
   writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
+}
+for (const [name, job] of Object.entries(looks)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.error(`figures: metatrain submit ${job.join(' ')}`);
+  const main = join('dist', 'client', 'cli', 'main.js');
+  const flags = ['--workers', '2', '--listen', '127.0.0.1:0', '--log-level', 'warn', '--json'];
+  const cluster = spawn(process.execPath, [main, 'up', ...flags], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [ready] = await once(createInterface(cluster.stdout), 'line');
+  const at = ['--coordinator', JSON.parse(ready).coordinator];
+  const { jobId } = JSON.parse(run([main], ['submit', ...job, '--watch', '--json', ...at]));
+  const printed = run([main], ['jobs', 'show', jobId, '--plot', ...at]);
+  writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
+  const scratch = mkdtempSync(join(tmpdir(), 'metatrain-figures-'));
+  const report = join(scratch, 'report.html');
+  run([main], ['report', jobId, '--output', report, ...at]);
+  cluster.kill();
+  photograph(report, join(root, 'docs', 'images', 'report.png'));
+  rmSync(scratch, { recursive: true });
 }
 for (const [name, args] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;

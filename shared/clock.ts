@@ -26,6 +26,9 @@ export const realClock: Clock = {
   },
 };
 
+/** Lets whatever else is ready have its turn: between the parts of long work that never waits by itself. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Waits `delayMs`; unlike a `Clock`'s timers it keeps the process alive, for a command that waits for a peer. @throws the signal's reason */
 export function delay(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -52,6 +52,9 @@ export interface MetaStepsData extends OfJob {
   readonly queryAccuracy?: number;
   /** Before clipping. */
   readonly metaGradientNorm: number;
+  /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
+  readonly taskGradientVariance?: number;
+  readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
   readonly metaStepsPerSecond: number;
   readonly learningRate: number;

@@ -149,22 +149,41 @@ export interface ProtocolFacts {
   readonly splitDescription: string;
 }
 
-/** The protocol of our evaluation and the training behind it, in a sentence. */
-export function protocolText(protocol: ProtocolFacts, spec: JobSpec): string {
+/** The protocol of an evaluation and the training behind it, fact by fact. */
+export interface ProtocolCard {
+  /** Such as `second-order MAML`. */
+  readonly method: string;
+  /** Such as `5-way 1-shot`. */
+  readonly episode: string;
+  readonly queries: string;
+  readonly tasks: string;
+  /** `transductive`: a prediction may use the other query examples. */
+  readonly predictions: 'transductive' | 'inductive';
+  readonly training: string;
+  readonly split: string;
+}
+
+export function protocolCard(protocol: ProtocolFacts, spec: JobSpec): ProtocolCard {
   const { algorithm, meta } = spec;
-  const shape = protocol.ways > 0 ? `${protocol.ways}-way ${protocol.shots}-shot` : `${protocol.shots} support points`;
-  const isOne = protocol.queries === 1;
-  const queries =
-    protocol.ways > 0
-      ? `${protocol.queries} ${isOne ? 'query' : 'queries'} a class`
-      : `${protocol.queries} query ${isOne ? 'point' : 'points'}`;
+  const { ways, shots, queries } = protocol;
+  const query = queries === 1 ? 'query' : 'queries';
   const order = algorithm.name === 'maml' ? `${algorithm.order}-order ` : '';
-  const method = algorithm.name === 'maml' ? 'MAML' : 'Reptile';
-  return (
-    `${order}${method}, ${shape}, ${queries}, ${formatCount(protocol.tasks)} ${protocol.split} tasks, ` +
-    `${protocol.transductive ? 'transductive' : 'inductive'}; trained for ${formatCount(meta.iterations)} meta-steps of ` +
-    `${meta.batchSize} tasks with ${algorithm.innerSteps} inner ${algorithm.innerSteps === 1 ? 'step' : 'steps'} of rate ` +
-    `${algorithm.innerLearningRate}, ${meta.optimizer.name} ${meta.optimizer.learningRate} (${meta.schedule.name}), seed ${spec.seed}; ` +
-    `${protocol.splitDescription || protocol.distribution}`
-  );
+  return {
+    method: `${order}${algorithm.name === 'maml' ? 'MAML' : 'Reptile'}`,
+    episode: ways > 0 ? `${ways}-way ${shots}-shot` : `${shots} support points`,
+    queries: ways > 0 ? `${queries} ${query} a class` : `${queries} query ${queries === 1 ? 'point' : 'points'}`,
+    tasks: `${formatCount(protocol.tasks)} ${protocol.split} tasks`,
+    predictions: protocol.transductive ? 'transductive' : 'inductive',
+    training:
+      `trained for ${formatCount(meta.iterations)} meta-steps of ${meta.batchSize} tasks with ${algorithm.innerSteps} inner ` +
+      `${algorithm.innerSteps === 1 ? 'step' : 'steps'} of rate ${algorithm.innerLearningRate}, ${meta.optimizer.name} ` +
+      `${meta.optimizer.learningRate} (${meta.schedule.name}), seed ${spec.seed}`,
+    split: protocol.splitDescription || protocol.distribution,
+  };
+}
+
+/** The same in a sentence. */
+export function protocolText(protocol: ProtocolFacts, spec: JobSpec): string {
+  const { method, episode, queries, tasks, predictions, training, split } = protocolCard(protocol, spec);
+  return `${method}, ${episode}, ${queries}, ${tasks}, ${predictions}; ${training}; ${split}`;
 }

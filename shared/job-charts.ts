@@ -1,7 +1,7 @@
 // Which curves a job has, and what is on them: how training went, and what adaptation gains, with the published figures beside it. The same
 // for the terminal, the report and the console, which only draw. Pure, and free of Node, so that a browser can have it too.
 import { type Scale, scaleFor } from './axis.ts';
-import type { Measured, Metric } from './comparison.ts';
+import type { Estimate, Measured, Metric } from './comparison.ts';
 import type { PublishedSpec } from './job-spec/index.ts';
 import { formatCount } from './numbers.ts';
 
@@ -57,6 +57,9 @@ export interface JobCurves {
 
 /** Earlier evaluations beside the last one, at most. */
 const maxEarlier = 4;
+
+/** Such as `Query accuracy by meta-step, %`. */
+export const headingOf = ({ title, x, unit }: Chart): string => `${title} by ${x}${unit ? `, ${unit}` : ''}`;
 
 /** Only charts that have something to show. Values that are not finite are left out. */
 export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Chart[] {
@@ -124,7 +127,7 @@ function adaptationChart(
   return [
     {
       id: `adaptation-${metric}`,
-      title: `Adaptation: ${metric} by inner step`,
+      title: `Adaptation: ${metric}`,
       about: `${describe(latest)} ± 95 %, ${afterMetaSteps(latest)}`,
       x: 'inner step',
       unit: unitOf(metric),
@@ -139,15 +142,15 @@ function adaptationChart(
 function evaluationChart(metric: Metric, evaluations: readonly ReportedEvaluation[]): Chart[] {
   const latest = evaluations.at(-1);
   const points = evaluations.flatMap((evaluation) => {
-    const last = pointsByInnerStep(evaluation, metric)?.at(-1);
-    return last ? [{ ...last, x: evaluation.step }] : [];
+    const last = estimatesOf(evaluation, metric)?.at(-1);
+    return last ? pointOf(evaluation.step, last, metric) : [];
   });
   if (!latest || points.length < 2) return [];
   const { innerSteps } = latest.protocol;
   return [
     {
       id: `evaluation-${metric}`,
-      title: `Evaluation: ${metric} by meta-step`,
+      title: `Evaluation: ${metric}`,
       about: `${describe(latest)} ± 95 %, after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`,
       x: 'meta-step',
       unit: unitOf(metric),
@@ -161,10 +164,14 @@ function evaluationChart(metric: Metric, evaluations: readonly ReportedEvaluatio
 }
 
 function pointsByInnerStep(evaluation: Measured, metric: Metric): ChartPoint[] | undefined {
-  const estimates = metric === 'accuracy' ? evaluation.accuracyByInnerStep : evaluation.lossByInnerStep;
-  const factor = factorOf(metric);
-  return estimates?.flatMap(({ mean, halfWidth95 }, x) => pointAt(x, mean * factor, halfWidth95 * factor));
+  return estimatesOf(evaluation, metric)?.flatMap((estimate, x) => pointOf(x, estimate, metric));
 }
+
+const estimatesOf = (evaluation: Measured, metric: Metric): readonly Estimate[] | undefined =>
+  metric === 'accuracy' ? evaluation.accuracyByInnerStep : evaluation.lossByInnerStep;
+
+const pointOf = (x: number, { mean, halfWidth95 }: Estimate, metric: Metric): ChartPoint[] =>
+  pointAt(x, mean * factorOf(metric), halfWidth95 * factorOf(metric));
 
 function pointAt(x: number, y: number | undefined, halfWidth95?: number): ChartPoint[] {
   if (y === undefined || !Number.isFinite(y)) return [];

@@ -41,7 +41,7 @@ export function createLogger(component: string, { level = 'info', format = 'auto
 }
 
 /** Whether lines on this process's stderr are to be readable. */
-export const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
+const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
 
 /**
  * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any other line stays as it is.

@@ -97,6 +97,7 @@ try {
     config.http && metrics
       ? await startHttpServer(config.http, { routes: [metricsRoutes(metrics.meter)], health: { notReady }, log })
       : undefined;
+  if (server) log.info({ http: server.address }, 'metrics and health are served');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       for (const second of ['SIGTERM', 'SIGINT'] as const) {

@@ -36,7 +36,8 @@ export function eventsCommand({ terminal, signal }: CommandContext): Command {
         const usual: Since =
           jobId === undefined && isFollowing ? { lookBackMs: usualLookBackMs } : { afterSequence: 0 };
         const since = options.since ?? usual;
-        const start = 'lookBackMs' in since ? { since: new Date(realClock.now() - since.lookBackMs) } : since;
+        const start =
+          'lookBackMs' in since ? { since: new Date(Math.max(0, realClock.now() - since.lookBackMs)) } : since;
         const events = client.watchEvents({ ...start, ...(jobId !== undefined && { jobId }), isFollowing, signal });
         for await (const event of events) {
           if (options.json) terminal.printJson(event);

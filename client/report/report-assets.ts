@@ -6,16 +6,21 @@ import { packageRoot } from '../../shared/wire.ts';
 import type { ReportAssets } from './report-page.ts';
 
 export async function readReportAssets(): Promise<ReportAssets> {
-  const uplot = (file: string) => createRequire(import.meta.url).resolve(`uplot/dist/${file}`);
+  const uplot = (file: string) => createRequire(import.meta.url).resolve(`uplot/${file}`);
   const ours = (...path: string[]) => join(packageRoot, ...path);
-  const [library, charts, report, uplotStyle, style] = await Promise.all(
+  const [licence, library, charts, report, uplotStyle, style] = await Promise.all(
     [
-      uplot('uPlot.iife.min.js'),
+      uplot('LICENSE'),
+      uplot('dist/uPlot.iife.min.js'),
       ours('shared', 'web', 'charts.js'),
       ours('client', 'report', 'report.js'),
-      uplot('uPlot.min.css'),
+      uplot('dist/uPlot.min.css'),
       ours('client', 'report', 'report.css'),
-    ].map((file) => readFile(file, 'utf8')),
+    ].map(readText),
   );
-  return { library: library!, script: `${charts}\n${report}`, style: `${uplotStyle}\n${style}` };
+  // Whoever gets the file gets a copy of uPlot, whose licence asks to go along.
+  return { library: `/*! ${licence}*/\n${library}`, script: `${charts}\n${report}`, style: `${uplotStyle}\n${style}` };
 }
+
+/** With the line ends that a browser sees: the page's policy names each script by the hash of just that. */
+const readText = async (file: string): Promise<string> => (await readFile(file, 'utf8')).replaceAll('\r\n', '\n');

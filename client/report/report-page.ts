@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
 import { type Chart, chartsOf } from '../../shared/job-charts.ts';
+import { formatTime } from '../../shared/numbers.ts';
 import type { Job } from '../records.ts';
 import {
   chartFigure,
@@ -24,6 +25,7 @@ export interface ReportAssets {
   readonly style: string;
 }
 
+/** The whole file. A job in any state has one. */
 export async function renderReport(input: ReportInput, assets: ReportAssets): Promise<string> {
   const { job, history, version, writtenAt } = input;
   const { evaluations, spec, name } = job;
@@ -47,7 +49,7 @@ ${jobFileSection(job)}
 ${checkpointSection(job)}
 ${eventSection(history.story)}
 ${identitySection(input)}
-<footer>Written by MetaTrain ${version} on ${writtenAt.toISOString().slice(0, 19).replace('T', ' ')} UTC. The data behind every
+<footer>Written by MetaTrain ${version} on ${formatTime(writtenAt)}. The data behind every
 curve is in this file, as JSON, in its element <code>report-data</code>.</footer>
 <script type="application/json" id="report-data">${json(data)}</script>
 <script type="application/json" id="charts">${json(charts)}</script>

@@ -7,12 +7,12 @@ import {
   formatFigure,
   measureName,
   outcomeWords,
-  protocolText,
+  protocolCard,
   type Tone,
   verdictWords,
   type Words,
 } from '../../shared/comparison.ts';
-import type { Chart, ChartPoint } from '../../shared/job-charts.ts';
+import { type Chart, type ChartPoint, headingOf } from '../../shared/job-charts.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
 import type { Job, JobState } from '../records.ts';
@@ -105,9 +105,9 @@ after ${formatCount(evaluation.step)} meta-steps.</p>
 ${outcome ? verdictLine(outcome, job) : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
-<dl class="facts">
-<dt>ours</dt><dd>${protocolText(evaluation.protocol, spec)}</dd>
-${published ? html`<dt>published</dt><dd>${published.source}. ${published.protocol}</dd>` : ''}
+<dl class="facts card">
+${Object.entries(protocolCard(evaluation.protocol, spec)).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
+${published ? html`<dt class="apart">published</dt><dd class="apart">${published.source}. ${published.protocol}</dd>` : ''}
 ${
   published
     ? html`<dt>differs</dt><dd>${
@@ -141,7 +141,8 @@ function resultRow(
 }
 
 /** The place that the script draws into, and the same numbers as a table for whoever cannot see it. */
-export function chartFigure({ id, title, about, x, unit, scale, series }: Chart): Markup {
+export function chartFigure(chart: Chart): Markup {
+  const { id, about, x, unit, scale, series } = chart;
   const ending = unit ? `, ${unit}` : '';
   const xs = [...new Set(series.flatMap(({ points }) => points.map((point) => point.x)))].sort((a, b) => a - b);
   const stride = Math.ceil(xs.length / maxRows);
@@ -152,8 +153,8 @@ export function chartFigure({ id, title, about, x, unit, scale, series }: Chart)
       ? `${formatValue(point.y)}${point.halfWidth95 === undefined ? '' : ` ± ${formatValue(point.halfWidth95)}`}`
       : '';
   return html`<figure>
-<figcaption><h3>${title}${ending}</h3>${about}${scale === 'log' ? '; logarithmic scale' : ''}</figcaption>
-<div class="plot" data-chart="${id}" role="img" aria-label="${title} by ${x}: ${about}. The table below has the numbers."></div>
+<figcaption><h3>${headingOf(chart)}</h3>${about}${scale === 'log' ? '; logarithmic scale' : ''}</figcaption>
+<div class="plot" data-chart="${id}" role="img" aria-label="${headingOf(chart)}: ${about}. The table below has the numbers."></div>
 <details><summary>Numbers${stride > 1 ? `: every ${ordinal(stride)} of ${formatCount(xs.length)}` : ''}</summary>
 <div class="scroll"><table><thead><tr><th class="number">${x}</th>${columns.map(
     ({ label }) => html`<th class="number">${label}${ending}</th>`,

@@ -70,6 +70,9 @@ export function addNatsFlags(command: Command): Command {
 export function natsOptionsOf(flags: NatsFlags, command: Command): NatsOptions | undefined {
   const { nats: servers, natsUser: user, natsTlsCert, natsTlsKey } = flags;
   if (!servers) return undefined;
+  if (servers.some((server) => server.includes('@'))) {
+    command.error('error: --nats takes an address without credentials; they have flags of their own');
+  }
   if ((natsTlsCert === undefined) !== (natsTlsKey === undefined)) {
     command.error('error: --nats-tls-cert and --nats-tls-key go together');
   }
@@ -102,10 +105,10 @@ export function natsOptionsOf(flags: NatsFlags, command: Command): NatsOptions |
 
 const natsUrl = /^(?:(nats|tls):\/\/)?(\[[0-9A-Fa-f:.]+\]|[^:@\s/]+)(?::(\d{1,5}))?\/?$/;
 
-/** `SCHEME://HOST:PORT` each. What is refused is not repeated where it may hold a secret. */
+/** `SCHEME://HOST:PORT` each. One with credentials is let through: what is refused here is repeated to whoever reads the log. */
 function parseServers(value: string): string[] {
   return value.split(',').map((url) => {
-    if (url.includes('@')) throw new Refusal('Accepted: an address without credentials; they have flags of their own.');
+    if (url.includes('@')) return url;
     const [, scheme = 'nats', host, port = defaultPort] = natsUrl.exec(url.trim()) ?? [];
     if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
       throw new Refusal('Accepted: nats://HOST:PORT or tls://HOST:PORT, several with commas between.');

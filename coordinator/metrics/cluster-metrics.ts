@@ -172,7 +172,8 @@ export class ClusterMetrics {
     shards.results.add({ outcome: 'counted' });
     shards.tasks.add({ work: batch.work }, shard.taskCount);
     payload.received.add({}, payloadBytes);
-    compute.seconds.add({ use: 'useful' }, computeMs / 1_000);
+    const computeSeconds = Math.min(seconds(computeMs), longestComputeSeconds);
+    compute.seconds.add({ use: 'useful' }, computeSeconds);
     if (this.#speculative.has(lease)) leases.speculativeWon.add({});
     const lostAt = this.#lostAt.get(shard);
     if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLost' }, seconds(at - lostAt));
@@ -186,8 +187,8 @@ export class ClusterMetrics {
     if (batch.work !== 'train') return;
     if (isLast) metaSteps.seconds.observe({}, batchSeconds);
     leases.staleness.observe({}, batch.step - paramsVersion);
-    metaSteps.phase.observe({ phase: 'broadcast' }, seconds(at - grantedAt - computeMs));
-    metaSteps.phase.observe({ phase: 'compute' }, computeMs / 1_000);
+    metaSteps.phase.observe({ phase: 'broadcast' }, Math.max(0, seconds(at - grantedAt) - computeSeconds));
+    metaSteps.phase.observe({ phase: 'compute' }, computeSeconds);
     metaSteps.phase.observe({ phase: 'reduce' }, keepMs / 1_000);
   }
 
@@ -248,5 +249,8 @@ export class ClusterMetrics {
   }
 }
 
-/** The wall clock may be set back: a duration is never below zero. */
-const seconds = (ms: number): number => Math.max(0, ms) / 1_000;
+/** A worker says how long it computed, and may say anything. */
+const longestComputeSeconds = 86_400;
+
+/** The wall clock may be set back, and a worker may say anything: a duration is finite and never below zero. */
+const seconds = (ms: number): number => (ms > 0 && ms < Number.POSITIVE_INFINITY ? ms / 1_000 : 0);

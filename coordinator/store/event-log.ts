@@ -2,6 +2,7 @@
 // is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
 // else: one that does not read costs no memory, and finds later what is still kept.
 import type { Database, RootDatabase } from 'lmdb';
+import { nextTurn } from '../../shared/clock.ts';
 import { type ClusterEvent, type EventName, sequenceText } from '../../shared/cluster-event.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
@@ -146,9 +147,13 @@ export class EventLog {
           yield event;
           if (signal?.aborted) return;
         }
-        if (page.cursor > cursor) cursor = page.cursor;
-        else if (!isFollowing) return;
-        else if (!hasNews) {
+        if (page.cursor > cursor) {
+          cursor = page.cursor;
+          // An eager reader of a long log must not hold up the streams.
+          await nextTurn();
+        } else if (!isFollowing) {
+          return;
+        } else if (!hasNews) {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });

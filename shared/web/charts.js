@@ -147,11 +147,12 @@ function legendValue(format) {
   };
 }
 
-/** 1 to 9 of every decade; uPlot itself labels those that have room, and would begin with the odd value at the bottom. */
+/** 1 to 9 of every decade, of many decades their beginnings; uPlot itself would begin with the odd value at the bottom. */
 function logTicks(low, high) {
+  const digits = high / low > 1e4 ? [1] : [1, 2, 3, 4, 5, 6, 7, 8, 9];
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
-    for (let digit = 1; digit <= 9; digit += 1) {
+    for (const digit of digits) {
       const tick = Number(`${digit}e${power}`);
       if (tick >= low && tick <= high) ticks.push(tick);
     }
@@ -211,11 +212,7 @@ function drawBars(plot, layers, stroke) {
 }
 
 const count = (value) => value.toLocaleString('en-US');
-const short = (value) =>
-  Math.abs(value) >= 1e-4 || value === 0
-    ? value.toLocaleString('en-US', { maximumSignificantDigits: 6 })
-    : value.toExponential();
-const figure = (value) =>
-  Math.abs(value) >= 1e-4 || value === 0
-    ? value.toLocaleString('en-US', { maximumSignificantDigits: 4 })
-    : value.toExponential(3);
+const isPlain = (value) => value === 0 || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e7);
+const rounded = (value, digits) => value.toLocaleString('en-US', { maximumSignificantDigits: digits });
+const short = (value) => (isPlain(value) ? rounded(value, 6) : value.toExponential().replace('e+', 'e'));
+const figure = (value) => (isPlain(value) ? rounded(value, 4) : value.toExponential(3).replace('e+', 'e'));

@@ -9,7 +9,7 @@ import type { Job, JobEvent, MetaStepSummary } from '../../client/index.ts';
 import type { Chart } from '../../shared/job-charts.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import { metatrain, startCommand } from '../support/command.ts';
-import { chromium, withoutChromium } from '../support/needs.ts';
+import { pathOf, withoutPrograms } from '../support/needs.ts';
 import { assertSelfContained, embedded } from '../support/report-file.ts';
 
 const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
@@ -83,11 +83,11 @@ test('looking back at jobs', async (t) => {
     }
   });
 
-  const skip = withoutChromium('the report in a browser');
+  const skip = withoutPrograms(['chromium'], 'the report in a browser');
   await t.test('a browser draws every chart of it, opened from the disk', { skip }, () => {
     const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${join(directory, 'profile')}`];
     const time = ['--virtual-time-budget=5000', '--timeout=20000'];
-    const { stdout } = spawnSync(chromium!, [...flags, ...time, '--dump-dom', `file://${file}`], {
+    const { stdout } = spawnSync(pathOf('chromium'), [...flags, ...time, '--dump-dom', `file://${file}`], {
       encoding: 'utf8',
       maxBuffer: 64 * 2 ** 20,
     });

@@ -83,6 +83,13 @@ export class ServiceTarget {
         states: fc.array(fc.nat(9), { maxLength: 3 }),
       }),
       fc.record({ method: fc.constant('WatchJob'), jobId, afterSequence: counts }),
+      fc.record({
+        method: fc.constant('WatchEvents'),
+        jobId: fc.oneof(jobId, fc.constant('')),
+        afterSequence: counts,
+        since: fc.option(fc.record({ seconds: fc.integer(), nanos: fc.integer() })),
+        noFollow: fc.boolean(),
+      }),
       fc.record({ method: fc.constant('DownloadCheckpoint'), jobId, step: fc.option(counts, { nil: undefined }) }),
       fc.record({
         method: fc.constant('garbage'),
@@ -108,11 +115,12 @@ export class ServiceTarget {
     if (method === 'garbage') return this.#sendGarbage(String(of), data as Buffer);
     return new Promise((resolve) => {
       const jobs = this.#jobs as unknown as Record<string, (...args: unknown[]) => unknown>;
-      if (method === 'WatchJob' || method === 'DownloadCheckpoint') {
-        const call = jobs[method]!(request, options) as ClientDuplexStream<unknown, unknown>;
-        // A watch of a job that goes on has no end of its own.
+      if (method === 'WatchJob' || method === 'WatchEvents' || method === 'DownloadCheckpoint') {
+        const service = method === 'WatchEvents' ? (this.#cluster as unknown as typeof jobs) : jobs;
+        const call = service[method]!(request, options) as ClientDuplexStream<unknown, unknown>;
+        // A watch of what goes on has no end of its own.
         call.on('data', () => call.cancel());
-        if (method === 'WatchJob') jobs.ListJobs!({}, options, () => call.cancel());
+        if (method !== 'DownloadCheckpoint') jobs.ListJobs!({}, options, () => call.cancel());
         call.on('error', () => undefined);
         call.on('status', ({ code }: StatusObject) => resolve(code === status.CANCELLED ? status.OK : code));
         return;

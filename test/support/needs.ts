@@ -65,12 +65,3 @@ const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdou
 /** Skips unless a command can be run on a pseudo-terminal. */
 export const withoutPseudoTerminal = (what: string): false | string =>
   leftOutUnless(hasScript, what, 'no `script` of util-linux to make a pseudo-terminal with');
-
-/** Debian's chromium, or the one that METATRAIN_TEST_CHROMIUM names; undefined where there is none. */
-export const chromium: string | undefined = [process.env.METATRAIN_TEST_CHROMIUM, '/usr/bin/chromium'].find(
-  (file) => file !== undefined && existsSync(file),
-);
-
-/** Skips unless a page can be opened in a real browser. */
-export const withoutChromium = (what: string): false | string =>
-  leftOutUnless(chromium !== undefined, what, 'no chromium (apt-get install chromium, or set METATRAIN_TEST_CHROMIUM)');

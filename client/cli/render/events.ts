@@ -24,7 +24,9 @@ function whatHappened(event: ClusterEvent): string {
       const loss = lossByInnerStep.at(-1);
       const accuracy = accuracyByInnerStep.at(-1);
       const figure = accuracy ? `accuracy ${formatPercent(accuracy.mean)}` : `loss ${formatValue(loss?.mean ?? 0)}`;
-      return `evaluated after ${formatCount(step)} meta-steps: ${figure} after ${lossByInnerStep.length - 1} inner steps`;
+      const innerSteps = lossByInnerStep.length - 1;
+      const after = `${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
+      return `evaluated after ${formatCount(step)} meta-steps: ${figure} after ${after}`;
     }
     case 'metatrain.v1.job.checkpoint_written':
       return `checkpoint after ${formatCount(event.data.step)} meta-steps`;

@@ -1,5 +1,5 @@
 // A job's charts in a terminal. Pure; golden-tested.
-import { type Chart, chartsOf } from '../../../shared/job-charts.ts';
+import { type Chart, chartsOf, headingOf } from '../../../shared/job-charts.ts';
 import type { JobHistory } from '../../history.ts';
 import { hasEnded, type Job } from '../../records.ts';
 import { otherMark, type PlotOptions, renderPlot } from './plot.ts';
@@ -23,14 +23,15 @@ function nothingYet({ state }: Job): string {
 }
 
 /** The main series, and what was published; earlier ones would be hard to tell apart. */
-function renderChart({ title, x, unit, scale, isMarked, series, ...chart }: Chart, options: PlotOptions): string {
-  const about = options.characters === 'ascii' ? chart.about.replaceAll('±', '+/-') : chart.about;
+function renderChart(chart: Chart, options: PlotOptions): string {
   const pointsOf = (role: 'main' | 'published') =>
-    series
+    chart.series
       .filter((one) => one.role === role)
       .flatMap(({ points }) => points.map(({ halfWidth95, ...point }) => ({ ...point, halfWidth: halfWidth95 })));
+  const { scale, isMarked } = chart;
   const others = pointsOf('published');
-  const heading = `${title}${title.includes(x) ? '' : ` by ${x}`}${unit ? `, ${unit}` : ''}${scale === 'log' ? ', log' : ''}`;
+  const title = `${headingOf(chart)}${scale === 'log' ? ', log' : ''}`;
+  const about = options.characters === 'ascii' ? chart.about.replaceAll('±', '+/-') : chart.about;
   const note = others.length > 0 ? `${otherMark(options.characters)} published; ${about}` : about;
-  return renderPlot({ title: heading, note, line: pointsOf('main'), others, scale, isMarked }, options);
+  return renderPlot({ title, note, line: pointsOf('main'), others, scale, isMarked }, options);
 }

@@ -45,6 +45,7 @@ export const otherMark = (characters: PlotOptions['characters']): string => glyp
 
 const leastColumns = 10;
 
+/** Title, note, the curve with its axes; the last lines are the horizontal axis. Never wider than `width` from 24 characters on. */
 export function renderPlot(plot: Plot, options: PlotOptions): string {
   const { width, height = 9, characters, style = plainStyle } = options;
   const glyph = glyphs[characters];
@@ -55,21 +56,18 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
   if (points.length === 0) return head.join('\n');
 
   const xHigh = Math.max(points.at(-1)!.x, ...others.map(({ x }) => x), 1);
-  // The labels' width decides the columns, the columns what is averaged, and that the labels: two rounds settle it.
-  let frame = frameOf(points, others, plot.scale, height);
-  const columnsOf = ({ margin }: Frame) => Math.max(leastColumns, width - margin - 1);
-  let columns = columnsOf(frame);
-  const thin = () => thinned(points, xHigh, columns * glyph.columns);
-  frame = frameOf(thin(), others, plot.scale, height);
-  columns = columnsOf(frame);
+  // Thinned for a line without labels, since their width is known only afterwards: a dot or two in a column more than needed.
+  const line = thinned(points, xHigh, width * glyph.columns);
+  const frame = frameOf(line, others, plot.scale, height);
+  const columns = Math.max(leastColumns, width - frame.margin - 1);
   const canvas = new Canvas(columns, height, glyph);
   const place = { x: (x: number) => x / xHigh, y: frame.place };
-  draw(canvas, thin(), others, place, plot.isMarked ?? false);
+  draw(canvas, line, others, place, plot.isMarked ?? false);
 
-  const rows = canvas.lines().map((line, row) => {
+  const rows = canvas.lines().map((dots, row) => {
     const tick = frame.ticks.find(({ value }) => canvas.rowOf(frame.place(value)) === row);
     const label = (tick?.label ?? '').padStart(frame.margin);
-    return `${style.dim(label + (tick ? glyph.tick : glyph.wall))}${line}`.trimEnd();
+    return `${style.dim(label + (tick ? glyph.tick : glyph.wall))}${dots}`.trimEnd();
   });
   const [floor, labels] = floorLines(xHigh, columns, glyph);
   const margin = ' '.repeat(frame.margin);

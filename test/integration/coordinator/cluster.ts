@@ -80,6 +80,11 @@ export class TestCluster {
     return this.#coordinator.address;
   }
 
+  /** HOST:PORT, where the options have it served. */
+  get http(): string {
+    return this.#coordinator?.http ?? '';
+  }
+
   get jobs(): InstanceType<typeof JobService> {
     if (!this.#jobs) throw new Error('the coordinator is stopped');
     return this.#jobs;

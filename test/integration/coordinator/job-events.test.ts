@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { JobEventBody, JobRecord } from '../../../coordinator/store/job-record.ts';
+import type { JobEventBody } from '../../../coordinator/store/job-record.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
+import { sampleRecord } from '../../support/sample-events.ts';
 
 const summary = (step: number): JobEventBody => ({
   kind: 'metaStep',
@@ -14,21 +15,19 @@ const summary = (step: number): JobEventBody => ({
   },
 });
 
-/** All that a meta-step summary's event takes of a record. */
-const long = { jobId: 'long' } as JobRecord;
-
 test('of a long job the kept meta-step summaries cover all of it evenly, and the newest stay whole, over a restart too', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'jobs.lmdb');
   const total = 6_000;
+  const record = { ...sampleRecord, jobId: 'long' };
   let stored: Promise<unknown> = Promise.resolve();
   for (const [from, to] of [
     [1, 2_500],
     [2_501, total],
   ] as const) {
     const store = JobStore.open(path);
-    for (let step = from; step <= to; step += 1) stored = store.append(long, step, summary(step)).stored;
+    for (let step = from; step <= to; step += 1) stored = store.append(record, step, summary(step)).stored;
     await stored;
     await store.close();
   }

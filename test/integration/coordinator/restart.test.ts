@@ -295,6 +295,10 @@ test("the program says a user's mistake in one line and exits 2 for wrong usage,
       ['--listen', '0.0.0.0:0', '--state-dir', state],
       /^metatrain coordinator: listening on 0\.0\.0\.0, other machines can connect: .*--tls-cert .*--tokens .*--insecure\n$/,
     ],
+    [
+      ['--nats', 'tls://nats.example', '--nats-token-file', join(state, 'none'), '--state-dir', state],
+      /^metatrain coordinator: --nats-token-file: ENOENT: .*\n$/,
+    ],
     [['--tls-cert', file], /^error: --tls-cert and --tls-key go together\n$/],
     [['--tls-client-ca', file], /^error: --tls-client-ca needs --tls-cert and --tls-key\n$/],
     [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { credentials } from '@grpc/grpc-js';
 import { nanos } from 'nats';
+import { summaryFromWire } from '../../../client/records.ts';
 import { nameOf, sequenceOf } from '../../../shared/cluster-event.ts';
 import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
@@ -30,13 +31,7 @@ function storyOfWatch(events: readonly JobEvent__Output[]) {
       return { sequence, at, name: 'job.state_changed', data };
     }
     if (event.metaStep) {
-      const { _queryAccuracy, queryAccuracy, ...data } = event.metaStep;
-      return {
-        sequence,
-        at,
-        name: 'job.meta_steps_applied',
-        data: { ...data, ...(_queryAccuracy && { queryAccuracy }) },
-      };
+      return { sequence, at, name: 'job.meta_steps_applied', data: summaryFromWire(event.metaStep) };
     }
     if (event.evaluated) return { sequence, at, name: 'job.evaluated', data: plain(event.evaluated) };
     if (event.checkpointWritten)
@@ -260,7 +255,6 @@ function rowOfJob(job: Job__Output) {
   const { jobId, name, state, spec, steps, iterations, paramsSha256, lastMetaStep, evaluations, checkpoints } = job;
   const time = (at: Job__Output['endedAt']) =>
     at ? new Date(at.seconds * 1_000 + at.nanos / 1e6).toISOString() : null;
-  const { _queryAccuracy: _, queryAccuracy: __, ...summary } = lastMetaStep ?? {};
   return plain({
     jobId,
     name,
@@ -273,7 +267,7 @@ function rowOfJob(job: Job__Output) {
     startedAt: time(job.startedAt),
     endedAt: time(job.endedAt),
     error: job.error,
-    lastMetaStep: lastMetaStep ? summary : null,
+    lastMetaStep: lastMetaStep && summaryFromWire(lastMetaStep),
     evaluations,
     checkpoints,
   });

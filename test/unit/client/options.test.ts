@@ -9,6 +9,7 @@ import {
   mirrorOption,
   parseAddress,
   parseOverride,
+  parseSince,
   setOption,
   stateFilterOption,
   stepOption,
@@ -45,6 +46,18 @@ test('--set and --data-dir add up in the order in which they were given', () => 
     ['seed', '2'],
   ]);
   assert.deepEqual(parsed(dataDirectoryOption(), ['--data-dir', '/a', '--data-dir', '/b']), ['/a', '/b']);
+});
+
+test('--since is a while ago, a moment, or the sequence of an event', () => {
+  assert.deepEqual(parseSince('90s'), { lookBackMs: 90_000 });
+  assert.deepEqual(parseSince('10m'), { lookBackMs: 600_000 });
+  assert.deepEqual(parseSince('2h'), { lookBackMs: 7_200_000 });
+  assert.deepEqual(parseSince('7d'), { lookBackMs: 604_800_000 });
+  assert.deepEqual(parseSince('1042'), { afterSequence: 1_042 });
+  assert.deepEqual(parseSince('2026-01-31T12:00:00Z'), { since: new Date(Date.UTC(2026, 0, 31, 12)) });
+  for (const bad of ['', 'yesterday', '-5', '1.5h', '10 m', '2026-13-01', '31.1.2026']) {
+    assert.throws(() => parseSince(bad), /it must be a duration such as 10m/, bad);
+  }
 });
 
 test('an address is HOST:PORT, IPv6 in brackets', () => {

@@ -3,17 +3,25 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
+import { renderEvent } from '../../../client/cli/render/events.ts';
 import { renderJobDetails, renderJobList } from '../../../client/cli/render/job.ts';
 import { applyEvent, noteFor, progressLine, viewOf } from '../../../client/cli/render/progress.ts';
 import { renderResult } from '../../../client/cli/render/result.ts';
 import { plainStyle, styleFor, table, truncate, widthOf, wrap } from '../../../client/cli/render/text.ts';
 import { renderWorkers } from '../../../client/cli/render/workers.ts';
 import { type RunResult, runResult } from '../../../client/cli/run-result.ts';
-import type { Evaluation, Job, JobEvent, WorkerInfo } from '../../../client/records.ts';
+import {
+  clusterEventFromWire,
+  type Evaluation,
+  type Job,
+  type JobEvent,
+  type WorkerInfo,
+} from '../../../client/records.ts';
 import { compare } from '../../../shared/comparison.ts';
 import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
+import { sampleEvents } from '../../support/sample-events.ts';
 
 const published: PublishedSpec = {
   source: 'A paper, §1',
@@ -377,4 +385,29 @@ test('a run result has every promised field, and an error only when there is one
   assert.equal(runResult(job(), 1, 1).evaluation, null);
   const error = { code: 'SHARD_FAILED', message: 'it broke' };
   assert.deepEqual(runResult(job({ error }), 1, 1).error, error);
+});
+
+test('every kind of event is a line that says what happened', () => {
+  const lines = Object.values(sampleEvents).map(({ name, subject, at, data }, i) => {
+    const time = { seconds: Math.floor(at / 1_000), nanos: (at % 1_000) * 1e6 };
+    const wire = { sequence: i + 1, time, id: `c-${i}`, source: '/c', type: `metatrain.v1.${name}`, subject };
+    return renderEvent(clusterEventFromWire({ ...wire, data: JSON.stringify(data) }));
+  });
+  const job = 'job     0123456789abcdef';
+  const worker = 'worker  host.example/worker 1';
+  assert.deepEqual(
+    lines.map((line) => line.replace('2027-01-15 08:00:00Z', 'TIME')),
+    [
+      `     1  TIME  ${job}  a-job is failed: it was so`,
+      `     2  TIME  ${job}  meta-step 12 of 100: query loss 0.500, accuracy 90.0 %`,
+      `     3  TIME  ${job}  evaluated after 10 meta-steps: accuracy 50.0 % after 1 inner step`,
+      `     4  TIME  ${job}  checkpoint after 10 meta-steps`,
+      `     5  TIME  ${job}  shard 2 of meta-step 11 is computed again (worker host.example/worker 1: it was so)`,
+      `     6  TIME  ${worker}  connected from 192.0.2.1:4711: compiled on cuda, slots: 4`,
+      `     7  TIME  ${worker}  disconnected: it was so`,
+      `     8  TIME  ${worker}  drains: it was so`,
+      `     9  TIME  ${worker}  is quarantined for 10 s: it was so`,
+      `    10  TIME  ${worker}  is let back: it was so`,
+    ],
+  );
 });

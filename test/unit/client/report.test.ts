@@ -5,21 +5,21 @@ import test from 'node:test';
 import { historyOf } from '../../../client/history.ts';
 import type { Job, JobEvent } from '../../../client/records.ts';
 import { readReportAssets } from '../../../client/report/report-assets.ts';
-import { renderReport } from '../../../client/report/report-page.ts';
+import { type ReportAssets, renderReport } from '../../../client/report/report-page.ts';
 import type { Chart } from '../../../shared/job-charts.ts';
 import { assertGolden } from '../../support/golden.ts';
 import { assertSelfContained, embedded, markupOf } from '../../support/report-file.ts';
-import { sampleEvents, sampleJob } from '../../support/sample-job.ts';
+import { sampleEvaluation, sampleEvents, sampleJob } from '../../support/sample-job.ts';
 
-const report = async (job: Job = sampleJob(), events: readonly JobEvent[] = sampleEvents()) =>
+const report = async (job: Job = sampleJob(), events: readonly JobEvent[] = sampleEvents(), assets?: ReportAssets) =>
   renderReport(
     { job, history: historyOf(events), version: '1.2.3', writtenAt: new Date('2026-11-24T05:00:00Z') },
-    await readReportAssets(),
+    assets ?? (await readReportAssets()),
   );
 
 test('a report reads as it did', async () => {
   const few = sampleEvents().filter(({ kind, sequence }) => kind !== 'metaStep' || sequence < 6);
-  assertGolden('report', markupOf(await report(sampleJob(), few)));
+  assertGolden('report', markupOf(await report(sampleJob(), few, { library: '1', script: '2', style: '3' })));
 });
 
 test('it needs nothing but itself, and its data is the job', async () => {
@@ -128,4 +128,21 @@ test('of a job that goes on the comparison is no verdict yet', async () => {
   const { endedAt: _, ...running } = sampleJob({ state: 'RUNNING' });
   assert.match(await report(running), /<p class="verdict">So far: Published figure reached/);
   assert.match(await report(), /<p class="verdict good">Published figure reached/);
+});
+
+test('an evaluation that is not finite leaves a gap in the curves, and no other inner step takes its place', async () => {
+  const { evaluations } = sampleJob();
+  const broken = sampleEvaluation(30_000, [3, 0.7, 1e12, Number.POSITIVE_INFINITY, Number.NaN, Number.NaN]);
+  const page = await report(sampleJob({ evaluations: [...evaluations, broken] }));
+  const charts = embedded<Chart[]>(page, 'charts');
+  const mainOf = (id: string) => charts.find((chart) => chart.id === id)?.series[0]?.points.map(({ x, y }) => [x, y]);
+  assert.deepEqual(mainOf('evaluation-loss'), [
+    [10_000, 0.46],
+    [20_000, 0.36],
+  ]);
+  assert.deepEqual(mainOf('adaptation-loss'), [
+    [0, 3],
+    [1, 0.7],
+    [2, 1e12],
+  ]);
 });

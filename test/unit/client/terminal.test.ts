@@ -119,6 +119,16 @@ test('colour is for terminals; NO_COLOR forbids it and FORCE_COLOR asks for it',
   assert.equal(bold(undefined, { FORCE_COLOR: '1', NO_COLOR: '1' }), false);
 });
 
+test('more than ASCII is for terminals and locales that have it; a locale that is not set forbids nothing', () => {
+  const hasUnicode = (environment: Readonly<Record<string, string>>) =>
+    terminalWith(80, environment).terminal.hasUnicode;
+  assert.equal(hasUnicode({}), true);
+  assert.equal(hasUnicode({ LANG: 'de_DE.UTF-8' }), true);
+  assert.equal(hasUnicode({ LANG: 'de_DE.UTF-8', LC_ALL: 'C' }), false, 'LC_ALL overrules');
+  assert.equal(hasUnicode({ LANG: 'C.utf8', LC_ALL: '' }), true);
+  assert.equal(hasUnicode({ LANG: 'C.UTF-8', TERM: 'linux' }), false);
+});
+
 test('JSON is one line, whatever the value holds', () => {
   const { terminal, stdout } = terminalWith(undefined);
   terminal.printJson({ message: 'two\nlines' });

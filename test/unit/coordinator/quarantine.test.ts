@@ -47,8 +47,14 @@ test('on probation it holds one shard whatever its slots, and a counted result l
   core.pass(1_100);
   core.answerAll('good');
   assert.equal(core.held('bad').length, 1);
+  const letBack = () => core.effects.filter(({ kind }) => kind === 'reportLetBack');
+  assert.deepEqual(letBack(), []);
   core.answerAll('bad');
   assert.equal(standing(core), 'good');
+  assert.deepEqual(
+    letBack().map((effect) => 'workerId' in effect && effect.workerId),
+    ['bad'],
+  );
   core.answerAll('good');
   core.answerAll('bad');
   assert.equal(core.held('bad').length, 3);

@@ -1,0 +1,50 @@
+// Every metric of both processes, as their own code declares them, and the tables of docs/monitoring.md made of that.
+import { ClusterMetrics } from '../../../coordinator/metrics/cluster-metrics.ts';
+import { callMeter } from '../../../coordinator/rpc/call-meter.ts';
+import { realClock } from '../../../shared/clock.ts';
+import type { MetricFacts } from '../../../shared/metrics/meter.ts';
+import { processFacts } from '../../../shared/metrics/process.ts';
+import { WorkerMetrics } from '../../../worker/metrics.ts';
+
+function coordinatorFacts(): readonly MetricFacts[] {
+  const metrics = new ClusterMetrics({ version: '0', endedJobSeriesMs: 0 }, realClock);
+  callMeter(metrics.meter, realClock);
+  metrics.close();
+  return metrics.meter.facts;
+}
+
+function workerFacts(): readonly MetricFacts[] {
+  const options = { workerId: 'w', version: '0', engine: 'compiled', device: 'cpu', memoryBytes: 1 };
+  return new WorkerMetrics(options).meter.facts;
+}
+
+/** By where they are told: of the coordinator, of single jobs (by the coordinator), of a worker, of either process itself. */
+export function metricFacts(): Readonly<Record<'coordinator' | 'job' | 'worker' | 'process', readonly MetricFacts[]>> {
+  const isOfJob = ({ name }: MetricFacts) => name.startsWith('metatrain_job_');
+  const coordinator = coordinatorFacts();
+  return {
+    coordinator: coordinator.filter((metric) => !isOfJob(metric)),
+    job: coordinator.filter(isOfJob),
+    worker: workerFacts(),
+    process: processFacts(),
+  };
+}
+
+/** The page with each of its tables as the metrics are now. @throws when a table's marks are not there */
+export function withMetricTables(page: string): string {
+  let text = page;
+  for (const [name, facts] of Object.entries(metricFacts())) {
+    const marks = new RegExp(`(<!-- table ${name} -->\n)[^]*?(<!-- end of table -->)`);
+    if (!marks.test(text)) throw new Error(`the page has no marks for the table ${name}`);
+    text = text.replace(marks, (_, head, tail) => `${head}${table(facts)}${tail}`);
+  }
+  return text;
+}
+
+function table(facts: readonly MetricFacts[]): string {
+  const rows = facts.map(({ name, type, help, labels }) => {
+    const named = labels.length > 0 ? `\`${name}\` {${labels.join(', ')}}` : `\`${name}\``;
+    return `| ${named} | ${type} | ${help} |\n`;
+  });
+  return ['| metric | kind | what |\n', '|---|---|---|\n', ...rows].join('');
+}
