@@ -7,6 +7,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   engine: () => import('./engine/main.ts'),
   'end-to-end': () => import('./end-to-end/main.ts'),
   memory: () => import('./memory.ts'),
+  observability: () => import('./observability/main.ts'),
 };
 
 async function main(): Promise<void> {

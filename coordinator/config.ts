@@ -1,10 +1,12 @@
 // The coordinator's command line: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env in
 // the coordinator. A bad value ends the process with one line that names it.
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
+import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
-import type { CoordinatorOptions } from './options.ts';
+import { type CoordinatorOptions, defaultTraceRate } from './options.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorConfig {
@@ -19,6 +21,8 @@ interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
+  readonly otlpEndpoint?: string;
+  readonly traceRate: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly exitWithParent?: boolean;
@@ -36,11 +40,14 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     listen,
     http = portAfter(listen),
     stateDir,
+    otlpEndpoint,
+    traceRate: metaStepsPerSecond,
     logLevel,
     logFormat,
     exitWithParent,
     ...flags
   } = command.opts<Flags>();
+  const tracing = tracingOf(otlpEndpoint, command);
   const nats = natsOptionsOf(flags, command);
   return {
     options: {
@@ -48,6 +55,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       ...listen,
       ...(http !== 'off' && { http }),
       security: securityOf(flags, command),
+      ...(tracing && { tracing: { ...tracing, metaStepsPerSecond } }),
       ...(nats && { nats }),
     },
     logLevel,
@@ -103,6 +111,13 @@ function describeFlags(): Command {
         'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
       ),
     )
+    .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
+    .addOption(
+      new Option('--trace-rate <n>', 'meta-steps a second that are traced of each job, at most')
+        .env('METATRAIN_TRACE_RATE')
+        .default(defaultTraceRate)
+        .argParser(parseTraceRate),
+    )
     .addOption(
       new Option('--log-level <level>', 'what is logged, to stderr')
         .env('METATRAIN_LOG_LEVEL')
@@ -119,6 +134,20 @@ function describeFlags(): Command {
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   return addNatsFlags(command);
+}
+
+function tracingOf(endpoint: string | undefined, command: Command): TracingOptions | undefined {
+  try {
+    return readTracingOptions(endpoint, process.env);
+  } catch (thrown) {
+    return command.error(`error: ${asMetatrainError(thrown).message}`);
+  }
+}
+
+function parseTraceRate(value: string): number {
+  const rate = Number(value);
+  if (value.trim() !== '' && rate >= 0.001 && rate <= 1_000) return rate;
+  throw new InvalidArgumentError('Accepted: a number from 0.001 to 1000.');
 }
 
 function securityOf(flags: Partial<Flags>, command: Command): SecurityOptions {

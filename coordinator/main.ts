@@ -24,7 +24,7 @@ import { JobBook } from './job-book.ts';
 import { JobRequests } from './job-requests.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
-import { type CoordinatorOptions, resolveOptions } from './options.ts';
+import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
@@ -36,6 +36,7 @@ import { Runner } from './runner.ts';
 import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
 import { TokenBook } from './token-book.ts';
+import type { ClusterTraces } from './tracing.ts';
 
 export type { CoordinatorOptions };
 
@@ -65,7 +66,7 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, nats, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, nats, tracing, limits, core } = resolveOptions(options);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
@@ -80,10 +81,15 @@ export async function startCoordinator(
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
+    const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
     const { endedJobSeriesMs } = limits;
     const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
     if (metrics) parts.metrics = metrics;
-    const observe = everyone([tellOfWorkers(state.jobs.log, log), ...(metrics ? [metrics.observe] : [])]);
+    const observe = everyone([
+      tellOfWorkers(state.jobs.log, log),
+      ...(metrics ? [metrics.observe] : []),
+      ...(traces ? [traces.observe] : []),
+    ]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
     parts.runner = runner;
     metrics?.attend(runner);
@@ -93,7 +99,7 @@ export async function startCoordinator(
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
-      { runner, clock, log },
+      { runner, clock, log, traceLease: traces?.traceLease },
     );
     if (nats) {
       const isInsecure = security.isInsecure ?? false;
@@ -153,6 +159,7 @@ interface Parts {
   metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
+  traces?: { close(): Promise<void> };
   closing?: Promise<void>;
 }
 
@@ -167,6 +174,25 @@ async function startHttp(
   return server;
 }
 
+/** Loads OpenTelemetry, which nobody pays for who traces nothing. */
+async function openTraces(
+  options: NonNullable<ResolvedOptions['tracing']>,
+  parts: Parts,
+  dependencies: { readonly clock: Clock; readonly log: Logger },
+): Promise<ClusterTraces> {
+  const [{ Tracing }, { ClusterTraces }] = await Promise.all([import('../shared/tracing.ts'), import('./tracing.ts')]);
+  const service = { service: 'metatrain-coordinator', version: packageVersion(), instance: randomId() };
+  const tracing = new Tracing(options, service, dependencies);
+  const traces = new ClusterTraces(options, { tracing, clock: dependencies.clock });
+  parts.traces = {
+    close() {
+      traces.close();
+      return tracing.close();
+    },
+  };
+  return traces;
+}
+
 /** Jobs' events come with their records; what happens to workers is told from here. */
 const tellOfWorkers =
   (events: EventLog, log: Logger): Observer =>
@@ -178,7 +204,7 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, bus, metrics } = parts;
+    const { door, tokens, state, servers, watched, runner, bus, metrics, traces } = parts;
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
@@ -186,6 +212,7 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
     for (const service of watched) service.close(shuttingDown);
     await Promise.all(servers.map((server) => server.close(graceMs)));
     await checkpointed;
+    await traces?.close();
     await bus?.close(graceMs);
     metrics?.close();
     await state.close();

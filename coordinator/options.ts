@@ -1,4 +1,6 @@
 // The coordinator's options, their defaults and their limits, in one place. `config.ts` reads them from the command line.
+
+import type { TracingOptions } from '../shared/tracing-options.ts';
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
 import type { NatsOptions } from './event-bus/open.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
@@ -13,6 +15,8 @@ export interface CoordinatorOptions {
   readonly http?: { readonly host: string; readonly port: number };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
+  /** Where traces go, and how many meta-steps a second and job are traced (default 5). Default: none are made. */
+  readonly tracing?: TracingOptions & { readonly metaStepsPerSecond?: number };
   /** Where events go, besides to whoever watches them here. Default: nowhere. */
   readonly nats?: NatsOptions;
   readonly limits?: Partial<CoordinatorLimits>;
@@ -48,6 +52,9 @@ export interface CoordinatorLimits {
   readonly closeGraceMs: number;
 }
 
+/** Meta-steps a second and job that are traced. */
+export const defaultTraceRate = 5;
+
 const defaultLimits: CoordinatorLimits = {
   unfinishedJobs: 1_000,
   endedJobs: 10_000,
@@ -70,6 +77,7 @@ export interface ResolvedOptions {
   readonly port: number;
   readonly http: CoordinatorOptions['http'];
   readonly security: SecurityOptions;
+  readonly tracing: (TracingOptions & { readonly metaStepsPerSecond: number }) | undefined;
   readonly nats: NatsOptions | undefined;
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
@@ -77,13 +85,14 @@ export interface ResolvedOptions {
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, http, security = {}, nats, limits, core } = options;
+  const { stateDirectory, host, port, http, security = {}, nats, tracing, limits, core } = options;
   return {
     stateDirectory,
     host,
     port,
     http,
     security,
+    tracing: tracing && { metaStepsPerSecond: defaultTraceRate, ...tracing },
     nats,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },

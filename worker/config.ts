@@ -5,10 +5,12 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
+import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { isLoopback } from '../shared/loopback.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { randomId } from '../shared/rng.ts';
+import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { type DeviceKind, type DeviceVisibility, devices, type EngineName, engines } from './engine/devices.ts';
 import type { TensorflowSource } from './engine/tensorflow.ts';
@@ -17,6 +19,8 @@ export interface WorkerConfig {
   /** HOST:PORT. */
   readonly coordinator: string;
   readonly connection: ConnectionOptions;
+  /** Absent: no traces. */
+  readonly tracing: TracingOptions | undefined;
   /** Where metrics and health are served. Absent: nowhere. */
   readonly http?: { readonly host: string; readonly port: number };
   readonly workerId: string;
@@ -60,6 +64,7 @@ interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly json?: boolean;
   readonly memory: number;
   readonly dataDir?: readonly string[];
+  readonly otlpEndpoint?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly drainSeconds: number;
@@ -101,6 +106,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
       token: process.env.METATRAIN_TOKEN || undefined,
       insecure: flags.insecure,
     },
+    tracing: tracingOf(flags.otlpEndpoint, command),
     workerId:
       flags.workerId ??
       `${hostname()
@@ -221,6 +227,7 @@ function describeFlags(): Command {
         'where data sets are looked for, before the user cache; may be repeated (env: METATRAIN_DATA_DIR, separated like PATH)',
       ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
     )
+    .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
     .addOption(
       new Option('--log-level <level>', 'what is logged, to stderr')
         .env('METATRAIN_LOG_LEVEL')
@@ -287,6 +294,14 @@ export function nativeVariables(
 /** To be called before anything of the engine is loaded. Threads started later inherit it. */
 export function setNativeVariables(config: Pick<WorkerConfig, 'engine' | 'device'>): void {
   Object.assign(process.env, nativeVariables(config, process.env));
+}
+
+function tracingOf(endpoint: string | undefined, command: Command): TracingOptions | undefined {
+  try {
+    return readTracingOptions(endpoint, process.env);
+  } catch (thrown) {
+    return command.error(`error: ${asMetatrainError(thrown).message}`);
+  }
 }
 
 function parseTensorflow(value: string): TensorflowSource {

@@ -11,15 +11,18 @@ import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { randomFraction } from '../shared/rng.ts';
+import type { TracingOptions } from '../shared/tracing-options.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { ComputePool } from './compute/pool.ts';
 import { readConfig, setNativeVariables, type WorkerConfig } from './config.ts';
 import { deviceFacts } from './engine/devices.ts';
 import { explainJob, renderExplanation } from './explain.ts';
 import { WorkerMetrics } from './metrics.ts';
+import type { WorkerObserver } from './observer.ts';
 import { Session } from './session.ts';
 import { defaultSessionTimes } from './session-state.ts';
 import { streamsTo } from './session-stream.ts';
+import type { ShardTraces } from './tracing.ts';
 
 const config = readConfig(process.argv.slice(2));
 const { workerId, slots, memoryBytes, dataDirectories, drainGraceMs, giveUpMs } = config;
@@ -62,10 +65,14 @@ try {
   const connection = connectionTo(config.coordinator, config.connection);
   const { kind: device } = facts;
   const metrics = config.http && new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes });
-  const observe = metrics ? { observe: metrics.observe } : {};
+  const traces = config.tracing && (await openTraces(config.tracing));
+  const observe: WorkerObserver = (happening) => {
+    metrics?.observe(happening);
+    traces?.observe(happening);
+  };
   const pool = await ComputePool.start(
     { slots, dataDirectories, memoryLimitBytes, engine },
-    { clock: realClock, log, ...observe },
+    { clock: realClock, log, observe },
   );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
@@ -76,8 +83,8 @@ try {
       clock: realClock,
       log,
       randomFraction,
+      observe,
       onConnected: () => process.stdout.write(`${JSON.stringify({ workerId, http: server?.address })}\n`),
-      ...observe,
     },
   );
   const notReady = () => session.notReady();
@@ -103,7 +110,7 @@ try {
   log[end.exitCode === 0 ? 'info' : 'error']({ exitCode: end.exitCode }, end.message);
   process.exitCode = end.exitCode;
   await server?.close(0);
-  await pool.close();
+  await Promise.all([pool.close(), traces?.close()]);
 } catch (thrown) {
   const { code, message } = asMetatrainError(thrown);
   if (config.check) reportFailedCheck(code, message);
@@ -116,6 +123,13 @@ process.exit();
 function reportFailedCheck(code: string, message: string): void {
   process.stderr.write(`error: ${message}\n`);
   if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
+}
+
+/** Loads OpenTelemetry, which nobody pays for who traces nothing. */
+async function openTraces(options: TracingOptions): Promise<ShardTraces> {
+  const [{ Tracing }, { ShardTraces }] = await Promise.all([import('../shared/tracing.ts'), import('./tracing.ts')]);
+  const service = { service: 'metatrain-worker', version, instance: workerId };
+  return new ShardTraces({ workerId }, new Tracing(options, service, { clock: realClock, log }));
 }
 
 function engineOf({ engine, device, visibility, tensorflow }: WorkerConfig) {

@@ -80,6 +80,11 @@ export class WorkerMetrics {
         payload.results.add({ origin: happening.isHeld ? 'held' : 'computed' });
         payload.sent.add({}, happening.bytes);
         break;
+      case 'shardStarted':
+      case 'shardTaken':
+      case 'jobOpened':
+      case 'jobClosed':
+        break;
       default:
         happening satisfies never;
     }

@@ -15,14 +15,15 @@ export function readLease(
   lease: ShardLease__Output,
   paramsSha256: (jobId: string, version: number) => string | undefined,
 ): Lease {
-  const { leaseId, jobId } = lease;
+  const { leaseId, jobId, traceparent } = lease;
   if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
   const work = readWork(lease);
   const { shard, firstTask, taskCount } = lease.train ?? lease.evaluate ?? { shard: 0, firstTask: 0, taskCount: 0 };
   const split = lease.evaluate?.split ?? '';
   // Without θ's hash nothing equals it.
   const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
-  return { leaseId, jobId, work, shard, workKey: [jobId, work.kind, params, split, firstTask, taskCount].join('/') };
+  const workKey = [jobId, work.kind, params, split, firstTask, taskCount].join('/');
+  return { leaseId, jobId, work, shard, workKey, traceparent };
 }
 
 function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {

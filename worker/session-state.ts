@@ -12,6 +12,8 @@ export interface Lease {
   readonly shard: number;
   /** Equal keys mean equal results: the job, the kind of work, θ's hash and the tasks. */
   readonly workKey: string;
+  /** W3C Trace Context of the coordinator's span, as it came; empty: not traced. */
+  readonly traceparent: string;
 }
 
 export interface HeldLease {

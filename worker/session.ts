@@ -142,6 +142,7 @@ export class Session {
       case 'runShard': {
         const { leaseId, jobId, work } = order.lease;
         this.#shards.set(leaseId, order.lease);
+        this.#observe({ kind: 'shardTaken', lease: order.lease });
         pool.run(leaseId, jobId, work);
         break;
       }
@@ -153,7 +154,7 @@ export class Session {
         const lease = outcome && this.#shards.get(outcome.leaseId);
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
         this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
-        if (outcome.kind === 'finished') this.#observeResult(outcome, false);
+        if (outcome.kind === 'finished') this.#observeResult(lease, outcome, false);
         break;
       }
       case 'sendDrain':
@@ -291,11 +292,11 @@ export class Session {
       return;
     }
     this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
-    this.#observeResult(held, true);
+    this.#observeResult(lease, held, true);
   }
 
-  #observeResult(outcome: ShardOutcome, isHeld: boolean): void {
-    this.#observe({ kind: 'resultSent', bytes: payloadBytesOf(outcome), isHeld });
+  #observeResult(lease: Lease, outcome: ShardOutcome, isHeld: boolean): void {
+    this.#observe({ kind: 'resultSent', lease, bytes: payloadBytesOf(outcome), isHeld });
   }
 
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
@@ -305,6 +306,7 @@ export class Session {
       this.#closeJob(oldest);
     }
     this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
+    this.#observe({ kind: 'jobOpened', jobId, spec });
     this.#dependencies.pool.openJob(jobId, spec);
   }
 
@@ -314,6 +316,7 @@ export class Session {
     this.#held.forgetJob(jobId);
     this.#step({ kind: 'jobClosed', jobId });
     this.#dependencies.pool.closeJob(jobId);
+    this.#observe({ kind: 'jobClosed', jobId });
   }
 
   #takeParams({ jobId, paramsVersion, payloadSha256 }: ParamsAnnounced__Output): void {

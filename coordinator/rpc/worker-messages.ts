@@ -41,10 +41,14 @@ function lengthDelimited(tag: number, length: number): Buffer {
   return Buffer.from(head);
 }
 
-export function leaseMessage({ lease, deadlineMs, evaluationSplit }: LeaseOrder): CoordinatorMessage {
+/** @param traceparent empty: the lease is not traced. */
+export function leaseMessage(
+  { lease, deadlineMs, evaluationSplit }: LeaseOrder,
+  traceparent: string,
+): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
   const { jobId } = job.plan;
-  const common = { leaseId, jobId, attempt, deadlineMs };
+  const common = { leaseId, jobId, attempt, deadlineMs, traceparent };
   const { index, firstTask, taskCount } = shard;
   const slice = { paramsVersion, shard: index, firstTask, taskCount };
   switch (batch.work) {

@@ -13,6 +13,7 @@ import type { Logger } from '../../shared/log.ts';
 import { PayloadAssembler } from '../../shared/tensor-codec.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard } from '../core/event.ts';
+import type { Lease } from '../core/state.ts';
 import type { Runner } from '../runner.ts';
 import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
 import { callerOf } from './caller.ts';
@@ -34,6 +35,8 @@ interface WorkerServiceDependencies {
   readonly runner: Runner;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The W3C traceparent that goes with a lease; empty: it is not traced. Default: none is. */
+  readonly traceLease?: ((lease: Lease) => string) | undefined;
 }
 
 /** Worker ids that are connected: with whose token, and on which stream. */
@@ -85,6 +88,7 @@ class WorkerStream implements WorkerLink {
   readonly #options: WorkerServiceOptions;
   readonly #runner: Runner;
   readonly #log: Logger;
+  readonly #traceLease: (lease: Lease) => string;
   readonly #outbox: Outbox;
   readonly #cancelHelloTimeout: () => void;
   readonly #names: WorkerNames;
@@ -100,7 +104,7 @@ class WorkerStream implements WorkerLink {
     call: WorkerCall,
     connection: number,
     options: WorkerServiceOptions,
-    { runner, clock, log }: WorkerServiceDependencies,
+    { runner, clock, log, traceLease = () => '' }: WorkerServiceDependencies,
     names: WorkerNames,
     onClosed: () => void,
   ) {
@@ -111,6 +115,7 @@ class WorkerStream implements WorkerLink {
     this.#options = options;
     this.#runner = runner;
     this.#log = log;
+    this.#traceLease = traceLease;
     this.#names = names;
     this.#onClosed = onClosed;
     this.#payloads = new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads: 1 });
@@ -267,7 +272,7 @@ class WorkerStream implements WorkerLink {
         told.paramsVersion = metaParams.step;
         payloadBytes = metaParams.vector.byteLength;
       }
-      this.#outbox.push(jobId, [leaseMessage(order)], order.lease.leaseId);
+      this.#outbox.push(jobId, [leaseMessage(order, this.#traceLease(order.lease))], order.lease.leaseId);
     });
     return payloadBytes;
   }

@@ -1,19 +1,27 @@
 // What the compute pool tells whoever watches it, and how it stands when somebody asks.
 import type { CompileReport } from '../engine/engine.ts';
-import type { ShardWork } from './shard.ts';
+import type { ShardFailureReason, ShardWork } from './shard.ts';
 
 export type PoolHappening =
-  /** A program was traced; it has a session, its own or that of an equal graph. */
-  | { readonly kind: 'compiled'; readonly report: CompileReport }
+  /** A thread takes the shard up. */
+  | { readonly kind: 'shardStarted'; readonly leaseId: string }
+  /** A program was traced; it has a session, its own or that of an equal graph. `leaseId`: the shard that it was needed for. */
+  | { readonly kind: 'compiled'; readonly leaseId: string | undefined; readonly report: CompileReport }
   /** `engineMs` of `computeMs` were spent in the engine's runs. */
   | {
       readonly kind: 'shardFinished';
+      readonly leaseId: string;
       readonly work: ShardWork['kind'];
       readonly computeMs: number;
       readonly engineMs: number;
     }
-  | { readonly kind: 'shardFailed'; readonly work: ShardWork['kind'] }
-  | { readonly kind: 'shardCancelled'; readonly work: ShardWork['kind'] }
+  | {
+      readonly kind: 'shardFailed';
+      readonly leaseId: string;
+      readonly work: ShardWork['kind'];
+      readonly failure: ShardFailureReason;
+    }
+  | { readonly kind: 'shardCancelled'; readonly leaseId: string; readonly work: ShardWork['kind'] }
   | { readonly kind: 'threadDied' };
 
 export const slotStates = ['starting', 'idle', 'busy', 'gone'] as const;

@@ -162,8 +162,9 @@ export class ComputePool {
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
       this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
     } catch (thrown) {
-      this.#observe({ kind: 'shardFailed', work: work.kind });
-      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure: failureOf(thrown) });
+      const failure = failureOf(thrown);
+      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
       return;
     }
     this.#dispatch();
@@ -175,14 +176,14 @@ export class ComputePool {
     if (waiting >= 0) {
       const [shard] = this.#queue.splice(waiting, 1);
       shard?.params?.release();
-      if (shard) this.#observe({ kind: 'shardCancelled', work: shard.work.kind });
+      if (shard) this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
       return;
     }
     const slot = this.#slots.find(({ shard }) => shard?.leaseId === leaseId);
     const shard = slot?.shard;
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
-    this.#observe({ kind: 'shardCancelled', work: shard.work.kind });
+    this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
     this.#clock.after(cancelGraceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
       this.#log.warn(
@@ -256,7 +257,7 @@ export class ComputePool {
         return;
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
-        this.#observe({ kind: 'compiled', report: message.report });
+        this.#observe({ kind: 'compiled', leaseId: slot.shard?.leaseId, report: message.report });
         return;
       case 'memory':
         slot.predictedBytes = message.predictedBytes;
@@ -277,9 +278,13 @@ export class ComputePool {
     }
   }
 
-  #observeOutcome({ work: { kind: work } }: Shard, outcome: ShardOutcome): void {
-    if (outcome.kind === 'failed') this.#observe({ kind: 'shardFailed', work });
-    else this.#observe({ kind: 'shardFinished', work, computeMs: outcome.computeMs, engineMs: outcome.engineMs });
+  #observeOutcome({ leaseId, work: { kind: work } }: Shard, outcome: ShardOutcome): void {
+    if (outcome.kind === 'failed') {
+      this.#observe({ kind: 'shardFailed', leaseId, work, failure: outcome.failure });
+    } else {
+      const { computeMs, engineMs } = outcome;
+      this.#observe({ kind: 'shardFinished', leaseId, work, computeMs, engineMs });
+    }
   }
 
   #threadReady(slot: Slot, fingerprint: string): void {
@@ -309,13 +314,11 @@ export class ComputePool {
     const shard = release(slot);
     if (slot.crashes < crashesPerSlot) this.#replace(slot);
     if (shard && !shard.isCancelled) {
+      const { leaseId, work } = shard;
       const message = `the compute thread died: ${error.message}`;
-      this.#observe({ kind: 'shardFailed', work: shard.work.kind });
-      this.#listener?.onOutcome({
-        kind: 'failed',
-        leaseId: shard.leaseId,
-        failure: { code: error.code, message, permanent: false },
-      });
+      const failure = { code: error.code, message, permanent: false };
+      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
     }
     if (this.#slots.every(({ state }) => state === 'gone')) {
       const message = `every compute thread died ${crashesPerSlot} times without finishing a shard; the last: ${error.message}`;
@@ -343,6 +346,7 @@ export class ComputePool {
       slot.shard = shard;
       slot.lastJobId = shard.jobId;
       const { leaseId, jobId, work } = shard;
+      this.#observe({ kind: 'shardStarted', leaseId });
       tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
     }
   }

@@ -82,6 +82,7 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['coordinator/job-book.ts', "import { open } from 'lmdb';", /whose door is/],
   ['coordinator/runner.ts', "import { pino } from 'pino';", /whose door is/],
   ['coordinator/runner.ts', "import { Registry } from 'prom-client';", /whose door is/],
+  ['coordinator/runner.ts', "import { trace } from '@opentelemetry/api';", /whose door is/],
   ['coordinator/runner.ts', "import { connect } from '@nats-io/transport-node';", /whose door is/],
   ['coordinator/job-plan.ts', "import { z } from 'zod';", /whose door is/],
   ['worker/session.ts', "import { Worker } from 'node:worker_threads';", /whose door is/],

@@ -67,6 +67,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^lmdb$/, /^coordinator\/store\//],
   [/^uplot$/, /^console\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
+  [/^@opentelemetry\//, /(^|\/)tracing[a-z-]*(\.ts$|\/)/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],

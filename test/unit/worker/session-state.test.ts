@@ -18,6 +18,7 @@ const lease = (leaseId: string, workKey = leaseId): Lease => ({
   work: { kind: 'initialize' },
   shard: 0,
   workKey,
+  traceparent: '',
 });
 const ended = (end = unreachable, jitter = 0): SessionEvent => ({ kind: 'streamEnded', end, jitter });
 const welcome = (version = protocolVersion): SessionEvent => ({

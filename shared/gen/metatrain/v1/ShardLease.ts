@@ -12,6 +12,7 @@ export interface ShardLease {
   'initialize'?: (_metatrain_v1_InitializeWork | null);
   'train'?: (_metatrain_v1_TrainWork | null);
   'evaluate'?: (_metatrain_v1_EvaluateWork | null);
+  'traceparent'?: (string);
   'work'?: "initialize"|"train"|"evaluate";
 }
 
@@ -23,5 +24,6 @@ export interface ShardLease__Output {
   'initialize'?: (_metatrain_v1_InitializeWork__Output | null);
   'train'?: (_metatrain_v1_TrainWork__Output | null);
   'evaluate'?: (_metatrain_v1_EvaluateWork__Output | null);
+  'traceparent': (string);
   'work'?: "initialize"|"train"|"evaluate";
 }

@@ -1,0 +1,157 @@
+// The only place where OpenTelemetry comes in, and so to be imported only by a process that traces. Makes spans and sends them in the
+// background: what cannot be sent is dropped and told in the log now and then; nobody ever waits for a collector, but a process that ends a moment.
+import {
+  type Attributes,
+  type Context,
+  DiagLogLevel,
+  diag,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import type { Clock } from './clock.ts';
+import type { Logger } from './log.ts';
+import type { TracedService, TracingOptions } from './tracing-options.ts';
+
+export type { Attributes, Span, SpanContext };
+
+/** Longest that the end of a process waits for a collector. */
+const closeWithinMs = 1_000;
+/** What a collector that does not answer is told of in the log at most this often. */
+const complainEveryMs = 60_000;
+/** A wall clock that goes backwards, or loses against the one that measures durations, by more than this is followed. */
+const clockSlackMs = 2;
+
+export interface SpanStart {
+  /** Absent: the span begins a trace of its own. */
+  readonly parent?: Span | SpanContext | undefined;
+  /** Spans of other traces that it belongs to. */
+  readonly links?: readonly SpanContext[];
+  readonly attributes?: Attributes;
+  /** Default: now. */
+  readonly at?: number;
+}
+
+export class Tracing {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #provider: BasicTracerProvider;
+  readonly #tracer: Tracer;
+  readonly #propagator = new W3CTraceContextPropagator();
+  #epochMs = Number.NEGATIVE_INFINITY;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    { tracesUrl }: TracingOptions,
+    { service, version, instance }: TracedService,
+    { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  ) {
+    this.#clock = clock;
+    this.#log = log;
+    complainInto(log, clock);
+    const ours = { 'service.name': service, 'service.version': version, 'service.instance.id': instance };
+    const fromEnvironment = detectResources({ detectors: [envDetector] });
+    this.#provider = new BasicTracerProvider({
+      resource: defaultResource().merge(resourceFromAttributes(ours)).merge(fromEnvironment),
+      // Its queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE, 2,048 spans); beyond it spans are dropped.
+      spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: tracesUrl }))],
+    });
+    this.#tracer = this.#provider.getTracer('metatrain', version);
+  }
+
+  /** Milliseconds since 1970 with fractions that are comparable from process to process of one machine: the wall clock counts whole ones. */
+  now(): number {
+    const elapsedMs = this.#clock.elapsedMs();
+    // The wall clock cuts its fraction off, so that the greatest difference is the nearest.
+    const epochMs = this.#clock.now() - elapsedMs;
+    if (epochMs > this.#epochMs || epochMs < this.#epochMs - clockSlackMs) this.#epochMs = epochMs;
+    return this.#epochMs + elapsedMs;
+  }
+
+  /** A span that is not recorded, because the sampler says so, costs next to nothing and has no children worth making. */
+  start(name: string, { parent, links = [], attributes, at = this.now() }: SpanStart): Span {
+    const context = parent ? trace.setSpanContext(ROOT_CONTEXT, contextOf(parent)) : ROOT_CONTEXT;
+    const options = { startTime: at, links: links.map((context) => ({ context })), ...(attributes && { attributes }) };
+    return this.#tracer.startSpan(name, options, context);
+  }
+
+  /** Ends the span with its outcome; an `error` marks it as failed. */
+  end(span: Span, attributes: Attributes, error?: string): void {
+    span.setAttributes(attributes);
+    if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+    span.end(this.now());
+  }
+
+  /** The span as W3C Trace Context names it. */
+  traceparentOf(span: Span): string {
+    const carrier: Record<string, string> = {};
+    this.#propagator.inject(trace.setSpan(ROOT_CONTEXT, span), carrier, {
+      set: (into, key, value) => {
+        into[key] = value;
+      },
+    });
+    return carrier.traceparent ?? '';
+  }
+
+  /** Undefined for what is no traceparent. */
+  readTraceparent(traceparent: string): SpanContext | undefined {
+    const getter = {
+      keys: () => ['traceparent'],
+      get: (from: string, key: string) => (key === 'traceparent' ? from : ''),
+    };
+    const context: Context = this.#propagator.extract(ROOT_CONTEXT, traceparent, getter);
+    const found = trace.getSpanContext(context);
+    return found && isSpanContextValid(found) ? found : undefined;
+  }
+
+  /** Sends what is left, for a moment. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const stopWaiting = this.#clock.after(closeWithinMs, () => {
+        this.#log.warn(
+          { waitedMs: closeWithinMs },
+          'the last traces are lost: the collector did not take them in time',
+        );
+        resolve();
+      });
+      this.#provider
+        .shutdown()
+        .catch((error: unknown) => diag.error(String(error)))
+        .finally(() => {
+          stopWaiting();
+          resolve();
+        });
+    });
+    return this.#closing;
+  }
+}
+
+const contextOf = (parent: Span | SpanContext): SpanContext =>
+  'spanContext' in parent ? parent.spanContext() : parent;
+
+/** What OpenTelemetry has to say goes into the log: the first line at once, later ones with the number of those between. */
+function complainInto(log: Logger, clock: Clock): void {
+  let quietUntil = Number.NEGATIVE_INFINITY;
+  let untold = 0;
+  const complain = (reason: string) => {
+    const now = clock.elapsedMs();
+    if (now < quietUntil) {
+      untold += 1;
+      return;
+    }
+    log.warn({ reason: reason.slice(0, 500), untold }, 'traces are lost; training goes on');
+    quietUntil = now + complainEveryMs;
+    untold = 0;
+  };
+  const nothing = () => undefined;
+  const logger = { error: complain, warn: complain, info: nothing, debug: nothing, verbose: nothing };
+  diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+}

@@ -1,0 +1,133 @@
+// The worker's part of a traced shard: the inner loop as a child of the coordinator's span, and in it the wait for a thread, the run, and each program
+// that was compiled for it. An observer: a shard whose lease brings no trace, or one that cannot be read, leaves nothing. Bounded by the leases held.
+import { parseJobSpec } from '../shared/job-spec/index.ts';
+import type { Span, Tracing } from '../shared/tracing.ts';
+import type { CompileReport } from './engine/engine.ts';
+import type { WorkerObserver } from './observer.ts';
+import type { Lease } from './session-state.ts';
+
+interface InnerSteps {
+  readonly train: number;
+  readonly evaluate: number;
+}
+
+interface ShardTrace {
+  readonly innerLoop: Span;
+  readonly queue: Span;
+  run?: Span;
+}
+
+export class ShardTraces {
+  readonly #workerId: string;
+  readonly #tracing: Tracing;
+  readonly #jobs = new Map<string, InnerSteps>();
+  readonly #shards = new Map<string, ShardTrace>();
+
+  /** @param tracing is closed by `close`. */
+  constructor({ workerId }: { readonly workerId: string }, tracing: Tracing) {
+    this.#workerId = workerId;
+    this.#tracing = tracing;
+  }
+
+  readonly observe: WorkerObserver = (happening) => {
+    switch (happening.kind) {
+      case 'jobOpened': {
+        const innerSteps = innerStepsOf(happening.spec);
+        if (innerSteps) this.#jobs.set(happening.jobId, innerSteps);
+        break;
+      }
+      case 'jobClosed':
+        this.#jobs.delete(happening.jobId);
+        break;
+      case 'shardTaken':
+        this.#take(happening.lease);
+        break;
+      case 'resultSent': {
+        const innerLoop = happening.isHeld ? this.#startInnerLoop(happening.lease) : undefined;
+        if (innerLoop) this.#tracing.end(innerLoop, { outcome: 'held' });
+        break;
+      }
+      case 'shardStarted': {
+        const shard = this.#shards.get(happening.leaseId);
+        if (!shard) break;
+        this.#tracing.end(shard.queue, {});
+        shard.run = this.#tracing.start('run', { parent: shard.innerLoop });
+        break;
+      }
+      case 'compiled':
+        this.#recordProgram(happening.leaseId, happening.report);
+        break;
+      case 'shardFinished': {
+        const { leaseId, computeMs, engineMs } = happening;
+        this.#end(leaseId, { outcome: 'finished', computeMs, engineMs });
+        break;
+      }
+      case 'shardFailed': {
+        const { code, message } = happening.failure;
+        this.#end(happening.leaseId, { outcome: 'failed', code }, message);
+        break;
+      }
+      case 'shardCancelled':
+        this.#end(happening.leaseId, { outcome: 'cancelled' });
+        break;
+      default:
+        // The others leave no span.
+        break;
+    }
+  };
+
+  /** Ends what is open and sends what is left, for a moment. May be called twice. */
+  close(): Promise<void> {
+    for (const leaseId of [...this.#shards.keys()]) this.#end(leaseId, { outcome: 'interrupted' });
+    return this.#tracing.close();
+  }
+
+  #take(lease: Lease): void {
+    const innerLoop = this.#startInnerLoop(lease);
+    if (!innerLoop?.isRecording()) return;
+    this.#shards.set(lease.leaseId, { innerLoop, queue: this.#tracing.start('queue', { parent: innerLoop }) });
+  }
+
+  #startInnerLoop({ leaseId, jobId, work, shard, traceparent }: Lease): Span | undefined {
+    const parent = traceparent === '' ? undefined : this.#tracing.readTraceparent(traceparent);
+    if (!parent) return undefined;
+    const workerId = this.#workerId;
+    const facts =
+      work.kind === 'initialize'
+        ? {}
+        : {
+            tasks: work.shard.taskCount,
+            innerSteps: this.#jobs.get(jobId)?.[work.kind],
+            paramsVersion: work.paramsVersion,
+          };
+    const attributes = { jobId, leaseId, workerId, work: work.kind, shard, ...facts };
+    return this.#tracing.start('inner-loop', { parent, attributes });
+  }
+
+  #recordProgram(leaseId: string | undefined, report: CompileReport): void {
+    const run = leaseId === undefined ? undefined : this.#shards.get(leaseId)?.run;
+    if (!run) return;
+    const { program, taskCount, isSessionShared, traceMs, optimizeMs, sessionMs } = report;
+    const at = this.#tracing.now() - (traceMs + optimizeMs + sessionMs);
+    const attributes = { program, taskCount, isSessionShared, traceMs, optimizeMs, sessionMs };
+    this.#tracing.end(this.#tracing.start('program', { parent: run, at, attributes }), {});
+  }
+
+  #end(leaseId: string, attributes: Record<string, string | number>, error?: string): void {
+    const shard = this.#shards.get(leaseId);
+    if (!shard) return;
+    this.#shards.delete(leaseId);
+    this.#tracing.end(shard.run ?? shard.queue, {}, error);
+    this.#tracing.end(shard.innerLoop, attributes, error);
+  }
+}
+
+/** Undefined for a spec that is none: its shards fail in the compute thread, with the reason. */
+function innerStepsOf(spec: string): InnerSteps | undefined {
+  try {
+    const { algorithm, evaluation } = parseJobSpec(spec);
+    return { train: algorithm.innerSteps, evaluate: evaluation.innerSteps };
+  } catch {
+    return undefined;
+  }
+}
