@@ -23,13 +23,16 @@ function piped(format: string) {
   return stderr.trimEnd().split('\n');
 }
 
+/** Nothing of the machine's that takes colour away: Node gives none where `CI` is set to a name it does not know. */
+const colourful = { TERM: 'xterm', CI: undefined, NO_COLOR: undefined, NODE_DISABLE_COLORS: undefined, FORCE_COLOR: undefined };
+
 /** What a terminal shows: stdout and stderr are one. */
 function onTerminal(format: string, environment: Readonly<Record<string, string>> = {}) {
   const words = [process.execPath, ...nodeArguments(format)].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
   const { stdout, status } = spawnSync('script', ['-qec', words.join(' '), '/dev/null'], {
     encoding: 'utf8',
     input: '',
-    env: { ...process.env, TERM: 'xterm', NO_COLOR: undefined, FORCE_COLOR: undefined, ...environment },
+    env: { ...process.env, ...colourful, ...environment },
   });
   assert.equal(status, 3);
   return stdout.replaceAll('\r', '').trimEnd().split('\n');
