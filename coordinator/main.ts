@@ -14,6 +14,7 @@ import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { openEventBus } from './event-bus/open.ts';
 import type { EventPublisher } from './event-bus/publisher.ts';
 import { api } from './http/api.ts';
@@ -60,7 +61,7 @@ export interface Coordinator {
  * A coordinator that serves and has taken up the jobs that had not ended.
  *
  * @throws MetatrainError `ADDRESS_IN_USE`; `NOT_READY` when another coordinator uses the state directory; `REQUEST_INVALID`;
- *   `DATA_CORRUPT` when the job database cannot be read.
+ *   `DATA_CORRUPT` when the job database cannot be read; `DISK_FULL` when it cannot be written to.
  */
 export async function startCoordinator(
   options: CoordinatorOptions,
@@ -107,6 +108,7 @@ export async function startCoordinator(
       metrics?.attendBus(parts.bus);
     }
     await runner.start();
+    parts.disk = new DiskWatch({ room: state.room, book, checkpointing, runner, clock, log });
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
@@ -155,6 +157,7 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
+  disk?: DiskWatch;
   bus?: EventPublisher;
   metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
@@ -204,7 +207,8 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, bus, metrics, traces } = parts;
+    const { door, tokens, state, servers, watched, runner, disk, bus, metrics, traces } = parts;
+    disk?.close();
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();

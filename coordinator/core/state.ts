@@ -121,6 +121,8 @@ export interface Job {
   /** Submission order. */
   readonly order: number;
   status: 'queued' | 'running' | 'paused';
+  /** Paused until so much is free on the coordinator's disk; undefined: it does not wait for that. */
+  waitsForBytes: number | undefined;
   /** True from the first lease on. */
   hasStarted: boolean;
   /** Meta-steps applied; also the version of θ. */
