@@ -44,9 +44,9 @@ export class DiskRoom {
     const { freeBytes, directory } = this;
     const neededBytes = bytes + reserve;
     if (freeBytes >= neededBytes) return undefined;
-    const message =
-      `the disk of ${directory} is full: ${inMebibytes(freeBytes)} are free and ${inMebibytes(neededBytes)} are needed` +
-      `${bytes >= mebibyte ? `, ${inMebibytes(bytes)} for this and ${inMebibytes(reserve)} in reserve` : ', which is kept in reserve'}; make room there`;
+    const [free, needed, kept] = [freeBytes, neededBytes, reserve].map(inMebibytes);
+    const whatFor = bytes < mebibyte ? 'in reserve' : `${inMebibytes(bytes)} for this and ${kept} in reserve`;
+    const message = `the disk of ${directory} is full: ${free} are free and ${needed} are needed, ${whatFor}; make room there`;
     return new MetatrainError('DISK_FULL', message, { details: { directory, freeBytes, neededBytes } });
   }
 

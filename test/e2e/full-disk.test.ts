@@ -27,7 +27,7 @@ test('short of room every job pauses with the reason, a new one is refused, and 
   cluster.disk.fill(8 * mebibyte);
   const paused = await cluster.state(jobId, 'PAUSED');
   const told = new RegExp(
-    `the disk of ${cluster.disk.path} is full: \\d+\\.\\d MiB are free and 16\\.0 MiB are needed`,
+    `the disk of ${cluster.disk.path}/state is full: \\d+\\.\\d MiB are free and 16\\.\\d MiB are needed`,
   );
   assert.match(paused.reason, told);
   held.release();
@@ -149,7 +149,7 @@ class SmallCluster {
 
   spawn(): TestProcess {
     const flags = ['--listen', this.#address, '--http', 'off', '--state-dir', join(this.disk.path, 'state')];
-    return new TestProcess(this.#t, 'coordinator/main.js', [...flags, '--log-level', 'fatal']);
+    return new TestProcess(this.#t, 'coordinator/main.js', [...flags, '--log-level', 'silent']);
   }
 
   async startCoordinator(): Promise<void> {
