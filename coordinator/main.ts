@@ -26,6 +26,7 @@ import { JobRequests } from './job-requests.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { PayloadMemory } from './payload-memory.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
@@ -100,7 +101,7 @@ export async function startCoordinator(
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
-      { runner, clock, log, traceLease: traces?.traceLease },
+      { runner, clock, log, memory: openPayloadMemory(parts, clock), traceLease: traces?.traceLease },
     );
     if (nats) {
       const isInsecure = security.isInsecure ?? false;
@@ -163,7 +164,17 @@ interface Parts {
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   traces?: { close(): Promise<void> };
+  stopSweeping?: () => void;
   closing?: Promise<void>;
+}
+
+const sweepMemoryMs = 30_000;
+
+/** What no job has used for a while goes back to the system. */
+function openPayloadMemory(parts: Parts, clock: Clock): PayloadMemory {
+  const memory = new PayloadMemory();
+  parts.stopSweeping = clock.every(sweepMemoryMs, () => memory.sweep());
+  return memory;
 }
 
 async function startHttp(
@@ -207,8 +218,9 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, disk, bus, metrics, traces } = parts;
+    const { door, tokens, state, servers, watched, runner, disk, bus, metrics, traces, stopSweeping } = parts;
     disk?.close();
+    stopSweeping?.();
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();
