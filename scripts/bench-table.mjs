@@ -40,10 +40,19 @@ const renderers = {
     return `${table([head, ...rows])}\n\n25 tasks a meta-step, a coordinator and ${workers} workers; × is the loop's time over the cluster's.`;
   },
   coordinator({ results }) {
-    const head = ['workers', 'bytes', 'meta-steps/s', 'shards/s', 'MB/s', 'of bare gRPC', 'overhead, ms a meta-step'];
+    const head = [
+      'workers',
+      'bytes',
+      'meta-steps/s',
+      'shards/s',
+      'MB/s',
+      'of bare gRPC',
+      'in lock-step',
+      'overhead, ms a meta-step',
+    ];
     const rows = results.map((row) =>
       row.leftOut
-        ? [row.workers, row.bytes, '–', '–', '–', '–', row.leftOut]
+        ? [row.workers, row.bytes, '–', '–', '–', '–', '–', row.leftOut]
         : [
             row.workers,
             row.bytes,
@@ -51,6 +60,7 @@ const renderers = {
             Math.round(row.shardsPerSecond),
             Math.round(row.bytesPerSecond / 1e6),
             `${Math.round(100 * row.ratio)} %`,
+            `${Math.round(100 * row.lockStepRatio)} %`,
             row.overheadMsPerMetaStep,
           ],
     );
