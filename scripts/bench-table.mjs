@@ -66,6 +66,23 @@ const renderers = {
     );
     return table([head, ...rows]);
   },
+  soak(result) {
+    const { minutes, warmUp, jobs, workersSeen, watchers, messagesRead, console: looker, failures } = result;
+    const { anonymousMegabytes: own, residentMegabytes: resident, heapMegabytes: heap } = result;
+    const head = ['memory, MB', 'first third', 'middle third', 'last third'];
+    const rows = [
+      ["the process's own", own.first, own.middle, own.last],
+      ['resident', resident.first, resident.middle, resident.last],
+    ];
+    const count = (value) => value.toLocaleString('en-US');
+    return [
+      table([head, ...rows]),
+      `What lives, after a full collection: ${heap.before} MB before, ${heap.after} MB after.`,
+      `${minutes} minutes after ${warmUp.seconds} s in which what is kept of ended jobs filled up: ${count(jobs)} jobs, ` +
+        `${count(workersSeen)} workers came,\n${count(watchers)} streams watched (${count(messagesRead)} messages read), ` +
+        `a console was open (${looker}). ${failures.length === 0 ? 'Nothing was left behind.' : failures.join('; ')}`,
+    ].join('\n');
+  },
 };
 
 console.log(`${renderers[result.benchmark](result)}\nNode ${process.version}, ${processor}.`);

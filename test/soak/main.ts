@@ -159,7 +159,7 @@ async function soak(): Promise<object> {
     submitAndCancel(),
     ...Array.from({ length: workerCount }, (_, number) => comeAndGo(number)),
   ]);
-  while (jobs < 1.2 * bounds.endedJobs) await Promise.race([delay(100), busy]);
+  while (jobs < 1.2 * bounds.endedJobs) await Promise.race([delay(2_000), busy]);
   const warmUp = { jobs, seconds: sample().seconds };
   const heapBefore = await heap();
   const taken: Sample[] = [];
@@ -197,6 +197,7 @@ async function soak(): Promise<object> {
     failures.push(`file descriptors: ${first.fileDescriptors} at the start, ${fileDescriptors} at the end`);
   }
   return {
+    benchmark: 'soak',
     minutes: Number(values.minutes),
     warmUp,
     jobs,

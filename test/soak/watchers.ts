@@ -9,6 +9,9 @@ import { findProgram } from '../support/setup-programs.ts';
 /** Of every kind so many streams, over a connection of its own: an unread stream would hold up the others of its connection. */
 const streams = { eventsRead: 50, eventsNeverRead: 450, jobRead: 450, jobNeverRead: 50 };
 
+/** HTTP/2's own window: what nobody reads should not fill this process. */
+const narrow = { ...channelOptions, 'grpc-node.flow_control_window': 65_535 };
+
 export const watcherCount = Object.values(streams).reduce((sum, count) => sum + count, 0);
 
 export class Watchers {
@@ -23,12 +26,12 @@ export class Watchers {
   /** @param jobId of a job that goes on until the end. */
   constructor(address: string, jobId: string) {
     const events = (isRead: boolean, count: number) => {
-      const client = new ClusterService(address, credentials.createInsecure(), channelOptions);
+      const client = new ClusterService(address, credentials.createInsecure(), isRead ? channelOptions : narrow);
       this.#clients.push(client);
       for (let i = 0; i < count; i += 1) this.#watch(client.watchEvents({}), isRead);
     };
     const job = (isRead: boolean, count: number) => {
-      const client = new JobService(address, credentials.createInsecure(), channelOptions);
+      const client = new JobService(address, credentials.createInsecure(), isRead ? channelOptions : narrow);
       this.#clients.push(client);
       for (let i = 0; i < count; i += 1) this.#watch(client.watchJob({ jobId }), isRead);
     };
