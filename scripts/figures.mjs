@@ -27,6 +27,7 @@ const benches = {
   'bench-engine-sinusoid': ['engine', '--only', 'sinusoid'],
   'bench-engine-conv4': ['engine', '--only', 'conv4', '--peers', 'torch-eager,jax-jit,jax-vmap'],
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
+  'bench-observability': ['observability'],
   'bench-coordinator': ['coordinator', '--workers', '2,16', '--bytes', '7044,450000'],
 };
 
