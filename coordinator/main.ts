@@ -27,6 +27,7 @@ import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { PayloadMemory } from './payload-memory.ts';
+import { Refusals } from './refusals.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
@@ -73,7 +74,8 @@ export async function startCoordinator(
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
-  const door = new Door(limits, { tokens, clock, log });
+  const refusals = new Refusals({ clock, log });
+  const door = new Door(limits, { tokens, refusals, clock, log });
   const state = await StateDirectory.open(stateDirectory, {
     summaries: limits.loggedSummaries,
     others: limits.loggedEvents,
@@ -124,7 +126,7 @@ export async function startCoordinator(
         { clock, log },
       );
       parts.watched.push(answers);
-      const gate = new Gate(tokens);
+      const gate = new Gate(tokens, refusals);
       const { checkpoints, jobs: store } = state;
       const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
       const routes = [

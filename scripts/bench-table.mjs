@@ -83,6 +83,14 @@ const renderers = {
         `a console was open (${looker}). ${failures.length === 0 ? 'Nothing was left behind.' : failures.join('; ')}`,
     ].join('\n');
   },
+  observability({ watchedBy, workers, rounds, metaStepsPerSecond, costPercent, costHalfWidth95Percent, ...tally }) {
+    const head = ['watched by', 'meta-steps/s alone', 'watched', 'cost, % ± 95 %'];
+    const cost = `${costPercent.toFixed(1)} ± ${costHalfWidth95Percent.toFixed(1)}`;
+    const { alone, watched } = metaStepsPerSecond;
+    const row = [watchedBy.join(', ') || 'nobody', Math.round(alone), Math.round(watched), cost];
+    const note = `${rounds} rounds with two new clusters of ${workers} workers each; ${tally.scrapes} scrapes, ${tally.streamedEvents} events in the console's stream.`;
+    return `${table([head, row])}\n\n${note}`;
+  },
 };
 
 console.log(`${renderers[result.benchmark](result)}\nNode ${process.version}, ${processor}.`);
