@@ -52,7 +52,8 @@ const coordinator: ChildProcess = fork(
 );
 const coordinatorExited = once(coordinator, 'exit');
 const [{ address, http }] = (await once(coordinator, 'message')) as [{ address: string; http: string }];
-const client = new MetatrainClient({ address });
+// Memory is measured, not time: on a busy machine an answer may take a while.
+const client = new MetatrainClient({ address, deadlineMs: 120_000 });
 const rawJobs = new JobService(address, credentials.createInsecure(), channelOptions);
 const startedAt = performance.now();
 let isOver = false;
