@@ -154,7 +154,8 @@ export function chartFigure(chart: Chart): Markup {
       : '';
   return html`<figure>
 <figcaption><h3>${headingOf(chart)}</h3>${about}${scale === 'log' ? '; logarithmic scale' : ''}</figcaption>
-<div class="plot" data-chart="${id}" role="img" aria-label="${headingOf(chart)}: ${about}. The table below has the numbers."></div>
+<p class="reading"></p>
+<div class="chart-box" data-chart="${id}" role="img" aria-label="${headingOf(chart)}: ${about}. The table below has the numbers."></div>
 <details><summary>Numbers${stride > 1 ? `: every ${ordinal(stride)} of ${formatCount(xs.length)}` : ''}</summary>
 <div class="scroll"><table><thead><tr><th class="number">${x}</th>${columns.map(
     ({ label }) => html`<th class="number">${label}${ending}</th>`,
