@@ -41,12 +41,14 @@ export async function renderReport(input: ReportInput, assets: ReportAssets): Pr
 </head>
 <body>
 ${headSection(input)}
+<main>
 ${resultSection(job, figuresOf(charts, 'adaptation-'))}
 ${trainingSection(job, charts)}
 ${jobFileSection(job)}
 ${checkpointSection(job)}
 ${eventSection(history.story)}
 ${identitySection(input)}
+</main>
 <footer>Written by MetaTrain ${version} on ${formatTime(writtenAt)}. The data behind every
 curve is in this file, as JSON, in its element <code>report-data</code>.</footer>
 <script type="application/json" id="report-data">${json(data)}</script>

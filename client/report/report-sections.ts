@@ -94,7 +94,7 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   const differences = published?.differences ?? [];
   const table = html`<div class="scroll"><table>
 <thead><tr><th class="number">inner steps</th><th class="number">ours</th>${
-    hasPublished ? html`<th class="number">published</th><th></th>` : ''
+    hasPublished ? html`<th class="number">published</th><th>verdict</th>` : ''
   }</tr></thead>
 <tbody>${rows.map((row) => resultRow(row, metric, hasPublished))}</tbody>
 </table></div>`;
@@ -188,7 +188,7 @@ export function eventSection(story: readonly StoryEvent[]): Markup {
     return html`<tr><td class="time">${formatTime(event.time)}</td><td class="${tone}">${what}</td><td>${detail}</td></tr>`;
   });
   return html`<section><h2>Events</h2>
-<div class="scroll"><table class="wide"><thead><tr><th>time</th><th>event</th><th></th></tr></thead><tbody>${rows}</tbody></table></div>
+<div class="scroll"><table class="wide"><thead><tr><th>time</th><th>event</th><th>details</th></tr></thead><tbody>${rows}</tbody></table></div>
 </section>`;
 }
 

@@ -21,6 +21,7 @@ interface Line {
 const smoothFrom = 60;
 /** More would hide the line that they are on. */
 const maxMarks = 50;
+const inKey: readonly Line['kind'][] = ['main', 'reported', 'published', 'earlier'];
 const tickGapPixels = { across: 64, up: 34 };
 
 /** Charts that are in the page. Light turns to dark for all of them at once, and so does a screen to paper. */
@@ -88,11 +89,9 @@ export class ChartView {
 
   /** Each line is one series, or three with its band: upper and lower bound, and itself over them. */
   #data({ scale }: Chart): uPlot.AlignedData {
-    const column = (points: Line['points'], valueOf: (point: ChartPoint) => number | undefined) =>
-      points.map((point) => point && valueOf(point));
     const columns = this.#lines.flatMap(({ points, hasBand }) => [
-      ...(hasBand ? [1, 0].map((bound) => column(points, (point) => boundsOf(point, scale)[bound])) : []),
-      column(points, ({ y }) => y),
+      ...(hasBand ? [1, 0].map((bound) => points.map((point) => point && boundsOf(point, scale)[bound])) : []),
+      points.map((point) => point?.y),
     ]);
     return [[...this.#across], ...columns];
   }
@@ -183,20 +182,17 @@ export class ChartView {
     if (x === undefined || !this.#chart) return;
     const place = `${this.#chart.x} ${formatCount(x)}:`;
     const spoken: string[] = [];
-    const key = new Map<Line['kind'], string>();
-    for (const { kind, label, points } of [...this.#lines].reverse()) {
-      const figure = kind === 'earlier' ? '' : figureOf(points[index], this.#chart);
-      const text = `${label} ${figure || (kind === 'earlier' ? '' : '–')}`.trim();
-      key.set(kind, text);
-      if (figure) spoken.push(text);
-    }
-    const spans = [...key].map(([kind, text]) => {
+    this.#reading.replaceChildren(place);
+    for (const wanted of inKey) {
+      const line = this.#lines.find(({ kind }) => kind === wanted);
+      if (!line) continue;
+      const figure = wanted === 'earlier' ? '' : figureOf(line.points[index], this.#chart);
+      if (figure) spoken.push(`${line.label} ${figure}`.trim());
       const span = document.createElement('span');
-      span.className = kind;
-      span.textContent = text;
-      return span;
-    });
-    this.#reading.replaceChildren(place, ...spans.flatMap((span) => [' ', span]));
+      span.className = wanted;
+      span.textContent = `${line.label} ${figure || (wanted === 'earlier' ? '' : '–')}`.trim();
+      this.#reading.append(' ', span);
+    }
     this.#box.setAttribute('aria-valuenow', String(index));
     this.#box.setAttribute('aria-valuetext', `${place} ${spoken.join(', ')}`);
   }
@@ -214,7 +210,9 @@ function linesOf({ series, isMarked }: Chart, across: readonly number[]): Line[]
   const [main, published] = [pointsOf('main'), pointsOf('published')];
   const isNoisy = !isMarked && main.length >= smoothFrom;
   return [
-    ...earlier.map(({ points }, i) => line('earlier', 'earlier', points, 0.25 + (0.75 * (i + 1)) / earlier.length)),
+    ...earlier.map(({ points }, i) =>
+      line('earlier', 'earlier evaluations', points, 0.25 + (0.75 * (i + 1)) / earlier.length),
+    ),
     ...(isNoisy ? [line('reported', 'reported', main), line('main', 'moving median', movingMedian(main))] : []),
     ...(isNoisy ? [] : [line('main', '', main)]),
     ...(published.length > 0 ? [line('published', 'published', published)] : []),
