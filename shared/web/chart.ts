@@ -11,8 +11,9 @@ interface Line {
   readonly kind: 'earlier' | 'reported' | 'main' | 'published';
   /** In the key. */
   readonly label: string;
-  readonly points: readonly (ChartPoint | undefined)[];
+  readonly points: readonly (ChartPoint | null)[];
   readonly hasBand: boolean;
+  readonly hasMarks: boolean;
   /** 0 to 1: the older the paler. */
   readonly strength: number;
 }
@@ -71,7 +72,7 @@ export class ChartView {
     this.#across = [...new Set(chart.series.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
     this.#lines = linesOf(chart, this.#across);
     if (this.#across.length === 0) return;
-    const shape = `${chart.scale} ${this.#lines.map(({ kind, hasBand }) => `${kind} ${hasBand}`)}`;
+    const shape = `${chart.scale} ${this.#lines.map(({ kind, hasBand, hasMarks }) => `${kind} ${hasBand} ${hasMarks}`)}`;
     if (this.#plot && shape === this.#shape) this.#plot.setData(this.#data(chart));
     else this.redraw();
     this.#shape = shape;
@@ -90,8 +91,8 @@ export class ChartView {
   /** Each line is one series, or three with its band: upper and lower bound, and itself over them. */
   #data({ scale }: Chart): uPlot.AlignedData {
     const columns = this.#lines.flatMap(({ points, hasBand }) => [
-      ...(hasBand ? [1, 0].map((bound) => points.map((point) => point && boundsOf(point, scale)[bound])) : []),
-      points.map((point) => point?.y),
+      ...(hasBand ? [1, 0].map((bound) => points.map((point) => point && boundsOf(point, scale)[bound]!)) : []),
+      points.map((point) => point?.y ?? null),
     ]);
     return [[...this.#across], ...columns];
   }
@@ -100,19 +101,17 @@ export class ChartView {
     return { width: Math.max(this.#box.clientWidth, 120), height: Math.max(this.#box.clientHeight, 80) };
   }
 
-  #plotOptions({ scale, isMarked }: Chart): uPlot.Options {
+  #plotOptions({ scale }: Chart): uPlot.Options {
     const style = getComputedStyle(this.#box);
     const colour = (name: string) => style.getPropertyValue(`--chart-${name}`).trim();
     const series: uPlot.Series[] = [{}];
     const bands: uPlot.Band[] = [];
-    for (const { kind, label, hasBand, points, strength } of this.#lines) {
+    for (const { kind, label, hasBand, hasMarks, strength } of this.#lines) {
       if (hasBand) {
         bands.push({ series: [series.length, series.length + 1], fill: colour('band') });
         for (const edge of ['upper', 'lower']) series.push({ label: edge, width: 0, points: { show: false } });
       }
       const stroke = colour(kind);
-      const count = points.filter((point) => point).length;
-      const hasMarks = kind === 'main' && (count === 1 || (isMarked && count <= maxMarks));
       series.push({
         label,
         stroke,
@@ -141,7 +140,8 @@ export class ChartView {
         { ...axis, grid, ticks: { show: false }, ...labelled(scale, false), size: 56 },
       ],
       hooks: {
-        draw: [(plot) => this.#drawPublishedIntervals(plot, colour('published'))],
+        // Under the rings.
+        drawAxes: [(plot) => this.#drawPublishedIntervals(plot, colour('published'))],
         setCursor: [(plot) => this.#read(plot.cursor.idx ?? this.#across.length - 1)],
       },
     };
@@ -203,7 +203,8 @@ function linesOf({ series, isMarked }: Chart, across: readonly number[]): Line[]
   const line = (kind: Line['kind'], label: string, points: readonly ChartPoint[], strength = 1): Line => {
     const at = new Map(points.map((point) => [point.x, point]));
     const hasBand = kind === 'main' && points.some(({ halfWidth95 = 0 }) => halfWidth95 > 0);
-    return { kind, label, points: across.map((x) => at.get(x)), hasBand, strength };
+    const hasMarks = kind === 'main' && (points.length === 1 || (isMarked && points.length <= maxMarks));
+    return { kind, label, points: across.map((x) => at.get(x) ?? null), hasBand, hasMarks, strength };
   };
   const earlier = series.filter(({ role }) => role === 'earlier');
   const pointsOf = (wanted: 'main' | 'published') => series.find(({ role }) => role === wanted)?.points ?? [];
@@ -219,7 +220,7 @@ function linesOf({ series, isMarked }: Chart, across: readonly number[]): Line[]
   ];
 }
 
-function figureOf(point: ChartPoint | undefined, { unit }: Chart): string {
+function figureOf(point: ChartPoint | null | undefined, { unit }: Chart): string {
   if (!point) return '';
   const format = unit === '%' ? (value: number) => value.toFixed(1) : formatValue;
   const { y, halfWidth95 } = point;
