@@ -21,11 +21,7 @@ export function assertSelfContained(page: string): void {
   assert.ok(styles.includes('.uplot'));
   assert.doesNotMatch(styles, /@import|url\(/);
   const scripts = [...page.matchAll(/<script\b([^>]*)>/g)].map(([, attributes]) => attributes?.trim());
-  assert.deepEqual(scripts, [
-    'type="application/json" id="report-data"',
-    'type="application/json" id="charts"',
-    '',
-  ]);
+  assert.deepEqual(scripts, ['type="application/json" id="report-data"', 'type="application/json" id="charts"', '']);
   const [, policy = ''] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page) ?? [];
   assert.match(policy, /^default-src &#39;none&#39;; script-src &#39;sha256-[^;&]+&#39;; style-src/);
 }
