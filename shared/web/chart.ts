@@ -214,7 +214,7 @@ function linesOf({ series, isMarked }: Chart, across: readonly number[]): Line[]
     ...earlier.map(({ points }, i) =>
       line('earlier', 'earlier evaluations', points, 0.25 + (0.75 * (i + 1)) / earlier.length),
     ),
-    ...(isNoisy ? [line('reported', 'reported', main), line('main', 'moving median', movingMedian(main))] : []),
+    ...(isNoisy ? [line('reported', 'reported', main), line('main', 'median', movingMedian(main))] : []),
     ...(isNoisy ? [] : [line('main', '', main)]),
     ...(published.length > 0 ? [line('published', 'published', published)] : []),
   ];
