@@ -61,6 +61,31 @@ const maxEarlier = 4;
 /** Such as `Query accuracy by meta-step, %`. */
 export const headingOf = ({ title, x, unit }: Chart): string => `${title} by ${x}${unit ? `, ${unit}` : ''}`;
 
+/** Over a fortieth of the points to either side. A median, since one bad meta-batch must not look like a trend. */
+export function movingMedian(points: readonly ChartPoint[]): ChartPoint[] {
+  const reach = Math.ceil(points.length / 40);
+  const sorted: number[] = [];
+  const rankOf = (y: number) => {
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sorted[middle]! < y) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  let entered = 0;
+  return points.map(({ x }, i) => {
+    for (; entered < points.length && entered <= i + reach; entered += 1) {
+      const { y } = points[entered]!;
+      sorted.splice(rankOf(y), 0, y);
+    }
+    const left = points[i - reach - 1];
+    if (left) sorted.splice(rankOf(left.y), 1);
+    return { x, y: sorted[sorted.length >> 1]! };
+  });
+}
+
 /** Only charts that have something to show. Values that are not finite are left out. */
 export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Chart[] {
   const metrics: readonly Metric[] = published?.metric === 'loss' ? ['loss', 'accuracy'] : ['accuracy', 'loss'];

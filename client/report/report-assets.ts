@@ -1,4 +1,4 @@
-// What a report carries besides the job: uPlot, the chart script, the style. Read from the package, so that they are the installed ones.
+// What a report carries besides the job: its script, with uPlot in it, and its style. Read from the package, so that they are the installed ones.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,18 +8,17 @@ import type { ReportAssets } from './report-page.ts';
 export async function readReportAssets(): Promise<ReportAssets> {
   const uplot = (file: string) => createRequire(import.meta.url).resolve(`uplot/${file}`);
   const ours = (...path: string[]) => join(packageRoot, ...path);
-  const [licence, library, charts, report, uplotStyle, style] = await Promise.all(
+  const [licence, bundle, ...styles] = await Promise.all(
     [
       uplot('LICENSE'),
-      uplot('dist/uPlot.iife.min.js'),
-      ours('shared', 'web', 'charts.js'),
-      ours('client', 'report', 'report.js'),
+      ours('dist', 'client', 'report', 'report-bundle.js'),
       uplot('dist/uPlot.min.css'),
+      ours('shared', 'web', 'chart.css'),
       ours('client', 'report', 'report.css'),
     ].map(readText),
   );
   // Whoever gets the file gets a copy of uPlot, whose licence asks to go along.
-  return { library: `/*! ${licence}*/\n${library}`, script: `${charts}\n${report}`, style: `${uplotStyle}\n${style}` };
+  return { script: `/*! ${licence}*/\n${bundle}`, style: styles.join('\n') };
 }
 
 /** With the line ends that a browser sees: the page's policy names each script by the hash of just that. */

@@ -1,5 +1,5 @@
 // A job as one HTML file that needs nothing else: curves, result beside the published figure, protocol, job file, checkpoints, events,
-// identity. Everything that came from somebody is escaped; the only scripts that may run are the two that are in it, by their hash. Pure.
+// identity. Everything that came from somebody is escaped; the only script that may run is the one that is in it, by its hash. Pure.
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
 import { type Chart, chartsOf } from '../../shared/job-charts.ts';
@@ -18,9 +18,7 @@ import {
 } from './report-sections.ts';
 
 export interface ReportAssets {
-  /** uPlot's script, which defines the global `uPlot`. */
-  readonly library: string;
-  /** The page's own module. */
+  /** Draws the charts; needs nothing else. */
   readonly script: string;
   readonly style: string;
 }
@@ -43,18 +41,19 @@ export async function renderReport(input: ReportInput, assets: ReportAssets): Pr
 </head>
 <body>
 ${headSection(input)}
+<main>
 ${resultSection(job, figuresOf(charts, 'adaptation-'))}
 ${trainingSection(job, charts)}
 ${jobFileSection(job)}
 ${checkpointSection(job)}
 ${eventSection(history.story)}
 ${identitySection(input)}
+</main>
 <footer>Written by MetaTrain ${version} on ${formatTime(writtenAt)}. The data behind every
 curve is in this file, as JSON, in its element <code>report-data</code>.</footer>
 <script type="application/json" id="report-data">${json(data)}</script>
 <script type="application/json" id="charts">${json(charts)}</script>
-<script>${raw(assets.library)}</script>
-<script type="module">${raw(assets.script)}</script>
+<script>${raw(assets.script)}</script>
 </body>
 </html>
 `;
@@ -78,11 +77,11 @@ ${shown.length > 0 ? html`<div class="charts">${shown.map(chartFigure)}</div>` :
 /** Into a script element nothing may be written that could end it: `<` only ever stands inside a JSON string, which may spell it otherwise. */
 const json = (value: unknown) => raw(JSON.stringify(value).replaceAll('<', '\\u003c'));
 
-function policy({ library, script, style }: ReportAssets): string {
+function policy({ script, style }: ReportAssets): string {
   const hashOf = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
     "default-src 'none'",
-    `script-src ${hashOf(library)} ${hashOf(script)}`,
+    `script-src ${hashOf(script)}`,
     `style-src ${hashOf(style)}`,
     "base-uri 'none'",
     "form-action 'none'",

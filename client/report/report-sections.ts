@@ -94,7 +94,7 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   const differences = published?.differences ?? [];
   const table = html`<div class="scroll"><table>
 <thead><tr><th class="number">inner steps</th><th class="number">ours</th>${
-    hasPublished ? html`<th class="number">published</th><th></th>` : ''
+    hasPublished ? html`<th class="number">published</th><th>verdict</th>` : ''
   }</tr></thead>
 <tbody>${rows.map((row) => resultRow(row, metric, hasPublished))}</tbody>
 </table></div>`;
@@ -154,7 +154,8 @@ export function chartFigure(chart: Chart): Markup {
       : '';
   return html`<figure>
 <figcaption><h3>${headingOf(chart)}</h3>${about}${scale === 'log' ? '; logarithmic scale' : ''}</figcaption>
-<div class="plot" data-chart="${id}" role="img" aria-label="${headingOf(chart)}: ${about}. The table below has the numbers."></div>
+<p class="reading"></p>
+<div class="chart-box" data-chart="${id}" role="img" aria-label="${headingOf(chart)}: ${about}. The table below has the numbers."></div>
 <details><summary>Numbers${stride > 1 ? `: every ${ordinal(stride)} of ${formatCount(xs.length)}` : ''}</summary>
 <div class="scroll"><table><thead><tr><th class="number">${x}</th>${columns.map(
     ({ label }) => html`<th class="number">${label}${ending}</th>`,
@@ -187,7 +188,7 @@ export function eventSection(story: readonly StoryEvent[]): Markup {
     return html`<tr><td class="time">${formatTime(event.time)}</td><td class="${tone}">${what}</td><td>${detail}</td></tr>`;
   });
   return html`<section><h2>Events</h2>
-<div class="scroll"><table class="wide"><thead><tr><th>time</th><th>event</th><th></th></tr></thead><tbody>${rows}</tbody></table></div>
+<div class="scroll"><table class="wide"><thead><tr><th>time</th><th>event</th><th>details</th></tr></thead><tbody>${rows}</tbody></table></div>
 </section>`;
 }
 

@@ -22,7 +22,7 @@ const source = join(packageRoot, 'console');
 const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 /** What console/ imports of shared/ at run time. */
-const sharedModules = ['axis', 'cluster-event', 'comparison', 'job-charts', 'numbers'];
+const sharedModules = ['axis', 'cluster-event', 'comparison', 'job-charts', 'numbers', 'web/chart'];
 
 /** Every address that is a page of the console. */
 const pages = ['/', '/submit', '/jobs/:jobId'];
@@ -67,6 +67,7 @@ function readFiles(): Map<string, ServedFile> {
   if (!modules.includes('main.js')) throw new Error(`there is no ${join(built, 'console', 'main.js')}`);
   for (const name of modules) files.set(`/assets/console/${name}`, read(join(built, 'console', name)));
   for (const name of sharedModules) files.set(`/assets/shared/${name}.js`, read(join(built, 'shared', `${name}.js`)));
+  files.set('/assets/shared/web/chart.css', read(join(packageRoot, 'shared', 'web', 'chart.css')));
   for (const name of ['page.css', 'icon.svg']) files.set(`/assets/console/${name}`, read(join(source, name)));
   for (const name of ['uPlot.esm.js', 'uPlot.min.css'])
     files.set(`/assets/uplot/${name}`, read(join(chartLibrary, name)));

@@ -1,15 +1,16 @@
 // A job as its owner looks back at it: curves in the terminal, and a report to keep, by the real command on a real cluster.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { pathToFileURL } from 'node:url';
 import type { Job, JobEvent, MetaStepSummary } from '../../client/index.ts';
 import type { Chart } from '../../shared/job-charts.ts';
 import { packageRoot } from '../../shared/wire.ts';
+import { drawsCharts, TestBrowser } from '../support/browser.ts';
 import { metatrain, startCommand } from '../support/command.ts';
-import { pathOf, withoutPrograms } from '../support/needs.ts';
+import { withoutPrograms } from '../support/needs.ts';
 import { assertSelfContained, embedded } from '../support/report-file.ts';
 
 const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
@@ -84,22 +85,11 @@ test('looking back at jobs', async (t) => {
   });
 
   const skip = withoutPrograms(['chromium'], 'the report in a browser');
-  await t.test('a browser draws every chart of it, opened from the disk', { skip }, () => {
-    const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${join(directory, 'profile')}`];
-    const time = ['--virtual-time-budget=5000', '--timeout=20000'];
-    const { stdout } = spawnSync(pathOf('chromium'), [...flags, ...time, '--dump-dom', `file://${file}`], {
-      encoding: 'utf8',
-      maxBuffer: 64 * 2 ** 20,
-    });
+  await t.test('a browser draws every chart of it, opened from the disk', { skip }, async (t) => {
     const charts = embedded<Chart[]>(readFileSync(file, 'utf8'), 'charts');
     assert.ok(charts.length >= 4);
-    for (const { id } of charts) {
-      assert.match(
-        stdout,
-        new RegExp(`data-chart="${id}"[^>]*><div[^>]*class="uplot[^>]*>[\\s\\S]{0,400}?<canvas`),
-        id,
-      );
-    }
+    const page = await (await TestBrowser.start(t)).open(t, String(pathToFileURL(file)));
+    await drawsCharts(page, charts.length);
   });
 
   await t.test('a running job has curves and a report too, and neither waits for its end', async () => {

@@ -289,6 +289,8 @@ test("the console's files are served with their types, under a policy that lets 
     '/jobs/any': /^text\/html/,
     '/assets/console/main.js': /^text\/javascript/,
     '/assets/shared/numbers.js': /^text\/javascript/,
+    '/assets/shared/web/chart.js': /^text\/javascript/,
+    '/assets/shared/web/chart.css': /^text\/css/,
     '/assets/uplot/uPlot.esm.js': /^text\/javascript/,
     '/assets/uplot/uPlot.min.css': /^text\/css/,
     '/assets/console/page.css': /^text\/css/,

@@ -9,9 +9,18 @@ import type { Page } from 'playwright-core';
 import type { JobDetail } from '../../../shared/http-api.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { packageRoot } from '../../../shared/wire.ts';
+import {
+  assertAccessible,
+  assertFits,
+  drawsCharts,
+  focused,
+  progresses,
+  says,
+  TestBrowser,
+  tabTo,
+} from '../../support/browser.ts';
 import { withoutPrograms } from '../../support/needs.ts';
 import { token, writeTokens } from '../security/secured-cluster.ts';
-import { assertAccessible, assertFits, drawsCharts, focused, progresses, says, TestBrowser, tabTo } from './browser.ts';
 import { ask } from './http-client.ts';
 import { diverging, RealCluster, sinusoid } from './real-cluster.ts';
 

@@ -62,6 +62,8 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['console/api.ts', "import type { Gate } from '../coordinator/http/gate.ts';", /has no Node/],
   ['console/api.ts', "import { isLoopback } from '../shared/loopback.ts';", /has no Node/],
   ['console/api.ts', "import { readFileSync } from 'node:fs';", /whose door is/],
+  ['console/api.ts', "import uPlot from 'uplot';", /whose door is/],
+  ['shared/web/chart.ts', "import { readFileSync } from 'node:fs';", /whose door is/],
   ['shared/log.ts', "import type { Job } from '../client/records.ts';", /shared imports nothing of ours/],
   ['coordinator/runner.ts', "import { tf } from '../worker/engine/tf.ts';", /knows no worker/],
   ['worker/session.ts', "export { step } from '../coordinator/core/step.ts';", /knows no coordinator/],

@@ -47,7 +47,7 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^console\//,
-    mayImport: /^(console\/|shared\/(axis|cluster-event|comparison|http-api|job-charts|numbers)\.ts$)/,
+    mayImport: /^(console\/|shared\/((axis|cluster-event|comparison|http-api|job-charts|numbers)\.ts$|web\/))/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];
@@ -65,7 +65,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
     /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
-  [/^uplot$/, /^console\//],
+  [/^uplot$/, /^shared\/web\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^@opentelemetry\//, /(^|\/)tracing[a-z-]*(\.ts$|\/)/],
   [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
@@ -79,7 +79,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   // Besides the client's processes: what drivers tell about a device is had by asking their tools.
   [/^node:child_process$/, /^(client\/cli\/|worker\/engine\/devices\.ts$)/],
   [/^node:timers/, /^shared\/clock\.ts$/],
-  [/^node:/, /^(?!coordinator\/core\/|console\/)/],
+  [/^node:/, /^(?!coordinator\/core\/|console\/|shared\/web\/)/],
 ];
 
 /** What a text may say only in some files. */

@@ -1,4 +1,4 @@
-// The real browser for tests of the console: Debian's Chromium, one page at a time; what the page says to its console, an error or a breach of its
+// The real browser for tests of the console and the report: Debian's Chromium, one page at a time; what the page says to its console, an error or a breach of its
 // policy, fails the test that opened it.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import type { TestContext } from 'node:test';
 import type { AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { pathOf } from '../../support/needs.ts';
+import { pathOf } from './needs.ts';
 
 /** The little of a page's globals that the functions use which run in it. */
 interface PageElement {
@@ -76,8 +76,9 @@ export class TestBrowser {
     page.setDefaultTimeout(patienceMs);
     page.on('pageerror', (error) => complaints.push(String(error.stack)));
     page.on('console', (message) => {
-      // A browser reports every answer that is no success, also those that a page expects.
-      if (message.type() !== 'log' && !/^Failed to load resource/.test(message.text())) complaints.push(message.text());
+      // A browser reports every answer that is no success, also those that a page expects; and that these tests look at what was drawn.
+      const isExpected = /^(Failed to load resource|Canvas2D: Multiple readback)/.test(message.text());
+      if (message.type() !== 'log' && !isExpected) complaints.push(message.text());
     });
     test.after(async () => {
       await context.close();
@@ -109,7 +110,7 @@ export async function progresses(page: Page): Promise<void> {
 /** Waits until every chart of the page has been drawn: that a good part of its canvas is not empty. */
 export async function drawsCharts(page: Page, count: number): Promise<void> {
   const shares = await page.waitForFunction((wanted) => {
-    const canvases = [...document.querySelectorAll('.chart canvas')];
+    const canvases = [...document.querySelectorAll('.chart-box canvas')];
     if (canvases.length !== wanted) return undefined;
     return canvases.map((canvas) => {
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -117,6 +118,21 @@ export async function drawsCharts(page: Page, count: number): Promise<void> {
     });
   }, count);
   for (const share of (await shares.jsonValue()) ?? []) assert.ok(share > 0.01, `a chart is empty: ${share}`);
+}
+
+/** Waits until a chart of the page has a point of just this colour. */
+export async function paints(
+  page: Page,
+  ...colour: readonly [red: number, green: number, blue: number]
+): Promise<void> {
+  await page.waitForFunction(
+    ([red, green, blue]) =>
+      [...document.querySelectorAll('.chart-box canvas')].some((canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((value, i) => i % 4 === 0 && value === red && data[i + 1] === green && data[i + 2] === blue);
+      }),
+    colour,
+  );
 }
 
 /** Moves the focus with the tabulator alone until it is on what is called so. @throws when it never gets there */

@@ -1,0 +1,9 @@
+// The report's script, in its reader's browser: draws every chart whose data the page carries. `npm run build` makes one file of it and of all that it
+// imports, which report-assets.ts puts into the page.
+import type { Chart } from '../../shared/job-charts.ts';
+import { ChartView } from '../../shared/web/chart.ts';
+
+for (const chart of JSON.parse(document.getElementById('charts')!.textContent!) as Chart[]) {
+  const box = document.querySelector<HTMLElement>(`[data-chart="${chart.id}"]`)!;
+  new ChartView(box, box.previousElementSibling as HTMLElement).show(chart);
+}
