@@ -4,6 +4,7 @@ import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
 import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
+import { lowerConvolutions } from './columns.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
 import type { Pass, PassRequest } from './pass.ts';
@@ -33,6 +34,16 @@ export const passes: readonly Pass[] = [
   { name: 'drop-kept-axes', run: dropKeptAxes },
 ];
 
+/** For the fused executor, a run of one task: activations keep TensorFlow's order, and convolutions are products of rows. */
+const fusedPasses: readonly Pass[] = [
+  ...passes.slice(
+    0,
+    passes.findIndex(({ name }) => name === 'postpone-transposes'),
+  ),
+  { name: 'lower-convolutions', isRequired: true, run: lowerConvolutions },
+  { name: 'simplify-lowered', run: simplify },
+];
+
 /** The names that `without` takes. */
 export const switchable: readonly string[] = [
   commonSubexpressions,
@@ -49,7 +60,12 @@ export interface PassReport {
   readonly applied: Readonly<Record<string, number>>;
 }
 
+/** Who runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
+export type Target = 'onnx' | 'fused';
+
 export interface OptimizeOptions {
+  /** Default `onnx`. */
+  readonly target?: Target;
   /** Names of passes or rule families to leave out. Default none. */
   readonly without?: readonly string[];
 }
@@ -70,7 +86,7 @@ export function optimize(
   };
   const reports: PassReport[] = [];
   let current = graph;
-  for (const pass of passes) {
+  for (const pass of options.target === 'fused' ? fusedPasses : passes) {
     if (request.without.has(pass.name) && pass.isRequired !== true) continue;
     const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;
