@@ -61,7 +61,7 @@ export class Expression {
     if (node.dtype === 'int32' || (node.dtype === 'bool' && this.isInMemory(node))) throw new NotFusable(node.dtype);
     return this.once(indexKey(node, index), () => {
       const source = storageOf(node, this.isInMemory);
-      if (this.isInMemory(source)) return this.push({ kind: 'load', source, address: addressOf(index, node.shape) });
+      if (this.isInMemory(source)) return this.load(source, addressOf(index, node.shape));
       try {
         return this.compute(node, index);
       } catch (error) {
@@ -69,6 +69,14 @@ export class Expression {
         throw error;
       }
     });
+  }
+
+  /** Windows that overlap meet the same elements in different words. */
+  private load(source: GraphNode, address: Address): number {
+    const strides = [...address.strides].sort(([a], [b]) => a - b).join(' ');
+    return this.once(`load ${source.id} ${strides} ${address.offset}`, () =>
+      this.push({ kind: 'load', source, address }),
+    );
   }
 
   private compute(node: GraphNode, index: Index): number {

@@ -1,6 +1,6 @@
 // A kernel is one pass over an iteration space that computes some nodes from tensors in memory: stores them, or adds them up. Here its loops are found:
 // the space's axes, cut where a reshape needs it, unrolled along windows. What is emitted from it is in emit-kernel.ts.
-import { type GraphNode, type Operation, type Shape, sizeOf, uniformValue } from '../graph/operation.ts';
+import { type GraphNode, type Operation, type Shape, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
 import { Expression, type Instruction, isWindow, LoopShouldUnroll } from './expression.ts';
 import {
   type Address,
@@ -36,7 +36,7 @@ const largestUnrolling = 16;
 
 /** The shape that a kernel for this node runs over. */
 export function spaceOf(node: GraphNode): Shape {
-  return isSum(node) || node.op.kind === 'pad' ? node.inputs[0]!.shape : node.shape;
+  return isSum(node) || node.op.kind === 'pad' || node.op.kind === 'concat' ? node.inputs[0]!.shape : node.shape;
 }
 
 /** Nodes with equal keys can share a kernel. */
@@ -108,6 +108,7 @@ function build(
       const index = withValues(full, values);
       if (isSum(root)) sums.push(sum(root, index, expression));
       else if (root.op.kind === 'pad') stores.push(interior(root, root.op, index, expression));
+      else if (root.op.kind === 'concat') stores.push(...sideBySide(root, root.op.axis, index, expression));
       else {
         const value = expression.value(root, index);
         stores.push({ target: root, address: addressOf(index, root.shape), value });
@@ -140,6 +141,17 @@ function interior(
   if (op.value !== 0) throw new NotFusable('padding with numbers');
   const place = index.map((axis, i) => ({ ...axis, offset: axis.offset + op.before[i]! }));
   return { target: root, address: addressOf(place, root.shape), value: expression.value(root.inputs[0]!, index) };
+}
+
+function sideBySide(root: GraphNode, joined: number, index: Index, expression: Expression): Effect[] {
+  let start = 0;
+  return root.inputs.map((x) => {
+    if (!sameShape(x.shape, root.inputs[0]!.shape)) throw new NotFusable('parts of different lengths');
+    const offset = start;
+    start += x.shape[joined]!;
+    const place = index.map((axis, i) => (i === joined ? { ...axis, offset: axis.offset + offset } : axis));
+    return { target: root, address: addressOf(place, root.shape), value: expression.value(x, index) };
+  });
 }
 
 function indexOf(space: Shape, axes: readonly (readonly Digit[])[]): Index {

@@ -1,6 +1,6 @@
 // Who computes which node: the kernels, ONNX Runtime's products of a convolution, or ONNX Runtime with a part of the graph as it is ("offloaded"). And which
 // nodes lie in memory: the others exist only inside a kernel. What a kernel cannot do is found by trying, and offloaded.
-import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
+import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue, usesOf } from '../graph/operation.ts';
 import { isWindow } from './expression.ts';
 import { NotFusable } from './indexing.ts';
 import { buildKernel, isSum } from './kernel.ts';
@@ -18,6 +18,8 @@ export interface Partition {
 
 /** A tensor read by more than this many times as many elements is computed once, before. */
 const largestRepetition = 8;
+/** What takes more operations than this and is read more than once is computed once. */
+const largestRepeatedWork = 16;
 /** Nodes of at most so many elements go where the values come from. */
 const smallSize = 4096;
 
@@ -59,6 +61,7 @@ function isKernels({ op, dtype }: GraphNode): boolean {
     case 'slice':
     case 'reverse':
     case 'pad':
+    case 'concat':
     case 'reduce':
     case 'after':
       return true;
@@ -107,6 +110,9 @@ function rootsOf(
   forced: ReadonlySet<GraphNode>,
 ): Set<GraphNode> {
   const roots = new Set<GraphNode>();
+  const uses = usesOf(graph);
+  const isShared = (node: GraphNode) => uses.get(node)! > 1 && node.op.kind !== 'reshape' && node.dtype === 'float32';
+  const work = (node: GraphNode) => workOf(node, (other) => !isComputed(other) || roots.has(other));
   const keep = (node: GraphNode) => {
     const storage = storageOf(node, (owner) => offloaded.has(owner));
     if (isComputed(storage)) roots.add(storage);
@@ -114,15 +120,30 @@ function rootsOf(
   for (const node of nodes) {
     if (node.op.kind === 'columns' || products.has(node) || offloaded.has(node)) node.inputs.forEach(keep);
     if (!isComputed(node)) continue;
-    if (isSum(node) || node.op.kind === 'pad' || node.op.kind === 'after' || forced.has(node)) keep(node);
+    if (isSum(node) || ['pad', 'concat', 'after'].includes(node.op.kind) || forced.has(node)) keep(node);
+    if (isShared(node) && work(node) > largestRepeatedWork) keep(node);
     if (node.op.kind === 'after') node.inputs.forEach(keep);
     if (node.op.kind === 'reduce' && !isWindow(node)) continue;
     for (const input of node.inputs) {
-      if (sizeOf(node.shape) > largestRepetition * sizeOf(input.shape)) keep(input);
+      if (sizeOf(node.shape) > largestRepetition * sizeOf(input.shape) && work(input) > 0) keep(input);
     }
   }
   for (const { node } of graph.outputs) keep(node);
   return roots;
+}
+
+/** Operations between memory and a node. */
+function workOf(root: GraphNode, isInMemory: (node: GraphNode) => boolean): number {
+  const seen = new Set<GraphNode>();
+  const stack = [root];
+  let work = 0;
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (seen.has(node) || (node !== root && isInMemory(node))) continue;
+    seen.add(node);
+    if (['unary', 'binary', 'select', 'reduce'].includes(node.op.kind)) work += 1;
+    stack.push(...node.inputs);
+  }
+  return work;
 }
 
 /** Tries a kernel for each root; what stands in its way is put in memory, or offloaded. Whether all could be built. */

@@ -25,7 +25,7 @@ export interface ProductPlan {
 }
 
 /** Of the columns in a piece; the second-level cache of the processors we know is one or two MiB. */
-const pieceBytes = 3 << 19;
+const pieceBytes = 1 << 19;
 
 /** @throws NotFusable for a form that convolutions and their gradients do not have. */
 export function planProduct(node: GraphNode, isInMemory: (node: GraphNode) => boolean): ProductPlan {

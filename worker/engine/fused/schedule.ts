@@ -3,7 +3,7 @@
 // The order follows from the graph alone.
 import { type Graph, type GraphNode, isConstant, storageOf, uniformValue } from '../graph/operation.ts';
 import { NotFusable } from './indexing.ts';
-import { buildKernel, type Kernel, sourcesOf, spaceKey } from './kernel.ts';
+import { buildKernel, isSum, type Kernel, sourcesOf, spaceKey } from './kernel.ts';
 import { isGiven, type Partition } from './partition.ts';
 
 export type Step =
@@ -29,7 +29,7 @@ export type Step =
     };
 
 /** More than so many sums and stores in one kernel would not stay in registers. */
-const largestGroup = 6;
+const largestGroup = 12;
 
 export function schedule(graph: Graph, parts: Partition): Step[] {
   const { nodes, products, offloaded, roots, isInMemory } = parts;
@@ -48,15 +48,16 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
   const readOutside = readOutsideParts(graph, parts);
   const steps: Step[] = [];
   for (;;) {
-    const kernels = [...waiting.roots].filter(isReady);
-    if (kernels.length > 0) {
-      for (const group of groupsOf(kernels)) steps.push(...kernelSteps(group, isInMemory, sources));
-      for (const root of kernels) {
+    const groups = groupsOf([...waiting.roots].filter(isReady));
+    for (const group of groups) {
+      group.push(...[...waiting.roots].filter((root) => isSumOf(root, group, (source) => done.has(source), sources)));
+      steps.push(...kernelSteps(group, isInMemory, sources));
+      for (const root of group) {
         waiting.roots.delete(root);
         done.add(root);
       }
-      continue;
     }
+    if (groups.length > 0) continue;
     const product = [...waiting.products].find(isReady);
     if (product !== undefined) {
       steps.push({ kind: 'product', node: product, reads: sources.get(product)!, writes: [product] });
@@ -106,6 +107,17 @@ function groupsOf(roots: readonly GraphNode[]): GraphNode[][] {
     group.push(root);
   }
   return groups;
+}
+
+/** Whether a root only waits for what a kernel over the same elements computes: it can be added up there as it comes. */
+function isSumOf(
+  root: GraphNode,
+  group: readonly GraphNode[],
+  isDone: (node: GraphNode) => boolean,
+  sources: ReadonlyMap<GraphNode, readonly GraphNode[]>,
+): boolean {
+  if (group.includes(root) || !isSum(root) || spaceKey(root) !== spaceKey(group[0]!)) return false;
+  return sources.get(root)!.every((source) => isDone(source) || (group.includes(source) && !isSum(source)));
 }
 
 function kernelSteps(

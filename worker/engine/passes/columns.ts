@@ -2,7 +2,7 @@
 // input gradient is the same with the filter turned round, so that all three products of a convolution are long in what they add up. A graph with a
 // convolution that this does not cover keeps it, and is not fused.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
-import type { Graph, GraphNode, Operation, Window } from '../graph/operation.ts';
+import { type Graph, type GraphNode, type Operation, type Window } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';
 
 const nchwToNhwc = [0, 2, 3, 1];
@@ -13,11 +13,6 @@ const hwioToOihw = [3, 2, 0, 1];
 export function lowerConvolutions(graph: Graph, { newBuilder }: PassRequest): Graph {
   return rewriteGraph(graph, newBuilder(), ({ op, shape }, inputs, builder) => {
     switch (op.kind) {
-      case 'binary':
-        return builder.make(
-          op,
-          inputs.map((input) => withLeadingOnes(input, shape.length)),
-        );
       case 'conv2d':
         return op.groups === 1 ? convolution(builder, inputs[0]!, inputs[1]!, op, shape) : undefined;
       case 'convInputGradient':
@@ -28,15 +23,6 @@ export function lowerConvolutions(graph: Graph, { newBuilder }: PassRequest): Gr
         return undefined;
     }
   });
-}
-
-/** A mean [1, 1, 1, C] that is read as [C] is read as it is, so that the rules for sums see whose mean it is. */
-function withLeadingOnes(x: GraphNode, rank: number): GraphNode {
-  if (x.op.kind !== 'reshape') return x;
-  const source = x.inputs[0]!;
-  const ones = source.shape.length - x.shape.length;
-  if (ones <= 0 || source.shape.length > rank || !source.shape.slice(0, ones).every((n) => n === 1)) return x;
-  return source.shape.slice(ones).every((n, axis) => n === x.shape[axis]) ? source : x;
 }
 
 function isUnitStride({ groups, strides, dilations }: Window): boolean {

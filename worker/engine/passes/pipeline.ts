@@ -8,8 +8,9 @@ import { lowerConvolutions } from './columns.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
 import type { Pass, PassRequest } from './pass.ts';
+import { lowerShortColumns } from './short-columns.ts';
 import { ruleFamilies, simplify } from './simplify.ts';
-import { dropKeptAxes } from './unit-axes.ts';
+import { dropKeptAxes, keepLeadingAxes } from './unit-axes.ts';
 import { spreadWindows } from './windows.ts';
 
 /** Not a pass: every builder shares equal nodes as they are made. Left out by this name, the trace's builder too. */
@@ -42,6 +43,9 @@ const fusedPasses: readonly Pass[] = [
   ),
   { name: 'lower-convolutions', isRequired: true, run: lowerConvolutions },
   { name: 'simplify-lowered', run: simplify },
+  { name: 'keep-leading-axes', run: keepLeadingAxes },
+  { name: 'simplify-kept', run: simplify },
+  { name: 'lower-short-columns', run: lowerShortColumns },
 ];
 
 /** The names that `without` takes. */
