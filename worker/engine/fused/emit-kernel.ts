@@ -28,6 +28,7 @@ export function emitKernel(kernel: Kernel): EmittedKernel {
 interface Stream {
   readonly tensor: number;
   readonly strides: ReadonlyMap<number, number>;
+  /** The offset that it starts at: with strides that lead down, what lies before the tensor is no place for it. */
   lowest: number;
   /** The local that holds it in the loops entered so far. */
   local: number;
@@ -222,7 +223,7 @@ class KernelEmitter {
     const tensor = this.tensors.indexOf(node);
     const key = streamKey(tensor, address);
     const known = this.streams.get(key);
-    const lowest = Math.min(known?.lowest ?? 0, address.offset);
+    const lowest = Math.min(known?.lowest ?? address.offset, address.offset);
     if (known === undefined) this.streams.set(key, { tensor, strides: address.strides, lowest, local: tensor });
     else known.lowest = lowest;
   }

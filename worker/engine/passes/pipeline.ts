@@ -49,11 +49,12 @@ const fusedPasses: readonly Pass[] = [
 ];
 
 /** The names that `without` takes. */
-export const switchable: readonly string[] = [
-  commonSubexpressions,
-  ...passes.filter(({ isRequired }) => !isRequired).map(({ name }) => name),
-  ...Object.keys(ruleFamilies),
-];
+export const switchable: readonly string[] = namesOf(passes);
+
+function namesOf(list: readonly Pass[]): string[] {
+  const optional = list.filter(({ isRequired }) => !isRequired).map(({ name }) => name);
+  return [commonSubexpressions, ...optional, ...Object.keys(ruleFamilies)];
+}
 
 export interface PassReport {
   readonly name: string;
@@ -80,9 +81,11 @@ export function optimize(
   taskCount: number,
   options: OptimizeOptions = {},
 ): { graph: Graph; reports: PassReport[] } {
-  const unknown = options.without?.filter((name) => !switchable.includes(name)) ?? [];
+  const target = options.target === 'fused' ? fusedPasses : passes;
+  const known = new Set([...switchable, ...namesOf(fusedPasses)]);
+  const unknown = options.without?.filter((name) => !known.has(name)) ?? [];
   if (unknown.length > 0)
-    throw new Error(`no pass "${unknown.join(', ')}" to leave out; there are ${switchable.join(', ')}`);
+    throw new Error(`no pass "${unknown.join(', ')}" to leave out; there are ${[...known].join(', ')}`);
   const request: PassRequest = {
     taskCount,
     without: new Set(options.without ?? []),
@@ -90,7 +93,7 @@ export function optimize(
   };
   const reports: PassReport[] = [];
   let current = graph;
-  for (const pass of options.target === 'fused' ? fusedPasses : passes) {
+  for (const pass of target) {
     if (request.without.has(pass.name) && pass.isRequired !== true) continue;
     const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;
