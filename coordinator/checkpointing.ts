@@ -1,18 +1,28 @@
 // Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a restart. A checkpoint counts once
-// its file is complete and its record is on the disk; an older one is removed only after that.
+// its file is complete and its record is on the disk; an older one is removed only after that. Where the disk has no room for one, it waits with its
+// snapshot until there is: nothing that was to be kept is left out.
 import type { Checkpoint } from '../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { Training, type TrainingSnapshot } from './aggregation/training.ts';
 import type { JobBook } from './job-book.ts';
+import type { LiveJob } from './live-job.ts';
 import type { CheckpointStore } from './store/checkpoint-store.ts';
-import type { CheckpointRecord, JobRecord } from './store/job-record.ts';
+import { isDiskFull } from './store/disk-room.ts';
+import { type CheckpointRecord, hasEnded, type JobRecord } from './store/job-record.ts';
 
 export interface Restored {
   readonly training: Training | undefined;
   /** Checkpoints that could not be read, newest first, in words. */
   readonly leftOut: readonly string[];
+}
+
+/** What waits for room on the disk. */
+interface Waiting {
+  readonly record: JobRecord;
+  readonly error: MetatrainError;
+  readonly wake: () => void;
 }
 
 export class Checkpointing {
@@ -21,6 +31,8 @@ export class Checkpointing {
   readonly #log: Logger;
   /** The last write of each job, settled or not. */
   readonly #writes = new Map<string, Promise<unknown>>();
+  readonly #waiting = new Set<Waiting>();
+  #isEnding = false;
 
   constructor(files: CheckpointStore, book: JobBook, log: Logger) {
     this.#files = files;
@@ -29,9 +41,10 @@ export class Checkpointing {
   }
 
   /**
-   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept.
+   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept. Where the disk is full it waits, see `retry`.
    *
-   * @throws MetatrainError `INTERNAL` when it cannot be written; the checkpoints before it stay.
+   * @throws MetatrainError `INTERNAL` when it cannot be written, `DISK_FULL` when the job or the coordinator ended while it waited; the
+   *   checkpoints before it stay.
    */
   write(
     record: JobRecord,
@@ -76,14 +89,65 @@ export class Checkpointing {
       metaParams: metaParams.vector,
       slots,
     };
-    const { sha256, bytes } = await this.#files.write(checkpoint);
+    const { sha256, bytes } = await this.#patiently(record, () => this.#files.write(checkpoint));
     const written: CheckpointRecord = { step, sha256, bytes, paramsSha256, purpose };
     const all = [...record.checkpoints.filter((other) => other.step !== step), written].sort((a, b) => a.step - b.step);
     record.checkpoints = kept(all, spec.checkpoint.keep);
-    await this.#book.save(record);
+    await this.#patiently(record, () => this.#book.save(record));
     const steps = new Set(record.checkpoints.map((other) => other.step));
     for (const { step } of all) if (!steps.has(step)) await this.#files.remove(record.jobId, step);
     return written;
+  }
+
+  async #patiently<Result>(record: JobRecord, write: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isDiskFull(error) || this.#isEnding) throw error;
+        const { jobId } = record;
+        this.#log.error({ jobId, code: error.code, reason: error.message }, 'a checkpoint waits for room on the disk');
+        await new Promise<void>((resolve) => {
+          const waiting: Waiting = { record, error, wake: resolve };
+          this.#waiting.add(waiting);
+        });
+        if (this.#isEnding || hasEnded(record.state)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Lets those go on that wait for room and now have it, and those whose job has ended.
+   *
+   * @returns what still waits: the job, and the `DISK_FULL` that says why.
+   */
+  retry(freeBytes: number): { readonly jobId: string; readonly error: MetatrainError }[] {
+    const left: { jobId: string; error: MetatrainError }[] = [];
+    for (const waiting of this.#waiting) {
+      const { record, error, wake } = waiting;
+      if (freeBytes >= Number(error.details.neededBytes) || hasEnded(record.state)) {
+        this.#waiting.delete(waiting);
+        wake();
+      } else {
+        left.push({ jobId: record.jobId, error });
+      }
+    }
+    return left;
+  }
+
+  /** Writes what running jobs would otherwise have to compute again, and waits for every write; for room nothing waits any more. */
+  async end(jobs: Iterable<Pick<LiveJob, 'record' | 'spec' | 'training'>>): Promise<void> {
+    this.#isEnding = true;
+    for (const { wake } of this.#waiting) wake();
+    this.#waiting.clear();
+    for (const { record, spec, training } of jobs) {
+      const newest = record.checkpoints.at(-1)?.step ?? 0;
+      if (!training || training.metaParams.step <= newest) continue;
+      await this.write(record, spec, training.snapshot(), 'recovery').catch((err: unknown) =>
+        this.#log.error({ jobId: record.jobId, err }, 'no checkpoint at the end'),
+      );
+    }
+    await Promise.allSettled(this.#writes.values());
   }
 
   /**
@@ -130,11 +194,6 @@ export class Checkpointing {
       skippedTasks: metadata.skippedTasks,
     });
     return { training, leftOut };
-  }
-
-  /** Waits for every write under way, good or bad. */
-  async settle(): Promise<void> {
-    await Promise.allSettled(this.#writes.values());
   }
 }
 

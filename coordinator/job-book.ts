@@ -5,6 +5,7 @@ import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
 import { ShardLedger } from './shard-ledger.ts';
+import { isDiskFull } from './store/disk-room.ts';
 import {
   hasEnded,
   type JobEventBody,
@@ -49,6 +50,8 @@ export class JobBook {
   readonly #index: { readonly jobId: string; readonly order: number }[] = [];
   readonly #states = new Map<string, JobStateName>();
   readonly #open = new Map<string, OpenJob>();
+  /** Records that are not on the disk as they are now, by job: their write is under way, or there was no room for it. */
+  readonly #unsaved = new Map<string, { readonly record: JobRecord }>();
   /** Why, by job. */
   readonly #unreadable = new Map<string, string>();
   /** Submissions on their way to the disk, by idempotency key. */
@@ -104,7 +107,8 @@ export class JobBook {
 
   /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT` */
   record(jobId: string): JobRecord {
-    const record = this.#open.get(jobId)?.record ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
+    const inMemory = this.#open.get(jobId)?.record ?? this.#unsaved.get(jobId)?.record;
+    const record = inMemory ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
     const reason = this.#unreadable.get(jobId);
     if (reason) throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
     if (!record) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
@@ -131,7 +135,7 @@ export class JobBook {
   /**
    * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made. Every owner's keys are its own.
    *
-   * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`.
+   * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`, `DISK_FULL`.
    */
   async submit(
     spec: JobSpec,
@@ -164,7 +168,12 @@ export class JobBook {
       await inserted;
     } catch (cause) {
       this.#open.delete(record.jobId);
-      throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
+      if (!isDiskFull(cause)) throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
+      const { message, details } = cause;
+      throw new MetatrainError('DISK_FULL', `the job is not taken: ${message}, and submit it again`, {
+        cause,
+        details,
+      });
     } finally {
       this.#submitting.delete(key);
     }
@@ -181,7 +190,11 @@ export class JobBook {
     throw new MetatrainError('QUEUE_FULL', message);
   }
 
-  /** Writes the record as it is now; the promise tells when it is on the disk. */
+  /**
+   * Writes the record as it is now; the promise tells when it is on the disk.
+   *
+   * @throws MetatrainError `DISK_FULL`: it is kept in memory, and written by a later `retry`.
+   */
   async save(record: JobRecord): Promise<void> {
     this.#states.set(record.jobId, record.state);
     if (hasEnded(record.state) && this.#open.delete(record.jobId) && isForgettable(record.state)) {
@@ -189,11 +202,44 @@ export class JobBook {
       this.#forgetOldest();
     }
     try {
-      await this.#store.save(record);
+      await this.#write(record);
     } catch (error) {
-      this.#log.error({ jobId: record.jobId, err: error }, 'a job record could not be stored');
+      const { code, message } = asMetatrainError(error);
+      this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job record could not be stored');
       throw error;
     }
+  }
+
+  async #write(record: JobRecord): Promise<void> {
+    const { jobId } = record;
+    const unsaved = { record };
+    this.#unsaved.set(jobId, unsaved);
+    let isKept = false;
+    try {
+      await this.#store.save(record);
+    } catch (error) {
+      isKept = isDiskFull(error);
+      throw error;
+    } finally {
+      // A later write of the same record has taken its place, or this one is over.
+      if (!isKept && this.#unsaved.get(jobId) === unsaved) this.#unsaved.delete(jobId);
+    }
+  }
+
+  /** Writes what waits for room on the disk, as much as there is room for. */
+  retry(): void {
+    this.#store.retry();
+    for (const { record } of [...this.#unsaved.values()]) {
+      if (this.#store.missingRoom(record)) return;
+      this.#write(record).catch(() => undefined);
+    }
+  }
+
+  /** Tries once more, and says what a restart will find as it was before. */
+  end(): void {
+    this.retry();
+    const jobIds = [...this.#unsaved.keys()].filter((jobId) => this.#store.missingRoom(this.record(jobId)));
+    if (jobIds.length > 0) this.#log.error({ jobIds }, 'the disk is full: the records of jobs stay as they were');
   }
 
   /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
@@ -208,8 +254,9 @@ export class JobBook {
   #forgetOldest(): void {
     if (this.#forgettable.length <= this.#limits.endedJobs) return;
     const jobId = this.#forgettable.shift();
-    const record = jobId === undefined ? undefined : this.#store.record(jobId);
+    const record = jobId === undefined ? undefined : (this.#unsaved.get(jobId)?.record ?? this.#store.record(jobId));
     if (!record) return;
+    this.#unsaved.delete(record.jobId);
     this.#states.delete(record.jobId);
     const position = this.#index.findIndex((entry) => entry.jobId === record.jobId);
     if (position >= 0) this.#index.splice(position, 1);

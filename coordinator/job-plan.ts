@@ -29,7 +29,7 @@ export function standingOf(record: JobRecord, spec: JobSpec) {
     plan: planOf(record.jobId, spec),
     step: record.steps,
     hasStarted: record.startedAt !== undefined,
-    isPaused: record.state === 'paused',
+    isPaused: record.state === 'paused' && !record.waitsForRoom,
     fingerprint: record.engineFingerprint,
     evaluatedSteps: record.evaluations.map(({ step }) => step),
   };

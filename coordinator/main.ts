@@ -14,6 +14,7 @@ import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvent } from './cluster-events.ts';
 import { readConfig } from './config.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { openEventBus } from './event-bus/open.ts';
 import type { EventPublisher } from './event-bus/publisher.ts';
 import { api } from './http/api.ts';
@@ -25,6 +26,8 @@ import { JobRequests } from './job-requests.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import { everyone, type Observer } from './observer.ts';
 import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { PayloadMemory } from './payload-memory.ts';
+import { Refusals } from './refusals.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
 import { Door } from './rpc/door.ts';
@@ -60,7 +63,7 @@ export interface Coordinator {
  * A coordinator that serves and has taken up the jobs that had not ended.
  *
  * @throws MetatrainError `ADDRESS_IN_USE`; `NOT_READY` when another coordinator uses the state directory; `REQUEST_INVALID`;
- *   `DATA_CORRUPT` when the job database cannot be read.
+ *   `DATA_CORRUPT` when the job database cannot be read; `DISK_FULL` when it cannot be written to.
  */
 export async function startCoordinator(
   options: CoordinatorOptions,
@@ -71,7 +74,8 @@ export async function startCoordinator(
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
-  const door = new Door(limits, { tokens, clock, log });
+  const refusals = new Refusals({ clock, log });
+  const door = new Door(limits, { tokens, refusals, clock, log });
   const state = await StateDirectory.open(stateDirectory, {
     summaries: limits.loggedSummaries,
     others: limits.loggedEvents,
@@ -99,7 +103,7 @@ export async function startCoordinator(
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
       { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
-      { runner, clock, log, traceLease: traces?.traceLease },
+      { runner, clock, log, memory: openPayloadMemory(parts, clock), traceLease: traces?.traceLease },
     );
     if (nats) {
       const isInsecure = security.isInsecure ?? false;
@@ -107,6 +111,7 @@ export async function startCoordinator(
       metrics?.attendBus(parts.bus);
     }
     await runner.start();
+    parts.disk = new DiskWatch({ room: state.room, book, checkpointing, runner, clock, log });
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
@@ -121,7 +126,7 @@ export async function startCoordinator(
         { clock, log },
       );
       parts.watched.push(answers);
-      const gate = new Gate(tokens);
+      const gate = new Gate(tokens, refusals);
       const { checkpoints, jobs: store } = state;
       const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
       const routes = [
@@ -155,12 +160,23 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
+  disk?: DiskWatch;
   bus?: EventPublisher;
   metrics?: ClusterMetrics;
   /** Services whose streams would outlive the close. */
   readonly watched: { close(error: MetatrainError): void }[];
   traces?: { close(): Promise<void> };
+  stopSweeping?: () => void;
   closing?: Promise<void>;
+}
+
+const sweepMemoryMs = 30_000;
+
+/** What no job has used for a while goes back to the system. */
+function openPayloadMemory(parts: Parts, clock: Clock): PayloadMemory {
+  const memory = new PayloadMemory();
+  parts.stopSweeping = clock.every(sweepMemoryMs, () => memory.sweep());
+  return memory;
 }
 
 async function startHttp(
@@ -204,7 +220,9 @@ const tellOfWorkers =
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, bus, metrics, traces } = parts;
+    const { door, tokens, state, servers, watched, runner, disk, bus, metrics, traces, stopSweeping } = parts;
+    disk?.close();
+    stopSweeping?.();
     door.close();
     tokens?.close();
     const checkpointed = runner?.close();

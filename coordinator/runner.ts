@@ -11,7 +11,7 @@ import type { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
-import type { CoreEvent, HeldShard } from './core/event.ts';
+import type { CoreEvent, DiskNews, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, describeLease } from './core/state.ts';
 import { step } from './core/step.ts';
@@ -145,6 +145,11 @@ export class Runner {
     this.#dispatch({ event: { kind, at: this.#clock.now(), jobId } });
     await this.#book.save(record);
     return record;
+  }
+
+  /** What may be written, and what not. */
+  hearOfDisk(news: DiskNews): void {
+    this.#dispatch({ event: { ...news, at: this.#clock.now() } });
   }
 
   census(): Census {
@@ -435,10 +440,13 @@ export class Runner {
     }
   }
 
-  #changeJobState({ jobId, state, reason, failure }: Extract<CoreEffect, { kind: 'changeJobState' }>): void {
+  #changeJobState(effect: Extract<CoreEffect, { kind: 'changeJobState' }>): void {
+    const { jobId, state, reason, failure, waitsForRoom } = effect;
     const { record, progress } = this.#liveJob(jobId);
     const at = this.#clock.now();
     record.state = state;
+    if (waitsForRoom) record.waitsForRoom = true;
+    else delete record.waitsForRoom;
     if (state === 'running') {
       record.startedAt ??= at;
       progress.restart(at, record.steps);
@@ -479,14 +487,8 @@ export class Runner {
     this.#isClosed = true;
     this.#stopTicks();
     this.#links.closeAll(shuttingDown());
-    for (const { record, spec, training } of this.#jobs.values()) {
-      const newest = record.checkpoints.at(-1)?.step ?? 0;
-      if (!training || training.metaParams.step <= newest) continue;
-      await this.#checkpointing
-        .write(record, spec, training.snapshot(), 'recovery')
-        .catch((err: unknown) => this.#log.error({ jobId: record.jobId, err }, 'no checkpoint at the end'));
-    }
-    await this.#checkpointing.settle();
+    await this.#checkpointing.end(this.#jobs.values());
+    this.#book.end();
   }
 }
 

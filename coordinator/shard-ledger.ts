@@ -32,13 +32,21 @@ export class ShardLedger {
     this.#unwritten.set(metaStep, hashes);
   }
 
-  /** Resolves when what was collected is on the disk. */
+  /** Resolves when what was collected is on the disk. @throws what the store throws, such as `DISK_FULL`: it is kept for the next time. */
   async write(): Promise<void> {
     const steps = this.#unwritten;
     if (steps.size === 0) return;
     this.#unwritten = new Map();
     const newest = Math.max(...steps.keys());
     const bytesPerStep = steps.get(newest)?.byteLength ?? hashBytes;
-    await this.#store.putShardHashes(this.#jobId, steps, Math.max(0, newest - Math.floor(maxBytes / bytesPerStep)));
+    const oldest = Math.max(0, newest - Math.floor(maxBytes / bytesPerStep));
+    try {
+      await this.#store.putShardHashes(this.#jobId, steps, oldest);
+    } catch (error) {
+      // With the next ones, where there is room then.
+      const kept = [...steps].filter(([metaStep]) => metaStep >= oldest);
+      this.#unwritten = new Map([...kept, ...this.#unwritten]);
+      throw error;
+    }
   }
 }

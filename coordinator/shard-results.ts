@@ -24,8 +24,14 @@ export interface ArrivedResult {
   readonly computeMs: number;
 }
 
+export interface TakenPayload {
+  readonly bytes: Buffer;
+  /** Gives the memory back, for the next payload: the bytes must not be looked at again. */
+  release(): void;
+}
+
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
-export type TakePayload = (payloadSha256: Uint8Array) => Buffer;
+export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 
 const maxTensors = 100_000;
 const maxTextLength = 4_096;
@@ -47,7 +53,8 @@ export function checkResult(
     case 'initialize': {
       const { layout, payloadSha256, splitDescription, transductive } = message.initialize ?? {};
       const checked = checkLayout(layout?.tensors ?? []);
-      const metaParams = vectorOverBytes(takePayload(payloadSha256 ?? Buffer.alloc(0)), layoutElements(checked));
+      const { bytes } = takePayload(payloadSha256 ?? Buffer.alloc(0));
+      const metaParams = vectorOverBytes(bytes, layoutElements(checked));
       mustBeFinite(metaParams, 'the first meta-parameters');
       return {
         work: 'initialize',
@@ -68,10 +75,11 @@ export function checkResult(
       if (!isSorted) {
         throw refused('non_finite_tasks', nonFiniteTasks.join(', '), `ascending offsets below ${shard.taskCount}`);
       }
-      const metaGradientSum = vectorOverBytes(takePayload(payloadSha256), elements);
+      const { bytes, release } = takePayload(payloadSha256);
+      const metaGradientSum = vectorOverBytes(bytes, elements);
       const squares = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
       const rest = { queryLoss, queryAccuracy, nonFiniteTasks };
-      return { work: 'train', payloadSha256, metaGradientSum, squaredNorm: squares, ...rest };
+      return { work: 'train', payloadSha256, metaGradientSum, release, squaredNorm: squares, ...rest };
     }
     case 'evaluate': {
       const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;

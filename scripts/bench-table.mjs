@@ -40,10 +40,19 @@ const renderers = {
     return `${table([head, ...rows])}\n\n25 tasks a meta-step, a coordinator and ${workers} workers; × is the loop's time over the cluster's.`;
   },
   coordinator({ results }) {
-    const head = ['workers', 'bytes', 'meta-steps/s', 'shards/s', 'MB/s', 'of bare gRPC', 'overhead, ms a meta-step'];
+    const head = [
+      'workers',
+      'bytes',
+      'meta-steps/s',
+      'shards/s',
+      'MB/s',
+      'of bare gRPC',
+      'in lock-step',
+      'overhead, ms a meta-step',
+    ];
     const rows = results.map((row) =>
       row.leftOut
-        ? [row.workers, row.bytes, '–', '–', '–', '–', row.leftOut]
+        ? [row.workers, row.bytes, '–', '–', '–', '–', '–', row.leftOut]
         : [
             row.workers,
             row.bytes,
@@ -51,10 +60,36 @@ const renderers = {
             Math.round(row.shardsPerSecond),
             Math.round(row.bytesPerSecond / 1e6),
             `${Math.round(100 * row.ratio)} %`,
+            `${Math.round(100 * row.lockStepRatio)} %`,
             row.overheadMsPerMetaStep,
           ],
     );
     return table([head, ...rows]);
+  },
+  soak(result) {
+    const { minutes, warmUp, jobs, workersSeen, watchers, messagesRead, console: looker, failures } = result;
+    const { anonymousMegabytes: own, residentMegabytes: resident, heapMegabytes: heap } = result;
+    const head = ['memory, MB', 'first third', 'middle third', 'last third'];
+    const rows = [
+      ["the process's own", own.first, own.middle, own.last],
+      ['resident', resident.first, resident.middle, resident.last],
+    ];
+    const count = (value) => value.toLocaleString('en-US');
+    return [
+      table([head, ...rows]),
+      `What lives, after a full collection: ${heap.before} MB before, ${heap.after} MB after.`,
+      `${minutes} minutes after ${warmUp.seconds} s in which what is kept of ended jobs filled up: ${count(jobs)} jobs, ` +
+        `${count(workersSeen)} workers came,\n${count(watchers)} streams watched (${count(messagesRead)} messages read), ` +
+        `a console was open (${looker}). ${failures.length === 0 ? 'Nothing was left behind.' : failures.join('; ')}`,
+    ].join('\n');
+  },
+  observability({ watchedBy, workers, rounds, metaStepsPerSecond, costPercent, costHalfWidth95Percent, ...tally }) {
+    const head = ['watched by', 'meta-steps/s alone', 'watched', 'cost, % ± 95 %'];
+    const cost = `${costPercent.toFixed(1)} ± ${costHalfWidth95Percent.toFixed(1)}`;
+    const { alone, watched } = metaStepsPerSecond;
+    const row = [watchedBy.join(', ') || 'nobody', Math.round(alone), Math.round(watched), cost];
+    const note = `${rounds} rounds with two new clusters of ${workers} workers each; ${tally.scrapes} scrapes, ${tally.streamedEvents} events in the console's stream.`;
+    return `${table([head, row])}\n\n${note}`;
   },
 };
 

@@ -27,8 +27,13 @@ const benches = {
   'bench-engine-sinusoid': ['engine', '--only', 'sinusoid'],
   'bench-engine-conv4': ['engine', '--only', 'conv4', '--peers', 'torch-eager,jax-jit,jax-vmap'],
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
-  'bench-coordinator': ['coordinator', '--workers', '2,16', '--bytes', '7044,450000'],
+  'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
+  'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
+  'bench-observability': ['observability'],
 };
+
+/** Half an hour, and the machine may do other things meanwhile: memory is measured, not time. */
+const soaks = { soak: [] };
 
 /** Name of the file in docs/figures → the job that is run on a cluster; its curves are the figure, its report docs/images/report.png. */
 const looks = { 'jobs-show-plot': ['examples/sinusoid.yaml', '--set', 'evaluation.every=4000'] };
@@ -37,7 +42,7 @@ const looks = { 'jobs-show-plot': ['examples/sinusoid.yaml', '--set', 'evaluatio
 const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRAIN_TFJS_NODE' };
 
 const wanted = process.argv.slice(2);
-const known = { ...figures, ...looks, ...benches };
+const known = { ...figures, ...looks, ...benches, ...soaks };
 const unknown = wanted.filter((name) => !Object.hasOwn(known, name));
 if (unknown.length > 0) {
   console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys(known).join(', ')}`);
@@ -98,6 +103,12 @@ for (const [name, args] of Object.entries(benches)) {
   console.error(`figures: npm run bench -- ${args.join(' ')}`);
   const table = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'bench', 'main.js'], args));
   writeFileSync(join(folder, `${name}.txt`), `${table.trim()}\n`);
+}
+for (const [name, args] of Object.entries(soaks)) {
+  if (!wanted.includes(name)) continue;
+  console.error(`figures: npm run soak ${args.join(' ')}`);
+  const printed = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'test', 'soak', 'main.js'], args));
+  writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
 }
 for (const page of ['README.md', ...readdirSync(join(root, 'docs')).map((file) => join('docs', file))]) {
   if (!page.endsWith('.md')) continue;

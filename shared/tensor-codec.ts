@@ -97,16 +97,25 @@ export interface PayloadAssemblerLimits {
   readonly payloads: number;
 }
 
+interface Payload {
+  readonly bytes: Buffer;
+  received: number;
+  copies: number;
+}
+
 /**
  * Puts payloads together from interleaved chunks; bounded, and strict: a chunk out of order or a wrong hash is the peer's error. The same
  * payload may come several times at once, as when two jobs have the same parameters.
  */
 export class PayloadAssembler {
   readonly #limits: PayloadAssemblerLimits;
-  readonly #payloads = new Map<string, { readonly bytes: Buffer; received: number; copies: number }>();
+  readonly #allocate: (bytes: number) => Buffer;
+  readonly #payloads = new Map<string, Payload>();
 
-  constructor(limits: PayloadAssemblerLimits) {
+  /** @param allocate memory for a payload, whatever is in it. Default: fresh. */
+  constructor(limits: PayloadAssemblerLimits, allocate: (bytes: number) => Buffer = Buffer.allocUnsafe) {
     this.#limits = limits;
+    this.#allocate = allocate;
   }
 
   /** @throws MetatrainError `REQUEST_INVALID` on a chunk that does not continue its payload, is too large or completes to another hash. */
@@ -128,7 +137,7 @@ export class PayloadAssembler {
       if (this.#payloads.size >= this.#limits.payloads) {
         throw refused('payload_chunk', 'one more payload', `at most ${this.#limits.payloads} at once`);
       }
-      payload = { bytes: Buffer.allocUnsafe(chunk.payloadBytes), received: 0, copies: 0 };
+      payload = { bytes: this.#allocate(chunk.payloadBytes), received: 0, copies: 0 };
       this.#payloads.set(name, payload);
     }
     const { bytes, received } = payload;
@@ -147,7 +156,7 @@ export class PayloadAssembler {
     if (end === bytes.byteLength) payload.copies += 1;
   }
 
-  #append(name: string, payload: { readonly bytes: Buffer; received: number }, data: Uint8Array): void {
+  #append(name: string, payload: Payload, data: Uint8Array): void {
     payload.bytes.set(data, payload.received);
     payload.received += data.byteLength;
     if (payload.received < payload.bytes.byteLength) return;

@@ -28,6 +28,8 @@ export const maxMessageBytes = 4 * maxChunkBytes;
 export const channelOptions: ChannelOptions = {
   'grpc.max_receive_message_length': maxMessageBytes,
   'grpc.max_send_message_length': maxMessageBytes,
+  // HTTP/2 lets 64 KiB travel unanswered unless told otherwise: a payload would wait for an answer every few frames.
+  'grpc-node.flow_control_window': maxChunkBytes,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
   // In one process several channels must not share a connection: a worker's stream is its own.

@@ -1,5 +1,6 @@
 // The measured limit: the same streams, messages and sizes as the coordinator's, with nothing behind them. θ goes out, a result comes in, the
-// next round of that stream begins; no hash, no sum, no waiting for the others. A child process: prints its address, answers `count`.
+// next round of that stream begins; no hash, no sum, no waiting for the others. In lock-step a round begins when the results of every stream are in, as a
+// meta-step must: what is lost then is nobody's work but the waiting. A child process: prints its address, answers `count`.
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { Outbox } from '../../coordinator/rpc/outbox.ts';
 import {
@@ -15,9 +16,12 @@ import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import { channelOptions } from '../../shared/wire.ts';
 
 const elements = Number(process.argv[2]);
+/** 0: no stream waits for the others. */
+const streamsInLockStep = Number(process.argv[3]);
 const vector = new Float32Array(elements);
 const metaParams = { step: 0, vector, sha256: sha256(bytesOfVector(vector)) };
 let rounds = 0;
+const waiting: (() => void)[] = [];
 
 const handlers: WorkerServiceHandlers = {
   Connect(call: ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>) {
@@ -39,7 +43,12 @@ const handlers: WorkerServiceHandlers = {
         nextRound();
       } else if (message.shardResult) {
         rounds += 1;
-        nextRound();
+        if (streamsInLockStep === 0) {
+          nextRound();
+          return;
+        }
+        waiting.push(nextRound);
+        if (waiting.length === streamsInLockStep) for (const next of waiting.splice(0)) next();
       }
     });
     call.on('end', () => call.end());

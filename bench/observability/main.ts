@@ -1,6 +1,8 @@
-// What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and one whose
-// metrics are scraped every second, whose events go to NATS and to which a console's stream is open. They take turns in one run: a cluster's job is paused
-// while the other's runs. Events are kept in the embedded log in both: that is how the coordinator works.
+// What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and that counts
+// nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take turns: a cluster's job is
+// paused while the other's runs. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new ones,
+// warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
+// chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,59 +18,95 @@ const parts = ['metrics', 'nats', 'console'] as const;
 type Part = (typeof parts)[number];
 
 const workers = 2;
-const scrapeEveryMs = 1_000;
+/** As `deploy/prometheus/prometheus.yml` says. */
+const scrapeEveryMs = 5_000;
+/** By then V8 has compiled the processes' code for what they do: the first scrape makes it do so again, which costs 0.1 s once. */
+const warmUpSteps = 4_000;
 const usage = {
   rounds: { type: 'string', default: '10' },
-  seconds: { type: 'string', default: '3' },
-  /** Parts of the watching, with commas between. */
+  /** Of each cluster in a round. */
+  turns: { type: 'string', default: '6' },
+  seconds: { type: 'string', default: '2' },
+  /** Parts of the watching with commas between, or `none`. */
   only: { type: 'string', default: parts.join(',') },
 } as const;
 
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: usage });
-  const [rounds, seconds] = [positive('rounds', values.rounds), positive('seconds', values.seconds)];
+  const rounds = positive('rounds', values.rounds);
+  const turns = positive('turns', values.turns);
+  const seconds = positive('seconds', values.seconds);
   const asked = partsOf(values.only);
   const nats = asked.has('nats') ? await startNats() : undefined;
   const watched = new Set([...asked].filter((part) => part !== 'nats' || nats?.url !== undefined));
+  const compared: Round[] = [];
+  try {
+    for (let number = 1; number <= rounds; number++) {
+      const result = await compare(watched, { turns, seconds, natsUrl: nats?.url, isWatchedFirst: number % 2 === 0 });
+      compared.push(result);
+      log(`round ${number}: ${result.alone.toFixed(0)} and, watched, ${result.watched.toFixed(0)} meta-steps/s`);
+    }
+  } finally {
+    await nats?.close();
+  }
+  const cost = estimateOf(compared.map(({ alone, watched: seen }) => 100 * (1 - seen / alone)));
+  return {
+    benchmark: 'observability',
+    node: process.version,
+    workers,
+    watchedBy: [...watched],
+    ...(nats?.missing !== undefined && { leftOut: `nats: ${nats.missing}` }),
+    scrapes: sum(compared.map(({ scrapes }) => scrapes)),
+    streamedEvents: sum(compared.map(({ streamedEvents }) => streamedEvents)),
+    rounds,
+    turns,
+    secondsPerTurn: seconds,
+    metaStepsPerSecond: {
+      alone: round(sum(compared.map(({ alone }) => alone)) / rounds),
+      watched: round(sum(compared.map(({ watched }) => watched)) / rounds),
+    },
+    ratio: round(1 - cost.mean / 100),
+    costPercent: round(cost.mean),
+    costHalfWidth95Percent: round(cost.halfWidth95),
+  };
+}
+
+interface Round extends Tally {
+  /** Meta-steps a second. */
+  readonly alone: number;
+  readonly watched: number;
+}
+
+interface Tally {
+  readonly scrapes: number;
+  readonly streamedEvents: number;
+}
+
+interface RoundOptions {
+  readonly turns: number;
+  readonly seconds: number;
+  readonly natsUrl: string | undefined;
+  /** Which of the two is started first and begins. */
+  readonly isWatchedFirst: boolean;
+}
+
+async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promise<Round> {
+  const { turns, seconds, natsUrl, isWatchedFirst } = options;
   const clusters: Cluster[] = [];
   try {
-    const alone = await Cluster.start(new Set(), undefined);
-    clusters.push(alone);
-    const seen = await Cluster.start(watched, nats?.url);
-    clusters.push(seen);
-    const pairs: { readonly off: number; readonly on: number }[] = [];
-    for (let round = 0; round < rounds; round++) {
-      // First the one, then the other, so that what drifts drifts for both.
-      const turns = round % 2 === 0 ? [alone, seen] : [seen, alone];
-      const rates = new Map<Cluster, number>();
-      for (const cluster of turns) rates.set(cluster, await cluster.turn(seconds));
-      const pair = { off: rates.get(alone)!, on: rates.get(seen)! };
-      pairs.push(pair);
-      log(`round ${round + 1}: ${pair.off.toFixed(0)} and, watched, ${pair.on.toFixed(0)} meta-steps/s`);
+    for (const isWatched of [isWatchedFirst, !isWatchedFirst]) {
+      clusters.push(await (isWatched ? Cluster.start(watched, natsUrl) : Cluster.start(new Set(), undefined)));
     }
-    const ratios = pairs.map(({ off, on }) => on / off);
-    const [low, ratio, high] = quartiles(ratios);
-    return {
-      benchmark: 'observability',
-      node: process.version,
-      workers,
-      watchedBy: [...watched],
-      ...(nats?.missing !== undefined && { leftOut: `nats: ${nats.missing}` }),
-      ...seen.tally(),
-      rounds,
-      secondsPerTurn: seconds,
-      metaStepsPerSecond: {
-        alone: round(quartiles(pairs.map(({ off }) => off))[1]),
-        watched: round(quartiles(pairs.map(({ on }) => on))[1]),
-      },
-      ratio: round(ratio),
-      costPercent: round(100 * (1 - ratio)),
-      /** Of the rounds' costs: half of them lie between. */
-      costInterquartilePercent: [round(100 * (1 - high)), round(100 * (1 - low))],
-    };
+    const steps = new Map(clusters.map((cluster) => [cluster, 0]));
+    for (let turn = 0; turn < turns; turn++) {
+      // First the one, then the other, so that what drifts drifts for both.
+      const order = turn % 2 === 0 ? clusters : clusters.toReversed();
+      for (const cluster of order) steps.set(cluster, steps.get(cluster)! + (await cluster.turn(seconds)) / turns);
+    }
+    const [alone, seen] = isWatchedFirst ? clusters.toReversed() : clusters;
+    return { alone: steps.get(alone!)!, watched: steps.get(seen!)!, ...seen!.tally() };
   } finally {
     for (const cluster of clusters) await cluster.close();
-    await nats?.close();
   }
 }
 
@@ -106,9 +144,9 @@ class Cluster {
     const ready = await Promise.all(processes.slice(1).map(({ ready }) => ready));
     const cluster = new Cluster(String(address), processes, directory);
     const served = [coordinatorHttp, ...ready.map(({ http: workerHttp }) => workerHttp)].map(String);
-    await cluster.#begin();
     if (watched.has('metrics')) for (const target of served) cluster.#scrape(target);
     if (watched.has('console')) cluster.#watchers.push(cluster.#stream(String(coordinatorHttp)));
+    await cluster.#begin();
     return cluster;
   }
 
@@ -116,7 +154,7 @@ class Cluster {
     const { jobId } = await this.#client.submitJob(jobFile);
     this.#jobId = jobId;
     for await (const event of this.#client.watchJob(jobId)) {
-      if (event.kind === 'metaStep' && event.summary.step > 200) break;
+      if (event.kind === 'metaStep' && event.summary.step > warmUpSteps) break;
     }
     await this.#client.pauseJob(jobId);
   }
@@ -171,7 +209,7 @@ class Cluster {
   }
 
   /** What its watchers have had. */
-  tally(): { readonly scrapes: number; readonly streamedEvents: number } {
+  tally(): Tally {
     return { scrapes: this.#scrapes, streamedEvents: this.#streamedEvents };
   }
 
@@ -211,9 +249,10 @@ const jobFile = JSON.stringify({
 });
 
 function partsOf(text: string): ReadonlySet<Part> {
+  if (text === 'none') return new Set();
   const names = text.split(',').map((name) => parts.find((part) => part === name.trim()));
   if (names.every((name) => name !== undefined)) return new Set(names);
-  throw new MetatrainError('REQUEST_INVALID', `--only: got ${text}; accepted: some of ${parts.join(', ')}`);
+  throw new MetatrainError('REQUEST_INVALID', `--only: got ${text}; accepted: none, or some of ${parts.join(', ')}`);
 }
 
 function positive(name: string, text: string): number {
@@ -225,15 +264,14 @@ function positive(name: string, text: string): number {
 /** Server-sent events end with an empty line. */
 const countEvents = (chunk: Uint8Array): number => Buffer.from(chunk).toString('latin1').split('\n\n').length - 1;
 
-function quartiles(values: readonly number[]): readonly [low: number, median: number, high: number] {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (fraction: number) => {
-    const place = fraction * (sorted.length - 1);
-    const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
-    return below + (above - below) * (place - Math.floor(place));
-  };
-  return [at(0.25), at(0.5), at(0.75)];
+/** 1.96 standard errors on either side of the mean. */
+function estimateOf(values: readonly number[]): { readonly mean: number; readonly halfWidth95: number } {
+  const mean = sum(values) / values.length;
+  const variance = sum(values.map((value) => (value - mean) ** 2)) / Math.max(1, values.length - 1);
+  return { mean, halfWidth95: 1.96 * Math.sqrt(variance / values.length) };
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 const round = (value: number): number => Number(value.toPrecision(4));
 

@@ -1,15 +1,22 @@
 // Adds the shards' meta-gradients in shard order, whatever order they arrive in, in float64: the canonical reduction that makes a
 // meta-step's bytes independent of the cluster. Early shards wait; each is added once, and added as soon as its turn comes.
 
+interface WaitingShard {
+  readonly sum: Float32Array;
+  readonly release: () => void;
+}
+
+const nothing = () => undefined;
+
 export class MetaGradientSum {
   readonly #sum: Float64Array;
-  readonly #waiting: (Float32Array | undefined)[];
+  readonly #waiting: (WaitingShard | undefined)[];
   #next = 0;
 
   /** @param sum what is in it does not matter; it is the sum's own from here on, until the mean has been used. */
   constructor(sum: Float64Array, shards: number) {
     this.#sum = sum.fill(0);
-    this.#waiting = new Array<Float32Array | undefined>(shards);
+    this.#waiting = new Array<WaitingShard | undefined>(shards);
   }
 
   get isComplete(): boolean {
@@ -17,50 +24,82 @@ export class MetaGradientSum {
   }
 
   /**
-   * @param shardSum kept until its turn, and then the sum's own: scaled in place where the weight is not 1.
+   * @param shardSum kept until its turn, and until `release` is called the sum's own: scaled in place where the weight is not 1.
    */
-  add(shard: number, shardSum: Float32Array, weight = 1): void {
+  add(
+    shard: number,
+    shardSum: Float32Array,
+    { weight = 1, release = nothing }: { readonly weight?: number; readonly release?: (() => void) | undefined } = {},
+  ): void {
     if (shard < this.#next || shard >= this.#waiting.length || this.#waiting[shard]) {
       throw new Error(`shard ${shard} cannot be added: it is in the sum or out of range`);
     }
     if (weight !== 1) for (let i = 0; i < shardSum.length; i += 1) shardSum[i] = shardSum[i]! * weight;
-    this.#waiting[shard] = shardSum;
+    this.#waiting[shard] = { sum: shardSum, release };
     for (let ready = this.#waiting[this.#next]; ready; ready = this.#waiting[this.#next]) {
-      addInto(this.#sum, ready);
+      addInto(this.#sum, ready.sum);
       this.#waiting[this.#next] = undefined;
       this.#next += 1;
+      ready.release();
     }
   }
 
-  /** The sum over every shard, divided by `tasks`; the caller owns it. */
-  mean(tasks: number): Float64Array {
+  /** The sum over every shard, divided by `tasks`, and its √Σg². The caller owns it. */
+  mean(tasks: number): { readonly mean: Float64Array; readonly norm: number } {
     if (!this.isComplete) throw new Error(`shard ${this.#next} is not in the sum yet`);
-    const sum = this.#sum;
-    for (let i = 0; i < sum.length; i += 1) sum[i] = sum[i]! / tasks;
-    return sum;
+    const mean = this.#sum;
+    let squares = 0;
+    for (let i = 0; i < mean.length; i += 1) {
+      const value = mean[i]! / tasks;
+      mean[i] = value;
+      squares += value * value;
+    }
+    return { mean, norm: Math.sqrt(squares) };
   }
 }
 
+/** Four at a time, which costs half as much; every element is still added on its own. */
 function addInto(sum: Float64Array, part: Float32Array): void {
-  for (let i = 0; i < sum.length; i += 1) sum[i] = sum[i]! + part[i]!;
+  const whole = sum.length - (sum.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    sum[i] = sum[i]! + part[i]!;
+    sum[i + 1] = sum[i + 1]! + part[i + 1]!;
+    sum[i + 2] = sum[i + 2]! + part[i + 2]!;
+    sum[i + 3] = sum[i + 3]! + part[i + 3]!;
+  }
+  for (let i = whole; i < sum.length; i += 1) sum[i] = sum[i]! + part[i]!;
 }
 
-/** Σv². Of float32 values and their means it cannot overflow a float64: finite if and only if every element is, and told in one pass without a branch. */
+/**
+ * Σv². Of float32 values it cannot overflow a float64: finite if and only if every element is, and told in one pass without a branch. Four sums at
+ * once, since one alone would wait for each of its additions.
+ */
 export function squaredNorm(vector: Float32Array | Float64Array): number {
-  let squares = 0;
-  for (let i = 0; i < vector.length; i += 1) squares += vector[i]! * vector[i]!;
-  return squares;
+  const whole = vector.length - (vector.length % 4);
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  for (let i = 0; i < whole; i += 4) {
+    const v = vector[i]!;
+    const w = vector[i + 1]!;
+    const x = vector[i + 2]!;
+    const y = vector[i + 3]!;
+    a += v * v;
+    b += w * w;
+    c += x * x;
+    d += y * y;
+  }
+  for (let i = whole; i < vector.length; i += 1) a += vector[i]! * vector[i]!;
+  return a + b + (c + d);
 }
 
 export const isFiniteVector = (vector: Float32Array): boolean => Number.isFinite(squaredNorm(vector));
 
-/** √Σg². */
-export const globalNorm = (gradient: Float64Array): number => Math.sqrt(squaredNorm(gradient));
-
 /**
  * g ← g · clipNorm / ‖g‖ when ‖g‖ > clipNorm (Pascanu et al. 2013, algorithm 1), in place.
  *
- * @param norm ‖g‖, as globalNorm gives it.
+ * @param norm ‖g‖, added up in the order of the elements: it enters θ.
  */
 export function clipByGlobalNorm(gradient: Float64Array, norm: number, clipNorm: number): void {
   if (norm <= clipNorm) return;

@@ -47,12 +47,13 @@ export function updateMetaParams(optimizer: OptimizerSpec, update: MetaUpdate): 
 function sgd({ metaParams, metaGradient, slots, learningRate }: MetaUpdate, momentum: number): Float32Array {
   const next = new Float32Array(metaParams.length);
   const velocity = slots.momentum;
+  if (!velocity) {
+    for (let i = 0; i < next.length; i += 1) next[i] = metaParams[i]! - learningRate * metaGradient[i]!;
+    return next;
+  }
   for (let i = 0; i < next.length; i += 1) {
-    let direction = metaGradient[i]!;
-    if (velocity) {
-      direction += momentum * velocity[i]!;
-      velocity[i] = direction;
-    }
+    const direction = metaGradient[i]! + momentum * velocity[i]!;
+    velocity[i] = direction;
     next[i] = metaParams[i]! - learningRate * direction;
   }
   return next;

@@ -6,7 +6,7 @@ import type { MetaSpec } from '../../shared/job-spec/meta.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-summary.ts';
 import { scheduleFactor } from './learning-rate.ts';
-import { clipByGlobalNorm, globalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
+import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
 
@@ -20,12 +20,17 @@ export interface MetaParams {
 
 export interface TrainShardSum {
   readonly metaGradientSum: Float32Array;
+  /** Called when `metaGradientSum` is in the sum and not needed any more. */
+  readonly release?: () => void;
   /** Of `metaGradientSum`. Absent: not measured, and so the spread of the task gradients is not known either. */
   readonly squaredNorm?: number;
   readonly queryLoss: readonly number[];
   readonly queryAccuracy: readonly number[];
   readonly nonFiniteTasks: readonly number[];
 }
+
+/** What is left of a shard's result when its gradients are in the sum. */
+type TrainShardFacts = Omit<TrainShardSum, 'metaGradientSum' | 'release'>;
 
 export interface EvaluateShardRows {
   readonly lossByInnerStep: EvaluationRows;
@@ -59,7 +64,7 @@ const noChain = Buffer.alloc(32);
 interface TrainBatch {
   readonly array: Float64Array;
   readonly sum: MetaGradientSum;
-  readonly results: (Omit<TrainShardSum, 'metaGradientSum'> | undefined)[];
+  readonly results: (TrainShardFacts | undefined)[];
   /** Every gradient so far has the full weight. */
   isFresh: boolean;
 }
@@ -150,9 +155,9 @@ export class Training {
       batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards), isFresh: true };
       this.#trainBatches.set(metaStep, batch);
     }
-    batch.sum.add(shard, result.metaGradientSum, weight);
-    const { metaGradientSum: _, ...rest } = result;
-    batch.results[shard] = rest;
+    const { metaGradientSum, release, ...facts } = result;
+    batch.sum.add(shard, metaGradientSum, { weight, release });
+    batch.results[shard] = facts;
     if (weight !== 1) batch.isFresh = false;
   }
 
@@ -184,8 +189,8 @@ export class Training {
     let norm = 0;
     let next: MetaParams = { ...this.#metaParams, step: step + 1 };
     if (finiteTasks > 0) {
-      const metaGradient = batch.sum.mean(finiteTasks);
-      norm = globalNorm(metaGradient);
+      const { mean: metaGradient, norm: normOfMean } = batch.sum.mean(finiteTasks);
+      norm = normOfMean;
       if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
       const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
       const updated = updateMetaParams(optimizer, update);
@@ -233,7 +238,7 @@ export class Training {
   }
 }
 
-function spreadOf(results: readonly Omit<TrainShardSum, 'metaGradientSum'>[], normOfSum: number) {
+function spreadOf(results: readonly TrainShardFacts[], normOfSum: number) {
   const shards: ShardNorm[] = [];
   for (const { queryLoss, nonFiniteTasks, squaredNorm } of results) {
     if (squaredNorm === undefined) return undefined;

@@ -49,6 +49,8 @@ export type CoreEffect =
       readonly state: JobTransition;
       readonly reason: string;
       readonly failure?: JobFailure;
+      /** Paused by itself, for want of room on the disk, and goes on by itself. */
+      readonly waitsForRoom?: true;
     }
   /** A worker that keeps failing gets nothing for a while. */
   | {

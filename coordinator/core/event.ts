@@ -16,6 +16,19 @@ export interface HeldShard {
   readonly shard: number;
 }
 
+/** Of the disk on which jobs are kept. */
+export type DiskNews =
+  /** No room for what this job, or any, must write: it goes on when `neededBytes` are free. */
+  | {
+      readonly kind: 'roomMissing';
+      /** Absent: every job. */
+      readonly jobId?: string;
+      readonly neededBytes: number;
+      readonly reason: string;
+    }
+  /** So much is free. */
+  | { readonly kind: 'roomSeen'; readonly freeBytes: number };
+
 export type CoreEvent =
   /** Time passes. Expects one at least every heartbeat interval. */
   | { readonly kind: 'tick'; readonly at: number }
@@ -67,6 +80,7 @@ export type CoreEvent =
       /** The worker sent a result that cannot be one: wrong hash, shape, job or number. */
       readonly isRejected: boolean;
     })
+  | ({ readonly at: number } & DiskNews)
   /** Answers to effects. */
   | { readonly kind: 'reduced'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'checkpointWritten'; readonly at: number; readonly jobId: string; readonly step: number }

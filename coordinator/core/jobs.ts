@@ -40,6 +40,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     plan,
     order: state.jobsSeen,
     status: 'queued',
+    waitsForBytes: undefined,
     hasStarted: false,
     step: 0,
     hasParams: false,
@@ -215,8 +216,10 @@ export function cancelJob(state: CoreState, { jobId }: EventOf<'jobCancelRequest
 /** Holds the job back after the shards now in flight; their results count. */
 export function pauseJob(state: CoreState, { jobId }: EventOf<'jobPauseRequested'>, effects: CoreEffect[]): void {
   const job = jobOf(state, jobId);
-  if (job.status === 'paused') return;
+  if (job.status === 'paused' && job.waitsForBytes === undefined) return;
   job.status = 'paused';
+  // What paused by itself now waits to be asked.
+  job.waitsForBytes = undefined;
   state.admitted.delete(job);
   effects.push({ kind: 'changeJobState', jobId, state: 'paused', reason: 'paused by request' });
   admitJobs(state);
@@ -227,8 +230,50 @@ export function resumeJob(state: CoreState, { jobId }: EventOf<'jobResumeRequest
   if (job.status !== 'paused') {
     throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} is ${job.status}; only a paused job can be resumed`);
   }
+  if (job.waitsForBytes !== undefined) {
+    const message = `job ${jobId} waits for room on the coordinator's disk and goes on by itself when there is some`;
+    throw new MetatrainError('DISK_FULL', message);
+  }
   job.status = job.hasStarted ? 'running' : 'queued';
   effects.push({ kind: 'changeJobState', jobId, state: job.status, reason: 'resumed by request' });
+  admitJobs(state);
+}
+
+/** Holds jobs back after the shards now in flight; they go on by themselves, unless somebody has paused them as well. */
+export function waitForRoom(
+  state: CoreState,
+  { jobId, neededBytes, reason }: EventOf<'roomMissing'>,
+  effects: CoreEffect[],
+): void {
+  for (const job of state.jobs.values()) {
+    if (jobId !== undefined && job.plan.jobId !== jobId) continue;
+    if (job.status === 'paused') {
+      if (job.waitsForBytes !== undefined) job.waitsForBytes = Math.max(job.waitsForBytes, neededBytes);
+      continue;
+    }
+    job.status = 'paused';
+    job.waitsForBytes = neededBytes;
+    state.admitted.delete(job);
+    const why = `paused until there is room: ${reason}`;
+    effects.push({
+      kind: 'changeJobState',
+      jobId: job.plan.jobId,
+      state: 'paused',
+      reason: why,
+      waitsForRoom: true,
+    });
+  }
+  admitJobs(state);
+}
+
+export function goOn(state: CoreState, { freeBytes }: EventOf<'roomSeen'>, effects: CoreEffect[]): void {
+  for (const job of state.jobs.values()) {
+    if (job.waitsForBytes === undefined || job.waitsForBytes > freeBytes) continue;
+    job.waitsForBytes = undefined;
+    job.status = job.hasStarted ? 'running' : 'queued';
+    const reason = 'resumed: there is room on the disk again';
+    effects.push({ kind: 'changeJobState', jobId: job.plan.jobId, state: job.status, reason });
+  }
   admitJobs(state);
 }
 

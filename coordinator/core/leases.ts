@@ -3,8 +3,8 @@ import type { CoreEffect, LeaseCancellation } from './effect.ts';
 import { updateIdle } from './placement.ts';
 import type { Batch, CoreState, Job, Lease, Shard, Worker, WorkKind } from './state.ts';
 
-/** Ended leases whose reason is remembered. */
-const maxEndedLeases = 10_000;
+/** Ended leases whose reason is remembered: at least so many, at most twice as many. */
+const endedLeasesKept = 5_000;
 
 export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shard, worker: Worker): CoreEffect {
   state.leasesGranted += 1;
@@ -42,14 +42,16 @@ export function endLease(state: CoreState, lease: Lease, reason: string): void {
   lease.worker.leases.delete(lease);
   lease.shard.leases.delete(lease);
   updateIdle(state, lease.worker);
-  state.endedLeases.set(lease.leaseId, reason);
-  if (state.endedLeases.size > maxEndedLeases) {
-    for (const oldest of state.endedLeases.keys()) {
-      state.endedLeases.delete(oldest);
-      break;
-    }
+  if (state.endedLeases.size >= endedLeasesKept) {
+    state.endedBefore = state.endedLeases;
+    state.endedLeases = new Map();
   }
+  state.endedLeases.set(lease.leaseId, reason);
 }
+
+/** Undefined when it is too long ago, or never was. */
+export const reasonOfEnd = ({ endedLeases, endedBefore }: CoreState, leaseId: string): string | undefined =>
+  endedLeases.get(leaseId) ?? endedBefore.get(leaseId);
 
 /** The shard waits for a slot again, before the others, unless somebody else still computes it. */
 export function giveShardBack({ batch, shard }: Lease): void {

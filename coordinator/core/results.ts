@@ -5,7 +5,7 @@ import { isErrorCode } from '../../shared/errors.ts';
 import type { CoreEffect, LeaseLoss } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
-import { cancelLeases, endLease, giveShardBack, measureShard } from './leases.ts';
+import { cancelLeases, endLease, giveShardBack, measureShard, reasonOfEnd } from './leases.ts';
 import { batchesOf, describeShard } from './meta-steps.ts';
 import { isCompatible, isWilling } from './placement.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
@@ -16,7 +16,7 @@ type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }
 export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, effects: CoreEffect[]): void {
   const lease = liveLease(state, event);
   if (!lease) {
-    const reason = state.endedLeases.get(event.leaseId) ?? 'no such lease: it is from before the coordinator started';
+    const reason = reasonOfEnd(state, event.leaseId) ?? 'no such lease: it is from before the coordinator started';
     effects.push({ kind: 'dropResult', leaseId: event.leaseId, workerId: event.workerId, reason });
     return;
   }

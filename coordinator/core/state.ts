@@ -121,6 +121,8 @@ export interface Job {
   /** Submission order. */
   readonly order: number;
   status: 'queued' | 'running' | 'paused';
+  /** Paused until so much is free on the coordinator's disk; undefined: it does not wait for that. */
+  waitsForBytes: number | undefined;
   /** True from the first lease on. */
   hasStarted: boolean;
   /** Meta-steps applied; also the version of θ. */
@@ -215,8 +217,12 @@ export interface CoreState {
   readonly health: Map<string, Health>;
   /** Results that a worker still holds from before its stream or the coordinator was lost: its shard goes back to it where that costs nobody time. */
   readonly offers: Map<string, Worker>;
-  /** Why the newest leases ended, for the answer to a late result. */
-  readonly endedLeases: Map<string, string>;
+  /**
+   * Why the newest leases ended, for the answer to a late result. In two generations, the older dropped as one: taking the oldest entry out of a
+   * large map again and again costs more than all else that a lease costs.
+   */
+  endedLeases: Map<string, string>;
+  endedBefore: Map<string, string>;
   leasesGranted: number;
   jobsSeen: number;
 }
@@ -234,6 +240,7 @@ export function createState(options: CoreOptions): CoreState {
     health: new Map(),
     offers: new Map(),
     endedLeases: new Map(),
+    endedBefore: new Map(),
     leasesGranted: 0,
     jobsSeen: 0,
   };

@@ -5,12 +5,14 @@ import type { CoreEvent } from './event.ts';
 import {
   cancelJob,
   checkpointWritten,
+  goOn,
   jobBroken,
   jobReduced,
   pauseJob,
   restoreJob,
   resumeJob,
   submitJob,
+  waitForRoom,
   writeRecoveryCheckpoints,
 } from './jobs.ts';
 import { endCoolDowns } from './quarantine.ts';
@@ -81,6 +83,12 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
     case 'shardFailed':
       seeWorker(state, event);
       acceptFailure(state, event, effects);
+      break;
+    case 'roomMissing':
+      waitForRoom(state, event, effects);
+      break;
+    case 'roomSeen':
+      goOn(state, event, effects);
       break;
     case 'reduced':
       jobReduced(state, event, effects);

@@ -1,8 +1,10 @@
 // Who may call an HTTP route: what the gRPC door is to the services. A route of the coordinator that is not public names the roles of which
 // a token must have one; where the coordinator asks for no tokens, everybody may do everything.
+import type { HttpBindings } from '@hono/node-server';
 import { createMiddleware } from 'hono/factory';
 import type { Role } from '../../shared/tokens.ts';
 import { anybody, authenticate, type Caller, demandRole } from '../authentication.ts';
+import type { Refusals } from '../refusals.ts';
 import type { TokenBook } from '../token-book.ts';
 
 export interface Visitor extends Caller {
@@ -12,10 +14,12 @@ export interface Visitor extends Caller {
 
 export class Gate {
   readonly #tokens: TokenBook | undefined;
+  readonly #refusals: Refusals;
 
   /** @param tokens undefined: everybody may do everything. */
-  constructor(tokens: TokenBook | undefined) {
+  constructor(tokens: TokenBook | undefined, refusals: Refusals) {
     this.#tokens = tokens;
+    this.#refusals = refusals;
   }
 
   get asksForTokens(): boolean {
@@ -24,18 +28,23 @@ export class Gate {
 
   /** The handlers after it find who calls in `context.var.visitor`. They throw MetatrainErrors `UNAUTHENTICATED` and `FORBIDDEN`. */
   admits(...roles: readonly Role[]) {
-    const tokens = this.#tokens;
-    return createMiddleware<{ Variables: { visitor: Visitor } }>(async (context, next) => {
-      if (tokens) {
-        const header = context.req.header('authorization');
-        const entry = authenticate(tokens, header === undefined ? [] : [header]);
-        demandRole(entry, roles, context.req.path);
-        const { name } = entry;
-        context.set('visitor', { name, roles: new Set(entry.roles), stillHolds: () => tokens.stillHolds(entry) });
-      } else {
-        context.set('visitor', { ...anybody, stillHolds: () => true });
+    return createMiddleware<{ Bindings: HttpBindings; Variables: { visitor: Visitor } }>(async (context, next) => {
+      const { path } = context.req;
+      try {
+        context.set('visitor', this.#admit(path, context.req.header('authorization'), roles));
+      } catch (thrown) {
+        this.#refusals.report(path, context.env.incoming.socket.remoteAddress ?? 'unknown', thrown);
+        throw thrown;
       }
       await next();
     });
+  }
+
+  #admit(path: string, header: string | undefined, roles: readonly Role[]): Visitor {
+    const tokens = this.#tokens;
+    if (!tokens) return { ...anybody, stillHolds: () => true };
+    const entry = authenticate(tokens, header === undefined ? [] : [header]);
+    demandRole(entry, roles, path);
+    return { name: entry.name, roles: new Set(entry.roles), stillHolds: () => tokens.stillHolds(entry) };
   }
 }

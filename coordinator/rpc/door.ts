@@ -7,6 +7,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { TokenEntry } from '../../shared/tokens.ts';
 import { anybody, authenticate, demandRole } from '../authentication.ts';
+import type { Refusals } from '../refusals.ts';
 import type { TokenBook } from '../token-book.ts';
 import { accessTo } from './access.ts';
 import { admitAs } from './caller.ts';
@@ -20,6 +21,7 @@ export interface DoorOptions {
 interface DoorDependencies {
   /** Undefined: everybody may do everything. */
   readonly tokens: TokenBook | undefined;
+  readonly refusals: Refusals;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -31,24 +33,21 @@ interface OpenCall {
 }
 
 const sweepEveryMs = 1_000;
-const reportEveryMs = 1_000;
 const workerStreams = '/metatrain.v1.WorkerService/Connect';
 
 export class Door {
   readonly #options: DoorOptions;
   readonly #tokens: TokenBook | undefined;
-  readonly #clock: Clock;
+  readonly #refusals: Refusals;
   readonly #log: Logger;
   readonly #open = new Set<OpenCall>();
   readonly #callsOf = new Map<string, number>();
   readonly #stopSweeping: () => void;
-  #refused = 0;
-  #reportedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: DoorOptions, { tokens, clock, log }: DoorDependencies) {
+  constructor(options: DoorOptions, { tokens, refusals, clock, log }: DoorDependencies) {
     this.#options = options;
     this.#tokens = tokens;
-    this.#clock = clock;
+    this.#refusals = refusals;
     this.#log = log;
     this.#stopSweeping = tokens ? clock.every(sweepEveryMs, () => this.sweep()) : () => {};
   }
@@ -63,7 +62,7 @@ export class Door {
             try {
               leave = this.#enter(path, metadata, refuse);
             } catch (thrown) {
-              this.#reportRefusal(path, call.getPeer(), thrown);
+              this.#refusals.report(path, call.getPeer(), thrown);
               refuse(thrown);
               return;
             }
@@ -110,17 +109,6 @@ export class Door {
       if (left > 0) this.#callsOf.set(name, left);
       else this.#callsOf.delete(name);
     };
-  }
-
-  /** At most once a second: whoever has no token must not fill the disk. */
-  #reportRefusal(path: string, peer: string, thrown: unknown): void {
-    this.#refused += 1;
-    const now = this.#clock.now();
-    if (now - this.#reportedAt < reportEveryMs) return;
-    const reason = thrown instanceof MetatrainError ? thrown.message : 'our own mistake';
-    this.#log.warn({ path, peer, reason, sinceLastReport: this.#refused }, 'a call was refused');
-    this.#refused = 0;
-    this.#reportedAt = now;
   }
 
   /** Ends the open calls of tokens that no longer hold: a stream must not outlive its permission. */

@@ -14,7 +14,9 @@ import { PayloadAssembler } from '../../shared/tensor-codec.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard } from '../core/event.ts';
 import type { Lease } from '../core/state.ts';
+import type { PayloadMemory } from '../payload-memory.ts';
 import type { Runner } from '../runner.ts';
+import type { TakenPayload } from '../shard-results.ts';
 import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
 import { callerOf } from './caller.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
@@ -35,6 +37,7 @@ interface WorkerServiceDependencies {
   readonly runner: Runner;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly memory: PayloadMemory;
   /** The W3C traceparent that goes with a lease; empty: it is not traced. Default: none is. */
   readonly traceLease?: ((lease: Lease) => string) | undefined;
 }
@@ -94,6 +97,8 @@ class WorkerStream implements WorkerLink {
   readonly #names: WorkerNames;
   readonly #onClosed: () => void;
   #phase: 'greeting' | 'serving' | 'closed' = 'greeting';
+  readonly #memory: PayloadMemory;
+  readonly #newAssembler: (payloads: number) => PayloadAssembler;
   #payloads: PayloadAssembler;
   #brokenPayload: MetatrainError | undefined;
   #brokenPayloads = 0;
@@ -104,7 +109,7 @@ class WorkerStream implements WorkerLink {
     call: WorkerCall,
     connection: number,
     options: WorkerServiceOptions,
-    { runner, clock, log, traceLease = () => '' }: WorkerServiceDependencies,
+    { runner, clock, log, memory, traceLease = () => '' }: WorkerServiceDependencies,
     names: WorkerNames,
     onClosed: () => void,
   ) {
@@ -118,7 +123,10 @@ class WorkerStream implements WorkerLink {
     this.#traceLease = traceLease;
     this.#names = names;
     this.#onClosed = onClosed;
-    this.#payloads = new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads: 1 });
+    this.#memory = memory;
+    this.#newAssembler = (payloads) =>
+      new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads }, (bytes) => memory.allocate(bytes));
+    this.#payloads = this.#newAssembler(1);
     this.#outbox = new Outbox((message, done) => this.#write(message, done), packMessages, maxWaitingMessages);
     this.#cancelHelloTimeout = clock.after(helloTimeoutMs, () =>
       this.close(new MetatrainError('DEADLINE_EXCEEDED', `no hello within ${helloTimeoutMs} ms`)),
@@ -159,7 +167,7 @@ class WorkerStream implements WorkerLink {
     this.fingerprint = hello.engineFingerprint;
     this.slots = hello.slots;
     this.version = hello.version.slice(0, 64);
-    this.#payloads = new PayloadAssembler({ payloadBytes: this.#options.maxPayloadBytes, payloads: hello.slots + 1 });
+    this.#payloads = this.#newAssembler(hello.slots + 1);
     this.#phase = 'serving';
     const { heartbeatIntervalMs, version: coordinatorVersion } = this.#options;
     this.#outbox.pushUrgent({ welcome: { protocolVersion, heartbeatIntervalMs, coordinatorVersion } });
@@ -193,8 +201,7 @@ class WorkerStream implements WorkerLink {
         }
         break;
       case 'shardResult':
-        this.#runner.result(this, message.shardResult!, (sha256) => this.#takePayload(sha256));
-        this.#forgetPayload(message.shardResult!);
+        this.#takeResult(message.shardResult!);
         break;
       case 'shardFailure':
         this.#runner.failure(this, message.shardFailure!);
@@ -223,18 +230,19 @@ class WorkerStream implements WorkerLink {
     if (this.#brokenPayloads > maxBrokenPayloads) throw error;
   }
 
-  #takePayload(sha256: Uint8Array): Buffer {
-    const payload = this.#payloads.take(sha256);
-    if (payload) return payload;
+  #takeResult(result: ShardResult__Output): void {
+    this.#runner.result(this, result, (sha256) => this.#takePayload(sha256));
+    // A result that did not count has left its payload behind.
+    const left = this.#payloads.take(payloadNameOf(result) ?? noName);
+    if (left) this.#memory.release(left);
+  }
+
+  #takePayload(sha256: Uint8Array): TakenPayload {
+    const bytes = this.#payloads.take(sha256);
+    if (bytes) return { bytes, release: () => this.#memory.release(bytes) };
     throw (
       this.#brokenPayload ?? invalid('payload_sha256', 'a payload that was not sent', 'one whose chunks came before')
     );
-  }
-
-  /** A result that did not count has left its payload behind. */
-  #forgetPayload({ initialize, train }: ShardResult__Output): void {
-    const sha256 = (initialize ?? train)?.payloadSha256;
-    if (sha256) this.#payloads.take(sha256);
   }
 
   #end(reason: string): void {
@@ -318,6 +326,11 @@ class WorkerStream implements WorkerLink {
     if (wasServing) this.#runner.disconnect(this, error.message);
   }
 }
+
+const noName = Buffer.alloc(0);
+
+const payloadNameOf = ({ initialize, train }: ShardResult__Output): Uint8Array | undefined =>
+  (initialize ?? train)?.payloadSha256;
 
 function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
   if (results.length > maxHeldResults) {

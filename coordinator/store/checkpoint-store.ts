@@ -6,6 +6,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'nod
 import { dirname, join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { DiskRoom, isDiskFull, reserveBytes } from './disk-room.ts';
 import type { CheckpointRecord } from './job-record.ts';
 
 /** Written and hashed in pieces, so that the event loop never waits for a large file. */
@@ -13,9 +14,11 @@ const pieceBytes = 1_048_576;
 
 export class CheckpointStore {
   readonly #path: string;
+  readonly #room: DiskRoom;
 
-  constructor(path: string) {
+  constructor(path: string, room = new DiskRoom(path)) {
     this.#path = path;
+    this.#room = room;
   }
 
   fileOf(jobId: string, step: number): string {
@@ -23,22 +26,27 @@ export class CheckpointStore {
     return join(this.#path, jobId, `step-${String(step).padStart(9, '0')}.safetensors`);
   }
 
-  /** @throws MetatrainError `INTERNAL` with the file and the reason (a full disk, for one); no partial file stays behind. */
+  /** @throws MetatrainError `DISK_FULL`, or `INTERNAL` with the file and the reason; no partial file stays behind, and the older file stays. */
   async write(checkpoint: Checkpoint): Promise<{ readonly sha256: string; readonly bytes: number }> {
     const { jobId, step } = checkpoint.metadata;
     const file = this.fileOf(jobId, step);
     const aside = `${file}.partial`;
     const directory = dirname(file);
     try {
-      await mkdir(directory, { recursive: true });
-      const written = await writeAside(aside, encodeCheckpoint(checkpoint));
-      await rename(aside, file);
-      await syncDirectory(directory);
-      return written;
+      const parts = encodeCheckpoint(checkpoint);
+      const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+      return await this.#room.write(bytes, reserveBytes, async (onWritten) => {
+        await mkdir(directory, { recursive: true });
+        const written = await writeAside(aside, parts, onWritten);
+        await rename(aside, file);
+        await syncDirectory(directory);
+        return written;
+      });
     } catch (cause) {
       await rm(aside, { force: true }).catch(() => undefined);
-      const message = `checkpoint ${file} cannot be written: ${asMetatrainError(cause).message}`;
-      throw new MetatrainError('INTERNAL', message, { cause });
+      const code = isDiskFull(cause) ? 'DISK_FULL' : 'INTERNAL';
+      const { message, details } = asMetatrainError(cause);
+      throw new MetatrainError(code, `checkpoint ${file} cannot be written: ${message}`, { cause, details });
     }
   }
 
@@ -110,7 +118,11 @@ export class CheckpointStore {
   }
 }
 
-async function writeAside(file: string, parts: readonly Buffer[]): Promise<{ sha256: string; bytes: number }> {
+async function writeAside(
+  file: string,
+  parts: readonly Buffer[],
+  onWritten: (bytes: number) => void,
+): Promise<{ sha256: string; bytes: number }> {
   const handle = await open(file, 'w');
   try {
     const hash = createHash('sha256');
@@ -121,6 +133,7 @@ async function writeAside(file: string, parts: readonly Buffer[]): Promise<{ sha
         hash.update(piece);
         await handle.writeFile(piece);
         bytes += piece.byteLength;
+        onWritten(piece.byteLength);
       }
     }
     await handle.sync();

@@ -7,6 +7,7 @@ import { type ClusterEvent, type EventName, sequenceText } from '../../shared/cl
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
 import type { LoggedEvent } from '../cluster-events.ts';
+import type { OrderedWrites } from './ordered-writes.ts';
 
 export interface EventLogLimits {
   /** Summaries of meta-steps that are kept; the oldest go first. */
@@ -45,6 +46,9 @@ const last = '￿';
 
 const eventsPerRead = 64;
 
+/** About what a write takes, the way to the value in each tree with it. */
+const writeBytes = 65_536;
+
 interface Page {
   readonly events: readonly ClusterEvent[];
   /** Where the next read goes on. */
@@ -55,6 +59,7 @@ export class EventLog {
   /** Of this state directory, for ever. */
   readonly clusterId: string;
   readonly #limits: EventLogLimits;
+  readonly #ordered: OrderedWrites;
   readonly #entries: Database<LoggedEvent, EntryKey>;
   readonly #ofJobs: Database<Kind, [jobId: string, sequence: number | string]>;
   /** `clusterId`, and how far each reader that must miss nothing has come. */
@@ -64,7 +69,9 @@ export class EventLog {
   readonly #notify = new Set<() => void>();
   #newest = 0;
 
-  constructor(root: RootDatabase, limits: Partial<EventLogLimits> = {}) {
+  /** @param ordered what else must be read in the order in which it happened goes through the same. */
+  constructor(root: RootDatabase, ordered: OrderedWrites, limits: Partial<EventLogLimits> = {}) {
+    this.#ordered = ordered;
     this.#limits = { ...defaultLimits, ...limits };
     this.#entries = root.openDB({ name: 'log' });
     this.#ofJobs = root.openDB({ name: 'log-of-jobs' });
@@ -96,8 +103,13 @@ export class EventLog {
     return count;
   }
 
-  /** @returns when it is on the disk: then readers find it, and followers have been told. Rejects when it could not be written. */
-  append(event: LoggedEvent): Promise<void> {
+  /** @returns when it is on the disk: then readers find it, and followers have been told. Waits for room; rejects when it could not be written. */
+  append(event: LoggedEvent): Promise<unknown> {
+    return this.#ordered.run(writeBytes, () => this.put(event));
+  }
+
+  /** The same, now: for the store, whose turn has come. */
+  put(event: LoggedEvent): Promise<void> {
     this.#newest += 1;
     const sequence = this.#newest;
     const kind = kindOf(event.name);
@@ -238,7 +250,7 @@ export class EventLog {
   }
 
   async noteProgress(reader: string, sequence: number): Promise<void> {
-    await this.#notes.put(`progress/${reader}`, sequence);
+    await this.#ordered.run(writeBytes, () => this.#notes.put(`progress/${reader}`, sequence));
   }
 }
 

@@ -30,6 +30,8 @@ export interface JobRecord {
   /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
   readonly owner?: string;
   state: JobStateName;
+  /** Paused by itself, for want of room on the disk: a restart lets it go on. */
+  waitsForRoom?: true;
   startedAt: number | undefined;
   endedAt: number | undefined;
   /** Meta-steps applied. */

@@ -1,11 +1,15 @@
 // Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
-// synchronous (the database is mapped into memory). Events are bounded per job: meta-step summaries get sparser,
+// synchronous (the database is mapped into memory). Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
+// behind it. Events are bounded per job: meta-step summaries get sparser,
 // so that what is kept still tells the whole job; of everything else the oldest go first.
+import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { jobEvent } from '../cluster-events.ts';
+import { DiskRoom, essentialReserveBytes, reserveBytes } from './disk-room.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
+import { OrderedWrites } from './ordered-writes.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
@@ -15,6 +19,10 @@ const neverThinned = 100;
 
 /** Sorts after every number, so that [jobId, last] ends the job's range. */
 const last = '￿';
+
+/** About what a write takes: pages of 4 kB for the value, and for the way to it in every tree that changes. */
+const eventWriteBytes = 65_536;
+const recordWriteBytes = ({ spec, evaluations }: JobRecord) => 65_536 + 2 * spec.length + 4_096 * evaluations.length;
 
 interface Submission {
   readonly jobId: string;
@@ -32,13 +40,17 @@ export class JobStore {
   /** In the same database, so that a job's event is in both or in neither. */
   readonly log: EventLog;
   readonly #root: RootDatabase;
+  readonly #room: DiskRoom;
+  readonly #ordered: OrderedWrites;
   readonly #records;
   readonly #submissions;
   readonly #events;
   readonly #shards;
   readonly #windows = new Map<string, EventWindow>();
 
-  private constructor(path: string, limits?: Partial<EventLogLimits>) {
+  private constructor(path: string, limits: Partial<EventLogLimits>, room: DiskRoom) {
+    this.#room = room;
+    this.#ordered = new OrderedWrites(room);
     // Without overlappingSync a write's promise waits for the disk.
     this.#root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
     this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
@@ -47,13 +59,15 @@ export class JobStore {
     this.#events = this.#root.openDB<JobEventRecord, [jobId: string, sequence: number | string]>({
       name: 'events',
     });
-    this.log = new EventLog(this.#root, limits);
+    this.log = new EventLog(this.#root, this.#ordered, limits);
   }
 
-  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours. */
-  static open(path: string, limits?: Partial<EventLogLimits>): JobStore {
+  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had better not be opened. */
+  static open(path: string, limits: Partial<EventLogLimits> = {}, room = new DiskRoom(dirname(path))): JobStore {
+    const missing = room.missing(0, essentialReserveBytes);
+    if (missing) throw missing;
     try {
-      return new JobStore(path, limits);
+      return new JobStore(path, limits, room);
     } catch (cause) {
       const message = `job database ${path} cannot be opened: ${asMetatrainError(cause).message}`;
       throw new MetatrainError('DATA_CORRUPT', message, { cause });
@@ -85,29 +99,48 @@ export class JobStore {
     return this.#submissions.get(idempotencyKey);
   }
 
-  /** The record and, unless it is empty, its idempotency key: both or neither. */
+  /** The record and, unless it is empty, its idempotency key: both or neither. @throws MetatrainError `DISK_FULL` */
   async insert(record: JobRecord, idempotencyKey: string): Promise<void> {
-    await this.#root.transaction(() => {
-      this.#records.put(record.jobId, record);
-      if (idempotencyKey !== '') {
-        this.#submissions.put(idempotencyKey, { jobId: record.jobId, spec: record.spec });
-      }
-    });
+    await this.#room.write(2 * recordWriteBytes(record), reserveBytes, () =>
+      this.#root.transaction(() => {
+        this.#records.put(record.jobId, record);
+        if (idempotencyKey !== '') {
+          this.#submissions.put(idempotencyKey, { jobId: record.jobId, spec: record.spec });
+        }
+      }),
+    );
   }
 
-  /** Removes the job's record, idempotency key and events: all or nothing. */
+  /** Removes the job's record, idempotency key and events: all or nothing. @throws MetatrainError `DISK_FULL`: pages change before others are free */
   async forget({ jobId, idempotencyKey = '' }: JobRecord): Promise<void> {
+    const events = [...this.#events.getKeys({ start: [jobId, 0], end: [jobId, last] })];
+    const shards = [...this.#shards.getKeys({ start: [jobId, 0], end: [jobId, last] })];
+    await this.#room.write(eventWriteBytes + 512 * (events.length + shards.length), essentialReserveBytes, () =>
+      this.#root.transaction(() => {
+        this.#records.remove(jobId);
+        if (this.submission(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
+        for (const key of shards) this.#shards.remove(key);
+        for (const key of events) this.#events.remove(key);
+      }),
+    );
     this.#windows.delete(jobId);
-    await this.#root.transaction(() => {
-      this.#records.remove(jobId);
-      if (this.submission(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
-      for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, last] })) this.#shards.remove(key);
-      for (const key of this.#events.getKeys({ start: [jobId, 0], end: [jobId, last] })) this.#events.remove(key);
-    });
   }
 
+  /** @throws MetatrainError `DISK_FULL` */
   async save(record: JobRecord): Promise<void> {
-    await this.#records.put(record.jobId, record);
+    await this.#room.write(recordWriteBytes(record), essentialReserveBytes, () =>
+      this.#records.put(record.jobId, record),
+    );
+  }
+
+  /** Why the record cannot be saved now; undefined where it can. */
+  missingRoom(record: JobRecord): MetatrainError | undefined {
+    return this.#room.missing(recordWriteBytes(record), essentialReserveBytes);
+  }
+
+  /** Writes the events that wait for room, as many as there is room for. */
+  retry(): void {
+    this.#ordered.retry();
   }
 
   /**
@@ -125,6 +158,17 @@ export class JobStore {
     const window = this.#windowOf(jobId);
     const sequence = window.nextSequence;
     window.nextSequence += 1;
+    const event = { sequence, at, body };
+    const logged = jobEvent(record, event);
+    const stored = this.#ordered.run(2 * eventWriteBytes, () => {
+      this.#keep(jobId, window, event);
+      return Promise.all([this.#events.put([jobId, sequence], event), this.log.put(logged)]);
+    });
+    return { sequence, stored };
+  }
+
+  /** Drops what the event takes the place of. */
+  #keep(jobId: string, window: EventWindow, { sequence, body }: JobEventRecord): void {
     const isSummary = body.kind === 'metaStep';
     const kept = isSummary ? window.summaries : window.others;
     kept.push(sequence);
@@ -133,17 +177,18 @@ export class JobStore {
       // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
       if (dropped !== undefined) this.#events.remove([jobId, dropped]).catch(() => undefined);
     }
-    const event = { sequence, at, body };
-    const stored = this.#events.put([jobId, sequence], event);
-    return { sequence, stored: Promise.all([stored, this.log.append(jobEvent(record, event))]) };
   }
 
-  /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. */
+  /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. @throws MetatrainError `DISK_FULL` */
   async putShardHashes(jobId: string, steps: ReadonlyMap<number, Buffer>, oldest: number): Promise<void> {
-    await this.#root.transaction(() => {
-      for (const [metaStep, hashes] of steps) this.#shards.put([jobId, metaStep], hashes);
-      for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, oldest] })) this.#shards.remove(key);
-    });
+    let bytes = eventWriteBytes;
+    for (const hashes of steps.values()) bytes += 256 + hashes.byteLength;
+    await this.#room.write(bytes, reserveBytes, () =>
+      this.#root.transaction(() => {
+        for (const [metaStep, hashes] of steps) this.#shards.put([jobId, metaStep], hashes);
+        for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, oldest] })) this.#shards.remove(key);
+      }),
+    );
   }
 
   /** 32 bytes, undefined when they are not kept. */

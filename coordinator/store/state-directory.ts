@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { sha256 } from '../../shared/tensor-codec.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { DiskRoom } from './disk-room.ts';
 import type { EventLogLimits } from './event-log.ts';
 import { JobStore } from './job-store.ts';
 
@@ -18,19 +19,21 @@ export class StateDirectory {
   readonly path: string;
   readonly jobs: JobStore;
   readonly checkpoints: CheckpointStore;
+  readonly room: DiskRoom;
   readonly #lock: Server;
 
   private constructor(path: string, lock: Server, limits: Partial<EventLogLimits>) {
     this.path = path;
     this.#lock = lock;
-    this.jobs = JobStore.open(join(path, 'jobs.lmdb'), limits);
-    this.checkpoints = new CheckpointStore(join(path, 'checkpoints'));
+    this.room = new DiskRoom(path);
+    this.jobs = JobStore.open(join(path, 'jobs.lmdb'), limits, this.room);
+    this.checkpoints = new CheckpointStore(join(path, 'checkpoints'), this.room);
   }
 
   /**
    * Makes the directory where it is missing.
    *
-   * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to, `NOT_READY` when another coordinator uses it.
+   * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to, `NOT_READY` when another coordinator uses it, `DISK_FULL` when there is too little room.
    */
   static async open(path: string, limits: Partial<EventLogLimits> = {}): Promise<StateDirectory> {
     let real: string;

@@ -1,6 +1,7 @@
 // Declares metrics for one process. Labels come from closed sets, and every series of a set exists from the start, at zero: a rate is then right
 // from the first event on. What has labels without a fixed set (a job, a worker) is read when it is scraped, so that a series ends with its subject.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, type Histogram, Registry } from 'prom-client';
+import { Buckets, Cells } from './cells.ts';
 
 type LabelSets = Readonly<Record<string, readonly string[]>>;
 type Labels<Sets extends LabelSets> = { readonly [Name in keyof Sets]: Sets[Name][number] };
@@ -43,9 +44,19 @@ export class Meter {
   }
 
   counter<Sets extends LabelSets = NoLabels>(name: string, help: string, sets?: Sets): CounterOf<Sets> {
-    const counter = new Counter(this.#declare('counter', name, help, Object.keys(sets ?? {})));
-    for (const labels of combinations(sets ?? {})) counter.inc(labels, 0);
-    return { add: (labels, amount) => counter.inc(labels, amount) };
+    const cells = new Cells(sets ?? {}, () => ({ value: 0 }));
+    function collect(this: Counter): void {
+      this.reset();
+      for (const [labels, { value }] of cells) this.inc(labels, value);
+    }
+    new Counter({ ...this.#declare('counter', name, help, Object.keys(sets ?? {})), collect });
+    return {
+      add(labels, amount = 1) {
+        const isGrowth = amount >= 0 && amount < Number.POSITIVE_INFINITY;
+        if (!isGrowth) throw new RangeError(`${name} cannot grow by ${amount}`);
+        cells.at(labels).value += amount;
+      },
+    };
   }
 
   histogram<Sets extends LabelSets = NoLabels>(
@@ -54,10 +65,14 @@ export class Meter {
     buckets: readonly number[],
     sets?: Sets,
   ): HistogramOf<Sets> {
-    const declared = this.#declare('histogram', name, help, Object.keys(sets ?? {}));
-    const histogram = new Histogram({ ...declared, buckets: [...buckets] });
-    if (sets) for (const labels of combinations(sets)) histogram.zero(labels);
-    return { observe: (labels, value) => histogram.observe(labels, value) };
+    const cells = new Cells(sets ?? {}, () => new Buckets(buckets));
+    const { registers: _, ...declared } = this.#declare('histogram', name, help, Object.keys(sets ?? {}));
+    const described = { ...declared, type: 'histogram' };
+    const lines = () => [...cells].flatMap(([labels, cell]) => cell.lines(name, labels));
+    const metric = { ...described, get: async () => ({ ...described, values: lines() }) };
+    // A registry asks a metric for no more than this.
+    this.#registry.registerMetric(metric as unknown as Histogram);
+    return { observe: (labels, value) => cells.at(labels).observe(value) };
   }
 
   /** Read when it is scraped; undefined shows nothing. */
@@ -98,14 +113,6 @@ export class Meter {
 
 /** Of one metric without a fixed set of labels. */
 export const maxSeries = 4_096;
-
-function combinations(sets: LabelSets): Record<string, string>[] {
-  let found: Record<string, string>[] = [{}];
-  for (const [name, values] of Object.entries(sets)) {
-    found = found.flatMap((labels) => values.map((value) => ({ ...labels, [name]: value })));
-  }
-  return found;
-}
 
 /** Upper bounds in seconds, from half a millisecond to ten minutes. */
 export const secondsBuckets: readonly number[] = [

@@ -27,7 +27,10 @@ export function checkState(state: CoreState): void {
   }
   for (const job of state.jobs.values()) checkBatches(job);
   assert.ok(state.admitted.size <= state.options.maxRunningJobs, 'no more jobs are admitted than may be');
-  assert.ok(state.endedLeases.size <= 10_000 && state.offers.size <= 100_000, 'what is remembered is bounded');
+  assert.ok(
+    state.endedLeases.size + state.endedBefore.size <= 10_000 && state.offers.size <= 100_000,
+    'what is remembered is bounded',
+  );
 }
 
 function checkBatches(job: Job): void {

@@ -11,6 +11,8 @@ import { checkGrants, checkNobodyIdles, checkState } from './invariants.ts';
 import type { SavedJob, SavedTraining, SimulatedDisk } from './simulated-disk.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
+const lookEveryMs = 1_000;
+
 /** How the coordinator reaches a worker's stream. */
 export interface CoordinatorSide {
   readonly connection: number;
@@ -58,6 +60,7 @@ export class SimulatedCoordinator {
     this.#disk = disk;
     for (const saved of disk.jobs.values()) this.#restore(saved);
     this.#tick();
+    this.#lookAtDisk();
   }
 
   get at(): number {
@@ -79,6 +82,7 @@ export class SimulatedCoordinator {
     const saved: SavedJob = {
       plan,
       state: 'queued',
+      waitsForRoom: false,
       reason: '',
       hasStarted: false,
       fingerprint: undefined,
@@ -94,7 +98,7 @@ export class SimulatedCoordinator {
 
   request(kind: 'jobCancelRequested' | 'jobPauseRequested' | 'jobResumeRequested', jobId: string): void {
     const job = this.#jobs.get(jobId);
-    if (!job || (kind === 'jobResumeRequested' && job.saved.state !== 'paused')) return;
+    if (!job || (kind === 'jobResumeRequested' && (job.saved.state !== 'paused' || job.saved.waitsForRoom))) return;
     this.dispatch({ kind, at: this.at, jobId });
   }
 
@@ -163,6 +167,13 @@ export class SimulatedCoordinator {
     this.#time.after(500, () => this.#tick());
   }
 
+  #lookAtDisk(): void {
+    if (this.#isDead) return;
+    if (this.#disk.isFull) this.dispatch({ kind: 'roomMissing', at: this.at, neededBytes: 1, reason: 'for anything' });
+    else this.dispatch({ kind: 'roomSeen', at: this.at, freeBytes: 1 });
+    this.#time.after(lookEveryMs, () => this.#lookAtDisk());
+  }
+
   #restore(saved: SavedJob): void {
     if (saved.final || ['succeeded', 'failed', 'cancelled'].includes(saved.state)) return;
     const had = saved.checkpoints.length;
@@ -181,7 +192,7 @@ export class SimulatedCoordinator {
       step: newest?.step ?? 0,
       hasParams: newest !== undefined,
       hasStarted: saved.hasStarted,
-      isPaused: saved.state === 'paused',
+      isPaused: saved.state === 'paused' && !saved.waitsForRoom,
       fingerprint: saved.fingerprint,
       evaluatedSteps: [...saved.evaluations.keys()],
       leftOut: [],
@@ -213,13 +224,14 @@ export class SimulatedCoordinator {
         this.#reduce(effect.jobId, effect.work);
         break;
       case 'writeCheckpoint':
-        this.#writeCheckpoint(effect.jobId, effect.purpose);
+        this.#writeCheckpoint(effect.jobId);
         break;
       case 'changeJobState': {
         const job = this.#jobOf(effect.jobId);
         const { saved } = job;
         assert.ok(!['succeeded', 'failed', 'cancelled'].includes(saved.state), 'a job ends once');
         saved.state = effect.state;
+        saved.waitsForRoom = effect.waitsForRoom ?? false;
         saved.reason = effect.failure?.code ?? effect.reason;
         if (effect.state === 'running') saved.hasStarted = true;
         if (['succeeded', 'failed', 'cancelled'].includes(effect.state)) {
@@ -292,22 +304,21 @@ export class SimulatedCoordinator {
     if ((!head || applied > head.step) && this.#rng.uniform() < 0.5) saved.chainHead = { step: applied, chain };
   }
 
-  #writeCheckpoint(jobId: string, purpose: 'scheduled' | 'final' | 'recovery'): void {
+  #writeCheckpoint(jobId: string): void {
     const job = this.#jobOf(jobId);
     const { training, saved } = job;
     assert.ok(training);
-    this.#time.after(this.#rng.between(1, 60), () => {
+    const write = () => {
       if (this.#isDead) return;
       if (this.#disk.isFull) {
-        if (purpose === 'final') {
-          const message = 'no space left on device';
-          this.dispatch({ kind: 'jobBroken', at: this.at, jobId, code: 'INTERNAL', message });
-        }
+        this.dispatch({ kind: 'roomMissing', at: this.at, jobId, neededBytes: 1, reason: 'for its checkpoint' });
+        this.#time.after(lookEveryMs, write);
         return;
       }
       saved.checkpoints = [...saved.checkpoints, { training, isTorn: false }].slice(-3);
       this.dispatch({ kind: 'checkpointWritten', at: this.at, jobId, step: training.step });
-    });
+    };
+    this.#time.after(this.#rng.between(1, 60), write);
   }
 
   #jobOf(jobId: string): LiveJob {

@@ -16,6 +16,8 @@ export interface SavedCheckpoint {
 export interface SavedJob {
   readonly plan: JobPlan;
   state: 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+  /** Paused by itself, for want of room. */
+  waitsForRoom: boolean;
   reason: string;
   hasStarted: boolean;
   fingerprint: string | undefined;
@@ -29,6 +31,6 @@ export interface SavedJob {
 
 export class SimulatedDisk {
   readonly jobs = new Map<string, SavedJob>();
-  /** While set, every write of a checkpoint fails. */
+  /** While set, checkpoints wait and no job goes on. */
   isFull = false;
 }

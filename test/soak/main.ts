@@ -1,18 +1,22 @@
-// `npm run soak -- [--minutes M]`: jobs are submitted and cancelled without pause, watchers come, do not read and go, and eight workers come and
-// go, while the coordinator's memory is measured. Prints it over time; passes when it is flat at the end (the last third's mean within 5 % of
-// the middle third's, or 8 MB) and nothing is left: no worker, no open job, no more file descriptors than at the start.
+// `npm run soak -- [--minutes M]`: jobs are submitted and cancelled without pause and eight workers come and go, while a thousand watchers look on, half
+// of whom never read, and a console stays open; meanwhile the coordinator's memory is measured. It begins to measure when everything that is kept of
+// ended jobs is at its bound. Prints it over time; passes when it is flat at the end (the last third's mean within 5 % of the middle third's, or 8 MB) and
+// nothing is left: no worker, no open job, no more file descriptors than at the start, no watcher lost on the way.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
-import { ManagedProcess } from '../../client/cli/managed-process.ts';
 import { MetatrainClient } from '../../client/index.ts';
 import { delay } from '../../shared/clock.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { channelOptions, JobService } from '../../shared/wire.ts';
 import { NullWorker } from '../integration/coordinator/null-worker.ts';
+import { bounds } from './bounds.ts';
+import { OpenConsole, Watchers, watcherCount } from './watchers.ts';
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
@@ -24,46 +28,64 @@ const workerCount = 8;
 
 interface Sample {
   readonly seconds: number;
-  readonly rssMegabytes: number;
+  /** Memory that is the process's own, which is judged. */
+  readonly anonymousMegabytes: number;
+  /** With the pages of the database that are mapped: they are the disk's, and the system takes them back when it needs them. */
+  readonly residentMegabytes: number;
   readonly fileDescriptors: number;
   readonly jobs: number;
   readonly workersSeen: number;
+  readonly watched: number;
+}
+
+/** What lives, after a full collection. */
+interface Heap {
+  readonly heapUsed: number;
+  readonly external: number;
 }
 
 const stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-soak-'));
-const coordinator = new ManagedProcess({
-  title: 'the coordinator',
-  file: fileURLToPath(new URL('../../coordinator/main.js', import.meta.url)),
-  flags: ['--listen', '127.0.0.1:0', '--state-dir', stateDirectory, '--log-level', 'error', '--exit-with-parent'],
-  environment: process.env,
-  onLog: (line) => process.stderr.write(`${line}\n`),
-});
-const { address } = (await coordinator.ready) as { address: string };
+const coordinator: ChildProcess = fork(
+  fileURLToPath(new URL('coordinator-process.js', import.meta.url)),
+  [stateDirectory],
+  { execArgv: ['--expose-gc'] },
+);
+const coordinatorExited = once(coordinator, 'exit');
+const [{ address, http }] = (await once(coordinator, 'message')) as [{ address: string; http: string }];
 const client = new MetatrainClient({ address });
 const rawJobs = new JobService(address, credentials.createInsecure(), channelOptions);
 const startedAt = performance.now();
 let isOver = false;
 let jobs = 0;
 let workersSeen = 0;
+let watchers: Watchers | undefined;
 
-const jobFile = () =>
+async function heap(): Promise<Heap> {
+  const answer = once(coordinator, 'message');
+  coordinator.send('heap');
+  return ((await answer) as [Heap])[0];
+}
+
+const jobFile = (priority: 'low' | 'normal' | 'high', iterations: number) =>
   JSON.stringify({
     name: 'soak',
     seed: rng.below(1_000),
     task: { distribution: 'sinusoid' },
     model: { architecture: 'mlp' },
     algorithm: { name: 'maml' },
-    meta: { iterations: rng.uniform() < 0.3 ? 5 : 1_000_000, batchSize: 16 },
+    meta: { iterations, batchSize: 16 },
     evaluation: { tasks: 8, innerSteps: 2 },
     checkpoint: { every: 50 },
-    placement: { shardSize: 2, priority: (['low', 'normal', 'high'] as const)[rng.below(3)] },
+    placement: { shardSize: 2, priority },
   });
 
 /** Submits, lets it run for a moment, now and then pauses it or leaves a watcher that never reads, and cancels it. */
 async function submitAndCancel(): Promise<void> {
   while (!isOver) {
     jobs += 1;
-    const { jobId } = await client.submitJob(jobFile(), { idempotencyKey: `soak-${jobs}` });
+    const priority = (['low', 'normal', 'high'] as const)[rng.below(3)]!;
+    const file = jobFile(priority, rng.uniform() < 0.3 ? 5 : 1_000_000);
+    const { jobId } = await client.submitJob(file, { idempotencyKey: `soak-${jobs}` });
     const watch = rng.uniform() < 0.3 ? rawJobs.WatchJob({ jobId }).on('error', () => undefined) : undefined;
     watch?.pause();
     await delay(rng.between(0, 120));
@@ -109,36 +131,58 @@ function sample(): Sample {
   const status = readFileSync(`/proc/${coordinator.pid}/status`, 'utf8');
   return {
     seconds: Math.round((performance.now() - startedAt) / 1_000),
-    rssMegabytes: Math.round(Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1]) / 102.4) / 10,
+    anonymousMegabytes: megabytesOf(status, 'RssAnon'),
+    residentMegabytes: megabytesOf(status, 'VmRSS'),
     fileDescriptors: readdirSync(`/proc/${coordinator.pid}/fd`).length,
     jobs,
     workersSeen,
+    watched: watchers?.read ?? 0,
   };
 }
 
-const meanOf = (part: readonly Sample[]) => part.reduce((sum, { rssMegabytes }) => sum + rssMegabytes, 0) / part.length;
+const megabytesOf = (status: string, field: string) =>
+  Math.round(Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 102.4) / 10;
 
-async function soak(): Promise<{ samples: readonly Sample[]; failures: readonly string[] }> {
+const meanOf = (part: readonly Sample[], field: 'anonymousMegabytes' | 'residentMegabytes') =>
+  Math.round((part.reduce((sum, { [field]: value }) => sum + value, 0) / part.length) * 10) / 10;
+
+const third = Math.floor(samples / 3);
+
+async function soak(): Promise<object> {
   const first = sample();
+  // Goes on all the time, behind the others: what it tells is what the watchers of a job watch.
+  const { jobId: watchedJob } = await client.submitJob(jobFile('low', 1_000_000_000));
+  watchers = new Watchers(address, watchedJob);
+  const openConsole = await OpenConsole.open(http);
   const busy = Promise.all([
     submitAndCancel(),
     submitAndCancel(),
     ...Array.from({ length: workerCount }, (_, number) => comeAndGo(number)),
   ]);
+  while (jobs < 1.2 * bounds.endedJobs) await Promise.race([delay(2_000), busy]);
+  const warmUp = { jobs, seconds: sample().seconds };
+  const heapBefore = await heap();
   const taken: Sample[] = [];
   for (let i = 0; i < samples; i += 1) {
     await Promise.race([delay(totalMs / samples), busy]);
     taken.push(sample());
     process.stderr.write(`${JSON.stringify(taken.at(-1))}\n`);
   }
+  const heapAfter = await heap();
   isOver = true;
   await busy;
   const failures: string[] = [];
-  const third = Math.floor(samples / 3);
-  const [middle, last] = [meanOf(taken.slice(third, 2 * third)), meanOf(taken.slice(2 * third))];
-  if (last > middle * 1.05 && last > middle + 8) {
-    failures.push(`memory grows: ${middle.toFixed(1)} MB in the middle third, ${last.toFixed(1)} MB in the last`);
+  const [middle, last] = [taken.slice(third, 2 * third), taken.slice(2 * third)];
+  const before = meanOf(middle, 'anonymousMegabytes');
+  const after = meanOf(last, 'anonymousMegabytes');
+  if (after > before * 1.05 && after > before + 8) {
+    failures.push(`memory grows: ${before} MB in the middle third, ${after} MB in the last`);
   }
+  const { lost, read } = watchers;
+  if (lost.length > 0) failures.push(`${lost.length} watchers were lost, the first with: ${lost[0]}`);
+  watchers.close();
+  await openConsole.close();
+  await client.cancelJob(watchedJob);
   const left = await client.listWorkers();
   if (left.length > 0) failures.push(`${left.length} workers are left behind`);
   for await (const { jobId, state } of client.listJobs({ states: ['QUEUED', 'RUNNING', 'PAUSED'] })) {
@@ -148,36 +192,45 @@ async function soak(): Promise<{ samples: readonly Sample[]; failures: readonly 
   // Sockets of the calls above are still closing; this client's own stays.
   const deadline = performance.now() + 10_000;
   while (sample().fileDescriptors > first.fileDescriptors + 1 && performance.now() < deadline) await delay(50);
-  const after = sample();
-  if (after.fileDescriptors > first.fileDescriptors + 1) {
-    failures.push(`file descriptors: ${first.fileDescriptors} at the start, ${after.fileDescriptors} at the end`);
+  const { fileDescriptors } = sample();
+  if (fileDescriptors > first.fileDescriptors + 1) {
+    failures.push(`file descriptors: ${first.fileDescriptors} at the start, ${fileDescriptors} at the end`);
   }
-  return { samples: taken, failures };
+  return {
+    benchmark: 'soak',
+    minutes: Number(values.minutes),
+    warmUp,
+    jobs,
+    workersSeen,
+    watchers: watcherCount,
+    messagesRead: read,
+    console: openConsole.kind,
+    anonymousMegabytes: thirds(taken, 'anonymousMegabytes'),
+    residentMegabytes: thirds(taken, 'residentMegabytes'),
+    heapMegabytes: { before: megabytes(heapBefore), after: megabytes(heapAfter) },
+    failures,
+  };
 }
+
+const thirds = (taken: readonly Sample[], field: 'anonymousMegabytes' | 'residentMegabytes') => ({
+  first: meanOf(taken.slice(0, third), field),
+  middle: meanOf(taken.slice(third, 2 * third), field),
+  last: meanOf(taken.slice(2 * third), field),
+});
+
+const megabytes = ({ heapUsed, external }: Heap) => Math.round((heapUsed + external) / 104_857.6) / 10;
 
 let exitCode = 1;
 try {
-  const { samples: taken, failures } = await soak();
-  const third = Math.floor(samples / 3);
-  const report = {
-    minutes: Number(values.minutes),
-    jobs,
-    workersSeen,
-    rssMegabytes: {
-      first: taken[0]?.rssMegabytes,
-      middleThird: Math.round(meanOf(taken.slice(third, 2 * third)) * 10) / 10,
-      lastThird: Math.round(meanOf(taken.slice(2 * third)) * 10) / 10,
-    },
-    failures,
-  };
+  const report = (await soak()) as { readonly failures: readonly string[] };
   process.stdout.write(`${JSON.stringify(report)}\n`);
-  exitCode = failures.length > 0 ? 1 : 0;
+  exitCode = report.failures.length > 0 ? 1 : 0;
 } catch (error) {
   process.stderr.write(`soak: ${error instanceof Error ? error.stack : error}\n`);
 } finally {
   client.close();
-  coordinator.kill();
-  await coordinator.exited;
+  coordinator.kill('SIGKILL');
+  await coordinatorExited;
   rmSync(stateDirectory, { recursive: true, force: true });
 }
 process.exit(exitCode);

@@ -1,7 +1,7 @@
 // Finds the software Vulkan driver that the WebGPU tests compute on: Chromium's, with Vulkan's loader, both Debian packages. Installs them where
 // that can be done; elsewhere, or when it fails, it says why there is none. It never fails the run.
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { aptInstall } from './apt.ts';
 
 const driver = '/usr/lib/chromium/vk_swiftshader_icd.json';
@@ -22,8 +22,8 @@ function isThere(): boolean {
   return existsSync(driver) && hasLoader();
 }
 
-/** libvulkan.so.1 lies in /usr/lib or in a folder of it named after the architecture. */
+/** Whether the dynamic loader finds Vulkan's; a copy in Chromium's own folder is none of its. */
 function hasLoader(): boolean {
-  const folders = readdirSync('/usr/lib', { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return ['.', ...folders.map(({ name }) => name)].some((name) => existsSync(join('/usr/lib', name, 'libvulkan.so.1')));
+  const { stdout } = spawnSync('/sbin/ldconfig', ['--print-cache'], { encoding: 'utf8' });
+  return stdout?.includes('libvulkan.so.1') ?? false;
 }

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Hono } from 'hono';
 import { type ApiDependencies, api } from '../../../coordinator/http/api.ts';
-import { Gate } from '../../../coordinator/http/gate.ts';
 import type { JobRow, WhoAmI } from '../../../shared/http-api.ts';
 import type { HttpApp } from '../../../shared/http-server.ts';
 import { hashOfSecret, newSecret, type Role, roles } from '../../../shared/tokens.ts';
 import { specText, TestCluster } from '../coordinator/cluster.ts';
+import { openGate } from '../coordinator/open-gate.ts';
 import { SecuredCluster, type TestToken, token } from '../security/secured-cluster.ts';
 import { type Answer, ask, EventStream, post } from './http-client.ts';
 
@@ -40,7 +40,7 @@ const expected: Readonly<Record<string, Expectation>> = {
 
 function routesServed(): string[] {
   const app: HttpApp = new Hono();
-  api({ host: http.host, version: '0' }, { gate: new Gate(undefined) } as unknown as ApiDependencies)(app);
+  api({ host: http.host, version: '0' }, { gate: openGate } as unknown as ApiDependencies)(app);
   const routes = app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`);
   return [...new Set(routes)];
 }

@@ -5,7 +5,6 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { Gate } from '../../../coordinator/http/gate.ts';
 import { OpenAnswers } from '../../../coordinator/http/open-answers.ts';
 import { type Clock, realClock } from '../../../shared/clock.ts';
 import type { ClusterEvent } from '../../../shared/cluster-event.ts';
@@ -15,6 +14,7 @@ import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 import { call, rejection, specText, TestCluster } from '../coordinator/cluster.ts';
+import { openGate } from '../coordinator/open-gate.ts';
 import { SecuredCluster, token } from '../security/secured-cluster.ts';
 import { ask, EventStream, post } from './http-client.ts';
 
@@ -203,7 +203,7 @@ test('a reader that does not read holds one message in memory, and is dropped', 
     {
       routes: [
         (app) =>
-          app.get('/endless', new Gate(undefined).admits('read'), (context) =>
+          app.get('/endless', openGate.admits('read'), (context) =>
             answers.pour(
               context,
               { headers: { 'content-type': 'text/plain' }, lastWords: () => '' },

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Hono } from 'hono';
+import { pino } from 'pino';
 import { Gate } from '../../../coordinator/http/gate.ts';
 import { startCoordinator } from '../../../coordinator/main.ts';
+import { Refusals } from '../../../coordinator/refusals.ts';
+import { TokenBook } from '../../../coordinator/token-book.ts';
+import { type Clock, realClock } from '../../../shared/clock.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
 import { type HttpApp, startHttpServer } from '../../../shared/http-server.ts';
 import { silentLogger } from '../../../shared/log.ts';
+import { openGate } from './open-gate.ts';
 
 const ready = { notReady: () => undefined };
 const anywhere = { host: '127.0.0.1', port: 0 };
@@ -94,6 +99,36 @@ test('closing ends an answer that never ends', async () => {
 
 test('a gate without tokens lets everybody in as anybody', async () => {
   const app = new Hono();
-  app.get('/', new Gate(undefined).admits('admin'), (context) => context.text(context.var.visitor.name));
+  app.get('/', openGate.admits('admin'), (context) => context.text(context.var.visitor.name));
   assert.equal((await app.request('/')).status, 200);
+});
+
+test('whom a gate turns away is in the log, with the reason, and at most once a second', async (t) => {
+  const directory = stateDirectory();
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const tokensFile = join(directory, 'tokens.jsonl');
+  writeFileSync(tokensFile, '');
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  let now = 5_000;
+  const clock: Clock = { ...realClock, elapsedMs: () => now };
+  const gate = new Gate(TokenBook.open(tokensFile, { clock, log }), new Refusals({ clock, log }));
+  const routes = (app: HttpApp) => app.get('/jobs', gate.admits('read'), (context) => context.text('inside'));
+  const server = await startHttpServer(anywhere, { routes: [routes], health: ready, log });
+  t.after(() => server.close(0));
+  const ask = async () => {
+    const { status } = await fetch(`http://${server.address}/jobs`, { headers: { authorization: 'Bearer mt_wrong' } });
+    assert.equal(status, 401);
+  };
+  for (let i = 0; i < 3; i++) await ask();
+  now += 1_000;
+  await ask();
+  const told = lines
+    .filter(({ msg }) => msg === 'a call was refused')
+    .map(({ path, peer, reason, sinceLastReport }) => ({ path, peer, reason, sinceLastReport }));
+  const refusal = { path: '/jobs', peer: '127.0.0.1', reason: 'this coordinator does not know the token' };
+  assert.deepEqual(told, [
+    { ...refusal, sinceLastReport: 1 },
+    { ...refusal, sinceLastReport: 3 },
+  ]);
 });

@@ -11,6 +11,7 @@ import {
   type ServiceDefinition,
   status,
 } from '@grpc/grpc-js';
+import { Refusals } from '../../../coordinator/refusals.ts';
 import { Door } from '../../../coordinator/rpc/door.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -102,7 +103,8 @@ test('every call × no credential, a wrong one, an expired one, each role: as th
 });
 
 test('where the coordinator asks for no tokens every call is let in, and a call without access still is not', async (t) => {
-  const door = new Door({ callsPerClient: 1 }, { tokens: undefined, clock: realClock, log: silentLogger });
+  const refusals = new Refusals({ clock: realClock, log: silentLogger });
+  const door = new Door({ callsPerClient: 1 }, { tokens: undefined, refusals, clock: realClock, log: silentLogger });
   const server = new Server({ interceptors: [door.interceptor] });
   t.after(() => server.forceShutdown());
   const identity = { serialize: (bytes: Buffer) => bytes, deserialize: (bytes: Buffer) => bytes };

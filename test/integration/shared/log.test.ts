@@ -24,7 +24,13 @@ function piped(format: string) {
 }
 
 /** Nothing of the machine's that takes colour away: Node gives none where `CI` is set to a name it does not know. */
-const colourful = { TERM: 'xterm', CI: undefined, NO_COLOR: undefined, NODE_DISABLE_COLORS: undefined, FORCE_COLOR: undefined };
+const colourful = {
+  TERM: 'xterm',
+  CI: undefined,
+  NO_COLOR: undefined,
+  NODE_DISABLE_COLORS: undefined,
+  FORCE_COLOR: undefined,
+};
 
 /** What a terminal shows: stdout and stderr are one. */
 function onTerminal(format: string, environment: Readonly<Record<string, string>> = {}) {

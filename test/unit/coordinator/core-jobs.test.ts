@@ -221,3 +221,42 @@ test('a long meta-step is checkpointed for a restart once a minute, not more', (
   const written = of(core.tick(2_000, 45), 'writeCheckpoint');
   assert.deepEqual(written, [{ kind: 'writeCheckpoint', jobId: 'j', step: 1, purpose: 'recovery' }]);
 });
+
+test('without room on the disk every job pauses after its shards in flight, and goes on by itself when there is enough', () => {
+  const core = new Core();
+  core.submit();
+  const held = core.initialize(core.connect('w'));
+  core.submit({ jobId: 'queued' });
+  const effects = core.tell({ kind: 'roomMissing', neededBytes: 100, reason: 'the disk is full' });
+  const changes = of(effects, 'changeJobState');
+  assert.deepEqual(
+    changes.map(({ jobId, state, reason, waitsForRoom }) => ({ jobId, state, reason, waitsForRoom })),
+    ['j', 'queued'].map((jobId) => ({
+      jobId,
+      state: 'paused',
+      reason: 'paused until there is room: the disk is full',
+      waitsForRoom: true,
+    })),
+  );
+  assert.deepEqual(core.tell({ kind: 'roomMissing', neededBytes: 50, reason: 'still' }), [], 'told once');
+  assert.deepEqual(
+    core.result(only(held, 'sendLease')).map(({ kind }) => kind),
+    ['keepResult'],
+    'counted, and nothing is leased',
+  );
+  assert.throws(() => core.tell({ kind: 'jobResumeRequested', jobId: 'j' }), { code: 'DISK_FULL' });
+  assert.deepEqual(core.tell({ kind: 'roomSeen', freeBytes: 99 }), [], 'too little');
+  const goingOn = core.tell({ kind: 'roomSeen', freeBytes: 100 });
+  assert.deepEqual(statesIn(goingOn), ['running', 'queued']);
+  assert.equal(of(goingOn, 'sendLease').length, 1);
+});
+
+test('a job that somebody pauses while it waits for room waits for somebody to resume it', () => {
+  const core = new Core();
+  core.submit();
+  core.tell({ kind: 'roomMissing', jobId: 'j', neededBytes: 100, reason: 'full' });
+  const paused = only(core.tell({ kind: 'jobPauseRequested', jobId: 'j' }), 'changeJobState');
+  assert.deepEqual([paused.state, paused.reason, paused.waitsForRoom], ['paused', 'paused by request', undefined]);
+  assert.deepEqual(core.tell({ kind: 'roomSeen', freeBytes: 1e9 }), []);
+  assert.deepEqual(statesIn(core.tell({ kind: 'jobResumeRequested', jobId: 'j' })), ['queued']);
+});

@@ -1,0 +1,49 @@
+// Writes that keep their order and wait where the disk has no room: what happened is written late rather than never, and nobody reads the second
+// of two events before the first. Bounded; beyond the bound a write is refused.
+import { type DiskRoom, essentialReserveBytes } from './disk-room.ts';
+
+const maxWaiting = 10_000;
+
+interface WaitingWrite {
+  readonly bytes: number;
+  readonly write: () => Promise<unknown>;
+  readonly settle: (written: Promise<unknown>) => void;
+}
+
+export class OrderedWrites {
+  readonly #room: DiskRoom;
+  readonly #waiting: WaitingWrite[] = [];
+
+  constructor(room: DiskRoom) {
+    this.#room = room;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * @param bytes about how much `write` writes; it is called at once where there is room and nothing waits.
+   * @returns when it is on the disk.
+   * @throws MetatrainError `DISK_FULL` when too much waits already, or the disk was full after all.
+   */
+  run(bytes: number, write: () => Promise<unknown>): Promise<unknown> {
+    const missing = this.#room.missing(bytes, essentialReserveBytes);
+    if (this.#waiting.length === 0 && !missing) return this.#room.write(bytes, essentialReserveBytes, write);
+    // There is room again, and what waits goes first: see `retry`.
+    if (missing && this.#waiting.length >= maxWaiting) return Promise.reject(missing);
+    const written = new Promise((settle) => this.#waiting.push({ bytes, write, settle }));
+    if (!missing) this.retry();
+    return written;
+  }
+
+  /** Writes what waits, as much as there is room for. */
+  retry(): void {
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      const { bytes, write, settle } = next;
+      if (this.#room.missing(bytes, essentialReserveBytes)) return;
+      this.#waiting.shift();
+      settle(this.#room.write(bytes, essentialReserveBytes, write));
+    }
+  }
+}
