@@ -2,9 +2,9 @@
 // never from the machine or the cluster: sums are rounded in the order of the runs, so it is part of every result.
 import type { DeviceKind } from './devices.ts';
 import type { TaskProgramOptions } from './engine.ts';
-import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
 import { type FusedPlan, planFused } from './fused/plan.ts';
 import { hasVectorInstructions } from './fused/webassembly.ts';
+import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
 import { type Graph, nodesOf } from './graph/operation.ts';
 import { builderFor, type OptimizeOptions, optimize, type PassReport } from './passes/pipeline.ts';
 import { startStopwatch } from './stopwatch.ts';
@@ -32,7 +32,10 @@ export interface Plan {
   readonly optimizeMs: number;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced. */
+/**
+ * On the cpu the fused executor is asked first, unless `target` is `onnx`.
+ * @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced.
+ */
 export function planProgram(
   program: TaskProgramOptions,
   { device = 'cpu', ...options }: OptimizeOptions & { readonly device?: DeviceKind } = {},
@@ -42,7 +45,7 @@ export function planProgram(
   const traced = trace(program, builderFor(options));
   const traceMs = tracing();
   const optimizing = startStopwatch();
-  const fused = device === 'cpu' && options.target === 'fused' ? fuse(traced, options) : undefined;
+  const fused = device === 'cpu' && options.target !== 'onnx' ? fuse(traced, options) : undefined;
   if (fused !== undefined) {
     const arithmetic = arithmeticOf(fused.plan.graph);
     const { graph, peakBytes } = fused.plan;
@@ -74,7 +77,7 @@ export function planProgram(
 /** Undefined where there is no convolution, or something about it that the fused executor does not take. */
 function fuse(traced: TracedGraph, options: OptimizeOptions) {
   if (!hasVectorInstructions() || !nodesOf(traced).some(({ op }) => op.kind === 'conv2d')) return undefined;
-  const { graph, reports } = optimize(traced, 1, options);
+  const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });
   const plan = planFused(graph);
   return plan === undefined ? undefined : { plan, passes: reports };
 }

@@ -2,7 +2,7 @@
 // input gradient is the same with the filter turned round, so that all three products of a convolution are long in what they add up. A graph with a
 // convolution that this does not cover keeps it, and is not fused.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
-import { type Graph, type GraphNode, type Operation, type Window } from '../graph/operation.ts';
+import type { Graph, GraphNode, Operation, Window } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';
 
 const nchwToNhwc = [0, 2, 3, 1];

@@ -69,7 +69,7 @@ export interface PassReport {
 export type Target = 'onnx' | 'fused';
 
 export interface OptimizeOptions {
-  /** Default `onnx`. */
+  /** Default: `onnx` for `optimize`; a program's plan asks the fused executor first. */
   readonly target?: Target;
   /** Names of passes or rule families to leave out. Default none. */
   readonly without?: readonly string[];
