@@ -9,6 +9,8 @@ import type { CompileReport, NamedArrays, TaskProgramOptions } from '../../../wo
 import type { OptimizeOptions } from '../../../worker/engine/passes/pipeline.ts';
 import { loadTensorflow } from '../../../worker/engine/tensorflow.ts';
 import { tf } from '../../../worker/engine/tf.ts';
+import { operatorProgram } from './operator-checks.ts';
+import { operatorCases } from './operators.ts';
 import { type ConvOptions, convProgram, fill, type Loss, maml, mlpProgram, relativeError } from './programs.ts';
 
 const conv: ConvOptions = {
@@ -70,6 +72,9 @@ describe('the fused executor computes what ONNX Runtime computes', () => {
     ['filters that fill no whole vector', { filters: 6, size: 6 }],
     ['four layers', { layers: 4, size: 16, filters: 4 }],
     ['average pooling', { downsampling: 'average-pool' }],
+    ['overlapping windows', { downsampling: 'overlapping-max-pool' }],
+    ['strides over an even number of pixels', { downsampling: 'stride', layers: 3 }],
+    ['strides over an odd number of pixels', { downsampling: 'stride', size: 13, layers: 3 }],
     ['more images than a piece of columns holds', { images: 6, queries: 40, filters: 16, size: 16 }],
   ];
   for (const [name, changes] of cases) {
@@ -77,7 +82,8 @@ describe('the fused executor computes what ONNX Runtime computes', () => {
       it(`${name}, ${order} order`, async () => {
         const program = convProgram({ ...conv, ...changes }, { order, taskCount: 2 });
         // sums of the same numbers in other orders; the images are random, so that no two elements of a window tie
-        assertClose(await run(program, fused), await run(program, onnx), 1e-3);
+        const actual = await run(program, fused);
+        assertClose(actual, await run(program, onnx), 1e-3);
       });
     }
   }
@@ -200,10 +206,12 @@ describe('the fused executor', () => {
   }
 });
 
+const depthwise = operatorCases.find(({ name }) => name === 'depthwiseConv2d')!;
+
 describe('graphs that are not for the fused executor run as one ONNX model, byte for byte', () => {
   const programs: readonly TaskProgramOptions[] = [
     mlpProgram({ order: 'second', taskCount: 2 }),
-    convProgram({ ...conv, downsampling: 'stride' }, { order: 'second', taskCount: 2 }),
+    operatorProgram(depthwise, 'second order', 2),
   ];
   for (const program of programs) {
     it(program.name, async () => {
