@@ -26,3 +26,20 @@ export function beforeNextFrame(draw: () => void): () => void {
     });
   };
 }
+
+/** Calls `act` once for all that ask within an interval: at once, and again at its end where somebody has asked meanwhile. */
+export function atMostEvery(intervalMs: number, act: () => void): () => void {
+  let isResting = false;
+  let isAskedFor = false;
+  const ask = () => {
+    isAskedFor = isResting;
+    if (isResting) return;
+    isResting = true;
+    act();
+    after(intervalMs, () => {
+      isResting = false;
+      if (isAskedFor) ask();
+    });
+  };
+  return ask;
+}

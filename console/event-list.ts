@@ -1,4 +1,5 @@
 // What happened, newest first, a bounded number of it.
+import { beforeNextFrame } from './clock.ts';
 import { h, KeyedElements } from './dom.ts';
 import { timeElement } from './words.ts';
 
@@ -18,6 +19,7 @@ export class EventList {
   readonly #list = h('ol', { class: 'events', reversed: true });
   readonly #empty = h('p', { class: 'empty' }, 'Nothing has happened yet.');
   readonly #rows: KeyedElements<ListedEvent>;
+  readonly #draw = beforeNextFrame(() => this.#drawNow());
   #events: ListedEvent[] = [];
 
   constructor(limit: number) {
@@ -53,7 +55,7 @@ export class EventList {
     this.#draw();
   }
 
-  #draw(): void {
+  #drawNow(): void {
     this.#list.hidden = this.#events.length === 0;
     this.#empty.hidden = this.#events.length > 0;
     this.#rows.show(this.#events, ({ key }) => key);

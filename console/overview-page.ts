@@ -1,12 +1,13 @@
 // The overview: jobs, workers and what happens, live.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
-import type { JobList, JobRow, WorkerList } from '../shared/http-api.ts';
+import type { JobRow, WorkerList } from '../shared/http-api.ts';
 import { formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
-import { get, type Streamed } from './api.ts';
-import { beforeNextFrame, every } from './clock.ts';
+import type { Streamed } from './api.ts';
+import { atMostEvery, beforeNextFrame, every } from './clock.ts';
 import { h, put, setAttribute, setText } from './dom.ts';
 import { EventList } from './event-list.ts';
 import { jobActions } from './job-actions.ts';
+import { KeptJobs } from './kept-jobs.ts';
 import { keepLive } from './live.ts';
 import type { PageContext } from './page-context.ts';
 import { progressBar } from './progress-bar.ts';
@@ -24,14 +25,13 @@ import {
 } from './words.ts';
 import { WorkersTable } from './workers-table.ts';
 
-/** Jobs that the page keeps; the older ones are behind a button. */
-const jobsPerPage = 50;
 const keptEvents = 200;
+/** However many jobs come and go. */
+const loadEveryMs = 1_000;
 
 export async function showOverview({ main, who, refused }: PageContext): Promise<void> {
   document.title = 'MetaTrain';
-  const jobs = new Map<string, JobRow>();
-  let nextPageToken = '';
+  const jobs = new KeptJobs();
   const figures = new Figures();
   const jobsTable = makeJobsTable(who.roles.includes('submit') || who.roles.includes('admin'), (job) => keep(job));
   const older = h('button', { type: 'button', hidden: true, onclick: () => void loadOlder() }, 'Older jobs');
@@ -39,23 +39,17 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
   const events = new EventList(keptEvents);
 
   const draw = beforeNextFrame(() => {
-    const rows = [...jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
+    const rows = jobs.rows();
     jobsTable.show(rows);
-    older.hidden = nextPageToken === '';
+    older.hidden = !jobs.hasOlder;
     figures.show(rows, workers.list);
   });
   const keep = (job: JobRow) => {
-    jobs.set(job.jobId, job);
+    jobs.keep(job);
     draw();
   };
-  const loadPage = async (token: string, signal?: AbortSignal) => {
-    const query = `page_size=${jobsPerPage}${token === '' ? '' : `&page_token=${encodeURIComponent(token)}`}`;
-    const page = await get<JobList>(`/jobs?${query}`, signal);
-    for (const job of page.jobs) jobs.set(job.jobId, job);
-    nextPageToken = page.nextPageToken;
-    draw();
-  };
-  const loadOlder = () => loadPage(nextPageToken);
+  const loadOlder = () => jobs.loadOlder().then(draw, () => undefined);
+  const loadNew = atMostEvery(loadEveryMs, () => void jobs.load().then(draw, () => undefined));
 
   put(
     main,
@@ -73,9 +67,9 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
       draw();
     } else if (item.kind === 'happened') {
       const { data: event } = item;
-      const job = jobs.get(event.subject);
+      const job = jobs.find(event.subject);
       if (job) keep(jobAfter(job, event));
-      else if (event.type === 'metatrain.v1.job.state_changed') void loadPage('').catch(() => undefined);
+      else if (event.type === 'metatrain.v1.job.state_changed') loadNew();
       if (event.type === 'metatrain.v1.job.meta_steps_applied') return;
       const isOfJob = event.type.startsWith('metatrain.v1.job.');
       const name = event.type === 'metatrain.v1.job.state_changed' ? event.data.name : job?.name;
@@ -94,7 +88,8 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
     load: async (signal) => {
       jobs.clear();
       events.clear();
-      await loadPage('', signal);
+      await jobs.load(signal);
+      draw();
     },
     take,
     refused,

@@ -42,6 +42,12 @@ interface OpenJob {
   readonly spec: JobSpec;
 }
 
+interface Unsaved {
+  readonly record: JobRecord;
+  /** There was no room; else it is being written. */
+  isWaiting: boolean;
+}
+
 export class JobBook {
   readonly #store: JobStore;
   readonly #limits: JobBookLimits;
@@ -51,7 +57,7 @@ export class JobBook {
   readonly #states = new Map<string, JobStateName>();
   readonly #open = new Map<string, OpenJob>();
   /** Records that are not on the disk as they are now, by job: their write is under way, or there was no room for it. */
-  readonly #unsaved = new Map<string, { readonly record: JobRecord }>();
+  readonly #unsaved = new Map<string, Unsaved>();
   /** Why, by job. */
   readonly #unreadable = new Map<string, string>();
   /** Submissions on their way to the disk, by idempotency key. */
@@ -212,24 +218,24 @@ export class JobBook {
 
   async #write(record: JobRecord): Promise<void> {
     const { jobId } = record;
-    const unsaved = { record };
+    const unsaved: Unsaved = { record, isWaiting: false };
     this.#unsaved.set(jobId, unsaved);
-    let isKept = false;
     try {
       await this.#store.save(record);
     } catch (error) {
-      isKept = isDiskFull(error);
+      unsaved.isWaiting = isDiskFull(error);
       throw error;
     } finally {
-      // A later write of the same record has taken its place, or this one is over.
-      if (!isKept && this.#unsaved.get(jobId) === unsaved) this.#unsaved.delete(jobId);
+      // Unless a later write of the same record has taken its place.
+      if (!unsaved.isWaiting && this.#unsaved.get(jobId) === unsaved) this.#unsaved.delete(jobId);
     }
   }
 
   /** Writes what waits for room on the disk, as much as there is room for. */
   retry(): void {
     this.#store.retry();
-    for (const { record } of [...this.#unsaved.values()]) {
+    for (const { record, isWaiting } of [...this.#unsaved.values()]) {
+      if (!isWaiting) continue;
       if (this.#store.missingRoom(record)) return;
       this.#write(record).catch(() => undefined);
     }
@@ -238,7 +244,8 @@ export class JobBook {
   /** Tries once more, and says what a restart will find as it was before. */
   end(): void {
     this.retry();
-    const jobIds = [...this.#unsaved.keys()].filter((jobId) => this.#store.missingRoom(this.record(jobId)));
+    const waiting = [...this.#unsaved].filter(([, { isWaiting }]) => isWaiting);
+    const jobIds = waiting.map(([jobId]) => jobId);
     if (jobIds.length > 0) this.#log.error({ jobIds }, 'the disk is full: the records of jobs stay as they were');
   }
 

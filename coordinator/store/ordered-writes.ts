@@ -18,10 +18,6 @@ export class OrderedWrites {
     this.#room = room;
   }
 
-  get waiting(): number {
-    return this.#waiting.length;
-  }
-
   /**
    * @param bytes about how much `write` writes; it is called at once where there is room and nothing waits.
    * @returns when it is on the disk.

@@ -235,6 +235,32 @@ test('the console', { skip }, async (t) => {
     await says(page, /taken up again after a coordinator's restart/);
     await progresses(page);
   });
+
+  await t.test(
+    'a page that stays open keeps the newest 50 jobs and those that run; older ones come when asked for',
+    async (t) => {
+      const page = await browser.open(t, url('/'));
+      const table = page.getByRole('table', { name: 'Jobs' });
+      await table.getByText('sinusoid-seed-2').waitFor();
+      for (let i = 0; i < 60; i += 1) {
+        const jobId = await cluster.submit(endless(`passing-${i}`));
+        await ask(cluster.http, `/api/v1/jobs/${jobId}/cancel`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+        });
+      }
+      await table.getByText('passing-59').waitFor();
+      await page.getByRole('button', { name: 'Older jobs' }).waitFor();
+      const names = () => table.locator('tbody .name a').allInnerTexts();
+      const passed = Array.from({ length: 50 }, (_, i) => `passing-${59 - i}`);
+      assert.deepEqual((await names()).slice(0, 50), passed);
+      // The one that runs is the oldest of them, and the only one beyond.
+      assert.deepEqual((await names()).slice(50), [(await job(runningId)).name]);
+      await page.getByRole('button', { name: 'Older jobs' }).click();
+      await table.getByText('sinusoid-seed-2').waitFor();
+      await page.getByRole('button', { name: 'Older jobs' }).waitFor({ state: 'hidden' });
+    },
+  );
 });
 
 test('the console asks for a token, offers what its roles allow, and ends with it', { skip }, async (t) => {

@@ -139,7 +139,8 @@ test('an outage longer than the log goes back loses the oldest summaries, counts
   for (let i = 0; i < 30; i += 1) await events.append(i % 3 === 0 ? other : summary);
   assert.equal(publisher.pending, 20);
   assert.equal(publisher.dropped, 10);
-  assert.equal((await until(/outbox for NATS is full/)).dropped, 10);
+  // An attempt in between may have found fewer.
+  while ((await until(/outbox for NATS is full/)).dropped !== 10);
   bus.isAway = false;
   await arrived(31);
   await publisher.close(1_000);

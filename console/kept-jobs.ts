@@ -1,0 +1,77 @@
+// The jobs that the overview keeps: all that have not ended, and of the others the newest, so that a page that stays open does not grow with the
+// jobs that come and go.
+import type { JobList, JobRow } from '../shared/http-api.ts';
+import { get } from './api.ts';
+import { hasEnded } from './words.ts';
+
+/** So many more, each time that the visitor asks for older ones. */
+const step = 50;
+const maxPageSize = 500;
+
+export class KeptJobs {
+  readonly #jobs = new Map<string, JobRow>();
+  #limit = step;
+  #hasOlder = false;
+
+  /** There are jobs that are not kept. */
+  get hasOlder(): boolean {
+    return this.#hasOlder;
+  }
+
+  find(jobId: string): JobRow | undefined {
+    return this.#jobs.get(jobId);
+  }
+
+  keep(job: JobRow): void {
+    this.#jobs.set(job.jobId, job);
+  }
+
+  /** Newest first. Lets go of what is too much. */
+  rows(): readonly JobRow[] {
+    const all = [...this.#jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
+    const rows = all.filter(({ state }, i) => i < this.#limit || !hasEnded(state));
+    if (rows.length === all.length) return rows;
+    this.#hasOlder = true;
+    const kept = new Set(rows);
+    for (const job of all) if (!kept.has(job)) this.#jobs.delete(job.jobId);
+    return rows;
+  }
+
+  clear(): void {
+    this.#jobs.clear();
+  }
+
+  /** Asks the coordinator for the newest and for those that have not ended. @throws ApiFailure */
+  async load(signal?: AbortSignal): Promise<void> {
+    const [newest, open] = await Promise.all([
+      this.#ask('', this.#limit, signal),
+      this.#ask('&state=queued&state=running&state=paused', maxPageSize, signal),
+    ]);
+    this.#hasOlder = newest.hasMore;
+    for (const job of [...newest.jobs, ...open.jobs]) {
+      // It may have ended while the answer was on its way.
+      const known = this.#jobs.get(job.jobId);
+      if (!known || !hasEnded(known.state) || hasEnded(job.state)) this.#jobs.set(job.jobId, job);
+    }
+  }
+
+  /** @throws ApiFailure */
+  async loadOlder(): Promise<void> {
+    this.#limit += step;
+    await this.load();
+  }
+
+  async #ask(query: string, count: number, signal: AbortSignal | undefined) {
+    const jobs: JobRow[] = [];
+    for (let token = ''; ; ) {
+      const size = Math.min(maxPageSize, count - jobs.length);
+      const page = await get<JobList>(
+        `/jobs?page_size=${size}&page_token=${encodeURIComponent(token)}${query}`,
+        signal,
+      );
+      jobs.push(...page.jobs);
+      token = page.nextPageToken;
+      if (token === '' || jobs.length >= count) return { jobs, hasMore: token !== '' };
+    }
+  }
+}
