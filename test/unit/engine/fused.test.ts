@@ -6,12 +6,23 @@ import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../../worker/engine/devices.ts';
 import { createEagerEngine } from '../../../worker/engine/eager.ts';
 import type { CompileReport, NamedArrays, TaskProgramOptions, TypedArray } from '../../../worker/engine/engine.ts';
+import { sizeOf } from '../../../worker/engine/graph/operation.ts';
 import type { OptimizeOptions } from '../../../worker/engine/passes/pipeline.ts';
+import { planProgram } from '../../../worker/engine/plan.ts';
 import { loadTensorflow } from '../../../worker/engine/tensorflow.ts';
 import { tf } from '../../../worker/engine/tf.ts';
 import { operatorProgram } from './operator-checks.ts';
 import { operatorCases } from './operators.ts';
-import { type ConvOptions, convProgram, fill, type Loss, maml, mlpProgram, relativeError } from './programs.ts';
+import {
+  type ConvOptions,
+  convParams,
+  convProgram,
+  fill,
+  type Loss,
+  maml,
+  mlpProgram,
+  relativeError,
+} from './programs.ts';
 
 const conv: ConvOptions = {
   size: 14,
@@ -206,6 +217,17 @@ describe('the fused executor', () => {
     const program = convProgram(conv, { order: 'second', innerSteps: 4, taskCount: 1 });
     const [mine, theirs] = [await run(program, fused), await run(program, onnx)];
     assert.ok(mine.report.peakBytes < theirs.report.peakBytes);
+  });
+
+  it('keeps no more of a step that is computed again than where it began', () => {
+    const peak = (innerSteps: number, rematerialize: boolean) => {
+      const program = convProgram(conv, { order: 'second', innerSteps, taskCount: 1, rematerialize });
+      return planProgram(program, fused).peakBytes;
+    };
+    const phi = Object.values(convParams(conv)).reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape), 0);
+    assert.ok(peak(8, true) < 0.5 * peak(8, false), `${peak(8, true)} of ${peak(8, false)}`);
+    // each tensor is followed by a line of the cache: small ones take up to twice their size
+    assert.ok(peak(8, true) - peak(4, true) < 2 * 4 * phi);
   });
 
   it('shares what it made between equal programs', async () => {
