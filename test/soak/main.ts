@@ -52,13 +52,16 @@ const coordinator: ChildProcess = fork(
 );
 const coordinatorExited = once(coordinator, 'exit');
 const [{ address, http }] = (await once(coordinator, 'message')) as [{ address: string; http: string }];
-const client = new MetatrainClient({ address });
+// Memory is measured, not time: on a busy machine an answer may take a while.
+const client = new MetatrainClient({ address, deadlineMs: 120_000 });
 const rawJobs = new JobService(address, credentials.createInsecure(), channelOptions);
 const startedAt = performance.now();
 let isOver = false;
 let jobs = 0;
 let workersSeen = 0;
 let watchers: Watchers | undefined;
+/** Goes on all the time, behind the others: no worker spoils it. */
+let watchedJob = '';
 
 async function heap(): Promise<Heap> {
   const answer = once(coordinator, 'message');
@@ -112,8 +115,9 @@ async function comeAndGo(number: number): Promise<void> {
       workerId: `worker-${number}`,
       slots: 1 + rng.below(3),
       onLease(lease, self) {
-        if (character < 0.1) return;
-        if (character < 0.2) {
+        const isSpared = lease.jobId === watchedJob;
+        if (character < 0.1 && !isSpared) return;
+        if (character < 0.2 && !isSpared) {
           const { leaseId, jobId } = lease;
           self.send({ shardFailure: { leaseId, jobId, code: 'INTERNAL', message: 'a bad day' } });
           return;
@@ -150,8 +154,7 @@ const third = Math.floor(samples / 3);
 
 async function soak(): Promise<object> {
   const first = sample();
-  // Goes on all the time, behind the others: what it tells is what the watchers of a job watch.
-  const { jobId: watchedJob } = await client.submitJob(jobFile('low', 1_000_000_000));
+  ({ jobId: watchedJob } = await client.submitJob(jobFile('low', 1_000_000_000)));
   watchers = new Watchers(address, watchedJob);
   const openConsole = await OpenConsole.open(http);
   const busy = Promise.all([

@@ -43,9 +43,11 @@ export class Watchers {
 
   #watch(stream: ClientReadableStream<unknown>, isRead: boolean): void {
     this.#streams.push(stream);
-    stream.on('error', (error: Error) => {
-      if (!this.#isClosed) this.lost.push(error.message);
-    });
+    const lose = (reason: string) => {
+      if (!this.#isClosed) this.lost.push(reason);
+    };
+    stream.on('error', (error: Error) => lose(error.message));
+    stream.on('end', () => lose('its stream ended'));
     if (isRead) stream.on('data', () => (this.read += 1));
     else stream.pause();
   }
