@@ -102,7 +102,7 @@ function renderProgram(program: ProgramExplanation, isPrinted: boolean): string 
     `${program.program}, ${tasks(program.taskCount)} a shard`,
     `  traced    ${made} operators, ${live} nodes (${made - distinct} common subexpressions, ${distinct - live} dead)`,
     ...program.passes.map((pass) => `  ${passLine(pass)}`),
-    `  a run     ${tasks(program.tasksPerRun)}, ${runs === 1 ? 'all of the shard' : `${runs} runs a shard`}; ${program.nodes} nodes, ${(program.arithmetic / 1e9).toPrecision(3)} GFLOP, predicted peak ${mebibytes(program.peakBytes)}`,
+    `  a run     ${tasks(program.tasksPerRun)}, ${runs === 1 ? 'all of the shard' : `${runs} runs a shard`}; ${program.nodes} nodes, ${(program.arithmetic / 1e9).toPrecision(3)} GFLOP, predicted peak ${mebibytes(program.peakBytes)}; ${executors[program.executor]}`,
     `  time      trace ${seconds(program.traceMs)}, passes ${seconds(program.optimizeMs)}, session ${seconds(program.sessionMs)}`,
   ];
   if (isPrinted) lines.push('', program.graph.trimEnd());
@@ -115,6 +115,8 @@ function passLine({ name, nodesBefore, nodesAfter, applied }: PassReport): strin
   const counts = `${String(nodesBefore).padStart(6)} → ${String(nodesAfter).padEnd(6)}`;
   return `${name.padEnd(24)}${counts}${replaced === '' ? '' : ` replaced: ${replaced}`}`.trimEnd();
 }
+
+const executors = { onnx: 'one ONNX model', fused: 'the fused executor' } as const;
 
 const tasks = (count: number) => `${count} task${count === 1 ? '' : 's'}`;
 

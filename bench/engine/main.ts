@@ -1,11 +1,10 @@
 // The engine against PyTorch and JAX: second-order MAML per task, one thread each, taking turns in the same run so that a busy machine slows all alike.
 // A peer that disagrees about the loss or the gradient is not measured. Ratios are the peer's time over ours: above 1 we are faster.
 import { parseArgs } from 'node:util';
-import { createEngine } from '../../worker/engine/create.ts';
-import type { TaskProgram } from '../../worker/engine/engine.ts';
-import { arithmeticOf } from '../../worker/engine/graph/cost.ts';
-import { optimize } from '../../worker/engine/passes/pipeline.ts';
-import { trace } from '../../worker/engine/trace/trace.ts';
+import { createCompiledEngine } from '../../worker/engine/compiled.ts';
+import { deviceFacts } from '../../worker/engine/devices.ts';
+import type { CompileReport, TaskProgram } from '../../worker/engine/engine.ts';
+import type { Target } from '../../worker/engine/passes/pipeline.ts';
 import { measureGemm } from './gemm.ts';
 import { type Peer, type PeerName, peerNames, peersPython, shareWorkload, startPeer } from './peers.ts';
 import { paramArrays, program, taskArrays, type Workload, workloads } from './workloads.ts';
@@ -21,6 +20,8 @@ const usage = {
   peers: { type: 'string', default: peerNames.join(',') },
   rounds: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '2' },
+  /** `onnx`: one ONNX model in the place of the fused executor. */
+  target: { type: 'string', default: 'fused' },
 } as const;
 
 export async function run(args: readonly string[]): Promise<unknown> {
@@ -42,6 +43,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
         Number(values.rounds),
         Number(values.seconds),
         gemm,
+        values.target === 'onnx' ? 'onnx' : 'fused',
       ),
     );
   }
@@ -61,9 +63,10 @@ async function measure(
   rounds: number,
   seconds: number,
   gemm: number,
+  target: Target,
 ) {
   log(`${workload.name}: preparing`);
-  const ours = await prepareOurs(workload);
+  const ours = await prepareOurs(workload, target);
   const shared = shareWorkload(workload);
   const peers: Peer[] = [];
   const refused: Record<string, string> = {};
@@ -108,6 +111,8 @@ async function measure(
     ...timing,
     firstGradientSeconds: round(ours.firstSeconds),
     nodes: ours.nodes,
+    executor: ours.executor,
+    peakBytes: ours.peakBytes,
     gflopsPerSecond: round(ours.arithmetic / workload.tasks / timing.bestMs / 1e6),
     shareOfGemm: round(ours.arithmetic / workload.tasks / timing.bestMs / 1e6 / gemm),
     peers: Object.fromEntries(comparisons),
@@ -117,22 +122,29 @@ async function measure(
   return result;
 }
 
-async function prepareOurs(workload: Workload) {
+async function prepareOurs(workload: Workload, target: Target) {
   const started = performance.now();
-  const engine = await createEngine({ engine: 'compiled', device: 'cpu' });
+  const reports: CompileReport[] = [];
+  const engine = await createCompiledEngine({
+    facts: deviceFacts('cpu'),
+    passes: { target },
+    onCompiled: (report) => reports.push(report),
+  });
   const options = program(workload);
   const compiled: TaskProgram = await engine.compile(options);
   const [params, tasks] = [paramArrays(workload), taskArrays(workload)];
   const { sum } = await compiled.run(params, tasks);
   const firstSeconds = (performance.now() - started) / 1000;
-  const { graph, reports } = optimize(trace(options), workload.tasks);
+  const { nodes, arithmetic, taskCount, tasksPerRun, executor, peakBytes } = reports[0]!;
   const name = workload.model === 'mlp' ? 'w2' : 'dense';
   return {
     firstSeconds,
     loss: sum.loss![0]!,
     gradient: Array.from(sum[name]!.slice(0, 4)),
-    nodes: reports.at(-1)!.nodesAfter,
-    arithmetic: arithmeticOf(graph),
+    nodes,
+    executor,
+    peakBytes,
+    arithmetic: (arithmetic * taskCount) / tasksPerRun,
     measure: async (seconds: number) => {
       const until = performance.now() + seconds * 1000;
       const times: number[] = [];

@@ -1,13 +1,15 @@
-// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread.
-// Sessions are shared between programs whose models are equal byte for byte. Refuses nothing at run time but arrays of a wrong length.
+// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread;
+// convolutional graphs are run by the fused executor there. Sessions are shared between programs that compute the same. Refuses nothing at run time but arrays of a wrong length.
 import { MetatrainError } from '../../shared/errors.ts';
-import type { DeviceFacts } from './devices.ts';
+import type { DeviceFacts, DeviceKind } from './devices.ts';
 import type { CompileReport, Engine, NamedArrays, TaskProgram, TaskProgramOptions, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { createFusedSession } from './fused/executor.ts';
 import { nodesOf } from './graph/operation.ts';
+import { graphKey } from './graph/print.ts';
 import { inputName, loweringFor, lowerToOnnx } from './onnx/lower.ts';
 import { probeDevice } from './onnx/probe.ts';
-import type { Feed } from './onnx/session.ts';
+import { createSession, type Feed } from './onnx/session.ts';
 import type { OptimizeOptions } from './passes/pipeline.ts';
 import { type Plan, planProgram } from './plan.ts';
 import { type HeldSession, SessionCache } from './session-cache.ts';
@@ -15,7 +17,7 @@ import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
 /** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
-export const engineBuild = 4;
+export const engineBuild = 5;
 
 export interface CompiledEngineOptions {
   readonly facts: DeviceFacts;
@@ -42,8 +44,8 @@ export async function createCompiledEngine(options: CompiledEngineOptions): Prom
     const plan = planProgram(program, { device, ...passes }, options.runBudgetBytes);
     const elapsed = startStopwatch();
     const { peakBytes, tasksPerRun } = plan;
-    const model = lowerToOnnx(plan.graph, loweringFor(device));
-    const session = await sessions.acquire({ program: program.name, model, device, peakBytes, tasksPerRun });
+    const source = sessionSource(plan, device);
+    const session = await sessions.acquire({ program: program.name, ...source, device, peakBytes, tasksPerRun });
     held.add(session);
     const report = reportOf(program, plan, session, elapsed());
     statistics.programs += 1;
@@ -72,6 +74,15 @@ export async function createCompiledEngine(options: CompiledEngineOptions): Prom
   };
 }
 
+/** The fused executor where the plan is one for it, ONNX Runtime with the whole graph as one model otherwise. */
+function sessionSource({ graph, fused, peakBytes }: Plan, device: DeviceKind) {
+  if (fused !== undefined) {
+    return { identity: Buffer.from(`fused ${graphKey(graph)}`), open: () => createFusedSession(fused) };
+  }
+  const model = lowerToOnnx(graph, loweringFor(device));
+  return { identity: model, open: () => createSession(model, device, { peakBytes }) };
+}
+
 function reportOf(program: TaskProgramOptions, plan: Plan, session: HeldSession, sessionMs: number): CompileReport {
   const { traced, graph, tasksPerRun, peakBytes, arithmetic, traceMs, optimizeMs } = plan;
   return {
@@ -82,6 +93,7 @@ function reportOf(program: TaskProgramOptions, plan: Plan, session: HeldSession,
     nodes: nodesOf(graph).length,
     peakBytes,
     arithmetic,
+    executor: plan.fused === undefined ? 'onnx' : 'fused',
     isSessionShared: session.isShared,
     traceMs,
     optimizeMs,

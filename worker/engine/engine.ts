@@ -63,6 +63,8 @@ export interface CompileReport {
   readonly peakBytes: number;
   /** Floating-point operations of one run, in products and convolutions. */
   readonly arithmetic: number;
+  /** Who runs it: ONNX Runtime as one model, or the fused executor. */
+  readonly executor: 'onnx' | 'fused';
   readonly isSessionShared: boolean;
   readonly traceMs: number;
   readonly optimizeMs: number;

@@ -2,8 +2,10 @@
 // never from the machine or the cluster: sums are rounded in the order of the runs, so it is part of every result.
 import type { DeviceKind } from './devices.ts';
 import type { TaskProgramOptions } from './engine.ts';
+import { type FusedPlan, planFused } from './fused/plan.ts';
+import { hasVectorInstructions } from './fused/webassembly.ts';
 import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
-import type { Graph } from './graph/operation.ts';
+import { type Graph, nodesOf } from './graph/operation.ts';
 import { builderFor, type OptimizeOptions, optimize, type PassReport } from './passes/pipeline.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { type TracedGraph, trace } from './trace/trace.ts';
@@ -19,6 +21,8 @@ export interface Plan {
   /** Of one run. */
   readonly graph: Graph;
   readonly tasksPerRun: number;
+  /** Where the fused executor takes the graph: a run is one task then. */
+  readonly fused?: FusedPlan;
   readonly passes: readonly PassReport[];
   /** Predicted for one run, see docs/engine.md for how well. */
   readonly peakBytes: number;
@@ -28,7 +32,10 @@ export interface Plan {
   readonly optimizeMs: number;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced. */
+/**
+ * On the cpu the fused executor is asked first, unless `target` is `onnx`.
+ * @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced.
+ */
 export function planProgram(
   program: TaskProgramOptions,
   { device = 'cpu', ...options }: OptimizeOptions & { readonly device?: DeviceKind } = {},
@@ -38,6 +45,13 @@ export function planProgram(
   const traced = trace(program, builderFor(options));
   const traceMs = tracing();
   const optimizing = startStopwatch();
+  const fused = device === 'cpu' && options.target !== 'onnx' ? fuse(traced, options) : undefined;
+  if (fused !== undefined) {
+    const arithmetic = arithmeticOf(fused.plan.graph);
+    const { graph, peakBytes } = fused.plan;
+    const optimizeMs = optimizing();
+    return { traced, graph, fused: fused.plan, tasksPerRun: 1, passes: fused.passes, peakBytes, arithmetic, traceMs, optimizeMs }; // biome-ignore format: one line
+  }
   let tasksPerRun = program.taskCount;
   let run = sized(traced, tasksPerRun, options);
   // Memory grows with the tasks, less a part that they share: a divisor whose share of what is known exceeds the budget need not be tried.
@@ -60,8 +74,16 @@ export function planProgram(
   };
 }
 
+/** Undefined where there is no convolution, or something about it that the fused executor does not take. */
+function fuse(traced: TracedGraph, options: OptimizeOptions) {
+  if (!hasVectorInstructions() || !nodesOf(traced).some(({ op }) => op.kind === 'conv2d')) return undefined;
+  const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });
+  const plan = planFused(graph);
+  return plan === undefined ? undefined : { plan, passes: reports };
+}
+
 function sized(traced: TracedGraph, taskCount: number, options: OptimizeOptions) {
-  const { graph, reports } = optimize(traced, taskCount, options);
+  const { graph, reports } = optimize(traced, taskCount, { ...options, target: 'onnx' });
   return { graph, reports, peakBytes: peakBytesOf(graph) };
 }
 

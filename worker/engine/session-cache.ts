@@ -1,9 +1,9 @@
-// The sessions of one compute thread, by the hash of their model: programs with equal graphs share one, and it is released when the last of them is.
+// The sessions of one compute thread, by the hash of what they compute: programs with equal graphs share one, and it is released when the last of them is.
 // Keeps the account of memory: a session that would go beyond the limit is refused, with the figures, before it is made.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceKind } from './devices.ts';
-import { createSession, type Session } from './onnx/session.ts';
+import type { Session } from './onnx/session.ts';
 
 export interface SessionCacheOptions {
   /** What all sessions together may take by prediction; default no limit. */
@@ -13,7 +13,9 @@ export interface SessionCacheOptions {
 export interface SessionRequest {
   /** For the refusal. */
   readonly program: string;
-  readonly model: Uint8Array;
+  /** Equal for sessions that compute the same: a model's bytes, or what else says all of it. */
+  readonly identity: Uint8Array;
+  readonly open: () => Promise<Session>;
   readonly device: DeviceKind;
   /** Predicted for one run. */
   readonly peakBytes: number;
@@ -57,13 +59,13 @@ export class SessionCache {
 
   /** @throws MetatrainError `OUT_OF_MEMORY` when the session would go beyond the limit, `INTERNAL` when the model is refused. */
   async acquire(request: SessionRequest): Promise<HeldSession> {
-    const key = `${request.device} ${createHash('sha256').update(request.model).digest('hex')}`;
+    const key = `${request.device} ${createHash('sha256').update(request.identity).digest('hex')}`;
     let entry = this.#entries.get(key);
     const isShared = entry !== undefined;
     if (entry === undefined) {
       this.#refuseBeyondLimit(request);
-      const { model, device, peakBytes } = request;
-      entry = { session: createSession(model, device, { peakBytes }), peakBytes, holders: 0 };
+      const { open, peakBytes } = request;
+      entry = { session: open(), peakBytes, holders: 0 };
       this.#entries.set(key, entry);
     }
     const held = entry;

@@ -26,7 +26,10 @@ test('--explain says what the engine makes of a job', () => {
   );
   assert.match(stdout, / {2}traced {4}\d+ operators, \d+ nodes \(\d+ common subexpressions, \d+ dead\)/);
   assert.match(stdout, / {2}simplify +\d+ → \d+ +replaced: .*algebra \d+/);
-  assert.match(stdout, / {2}a run {5}4 tasks, all of the shard; \d+ nodes, [\d.]+ GFLOP, predicted peak [\d.]+ MiB/);
+  assert.match(
+    stdout,
+    / {2}a run {5}4 tasks, all of the shard; \d+ nodes, [\d.]+ GFLOP, predicted peak [\d.]+ MiB; one ONNX model/,
+  );
   assert.match(stdout, / {2}time {6}trace [\d.]+ s, passes [\d.]+ s, session [\d.]+ s/);
   assert.match(stdout, /^%0 = input\(metaParams\.layer1\.weights\) : float32\[1,40\]$/m);
   assert.match(stdout, /3 sessions created, 0 shared\n$/);

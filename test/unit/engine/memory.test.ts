@@ -26,7 +26,8 @@ const conv: ConvOptions = {
   downsampling: 'stride',
 };
 
-const peakOf = (program: TaskProgramOptions): number => planProgram(program).peakBytes;
+/** Of the program as one ONNX model. */
+const peakOf = (program: TaskProgramOptions): number => planProgram(program, { target: 'onnx' }).peakBytes;
 
 describe('the predicted peak', () => {
   it('counts what is alive at the worst moment', () => {

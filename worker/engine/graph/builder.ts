@@ -175,7 +175,7 @@ function compact(values: TypedArray): TypedArray {
 const knownKeys = new WeakMap<Operation, string>();
 
 /** Equal operators have equal keys. Operators are never changed, and passes hand most of them on, so the keys are kept. */
-function keyOf(op: Operation): string {
+export function keyOf(op: Operation): string {
   let key = knownKeys.get(op);
   if (key === undefined) {
     key = computeKey(op);

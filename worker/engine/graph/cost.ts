@@ -1,6 +1,6 @@
 // What a graph costs before anything runs: arithmetic in matrix products and convolutions, and the peak of memory when nodes run in order and
 // each result lives until its last reader. A device's own schedule and allocator take more or less; docs/engine.md has measurements.
-import { type Graph, type GraphNode, nodesOf, sizeOf, uniformValue } from './operation.ts';
+import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } from './operation.ts';
 
 /** Floating-point operations (a multiplication and an addition count as two) in products and convolutions, where nearly all of them are. */
 export function arithmeticOf(graph: Graph): number {
@@ -48,13 +48,6 @@ export function peakBytesOf(graph: Graph): number {
     held -= freedAfter.get(position) ?? 0;
   });
   return peak;
-}
-
-/** The node whose memory holds a node's value: a reshape shares its operand's. */
-function storageOf(node: GraphNode): GraphNode {
-  let storage = node;
-  while (storage.op.kind === 'reshape') storage = storage.inputs[0]!;
-  return storage;
 }
 
 function bytesOf(node: GraphNode): number {

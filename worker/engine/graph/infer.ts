@@ -84,6 +84,10 @@ export function infer(op: Operation, inputs: readonly GraphNode[]): Inferred {
       const [x, dy] = inputs as [GraphNode, GraphNode];
       return { shape: [dy.shape[1]!, x.shape[1]! / op.groups, ...op.filterSize], dtype: x.dtype };
     }
+    case 'columns': {
+      const [images, , , channels] = first!.shape as [number, number, number, number];
+      return { shape: [images * sizeOf(op.outputSize), sizeOf(op.filterSize) * channels], dtype: first!.dtype };
+    }
     case 'softmax':
     case 'cumulativeSum':
       return { shape: first!.shape, dtype: first!.dtype };

@@ -118,6 +118,15 @@ export type Operation =
   | ({ readonly kind: 'convInputGradient'; readonly inputSize: readonly [number, number] } & Window)
   /** (x, dy) → gradient to the filter, of spatial size `filterSize`. */
   | ({ readonly kind: 'convFilterGradient'; readonly filterSize: readonly [number, number] } & Window)
+  /**
+   * Images [N, H, W, C] as rows [N·h·w, kh·kw·C]: what each position of a filter's window has met, so that a convolution is one product. A row is
+   * never written to memory as a whole; made for the fused executor by `passes/columns.ts`, which leaves `groups` at one.
+   */
+  | ({
+      readonly kind: 'columns';
+      readonly filterSize: readonly [number, number];
+      readonly outputSize: readonly [number, number];
+    } & Window)
   /** Over the last axis. */
   | { readonly kind: 'softmax'; readonly log: boolean }
   /** (x, indices): the axis is replaced by the indices' axes. */
@@ -189,6 +198,13 @@ export function usesOf(graph: Graph): Map<GraphNode, number> {
 
 export function isConstant(node: GraphNode): node is GraphNode & { op: Extract<Operation, { kind: 'constant' }> } {
   return node.op.kind === 'constant';
+}
+
+/** The node whose memory holds a node's value: a reshape shares its operand's, but where it has memory of its own. */
+export function storageOf(node: GraphNode, isOwner: (node: GraphNode) => boolean = () => false): GraphNode {
+  let storage = node;
+  while (storage.op.kind === 'reshape' && !isOwner(storage)) storage = storage.inputs[0]!;
+  return storage;
 }
 
 /** The number every element has, where that is known. */

@@ -1,5 +1,6 @@
 // A graph as text, one node a line, numbered from zero: what golden tests compare and people read.
 //   %3 = add(%1, %2) : float32[5,64]
+import { keyOf } from './builder.ts';
 import { type Graph, type GraphNode, nodesOf, type Operation, sizeOf } from './operation.ts';
 
 export function printGraph(graph: Graph): string {
@@ -8,6 +9,15 @@ export function printGraph(graph: Graph): string {
   const lines = nodes.map((node) => `${numbers.get(node)} = ${expression(node, (input) => numbers.get(input)!)}`);
   for (const { name, node } of graph.outputs) lines.push(`output ${name} = ${numbers.get(node)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** As `printGraph`, but complete: graphs with equal keys compute the same, constants and all. */
+export function graphKey(graph: Graph): string {
+  const nodes = nodesOf(graph);
+  const numbers = new Map(nodes.map((node, index) => [node, index]));
+  const lines = nodes.map(({ op, inputs }) => `${keyOf(op)} ${inputs.map((input) => numbers.get(input))}`);
+  for (const { name, node } of graph.outputs) lines.push(`${name} ${numbers.get(node)}`);
+  return lines.join('\n');
 }
 
 function expression(node: GraphNode, nameOf: (node: GraphNode) => string): string {

@@ -295,6 +295,7 @@ class Lowering {
       case 'segmentSum':
       case 'oneHot':
       case 'convFilterGradient':
+      case 'columns':
         throw new Error(`operator ${op.kind} reached the ONNX writer; a pass should have rewritten it`);
       default:
         return op satisfies never;

@@ -23,6 +23,12 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** A session whose results can be written where the caller wants them. */
+export interface BindableSession extends Session {
+  /** A run that reads these arrays and writes those, each time anew. */
+  bind(feeds: Readonly<Record<string, Feed>>, results: Readonly<Record<string, Feed>>): () => Promise<void>;
+}
+
 export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
 
 /**
@@ -36,7 +42,7 @@ export async function createSession(
   model: Uint8Array,
   device: DeviceKind,
   { wholeOnDevice = false, peakBytes = 0 }: SessionOptions = {},
-): Promise<Session> {
+): Promise<BindableSession> {
   let session: ort.InferenceSession;
   try {
     session = await ort.InferenceSession.create(model, {
@@ -56,15 +62,25 @@ export async function createSession(
   }
   return {
     run: async (feeds) => {
-      const tensors: Record<string, ort.Tensor> = {};
-      for (const [name, { shape, dtype, values }] of Object.entries(feeds)) {
-        tensors[name] = new ort.Tensor(dtype, values as Float32Array, [...shape]);
-      }
-      const results = await session.run(tensors);
+      const results = await session.run(tensorsOf(feeds));
       const arrays: Record<string, TypedArray> = {};
       for (const [name, tensor] of Object.entries(results)) arrays[name] = tensor.data as TypedArray;
       return arrays;
     },
+    bind: (feeds, results) => {
+      const [inputs, outputs] = [tensorsOf(feeds), tensorsOf(results)];
+      return async () => {
+        await session.run(inputs, outputs);
+      };
+    },
     release: () => session.release(),
   };
+}
+
+function tensorsOf(feeds: Readonly<Record<string, Feed>>): Record<string, ort.Tensor> {
+  const tensors: Record<string, ort.Tensor> = {};
+  for (const [name, { shape, dtype, values }] of Object.entries(feeds)) {
+    tensors[name] = new ort.Tensor(dtype, values as Float32Array, [...shape]);
+  }
+  return tensors;
 }

@@ -137,6 +137,7 @@ class Batching {
       case 'oneHot':
       case 'segmentSum':
       case 'after':
+      case 'columns':
         throw new Error(`operator ${op.kind} has no task axis; a pass before batching should have rewritten it`);
       default:
         return op satisfies never;

@@ -4,11 +4,13 @@ import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
 import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
+import { lowerConvolutions } from './columns.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
 import type { Pass, PassRequest } from './pass.ts';
+import { lowerShortColumns } from './short-columns.ts';
 import { ruleFamilies, simplify } from './simplify.ts';
-import { dropKeptAxes } from './unit-axes.ts';
+import { dropKeptAxes, keepLeadingAxes } from './unit-axes.ts';
 import { spreadWindows } from './windows.ts';
 
 /** Not a pass: every builder shares equal nodes as they are made. Left out by this name, the trace's builder too. */
@@ -33,12 +35,26 @@ export const passes: readonly Pass[] = [
   { name: 'drop-kept-axes', run: dropKeptAxes },
 ];
 
-/** The names that `without` takes. */
-export const switchable: readonly string[] = [
-  commonSubexpressions,
-  ...passes.filter(({ isRequired }) => !isRequired).map(({ name }) => name),
-  ...Object.keys(ruleFamilies),
+/** For the fused executor, a run of one task: activations keep TensorFlow's order, and convolutions are products of rows. */
+const fusedPasses: readonly Pass[] = [
+  ...passes.slice(
+    0,
+    passes.findIndex(({ name }) => name === 'postpone-transposes'),
+  ),
+  { name: 'lower-convolutions', isRequired: true, run: lowerConvolutions },
+  { name: 'simplify-lowered', run: simplify },
+  { name: 'keep-leading-axes', run: keepLeadingAxes },
+  { name: 'simplify-kept', run: simplify },
+  { name: 'lower-short-columns', run: lowerShortColumns },
 ];
+
+/** The names that `without` takes. */
+export const switchable: readonly string[] = namesOf(passes);
+
+function namesOf(list: readonly Pass[]): string[] {
+  const optional = list.filter(({ isRequired }) => !isRequired).map(({ name }) => name);
+  return [commonSubexpressions, ...optional, ...Object.keys(ruleFamilies)];
+}
 
 export interface PassReport {
   readonly name: string;
@@ -49,7 +65,12 @@ export interface PassReport {
   readonly applied: Readonly<Record<string, number>>;
 }
 
+/** Who runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
+export type Target = 'onnx' | 'fused';
+
 export interface OptimizeOptions {
+  /** Default: `onnx` for `optimize`; a program's plan asks the fused executor first. */
+  readonly target?: Target;
   /** Names of passes or rule families to leave out. Default none. */
   readonly without?: readonly string[];
 }
@@ -60,9 +81,11 @@ export function optimize(
   taskCount: number,
   options: OptimizeOptions = {},
 ): { graph: Graph; reports: PassReport[] } {
-  const unknown = options.without?.filter((name) => !switchable.includes(name)) ?? [];
+  const target = options.target === 'fused' ? fusedPasses : passes;
+  const known = new Set([...switchable, ...namesOf(fusedPasses)]);
+  const unknown = options.without?.filter((name) => !known.has(name)) ?? [];
   if (unknown.length > 0)
-    throw new Error(`no pass "${unknown.join(', ')}" to leave out; there are ${switchable.join(', ')}`);
+    throw new Error(`no pass "${unknown.join(', ')}" to leave out; there are ${[...known].join(', ')}`);
   const request: PassRequest = {
     taskCount,
     without: new Set(options.without ?? []),
@@ -70,7 +93,7 @@ export function optimize(
   };
   const reports: PassReport[] = [];
   let current = graph;
-  for (const pass of passes) {
+  for (const pass of target) {
     if (request.without.has(pass.name) && pass.isRequired !== true) continue;
     const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;

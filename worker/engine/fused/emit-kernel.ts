@@ -1,0 +1,243 @@
+// Writes a kernel as a WebAssembly function. The loops over rows are outermost, then comes the one along channels, four at a time, and innermost the last
+// row: numbers of a channel are read once for the whole row, and sums stay in registers along it before they are added to memory, which also keeps
+// long sums exact. Every operation is IEEE 754's in a fixed order, so the bits are the same on any processor.
+import { type GraphNode, sizeOf } from '../graph/operation.ts';
+import { FunctionBody } from './assembler.ts';
+import type { Address } from './indexing.ts';
+import type { Effect, Kernel } from './kernel.ts';
+
+export interface EmittedKernel {
+  readonly body: FunctionBody;
+  /** The tensors whose addresses are the function's arguments. */
+  readonly tensors: readonly GraphNode[];
+}
+
+export function emitKernel(kernel: Kernel): EmittedKernel {
+  const tensors = [
+    ...new Set([
+      ...kernel.instructions.flatMap((instruction) => (instruction.kind === 'load' ? [instruction.source] : [])),
+      ...[...kernel.stores, ...kernel.sums].map(({ target }) => target),
+    ]),
+  ];
+  const body = new FunctionBody(tensors.length);
+  new KernelEmitter(kernel, body, tensors).run();
+  return { body, tensors };
+}
+
+/** A pointer that moves with the loops; tensors read at fixed distances share it. */
+interface Stream {
+  readonly tensor: number;
+  readonly strides: ReadonlyMap<number, number>;
+  /** The offset that it starts at: with strides that lead down, what lies before the tensor is no place for it. */
+  lowest: number;
+  /** The local that holds it in the loops entered so far. */
+  local: number;
+}
+
+class KernelEmitter {
+  private readonly kernel: Kernel;
+  private readonly body: FunctionBody;
+  private readonly tensors: readonly GraphNode[];
+  private readonly streams = new Map<string, Stream>();
+  private readonly lanes: number;
+  private readonly inner: number | undefined;
+  /** Instruction → its local. */
+  private readonly values = new Map<number, number>();
+
+  constructor(kernel: Kernel, body: FunctionBody, tensors: readonly GraphNode[]) {
+    this.kernel = kernel;
+    this.body = body;
+    this.tensors = tensors;
+    const order = [...kernel.loops.keys()];
+    this.lanes = order.at(-1)!;
+    this.inner = order.at(-2);
+    for (const instruction of kernel.instructions) {
+      if (instruction.kind === 'load') this.addStream(instruction.source, instruction.address);
+    }
+    for (const { target, address } of [...kernel.stores, ...kernel.sums]) this.addStream(target, address);
+  }
+
+  run(): void {
+    const { body, kernel } = this;
+    for (const tensor of kernel.zeroed) {
+      body.get(this.tensors.indexOf(tensor));
+      body.zero(4 * sizeOf(tensor.shape));
+    }
+    for (const stream of this.streams.values()) {
+      if (stream.lowest === 0) continue;
+      const local = body.local('i32');
+      body.get(stream.tensor);
+      body.i32Const(4 * stream.lowest);
+      body.op('i32.add');
+      body.set(local);
+      stream.local = local;
+    }
+    const rows = [...kernel.loops.keys()].slice(0, -2);
+    this.nest(rows, () => this.nest([this.lanes], () => this.row()));
+    for (const [tensor, count] of kernel.divided) this.divide(tensor, count);
+  }
+
+  /** Loops around `emit`, with each pointer moving along. */
+  private nest(loops: readonly number[], emit: () => void): void {
+    const [loop, ...rest] = loops;
+    if (loop === undefined) {
+      emit();
+      return;
+    }
+    const { body } = this;
+    const isLanes = loop === this.lanes;
+    const moving = [...this.streams.values()].flatMap((stream) => {
+      const stride = stream.strides.get(loop) ?? 0;
+      return stride === 0 ? [] : [{ stream, bytes: 4 * stride * (isLanes ? 4 : 1), outer: stream.local }];
+    });
+    for (const { stream } of moving) {
+      const local = body.local('i32');
+      body.get(stream.local);
+      body.set(local);
+      stream.local = local;
+    }
+    const extent = this.kernel.loops.get(loop)!;
+    body.loop(isLanes ? extent / 4 : extent, () => {
+      this.nest(rest, emit);
+      for (const { stream, bytes } of moving) {
+        body.get(stream.local);
+        body.i32Const(bytes);
+        body.op('i32.add');
+        body.set(stream.local);
+      }
+    });
+    for (const { stream, outer } of moving) stream.local = outer;
+  }
+
+  /** One row of four channels: what is the same along it first. */
+  private row(): void {
+    const { body, kernel, inner } = this;
+    const varying = this.varyingAlong(inner);
+    const compute = (isVarying: boolean) => {
+      kernel.instructions.forEach((_, position) => {
+        if (varying.has(position) === isVarying) this.compute(position);
+      });
+    };
+    compute(false);
+    const inRegisters = kernel.sums.filter(({ address }) => inner === undefined || !address.strides.get(inner));
+    const totals = new Map<string, { readonly local: number; readonly effect: Effect }>();
+    for (const effect of inRegisters) {
+      const key = this.placeKey(effect);
+      if (totals.has(key)) continue;
+      const local = body.local('v128');
+      body.f32x4Const(0);
+      body.set(local);
+      totals.set(key, { local, effect });
+    }
+    this.nest(inner === undefined ? [] : [inner], () => {
+      compute(true);
+      for (const effect of kernel.sums) {
+        const total = totals.get(this.placeKey(effect));
+        if (total === undefined) this.addToMemory(effect, this.values.get(effect.value));
+        else {
+          body.get(total.local);
+          this.push(effect.value);
+          body.op('f32x4.add');
+          body.set(total.local);
+        }
+      }
+      for (const { target, address, value } of kernel.stores) {
+        const stream = this.streamOf(target, address);
+        body.get(stream.local);
+        this.push(value);
+        body.store('v128', 4 * (address.offset - stream.lowest));
+      }
+    });
+    for (const { local, effect } of totals.values()) this.addToMemory(effect, local);
+  }
+
+  private addToMemory({ target, address, value }: Effect, local: number | undefined): void {
+    const { body } = this;
+    const stream = this.streamOf(target, address);
+    const offset = 4 * (address.offset - stream.lowest);
+    body.get(stream.local);
+    body.get(stream.local);
+    body.load('v128', offset);
+    if (local === undefined) this.push(value);
+    else body.get(local);
+    body.op('f32x4.add');
+    body.store('v128', offset);
+  }
+
+  private varyingAlong(loop: number | undefined): Set<number> {
+    const varying = new Set<number>();
+    this.kernel.instructions.forEach((instruction, position) => {
+      const varies =
+        instruction.kind === 'load'
+          ? loop !== undefined && (instruction.address.strides.get(loop) ?? 0) !== 0
+          : instruction.kind === 'apply' && instruction.args.some((arg) => varying.has(arg));
+      if (varies) varying.add(position);
+    });
+    return varying;
+  }
+
+  private compute(position: number): void {
+    const { body } = this;
+    const instruction = this.kernel.instructions[position]!;
+    if (instruction.kind === 'constant') return;
+    if (instruction.kind === 'load') {
+      const stream = this.streamOf(instruction.source, instruction.address);
+      body.get(stream.local);
+      const isSplat = (instruction.address.strides.get(this.lanes) ?? 0) === 0;
+      body.load(isSplat ? 'f32x4-splat' : 'v128', 4 * (instruction.address.offset - stream.lowest));
+    } else {
+      for (const arg of instruction.args) this.push(arg);
+      body.op(instruction.code);
+    }
+    const local = body.local('v128');
+    body.set(local);
+    this.values.set(position, local);
+  }
+
+  private push(position: number): void {
+    const instruction = this.kernel.instructions[position]!;
+    if (instruction.kind === 'constant') this.body.f32x4Const(instruction.value);
+    else this.body.get(this.values.get(position)!);
+  }
+
+  private divide(tensor: GraphNode, count: number): void {
+    const { body } = this;
+    const pointer = body.local('i32');
+    body.get(this.tensors.indexOf(tensor));
+    body.set(pointer);
+    body.loop(sizeOf(tensor.shape) / 4, () => {
+      body.get(pointer);
+      body.get(pointer);
+      body.load('v128', 0);
+      body.f32x4Const(count);
+      body.op('f32x4.div');
+      body.store('v128', 0);
+      body.get(pointer);
+      body.i32Const(16);
+      body.op('i32.add');
+      body.set(pointer);
+    });
+  }
+
+  private addStream(node: GraphNode, address: Address): void {
+    const tensor = this.tensors.indexOf(node);
+    const key = streamKey(tensor, address);
+    const known = this.streams.get(key);
+    const lowest = Math.min(known?.lowest ?? address.offset, address.offset);
+    if (known === undefined) this.streams.set(key, { tensor, strides: address.strides, lowest, local: tensor });
+    else known.lowest = lowest;
+  }
+
+  private streamOf(node: GraphNode, address: Address): Stream {
+    return this.streams.get(streamKey(this.tensors.indexOf(node), address))!;
+  }
+
+  private placeKey({ target, address }: Effect): string {
+    return `${streamKey(this.tensors.indexOf(target), address)} ${address.offset}`;
+  }
+}
+
+function streamKey(tensor: number, { strides }: Address): string {
+  const moves = [...strides].filter(([, stride]) => stride !== 0).sort(([a], [b]) => a - b);
+  return `${tensor}: ${moves.join(' ')}`;
+}

@@ -1,0 +1,192 @@
+// Runs a fused plan: one WebAssembly memory holds every tensor, kernels are functions over it, and ONNX Runtime's sessions read and write it in place. One
+// thread, one order: equal inputs give equal bytes.
+import type { TypedArray } from '../engine.ts';
+import { type Graph, type GraphNode, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
+import { inputName, loweringFor, lowerToOnnx } from '../onnx/lower.ts';
+import { type BindableSession, createSession, type Feed, type Session } from '../onnx/session.ts';
+import { arrayTypes } from '../task-arrays.ts';
+import type { FunctionBody } from './assembler.ts';
+import { emitAddition, emitColumns } from './emit-columns.ts';
+import { emitKernel } from './emit-kernel.ts';
+import { partGraph } from './part-graph.ts';
+import type { FusedPlan } from './plan.ts';
+import { type ProductPlan, pieceGraph, rowsPerImage } from './products.ts';
+import type { Step } from './schedule.ts';
+import { type Call, createMemory, instantiate, type Memory } from './webassembly.ts';
+
+type Action = () => undefined | Promise<void>;
+
+/** A session like ONNX Runtime's. @throws RangeError when the memory cannot be had. */
+export async function createFusedSession(plan: FusedPlan): Promise<Session> {
+  const executor = new FusedExecutor(plan);
+  try {
+    await executor.prepare();
+  } catch (error) {
+    await executor.release();
+    throw error;
+  }
+  return executor;
+}
+
+class FusedExecutor implements Session {
+  private readonly plan: FusedPlan;
+  private readonly memory: Memory;
+  private readonly functions = new Functions();
+  private readonly sessions = new Map<string, BindableSession>();
+  private actions: Action[] = [];
+
+  constructor(plan: FusedPlan) {
+    this.plan = plan;
+    this.memory = createMemory(plan.memory.totalBytes);
+  }
+
+  async prepare(): Promise<void> {
+    const makers: (() => Action)[] = [];
+    for (const step of this.plan.steps) makers.push(...(await this.makersOf(step)));
+    this.functions.instantiate(this.memory);
+    this.actions = makers.map((make) => make());
+    for (const node of this.plan.memory.addresses.keys()) {
+      if (node.op.kind === 'constant') this.view(node).set(node.op.values);
+    }
+  }
+
+  async run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, TypedArray>> {
+    for (const node of this.plan.memory.addresses.keys()) {
+      if (node.op.kind === 'input') this.view(node).set(feeds[inputName(node.op.source, node.op.name)]!.values);
+    }
+    for (const action of this.actions) {
+      const pending = action();
+      if (pending !== undefined) await pending;
+    }
+    const results: Record<string, TypedArray> = {};
+    for (const { name, node } of this.plan.graph.outputs) results[name] = this.copyOf(node);
+    return results;
+  }
+
+  async release(): Promise<void> {
+    const sessions = [...this.sessions.values()];
+    this.sessions.clear();
+    this.actions = [];
+    for (const session of sessions) await session.release();
+  }
+
+  private copyOf(node: GraphNode): TypedArray {
+    const number = uniformValue(node);
+    if (number !== undefined) return new arrayTypes[node.dtype](sizeOf(node.shape)).fill(number);
+    return this.view(this.storageOf(node)).slice();
+  }
+
+  private storageOf(node: GraphNode): GraphNode {
+    return storageOf(node, (owner) => this.plan.memory.addresses.has(owner));
+  }
+
+  private address(node: GraphNode): number {
+    return this.plan.memory.addresses.get(node)!;
+  }
+
+  private view(node: GraphNode, address = this.address(node)): TypedArray {
+    return new arrayTypes[node.dtype](this.memory.buffer, address, sizeOf(node.shape));
+  }
+
+  /** What a step does, once the functions are there. */
+  private async makersOf(step: Step): Promise<(() => Action)[]> {
+    switch (step.kind) {
+      case 'kernel': {
+        const { body, tensors } = emitKernel(step.kernel);
+        const call = this.functions.add(body);
+        const addresses = tensors.map((tensor) => this.address(tensor));
+        return [() => call(addresses)];
+      }
+      case 'product':
+        return this.productMakers(step.node, this.plan.products.get(step.node)!);
+      case 'part': {
+        const session = await this.session(partGraph(step.nodes, step.inputs, step.writes));
+        const feed = (node: GraphNode): Feed => ({
+          shape: node.shape,
+          dtype: node.dtype,
+          values: this.view(node, this.address(this.storageOf(node))),
+        });
+        const inputs = Object.fromEntries(step.inputs.map((node, i) => [inputName('task', `i${i}`), feed(node)]));
+        const outputs = Object.fromEntries(step.writes.map((node, i) => [`o${i}`, feed(node)]));
+        return [() => session.bind(inputs, outputs)];
+      }
+      default:
+        return step satisfies never;
+    }
+  }
+
+  private async productMakers(node: GraphNode, plan: ProductPlan): Promise<(() => Action)[]> {
+    const makers: (() => Action)[] = [];
+    const { columnsAddress, partAddress } = this.plan;
+    const imageBytes = (4 * sizeOf(plan.images.shape)) / plan.images.shape[0]!;
+    const width = plan.columns.shape[1]!;
+    for (const [i, piece] of plan.pieces.entries()) {
+      const layOut = this.functions.add(emitColumns(plan.columns.op, plan.columns.inputs[0]!.shape, piece.images));
+      const source = this.address(plan.images) + piece.firstImage * imageBytes;
+      makers.push(() => layOut([source, columnsAddress]));
+      const graph = pieceGraph(plan, node, piece);
+      const session = await this.session(graph);
+      const firstRow = piece.firstImage * rowsPerImage(plan);
+      const rows = piece.images * rowsPerImage(plan);
+      const otherWidth = node.inputs[1 - plan.position]!.shape[1]!;
+      const columns = this.feed([rows, width], columnsAddress);
+      const otherShape = plan.isSummed ? [rows, otherWidth] : node.inputs[1 - plan.position]!.shape;
+      const other = this.feed(otherShape, this.address(plan.other) + (plan.isSummed ? 4 * firstRow * otherWidth : 0));
+      const isAdded = plan.isSummed && i > 0;
+      const resultShape = plan.isSummed ? node.shape : [rows, node.shape[1]!];
+      const place = this.address(node) + (plan.isSummed ? 0 : 4 * firstRow * node.shape[1]!);
+      const result = this.feed(resultShape, isAdded ? partAddress : place);
+      const [a, b] = plan.position === 0 ? [columns, other] : [other, columns];
+      makers.push(() => session.bind({ 'task.a': a, 'task.b': b }, { c: result }));
+      if (!isAdded) continue;
+      const add = this.functions.add(emitAddition(sizeOf(node.shape)));
+      makers.push(() => add([place, partAddress]));
+    }
+    return makers;
+  }
+
+  private feed(shape: readonly number[], address: number): Feed {
+    return { shape, dtype: 'float32', values: new Float32Array(this.memory.buffer, address, sizeOf(shape)) };
+  }
+
+  /** One session for all graphs that make the same model. */
+  private async session(graph: Graph): Promise<BindableSession> {
+    const model = lowerToOnnx(graph, loweringFor('cpu'));
+    const key = Buffer.from(model).toString('latin1');
+    let session = this.sessions.get(key);
+    if (session === undefined) {
+      session = await createSession(model, 'cpu');
+      this.sessions.set(key, session);
+    }
+    return session;
+  }
+}
+
+/** Functions of one module; equal ones are there once. */
+class Functions {
+  private readonly bodies: FunctionBody[] = [];
+  private readonly positions = new Map<string, number>();
+  private exports: Readonly<Record<string, Call>> = {};
+
+  /** Returns what makes a call, to be used after `instantiate`. */
+  add(body: FunctionBody): (addresses: readonly number[]) => Action {
+    const key = `${body.parameterCount} ${Buffer.from(body.encode()).toString('latin1')}`;
+    let position = this.positions.get(key);
+    if (position === undefined) {
+      position = this.bodies.push(body) - 1;
+      this.positions.set(key, position);
+    }
+    const index = position;
+    return (addresses) => {
+      const run = this.exports[index]!;
+      return () => {
+        run(...addresses);
+        return undefined;
+      };
+    };
+  }
+
+  instantiate(memory: Memory): void {
+    this.exports = instantiate(this.bodies, memory);
+  }
+}

@@ -1,0 +1,83 @@
+// Everything about a fused run that follows from its graph: steps, where each tensor lies, how many bytes it takes. Undefined where fusing is not
+// possible or not worth it; the graph then runs as one ONNX model.
+import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
+import { NotFusable } from './indexing.ts';
+import { type Lifetime, type MemoryPlan, planMemory } from './memory-plan.ts';
+import { isGiven, partition } from './partition.ts';
+import { type ProductPlan, planProduct, rowsPerImage } from './products.ts';
+import { type Step, schedule } from './schedule.ts';
+
+export interface FusedPlan {
+  readonly graph: Graph;
+  readonly steps: readonly Step[];
+  readonly products: ReadonlyMap<GraphNode, ProductPlan>;
+  readonly memory: MemoryPlan;
+  /** Where the columns of a piece lie, and the product of a piece that is to be added. */
+  readonly columnsAddress: number;
+  readonly partAddress: number;
+  /** Of the WebAssembly memory, which is all that a run needs beside ONNX Runtime's own. */
+  readonly peakBytes: number;
+}
+
+/** Larger tensors in ONNX Runtime's parts mean that kernels did not take what they are for. */
+const largestOffloaded = 1 << 16;
+const largestMemory = 2 ** 31;
+
+export function planFused(graph: Graph): FusedPlan | undefined {
+  const nodes = nodesOf(graph);
+  const kinds = new Set(nodes.map(({ op }) => op.kind));
+  if (!kinds.has('columns') || (['conv2d', 'convInputGradient', 'convFilterGradient'] as const).some((kind) => kinds.has(kind))) return undefined; // biome-ignore format: one line
+  try {
+    const parts = partition(graph);
+    if ([...parts.offloaded].some((node) => sizeOf(node.shape) > largestOffloaded)) return undefined;
+    const products = new Map([...parts.products].map((node) => [node, planProduct(node, parts.isInMemory)] as const));
+    const steps = schedule(graph, parts);
+    let columns = 0;
+    let part = 0;
+    for (const [node, plan] of products) {
+      const images = Math.max(...plan.pieces.map((piece) => piece.images));
+      columns = Math.max(columns, 4 * images * rowsPerImage(plan) * plan.columns.shape[1]!);
+      if (plan.isSummed && plan.pieces.length > 1) part = Math.max(part, 4 * sizeOf(node.shape));
+    }
+    const columnsAddress = 64;
+    const partAddress = aligned(columnsAddress + columns);
+    const memory = planMemory(lifetimes(graph, nodes, steps, parts.isInMemory), aligned(partAddress + part));
+    if (memory.totalBytes > largestMemory) return undefined;
+    return { graph, steps, products, memory, columnsAddress, partAddress, peakBytes: memory.totalBytes };
+  } catch (error) {
+    if (error instanceof NotFusable) return undefined;
+    throw error;
+  }
+}
+
+/** Beyond the next cache line. */
+function aligned(address: number): number {
+  return (Math.ceil(address / 64) + 1) * 64;
+}
+
+function lifetimes(
+  graph: Graph,
+  nodes: readonly GraphNode[],
+  steps: readonly Step[],
+  isInMemory: (node: GraphNode) => boolean,
+): Lifetime[] {
+  const from = new Map<GraphNode, number>();
+  const to = new Map<GraphNode, number>();
+  for (const node of nodes) {
+    if (!isGiven(node)) continue;
+    from.set(node, 0);
+    // constants are written once and stay
+    to.set(node, node.op.kind === 'constant' ? steps.length : 0);
+  }
+  steps.forEach(({ reads, writes }, position) => {
+    for (const node of writes) {
+      from.set(node, position);
+      to.set(node, Math.max(to.get(node) ?? 0, position));
+    }
+    for (const node of reads) to.set(node, Math.max(to.get(node)!, position));
+  });
+  for (const { node } of graph.outputs) {
+    if (uniformValue(node) === undefined) to.set(storageOf(node, isInMemory), steps.length);
+  }
+  return [...from].map(([node, start]) => ({ node, from: start, to: to.get(node)! }));
+}

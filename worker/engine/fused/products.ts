@@ -1,0 +1,81 @@
+// A product with a convolution's columns, cut along the images so that the columns of a piece stay in the processor's cache: they are laid out, multiplied
+// and forgotten. Where the columns' rows are what is added up (a filter's gradient), the pieces' products are added in the order of the images.
+import { GraphBuilder } from '../graph/builder.ts';
+import { type Graph, type GraphNode, type Operation, sizeOf } from '../graph/operation.ts';
+import type { Columns } from './emit-columns.ts';
+import { NotFusable } from './indexing.ts';
+import { operandOf } from './schedule.ts';
+
+export interface Piece {
+  readonly firstImage: number;
+  readonly images: number;
+}
+
+export interface ProductPlan {
+  readonly columns: GraphNode & { readonly op: Columns };
+  readonly op: Extract<Operation, { kind: 'matmul' }>;
+  /** The images [N, H, W, C], and the product's other operand, as they lie in memory. */
+  readonly images: GraphNode;
+  readonly other: GraphNode;
+  /** Which operand the columns are. */
+  readonly position: 0 | 1;
+  /** The columns' rows are added up: the result is a sum over pieces. */
+  readonly isSummed: boolean;
+  readonly pieces: readonly Piece[];
+}
+
+/** Of the columns in a piece; the second-level cache of the processors we know is one or two MiB. */
+const pieceBytes = 1 << 19;
+
+/** @throws NotFusable for a form that convolutions and their gradients do not have. */
+export function planProduct(node: GraphNode, isInMemory: (node: GraphNode) => boolean): ProductPlan {
+  const { op } = node;
+  const position = node.inputs.findIndex((input) => input.op.kind === 'columns') as 0 | 1;
+  const columns = node.inputs[position]!;
+  const other = node.inputs[1 - position]!;
+  if (op.kind !== 'matmul' || columns.op.kind !== 'columns' || other.op.kind === 'columns')
+    throw new NotFusable('a product of columns with columns');
+  const isSummed = position === 0 ? op.transposeA : !op.transposeB;
+  // the other operand is cut along its rows where the columns' rows are added up
+  const isCut = position === 0 ? !op.transposeB : op.transposeA;
+  if ((position === 1 && !isSummed) || (isSummed && !isCut)) throw new NotFusable('columns in a place of their own');
+  return {
+    columns: columns as GraphNode & { op: Columns },
+    op,
+    images: operandOf(columns, isInMemory),
+    other: operandOf(other, isInMemory),
+    position,
+    isSummed,
+    pieces: piecesOf(columns),
+  };
+}
+
+function piecesOf({ shape, inputs }: GraphNode): Piece[] {
+  const images = inputs[0]!.shape[0]!;
+  const largest = Math.max(1, Math.floor(pieceBytes / (4 * (sizeOf(shape) / images))));
+  const count = Math.ceil(images / largest);
+  const each = Math.ceil(images / count);
+  return Array.from({ length: Math.ceil(images / each) }, (_, i) => ({
+    firstImage: i * each,
+    images: Math.min(each, images - i * each),
+  }));
+}
+
+/** Rows of the columns for one image. */
+export function rowsPerImage({ columns }: ProductPlan): number {
+  return sizeOf(columns.op.outputSize);
+}
+
+/** The product of one piece as a graph of inputs `task.a` and `task.b`, with the output `c`. */
+export function pieceGraph(plan: ProductPlan, node: GraphNode, { images }: Piece): Graph {
+  const rows = images * rowsPerImage(plan);
+  const columnsShape = [rows, plan.columns.shape[1]!];
+  const whole = node.inputs[1 - plan.position]!.shape;
+  const otherShape = plan.isSummed ? [rows, whole[1]!] : whole;
+  const builder = new GraphBuilder();
+  const input = (name: string, shape: readonly number[]) =>
+    builder.make({ kind: 'input', source: 'task', name, shape, dtype: 'float32' });
+  const shapes = plan.position === 0 ? [columnsShape, otherShape] : [otherShape, columnsShape];
+  const product = builder.make(plan.op, [input('a', shapes[0]!), input('b', shapes[1]!)]);
+  return { outputs: [{ name: 'c', node: product }] };
+}
