@@ -6,6 +6,8 @@ import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../../worker/engine/devices.ts';
 import { createEagerEngine } from '../../../worker/engine/eager.ts';
 import type { CompileReport, NamedArrays, TaskProgramOptions, TypedArray } from '../../../worker/engine/engine.ts';
+import { isGiven } from '../../../worker/engine/fused/partition.ts';
+import type { FusedPlan } from '../../../worker/engine/fused/plan.ts';
 import { sizeOf } from '../../../worker/engine/graph/operation.ts';
 import type { OptimizeOptions } from '../../../worker/engine/passes/pipeline.ts';
 import { planProgram } from '../../../worker/engine/plan.ts';
@@ -71,6 +73,16 @@ function assertClose(actual: Outcome, expected: Pick<Outcome, 'sum' | 'each'>, t
   }
 }
 
+/** Every step reads what is given, or what a step before it wrote. */
+function assertOrdered({ steps, memory }: FusedPlan): void {
+  const written = new Set([...memory.addresses.keys()].filter(isGiven));
+  for (const [position, { kind, reads, writes }] of steps.entries()) {
+    for (const node of reads)
+      assert.ok(written.has(node), `step ${position}, a ${kind}, reads ${node.op.kind} too early`);
+    for (const node of writes) written.add(node);
+  }
+}
+
 const fused: OptimizeOptions = { target: 'fused' };
 const onnx: OptimizeOptions = { target: 'onnx' };
 
@@ -83,6 +95,8 @@ describe('the fused executor computes what ONNX Runtime computes', () => {
     ['64 filters', { filters: 64, size: 7 }],
     ['one filter', { filters: 1, layers: 1, size: 6 }],
     ['filters that fill no whole vector', { filters: 6, size: 6 }],
+    ['filters that fill no whole vector, on larger images', { filters: 5, size: 12 }],
+    ['three layers of three filters', { filters: 3, size: 28, layers: 3 }],
     ['four layers', { layers: 4, size: 16, filters: 4 }],
     ['average pooling', { downsampling: 'average-pool' }],
     ['overlapping windows', { downsampling: 'overlapping-max-pool' }],
@@ -97,6 +111,7 @@ describe('the fused executor computes what ONNX Runtime computes', () => {
         // sums of the same numbers in other orders; the images are random, so that no two elements of a window tie
         const actual = await run(program, fused);
         assertClose(actual, await run(program, onnx), 1e-3);
+        assertOrdered(planProgram(program, fused).fused!);
       });
     }
   }

@@ -67,7 +67,9 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
     }
     const part = new Set<GraphNode>();
     for (const node of waiting.offloaded) {
-      if (!isReady(node)) continue;
+      // a view of what this part computes is read from memory: by a later part
+      const isTooEarly = node.inputs.some((input) => !part.has(input) && part.has(memoryOf(input)));
+      if (isTooEarly || !isReady(node)) continue;
       part.add(node);
       done.add(node);
     }
