@@ -2,8 +2,9 @@
 // nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take turns: a cluster's job is
 // paused while the other's runs. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new ones,
 // warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
-// chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works.
-import { mkdtempSync, rmSync } from 'node:fs';
+// chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
+// coordinator and workers take for a meta-step, where the system tells it (/proc): what else the machine does disturbs it less, and it leaves out those who watch.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,12 +45,18 @@ export async function run(args: readonly string[]): Promise<unknown> {
     for (let number = 1; number <= rounds; number++) {
       const result = await compare(watched, { turns, seconds, natsUrl: nats?.url, isWatchedFirst: number % 2 === 0 });
       compared.push(result);
-      log(`round ${number}: ${result.alone.toFixed(0)} and, watched, ${result.watched.toFixed(0)} meta-steps/s`);
+      log(`round ${number}: alone ${described(result.alone)}; watched ${described(result.watched)}`);
     }
   } finally {
     await nats?.close();
   }
-  const cost = estimateOf(compared.map(({ alone, watched: seen }) => 100 * (1 - seen / alone)));
+  const cost = estimateOf(
+    compared.map(({ alone, watched: seen }) => 100 * (1 - seen.stepsPerSecond / alone.stepsPerSecond)),
+  );
+  const processorCost = estimateOf(
+    compared.map(({ alone, watched: seen }) => 100 * (seen.processorMsPerStep / alone.processorMsPerStep - 1)),
+  );
+  const meanOf = (pick: (round: Round) => number) => round(sum(compared.map(pick)) / rounds);
   return {
     benchmark: 'observability',
     node: process.version,
@@ -62,19 +69,37 @@ export async function run(args: readonly string[]): Promise<unknown> {
     turns,
     secondsPerTurn: seconds,
     metaStepsPerSecond: {
-      alone: round(sum(compared.map(({ alone }) => alone)) / rounds),
-      watched: round(sum(compared.map(({ watched }) => watched)) / rounds),
+      alone: meanOf(({ alone }) => alone.stepsPerSecond),
+      watched: meanOf(({ watched: seen }) => seen.stepsPerSecond),
+    },
+    processorMsPerMetaStep: {
+      alone: meanOf(({ alone }) => alone.processorMsPerStep),
+      watched: meanOf(({ watched: seen }) => seen.processorMsPerStep),
     },
     ratio: round(1 - cost.mean / 100),
     costPercent: round(cost.mean),
     costHalfWidth95Percent: round(cost.halfWidth95),
+    processorCostPercent: round(processorCost.mean),
+    processorCostHalfWidth95Percent: round(processorCost.halfWidth95),
   };
 }
 
 interface Round extends Tally {
-  /** Meta-steps a second. */
-  readonly alone: number;
-  readonly watched: number;
+  readonly alone: Speed;
+  readonly watched: Speed;
+}
+
+interface Speed {
+  readonly stepsPerSecond: number;
+  /** Of all processes of the cluster together; NaN where there is no /proc. */
+  readonly processorMsPerStep: number;
+}
+
+/** What a cluster has done by a moment. */
+interface Progress {
+  readonly atMs: number;
+  readonly steps: number;
+  readonly processorMs: number;
 }
 
 interface Tally {
@@ -97,14 +122,14 @@ async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promi
     for (const isWatched of [isWatchedFirst, !isWatchedFirst]) {
       clusters.push(await (isWatched ? Cluster.start(watched, natsUrl) : Cluster.start(new Set(), undefined)));
     }
-    const steps = new Map(clusters.map((cluster) => [cluster, 0]));
+    const spans = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
     for (let turn = 0; turn < turns; turn++) {
       // First the one, then the other, so that what drifts drifts for both.
       const order = turn % 2 === 0 ? clusters : clusters.toReversed();
-      for (const cluster of order) steps.set(cluster, steps.get(cluster)! + (await cluster.turn(seconds)) / turns);
+      for (const cluster of order) spans.get(cluster)!.push(await cluster.turn(seconds));
     }
     const [alone, seen] = isWatchedFirst ? clusters.toReversed() : clusters;
-    return { alone: steps.get(alone!)!, watched: steps.get(seen!)!, ...seen!.tally() };
+    return { alone: speedOf(spans.get(alone!)!), watched: speedOf(spans.get(seen!)!), ...seen!.tally() };
   } finally {
     for (const cluster of clusters) await cluster.close();
   }
@@ -159,19 +184,23 @@ class Cluster {
     await this.#client.pauseJob(jobId);
   }
 
-  /** Meta-steps a second, over some seconds of running. */
-  async turn(seconds: number): Promise<number> {
+  /** What is done in some seconds of running. */
+  async turn(seconds: number): Promise<Progress> {
     await this.#client.resumeJob(this.#jobId);
-    const from = await this.#steps();
+    const from = await this.#progress();
     await delay(seconds * 1_000);
-    const to = await this.#steps();
+    const to = await this.#progress();
     await this.#client.pauseJob(this.#jobId);
-    return ((to.steps - from.steps) * 1_000) / (to.at - from.at);
+    return {
+      atMs: to.atMs - from.atMs,
+      steps: to.steps - from.steps,
+      processorMs: to.processorMs - from.processorMs,
+    };
   }
 
-  async #steps(): Promise<{ readonly at: number; readonly steps: number }> {
+  async #progress(): Promise<Progress> {
     const { steps } = await this.#client.getJob(this.#jobId);
-    return { at: performance.now(), steps };
+    return { atMs: performance.now(), steps, processorMs: sum(this.#processes.map(({ pid }) => processorMs(pid!))) };
   }
 
   /** As Prometheus does, and whole. */
@@ -269,6 +298,26 @@ function estimateOf(values: readonly number[]): { readonly mean: number; readonl
   const mean = sum(values) / values.length;
   const variance = sum(values.map((value) => (value - mean) ** 2)) / Math.max(1, values.length - 1);
   return { mean, halfWidth95: 1.96 * Math.sqrt(variance / values.length) };
+}
+
+function speedOf(spans: readonly Progress[]): Speed {
+  const steps = sum(spans.map((span) => span.steps));
+  return {
+    stepsPerSecond: (1_000 * steps) / sum(spans.map(({ atMs }) => atMs)),
+    processorMsPerStep: sum(spans.map((span) => span.processorMs)) / steps,
+  };
+}
+
+function described({ stepsPerSecond, processorMsPerStep }: Speed): string {
+  return `${stepsPerSecond.toFixed(0)} meta-steps/s, ${processorMsPerStep.toFixed(3)} ms of processor time each`;
+}
+
+/** Of a process so far, user and system, from the clock of the kernel, which ticks a hundred times a second. */
+function processorMs(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  // the name before may hold anything, brackets too
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

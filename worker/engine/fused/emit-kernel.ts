@@ -113,12 +113,9 @@ class KernelEmitter {
   private row(): void {
     const { body, kernel, inner } = this;
     const varying = this.varyingAlong(inner);
-    const compute = (isVarying: boolean) => {
-      kernel.instructions.forEach((_, position) => {
-        if (varying.has(position) === isVarying) this.compute(position);
-      });
-    };
-    compute(false);
+    kernel.instructions.forEach((_, position) => {
+      if (!varying.has(position)) this.compute(position);
+    });
     const inRegisters = kernel.sums.filter(({ address }) => inner === undefined || !address.strides.get(inner));
     const totals = new Map<string, { readonly local: number; readonly effect: Effect }>();
     for (const effect of inRegisters) {
@@ -130,8 +127,17 @@ class KernelEmitter {
       totals.set(key, { local, effect });
     }
     this.nest(inner === undefined ? [] : [inner], () => {
-      compute(true);
+      // each value is used as soon as it is there: few wait in registers
+      const computed = new Set<number>();
+      const compute = (position: number) => {
+        if (!varying.has(position) || computed.has(position)) return;
+        computed.add(position);
+        const instruction = kernel.instructions[position]!;
+        if (instruction.kind === 'apply') instruction.args.forEach(compute);
+        this.compute(position);
+      };
       for (const effect of kernel.sums) {
+        compute(effect.value);
         const total = totals.get(this.placeKey(effect));
         if (total === undefined) this.addToMemory(effect, this.values.get(effect.value));
         else {
@@ -142,6 +148,7 @@ class KernelEmitter {
         }
       }
       for (const { target, address, value } of kernel.stores) {
+        compute(value);
         const stream = this.streamOf(target, address);
         body.get(stream.local);
         this.push(value);

@@ -111,7 +111,7 @@ function rootsOf(
 ): Set<GraphNode> {
   const roots = new Set<GraphNode>();
   const uses = usesOf(graph);
-  const isShared = (node: GraphNode) => uses.get(node)! > 1 && node.op.kind !== 'reshape' && node.dtype === 'float32';
+  const isShared = (node: GraphNode) => uses.get(node)! > 1 && node.dtype === 'float32';
   const work = (node: GraphNode) => workOf(node, (other) => !isComputed(other) || roots.has(other));
   const keep = (node: GraphNode) => {
     const storage = storageOf(node, (owner) => offloaded.has(owner));
