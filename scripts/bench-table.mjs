@@ -83,13 +83,27 @@ const renderers = {
         `a console was open (${looker}). ${failures.length === 0 ? 'Nothing was left behind.' : failures.join('; ')}`,
     ].join('\n');
   },
-  observability({ watchedBy, workers, rounds, metaStepsPerSecond, costPercent, costHalfWidth95Percent, ...tally }) {
-    const head = ['watched by', 'meta-steps/s alone', 'watched', 'cost, % ± 95 %'];
-    const cost = `${costPercent.toFixed(1)} ± ${costHalfWidth95Percent.toFixed(1)}`;
-    const { alone, watched } = metaStepsPerSecond;
-    const row = [watchedBy.join(', ') || 'nobody', Math.round(alone), Math.round(watched), cost];
-    const note = `${rounds} rounds with two new clusters of ${workers} workers each; ${tally.scrapes} scrapes, ${tally.streamedEvents} events in the console's stream.`;
-    return `${table([head, row])}\n\n${note}`;
+  observability({ watchedBy, workers, rounds, metaStepsPerSecond, processorMsPerMetaStep, ...result }) {
+    const head = ['', 'alone', `watched by ${watchedBy.join(', ') || 'nobody'}`, 'cost, % ± 95 %'];
+    const cost = (mean, halfWidth95) => `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
+    const rows = [
+      [
+        'meta-steps/s',
+        Math.round(metaStepsPerSecond.alone),
+        Math.round(metaStepsPerSecond.watched),
+        cost(result.costPercent, result.costHalfWidth95Percent),
+      ],
+    ];
+    // null where the system does not tell processor time
+    if (processorMsPerMetaStep.alone !== null)
+      rows.push([
+        'processor time a meta-step, ms',
+        processorMsPerMetaStep.alone,
+        processorMsPerMetaStep.watched,
+        cost(result.processorCostPercent, result.processorCostHalfWidth95Percent),
+      ]);
+    const note = `${rounds} rounds with two new clusters of ${workers} workers each; ${result.scrapes} scrapes, ${result.streamedEvents} events in the console's stream.`;
+    return `${table([head, ...rows])}\n\n${note}`;
   },
 };
 
