@@ -127,17 +127,8 @@ class KernelEmitter {
       totals.set(key, { local, effect });
     }
     this.nest(inner === undefined ? [] : [inner], () => {
-      // each value is used as soon as it is there: few wait in registers
-      const computed = new Set<number>();
-      const compute = (position: number) => {
-        if (!varying.has(position) || computed.has(position)) return;
-        computed.add(position);
-        const instruction = kernel.instructions[position]!;
-        if (instruction.kind === 'apply') instruction.args.forEach(compute);
-        this.compute(position);
-      };
       for (const effect of kernel.sums) {
-        compute(effect.value);
+        this.compute(effect.value);
         const total = totals.get(this.placeKey(effect));
         if (total === undefined) this.addToMemory(effect, this.values.get(effect.value));
         else {
@@ -148,7 +139,7 @@ class KernelEmitter {
         }
       }
       for (const { target, address, value } of kernel.stores) {
-        compute(value);
+        this.compute(value);
         const stream = this.streamOf(target, address);
         body.get(stream.local);
         this.push(value);
@@ -183,16 +174,18 @@ class KernelEmitter {
     return varying;
   }
 
+  /** Once, with what it needs just before it: few values wait in registers. */
   private compute(position: number): void {
     const { body } = this;
     const instruction = this.kernel.instructions[position]!;
-    if (instruction.kind === 'constant') return;
+    if (instruction.kind === 'constant' || this.values.has(position)) return;
     if (instruction.kind === 'load') {
       const stream = this.streamOf(instruction.source, instruction.address);
       body.get(stream.local);
       const isSplat = (instruction.address.strides.get(this.lanes) ?? 0) === 0;
       body.load(isSplat ? 'f32x4-splat' : 'v128', 4 * (instruction.address.offset - stream.lowest));
     } else {
+      for (const arg of instruction.args) this.compute(arg);
       for (const arg of instruction.args) this.push(arg);
       body.op(instruction.code);
     }
