@@ -1,7 +1,8 @@
 // What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and that counts
-// nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take turns: a cluster's job is
-// paused while the other's runs. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new ones,
-// warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
+// nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take short turns: a cluster's
+// processes are stopped (SIGSTOP) while the other's run. A paused job would not do: V8 tidies up in a process that idles, the more when it is scraped, and
+// what follows is slower for a while. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new
+// ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
 // chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
 // coordinator and workers take for a meta-step, where the system tells it (/proc): what else the machine does disturbs it less, and it leaves out those who watch.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -19,15 +20,16 @@ const parts = ['metrics', 'nats', 'console'] as const;
 type Part = (typeof parts)[number];
 
 const workers = 2;
-/** As `deploy/prometheus/prometheus.yml` says. */
+/** Of running, as `deploy/prometheus/prometheus.yml` says. */
 const scrapeEveryMs = 5_000;
-/** By then V8 has compiled the processes' code for what they do: the first scrape makes it do so again, which costs 0.1 s once. */
-const warmUpSteps = 4_000;
+/** Of a scrape each, both clusters at once: by then V8 has compiled the processes' code for what they do, which the first scrapes make it do again. */
+const warmUpTurns = 5;
 const usage = {
   rounds: { type: 'string', default: '10' },
   /** Of each cluster in a round. */
-  turns: { type: 'string', default: '6' },
-  seconds: { type: 'string', default: '2' },
+  turns: { type: 'string', default: '10' },
+  /** Of a turn: not so long that a heartbeat is missed. */
+  seconds: { type: 'string', default: '1' },
   /** Parts of the watching with commas between, or `none`. */
   only: { type: 'string', default: parts.join(',') },
 } as const;
@@ -122,6 +124,9 @@ async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promi
     for (const isWatched of [isWatchedFirst, !isWatchedFirst]) {
       clusters.push(await (isWatched ? Cluster.start(watched, natsUrl) : Cluster.start(new Set(), undefined)));
     }
+    for (let turn = 0; turn < warmUpTurns; turn++) {
+      await Promise.all(clusters.map((cluster) => cluster.turn(scrapeEveryMs / 1_000)));
+    }
     const spans = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
     for (let turn = 0; turn < turns; turn++) {
       // First the one, then the other, so that what drifts drifts for both.
@@ -141,17 +146,26 @@ class Cluster {
   readonly #directory: string;
   readonly #watching = new AbortController();
   readonly #watchers: Promise<void>[] = [];
+  /** Where metrics are scraped. */
+  readonly #targets: readonly string[];
   #jobId = '';
+  #unscrapedMs = 0;
   #scrapes = 0;
   #streamedEvents = 0;
 
-  private constructor(address: string, processes: readonly ManagedProcess[], directory: string) {
+  private constructor(
+    address: string,
+    processes: readonly ManagedProcess[],
+    directory: string,
+    targets: readonly string[],
+  ) {
     this.#client = new MetatrainClient({ address });
     this.#processes = processes;
     this.#directory = directory;
+    this.#targets = targets;
   }
 
-  /** With its job under way, and paused. */
+  /** With its job under way. */
   static async start(watched: ReadonlySet<Part>, natsUrl: string | undefined): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
     const hasHttp = watched.has('metrics') || watched.has('console');
@@ -167,9 +181,8 @@ class Cluster {
       processes.push(start('worker', [...ofWorkers, '--worker-id', `worker-${number}`, ...metrics]));
     }
     const ready = await Promise.all(processes.slice(1).map(({ ready }) => ready));
-    const cluster = new Cluster(String(address), processes, directory);
     const served = [coordinatorHttp, ...ready.map(({ http: workerHttp }) => workerHttp)].map(String);
-    if (watched.has('metrics')) for (const target of served) cluster.#scrape(target);
+    const cluster = new Cluster(String(address), processes, directory, watched.has('metrics') ? served : []);
     if (watched.has('console')) cluster.#watchers.push(cluster.#stream(String(coordinatorHttp)));
     await cluster.#begin();
     return cluster;
@@ -179,23 +192,29 @@ class Cluster {
     const { jobId } = await this.#client.submitJob(jobFile);
     this.#jobId = jobId;
     for await (const event of this.#client.watchJob(jobId)) {
-      if (event.kind === 'metaStep' && event.summary.step > warmUpSteps) break;
+      if (event.kind === 'metaStep') break;
     }
-    await this.#client.pauseJob(jobId);
   }
 
-  /** What is done in some seconds of running. */
+  /** What is done in some seconds; its processes are stopped then. */
   async turn(seconds: number): Promise<Progress> {
-    await this.#client.resumeJob(this.#jobId);
+    this.#signal('SIGCONT');
     const from = await this.#progress();
-    await delay(seconds * 1_000);
+    await delay(seconds * 500);
+    this.#unscrapedMs += seconds * 1_000;
+    if (this.#unscrapedMs >= scrapeEveryMs) await this.#scrape();
+    await delay(seconds * 500);
     const to = await this.#progress();
-    await this.#client.pauseJob(this.#jobId);
+    this.#signal('SIGSTOP');
     return {
       atMs: to.atMs - from.atMs,
       steps: to.steps - from.steps,
       processorMs: to.processorMs - from.processorMs,
     };
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    for (const { pid } of this.#processes) process.kill(pid!, signal);
   }
 
   async #progress(): Promise<Progress> {
@@ -204,18 +223,15 @@ class Cluster {
   }
 
   /** As Prometheus does, and whole. */
-  #scrape(target: string): void {
+  async #scrape(): Promise<void> {
+    this.#unscrapedMs = 0;
     const { signal } = this.#watching;
-    const scrape = async () => {
-      while (!signal.aborted) {
-        const response = await fetch(`http://${target}/metrics`, { signal });
-        if (!response.ok) throw new Error(`${target}/metrics answers ${response.status}`);
-        await response.arrayBuffer();
-        this.#scrapes += 1;
-        await delay(scrapeEveryMs, signal);
-      }
-    };
-    this.#watchers.push(scrape().catch((error: unknown) => this.#unlessClosing(error)));
+    for (const target of this.#targets) {
+      const response = await fetch(`http://${target}/metrics`, { signal });
+      if (!response.ok) throw new Error(`${target}/metrics answers ${response.status}`);
+      await response.arrayBuffer();
+      this.#scrapes += 1;
+    }
   }
 
   /** The console's stream of the cluster's events; where the coordinator serves no console, the same events over gRPC. */
