@@ -10,7 +10,7 @@ import { emitAddition, emitColumns } from './emit-columns.ts';
 import { emitKernel } from './emit-kernel.ts';
 import { partGraph } from './part-graph.ts';
 import type { FusedPlan } from './plan.ts';
-import { type ProductPlan, pieceGraph, rowsPerImage } from './products.ts';
+import { type Piece, type ProductPlan, pieceGraph, rowsPerImage } from './products.ts';
 import type { Step } from './schedule.ts';
 import { type Call, createMemory, instantiate, type Memory } from './webassembly.ts';
 
@@ -97,8 +97,8 @@ class FusedExecutor implements Session {
         const addresses = tensors.map((tensor) => this.address(tensor));
         return [() => call(addresses)];
       }
-      case 'product':
-        return this.productMakers(step.node, this.plan.products.get(step.node)!);
+      case 'products':
+        return this.productMakers(step.nodes);
       case 'part': {
         const session = await this.session(partGraph(step.nodes, step.inputs, step.writes));
         const feed = (node: GraphNode): Feed => ({
@@ -115,34 +115,39 @@ class FusedExecutor implements Session {
     }
   }
 
-  private async productMakers(node: GraphNode, plan: ProductPlan): Promise<(() => Action)[]> {
+  /** Piece by piece: the columns are laid out, and all products multiply them. */
+  private async productMakers(nodes: readonly GraphNode[]): Promise<(() => Action)[]> {
+    const { columnsAddress, products } = this.plan;
+    const { images, columns, pieces } = products.get(nodes[0]!)!;
+    const imageBytes = (4 * sizeOf(images.shape)) / images.shape[0]!;
     const makers: (() => Action)[] = [];
-    const { columnsAddress, partAddress } = this.plan;
-    const imageBytes = (4 * sizeOf(plan.images.shape)) / plan.images.shape[0]!;
-    const width = plan.columns.shape[1]!;
-    for (const [i, piece] of plan.pieces.entries()) {
-      const layOut = this.functions.add(emitColumns(plan.columns.op, plan.columns.inputs[0]!.shape, piece.images));
-      const source = this.address(plan.images) + piece.firstImage * imageBytes;
+    for (const piece of pieces) {
+      const layOut = this.functions.add(emitColumns(columns.op, columns.inputs[0]!.shape, piece.images));
+      const source = this.address(images) + piece.firstImage * imageBytes;
       makers.push(() => layOut([source, columnsAddress]));
-      const graph = pieceGraph(plan, node, piece);
-      const session = await this.session(graph);
-      const firstRow = piece.firstImage * rowsPerImage(plan);
-      const rows = piece.images * rowsPerImage(plan);
-      const otherWidth = node.inputs[1 - plan.position]!.shape[1]!;
-      const columns = this.feed([rows, width], columnsAddress);
-      const otherShape = plan.isSummed ? [rows, otherWidth] : node.inputs[1 - plan.position]!.shape;
-      const other = this.feed(otherShape, this.address(plan.other) + (plan.isSummed ? 4 * firstRow * otherWidth : 0));
-      const isAdded = plan.isSummed && i > 0;
-      const resultShape = plan.isSummed ? node.shape : [rows, node.shape[1]!];
-      const place = this.address(node) + (plan.isSummed ? 0 : 4 * firstRow * node.shape[1]!);
-      const result = this.feed(resultShape, isAdded ? partAddress : place);
-      const [a, b] = plan.position === 0 ? [columns, other] : [other, columns];
-      makers.push(() => session.bind({ 'task.a': a, 'task.b': b }, { c: result }));
-      if (!isAdded) continue;
-      const add = this.functions.add(emitAddition(sizeOf(node.shape)));
-      makers.push(() => add([place, partAddress]));
+      for (const node of nodes) makers.push(...(await this.pieceMakers(node, products.get(node)!, piece)));
     }
     return makers;
+  }
+
+  private async pieceMakers(node: GraphNode, plan: ProductPlan, piece: Piece): Promise<(() => Action)[]> {
+    const { columnsAddress, partAddress } = this.plan;
+    const session = await this.session(pieceGraph(plan, node, piece));
+    const firstRow = piece.firstImage * rowsPerImage(plan);
+    const rows = piece.images * rowsPerImage(plan);
+    const columns = this.feed([rows, plan.columns.shape[1]!], columnsAddress);
+    const [height, width] = node.inputs[1 - plan.position]!.shape as [number, number];
+    const cut = plan.isSummed ? [rows, width] : [height, width];
+    const other = this.feed(cut, this.address(plan.other) + (plan.isSummed ? 4 * firstRow * width : 0));
+    const isAdded = plan.isSummed && firstRow > 0;
+    const resultShape = plan.isSummed ? node.shape : [rows, node.shape[1]!];
+    const place = this.address(node) + (plan.isSummed ? 0 : 4 * firstRow * node.shape[1]!);
+    const result = this.feed(resultShape, isAdded ? partAddress : place);
+    const [a, b] = plan.position === 0 ? [columns, other] : [other, columns];
+    const multiply = () => session.bind({ 'task.a': a, 'task.b': b }, { c: result });
+    if (!isAdded) return [multiply];
+    const add = this.functions.add(emitAddition(sizeOf(node.shape)));
+    return [multiply, () => add([place, partAddress])];
   }
 
   private feed(shape: readonly number[], address: number): Feed {

@@ -1,5 +1,5 @@
 // The order of a fused run: steps of kernels, products and parts for ONNX Runtime. Whatever kernels can do is done first, together where they run over
-// the same elements; then the next product in the graph's order; only when neither is left, all that ONNX Runtime can do by then as one part.
+// the same elements; then the next product in the graph's order, with what else multiplies its columns; only when neither is left, all that ONNX Runtime can do by then as one part.
 // The order follows from the graph alone.
 import { type Graph, type GraphNode, isConstant, storageOf, uniformValue } from '../graph/operation.ts';
 import { NotFusable } from './indexing.ts';
@@ -14,8 +14,9 @@ export type Step =
       readonly writes: readonly GraphNode[];
     }
   | {
-      readonly kind: 'product';
-      readonly node: GraphNode;
+      /** Of the same columns. */
+      readonly kind: 'products';
+      readonly nodes: readonly GraphNode[];
       readonly reads: readonly GraphNode[];
       readonly writes: readonly GraphNode[];
     }
@@ -58,11 +59,15 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
       }
     }
     if (groups.length > 0) continue;
-    const product = [...waiting.products].find(isReady);
-    if (product !== undefined) {
-      steps.push({ kind: 'product', node: product, reads: sources.get(product)!, writes: [product] });
-      waiting.products.delete(product);
-      done.add(product);
+    const ready = [...waiting.products].filter(isReady);
+    if (ready.length > 0) {
+      const nodes = ready.filter((product) => columnsOf(product) === columnsOf(ready[0]!));
+      const reads = [...new Set(nodes.flatMap((node) => sources.get(node)!))];
+      steps.push({ kind: 'products', nodes, reads, writes: nodes });
+      for (const product of nodes) {
+        waiting.products.delete(product);
+        done.add(product);
+      }
       continue;
     }
     const part = new Set<GraphNode>();
@@ -84,6 +89,11 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
   if (waiting.roots.size + waiting.products.size + waiting.offloaded.size > 0)
     throw new Error('a fused graph whose nodes wait for each other');
   return steps;
+}
+
+/** Of a product's operands the columns. */
+export function columnsOf(product: GraphNode): GraphNode {
+  return product.inputs.find((input) => input.op.kind === 'columns')!;
 }
 
 /** The tensor in memory that a product's operand is read from. */

@@ -1,6 +1,7 @@
 // Convolutions for the fused executor: products of rows that hold what a filter's window has met, images last in channels as TensorFlow has them. The
 // input gradient is the same with the filter turned round, so that all three products of a convolution are long in what they add up. A graph with a
-// convolution that this does not cover keeps it, and is not fused.
+// convolution that this does not cover keeps it, and is not fused. A convolution's two gradients share the columns of what comes from above where its
+// window moves by single pixels.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import type { Graph, GraphNode, Operation, Window } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';
@@ -87,8 +88,7 @@ function gradientOfClass(
   const before = strides.map((stride, axis) => {
     return count[axis]! - 1 - (remainder[axis]! + pads[axis]! - first[axis]!) / stride;
   });
-  const window: Window = { strides: [1, 1], dilations: [1, 1], groups: 1, pads: [before[0]!, before[1]!, 0, 0] };
-  const rows = columns(builder, dy, window, count, size);
+  const rows = columns(builder, dy, singleSteps([before[0]!, before[1]!]), count, size);
   const part = builder.slice(
     builder.transpose(filter, oihwToHwio),
     [...first, 0, 0],
@@ -107,12 +107,44 @@ function filterGradient(
   dy: GraphNode,
   op: Extract<Operation, { kind: 'convFilterGradient' }>,
 ): GraphNode {
+  // Of a first layer there is no input gradient, and the columns of its images are the shorter ones by far.
+  const isShared = [...op.strides, ...op.dilations].every((n) => n === 1) && 4 * x.shape[1]! >= dy.shape[1]!;
+  return isShared ? sharedFilterGradient(builder, x, dy, op) : ownFilterGradient(builder, x, dy, op);
+}
+
+/** From the columns that the input gradient has too: every pixel of x with all of dy that it had a part in, in the opposite order of the filter's. */
+function sharedFilterGradient(
+  builder: GraphBuilder,
+  x: GraphNode,
+  dy: GraphNode,
+  { filterSize, pads }: Extract<Operation, { kind: 'convFilterGradient' }>,
+): GraphNode {
+  const [images, inChannels, height, width] = x.shape as [number, number, number, number];
+  const before = filterSize.map((length, axis) => length - 1 - pads[axis]!) as [number, number];
+  const rows = columns(builder, dy, singleSteps(before), filterSize, [height, width]);
+  const pixels = builder.reshape(builder.transpose(x, nchwToNhwc), [images * height * width, inChannels]);
+  const product = builder.matmul(pixels, rows, { transposeA: true });
+  const turned = builder.reshape(product, [inChannels, ...filterSize, dy.shape[1]!]);
+  return builder.transpose(builder.make({ kind: 'reverse', axes: [1, 2] }, [turned]), [3, 0, 1, 2]);
+}
+
+function ownFilterGradient(
+  builder: GraphBuilder,
+  x: GraphNode,
+  dy: GraphNode,
+  op: Extract<Operation, { kind: 'convFilterGradient' }>,
+): GraphNode {
   const [images, outChannels, height, width] = dy.shape as [number, number, number, number];
   const rows = columns(builder, x, op, op.filterSize, [height, width]);
   const upstream = builder.reshape(builder.transpose(dy, nchwToNhwc), [images * height * width, outChannels]);
   const product = builder.matmul(rows, upstream, { transposeA: true });
   const hwio = builder.reshape(product, [...op.filterSize, x.shape[1]!, outChannels]);
   return builder.transpose(hwio, hwioToOihw);
+}
+
+/** Pixel by pixel, with padding before the image; how far it goes, the columns' size says. */
+function singleSteps(before: readonly [number, number]): Window {
+  return { strides: [1, 1], dilations: [1, 1], groups: 1, pads: [...before, 0, 0] };
 }
 
 function columns(

@@ -1,5 +1,5 @@
-// Columns of few numbers, as a first layer on one channel has them, are no matter for a matrix product: kernels add up the products as they go, image by
-// image shifted against the filter, and a filter's gradient is a sum for each of its positions. Runs last: nothing should move the shifts into each other.
+// Columns of few numbers, as a first layer on one channel has them, make short work of a convolution: kernels add up the products as they go, image by image
+// shifted against the filter. The filter's gradient stays a product: there the few numbers are rows. Runs last: nothing should move the shifts into each other.
 import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, type Operation, sizeOf } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';
@@ -10,9 +10,9 @@ const fewNumbers = 9;
 export function lowerShortColumns(graph: Graph, { newBuilder }: PassRequest): Graph {
   return rewriteGraph(graph, newBuilder(), ({ op }, inputs, builder) => {
     const [columns, other] = inputs;
-    if (op.kind !== 'matmul' || columns?.op.kind !== 'columns' || columns.shape[1]! > fewNumbers || op.transposeB)
-      return undefined;
-    const sums = op.transposeA ? filterGradient(builder, columns, other!) : convolution(builder, columns, other!);
+    if (op.kind !== 'matmul' || columns?.op.kind !== 'columns' || columns.shape[1]! > fewNumbers) return undefined;
+    if (op.transposeA || op.transposeB) return undefined;
+    const sums = convolution(builder, columns, other!);
     return op.alpha === 1 ? sums : builder.binaryScalar('mul', sums, op.alpha);
   });
 }
@@ -26,17 +26,6 @@ function convolution(builder: GraphBuilder, columns: GraphNode, weights: GraphNo
   if (terms.length !== count) throw new Error('columns that do not meet their weights');
   const sum = terms.reduce((a, b) => builder.binary('add', a, b));
   return builder.reshape(sum, [columns.shape[0]!, outChannels]);
-}
-
-/** For each k the sum of shiftₖ · dy over all images and positions, with dy [N·h·w, O] → [K, O] */
-function filterGradient(builder: GraphBuilder, columns: GraphNode, dy: GraphNode): GraphNode {
-  const outChannels = dy.shape[1]!;
-  const { outputSize } = columnsOf(columns);
-  const upstream = builder.reshape(dy, [columns.inputs[0]!.shape[0]!, ...outputSize, outChannels]);
-  const sums = shifts(builder, columns).map((shift) =>
-    builder.reduce('sum', builder.binary('mul', shift, upstream), [0, 1, 2], true),
-  );
-  return builder.reshape(builder.concat(sums, 0), [columns.shape[1]!, outChannels]);
 }
 
 function columnsOf({ op }: GraphNode): Extract<Operation, { kind: 'columns' }> {
