@@ -1,5 +1,5 @@
-// Writes a kernel as a WebAssembly function. The loops over rows are outermost, then comes the one along channels, four at a time, and innermost the last
-// row: numbers of a channel are read once for the whole row, and sums stay in registers along it before they are added to memory, which also keeps
+// Writes a kernel as a WebAssembly function. The loops over rows are outermost, then comes the one along channels, a vector of four or two of them at a time, and
+// innermost the last row: numbers of a channel are read once for the whole row, and sums stay in registers along it before they are added to memory, which also keeps
 // long sums exact. Every operation is IEEE 754's in a fixed order, so the bits are the same on any processor.
 import { type GraphNode, sizeOf } from '../graph/operation.ts';
 import { FunctionBody } from './assembler.ts';
@@ -34,6 +34,9 @@ interface Stream {
   local: number;
 }
 
+/** Instructions of a kernel that goes along two vectors of channels at a time: it reads twice as much of a cache line while it is there. More have no registers. */
+const largestPaired = 24;
+
 class KernelEmitter {
   private readonly kernel: Kernel;
   private readonly body: FunctionBody;
@@ -41,8 +44,12 @@ class KernelEmitter {
   private readonly streams = new Map<string, Stream>();
   private readonly lanes: number;
   private readonly inner: number | undefined;
-  /** Instruction → its local. */
-  private readonly values = new Map<number, number>();
+  /** Vectors side by side that go through the loops together. */
+  private readonly vectors: number;
+  /** Instruction → its local for each vector. */
+  private readonly values: Map<number, number>[];
+  /** Instructions that differ from vector to vector. */
+  private readonly wide: ReadonlySet<number>;
 
   constructor(kernel: Kernel, body: FunctionBody, tensors: readonly GraphNode[]) {
     this.kernel = kernel;
@@ -51,6 +58,10 @@ class KernelEmitter {
     const order = [...kernel.loops.keys()];
     this.lanes = order.at(-1)!;
     this.inner = order.at(-2);
+    this.wide = this.varyingAlong(this.lanes);
+    const canPair = kernel.loops.get(this.lanes)! % 8 === 0 && kernel.instructions.length <= largestPaired;
+    this.vectors = canPair ? 2 : 1;
+    this.values = Array.from({ length: this.vectors }, () => new Map());
     for (const instruction of kernel.instructions) {
       if (instruction.kind === 'load') this.addStream(instruction.source, instruction.address);
     }
@@ -88,7 +99,9 @@ class KernelEmitter {
     const isLanes = loop === this.lanes;
     const moving = [...this.streams.values()].flatMap((stream) => {
       const stride = stream.strides.get(loop) ?? 0;
-      return stride === 0 ? [] : [{ stream, bytes: 4 * stride * (isLanes ? 4 : 1), outer: stream.local }];
+      return stride === 0
+        ? []
+        : [{ stream, bytes: 4 * stride * (isLanes ? 4 * this.vectors : 1), outer: stream.local }];
     });
     for (const { stream } of moving) {
       const local = body.local('i32');
@@ -97,7 +110,7 @@ class KernelEmitter {
       stream.local = local;
     }
     const extent = this.kernel.loops.get(loop)!;
-    body.loop(isLanes ? extent / 4 : extent, () => {
+    body.loop(isLanes ? extent / 4 / this.vectors : extent, () => {
       this.nest(rest, emit);
       for (const { stream, bytes } of moving) {
         body.get(stream.local);
@@ -114,50 +127,63 @@ class KernelEmitter {
     const { body, kernel, inner } = this;
     const varying = this.varyingAlong(inner);
     kernel.instructions.forEach((_, position) => {
-      if (!varying.has(position)) this.compute(position);
+      if (!varying.has(position)) this.each((vector) => this.compute(position, vector));
     });
     const inRegisters = kernel.sums.filter(({ address }) => inner === undefined || !address.strides.get(inner));
-    const totals = new Map<string, { readonly local: number; readonly effect: Effect }>();
+    const totals = new Map<string, { readonly locals: readonly number[]; readonly effect: Effect }>();
     for (const effect of inRegisters) {
       const key = this.placeKey(effect);
       if (totals.has(key)) continue;
-      const local = body.local('v128');
-      body.f32x4Const(0);
-      body.set(local);
-      totals.set(key, { local, effect });
+      const locals = this.values.map(() => {
+        const local = body.local('v128');
+        body.f32x4Const(0);
+        body.set(local);
+        return local;
+      });
+      totals.set(key, { locals, effect });
     }
     this.nest(inner === undefined ? [] : [inner], () => {
       for (const effect of kernel.sums) {
-        this.compute(effect.value);
         const total = totals.get(this.placeKey(effect));
-        if (total === undefined) this.addToMemory(effect, this.values.get(effect.value));
-        else {
-          body.get(total.local);
-          this.push(effect.value);
+        this.each((vector) => {
+          this.compute(effect.value, vector);
+          if (total === undefined) {
+            this.addToMemory(effect, vector, () => this.push(effect.value, vector));
+            return;
+          }
+          body.get(total.locals[vector]!);
+          this.push(effect.value, vector);
           body.op('f32x4.add');
-          body.set(total.local);
-        }
+          body.set(total.locals[vector]!);
+        });
       }
       for (const { target, address, value } of kernel.stores) {
-        this.compute(value);
-        const stream = this.streamOf(target, address);
-        body.get(stream.local);
-        this.push(value);
-        body.store('v128', 4 * (address.offset - stream.lowest));
+        this.each((vector) => {
+          this.compute(value, vector);
+          const stream = this.streamOf(target, address);
+          body.get(stream.local);
+          this.push(value, vector);
+          body.store('v128', 4 * (address.offset - stream.lowest) + 16 * vector);
+        });
       }
     });
-    for (const { local, effect } of totals.values()) this.addToMemory(effect, local);
+    for (const { locals, effect } of totals.values()) {
+      this.each((vector) => this.addToMemory(effect, vector, () => body.get(locals[vector]!)));
+    }
   }
 
-  private addToMemory({ target, address, value }: Effect, local: number | undefined): void {
+  private each(emit: (vector: number) => void): void {
+    for (let vector = 0; vector < this.vectors; vector++) emit(vector);
+  }
+
+  private addToMemory({ target, address }: Effect, vector: number, push: () => void): void {
     const { body } = this;
     const stream = this.streamOf(target, address);
-    const offset = 4 * (address.offset - stream.lowest);
+    const offset = 4 * (address.offset - stream.lowest) + 16 * vector;
     body.get(stream.local);
     body.get(stream.local);
     body.load('v128', offset);
-    if (local === undefined) this.push(value);
-    else body.get(local);
+    push();
     body.op('f32x4.add');
     body.store('v128', offset);
   }
@@ -175,29 +201,36 @@ class KernelEmitter {
   }
 
   /** Once, with what it needs just before it: few values wait in registers. */
-  private compute(position: number): void {
+  private compute(position: number, vector: number): void {
     const { body } = this;
     const instruction = this.kernel.instructions[position]!;
-    if (instruction.kind === 'constant' || this.values.has(position)) return;
+    const values = this.valuesOf(position, vector);
+    if (instruction.kind === 'constant' || values.has(position)) return;
     if (instruction.kind === 'load') {
       const stream = this.streamOf(instruction.source, instruction.address);
       body.get(stream.local);
       const isSplat = (instruction.address.strides.get(this.lanes) ?? 0) === 0;
-      body.load(isSplat ? 'f32x4-splat' : 'v128', 4 * (instruction.address.offset - stream.lowest));
+      const offset = 4 * (instruction.address.offset - stream.lowest);
+      body.load(isSplat ? 'f32x4-splat' : 'v128', isSplat ? offset : offset + 16 * vector);
     } else {
-      for (const arg of instruction.args) this.compute(arg);
-      for (const arg of instruction.args) this.push(arg);
+      for (const arg of instruction.args) this.compute(arg, vector);
+      for (const arg of instruction.args) this.push(arg, vector);
       body.op(instruction.code);
     }
     const local = body.local('v128');
     body.set(local);
-    this.values.set(position, local);
+    values.set(position, local);
   }
 
-  private push(position: number): void {
+  private push(position: number, vector: number): void {
     const instruction = this.kernel.instructions[position]!;
     if (instruction.kind === 'constant') this.body.f32x4Const(instruction.value);
-    else this.body.get(this.values.get(position)!);
+    else this.body.get(this.valuesOf(position, vector).get(position)!);
+  }
+
+  /** What is the same for all vectors is kept once. */
+  private valuesOf(position: number, vector: number): Map<number, number> {
+    return this.values[this.wide.has(position) ? vector : 0]!;
   }
 
   private divide(tensor: GraphNode, count: number): void {

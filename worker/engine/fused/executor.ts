@@ -9,8 +9,8 @@ import type { FunctionBody } from './assembler.ts';
 import { emitAddition, emitColumns } from './emit-columns.ts';
 import { emitKernel } from './emit-kernel.ts';
 import { partGraph } from './part-graph.ts';
-import type { FusedPlan } from './plan.ts';
-import { type Piece, type ProductPlan, pieceGraph, rowsPerImage } from './products.ts';
+import { type FusedPlan, nextLine } from './plan.ts';
+import { pieceGraph, pieceShapes } from './products.ts';
 import type { Step } from './schedule.ts';
 import { type Call, createMemory, instantiate, type Memory } from './webassembly.ts';
 
@@ -115,39 +115,38 @@ class FusedExecutor implements Session {
     }
   }
 
-  /** Piece by piece: the columns are laid out, and all products multiply them. */
+  /** Piece by piece: the columns are laid out, all products multiply them, and what is a sum over pieces is added up. */
   private async productMakers(nodes: readonly GraphNode[]): Promise<(() => Action)[]> {
-    const { columnsAddress, products } = this.plan;
-    const { images, columns, pieces } = products.get(nodes[0]!)!;
+    const { columnsAddress, partAddress, products } = this.plan;
+    const plans = nodes.map((node) => products.get(node)!);
+    const { images, columns, pieces, rowsPerImage } = plans[0]!;
     const imageBytes = (4 * sizeOf(images.shape)) / images.shape[0]!;
     const makers: (() => Action)[] = [];
-    for (const piece of pieces) {
-      const layOut = this.functions.add(emitColumns(columns.op, columns.inputs[0]!.shape, piece.images));
-      const source = this.address(images) + piece.firstImage * imageBytes;
-      makers.push(() => layOut([source, columnsAddress]));
-      for (const node of nodes) makers.push(...(await this.pieceMakers(node, products.get(node)!, piece)));
+    for (const { firstImage, images: count } of pieces) {
+      const layOut = this.functions.add(emitColumns(columns.op, columns.inputs[0]!.shape, count));
+      makers.push(() => layOut([this.address(images) + firstImage * imageBytes, columnsAddress]));
+      const [firstRow, rows] = [firstImage * rowsPerImage, count * rowsPerImage];
+      const inputs = { 'task.columns': this.feed([rows, columns.shape[1]!], columnsAddress) };
+      const outputs: Record<string, Feed> = {};
+      const additions: (() => Action)[] = [];
+      let part = partAddress;
+      for (const [i, plan] of plans.entries()) {
+        const [node, { isSummed }] = [nodes[i]!, plan];
+        const [otherShape, shape] = pieceShapes(plan, node, rows);
+        const isAdded = isSummed && firstImage > 0;
+        const place = this.address(node) + (isSummed ? 0 : 4 * firstRow * shape[1]!);
+        const other = this.address(plan.otherStorage) + (isSummed ? 4 * firstRow * otherShape[1]! : 0);
+        Object.assign(inputs, { [`task.${i}`]: this.feed(otherShape, other) });
+        outputs[i] = this.feed(shape, isAdded ? part : place);
+        if (!isAdded) continue;
+        const [add, from] = [this.functions.add(emitAddition(sizeOf(shape))), part];
+        additions.push(() => add([place, from]));
+        part = nextLine(part + 4 * sizeOf(shape));
+      }
+      const session = await this.session(pieceGraph(plans, nodes, rows));
+      makers.push(() => session.bind(inputs, outputs), ...additions);
     }
     return makers;
-  }
-
-  private async pieceMakers(node: GraphNode, plan: ProductPlan, piece: Piece): Promise<(() => Action)[]> {
-    const { columnsAddress, partAddress } = this.plan;
-    const session = await this.session(pieceGraph(plan, node, piece));
-    const firstRow = piece.firstImage * rowsPerImage(plan);
-    const rows = piece.images * rowsPerImage(plan);
-    const columns = this.feed([rows, plan.columns.shape[1]!], columnsAddress);
-    const [height, width] = node.inputs[1 - plan.position]!.shape as [number, number];
-    const cut = plan.isSummed ? [rows, width] : [height, width];
-    const other = this.feed(cut, this.address(plan.other) + (plan.isSummed ? 4 * firstRow * width : 0));
-    const isAdded = plan.isSummed && firstRow > 0;
-    const resultShape = plan.isSummed ? node.shape : [rows, node.shape[1]!];
-    const place = this.address(node) + (plan.isSummed ? 0 : 4 * firstRow * node.shape[1]!);
-    const result = this.feed(resultShape, isAdded ? partAddress : place);
-    const [a, b] = plan.position === 0 ? [columns, other] : [other, columns];
-    const multiply = () => session.bind({ 'task.a': a, 'task.b': b }, { c: result });
-    if (!isAdded) return [multiply];
-    const add = this.functions.add(emitAddition(sizeOf(node.shape)));
-    return [multiply, () => add([place, partAddress])];
   }
 
   private feed(shape: readonly number[], address: number): Feed {

@@ -4,7 +4,7 @@ import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } 
 import { NotFusable } from './indexing.ts';
 import { type Lifetime, type MemoryPlan, planMemory } from './memory-plan.ts';
 import { isGiven, partition } from './partition.ts';
-import { type ProductPlan, planProduct, rowsPerImage } from './products.ts';
+import { type ProductPlan, planProduct } from './products.ts';
 import { type Step, schedule } from './schedule.ts';
 
 export interface FusedPlan {
@@ -12,7 +12,7 @@ export interface FusedPlan {
   readonly steps: readonly Step[];
   readonly products: ReadonlyMap<GraphNode, ProductPlan>;
   readonly memory: MemoryPlan;
-  /** Where the columns of a piece lie, and the product of a piece that is to be added. */
+  /** Where the columns of a piece lie, and, one after another, its products that are to be added. */
   readonly columnsAddress: number;
   readonly partAddress: number;
   /** Of the WebAssembly memory, which is all that a run needs beside ONNX Runtime's own. */
@@ -32,16 +32,19 @@ export function planFused(graph: Graph): FusedPlan | undefined {
     if ([...parts.offloaded].some((node) => sizeOf(node.shape) > largestOffloaded)) return undefined;
     const products = new Map([...parts.products].map((node) => [node, planProduct(node, parts.isInMemory)] as const));
     const steps = schedule(graph, parts);
-    let columns = 0;
-    let part = 0;
-    for (const [node, plan] of products) {
-      const images = Math.max(...plan.pieces.map((piece) => piece.images));
-      columns = Math.max(columns, 4 * images * rowsPerImage(plan) * plan.columns.shape[1]!);
-      if (plan.isSummed && plan.pieces.length > 1) part = Math.max(part, 4 * sizeOf(node.shape));
-    }
     const columnsAddress = 64;
-    const partAddress = aligned(columnsAddress + columns);
-    const memory = planMemory(lifetimes(graph, nodes, steps, parts.isInMemory), aligned(partAddress + part));
+    let partAddress = columnsAddress;
+    for (const { pieces, rowsPerImage, columns } of products.values()) {
+      const images = Math.max(...pieces.map((piece) => piece.images));
+      partAddress = Math.max(partAddress, nextLine(columnsAddress + 4 * images * rowsPerImage * columns.shape[1]!));
+    }
+    let start = partAddress;
+    for (const step of steps) {
+      if (step.kind !== 'products') continue;
+      const added = step.nodes.filter((node) => products.get(node)!.isSummed && products.get(node)!.pieces.length > 1);
+      start = Math.max(start, added.reduce((end, node) => nextLine(end + 4 * sizeOf(node.shape)), partAddress)); // biome-ignore format: one line
+    }
+    const memory = planMemory(lifetimes(graph, nodes, steps, parts.isInMemory), start);
     if (memory.totalBytes > largestMemory) return undefined;
     return { graph, steps, products, memory, columnsAddress, partAddress, peakBytes: memory.totalBytes };
   } catch (error) {
@@ -51,7 +54,7 @@ export function planFused(graph: Graph): FusedPlan | undefined {
 }
 
 /** Beyond the next cache line. */
-function aligned(address: number): number {
+export function nextLine(address: number): number {
   return (Math.ceil(address / 64) + 1) * 64;
 }
 

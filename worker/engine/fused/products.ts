@@ -1,7 +1,7 @@
 // A product with a convolution's columns, cut along the images so that the columns of a piece stay in the processor's cache: they are laid out, multiplied
 // and forgotten. Where the columns' rows are what is added up (a filter's gradient), the pieces' products are added in the order of the images.
 import { GraphBuilder } from '../graph/builder.ts';
-import { type Graph, type GraphNode, type Operation, sizeOf } from '../graph/operation.ts';
+import { type Graph, type GraphNode, type Operation, type Shape, sizeOf } from '../graph/operation.ts';
 import type { Columns } from './emit-columns.ts';
 import { NotFusable } from './indexing.ts';
 import { operandOf } from './schedule.ts';
@@ -14,14 +14,18 @@ export interface Piece {
 export interface ProductPlan {
   readonly columns: GraphNode & { readonly op: Columns };
   readonly op: Extract<Operation, { kind: 'matmul' }>;
-  /** The images [N, H, W, C], and the product's other operand, as they lie in memory. */
+  /** Where the images [N, H, W, C] lie in memory. */
   readonly images: GraphNode;
+  /** The product's other operand, a matrix, and where it lies. */
   readonly other: GraphNode;
+  readonly otherStorage: GraphNode;
   /** Which operand the columns are. */
   readonly position: 0 | 1;
   /** The columns' rows are added up: the result is a sum over pieces. */
   readonly isSummed: boolean;
   readonly pieces: readonly Piece[];
+  /** Rows of the columns for one image. */
+  readonly rowsPerImage: number;
 }
 
 /**
@@ -46,10 +50,12 @@ export function planProduct(node: GraphNode, isInMemory: (node: GraphNode) => bo
     columns: columns as GraphNode & { op: Columns },
     op,
     images: operandOf(columns, isInMemory),
-    other: operandOf(other, isInMemory),
+    other,
+    otherStorage: operandOf(other, isInMemory),
     position,
     isSummed,
     pieces: piecesOf(columns),
+    rowsPerImage: sizeOf(columns.op.outputSize),
   };
 }
 
@@ -64,21 +70,21 @@ function piecesOf({ shape, inputs }: GraphNode): Piece[] {
   }));
 }
 
-/** Rows of the columns for one image. */
-export function rowsPerImage({ columns }: ProductPlan): number {
-  return sizeOf(columns.op.outputSize);
+/** Of a piece: what its columns are multiplied with, and what comes out. */
+export function pieceShapes({ isSummed, other }: ProductPlan, node: GraphNode, rows: number): [Shape, Shape] {
+  return isSummed ? [[rows, other.shape[1]!], node.shape] : [other.shape, [rows, node.shape[1]!]];
 }
 
-/** The product of one piece as a graph of inputs `task.a` and `task.b`, with the output `c`. */
-export function pieceGraph(plan: ProductPlan, node: GraphNode, { images }: Piece): Graph {
-  const rows = images * rowsPerImage(plan);
-  const columnsShape = [rows, plan.columns.shape[1]!];
-  const whole = node.inputs[1 - plan.position]!.shape;
-  const otherShape = plan.isSummed ? [rows, whole[1]!] : whole;
+/** The products of one piece as a graph: inputs `task.columns` and `task.0`, `task.1`, …, one for each product, whose results are `0`, `1`, … */
+export function pieceGraph(plans: readonly ProductPlan[], nodes: readonly GraphNode[], rows: number): Graph {
   const builder = new GraphBuilder();
-  const input = (name: string, shape: readonly number[]) =>
+  const input = (name: string, shape: Shape) =>
     builder.make({ kind: 'input', source: 'task', name, shape, dtype: 'float32' });
-  const shapes = plan.position === 0 ? [columnsShape, otherShape] : [otherShape, columnsShape];
-  const product = builder.make(plan.op, [input('a', shapes[0]!), input('b', shapes[1]!)]);
-  return { outputs: [{ name: 'c', node: product }] };
+  const columns = input('columns', [rows, plans[0]!.columns.shape[1]!]);
+  const outputs = plans.map((plan, i) => {
+    const other = input(String(i), pieceShapes(plan, nodes[i]!, rows)[0]);
+    const operands = plan.position === 0 ? [columns, other] : [other, columns];
+    return { name: String(i), node: builder.make(plan.op, operands) };
+  });
+  return { outputs };
 }
