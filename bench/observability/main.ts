@@ -30,6 +30,9 @@ const usage = {
   turns: { type: 'string', default: '10' },
   /** Of a turn: not so long that a heartbeat is missed. */
   seconds: { type: 'string', default: '1' },
+  /** Of the job: more of either make a meta-step longer. */
+  tasks: { type: 'string', default: '25' },
+  'inner-steps': { type: 'string', default: '1' },
   /** Parts of the watching with commas between, or `none`. */
   only: { type: 'string', default: parts.join(',') },
 } as const;
@@ -39,13 +42,20 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const rounds = positive('rounds', values.rounds);
   const turns = positive('turns', values.turns);
   const seconds = positive('seconds', values.seconds);
+  const jobFile = jobOf(positive('tasks', values.tasks), positive('inner-steps', values['inner-steps']));
   const asked = partsOf(values.only);
   const nats = asked.has('nats') ? await startNats() : undefined;
   const watched = new Set([...asked].filter((part) => part !== 'nats' || nats?.url !== undefined));
   const compared: Round[] = [];
   try {
     for (let number = 1; number <= rounds; number++) {
-      const result = await compare(watched, { turns, seconds, natsUrl: nats?.url, isWatchedFirst: number % 2 === 0 });
+      const result = await compare(watched, {
+        turns,
+        seconds,
+        jobFile,
+        natsUrl: nats?.url,
+        isWatchedFirst: number % 2 === 0,
+      });
       compared.push(result);
       log(`round ${number}: alone ${described(result.alone)}; watched ${described(result.watched)}`);
     }
@@ -67,6 +77,8 @@ export async function run(args: readonly string[]): Promise<unknown> {
     ...(nats?.missing !== undefined && { leftOut: `nats: ${nats.missing}` }),
     scrapes: sum(compared.map(({ scrapes }) => scrapes)),
     streamedEvents: sum(compared.map(({ streamedEvents }) => streamedEvents)),
+    tasks: Number(values.tasks),
+    innerSteps: Number(values['inner-steps']),
     rounds,
     turns,
     secondsPerTurn: seconds,
@@ -112,17 +124,18 @@ interface Tally {
 interface RoundOptions {
   readonly turns: number;
   readonly seconds: number;
+  readonly jobFile: string;
   readonly natsUrl: string | undefined;
   /** Which of the two is started first and begins. */
   readonly isWatchedFirst: boolean;
 }
 
 async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promise<Round> {
-  const { turns, seconds, natsUrl, isWatchedFirst } = options;
+  const { turns, seconds, jobFile, natsUrl, isWatchedFirst } = options;
   const clusters: Cluster[] = [];
   try {
     for (const isWatched of [isWatchedFirst, !isWatchedFirst]) {
-      clusters.push(await (isWatched ? Cluster.start(watched, natsUrl) : Cluster.start(new Set(), undefined)));
+      clusters.push(await Cluster.start(jobFile, isWatched ? watched : new Set(), isWatched ? natsUrl : undefined));
     }
     for (let turn = 0; turn < warmUpTurns; turn++) {
       await Promise.all(clusters.map((cluster) => cluster.turn(scrapeEveryMs / 1_000)));
@@ -166,7 +179,7 @@ class Cluster {
   }
 
   /** With its job under way. */
-  static async start(watched: ReadonlySet<Part>, natsUrl: string | undefined): Promise<Cluster> {
+  static async start(jobFile: string, watched: ReadonlySet<Part>, natsUrl: string | undefined): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
     const hasHttp = watched.has('metrics') || watched.has('console');
     const http = ['--http', hasHttp ? '127.0.0.1:0' : 'off'];
@@ -184,11 +197,11 @@ class Cluster {
     const served = [coordinatorHttp, ...ready.map(({ http: workerHttp }) => workerHttp)].map(String);
     const cluster = new Cluster(String(address), processes, directory, watched.has('metrics') ? served : []);
     if (watched.has('console')) cluster.#watchers.push(cluster.#stream(String(coordinatorHttp)));
-    await cluster.#begin();
+    await cluster.#begin(jobFile);
     return cluster;
   }
 
-  async #begin(): Promise<void> {
+  async #begin(jobFile: string): Promise<void> {
     const { jobId } = await this.#client.submitJob(jobFile);
     this.#jobId = jobId;
     for await (const event of this.#client.watchJob(jobId)) {
@@ -283,15 +296,21 @@ function start(program: 'coordinator' | 'worker', flags: readonly string[]): Man
 }
 
 /** MAML's sinusoid, in as many shards as there are workers; it does not end by itself. */
-const jobFile = JSON.stringify({
-  name: 'bench-observability',
-  task: { distribution: 'sinusoid', shots: 10, queries: 10 },
-  model: { architecture: 'mlp', hiddenLayers: [40, 40] },
-  algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
-  meta: { iterations: 1_000_000_000, batchSize: 25, optimizer: { name: 'adam', learningRate: 0.001 }, clipNorm: 0.5 },
-  evaluation: { tasks: 2, innerSteps: 1 },
-  placement: { shardSize: 13 },
-});
+const jobOf = (tasks: number, innerSteps: number): string =>
+  JSON.stringify({
+    name: 'bench-observability',
+    task: { distribution: 'sinusoid', shots: 10, queries: 10 },
+    model: { architecture: 'mlp', hiddenLayers: [40, 40] },
+    algorithm: { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.01 },
+    meta: {
+      iterations: 1_000_000_000,
+      batchSize: tasks,
+      optimizer: { name: 'adam', learningRate: 0.001 },
+      clipNorm: 0.5,
+    },
+    evaluation: { tasks: 2, innerSteps: 1 },
+    placement: { shardSize: Math.ceil(tasks / workers) },
+  });
 
 function partsOf(text: string): ReadonlySet<Part> {
   if (text === 'none') return new Set();
