@@ -83,7 +83,7 @@ const renderers = {
         `a console was open (${looker}). ${failures.length === 0 ? 'Nothing was left behind.' : failures.join('; ')}`,
     ].join('\n');
   },
-  observability({ watchedBy, workers, rounds, metaStepsPerSecond, processorMsPerMetaStep, ...result }) {
+  observability({ watchedBy, workers, tasks, rounds, metaStepsPerSecond, processorMsPerMetaStep, ...result }) {
     const head = ['', 'alone', `watched by ${watchedBy.join(', ') || 'nobody'}`, 'cost, % ± 95 %'];
     const cost = (mean, halfWidth95) => `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
     const rows = [
@@ -102,7 +102,7 @@ const renderers = {
         processorMsPerMetaStep.watched,
         cost(result.processorCostPercent, result.processorCostHalfWidth95Percent),
       ]);
-    const note = `${rounds} rounds with two new clusters of ${workers} workers each; ${result.scrapes} scrapes, ${result.streamedEvents} events in the console's stream.`;
+    const note = `A meta-step of ${tasks} tasks; ${rounds} rounds with two new clusters of ${workers} workers each; ${result.scrapes} scrapes, ${result.streamedEvents} events in the console's stream.`;
     return `${table([head, ...rows])}\n\n${note}`;
   },
 };

@@ -30,9 +30,8 @@ const usage = {
   turns: { type: 'string', default: '10' },
   /** Of a turn: not so long that a heartbeat is missed. */
   seconds: { type: 'string', default: '1' },
-  /** Of the job: more of either make a meta-step longer. */
+  /** Of a meta-step: more make it longer. */
   tasks: { type: 'string', default: '25' },
-  'inner-steps': { type: 'string', default: '1' },
   /** Parts of the watching with commas between, or `none`. */
   only: { type: 'string', default: parts.join(',') },
 } as const;
@@ -42,7 +41,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const rounds = positive('rounds', values.rounds);
   const turns = positive('turns', values.turns);
   const seconds = positive('seconds', values.seconds);
-  const jobFile = jobOf(positive('tasks', values.tasks), positive('inner-steps', values['inner-steps']));
+  const jobFile = jobOf(positive('tasks', values.tasks));
   const asked = partsOf(values.only);
   const nats = asked.has('nats') ? await startNats() : undefined;
   const watched = new Set([...asked].filter((part) => part !== 'nats' || nats?.url !== undefined));
@@ -78,7 +77,6 @@ export async function run(args: readonly string[]): Promise<unknown> {
     scrapes: sum(compared.map(({ scrapes }) => scrapes)),
     streamedEvents: sum(compared.map(({ streamedEvents }) => streamedEvents)),
     tasks: Number(values.tasks),
-    innerSteps: Number(values['inner-steps']),
     rounds,
     turns,
     secondsPerTurn: seconds,
@@ -231,7 +229,8 @@ class Cluster {
   }
 
   async #progress(): Promise<Progress> {
-    const { steps } = await this.#client.getJob(this.#jobId);
+    const { steps, state, error } = await this.#client.getJob(this.#jobId);
+    if (state !== 'RUNNING') throw new Error(`the job is ${state}: ${error?.message}`);
     return { atMs: performance.now(), steps, processorMs: sum(this.#processes.map(({ pid }) => processorMs(pid!))) };
   }
 
@@ -296,12 +295,12 @@ function start(program: 'coordinator' | 'worker', flags: readonly string[]): Man
 }
 
 /** MAML's sinusoid, in as many shards as there are workers; it does not end by itself. */
-const jobOf = (tasks: number, innerSteps: number): string =>
+const jobOf = (tasks: number): string =>
   JSON.stringify({
     name: 'bench-observability',
     task: { distribution: 'sinusoid', shots: 10, queries: 10 },
     model: { architecture: 'mlp', hiddenLayers: [40, 40] },
-    algorithm: { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.01 },
+    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
     meta: {
       iterations: 1_000_000_000,
       batchSize: tasks,
