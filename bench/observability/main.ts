@@ -1,7 +1,7 @@
 // What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and that counts
 // nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take short turns: a cluster's
-// processes are stopped (SIGSTOP) while the other's run. A paused job would not do: V8 tidies up in a process that idles, the more when it is scraped, and
-// what follows is slower for a while. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new
+// processes are stopped (SIGSTOP) while the other's run. A paused job would not do: its processes idle, and the watched ones came out
+// of that slower than the others, as they do not while they work. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new
 // ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
 // chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
 // coordinator and workers take for a meta-step, where the system tells it (/proc): what else the machine does disturbs it less, and it leaves out those who watch.
