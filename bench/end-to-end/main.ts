@@ -5,6 +5,7 @@ import { LocalCluster } from '../../client/cli/local-cluster.ts';
 import { MetatrainClient } from '../../client/metatrain-client.ts';
 import { delay } from '../../shared/clock.ts';
 import { createEngine } from '../../worker/engine/create.ts';
+import { endlessJob } from '../endless-job.ts';
 import { peersPython, shareWorkload, startPeer } from '../engine/peers.ts';
 import { paramArrays, program, taskArrays, type Workload, workloads } from '../engine/workloads.ts';
 
@@ -59,7 +60,7 @@ async function measure(
   rounds: number,
   seconds: number,
 ) {
-  const { jobId } = await client.submitJob(jobFile(workload));
+  const { jobId } = await client.submitJob(endlessJob(workload, shardSize));
   await started(client, jobId);
   await client.pauseJob(jobId);
   const engine = await engineAlone(workload);
@@ -98,25 +99,6 @@ async function measure(
   };
   log(JSON.stringify(result));
   return result;
-}
-
-/** The benchmark's workload as a job that does not end by itself. */
-function jobFile({ name, order, innerSteps, innerLearningRate, tasks, supportSize, querySize }: Workload): string {
-  return JSON.stringify({
-    name: `bench-${name}`,
-    task: { distribution: 'sinusoid', shots: supportSize, queries: querySize },
-    model: { architecture: 'mlp', hiddenLayers: [40, 40] },
-    algorithm: { name: 'maml', order, innerSteps, innerLearningRate },
-    // As the example does, so that no rare steep task ends the run.
-    meta: {
-      iterations: 1_000_000_000,
-      batchSize: tasks,
-      optimizer: { name: 'adam', learningRate: 0.001 },
-      clipNorm: 0.5,
-    },
-    evaluation: { tasks: 2, innerSteps: 1 },
-    placement: { shardSize },
-  });
 }
 
 async function started(client: MetatrainClient, jobId: string): Promise<void> {

@@ -14,6 +14,8 @@ import { ManagedProcess } from '../../client/cli/managed-process.ts';
 import { MetatrainClient } from '../../client/metatrain-client.ts';
 import { delay } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { endlessJob } from '../endless-job.ts';
+import { workloads } from '../engine/workloads.ts';
 import { startNats } from './nats.ts';
 
 const parts = ['metrics', 'nats', 'console'] as const;
@@ -41,7 +43,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const rounds = positive('rounds', values.rounds);
   const turns = positive('turns', values.turns);
   const seconds = positive('seconds', values.seconds);
-  const jobFile = jobOf(positive('tasks', values.tasks));
+  const tasks = positive('tasks', values.tasks);
+  const sinusoid = workloads.find(({ name }) => name === 'sinusoid-1-step')!;
+  const jobFile = endlessJob({ ...sinusoid, tasks }, Math.ceil(tasks / workers));
   const asked = partsOf(values.only);
   const nats = asked.has('nats') ? await startNats() : undefined;
   const watched = new Set([...asked].filter((part) => part !== 'nats' || nats?.url !== undefined));
@@ -76,7 +80,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
     ...(nats?.missing !== undefined && { leftOut: `nats: ${nats.missing}` }),
     scrapes: sum(compared.map(({ scrapes }) => scrapes)),
     streamedEvents: sum(compared.map(({ streamedEvents }) => streamedEvents)),
-    tasks: Number(values.tasks),
+    tasks,
     rounds,
     turns,
     secondsPerTurn: seconds,
@@ -293,23 +297,6 @@ function start(program: 'coordinator' | 'worker', flags: readonly string[]): Man
     onLog: (line) => log(`${program}: ${line}`),
   });
 }
-
-/** MAML's sinusoid, in as many shards as there are workers; it does not end by itself. */
-const jobOf = (tasks: number): string =>
-  JSON.stringify({
-    name: 'bench-observability',
-    task: { distribution: 'sinusoid', shots: 10, queries: 10 },
-    model: { architecture: 'mlp', hiddenLayers: [40, 40] },
-    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
-    meta: {
-      iterations: 1_000_000_000,
-      batchSize: tasks,
-      optimizer: { name: 'adam', learningRate: 0.001 },
-      clipNorm: 0.5,
-    },
-    evaluation: { tasks: 2, innerSteps: 1 },
-    placement: { shardSize: Math.ceil(tasks / workers) },
-  });
 
 function partsOf(text: string): ReadonlySet<Part> {
   if (text === 'none') return new Set();
