@@ -45,40 +45,40 @@ export class WorkerMetrics {
     switch (happening.kind) {
       case 'compiled': {
         const { traceMs, optimizeMs, sessionMs, isSessionShared } = happening.report;
-        engine.trace.observe({}, traceMs / 1_000);
-        engine.optimize.observe({}, optimizeMs / 1_000);
-        engine.sessions.add({ origin: isSessionShared ? 'shared' : 'created' });
-        if (!isSessionShared) engine.session.observe({}, sessionMs / 1_000);
+        engine.trace.observe(traceMs / 1_000);
+        engine.optimize.observe(optimizeMs / 1_000);
+        engine.sessions[isSessionShared ? 'shared' : 'created'].add();
+        if (!isSessionShared) engine.session.observe(sessionMs / 1_000);
         break;
       }
       case 'shardFinished': {
         const { work, computeMs, engineMs } = happening;
-        shards.ended.add({ work, outcome: 'finished' });
-        shards.compute.observe({ work }, computeMs / 1_000);
-        engine.run.add({ work }, engineMs / 1_000);
+        shards.ended[work].finished.add();
+        shards.compute[work].observe(computeMs / 1_000);
+        engine.run[work].add(engineMs / 1_000);
         break;
       }
       case 'shardFailed':
-        shards.ended.add({ work: happening.work, outcome: 'failed' });
+        shards.ended[happening.work].failed.add();
         break;
       case 'shardCancelled':
-        shards.ended.add({ work: happening.work, outcome: 'cancelled' });
+        shards.ended[happening.work].cancelled.add();
         break;
       case 'threadDied':
-        shards.threadsDied.add({});
+        shards.threadsDied.add();
         break;
       case 'connected':
-        connection.welcomes.add({});
+        connection.welcomes.add();
         break;
       case 'disconnected':
-        connection.losses.add({});
+        connection.losses.add();
         break;
       case 'paramsReceived':
-        payload.received.add({}, happening.bytes);
+        payload.received.add(happening.bytes);
         break;
       case 'resultSent':
-        payload.results.add({ origin: happening.isHeld ? 'held' : 'computed' });
-        payload.sent.add({}, happening.bytes);
+        payload.results[happening.isHeld ? 'held' : 'computed'].add();
+        payload.sent.add(happening.bytes);
         break;
       case 'shardStarted':
       case 'shardTaken':
@@ -133,16 +133,14 @@ function declareTree(meter: Meter) {
       ended: meter.counter(
         'metatrain_worker_shards_ended_total',
         'Shards that ended here, by kind of work and outcome.',
-        {
-          work: works,
-          outcome: ['finished', 'failed', 'cancelled'],
-        },
+        ['work', works],
+        ['outcome', ['finished', 'failed', 'cancelled']],
       ),
       compute: meter.histogram(
         'metatrain_worker_compute_seconds',
         'Time of a finished shard in its compute thread, once its program is open, by kind of work.',
         secondsBuckets,
-        { work: works },
+        ['work', works],
       ),
       threadsDied: meter.counter('metatrain_worker_threads_died_total', 'Compute threads that died.'),
     },
@@ -160,13 +158,13 @@ function declareTree(meter: Meter) {
       sessions: meter.counter(
         'metatrain_engine_sessions_total',
         'Sessions that programs got: created, or shared with a program of an equal graph.',
-        { origin: ['created', 'shared'] },
+        ['origin', ['created', 'shared']],
       ),
       session: meter.histogram('metatrain_engine_session_seconds', 'Time to create a session.', secondsBuckets),
       run: meter.counter(
         'metatrain_engine_run_seconds_total',
         "Time in the engine's runs, by kind of work: of the compute time the share that is tensors.",
-        { work: works },
+        ['work', works],
       ),
     },
     connection: {
@@ -185,7 +183,7 @@ function declareTree(meter: Meter) {
       results: meter.counter(
         'metatrain_worker_results_sent_total',
         'Results sent: computed for their lease, or held from a lease that was lost.',
-        { origin: ['computed', 'held'] },
+        ['origin', ['computed', 'held']],
       ),
     },
   };

@@ -9,10 +9,12 @@ const endedLeasesKept = 5_000;
 export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shard, worker: Worker): CoreEffect {
   state.leasesGranted += 1;
   shard.attempts += 1;
+  batch.begunAt ??= state.now;
   const deadlineMs = deadlineFor(state, job, batch.work, shard);
   const lease: Lease = {
     leaseId: `${state.options.startId}-${state.leasesGranted}`,
     attempt: shard.attempts,
+    isSpeculative: shard.leases.size > 0,
     job,
     batch,
     shard,

@@ -45,7 +45,7 @@ export function cut(work: WorkKind, step: number, firstTask: number, tasks: numb
       suspects: new Map(),
     });
   }
-  return { work, step, shards, pending: shards.toReversed(), remaining: shards.length };
+  return { work, step, shards, pending: shards.toReversed(), remaining: shards.length, begunAt: undefined };
 }
 
 /** For messages: `shard 3 of meta-step 12 (tasks 400 to 403)`. Meta-steps count from 0, like the versions of θ. */

@@ -106,6 +106,8 @@ export interface Batch {
   /** Shards that wait for a slot, the next one last. */
   readonly pending: Shard[];
   remaining: number;
+  /** When its first lease was granted. */
+  begunAt: number | undefined;
 }
 
 /** What a job does now. Only a `computing` job has anything to lease. */
@@ -182,6 +184,8 @@ export interface Lease {
   readonly leaseId: string;
   /** Which attempt at the shard this is, from 1. */
   readonly attempt: number;
+  /** Granted while another worker was computing the shard. */
+  readonly isSpeculative: boolean;
   readonly job: Job;
   readonly batch: Batch;
   readonly shard: Shard;

@@ -3,7 +3,7 @@
 import type { Clock } from '../../shared/clock.ts';
 import { Meter } from '../../shared/metrics/meter.ts';
 import type { Census } from '../core/census.ts';
-import { type Batch, type Lease, type Shard, workerStates } from '../core/state.ts';
+import { type Lease, type Shard, workerStates } from '../core/state.ts';
 import type { Happening } from '../observer.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 import type { LinkTally } from '../worker-links.ts';
@@ -35,8 +35,7 @@ export class ClusterMetrics {
   #bus: EventBusView | undefined;
   /** Jobs that have not ended. */
   readonly #open = new Map<string, JobRecord>();
-  readonly #begunAt = new WeakMap<Batch, number>();
-  readonly #speculative = new WeakSet<Lease>();
+  /** When a worker was first lost with it. */
   readonly #lostAt = new WeakMap<Shard, number>();
   /** While no result of a restored job has been counted since the start. */
   readonly #restored = new Set<string>();
@@ -73,7 +72,7 @@ export class ClusterMetrics {
       case 'jobOpened': {
         const { record, isRestored } = happening;
         this.#open.set(record.jobId, record);
-        (isRestored ? tree.jobs.restored : tree.jobs.submitted).add({});
+        (isRestored ? tree.jobs.restored : tree.jobs.submitted).add();
         if (isRestored && record.state === 'running') this.#restored.add(record.jobId);
         break;
       }
@@ -81,16 +80,16 @@ export class ClusterMetrics {
         this.#jobStateChanged(happening);
         break;
       case 'workerConnected':
-        tree.workers.joined.add({});
+        tree.workers.joined.add();
         break;
       case 'workerDisconnected':
-        tree.workers.left.add({});
+        tree.workers.left.add();
         break;
       case 'workerDraining':
-        tree.workers.drained.add({});
+        tree.workers.drained.add();
         break;
       case 'workerQuarantined':
-        tree.workers.quarantined.add({});
+        tree.workers.quarantined.add();
         break;
       case 'workerLetBack':
         break;
@@ -98,7 +97,7 @@ export class ClusterMetrics {
         this.#leaseGranted(happening);
         break;
       case 'leaseCancelled':
-        tree.leases.cancelled.add({ cause: happening.cause });
+        tree.leases.cancelled[happening.cause].add();
         // One past its deadline is retried, and counted there.
         if (happening.cause !== 'deadline') this.#waste(happening);
         break;
@@ -106,40 +105,40 @@ export class ClusterMetrics {
         this.#resultKept(happening);
         break;
       case 'resultDropped':
-        tree.shards.results.add({ outcome: 'dropped' });
+        tree.shards.results.dropped.add();
         break;
       case 'resultRejected':
-        tree.shards.results.add({ outcome: 'rejected' });
+        tree.shards.results.rejected.add();
         break;
       case 'shardFailed':
-        tree.shards.results.add({ outcome: 'failed' });
+        tree.shards.results.failed.add();
         break;
       case 'shardRetried': {
         const { cause, lease, at } = happening;
-        tree.shards.retried.add({ cause });
+        tree.shards.retried[cause].add();
         this.#waste(happening);
         if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
         break;
       }
       case 'batchReduced':
         if (happening.work === 'train') {
-          tree.metaSteps.phase.observe({ phase: 'apply' }, happening.reduceMs / 1_000);
+          tree.metaSteps.phase.apply.observe(happening.reduceMs / 1_000);
         }
         break;
       case 'metaStepApplied':
-        tree.metaSteps.applied.add({});
-        tree.shards.skippedTasks.add({}, happening.applied.skippedTasks);
+        tree.metaSteps.applied.add();
+        tree.shards.skippedTasks.add(happening.applied.skippedTasks);
         break;
       case 'evaluated':
-        tree.metaSteps.evaluations.add({});
+        tree.metaSteps.evaluations.add();
         break;
       case 'checkpointWritten':
-        tree.metaSteps.checkpoints.add({ outcome: 'written' });
-        tree.metaSteps.checkpointBytes.add({}, happening.checkpoint.bytes);
-        tree.metaSteps.phase.observe({ phase: 'checkpoint' }, happening.writeMs / 1_000);
+        tree.metaSteps.checkpoints.written.add();
+        tree.metaSteps.checkpointBytes.add(happening.checkpoint.bytes);
+        tree.metaSteps.phase.checkpoint.observe(happening.writeMs / 1_000);
         break;
       case 'checkpointFailed':
-        tree.metaSteps.checkpoints.add({ outcome: 'failed' });
+        tree.metaSteps.checkpoints.failed.add();
         break;
       default:
         happening satisfies never;
@@ -148,52 +147,48 @@ export class ClusterMetrics {
 
   #jobStateChanged({ record, state, at }: Extract<Happening, { kind: 'jobStateChanged' }>): void {
     const { jobs } = this.#tree;
-    if (state === 'running' && record.startedAt === at) jobs.wait.observe({}, seconds(at - record.submittedAt));
+    if (state === 'running' && record.startedAt === at) jobs.wait.observe(seconds(at - record.submittedAt));
     if (!hasEnded(state)) return;
     this.#open.delete(record.jobId);
     this.#restored.delete(record.jobId);
-    if (state === 'succeeded' || state === 'failed' || state === 'cancelled') jobs.ended.add({ state });
+    if (state === 'succeeded' || state === 'failed' || state === 'cancelled') jobs.ended[state].add();
   }
 
-  #leaseGranted({ lease, payloadBytes, at }: Extract<Happening, { kind: 'leaseGranted' }>): void {
+  #leaseGranted({ lease, payloadBytes }: Extract<Happening, { kind: 'leaseGranted' }>): void {
     const { leases, payload } = this.#tree;
-    const { batch, shard } = lease;
-    leases.granted.add({ work: batch.work });
-    payload.sent.add({}, payloadBytes);
-    if (!this.#begunAt.has(batch)) this.#begunAt.set(batch, at);
-    if (shard.leases.size < 2) return;
-    this.#speculative.add(lease);
-    leases.speculative.add({});
+    leases.granted[lease.batch.work].add();
+    payload.sent.add(payloadBytes);
+    if (lease.isSpeculative) leases.speculative.add();
   }
 
   #resultKept({ lease, computeMs, payloadBytes, keepMs, at }: Extract<Happening, { kind: 'resultKept' }>): void {
     const { leases, shards, metaSteps, payload, compute } = this.#tree;
     const { batch, shard, job, grantedAt, paramsVersion } = lease;
-    shards.results.add({ outcome: 'counted' });
-    shards.tasks.add({ work: batch.work }, shard.taskCount);
-    payload.received.add({}, payloadBytes);
+    shards.results.counted.add();
+    shards.tasks[batch.work].add(shard.taskCount);
+    payload.received.add(payloadBytes);
     const computeSeconds = Math.min(seconds(computeMs), longestComputeSeconds);
-    compute.seconds.add({ use: 'useful' }, computeSeconds);
-    if (this.#speculative.has(lease)) leases.speculativeWon.add({});
-    const lostAt = this.#lostAt.get(shard);
-    if (lostAt !== undefined) compute.recovery.observe({ after: 'workerLost' }, seconds(at - lostAt));
+    compute.seconds.useful.add(computeSeconds);
+    if (lease.isSpeculative) leases.speculativeWon.add();
+    const lostAt = shard.losses > 0 ? this.#lostAt.get(shard) : undefined;
+    if (lostAt !== undefined) compute.recovery.workerLost.observe(seconds(at - lostAt));
     if (this.#restored.has(job.plan.jobId)) {
-      compute.recovery.observe({ after: 'restart' }, seconds(at - this.#startedAt));
+      compute.recovery.restart.observe(seconds(at - this.#startedAt));
       this.#restored.clear();
     }
     const isLast = batch.remaining === 0;
-    const batchSeconds = seconds(at - (this.#begunAt.get(batch) ?? at));
-    if (batch.work === 'evaluate' && isLast) metaSteps.phase.observe({ phase: 'evaluate' }, batchSeconds);
+    const batchSeconds = seconds(at - (batch.begunAt ?? at));
+    if (batch.work === 'evaluate' && isLast) metaSteps.phase.evaluate.observe(batchSeconds);
     if (batch.work !== 'train') return;
-    if (isLast) metaSteps.seconds.observe({}, batchSeconds);
-    leases.staleness.observe({}, batch.step - paramsVersion);
-    metaSteps.phase.observe({ phase: 'broadcast' }, Math.max(0, seconds(at - grantedAt) - computeSeconds));
-    metaSteps.phase.observe({ phase: 'compute' }, computeSeconds);
-    metaSteps.phase.observe({ phase: 'reduce' }, keepMs / 1_000);
+    if (isLast) metaSteps.seconds.observe(batchSeconds);
+    leases.staleness.observe(batch.step - paramsVersion);
+    metaSteps.phase.broadcast.observe(Math.max(0, seconds(at - grantedAt) - computeSeconds));
+    metaSteps.phase.compute.observe(computeSeconds);
+    metaSteps.phase.reduce.observe(keepMs / 1_000);
   }
 
   #waste({ lease, at }: { readonly lease: Lease; readonly at: number }): void {
-    this.#tree.compute.seconds.add({ use: 'wasted' }, seconds(at - lease.grantedAt));
+    this.#tree.compute.seconds.wasted.add(seconds(at - lease.grantedAt));
   }
 
   #readAtScrape(version: string): void {

@@ -14,9 +14,10 @@ export function coordinatorTree(meter: Meter) {
     jobs: {
       submitted: meter.counter('metatrain_jobs_submitted_total', 'Jobs that were accepted.'),
       restored: meter.counter('metatrain_jobs_restored_total', "Jobs taken up again after a coordinator's restart."),
-      ended: meter.counter('metatrain_jobs_ended_total', 'Jobs that ended, by how.', {
-        state: ['succeeded', 'failed', 'cancelled'],
-      }),
+      ended: meter.counter('metatrain_jobs_ended_total', 'Jobs that ended, by how.', [
+        'state',
+        ['succeeded', 'failed', 'cancelled'],
+      ]),
       wait: meter.histogram(
         'metatrain_queue_wait_seconds',
         "Time from a job's submission to its first lease.",
@@ -24,10 +25,11 @@ export function coordinatorTree(meter: Meter) {
       ),
     },
     leases: {
-      granted: meter.counter('metatrain_leases_granted_total', 'Leases granted, by kind of work.', { work: works }),
-      cancelled: meter.counter('metatrain_leases_cancelled_total', 'Leases that workers were told to drop, by cause.', {
-        cause: ['deadline', 'overtaken', 'jobEnded'],
-      }),
+      granted: meter.counter('metatrain_leases_granted_total', 'Leases granted, by kind of work.', ['work', works]),
+      cancelled: meter.counter('metatrain_leases_cancelled_total', 'Leases that workers were told to drop, by cause.', [
+        'cause',
+        ['deadline', 'overtaken', 'jobEnded'],
+      ]),
       speculative: meter.counter(
         'metatrain_leases_speculative_total',
         'Leases of shards that another worker was computing already: the slow tail.',
@@ -46,12 +48,13 @@ export function coordinatorTree(meter: Meter) {
       results: meter.counter(
         'metatrain_shard_results_total',
         'What became of what workers answered: counted, dropped (late, or another was first), rejected (cannot be one), failed.',
-        { outcome: ['counted', 'dropped', 'rejected', 'failed'] },
+        ['outcome', ['counted', 'dropped', 'rejected', 'failed']],
       ),
-      retried: meter.counter('metatrain_shards_retried_total', 'Shards that went to another worker, by cause.', {
-        cause: ['deadline', 'failure', 'rejected', 'workerLost'],
-      }),
-      tasks: meter.counter('metatrain_tasks_total', 'Tasks in counted shards, by kind of work.', { work: works }),
+      retried: meter.counter('metatrain_shards_retried_total', 'Shards that went to another worker, by cause.', [
+        'cause',
+        ['deadline', 'failure', 'rejected', 'workerLost'],
+      ]),
+      tasks: meter.counter('metatrain_tasks_total', 'Tasks in counted shards, by kind of work.', ['work', works]),
       skippedTasks: meter.counter(
         'metatrain_tasks_skipped_total',
         'Training tasks left out because their meta-gradient was not finite.',
@@ -69,12 +72,13 @@ export function coordinatorTree(meter: Meter) {
         'Where the time goes. Per counted training shard: broadcast (from lease to result less compute: the way there and back, and waiting for a thread), ' +
           'compute (in the compute thread), reduce (into the sum). Per meta-step: apply. Per checkpoint: checkpoint. Per evaluation: evaluate (first lease to last result).',
         secondsBuckets,
-        { phase: phases },
+        ['phase', phases],
       ),
       evaluations: meter.counter('metatrain_evaluations_total', 'Evaluations completed.'),
-      checkpoints: meter.counter('metatrain_checkpoints_total', 'Checkpoints, by outcome.', {
-        outcome: ['written', 'failed'],
-      }),
+      checkpoints: meter.counter('metatrain_checkpoints_total', 'Checkpoints, by outcome.', [
+        'outcome',
+        ['written', 'failed'],
+      ]),
       checkpointBytes: meter.counter('metatrain_checkpoint_written_bytes_total', 'Bytes of the checkpoints written.'),
     },
     payload: {
@@ -86,13 +90,13 @@ export function coordinatorTree(meter: Meter) {
         'metatrain_compute_seconds_total',
         'Compute time: useful (of counted results) and wasted (of leases that ended without one, from their grant on: an upper bound). ' +
           'useful / (useful + wasted) is the goodput.',
-        { use: ['useful', 'wasted'] },
+        ['use', ['useful', 'wasted']],
       ),
       recovery: meter.histogram(
         'metatrain_recovery_seconds',
         "Time to recover: from a worker's loss until each of its shards is counted, and from a coordinator's restart until the first result of a restored job is.",
         secondsBuckets,
-        { after: ['workerLost', 'restart'] },
+        ['after', ['workerLost', 'restart']],
       ),
     },
     workers: {

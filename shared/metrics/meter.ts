@@ -1,20 +1,7 @@
 // Declares metrics for one process. Labels come from closed sets, and every series of a set exists from the start, at zero: a rate is then right
 // from the first event on. What has labels without a fixed set (a job, a worker) is read when it is scraped, so that a series ends with its subject.
 import { Counter, Gauge, type Histogram, Registry } from 'prom-client';
-import { Buckets, Cells } from './cells.ts';
-
-type LabelSets = Readonly<Record<string, readonly string[]>>;
-type Labels<Sets extends LabelSets> = { readonly [Name in keyof Sets]: Sets[Name][number] };
-type NoLabels = Readonly<Record<never, never>>;
-
-export interface CounterOf<Sets extends LabelSets = NoLabels> {
-  /** @param amount at least 0. */
-  add(labels: Labels<Sets>, amount?: number): void;
-}
-
-export interface HistogramOf<Sets extends LabelSets = NoLabels> {
-  observe(labels: Labels<Sets>, value: number): void;
-}
+import { Buckets, type CellTree, Count, cellsOf, type Dimension } from './cells.ts';
 
 /** One line of a metric whose labels have no fixed set. */
 export interface Series<Name extends string> {
@@ -43,36 +30,36 @@ export class Meter {
     return this.#registry.metrics();
   }
 
-  counter<Sets extends LabelSets = NoLabels>(name: string, help: string, sets?: Sets): CounterOf<Sets> {
-    const cells = new Cells(sets ?? {}, () => ({ value: 0 }));
+  /** @returns what is added to, one for every combination of labels. */
+  counter<const Dimensions extends readonly Dimension[]>(
+    name: string,
+    help: string,
+    ...dimensions: Dimensions
+  ): CellTree<Dimensions, Count> {
+    const { tree, all } = cellsOf(dimensions, () => new Count(name));
     function collect(this: Counter): void {
       this.reset();
-      for (const [labels, { value }] of cells) this.inc(labels, value);
+      for (const [labels, { value }] of all) this.inc(labels, value);
     }
-    new Counter({ ...this.#declare('counter', name, help, Object.keys(sets ?? {})), collect });
-    return {
-      add(labels, amount = 1) {
-        const isGrowth = amount >= 0 && amount < Number.POSITIVE_INFINITY;
-        if (!isGrowth) throw new RangeError(`${name} cannot grow by ${amount}`);
-        cells.at(labels).value += amount;
-      },
-    };
+    new Counter({ ...this.#declare('counter', name, help, labelsOf(dimensions)), collect });
+    return tree;
   }
 
-  histogram<Sets extends LabelSets = NoLabels>(
+  /** @returns what observes, one for every combination of labels. */
+  histogram<const Dimensions extends readonly Dimension[]>(
     name: string,
     help: string,
     buckets: readonly number[],
-    sets?: Sets,
-  ): HistogramOf<Sets> {
-    const cells = new Cells(sets ?? {}, () => new Buckets(buckets));
-    const { registers: _, ...declared } = this.#declare('histogram', name, help, Object.keys(sets ?? {}));
+    ...dimensions: Dimensions
+  ): CellTree<Dimensions, Buckets> {
+    const { tree, all } = cellsOf(dimensions, () => new Buckets(buckets));
+    const { registers: _, ...declared } = this.#declare('histogram', name, help, labelsOf(dimensions));
     const described = { ...declared, type: 'histogram' };
-    const lines = () => [...cells].flatMap(([labels, cell]) => cell.lines(name, labels));
+    const lines = () => all.flatMap(([labels, cell]) => cell.lines(name, labels));
     const metric = { ...described, get: async () => ({ ...described, values: lines() }) };
     // A registry asks a metric for no more than this.
     this.#registry.registerMetric(metric as unknown as Histogram);
-    return { observe: (labels, value) => cells.at(labels).observe(value) };
+    return tree;
   }
 
   /** Read when it is scraped; undefined shows nothing. */
@@ -110,6 +97,8 @@ export class Meter {
     return { name, help, labelNames: [...labels], registers: [this.#registry] };
   }
 }
+
+const labelsOf = (dimensions: readonly Dimension[]): string[] => dimensions.map(([label]) => label);
 
 /** Of one metric without a fixed set of labels. */
 export const maxSeries = 4_096;
