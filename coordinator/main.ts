@@ -75,7 +75,10 @@ export async function startCoordinator(
   const pems = readServerPems(security);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const refusals = new Refusals({ clock, log });
-  const door = new Door(limits, { tokens, refusals, clock, log });
+  const { endedJobSeriesMs } = limits;
+  const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
+  const meter = metrics && callMeter(metrics.meter, clock);
+  const door = new Door(limits, { tokens, refusals, clock, log, meter });
   const state = await StateDirectory.open(stateDirectory, {
     summaries: limits.loggedSummaries,
     others: limits.loggedEvents,
@@ -86,8 +89,6 @@ export async function startCoordinator(
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
-    const { endedJobSeriesMs } = limits;
-    const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
     if (metrics) parts.metrics = metrics;
     const observe = everyone([
       tellOfWorkers(state.jobs.log, log),
@@ -115,9 +116,7 @@ export async function startCoordinator(
     const cluster = clusterService({ runner, book, events: state.jobs.log, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
-    const outermost = metrics ? [callMeter(metrics.meter, clock)] : [];
-    const callSecurity = { credentials: serverCredentials(pems), door, outermost };
-    const server = await startServer(host, port, handlers, callSecurity);
+    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
     parts.servers.push(server);
     let httpServer: HttpServer | undefined;
     if (http) {

@@ -19,8 +19,8 @@ interface PublisherDependencies {
 const reader = 'nats';
 const firstRetryMs = 100;
 const longestRetryMs = 30_000;
-/** How far it has come is written down at most this often: what is published again after a crash is known to the stream by its id. */
-const noteEveryMs = 1_000;
+/** How far it has come is written down at most this often: after a crash the stream knows what it had, or knows it again by its id. */
+const noteEveryMs = 10_000;
 
 export class EventPublisher {
   readonly #events: EventLog;

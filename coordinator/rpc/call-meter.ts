@@ -1,6 +1,6 @@
-// Counts the gRPC calls: how many, how they ended, how long they took, how many are open. Stands nearest to the wire, so that it sees what the
-// door refuses, too. Changes nothing of a call.
-import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+// Counts the gRPC calls: how many, how they ended, how long they took, how many are open. The door tells it of each, refused ones too; an
+// interceptor of its own would be one more station for every message of a worker's stream.
+import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { type Meter, secondsBuckets } from '../../shared/metrics/meter.ts';
 import { ClusterService, JobService } from '../../shared/wire.ts';
@@ -17,7 +17,10 @@ interface MethodTally {
   readonly ended: Map<string, number>;
 }
 
-export function callMeter(meter: Meter, clock: Clock): ServerInterceptor {
+/** Told of a call that begins. @returns to be told how it ended; what is told after that counts no more. */
+export type CallMeter = (path: string) => (code: status) => void;
+
+export function callMeter(meter: Meter, clock: Clock): CallMeter {
   const tallies = new Map<string, MethodTally>(
     calledMethods.map((path) => [shortName(path), { open: 0, ended: new Map([['OK', 0]]) }]),
   );
@@ -41,14 +44,14 @@ export function callMeter(meter: Meter, clock: Clock): ServerInterceptor {
     ['method', answeredOnce],
   );
 
-  return ({ path }, call) => {
+  return (path) => {
     const method = shortName(path);
     const tally = tallies.get(method);
-    if (!tally) return new ServerInterceptingCall(call);
+    if (!tally) return () => {};
     const begunMs = clock.elapsedMs();
     tally.open += 1;
     let isOpen = true;
-    const end = (code: status) => {
+    return (code) => {
       if (!isOpen) return;
       isOpen = false;
       tally.open -= 1;
@@ -56,13 +59,6 @@ export function callMeter(meter: Meter, clock: Clock): ServerInterceptor {
       tally.ended.set(name, (tally.ended.get(name) ?? 0) + 1);
       duration[method]?.observe((clock.elapsedMs() - begunMs) / 1_000);
     };
-    return new ServerInterceptingCall(call, {
-      start: (next) => next({ onCancel: () => end(status.CANCELLED) }),
-      sendStatus: (result, next) => {
-        end(result.code ?? status.UNKNOWN);
-        next(result);
-      },
-    });
   };
 }
 

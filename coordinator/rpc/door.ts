@@ -1,7 +1,7 @@
 // The one door of the gRPC server: every call passes it before a byte of its messages is read. Asks for the token that the access table
 // wants, counts what each client has open, and ends the calls of a token that has expired or was withdrawn. Handlers learn from
-// it who called. Never logs or answers with anything of a secret.
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+// it who called, the metrics what was called. Never logs or answers with anything of a secret.
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -10,6 +10,7 @@ import { anybody, authenticate, demandRole } from '../authentication.ts';
 import type { Refusals } from '../refusals.ts';
 import type { TokenBook } from '../token-book.ts';
 import { accessTo } from './access.ts';
+import type { CallMeter } from './call-meter.ts';
 import { admitAs } from './caller.ts';
 import { toServiceError } from './status.ts';
 
@@ -24,6 +25,8 @@ interface DoorDependencies {
   readonly refusals: Refusals;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Default: nobody counts. */
+  readonly meter?: CallMeter | undefined;
 }
 
 interface OpenCall {
@@ -33,6 +36,8 @@ interface OpenCall {
 }
 
 const sweepEveryMs = 1_000;
+const countNothing: CallMeter = () => () => {};
+
 const workerStreams = '/metatrain.v1.WorkerService/Connect';
 
 export class Door {
@@ -40,25 +45,36 @@ export class Door {
   readonly #tokens: TokenBook | undefined;
   readonly #refusals: Refusals;
   readonly #log: Logger;
+  readonly #meter: CallMeter;
   readonly #open = new Set<OpenCall>();
   readonly #callsOf = new Map<string, number>();
   readonly #stopSweeping: () => void;
 
-  constructor(options: DoorOptions, { tokens, refusals, clock, log }: DoorDependencies) {
+  constructor(options: DoorOptions, { tokens, refusals, clock, log, meter = countNothing }: DoorDependencies) {
     this.#options = options;
     this.#tokens = tokens;
     this.#refusals = refusals;
     this.#log = log;
+    this.#meter = meter;
     this.#stopSweeping = tokens ? clock.every(sweepEveryMs, () => this.sweep()) : () => {};
   }
 
   readonly interceptor: ServerInterceptor = ({ path }, call) => {
+    const count = this.#meter(path);
     let leave = () => {};
+    const end = (code: status) => {
+      leave();
+      count(code);
+    };
     return new ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, proceed) => {
-            const refuse = (error: unknown) => call.sendStatus(toServiceError(error, this.#log));
+            const refuse = (error: unknown) => {
+              const refusal = toServiceError(error, this.#log);
+              end(refusal.code);
+              call.sendStatus(refusal);
+            };
             try {
               leave = this.#enter(path, metadata, refuse);
             } catch (thrown) {
@@ -68,11 +84,11 @@ export class Door {
             }
             proceed(metadata);
           },
-          onCancel: () => leave(),
+          onCancel: () => end(status.CANCELLED),
         }),
-      sendStatus: (status, next) => {
-        leave();
-        next(status);
+      sendStatus: (result, next) => {
+        end(result.code ?? status.UNKNOWN);
+        next(result);
       },
     });
   };

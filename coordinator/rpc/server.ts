@@ -1,7 +1,7 @@
 // The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
 // the door.
 import { createServer } from 'node:net';
-import { Server, type ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -22,8 +22,6 @@ export interface ServerHandlers {
 export interface ServerSecurity {
   readonly credentials: ServerCredentials;
   readonly door: Door;
-  /** Nearer to the wire than the door. Default: none. */
-  readonly outermost?: readonly ServerInterceptor[];
 }
 
 export interface RunningServer {
@@ -43,13 +41,13 @@ export async function startServer(
   host: string,
   port: number,
   handlers: ServerHandlers,
-  { credentials, door, outermost = [] }: ServerSecurity,
+  { credentials, door }: ServerSecurity,
 ): Promise<RunningServer> {
   await mustBeFree(host, port);
   const server = new Server({
     ...channelOptions,
     'grpc.max_concurrent_streams': maxStreamsPerConnection,
-    interceptors: [...outermost, door.interceptor],
+    interceptors: [door.interceptor],
   });
   server.addService(JobService.service, handlers.jobs);
   server.addService(ClusterService.service, handlers.cluster);

@@ -1,9 +1,9 @@
 // What happened in the cluster, jobs and workers in one order, durable and bounded: what WatchEvents, the console and NATS read. A job's event
 // is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
-// else: one that does not read costs no memory, and finds later what is still kept.
+// else: one that does not read costs no memory, and finds later what is still kept. Who keeps up reads from memory, however many they are.
 import type { Database, RootDatabase } from 'lmdb';
 import { nextTurn } from '../../shared/clock.ts';
-import { type ClusterEvent, type EventName, sequenceText } from '../../shared/cluster-event.ts';
+import { type ClusterEvent, type EventName, nameOf, sequenceOf, sequenceText } from '../../shared/cluster-event.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
 import type { LoggedEvent } from '../cluster-events.ts';
@@ -67,6 +67,7 @@ export class EventLog {
   /** Sequences that are kept, oldest first, by kind. */
   readonly #kept: readonly [others: number[], summaries: number[]] = [[], []];
   readonly #notify = new Set<() => void>();
+  readonly #recent = new RecentEvents();
   #newest = 0;
 
   /** @param ordered what else must be read in the order in which it happened goes through the same. */
@@ -116,8 +117,9 @@ export class EventLog {
     const kept = this.#kept[kind];
     kept.push(sequence);
     if (kept.length > (kind === summary ? this.#limits.summaries : this.#limits.others)) this.#drop(kind);
-    if (event.name.startsWith('job.')) void this.#ofJobs.put([event.subject, sequence], kind).catch(() => undefined);
+    if (isOfJob(event.name)) void this.#ofJobs.put([event.subject, sequence], kind).catch(() => undefined);
     return this.#entries.put([sequence, kind], event).then(() => {
+      this.#recent.add(sequence, this.#cloudEvent(sequence, event));
       for (const notify of [...this.#notify]) notify();
     });
   }
@@ -125,6 +127,7 @@ export class EventLog {
   #drop(kind: Kind): void {
     const sequence = this.#kept[kind].shift();
     if (sequence === undefined) return;
+    this.#recent.drop(sequence);
     const event = this.#entries.get([sequence, kind]);
     // What could not be removed stays: a full disk must not end the process.
     this.#entries.remove([sequence, kind]).catch(() => undefined);
@@ -188,7 +191,8 @@ export class EventLog {
 
   /** The next kept events after `cursor`, at most 64. */
   read(cursor: number, jobId?: string): Page {
-    const events = jobId === undefined ? this.#readAll(cursor) : this.#readJob(cursor, jobId);
+    const events =
+      this.#recent.after(cursor, jobId) ?? (jobId === undefined ? this.#readAll(cursor) : this.#readJob(cursor, jobId));
     return { events, cursor: events.length > 0 ? Number(events.at(-1)?.sequence) : cursor };
   }
 
@@ -253,6 +257,39 @@ export class EventLog {
     await this.#ordered.run(writeBytes, () => this.#notes.put(`progress/${reader}`, sequence));
   }
 }
+
+/** The newest events that are on the disk, in order: between the oldest and the newest of them the log has no others. */
+class RecentEvents {
+  #events: ClusterEvent[] = [];
+  #newest = 0;
+
+  add(sequence: number, event: ClusterEvent): void {
+    // What could not be written leaves a gap, and one out of order could be missed: then the log is read itself for a while.
+    if (sequence !== this.#newest + 1) this.#events = [];
+    if (sequence > this.#newest) this.#events.push(event);
+    this.#newest = Math.max(this.#newest, sequence);
+    if (this.#events.length > eventsPerRead) this.#events.shift();
+  }
+
+  drop(sequence: number): void {
+    if (sequence >= this.#oldest) this.#events = this.#events.filter((event) => sequenceOf(event) !== sequence);
+  }
+
+  get #oldest(): number {
+    const [oldest] = this.#events;
+    return oldest ? sequenceOf(oldest) : Number.POSITIVE_INFINITY;
+  }
+
+  /** Undefined when older ones than these may come after `cursor`. */
+  after(cursor: number, jobId?: string): readonly ClusterEvent[] | undefined {
+    if (cursor + 1 < this.#oldest) return undefined;
+    const first = this.#events.findLastIndex((event) => sequenceOf(event) <= cursor) + 1;
+    const events = this.#events.slice(first);
+    return jobId === undefined ? events : events.filter((event) => event.subject === jobId && isOfJob(nameOf(event)));
+  }
+}
+
+const isOfJob = (name: EventName): boolean => name.startsWith('job.');
 
 const kindOf = (name: EventName): Kind => (name === 'job.meta_steps_applied' ? summary : other);
 

@@ -34,14 +34,11 @@ export function processRow(title: string, info: string, labels: string, legend: 
       },
       {
         kind: 'graph',
-        title: 'Event-loop lag',
+        title: 'Event loop',
         description:
-          'How late the event loop runs what is due: at the scrape, and the 99th percentile since the scrape before. A loop that lags answers heartbeats late.',
-        unit: units.Seconds,
-        queries: [
-          [own('nodejs_eventloop_lag_p99_seconds'), `${legend} p99`],
-          [own('nodejs_eventloop_lag_seconds'), `${legend} now`],
-        ],
+          'Share of the time that the event loop is busy. What is due waits while it is: near 1, heartbeats are answered late.',
+        unit: units.PercentUnit,
+        queries: [[own(`rate(nodejs_eventloop_active_seconds_total[${rateWindow}])`), legend]],
       },
       {
         kind: 'graph',

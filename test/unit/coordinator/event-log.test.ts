@@ -101,6 +101,25 @@ test('sequences, ids and progress go on after the log is opened again', async (t
   assert.equal(log.progressOf('another'), 0);
 });
 
+test('who keeps up and reads from memory gets what the disk holds, from every position', async (t) => {
+  const limits = { summaries: 20, others: 30 };
+  const { log, close, directory } = openLog(t, limits);
+  for (let i = 1; i <= 40; i += 1) {
+    await Promise.all([log.append(summary('a', i)), log.append(left('a')), log.append(retried('b', i))]);
+  }
+  const positions = Array.from({ length: 122 }, (_, after) => after);
+  const everything = async (from: EventLog) => {
+    const found: ClusterEvent[][] = [];
+    for (const after of positions)
+      for (const job of [{}, { jobId: 'a' }]) found.push(await read(from, { after, ...job }));
+    return found;
+  };
+  const inMemory = await everything(log);
+  await close();
+  assert.deepEqual(inMemory, await everything(openLog(t, limits, directory).log));
+  assert.deepEqual(sequences(inMemory.at(-6) ?? []), [120]);
+});
+
 test('beyond the limit the oldest summaries go, and nothing else; of other events the oldest beyond theirs', async (t) => {
   const { log } = openLog(t, { summaries: 3, others: 4 });
   await log.append(retried('a', 1));
