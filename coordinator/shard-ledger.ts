@@ -1,5 +1,6 @@
 // The hashes of a job's newest training shards: what `metatrain replay` compares with. Collected in memory as results count, written now and
 // then in one go, so that a meta-step never waits for it; a crash loses the last of them, and applying again writes them again.
+import { PassingMap } from '../shared/passing.ts';
 import type { JobStore } from './store/job-store.ts';
 
 const hashBytes = 32;
@@ -10,7 +11,7 @@ export class ShardLedger {
   readonly #jobId: string;
   readonly #store: JobStore;
   /** Meta-steps that are not applied yet. */
-  readonly #open = new Map<number, Buffer>();
+  readonly #open = new PassingMap<number, Buffer>();
   #unwritten = new Map<number, Buffer>();
 
   constructor(jobId: string, store: JobStore) {

@@ -1,6 +1,8 @@
 // The streams of the connected workers and what each has brought so far. Orders are given through `order`, which remembers whom to flush:
 // what one event orders leaves in one write a worker. Knows nothing of what the orders mean.
+
 import type { MetatrainError } from '../shared/errors.ts';
+import { PassingSet } from '../shared/passing.ts';
 import type { Worker } from './core/state.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -25,7 +27,7 @@ interface OpenLink extends LinkTally {
 export class WorkerLinks implements Iterable<LinkTally> {
   readonly #open = new Map<number, OpenLink>();
   /** Links with orders that are not written out yet. */
-  readonly #unflushed = new Set<WorkerLink>();
+  readonly #unflushed = new PassingSet<WorkerLink>();
 
   [Symbol.iterator](): Iterator<LinkTally> {
     return this.#open.values();

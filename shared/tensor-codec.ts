@@ -1,8 +1,10 @@
 // Flat float32 vectors on the wire: their layout, their bytes, their hash, and their chunks. Wire bytes are little-endian, arrive
 // as unaligned views and are copied and length-checked on decode; a payload is named by its SHA-256 and taken only when it matches.
+
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { MetatrainError } from './errors.ts';
+import { PassingMap } from './passing.ts';
 import { maxChunkBytes } from './wire.ts';
 
 if (endianness() !== 'LE') throw new Error('metatrain needs a little-endian machine');
@@ -110,7 +112,7 @@ interface Payload {
 export class PayloadAssembler {
   readonly #limits: PayloadAssemblerLimits;
   readonly #allocate: (bytes: number) => Buffer;
-  readonly #payloads = new Map<string, Payload>();
+  readonly #payloads = new PassingMap<string, Payload>();
 
   /** @param allocate memory for a payload, whatever is in it. Default: fresh. */
   constructor(limits: PayloadAssemblerLimits, allocate: (bytes: number) => Buffer = Buffer.allocUnsafe) {

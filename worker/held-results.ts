@@ -1,6 +1,7 @@
 // Results that were computed and may be asked for again: when a stream or the coordinator is lost, nobody knows what arrived, and what is
 // recomputed after a restart is the same work. Found by what they are of, θ's hash included, so a held result is the very bytes that
 // computing again would give. Bounded by bytes and number, the oldest go first.
+import { PassingMap } from '../shared/passing.ts';
 import type { ShardOutcome, ShardOutput } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
 
@@ -18,7 +19,7 @@ const maxResults = 256;
 export class HeldResults {
   readonly #maxBytes: number;
   /** By work key, the oldest first. */
-  readonly #results = new Map<string, Held>();
+  readonly #results = new PassingMap<string, Held>();
   #bytes = 0;
 
   constructor(maxBytes: number) {

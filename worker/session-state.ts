@@ -1,6 +1,7 @@
 // The worker's connection as a state machine: pure decisions, no socket, no clock, no tensor. Events go in, orders come out; time passes
 // only with events. Invariant: the outcome of a lease is sent at most once, on the stream that granted it, and never after its cancellation.
 // A shard whose stream is lost is computed to its end: the same work, leased again, takes it over.
+import { PassingMap, PassingSet } from '../shared/passing.ts';
 import { protocolVersion } from '../shared/wire.ts';
 import type { ShardWork } from './compute/shard.ts';
 
@@ -111,9 +112,9 @@ const fatalEnds: ReadonlySet<string> = new Set([
 export class SessionState {
   readonly #times: SessionTimes;
   #phase: Phase = { kind: 'idle' };
-  readonly #leases = new Map<string, HeldLease>();
+  readonly #leases = new PassingMap<string, HeldLease>();
   /** Shards whose streams are gone and that are still computed. */
-  readonly #orphans = new Set<HeldLease>();
+  readonly #orphans = new PassingSet<HeldLease>();
   #isWelcomedOnce = false;
   /** Attempts since a coordinator last answered a heartbeat. */
   #failures = 0;
@@ -132,7 +133,7 @@ export class SessionState {
   }
 
   /** Leases that are held and unanswered. */
-  get leases(): ReadonlyMap<string, HeldLease> {
+  get leases(): Pick<PassingMap<string, HeldLease>, 'get' | 'has' | 'size'> {
     return this.#leases;
   }
 

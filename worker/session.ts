@@ -1,5 +1,6 @@
 // The worker's side of `WorkerService.Connect`: feeds what arrives to the state machine and performs its orders on the stream and the
 // compute pool. Decides nothing itself; tensors pass through here, never through the state machine.
+
 import type { Clock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
@@ -7,6 +8,7 @@ import type { JobOpened__Output } from '../shared/gen/metatrain/v1/JobOpened.ts'
 import type { ParamsAnnounced__Output } from '../shared/gen/metatrain/v1/ParamsAnnounced.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { Logger } from '../shared/log.ts';
+import { PassingMap } from '../shared/passing.ts';
 import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
 import { protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
@@ -77,10 +79,10 @@ export class Session {
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
-  readonly #shards = new Map<string, Lease>();
+  readonly #shards = new PassingMap<string, Lease>();
   readonly #held = new HeldResults(heldResultsBytes);
   /** Job → version → SHA-256 of θ, of this stream. */
-  readonly #paramsSha256 = new Map<string, Map<number, string>>();
+  readonly #paramsSha256 = new Map<string, PassingMap<number, string>>();
   #payloads = newAssembler();
   #stream: CoordinatorStream | undefined;
   #outbox: Outbox | undefined;
@@ -330,8 +332,9 @@ export class Session {
     }
     this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
     this.#observe({ kind: 'paramsReceived', bytes: bytes.byteLength });
-    const hashes = this.#paramsSha256.get(jobId) ?? new Map<number, string>();
-    this.#paramsSha256.set(jobId, hashes.set(paramsVersion, payloadSha256.toString('hex')));
+    const hashes = this.#paramsSha256.get(jobId) ?? new PassingMap<number, string>();
+    this.#paramsSha256.set(jobId, hashes);
+    hashes.set(paramsVersion, payloadSha256.toString('hex'));
     for (const oldest of hashes.keys()) {
       if (hashes.size <= keptHashes) break;
       hashes.delete(oldest);

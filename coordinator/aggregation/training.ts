@@ -1,8 +1,10 @@
 // The numbers of one running job: θ, the meta-optimizer's slots, and the batch whose results are coming in. It obeys the core's orders
 // (begin, keep, reduce) and decides nothing. Invariants: θ is finite; a θ once published is never written to again; the chain names every
 // θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
+
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MetaSpec } from '../../shared/job-spec/meta.ts';
+import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-summary.ts';
 import { scheduleFactor } from './learning-rate.ts';
@@ -79,7 +81,7 @@ export class Training {
   /** Used again by every meta-step: a large array a step would keep the garbage collector busy. Undefined while a batch has it. */
   #sum: Float64Array | undefined;
   /** By the meta-step that they update; more than one only in async mode. */
-  readonly #trainBatches = new Map<number, TrainBatch>();
+  readonly #trainBatches = new PassingMap<number, TrainBatch>();
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
   private constructor(meta: MetaSpec, snapshot: TrainingSnapshot) {

@@ -1,5 +1,6 @@
 // Which worker may compute which shard. A job is computed by the engine and on the device that it asks for. It keeps to the fingerprint of its
 // first result, since other fingerprints round otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
+import { PassingSet } from '../../shared/passing.ts';
 import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
 
 export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
@@ -23,7 +24,7 @@ export function updateIdle(state: CoreState, worker: Worker): void {
     return;
   }
   if (!group) {
-    group = new Set();
+    group = new PassingSet();
     state.idle.set(key, group);
   }
   group.add(worker);

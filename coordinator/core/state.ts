@@ -1,6 +1,8 @@
 // What the core knows: jobs, workers and leases as plain records. The core owns them: only `step` changes them, everyone else reads.
 // Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
+
 import type { ErrorCode } from '../../shared/errors.ts';
+import { PassingMap, type PassingSet } from '../../shared/passing.ts';
 
 /** Every limit and factor of the core, in milliseconds where a time. */
 export interface CoreOptions {
@@ -152,7 +154,7 @@ export interface Worker {
   readonly engine: string;
   readonly fingerprint: string;
   readonly slots: number;
-  readonly leases: Set<Lease>;
+  readonly leases: PassingSet<Lease>;
   lastSeenAt: number;
   isDraining: boolean;
   readonly health: Health;
@@ -215,8 +217,8 @@ export interface CoreState {
   readonly admitted: Set<Job>;
   readonly workers: Map<string, Worker>;
   /** Workers with a free slot, by engine and fingerprint, the longest idle first. */
-  readonly idle: Map<string, Set<Worker>>;
-  readonly leases: Map<string, Lease>;
+  readonly idle: PassingMap<string, PassingSet<Worker>>;
+  readonly leases: PassingMap<string, Lease>;
   /** Workers with failures that are not forgiven, connected or not, the oldest first. */
   readonly health: Map<string, Health>;
   /** Results that a worker still holds from before its stream or the coordinator was lost: its shard goes back to it where that costs nobody time. */
@@ -239,8 +241,8 @@ export function createState(options: CoreOptions): CoreState {
     jobs: new Map(),
     admitted: new Set(),
     workers: new Map(),
-    idle: new Map(),
-    leases: new Map(),
+    idle: new PassingMap(),
+    leases: new PassingMap(),
     health: new Map(),
     offers: new Map(),
     endedLeases: new Map(),

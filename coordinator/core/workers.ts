@@ -1,5 +1,6 @@
 // Who is in the cluster. A stream that closes returns its leases at once; so does one that is silent for three heartbeats; a second
 // stream of the same worker replaces the first. Clock jumps and pauses of the coordinator itself are not held against the workers.
+import { PassingSet } from '../../shared/passing.ts';
 import type { CoreEffect } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { offerKey, updateIdle } from './placement.ts';
@@ -29,7 +30,7 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
     engine,
     fingerprint,
     slots,
-    leases: new Set(),
+    leases: new PassingSet(),
     lastSeenAt: state.now,
     isDraining: false,
     health: healthOf(state, workerId),

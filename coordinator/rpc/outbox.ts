@@ -1,8 +1,10 @@
 // What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job) take turns, message by message, so
 // that a large payload of one job delays neither heartbeats nor another job's leases. What is ready together is packed into one message while it
 // is small. Writes pause while a chunk's worth is in flight.
+
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import { PassingMap } from '../../shared/passing.ts';
 import { maxBatchBytes, maxChunkBytes } from '../../shared/wire.ts';
 
 /** An encoded message is written as it is: one encoding serves every worker. */
@@ -34,7 +36,7 @@ export class Outbox {
   readonly #pack: PackMessages;
   readonly #maxItems: number;
   readonly #urgent: OutgoingMessage[] = [];
-  readonly #lanes = new Map<string, Item[]>();
+  readonly #lanes = new PassingMap<string, Item[]>();
   #items = 0;
   #inFlightBytes = 0;
   #isFlushing = false;

@@ -1,6 +1,8 @@
 // θ of the jobs that are open, in shared memory: copied once from the wire, read by every thread. A few versions a job, and a
 // version's buffer is written again only when no shard that is still to be answered reads it.
+
 import { MetatrainError } from '../../shared/errors.ts';
+import { PassingMap } from '../../shared/passing.ts';
 
 /** Versions of one job kept beside those in use: shards of the newest step and of an evaluation just before it. */
 const keptVersions = 3;
@@ -17,11 +19,11 @@ interface Version {
 }
 
 export class ParamsStore {
-  readonly #jobs = new Map<string, Map<number, Version>>();
+  readonly #jobs = new Map<string, PassingMap<number, Version>>();
 
   /** Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to come. */
   put(jobId: string, version: number, bytes: Uint8Array): void {
-    const versions = this.#jobs.get(jobId) ?? new Map<number, Version>();
+    const versions = this.#jobs.get(jobId) ?? new PassingMap<number, Version>();
     this.#jobs.set(jobId, versions);
     const buffer = this.#makeRoom(versions, bytes.byteLength) ?? new SharedArrayBuffer(bytes.byteLength);
     new Uint8Array(buffer).set(bytes);
@@ -56,7 +58,7 @@ export class ParamsStore {
   }
 
   /** Drops the oldest versions that nobody reads; a buffer of the right size among them is handed out for the next. */
-  #makeRoom(versions: Map<number, Version>, bytes: number): SharedArrayBuffer | undefined {
+  #makeRoom(versions: PassingMap<number, Version>, bytes: number): SharedArrayBuffer | undefined {
     let reusable: SharedArrayBuffer | undefined;
     for (const [version, { buffer, readers }] of versions) {
       if (versions.size < keptVersions) break;

@@ -43,7 +43,7 @@ const reaches: readonly Reach[] = [
   {
     of: /^coordinator\/core\//,
     mayImport: /^(coordinator\/core\/|shared\/errors\.ts$)/,
-    because: 'the core decides; it imports errors and nothing that acts',
+    because: 'the core decides; it imports errors, containers and nothing that acts',
   },
   {
     of: /^console\//,
