@@ -42,7 +42,7 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^coordinator\/core\//,
-    mayImport: /^(coordinator\/core\/|shared\/errors\.ts$)/,
+    mayImport: /^(coordinator\/core\/|shared\/(errors|passing)\.ts$)/,
     because: 'the core decides; it imports errors, containers and nothing that acts',
   },
   {
