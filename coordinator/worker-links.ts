@@ -1,6 +1,5 @@
 // The streams of the connected workers and what each has brought so far. Orders are given through `order`, which remembers whom to flush:
 // what one event orders leaves in one write a worker. Knows nothing of what the orders mean.
-
 import type { MetatrainError } from '../shared/errors.ts';
 import { PassingSet } from '../shared/passing.ts';
 import type { Worker } from './core/state.ts';

@@ -1,6 +1,5 @@
 // Flat float32 vectors on the wire: their layout, their bytes, their hash, and their chunks. Wire bytes are little-endian, arrive
 // as unaligned views and are copied and length-checked on decode; a payload is named by its SHA-256 and taken only when it matches.
-
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { MetatrainError } from './errors.ts';

@@ -1,6 +1,5 @@
 // The worker's side of `WorkerService.Connect`: feeds what arrives to the state machine and performs its orders on the stream and the
 // compute pool. Decides nothing itself; tensors pass through here, never through the state machine.
-
 import type { Clock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';

@@ -1,7 +1,6 @@
 // The numbers of one running job: θ, the meta-optimizer's slots, and the batch whose results are coming in. It obeys the core's orders
 // (begin, keep, reduce) and decides nothing. Invariants: θ is finite; a θ once published is never written to again; the chain names every
 // θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
-
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MetaSpec } from '../../shared/job-spec/meta.ts';
 import { PassingMap } from '../../shared/passing.ts';

@@ -1,6 +1,5 @@
 // What the core knows: jobs, workers and leases as plain records. The core owns them: only `step` changes them, everyone else reads.
 // Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
-
 import type { ErrorCode } from '../../shared/errors.ts';
 import { PassingMap, type PassingSet } from '../../shared/passing.ts';
 

@@ -1,7 +1,6 @@
 // What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job) take turns, message by message, so
 // that a large payload of one job delays neither heartbeats nor another job's leases. What is ready together is packed into one message while it
 // is small. Writes pause while a chunk's worth is in flight.
-
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import { PassingMap } from '../../shared/passing.ts';

@@ -1,6 +1,5 @@
 // θ of the jobs that are open, in shared memory: copied once from the wire, read by every thread. A few versions a job, and a
 // version's buffer is written again only when no shard that is still to be answered reads it.
-
 import { MetatrainError } from '../../shared/errors.ts';
 import { PassingMap } from '../../shared/passing.ts';
 
