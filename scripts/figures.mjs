@@ -103,13 +103,13 @@ for (const [name, args] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.error(`figures: npm run bench -- ${args.join(' ')}`);
   const table = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'bench', 'main.js'], args));
-  writeFileSync(join(folder, `${name}.txt`), `${table.trim()}\n`);
+  writeFileSync(join(folder, `${name}.txt`), `${table.trimEnd()}\n`);
 }
 for (const [name, args] of Object.entries(soaks)) {
   if (!wanted.includes(name)) continue;
   console.error(`figures: npm run soak ${args.join(' ')}`);
   const printed = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'test', 'soak', 'main.js'], args));
-  writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
+  writeFileSync(join(folder, `${name}.txt`), `${printed.trimEnd()}\n`);
 }
 for (const page of ['README.md', ...readdirSync(join(root, 'docs')).map((file) => join('docs', file))]) {
   if (!page.endsWith('.md')) continue;

@@ -9,7 +9,7 @@ const deletionsKept = 64;
 
 const isWorn = (deletions: number, size: number): boolean => deletions >= deletionsKept && deletions >= size;
 
-/** As a Map, but for one thing: what is added while it is gone through may not be met. */
+/** As a Map, but that who is going through it when entries are added or all are cleared may go on through those that were there. */
 export class PassingMap<Key, Value> implements Iterable<[Key, Value]> {
   #map = new Map<Key, Value>();
   #deletions = 0;
@@ -57,7 +57,7 @@ export class PassingMap<Key, Value> implements Iterable<[Key, Value]> {
   }
 }
 
-/** As a Set, but for the same thing. */
+/** As a Set, with the same exception. */
 export class PassingSet<Value> implements Iterable<Value> {
   readonly #map = new PassingMap<Value, true>();
 

@@ -21,7 +21,7 @@ const shown: ReadonlySet<string> = new Set([
 
 /**
  * prom-client's monitor of the event loop's lag is a timer, by default a hundred times a second: that wakes an idle process often enough to
- * cost a small meta-step half a percent. How busy the loop is tells as much, and Node.js keeps count of it anyway.
+ * cost a small meta-step half a percent. How busy the loop is says nearly as much, and Node.js keeps count of it anyway.
  */
 const farAwayMs = 2 ** 31 - 1;
 
