@@ -50,7 +50,7 @@ test('--explain --json prints one object', () => {
       ['maml mlp evaluate', 4],
     ],
   );
-  assert.equal(programs[0]!.passes.at(-1)!.name, 'drop-kept-axes');
+  assert.equal(programs[0]!.passes.at(-1)!.name, 'join-biases');
   assert.match(programs[0]!.graph, /matmul/);
   assert.equal(statistics.sessionsCreated, 3);
 });

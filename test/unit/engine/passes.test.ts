@@ -5,7 +5,7 @@ import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../../worker/engine/devices.ts';
 import type { NamedTensors, TaskProgramOptions, TensorSpecs } from '../../../worker/engine/engine.ts';
 import { peakBytesOf } from '../../../worker/engine/graph/cost.ts';
-import { nodesOf, type Operation } from '../../../worker/engine/graph/operation.ts';
+import { nodesOf, type Operation, uniformValue } from '../../../worker/engine/graph/operation.ts';
 import { nameOfOperation, printGraph } from '../../../worker/engine/graph/print.ts';
 import { builderFor, optimize, switchable } from '../../../worker/engine/passes/pipeline.ts';
 import { tf } from '../../../worker/engine/tf.ts';
@@ -106,7 +106,7 @@ describe('what each pass removes', () => {
       ['exp', 'exp', 'mul'],
     ],
     ['fold-constants', program({ x: [3] }, ({ x }) => tf.mul(x!, tf.range(1, 4).add(1))), ['mul'], ['add', 'mul']],
-    ['algebra', program({ x: [3] }, ({ x }) => tf.neg(tf.neg(tf.mul(x!, 1)))), [], ['mul', 'neg', 'neg']],
+    ['algebra', program({ x: [3] }, ({ x }) => tf.neg(tf.neg(tf.add(x!, 0)))), [], ['add', 'neg', 'neg']],
     [
       'broadcasts',
       program({ x: [3, 1], z: [3, 4] }, ({ x, z }) => tf.mul(tf.broadcastTo(x!, [3, 4]), z!)),
@@ -170,6 +170,30 @@ describe('what each pass removes', () => {
     };
     assert.deepEqual(operatorsOf(sums), ['matmul']);
     assert.deepEqual(operatorsOf(sums, ['task-sums']), ['matmul', 'reduceSum']);
+  });
+
+  it('choose-scales: the numbers of an inner loop and of its derivative meet in a few places', () => {
+    const options = mlpProgram({ order: 'second', taskCount: 5 });
+    const countNumbers = (without: readonly string[]) => {
+      const { graph } = optimize(trace(options), options.taskCount, { without });
+      return nodesOf(graph).filter(({ op, inputs }) => {
+        if (op.kind === 'matmul') return op.alpha !== 1;
+        return op.kind === 'binary' && op.fn === 'mul' && inputs.some((input) => uniformValue(input) !== undefined);
+      }).length;
+    };
+    assert.deepEqual([countNumbers([]), countNumbers(['choose-scales'])], [5, 41]);
+  });
+
+  it('join-biases: a layer on given numbers is one product, and so are its gradients', () => {
+    const options = mlpProgram({ order: 'second', taskCount: 5 });
+    const count = (without: readonly string[], kind: string) =>
+      operatorsOf(options, without).filter((name) => name === kind).length;
+    const counts = ['add', 'sub', 'reduceSum'].map((kind) => [kind, count([], kind), count(['join-biases'], kind)]);
+    assert.deepEqual(counts, [
+      ['add', 25, 31],
+      ['sub', 21, 23],
+      ['reduceSum', 18, 22],
+    ]);
   });
 
   it('together: two fifths of the nodes of a second-order conv net, and a tenth of its memory', () => {

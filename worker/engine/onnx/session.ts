@@ -54,7 +54,11 @@ export async function createSession(
       graphOptimizationLevel: 'extended',
       enableMemPattern: peakBytes < largestPlannedBytes,
       logSeverityLevel: wholeOnDevice ? 4 : 3,
-      ...(wholeOnDevice && { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+      extra: {
+        // it would put factors back into products that the passes have freed of them
+        optimization: { disable_specified_optimizers: 'MatMulScaleFusion' },
+        ...(wholeOnDevice && { session: { disable_cpu_ep_fallback: '1' } }),
+      },
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -4,10 +4,12 @@ import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
 import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
+import { joinBiases } from './biases.ts';
 import { lowerConvolutions } from './columns.ts';
 import { postponeTransposes } from './layout.ts';
 import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
 import type { Pass, PassRequest } from './pass.ts';
+import { chooseScales } from './scales.ts';
 import { lowerShortColumns } from './short-columns.ts';
 import { ruleFamilies, simplify } from './simplify.ts';
 import { dropKeptAxes, keepLeadingAxes } from './unit-axes.ts';
@@ -33,6 +35,8 @@ export const passes: readonly Pass[] = [
   { name: 'simplify-lowered', run: simplify },
   { name: 'spread-windows', run: spreadWindows },
   { name: 'drop-kept-axes', run: dropKeptAxes },
+  { name: 'choose-scales', run: chooseScales },
+  { name: 'join-biases', run: joinBiases },
 ];
 
 /** For the fused executor, a run of one task: activations keep TensorFlow's order, and convolutions are products of rows. */
