@@ -4,7 +4,7 @@ import type { AppliedMetaStep } from './aggregation/training.ts';
 import type { MetaStepRecord } from './store/job-record.ts';
 
 /** Between two summaries, at least: this share of the time so far, within these bounds. */
-const intervalShare = 1 / 40;
+const intervalShare = 1 / 20;
 const shortestIntervalMs = 250;
 const longestIntervalMs = 1_000;
 

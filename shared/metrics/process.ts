@@ -1,41 +1,34 @@
 // What every process of ours tells about itself: processor, memory, files, garbage collection and how busy its event loop is. Once a process,
 // however many servers it runs: the collectors of prom-client cannot be stopped again.
 import { performance } from 'node:perf_hooks';
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { GCProfiler } from 'node:v8';
+import { Counter, Histogram, Registry } from 'prom-client';
+import heapSize from 'prom-client/lib/metrics/heapSizeAndUsed.js';
+import residentMemory from 'prom-client/lib/metrics/osMemoryHeap.js';
+import processorTime from 'prom-client/lib/metrics/processCpuTotal.js';
+import fileLimit from 'prom-client/lib/metrics/processMaxFileDescriptors.js';
+import openFiles from 'prom-client/lib/metrics/processOpenFileDescriptors.js';
+import startTime from 'prom-client/lib/metrics/processStartTime.js';
 import type { MetricFacts } from './meter.ts';
 
-/** Of prom-client's own those that say something here; some of the others are called `_total` and are no counters, which Prometheus dislikes. */
-const shown: ReadonlySet<string> = new Set([
-  'process_cpu_user_seconds_total',
-  'process_cpu_system_seconds_total',
-  'process_start_time_seconds',
-  'process_resident_memory_bytes',
-  'process_open_fds',
-  'process_max_fds',
-  'nodejs_heap_size_total_bytes',
-  'nodejs_heap_size_used_bytes',
-  'nodejs_external_memory_bytes',
-  'nodejs_gc_duration_seconds',
-  'nodejs_eventloop_active_seconds_total',
-]);
-
-/**
- * prom-client's monitor of the event loop's lag is a timer, by default a hundred times a second: that wakes an idle process often enough to
- * cost a small meta-step half a percent. How busy the loop is says nearly as much, and Node.js keeps count of it anyway.
- */
-const farAwayMs = 2 ** 31 - 1;
+/** Come with the others: a sum of two, and memory that says little. */
+const unshown = ['process_cpu_seconds_total', 'process_virtual_memory_bytes', 'process_heap_bytes'];
 
 let collected: Registry | undefined;
 
-/** Begins to collect, the first time that it is called. */
+/**
+ * Begins to collect, the first time that it is called. Of prom-client's own those that read something when somebody scrapes: its monitor of the event
+ * loop's lag wakes a process a hundred times a second, which costs a small meta-step half a percent, and its observer of garbage
+ * collections runs at each of them, too rarely to be compiled, half a millisecond at a time.
+ */
 export function processRegistry(): Registry {
   if (!collected) {
     collected = new Registry();
-    collectDefaultMetrics({ register: collected, eventLoopMonitoringPrecision: farAwayMs });
+    for (const collect of [processorTime, startTime, residentMemory, openFiles, fileLimit, heapSize])
+      collect(collected);
+    for (const name of unshown) collected.removeSingleMetric(name);
     eventLoopActivity(collected);
-    for (const { name } of collected.getMetricsAsArray()) {
-      if (!shown.has(name)) collected.removeSingleMetric(name);
-    }
+    garbageCollection(collected);
   }
   return collected;
 }
@@ -47,6 +40,38 @@ function eventLoopActivity(register: Registry): void {
   }
   const help = 'Time that the event loop was busy; its rate is the share of the time, at most 1.';
   new Counter({ name: 'nodejs_eventloop_active_seconds_total', help, registers: [register], collect });
+}
+
+/** As V8 calls them, as prom-client does. */
+const collectionKinds: Readonly<Record<string, string>> = {
+  Scavenge: 'minor',
+  MinorMarkSweep: 'minor',
+  MinorMarkCompact: 'minor',
+  MarkSweepCompact: 'major',
+  IncrementalMarking: 'incremental',
+  ProcessWeakCallbacks: 'weakcb',
+};
+/** What V8 has noted of collections, 3 kB each, is taken from it at least so often. */
+const takeEveryMs = 10_000;
+
+function garbageCollection(register: Registry): void {
+  const profiler = new GCProfiler();
+  profiler.start();
+  const take = () => {
+    for (const { gcType, cost } of profiler.stop().statistics) {
+      histogram.observe({ kind: collectionKinds[gcType] ?? gcType }, cost / 1_000_000);
+    }
+    profiler.start();
+  };
+  const histogram = new Histogram({
+    name: 'nodejs_gc_duration_seconds',
+    help: 'Garbage collection duration by kind, one of major, minor, incremental or weakcb.',
+    labelNames: ['kind'],
+    buckets: [0.001, 0.01, 0.1, 1, 2, 5],
+    registers: [register],
+    collect: take,
+  });
+  setInterval(take, takeEveryMs).unref();
 }
 
 /** In Prometheus' text format. */
