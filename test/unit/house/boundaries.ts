@@ -68,7 +68,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^uplot$/, /^shared\/web\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^@opentelemetry\//, /(^|\/)tracing[a-z-]*(\.ts$|\/)/],
-  [/^prom-client$/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
+  [/^prom-client(\/|$)/, /(^|\/)metrics[a-z-]*(\.ts$|\/)/],
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^shared\//],
   [/^(@peculiar\/x509|reflect-metadata)$/, /^client\/certificates\.ts$/],
