@@ -9,6 +9,7 @@ import processorTime from 'prom-client/lib/metrics/processCpuTotal.js';
 import fileLimit from 'prom-client/lib/metrics/processMaxFileDescriptors.js';
 import openFiles from 'prom-client/lib/metrics/processOpenFileDescriptors.js';
 import startTime from 'prom-client/lib/metrics/processStartTime.js';
+import { realClock } from '../clock.ts';
 import type { MetricFacts } from './meter.ts';
 
 /** Come with the others: a sum of two, and memory that says little. */
@@ -71,7 +72,7 @@ function garbageCollection(register: Registry): void {
     registers: [register],
     collect: take,
   });
-  setInterval(take, takeEveryMs).unref();
+  realClock.every(takeEveryMs, take);
 }
 
 /** In Prometheus' text format. */
