@@ -43,7 +43,7 @@ function eventLoopActivity(register: Registry): void {
   new Counter({ name: 'nodejs_eventloop_active_seconds_total', help, registers: [register], collect });
 }
 
-/** As V8 calls them, as prom-client does. */
+/** By V8's name, the one that prom-client gives it. */
 const collectionKinds: Readonly<Record<string, string>> = {
   Scavenge: 'minor',
   MinorMarkSweep: 'minor',
