@@ -331,8 +331,7 @@ class Lowering {
   private reduction(x: string, op: Extract<GraphNode['op'], { kind: 'reduce' }>, shape: Shape): string {
     const axes = [...op.axes];
     if (op.keepDims) {
-      const last = axes.at(-1)!;
-      for (let axis = last + 1; axis < shape.length && shape[axis] === 1; axis++) axes.push(axis);
+      for (let axis = Math.max(...op.axes) + 1; axis < shape.length && shape[axis] === 1; axis++) axes.push(axis);
     }
     return this.emit(reductionOperators[op.fn], [x, this.integers(axes)], {
       keepdims: { int: op.keepDims ? 1 : 0 },
