@@ -17,7 +17,7 @@ import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
 /** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
-export const engineBuild = 8;
+export const engineBuild = 9;
 
 export interface CompiledEngineOptions {
   readonly facts: DeviceFacts;

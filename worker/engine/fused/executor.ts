@@ -6,11 +6,10 @@ import { inputName, loweringFor, lowerToOnnx } from '../onnx/lower.ts';
 import { type BindableSession, createSession, type Feed, type Session } from '../onnx/session.ts';
 import { arrayTypes } from '../task-arrays.ts';
 import type { FunctionBody } from './assembler.ts';
-import { emitAddition, emitColumns } from './emit-columns.ts';
 import { emitKernel } from './emit-kernel.ts';
 import { partGraph } from './part-graph.ts';
-import { type FusedPlan, nextLine } from './plan.ts';
-import { pieceGraph, pieceShapes } from './products.ts';
+import { type FusedPlan, worksOf } from './plan.ts';
+import { type Blocks, Scratch } from './products.ts';
 import type { Step } from './schedule.ts';
 import { type Call, createMemory, instantiate, type Memory } from './webassembly.ts';
 
@@ -98,7 +97,7 @@ class FusedExecutor implements Session {
         return [() => call(addresses)];
       }
       case 'products':
-        return this.productMakers(step.nodes);
+        return this.productMakers(step);
       case 'part': {
         const session = await this.session(partGraph(step.nodes, step.inputs, step.writes));
         const feed = (node: GraphNode): Feed => ({
@@ -115,42 +114,29 @@ class FusedExecutor implements Session {
     }
   }
 
-  /** Piece by piece: the columns are laid out, all products multiply them, and what is a sum over pieces is added up. */
-  private async productMakers(nodes: readonly GraphNode[]): Promise<(() => Action)[]> {
-    const { columnsAddress, partAddress, products } = this.plan;
-    const plans = nodes.map((node) => products.get(node)!);
-    const { images, columns, pieces, rowsPerImage } = plans[0]!;
-    const imageBytes = (4 * sizeOf(images.shape)) / images.shape[0]!;
+  private async productMakers(step: Extract<Step, { kind: 'products' }>): Promise<(() => Action)[]> {
     const makers: (() => Action)[] = [];
-    for (const { firstImage, images: count } of pieces) {
-      const layOut = this.functions.add(emitColumns(columns.op, columns.inputs[0]!.shape, count));
-      makers.push(() => layOut([this.address(images) + firstImage * imageBytes, columnsAddress]));
-      const [firstRow, rows] = [firstImage * rowsPerImage, count * rowsPerImage];
-      const inputs = { 'task.columns': this.feed([rows, columns.shape[1]!], columnsAddress) };
-      const outputs: Record<string, Feed> = {};
-      const additions: (() => Action)[] = [];
-      let part = partAddress;
-      for (const [i, plan] of plans.entries()) {
-        const [node, { isSummed }] = [nodes[i]!, plan];
-        const [otherShape, shape] = pieceShapes(plan, node, rows);
-        const isAdded = isSummed && firstImage > 0;
-        const place = this.address(node) + (isSummed ? 0 : 4 * firstRow * shape[1]!);
-        const other = this.address(plan.otherStorage) + (isSummed ? 4 * firstRow * otherShape[1]! : 0);
-        Object.assign(inputs, { [`task.${i}`]: this.feed(otherShape, other) });
-        outputs[i] = this.feed(shape, isAdded ? part : place);
-        if (!isAdded) continue;
-        const [add, from] = [this.functions.add(emitAddition(sizeOf(shape))), part];
-        additions.push(() => add([place, from]));
-        part = nextLine(part + 4 * sizeOf(shape));
+    for (const work of worksOf(step, (node) => this.address(node), new Scratch(this.plan.scratchAddress))) {
+      if (work.kind === 'call') {
+        const call = this.functions.add(work.emit());
+        makers.push(() => call(work.addresses));
+      } else {
+        const session = await this.session(work.graph);
+        const inputs = this.feeds(work.inputs, (name) => inputName('task', name));
+        const outputs = this.feeds(work.outputs, (name) => name);
+        makers.push(() => session.bind(inputs, outputs));
       }
-      const session = await this.session(pieceGraph(plans, nodes, rows));
-      makers.push(() => session.bind(inputs, outputs), ...additions);
     }
     return makers;
   }
 
-  private feed(shape: readonly number[], address: number): Feed {
-    return { shape, dtype: 'float32', values: new Float32Array(this.memory.buffer, address, sizeOf(shape)) };
+  private feeds(blocks: Blocks, rename: (name: string) => string): Record<string, Feed> {
+    return Object.fromEntries(
+      Object.entries(blocks).map(([name, { shape, address }]) => [
+        rename(name),
+        { shape, dtype: 'float32', values: new Float32Array(this.memory.buffer, address, sizeOf(shape)) },
+      ]),
+    );
   }
 
   /** One session for all graphs that make the same model. */

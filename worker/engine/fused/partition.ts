@@ -4,11 +4,15 @@ import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue, u
 import { isWindow } from './expression.ts';
 import { NotFusable } from './indexing.ts';
 import { buildKernel, isSum } from './kernel.ts';
+import { type ProductPlan, planProduct } from './products.ts';
+import { comparedNodes, isTiled } from './tiles.ts';
 
 export interface Partition {
   readonly nodes: readonly GraphNode[];
   /** Matrix products with the columns of a convolution. */
-  readonly products: ReadonlySet<GraphNode>;
+  readonly products: ReadonlyMap<GraphNode, ProductPlan>;
+  /** Those of them that are computed in tiles. */
+  readonly tiled: ReadonlySet<GraphNode>;
   readonly offloaded: ReadonlySet<GraphNode>;
   /** Computed by kernels and kept in memory. */
   readonly roots: ReadonlySet<GraphNode>;
@@ -23,6 +27,7 @@ const largestRepeatedWork = 16;
 /** Nodes of at most so many elements go where the values come from. */
 const smallSize = 4096;
 
+/** @throws NotFusable where a product has a form that convolutions and their gradients do not have. */
 export function partition(graph: Graph): Partition {
   const nodes = nodesOf(graph);
   const products = new Set(nodes.filter(isProduct));
@@ -34,7 +39,11 @@ export function partition(graph: Graph): Partition {
     const roots = rootsOf(graph, nodes, products, offloaded, isComputed, forced);
     const isInMemory = (node: GraphNode) =>
       roots.has(node) || products.has(node) || offloaded.has(node) || isGiven(node);
-    if (canBuildAll(roots, isInMemory, { refused, forced })) return { nodes, products, offloaded, roots, isInMemory };
+    if (!canBuildAll(roots, isInMemory, { refused, forced })) continue;
+    const plans = new Map([...products].map((node) => [node, planProduct(node, isInMemory)]));
+    const compared = comparedNodes(graph);
+    const tiled = new Set([...products].filter((node) => isTiled(plans.get(node)!, compared)));
+    return { nodes, products: plans, tiled, offloaded, roots, isInMemory };
   }
 }
 

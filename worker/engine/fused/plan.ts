@@ -4,17 +4,16 @@ import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } 
 import { NotFusable } from './indexing.ts';
 import { type Lifetime, type MemoryPlan, planMemory } from './memory-plan.ts';
 import { isGiven, partition } from './partition.ts';
-import { type ProductPlan, planProduct } from './products.ts';
+import { type AddressOf, multiplyColumns, Scratch, type Work } from './products.ts';
 import { type Step, schedule } from './schedule.ts';
+import { multiplyTiles } from './tiles.ts';
 
 export interface FusedPlan {
   readonly graph: Graph;
   readonly steps: readonly Step[];
-  readonly products: ReadonlyMap<GraphNode, ProductPlan>;
   readonly memory: MemoryPlan;
-  /** Where the columns of a piece lie, and, one after another, its products that are to be added. */
-  readonly columnsAddress: number;
-  readonly partAddress: number;
+  /** Where steps of products have what they lay out. */
+  readonly scratchAddress: number;
   /** Of the WebAssembly memory, which is all that a run needs beside ONNX Runtime's own. */
   readonly peakBytes: number;
 }
@@ -30,32 +29,27 @@ export function planFused(graph: Graph): FusedPlan | undefined {
   try {
     const parts = partition(graph);
     if ([...parts.offloaded].some((node) => sizeOf(node.shape) > largestOffloaded)) return undefined;
-    const products = new Map([...parts.products].map((node) => [node, planProduct(node, parts.isInMemory)] as const));
     const steps = schedule(graph, parts);
-    const columnsAddress = 64;
-    let partAddress = columnsAddress;
-    for (const { pieces, rowsPerImage, columns } of products.values()) {
-      const images = Math.max(...pieces.map((piece) => piece.images));
-      partAddress = Math.max(partAddress, nextLine(columnsAddress + 4 * images * rowsPerImage * columns.shape[1]!));
-    }
-    let start = partAddress;
-    for (const step of steps) {
-      if (step.kind !== 'products') continue;
-      const added = step.nodes.filter((node) => products.get(node)!.isSummed && products.get(node)!.pieces.length > 1);
-      start = Math.max(start, added.reduce((end, node) => nextLine(end + 4 * sizeOf(node.shape)), partAddress)); // biome-ignore format: one line
-    }
+    const scratchAddress = 64;
+    const start = steps.reduce((end, step) => Math.max(end, scratchEnd(step, scratchAddress)), scratchAddress);
     const memory = planMemory(lifetimes(graph, nodes, steps, parts.isInMemory), start);
     if (memory.totalBytes > largestMemory) return undefined;
-    return { graph, steps, products, memory, columnsAddress, partAddress, peakBytes: memory.totalBytes };
+    return { graph, steps, memory, scratchAddress, peakBytes: memory.totalBytes };
   } catch (error) {
     if (error instanceof NotFusable) return undefined;
     throw error;
   }
 }
 
-/** Beyond the next cache line. */
-export function nextLine(address: number): number {
-  return (Math.ceil(address / 64) + 1) * 64;
+function scratchEnd(step: Step, start: number): number {
+  const scratch = new Scratch(start);
+  if (step.kind === 'products') worksOf(step, () => 0, scratch);
+  return scratch.end;
+}
+
+/** What a step of products does. @param addressOf of tensors in memory */
+export function worksOf(step: Extract<Step, { kind: 'products' }>, addressOf: AddressOf, scratch: Scratch): Work[] {
+  return (step.areTiled ? multiplyTiles : multiplyColumns)(step.plans, addressOf, scratch);
 }
 
 function lifetimes(

@@ -1,17 +1,14 @@
-// A product with a convolution's columns, cut along the images so that the columns of a piece stay in the processor's cache: they are laid out, multiplied
-// and forgotten. Where the columns' rows are what is added up (a filter's gradient), the pieces' products are added in the order of the images.
+// A product with a convolution's columns, cut along the images so that what it is made of stays in the processor's cache: it is laid out, multiplied and
+// forgotten. Where the columns' rows are what is added up (a filter's gradient), the pieces' products are added in the order of the images. What is laid out
+// are the columns themselves, here, or patches in Winograd's domain, in tiles.ts.
 import { GraphBuilder } from '../graph/builder.ts';
-import { type Graph, type GraphNode, type Operation, type Shape, sizeOf } from '../graph/operation.ts';
-import type { Columns } from './emit-columns.ts';
+import { type Graph, type GraphNode, type Operation, type Shape, sizeOf, storageOf } from '../graph/operation.ts';
+import type { FunctionBody } from './assembler.ts';
+import { type Columns, emitAddition, emitColumns } from './emit-columns.ts';
 import { NotFusable } from './indexing.ts';
-import { operandOf } from './schedule.ts';
-
-export interface Piece {
-  readonly firstImage: number;
-  readonly images: number;
-}
 
 export interface ProductPlan {
+  readonly node: GraphNode;
   readonly columns: GraphNode & { readonly op: Columns };
   readonly op: Extract<Operation, { kind: 'matmul' }>;
   /** Where the images [N, H, W, C] lie in memory. */
@@ -23,9 +20,48 @@ export interface ProductPlan {
   readonly position: 0 | 1;
   /** The columns' rows are added up: the result is a sum over pieces. */
   readonly isSummed: boolean;
-  readonly pieces: readonly Piece[];
-  /** Rows of the columns for one image. */
-  readonly rowsPerImage: number;
+}
+
+export interface Piece {
+  readonly firstImage: number;
+  readonly images: number;
+}
+
+/** What a step of products does, one after another. */
+export type Work =
+  | { readonly kind: 'call'; readonly emit: () => FunctionBody; readonly addresses: readonly number[] }
+  | {
+      /** Inputs are `task.` and a name. */
+      readonly kind: 'model';
+      readonly graph: Graph;
+      readonly inputs: Blocks;
+      readonly outputs: Blocks;
+    };
+
+export type Blocks = Readonly<Record<string, Block>>;
+
+/** Floats one after another. */
+export interface Block {
+  readonly shape: Shape;
+  readonly address: number;
+}
+
+export type AddressOf = (node: GraphNode) => number;
+
+/** Memory that is a step's own, from an address on. */
+export class Scratch {
+  end: number;
+
+  constructor(start: number) {
+    this.end = start;
+  }
+
+  take(floats: number): number {
+    const address = this.end;
+    // beyond the next cache line
+    this.end = (Math.ceil((address + 4 * floats) / 64) + 1) * 64;
+    return address;
+  }
 }
 
 /**
@@ -47,6 +83,7 @@ export function planProduct(node: GraphNode, isInMemory: (node: GraphNode) => bo
   const isCut = position === 0 ? !op.transposeB : op.transposeA;
   if ((position === 1 && !isSummed) || (isSummed && !isCut)) throw new NotFusable('columns in a place of their own');
   return {
+    node,
     columns: columns as GraphNode & { op: Columns },
     op,
     images: operandOf(columns, isInMemory),
@@ -54,14 +91,17 @@ export function planProduct(node: GraphNode, isInMemory: (node: GraphNode) => bo
     otherStorage: operandOf(other, isInMemory),
     position,
     isSummed,
-    pieces: piecesOf(columns),
-    rowsPerImage: sizeOf(columns.op.outputSize),
   };
 }
 
-function piecesOf({ shape, inputs }: GraphNode): Piece[] {
-  const images = inputs[0]!.shape[0]!;
-  const largest = Math.max(1, Math.floor(pieceBytes / (4 * (sizeOf(shape) / images))));
+/** The tensor in memory that a product's operand is read from. */
+function operandOf(operand: GraphNode, isInMemory: (node: GraphNode) => boolean): GraphNode {
+  return storageOf(operand.op.kind === 'columns' ? operand.inputs[0]! : operand, isInMemory);
+}
+
+/** As few pieces of equal size as keep within the bytes. */
+export function piecesOf(images: number, bytesPerImage: number, bytesPerPiece: number): Piece[] {
+  const largest = Math.max(1, Math.floor(bytesPerPiece / bytesPerImage));
   const count = Math.ceil(images / largest);
   const each = Math.ceil(images / count);
   return Array.from({ length: Math.ceil(images / each) }, (_, i) => ({
@@ -70,21 +110,49 @@ function piecesOf({ shape, inputs }: GraphNode): Piece[] {
   }));
 }
 
-/** Of a piece: what its columns are multiplied with, and what comes out. */
-export function pieceShapes({ isSummed, other }: ProductPlan, node: GraphNode, rows: number): [Shape, Shape] {
-  return isSummed ? [[rows, other.shape[1]!], node.shape] : [other.shape, [rows, node.shape[1]!]];
+/** Products with the same columns: they are laid out piece by piece, and all products multiply them. */
+export function multiplyColumns(plans: readonly ProductPlan[], addressOf: AddressOf, scratch: Scratch): Work[] {
+  const { images, columns } = plans[0]!;
+  const count = images.shape[0]!;
+  const [rowsPerImage, width] = [sizeOf(columns.op.outputSize), columns.shape[1]!];
+  const pieces = piecesOf(count, 4 * rowsPerImage * width, pieceBytes);
+  const columnsAddress = scratch.take(pieces[0]!.images * rowsPerImage * width);
+  const parts = plans.map(({ node, isSummed }) =>
+    isSummed && pieces.length > 1 ? scratch.take(sizeOf(node.shape)) : 0,
+  );
+  return pieces.flatMap(({ firstImage, images: length }): Work[] => {
+    const from = addressOf(images) + 4 * firstImage * (sizeOf(images.shape) / count);
+    const [firstRow, rows] = [firstImage * rowsPerImage, length * rowsPerImage];
+    const inputs: Record<string, Block> = { columns: { shape: [rows, width], address: columnsAddress } };
+    const outputs: Record<string, Block> = {};
+    const additions: Work[] = [];
+    for (const [i, { node, other, otherStorage, isSummed }] of plans.entries()) {
+      const across = (isSummed ? other : node).shape[1]!;
+      const [place, operand] = [addressOf(node), addressOf(otherStorage)];
+      const ofRows = (address: number): Block => ({ shape: [rows, across], address: address + 4 * firstRow * across });
+      inputs[i] = isSummed ? ofRows(operand) : { shape: other.shape, address: operand };
+      const isAdded = isSummed && firstImage > 0;
+      outputs[i] = isSummed ? { shape: node.shape, address: isAdded ? parts[i]! : place } : ofRows(place);
+      if (isAdded) additions.push({ kind: 'call', emit: () => emitAddition(sizeOf(node.shape)), addresses: [place, parts[i]!] }); // biome-ignore format: one line
+    }
+    const graph = productGraph(plans, inputs, 'columns');
+    return [
+      { kind: 'call', emit: () => emitColumns(columns.op, columns.inputs[0]!.shape, length), addresses: [from, columnsAddress] }, // biome-ignore format: one line
+      { kind: 'model', graph, inputs, outputs },
+      ...additions,
+    ];
+  });
 }
 
-/** The products of one piece as a graph: inputs `task.columns` and `task.0`, `task.1`, …, one for each product, whose results are `0`, `1`, … */
-export function pieceGraph(plans: readonly ProductPlan[], nodes: readonly GraphNode[], rows: number): Graph {
+/** The products as a graph: of the input `shared`, which stands for the columns, with the inputs `0`, `1`, …; the results are called so too. */
+export function productGraph(plans: readonly ProductPlan[], inputs: Blocks, shared: string): Graph {
   const builder = new GraphBuilder();
-  const input = (name: string, shape: Shape) =>
-    builder.make({ kind: 'input', source: 'task', name, shape, dtype: 'float32' });
-  const columns = input('columns', [rows, plans[0]!.columns.shape[1]!]);
-  const outputs = plans.map((plan, i) => {
-    const other = input(String(i), pieceShapes(plan, nodes[i]!, rows)[0]);
-    const operands = plan.position === 0 ? [columns, other] : [other, columns];
-    return { name: String(i), node: builder.make(plan.op, operands) };
+  const input = (name: string) =>
+    builder.make({ kind: 'input', source: 'task', name, shape: inputs[name]!.shape, dtype: 'float32' });
+  const columns = input(shared);
+  const outputs = plans.map(({ op, position }, i) => {
+    const other = input(String(i));
+    return { name: String(i), node: builder.make(op, position === 0 ? [columns, other] : [other, columns]) };
   });
   return { outputs };
 }

@@ -5,6 +5,7 @@ import { type Graph, type GraphNode, isConstant, storageOf, uniformValue } from 
 import { NotFusable } from './indexing.ts';
 import { buildKernel, isSum, type Kernel, sourcesOf, spaceKey } from './kernel.ts';
 import { isGiven, type Partition } from './partition.ts';
+import type { ProductPlan } from './products.ts';
 
 export type Step =
   | {
@@ -14,9 +15,10 @@ export type Step =
       readonly writes: readonly GraphNode[];
     }
   | {
-      /** Of the same columns. */
+      /** Of the same columns, all in tiles or none. */
       readonly kind: 'products';
-      readonly nodes: readonly GraphNode[];
+      readonly plans: readonly ProductPlan[];
+      readonly areTiled: boolean;
       readonly reads: readonly GraphNode[];
       readonly writes: readonly GraphNode[];
     }
@@ -33,19 +35,15 @@ export type Step =
 const largestGroup = 12;
 
 export function schedule(graph: Graph, parts: Partition): Step[] {
-  const { nodes, products, offloaded, roots, isInMemory } = parts;
+  const { nodes, products, tiled, offloaded, roots, isInMemory } = parts;
   const done = new Set(nodes.filter(isGiven));
   const memoryOf = (node: GraphNode) => storageOf(node, isInMemory);
   const sources = new Map<GraphNode, readonly GraphNode[]>();
   for (const root of roots) sources.set(root, [...sourcesOf(root, isInMemory)]);
-  for (const product of products)
-    sources.set(
-      product,
-      product.inputs.map((input) => operandOf(input, isInMemory)),
-    );
+  for (const [product, { images, otherStorage }] of products) sources.set(product, [images, otherStorage]);
   for (const node of offloaded) sources.set(node, node.inputs.filter((input) => !isConstant(input)).map(memoryOf));
   const isReady = (node: GraphNode) => sources.get(node)!.every((source) => done.has(source));
-  const waiting = { roots: new Set(inOrder(roots)), products: new Set(inOrder(products)), offloaded: new Set(inOrder(offloaded)) }; // biome-ignore format: one line
+  const waiting = { roots: new Set(inOrder(roots)), products: new Set(inOrder(products.keys())), offloaded: new Set(inOrder(offloaded)) }; // biome-ignore format: one line
   const readOutside = readOutsideParts(graph, parts);
   const steps: Step[] = [];
   for (;;) {
@@ -61,9 +59,10 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
     if (groups.length > 0) continue;
     const ready = [...waiting.products].filter(isReady);
     if (ready.length > 0) {
-      const nodes = ready.filter((product) => columnsOf(product) === columnsOf(ready[0]!));
+      const [columns, areTiled] = [products.get(ready[0]!)!.columns, tiled.has(ready[0]!)];
+      const nodes = ready.filter((node) => products.get(node)!.columns === columns && tiled.has(node) === areTiled);
       const reads = [...new Set(nodes.flatMap((node) => sources.get(node)!))];
-      steps.push({ kind: 'products', nodes, reads, writes: nodes });
+      steps.push({ kind: 'products', plans: nodes.map((node) => products.get(node)!), areTiled, reads, writes: nodes });
       for (const product of nodes) {
         waiting.products.delete(product);
         done.add(product);
@@ -91,17 +90,7 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
   return steps;
 }
 
-/** Of a product's operands the columns. */
-export function columnsOf(product: GraphNode): GraphNode {
-  return product.inputs.find((input) => input.op.kind === 'columns')!;
-}
-
-/** The tensor in memory that a product's operand is read from. */
-export function operandOf(operand: GraphNode, isInMemory: (node: GraphNode) => boolean): GraphNode {
-  return storageOf(operand.op.kind === 'columns' ? operand.inputs[0]! : operand, isInMemory);
-}
-
-function inOrder(nodes: ReadonlySet<GraphNode>): GraphNode[] {
+function inOrder(nodes: Iterable<GraphNode>): GraphNode[] {
   return [...nodes].sort((a, b) => a.id - b.id);
 }
 
