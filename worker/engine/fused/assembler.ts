@@ -63,6 +63,11 @@ export class FunctionBody {
     this.bytes.push(0x21, ...unsigned(local));
   }
 
+  /** Forgets the value on the stack. */
+  drop(): void {
+    this.bytes.push(0x1a);
+  }
+
   i32Const(value: number): void {
     this.bytes.push(0x41, ...signed(value));
   }

@@ -37,6 +37,13 @@ interface Stream {
 /** Instructions of a kernel that goes along two vectors of channels at a time: it reads twice as much of a cache line while it is there. More have no registers. */
 const largestPaired = 24;
 
+/**
+ * Tensors of so many bytes are fetched a row at a time before it is computed. Going along four channels of a row, a kernel meets every fourth line of the cache only, which the processor
+ * does not foresee; smaller tensors are still in the second level.
+ */
+const leastFetched = 1 << 17;
+const floatsPerLine = 16;
+
 class KernelEmitter {
   private readonly kernel: Kernel;
   private readonly body: FunctionBody;
@@ -84,7 +91,10 @@ class KernelEmitter {
       stream.local = local;
     }
     const rows = [...kernel.loops.keys()].slice(0, -2);
-    this.nest(rows, () => this.nest([this.lanes], () => this.row()));
+    this.nest(rows, () => {
+      this.fetchRow();
+      this.nest([this.lanes], () => this.row());
+    });
     for (const [tensor, count] of kernel.divided) this.divide(tensor, count);
   }
 
@@ -120,6 +130,46 @@ class KernelEmitter {
       }
     });
     for (const { stream, outer } of moving) stream.local = outer;
+  }
+
+  /** Reads a number of each line of the cache that a row is about to meet of large tensors, in their order, which the processor foresees and fetches ahead. */
+  private fetchRow(): void {
+    const { body, kernel, inner } = this;
+    if (inner === undefined) return;
+    const lines = new Map<Stream, Set<number>>();
+    const places = kernel.instructions.flatMap((load) =>
+      load.kind === 'load' ? [{ target: load.source, ...load }] : [],
+    );
+    for (const { target, address } of [...places, ...kernel.stores]) {
+      const [across, along] = [address.strides.get(this.lanes), address.strides.get(inner)];
+      if (4 * sizeOf(target.shape) < leastFetched || !across || !along) continue;
+      const stream = this.streamOf(target, address);
+      const ofStream = lines.get(stream) ?? new Set();
+      lines.set(stream, ofStream);
+      for (let step = 0; step < kernel.loops.get(inner)!; step++) {
+        for (let channel = 0; channel < kernel.loops.get(this.lanes)!; channel += 4) {
+          ofStream.add(Math.floor((address.offset - stream.lowest + step * along + channel) / floatsPerLine));
+        }
+      }
+    }
+    for (const [stream, ofStream] of lines) {
+      for (const { from, count } of runsOf(ofStream)) {
+        const pointer = body.local('i32');
+        body.get(stream.local);
+        body.i32Const(4 * floatsPerLine * from);
+        body.op('i32.add');
+        body.set(pointer);
+        body.loop(count, () => {
+          body.get(pointer);
+          body.load('f32', 0);
+          body.drop();
+          body.get(pointer);
+          body.i32Const(4 * floatsPerLine);
+          body.op('i32.add');
+          body.set(pointer);
+        });
+      }
+    }
   }
 
   /** One row of four channels: what is the same along it first. */
@@ -268,6 +318,17 @@ class KernelEmitter {
   private placeKey({ target, address }: Effect): string {
     return `${streamKey(this.tensors.indexOf(target), address)} ${address.offset}`;
   }
+}
+
+/** Numbers one after another. */
+function runsOf(numbers: ReadonlySet<number>): { readonly from: number; readonly count: number }[] {
+  const runs: { from: number; count: number }[] = [];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.from + last.count === number) last.count += 1;
+    else runs.push({ from: number, count: 1 });
+  }
+  return runs;
 }
 
 function streamKey(tensor: number, { strides }: Address): string {
