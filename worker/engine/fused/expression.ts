@@ -195,9 +195,10 @@ export class Expression {
 
   private binary(fn: Extract<Operation, { kind: 'binary' }>['fn'], a: number, b: number): number {
     switch (fn) {
+      case 'mul':
+        return this.product(a, b);
       case 'add':
       case 'sub':
-      case 'mul':
       case 'div':
         return this.apply(`f32x4.${fn}`, a, b);
       case 'max':
@@ -222,6 +223,25 @@ export class Expression {
       default:
         return fn satisfies never;
     }
+  }
+
+  /** A product with a truth value as a number lets the other factor through, or is zero, whatever the factor is: as a derivative is meant where a maximum is not. */
+  private product(a: number, b: number): number {
+    for (const [truth, factor] of [
+      [this.truthOf(a), b],
+      [this.truthOf(b), a],
+    ] as const) {
+      if (truth !== undefined) return this.apply('v128.and', truth, factor);
+    }
+    return this.apply('f32x4.mul', a, b);
+  }
+
+  /** All bits of what is 1 where it is true and 0 elsewhere. */
+  private truthOf(position: number): number | undefined {
+    const instruction = this.instructions[position]!;
+    if (instruction.kind !== 'apply' || instruction.code !== 'v128.and') return undefined;
+    const one = this.instructions[instruction.args[1]!]!;
+    return one.kind === 'constant' && one.value === 1 ? instruction.args[0] : undefined;
   }
 
   /** Halves of small whole numbers: products and a square root. */
