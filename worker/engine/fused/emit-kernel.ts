@@ -42,6 +42,8 @@ const largestPaired = 24;
  * does not foresee; smaller tensors are still in the second level.
  */
 const leastFetched = 1 << 17;
+/** Of lines one after another, in a row: that of a pool meets two rows of its images. */
+const mostRuns = 4;
 const floatsPerLine = 16;
 
 class KernelEmitter {
@@ -153,7 +155,9 @@ class KernelEmitter {
       }
     }
     for (const [stream, ofStream] of lines) {
-      for (const { from, count } of runsOf(ofStream)) {
+      const runs = runsOf(ofStream);
+      if (runs.length > mostRuns) continue;
+      for (const { from, count } of runs) {
         const pointer = body.local('i32');
         body.get(stream.local);
         body.i32Const(4 * floatsPerLine * from);

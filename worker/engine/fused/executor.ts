@@ -1,7 +1,7 @@
 // Runs a fused plan: one WebAssembly memory holds every tensor, kernels are functions over it, and ONNX Runtime's sessions read and write it in place. One
 // thread, one order: equal inputs give equal bytes.
 import type { TypedArray } from '../engine.ts';
-import { type Graph, type GraphNode, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
+import { type GraphNode, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
 import { inputName, loweringFor, lowerToOnnx } from '../onnx/lower.ts';
 import { type BindableSession, createSession, type Feed, type Session } from '../onnx/session.ts';
 import { arrayTypes } from '../task-arrays.ts';
@@ -92,14 +92,16 @@ class FusedExecutor implements Session {
     switch (step.kind) {
       case 'kernel': {
         const { body, tensors } = emitKernel(step.kernel);
-        const call = this.functions.add(body);
+        const key = `${body.parameterCount} ${textOf(Uint8Array.from(body.encode()))}`;
+        const call = this.functions.add(key, () => body);
         const addresses = tensors.map((tensor) => this.address(tensor));
         return [() => call(addresses)];
       }
       case 'products':
         return this.productMakers(step);
       case 'part': {
-        const session = await this.session(partGraph(step.nodes, step.inputs, step.writes));
+        const model = lowerToOnnx(partGraph(step.nodes, step.inputs, step.writes), loweringFor('cpu'));
+        const session = await this.session(textOf(model), () => model);
         const feed = (node: GraphNode): Feed => ({
           shape: node.shape,
           dtype: node.dtype,
@@ -118,10 +120,10 @@ class FusedExecutor implements Session {
     const makers: (() => Action)[] = [];
     for (const work of worksOf(step, (node) => this.address(node), new Scratch(this.plan.scratchAddress))) {
       if (work.kind === 'call') {
-        const call = this.functions.add(work.emit());
+        const call = this.functions.add(work.key, work.emit);
         makers.push(() => call(work.addresses));
       } else {
-        const session = await this.session(work.graph);
+        const session = await this.session(work.key, () => lowerToOnnx(work.graph(), loweringFor('cpu')));
         const inputs = this.feeds(work.inputs, (name) => inputName('task', name));
         const outputs = this.feeds(work.outputs, (name) => name);
         makers.push(() => session.bind(inputs, outputs));
@@ -139,31 +141,30 @@ class FusedExecutor implements Session {
     );
   }
 
-  /** One session for all graphs that make the same model. */
-  private async session(graph: Graph): Promise<BindableSession> {
-    const model = lowerToOnnx(graph, loweringFor('cpu'));
-    const key = Buffer.from(model).toString('latin1');
+  /** One session for a key. */
+  private async session(key: string, makeModel: () => Uint8Array): Promise<BindableSession> {
     let session = this.sessions.get(key);
     if (session === undefined) {
-      session = await createSession(model, 'cpu');
+      session = await createSession(makeModel(), 'cpu');
       this.sessions.set(key, session);
     }
     return session;
   }
 }
 
-/** Functions of one module; equal ones are there once. */
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+
+/** Functions of one module; those with equal keys are there once. */
 class Functions {
   private readonly bodies: FunctionBody[] = [];
   private readonly positions = new Map<string, number>();
   private exports: Readonly<Record<string, Call>> = {};
 
   /** Returns what makes a call, to be used after `instantiate`. */
-  add(body: FunctionBody): (addresses: readonly number[]) => Action {
-    const key = `${body.parameterCount} ${Buffer.from(body.encode()).toString('latin1')}`;
+  add(key: string, emit: () => FunctionBody): (addresses: readonly number[]) => Action {
     let position = this.positions.get(key);
     if (position === undefined) {
-      position = this.bodies.push(body) - 1;
+      position = this.bodies.push(emit()) - 1;
       this.positions.set(key, position);
     }
     const index = position;

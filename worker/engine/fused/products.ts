@@ -27,13 +27,19 @@ export interface Piece {
   readonly images: number;
 }
 
-/** What a step of products does, one after another. */
+/** What a step of products does, one after another. What has the same key is the same function, or the same model, and made once. */
 export type Work =
-  | { readonly kind: 'call'; readonly emit: () => FunctionBody; readonly addresses: readonly number[] }
+  | {
+      readonly kind: 'call';
+      readonly key: string;
+      readonly emit: () => FunctionBody;
+      readonly addresses: readonly number[];
+    }
   | {
       /** Inputs are `task.` and a name. */
       readonly kind: 'model';
-      readonly graph: Graph;
+      readonly key: string;
+      readonly graph: () => Graph;
       readonly inputs: Blocks;
       readonly outputs: Blocks;
     };
@@ -120,6 +126,7 @@ export function multiplyColumns(plans: readonly ProductPlan[], addressOf: Addres
   const parts = plans.map(({ node, isSummed }) =>
     isSummed && pieces.length > 1 ? scratch.take(sizeOf(node.shape)) : 0,
   );
+  const shape = columns.inputs[0]!.shape;
   return pieces.flatMap(({ firstImage, images: length }): Work[] => {
     const from = addressOf(images) + 4 * firstImage * (sizeOf(images.shape) / count);
     const [firstRow, rows] = [firstImage * rowsPerImage, length * rowsPerImage];
@@ -133,26 +140,39 @@ export function multiplyColumns(plans: readonly ProductPlan[], addressOf: Addres
       inputs[i] = isSummed ? ofRows(operand) : { shape: other.shape, address: operand };
       const isAdded = isSummed && firstImage > 0;
       outputs[i] = isSummed ? { shape: node.shape, address: isAdded ? parts[i]! : place } : ofRows(place);
-      if (isAdded) additions.push({ kind: 'call', emit: () => emitAddition(sizeOf(node.shape)), addresses: [place, parts[i]!] }); // biome-ignore format: one line
+      if (isAdded) additions.push(addition(sizeOf(node.shape), place, parts[i]!));
     }
-    const graph = productGraph(plans, inputs, 'columns');
+    const layOut = { key: `columns of ${length} ${JSON.stringify([shape, columns.op])}`, emit: () => emitColumns(columns.op, shape, length) }; // biome-ignore format: one line
     return [
-      { kind: 'call', emit: () => emitColumns(columns.op, columns.inputs[0]!.shape, length), addresses: [from, columnsAddress] }, // biome-ignore format: one line
-      { kind: 'model', graph, inputs, outputs },
+      { kind: 'call', ...layOut, addresses: [from, columnsAddress] },
+      productModel(plans, { inputs, outputs, shared: 'columns' }),
       ...additions,
     ];
   });
 }
 
-/** The products as a graph: of the input `shared`, which stands for the columns, with the inputs `0`, `1`, …; the results are called so too. */
-export function productGraph(plans: readonly ProductPlan[], inputs: Blocks, shared: string): Graph {
-  const builder = new GraphBuilder();
-  const input = (name: string) =>
-    builder.make({ kind: 'input', source: 'task', name, shape: inputs[name]!.shape, dtype: 'float32' });
-  const columns = input(shared);
-  const outputs = plans.map(({ op, position }, i) => {
-    const other = input(String(i));
-    return { name: String(i), node: builder.make(op, position === 0 ? [columns, other] : [other, columns]) };
-  });
-  return { outputs };
+/** Adds floats to others. */
+export function addition(floats: number, total: number, part: number): Work {
+  return { kind: 'call', key: `addition of ${floats}`, emit: () => emitAddition(floats), addresses: [total, part] };
+}
+
+/** The products of the input `shared`, which stands for the columns, with the inputs `0`, `1`, …; the results are called so too. */
+export function productModel(
+  plans: readonly ProductPlan[],
+  { inputs, outputs, shared }: { readonly inputs: Blocks; readonly outputs: Blocks; readonly shared: string },
+): Work {
+  const graph = (): Graph => {
+    const builder = new GraphBuilder();
+    const input = (name: string) =>
+      builder.make({ kind: 'input', source: 'task', name, shape: inputs[name]!.shape, dtype: 'float32' });
+    const columns = input(shared);
+    const nodes = plans.map(({ op, position }, i) => {
+      const other = input(String(i));
+      return builder.make(op, position === 0 ? [columns, other] : [other, columns]);
+    });
+    return { outputs: nodes.map((node, i) => ({ name: String(i), node })) };
+  };
+  const shapes = Object.entries(inputs).map(([name, { shape }]) => [name, shape]);
+  const key = JSON.stringify([shapes, plans.map(({ op, position }) => [op, position])]);
+  return { kind: 'model', key, graph, inputs, outputs };
 }

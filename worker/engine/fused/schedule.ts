@@ -59,11 +59,15 @@ export function schedule(graph: Graph, parts: Partition): Step[] {
     if (groups.length > 0) continue;
     const ready = [...waiting.products].filter(isReady);
     if (ready.length > 0) {
-      const [columns, areTiled] = [products.get(ready[0]!)!.columns, tiled.has(ready[0]!)];
-      const nodes = ready.filter((node) => products.get(node)!.columns === columns && tiled.has(node) === areTiled);
-      const reads = [...new Set(nodes.flatMap((node) => sources.get(node)!))];
-      steps.push({ kind: 'products', plans: nodes.map((node) => products.get(node)!), areTiled, reads, writes: nodes });
-      for (const product of nodes) {
+      const { columns } = products.get(ready[0]!)!;
+      const together = ready.filter((node) => products.get(node)!.columns === columns);
+      for (const areTiled of [false, true]) {
+        const nodes = together.filter((node) => tiled.has(node) === areTiled);
+        if (nodes.length === 0) continue;
+        const reads = [...new Set(nodes.flatMap((node) => sources.get(node)!))];
+        steps.push({ kind: 'products', plans: nodes.map((node) => products.get(node)!), areTiled, reads, writes: nodes }); // biome-ignore format: one line
+      }
+      for (const product of together) {
         waiting.products.delete(product);
         done.add(product);
       }

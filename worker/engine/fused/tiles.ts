@@ -4,8 +4,6 @@
 // It rounds a pixel's sum as its place in its patch has it. Values that are compared with each other, as a pool does, would differ where they are equal by
 // definition; they stay products of columns, which add up every pixel's terms in the same order.
 import { type Graph, type GraphNode, nodesOf } from '../graph/operation.ts';
-import type { FunctionBody } from './assembler.ts';
-import { emitAddition } from './emit-columns.ts';
 import {
   emitFromPlanes,
   emitToPlanes,
@@ -21,10 +19,11 @@ import {
 import { isWindow } from './expression.ts';
 import {
   type AddressOf,
+  addition,
   type Block,
   type ProductPlan,
   piecesOf,
-  productGraph,
+  productModel,
   type Scratch,
   type Work,
 } from './products.ts';
@@ -107,15 +106,15 @@ export function multiplyTiles(plans: readonly ProductPlan[], addressOf: AddressO
   });
   const [sums, maps] = [products.filter(({ isSummed }) => isSummed), products.filter(({ isSummed }) => !isSummed)];
   const works = maps.map(({ filter, otherStorage, filterPlanes }) =>
-    call(() => emitToPlanes(filter, ofFilter), addressOf(otherStorage), filterPlanes),
+    toPlanes(filter, 'ofFilter', [addressOf(otherStorage), filterPlanes]),
   );
   for (const { firstImage, images: length } of pieces) {
     const from = (node: GraphNode, [height, width, channels]: Patches['image']) =>
       addressOf(node) + 4 * firstImage * height * width * channels;
-    works.push(call(() => emitToPlanes(windows(length), ofWindow), from(images, image), windowPlanes));
+    works.push(toPlanes(windows(length), 'ofWindow', [from(images, image), windowPlanes]));
     for (const { pixels, otherStorage, pixelPlanes } of sums) {
       const patches = pixels(length);
-      works.push(call(() => emitToPlanes(patches, ofPair), from(otherStorage, patches.image), pixelPlanes));
+      works.push(toPlanes(patches, 'ofPair', [from(otherStorage, patches.image), pixelPlanes]));
     }
     const isFirst = firstImage === 0;
     works.push(
@@ -123,20 +122,29 @@ export function multiplyTiles(plans: readonly ProductPlan[], addressOf: AddressO
     );
     for (const { pixels, node, pixelPlanes } of maps) {
       const patches = pixels(length);
-      works.push(call(() => emitFromPlanes(patches, toPair), from(node, patches.image), pixelPlanes));
+      works.push(fromPlanes(patches, 'toPair', [from(node, patches.image), pixelPlanes]));
     }
     for (const { filter, filterPlanes, partPlanes } of isFirst ? [] : sums) {
-      works.push(call(() => emitAddition(planeCount * planeFloats(filter)), filterPlanes, partPlanes));
+      works.push(addition(planeCount * planeFloats(filter), filterPlanes, partPlanes));
     }
   }
   for (const { filter, node, filterPlanes } of sums) {
-    works.push(call(() => emitFromPlanes(filter, toFilter), addressOf(node), filterPlanes));
+    works.push(fromPlanes(filter, 'toFilter', [addressOf(node), filterPlanes]));
   }
   return works;
 }
 
-function call(emit: () => FunctionBody, ...addresses: number[]): Work {
-  return { kind: 'call', emit, addresses };
+const transforms = { ofWindow, ofFilter, ofPair, toPair, toFilter };
+type Name = keyof typeof transforms;
+
+function toPlanes(patches: Patches, name: Name, addresses: readonly number[]): Work {
+  const emit = () => emitToPlanes(patches, transforms[name]);
+  return { kind: 'call', key: `${name} to planes ${JSON.stringify(patches)}`, emit, addresses };
+}
+
+function fromPlanes(patches: Patches, name: Name, addresses: readonly number[]): Work {
+  const emit = () => emitFromPlanes(patches, transforms[name]);
+  return { kind: 'call', key: `${name} from planes ${JSON.stringify(patches)}`, emit, addresses };
 }
 
 /** The planes' products of a piece. */
@@ -155,7 +163,7 @@ function model(products: readonly Tiled[], windows: Block, isFirst: boolean): Wo
     inputs[i] = isSummed ? pixels : filter;
     outputs[i] = isSummed ? filter : pixels;
   }
-  return { kind: 'model', graph: productGraph(products, inputs, 'windows'), inputs, outputs };
+  return productModel(products, { inputs, outputs, shared: 'windows' });
 }
 
 /** On the side of the product that has no columns. */
