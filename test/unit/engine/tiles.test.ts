@@ -1,6 +1,7 @@
-// Products in Winograd's domain against the sums that they stand for, in double precision; and which products are there at all.
+// Products in Winograd's domain, and of columns, against the sums that they stand for, in double precision; and which products are in the domain at all.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { TypedArray } from '../../../worker/engine/engine.ts';
 import { createFusedSession } from '../../../worker/engine/fused/executor.ts';
 import { type FusedPlan, planFused } from '../../../worker/engine/fused/plan.ts';
 import { GraphBuilder } from '../../../worker/engine/graph/builder.ts';
@@ -92,6 +93,12 @@ function productOf(form: Form, of: Layer, x: Float32Array, other: Float32Array):
   return result;
 }
 
+function assertNear(actual: TypedArray, expected: Float64Array): void {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const error = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i]!)), 0);
+  assert.ok(error < 2e-6 * largest, `differs by ${error} of ${largest}`);
+}
+
 const areTiled = ({ steps }: FusedPlan): boolean[] =>
   steps.flatMap((step) => (step.kind === 'products' ? [step.areTiled] : []));
 
@@ -112,10 +119,7 @@ describe("products in Winograd's domain", () => {
         // what another product leaves in the scratch memory must not matter
         const again = await session.run(feeds);
         await session.release();
-        const expected = productOf(form, of, images, operand);
-        const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-        const error = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - product![i]!)), 0);
-        assert.ok(error < 2e-6 * largest, `differs by ${error} of ${largest}`);
+        assertNear(product!, productOf(form, of, images, operand));
         assert.deepEqual(again.product, product);
       });
     }
@@ -124,6 +128,41 @@ describe("products in Winograd's domain", () => {
   it('are not worth their way where they save little', () => {
     const { graph } = graphOf('map', { ...layer, images: 1 });
     assert.deepEqual(areTiled(planFused(graph)!), [false]);
+  });
+});
+
+describe('products of columns', () => {
+  it('read images that another product has just made, in pieces', async () => {
+    // six channels are no whole vectors, which keeps them out of the domain
+    const of: Layer = { ...layer, images: 100, channels: 6, others: 6 };
+    const builder = new GraphBuilder();
+    const input = (name: string, shape: Shape) =>
+      builder.make({ kind: 'input', source: 'task', name, shape, dtype: 'float32' });
+    const window = { strides: [1, 1], dilations: [1, 1], groups: 1, pads: [...of.pads, 0, 0] } as const;
+    const convolve = (x: GraphNode, filter: GraphNode) => {
+      const columns = builder.make({ kind: 'columns', ...window, filterSize: [3, 3], outputSize: of.output }, [x]);
+      return builder.reshape(builder.matmul(columns, filter), [of.images, ...of.output, of.others]);
+    };
+    const inputs = [
+      input('x', [of.images, ...of.size, of.channels]),
+      input('first', [9 * of.channels, of.others]),
+      input('second', [9 * of.others, of.others]),
+    ] as const;
+    const [x, first, second] = inputs;
+    const graph = { outputs: [{ name: 'product', node: convolve(convolve(x, first), second) }] };
+    const plan = planFused(graph)!;
+    assert.deepEqual(areTiled(plan), [false, false]);
+    const next = numbers(7);
+    const values = inputs.map(({ shape }) => Float32Array.from({ length: sizeOf(shape) }, () => next() - 0.5));
+    const session = await createFusedSession(plan);
+    const feeds = inputs.map(({ op, shape, dtype }, i) => {
+      assert.ok(op.kind === 'input');
+      return [`task.${op.name}`, { shape, dtype, values: values[i]! }] as const;
+    });
+    const { product } = await session.run(Object.fromEntries(feeds));
+    await session.release();
+    const between = Float32Array.from(productOf('map', of, values[0]!, values[1]!));
+    assertNear(product!, productOf('map', of, between, values[2]!));
   });
 });
 

@@ -11,7 +11,7 @@ export interface ProductPlan {
   readonly node: GraphNode;
   readonly columns: GraphNode & { readonly op: Columns };
   readonly op: Extract<Operation, { kind: 'matmul' }>;
-  /** Where the images [N, H, W, C] lie in memory. */
+  /** Where the columns' images lie in memory, in whatever shape. */
   readonly images: GraphNode;
   /** The product's other operand, a matrix, and where it lies. */
   readonly other: GraphNode;
@@ -119,16 +119,16 @@ export function piecesOf(images: number, bytesPerImage: number, bytesPerPiece: n
 /** Products with the same columns: they are laid out piece by piece, and all products multiply them. */
 export function multiplyColumns(plans: readonly ProductPlan[], addressOf: AddressOf, scratch: Scratch): Work[] {
   const { images, columns } = plans[0]!;
-  const count = images.shape[0]!;
+  const { shape } = columns.inputs[0]!;
+  const count = shape[0]!;
   const [rowsPerImage, width] = [sizeOf(columns.op.outputSize), columns.shape[1]!];
   const pieces = piecesOf(count, 4 * rowsPerImage * width, pieceBytes);
   const columnsAddress = scratch.take(pieces[0]!.images * rowsPerImage * width);
   const parts = plans.map(({ node, isSummed }) =>
     isSummed && pieces.length > 1 ? scratch.take(sizeOf(node.shape)) : 0,
   );
-  const shape = columns.inputs[0]!.shape;
   return pieces.flatMap(({ firstImage, images: length }): Work[] => {
-    const from = addressOf(images) + 4 * firstImage * (sizeOf(images.shape) / count);
+    const from = addressOf(images) + 4 * firstImage * (sizeOf(shape) / count);
     const [firstRow, rows] = [firstImage * rowsPerImage, length * rowsPerImage];
     const inputs: Record<string, Block> = { columns: { shape: [rows, width], address: columnsAddress } };
     const outputs: Record<string, Block> = {};
