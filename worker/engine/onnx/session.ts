@@ -1,5 +1,6 @@
 // The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: on the cpu a session's results depend on
 // nothing but its model and its inputs.
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
@@ -74,12 +75,39 @@ export async function createSession(
     bind: (feeds, results) => {
       const [inputs, outputs] = [tensorsOf(feeds), tensorsOf(results)];
       return async () => {
-        await session.run(inputs, outputs);
+        forget(await session.run(inputs, outputs), outputs);
       };
     },
     release: () => session.release(),
   };
 }
+
+/** Whoever sends a buffer here is rid of it at once. */
+const nowhere = closedPort();
+
+function closedPort(): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  port1.unref();
+  return port1;
+}
+
+/**
+ * ONNX Runtime's binding copies each result into a new buffer, also what it has written where it was told to. Left to the collector, the 50 MB of a
+ * convolutional network's task make V8 mark its heap once a task and every product write to memory that no cache holds: a fifth of the time.
+ */
+function forget(copies: Readonly<Record<string, ort.Tensor>>, results: Readonly<Record<string, ort.Tensor>>): void {
+  const buffers = Object.entries(copies).map(([name, copy]) => ({
+    copy: bufferOf(copy),
+    own: bufferOf(results[name]!),
+  }));
+  nowhere.postMessage(
+    undefined,
+    buffers.flatMap(({ copy, own }) => (copy === own ? [] : [copy])),
+  );
+}
+
+const bufferOf = (tensor: ort.Tensor): ArrayBuffer => (tensor.data as Float32Array<ArrayBuffer>).buffer;
 
 function tensorsOf(feeds: Readonly<Record<string, Feed>>): Record<string, ort.Tensor> {
   const tensors: Record<string, ort.Tensor> = {};
