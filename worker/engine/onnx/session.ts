@@ -1,6 +1,5 @@
 // The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: on the cpu a session's results depend on
 // nothing but its model and its inputs.
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
@@ -85,7 +84,7 @@ export async function createSession(
 /** Whoever sends a buffer here is rid of it at once. */
 const nowhere = closedPort();
 
-function closedPort(): MessagePort {
+function closedPort() {
   const { port1, port2 } = new MessageChannel();
   port2.close();
   port1.unref();
