@@ -1,4 +1,5 @@
 // `npm run bench -- NAME`: runs one benchmark and prints its result as one JSON object, the last line of stdout; what happens meanwhile goes to stderr.
+import { constants } from 'node:os';
 import { MetatrainError } from '../shared/errors.ts';
 
 /** Name → module; a module's `run` takes the remaining arguments and returns what is printed. */
@@ -9,6 +10,11 @@ const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   memory: () => import('./memory.ts'),
   observability: () => import('./observability/main.ts'),
 };
+
+// An exit kills what was started, stopped processes too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]));
+}
 
 async function main(): Promise<void> {
   const [name, ...args] = process.argv.slice(2);

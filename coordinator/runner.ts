@@ -211,12 +211,13 @@ export class Runner {
 
   result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
     const { workerId, connection } = link;
-    const from = { at: this.#clock.now(), workerId, connection, leaseId: message.leaseId };
-    const lease = this.#core.leases.get(message.leaseId);
+    const { leaseId, computeMs, presentedAgain: isPresentedAgain } = message;
+    const at = this.#clock.now();
+    const lease = this.#core.leases.get(leaseId);
     if (!lease || lease.worker.connection !== connection) {
       // The core knows why; the result itself is not worth a look.
       const nothing = { work: 'train', nonFiniteTasks: [], isPresentedAgain: false } as const;
-      this.#dispatch({ event: { kind: 'resultArrived', ...from, ...nothing } });
+      this.#dispatch({ event: { kind: 'resultArrived', at, workerId, connection, leaseId, ...nothing } });
       return;
     }
     let result: CheckedResult;
@@ -225,20 +226,23 @@ export class Runner {
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
-      this.#links.order(connection, () => link.cancelLease(lease.leaseId, message));
+      this.#links.order(connection, () => link.cancelLease(leaseId, message));
       this.#links.countResult(connection, false);
-      this.#observe({ kind: 'resultRejected', at: from.at, lease, code, reason: message });
-      this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent: false, isRejected: true } });
+      this.#observe({ kind: 'resultRejected', at, lease, code, reason: message });
+      const failure = { code, message, isPermanent: false, isRejected: true };
+      this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, ...failure } });
       return;
     }
-    const { computeMs } = message;
-    this.#log.debug({ ...describeLease(lease), workerId, computeMs }, 'a result came');
+    if (this.#log.isLevelEnabled('debug')) {
+      this.#log.debug({ ...describeLease(lease), workerId, computeMs }, 'a result came');
+    }
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;
-    const isPresentedAgain = message.presentedAgain;
-    const event = { kind: 'resultArrived', ...from, work, nonFiniteTasks, isPresentedAgain } as const;
-    this.#dispatch({ event, result: { checked: result, computeMs } });
+    this.#dispatch({
+      event: { kind: 'resultArrived', at, workerId, connection, leaseId, work, nonFiniteTasks, isPresentedAgain },
+      result: { checked: result, computeMs },
+    });
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {

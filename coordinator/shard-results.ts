@@ -77,9 +77,17 @@ export function checkResult(
       }
       const { bytes, release } = takePayload(payloadSha256);
       const metaGradientSum = vectorOverBytes(bytes, elements);
-      const squares = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
-      const rest = { queryLoss, queryAccuracy, nonFiniteTasks };
-      return { work: 'train', payloadSha256, metaGradientSum, release, squaredNorm: squares, ...rest };
+      const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
+      return {
+        work: 'train',
+        payloadSha256,
+        metaGradientSum,
+        release,
+        squaredNorm,
+        queryLoss,
+        queryAccuracy,
+        nonFiniteTasks,
+      };
     }
     case 'evaluate': {
       const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;

@@ -19,6 +19,7 @@ const elements = Number(process.argv[2]);
 /** 0: no stream waits for the others. */
 const streamsInLockStep = Number(process.argv[3]);
 const vector = new Float32Array(elements);
+const job = { plan: { jobId: 'job' } };
 const metaParams = { step: 0, vector, sha256: sha256(bytesOfVector(vector)) };
 let rounds = 0;
 const waiting: (() => void)[] = [];
@@ -31,7 +32,7 @@ const handlers: WorkerServiceHandlers = {
       100,
     );
     const nextRound = () => {
-      outbox.push('job', paramsMessages('job', metaParams));
+      outbox.push('job', paramsMessages(job, metaParams));
       const train = { paramsVersion: 0, metaStep: 0, shard: 0, firstTask: 0, taskCount: 1 };
       outbox.push('job', [{ shardLease: { leaseId: 'lease', jobId: 'job', attempt: 1, deadlineMs: 60_000, train } }]);
       outbox.flush();

@@ -1,10 +1,15 @@
 // What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and that counts
 // nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take short turns: a cluster's
 // processes are stopped (SIGSTOP) while the other's run. A paused job would not do: its processes idle, and the watched ones came out
-// of that slower than the others, as they do not while they work. Two clusters differ by some percent by themselves, for as long as their processes live, so every round has two new
-// ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and shows what
-// chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
-// coordinator and workers take for a meta-step, where the system tells it (/proc): what else the machine does disturbs it less, and it leaves out those who watch.
+// of that slower than the others, as they do not while they work. A process that was stopped is slow at first (by an eighth in the first half second), so a turn
+// is measured from there on.
+//
+// What is compared are two turns, one after the other. Machines like ours slow down by a tenth for seconds at a time, whoever runs: where that falls into one
+// turn of a pair it says nothing of the two clusters, so of a round's pairs the middle half counts. Every turn has a scrape, and every second its events:
+// no cost of being watched is rare enough to fall out with the extremes. Two clusters also differ by themselves, for as long as their processes live, so every round
+// has two new ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and
+// shows what chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
+// coordinator and workers take for a meta-step, where the system tells it (/proc): it leaves out those who watch.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,16 +27,17 @@ const parts = ['metrics', 'nats', 'console'] as const;
 type Part = (typeof parts)[number];
 
 const workers = 2;
-/** Of running, as `deploy/prometheus/prometheus.yml` says. */
-const scrapeEveryMs = 5_000;
-/** Of a scrape each, both clusters at once: by then V8 has compiled the processes' code for what they do, which the first scrapes make it do again. */
+/** Both clusters at once, of a scrape each: by then V8 has compiled the processes' code for what they do, which the first scrapes make it do again. */
 const warmUpTurns = 5;
+const warmUpSeconds = 5;
+/** At the start of a turn, before it is measured. */
+const wakingMs = 500;
 const usage = {
   rounds: { type: 'string', default: '10' },
   /** Of each cluster in a round. */
   turns: { type: 'string', default: '10' },
-  /** Of a turn: not so long that a heartbeat is missed. */
-  seconds: { type: 'string', default: '1' },
+  /** Measured of a turn: not so long that a heartbeat is missed while the other cluster has two. */
+  seconds: { type: 'string', default: '1.5' },
   /** Of a meta-step: more make it longer. */
   tasks: { type: 'string', default: '25' },
   /** Parts of the watching with commas between, or `none`. */
@@ -60,17 +66,14 @@ export async function run(args: readonly string[]): Promise<unknown> {
         isWatchedFirst: number % 2 === 0,
       });
       compared.push(result);
-      log(`round ${number}: alone ${described(result.alone)}; watched ${described(result.watched)}`);
+      const { alone, watched: seen, cost } = result;
+      log(`round ${number}: alone ${described(alone)}; watched ${described(seen)}; cost ${(100 * cost).toFixed(1)} %`);
     }
   } finally {
     await nats?.close();
   }
-  const cost = estimateOf(
-    compared.map(({ alone, watched: seen }) => 100 * (1 - seen.stepsPerSecond / alone.stepsPerSecond)),
-  );
-  const processorCost = estimateOf(
-    compared.map(({ alone, watched: seen }) => 100 * (seen.processorMsPerStep / alone.processorMsPerStep - 1)),
-  );
+  const cost = estimateOf(compared.map((result) => 100 * result.cost));
+  const processorCost = estimateOf(compared.map((result) => 100 * result.processorCost));
   const meanOf = (pick: (round: Round) => number) => round(sum(compared.map(pick)) / rounds);
   return {
     benchmark: 'observability',
@@ -103,6 +106,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
 interface Round extends Tally {
   readonly alone: Speed;
   readonly watched: Speed;
+  /** By how much being watched lowers the throughput, and raises the processor time of a meta-step: shares of the one that is alone. */
+  readonly cost: number;
+  readonly processorCost: number;
 }
 
 interface Speed {
@@ -140,7 +146,7 @@ async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promi
       clusters.push(await Cluster.start(jobFile, isWatched ? watched : new Set(), isWatched ? natsUrl : undefined));
     }
     for (let turn = 0; turn < warmUpTurns; turn++) {
-      await Promise.all(clusters.map((cluster) => cluster.turn(scrapeEveryMs / 1_000)));
+      await Promise.all(clusters.map((cluster) => cluster.turn(warmUpSeconds)));
     }
     const spans = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
     for (let turn = 0; turn < turns; turn++) {
@@ -149,7 +155,15 @@ async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promi
       for (const cluster of order) spans.get(cluster)!.push(await cluster.turn(seconds));
     }
     const [alone, seen] = isWatchedFirst ? clusters.toReversed() : clusters;
-    return { alone: speedOf(spans.get(alone!)!), watched: speedOf(spans.get(seen!)!), ...seen!.tally() };
+    const [aloneSpans, seenSpans] = [spans.get(alone!)!, spans.get(seen!)!];
+    const pairs = aloneSpans.map((span, turn) => ({ alone: speedOf([span]), seen: speedOf([seenSpans[turn]!]) }));
+    return {
+      alone: speedOf(aloneSpans),
+      watched: speedOf(seenSpans),
+      cost: 1 - middleMean(pairs.map((pair) => pair.seen.stepsPerSecond / pair.alone.stepsPerSecond)),
+      processorCost: middleMean(pairs.map((pair) => pair.seen.processorMsPerStep / pair.alone.processorMsPerStep)) - 1,
+      ...seen!.tally(),
+    };
   } finally {
     for (const cluster of clusters) await cluster.close();
   }
@@ -164,7 +178,6 @@ class Cluster {
   /** Where metrics are scraped. */
   readonly #targets: readonly string[];
   #jobId = '';
-  #unscrapedMs = 0;
   #scrapes = 0;
   #streamedEvents = 0;
 
@@ -211,13 +224,13 @@ class Cluster {
     }
   }
 
-  /** What is done in some seconds; its processes are stopped then. */
+  /** What is done in some seconds, with a scrape in their middle; its processes are stopped then. */
   async turn(seconds: number): Promise<Progress> {
     this.#signal('SIGCONT');
+    await delay(wakingMs);
     const from = await this.#progress();
     await delay(seconds * 500);
-    this.#unscrapedMs += seconds * 1_000;
-    if (this.#unscrapedMs >= scrapeEveryMs) await this.#scrape();
+    await this.#scrape();
     await delay(seconds * 500);
     const to = await this.#progress();
     this.#signal('SIGSTOP');
@@ -240,7 +253,6 @@ class Cluster {
 
   /** As Prometheus does, and whole. */
   async #scrape(): Promise<void> {
-    this.#unscrapedMs = 0;
     const { signal } = this.#watching;
     for (const target of this.#targets) {
       const response = await fetch(`http://${target}/metrics`, { signal });
@@ -319,6 +331,14 @@ function estimateOf(values: readonly number[]): { readonly mean: number; readonl
   const mean = sum(values) / values.length;
   const variance = sum(values.map((value) => (value - mean) ** 2)) / Math.max(1, values.length - 1);
   return { mean, halfWidth95: 1.96 * Math.sqrt(variance / values.length) };
+}
+
+/** Of the middle half. */
+function middleMean(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const leftOut = Math.floor(sorted.length / 4);
+  const middle = sorted.slice(leftOut, sorted.length - leftOut);
+  return sum(middle) / middle.length;
 }
 
 function speedOf(spans: readonly Progress[]): Speed {

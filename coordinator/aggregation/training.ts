@@ -188,7 +188,7 @@ export class Training {
     const { step, vector } = this.#metaParams;
     const learningRate = optimizer.learningRate * scheduleFactor(schedule, step, iterations);
     let norm = 0;
-    let next: MetaParams = { ...this.#metaParams, step: step + 1 };
+    let next: MetaParams = { step: step + 1, vector, sha256: this.#metaParams.sha256 };
     if (finiteTasks > 0) {
       const { mean: metaGradient, norm: normOfMean } = batch.sum.mean(finiteTasks);
       norm = normOfMean;

@@ -1,6 +1,7 @@
 // Orders as messages of the worker's stream. θ is encoded once per version, piece by piece as it is needed, and the same bytes go to every
 // worker; everything else is small.
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
+import type { ShardLease } from '../../shared/gen/metatrain/v1/ShardLease.ts';
 import { bytesOfVector, chunksOf, type ParamsLayout } from '../../shared/tensor-codec.ts';
 import { WorkerService } from '../../shared/wire.ts';
 import type { MetaParams } from '../aggregation/training.ts';
@@ -48,19 +49,22 @@ export function leaseMessage(
 ): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
   const { jobId } = job.plan;
-  const common = { leaseId, jobId, attempt, deadlineMs, traceparent };
   const { index, firstTask, taskCount } = shard;
-  const slice = { paramsVersion, shard: index, firstTask, taskCount };
+  const shardLease: ShardLease = { leaseId, jobId, attempt, deadlineMs, traceparent };
   switch (batch.work) {
     case 'initialize':
-      return { shardLease: { ...common, initialize: {} } };
+      shardLease.initialize = {};
+      break;
     case 'train':
-      return { shardLease: { ...common, train: { ...slice, metaStep: batch.step } } };
+      shardLease.train = { paramsVersion, shard: index, firstTask, taskCount, metaStep: batch.step };
+      break;
     case 'evaluate':
-      return { shardLease: { ...common, evaluate: { ...slice, split: evaluationSplit } } };
+      shardLease.evaluate = { paramsVersion, shard: index, firstTask, taskCount, split: evaluationSplit };
+      break;
     default:
       return batch.work satisfies never;
   }
+  return { shardLease };
 }
 
 export function jobOpenedMessage(jobId: string, spec: string, layout: ParamsLayout | undefined): CoordinatorMessage {
@@ -69,16 +73,25 @@ export function jobOpenedMessage(jobId: string, spec: string, layout: ParamsLayo
 }
 
 /** θ's chunks and, last, its announcement: all or nothing of it is sent. */
-export function paramsMessages(jobId: string, metaParams: MetaParams): MessageSequence {
-  let sequence = encoded.get(metaParams);
-  if (!sequence) {
-    sequence = encodeLazily(jobId, metaParams);
-    encoded.set(metaParams, sequence);
+export function paramsMessages(job: NamedJob, metaParams: MetaParams): MessageSequence {
+  let newest = newestEncoded.get(job);
+  if (newest?.metaParams !== metaParams) {
+    newest = { metaParams, messages: encodeLazily(job.plan.jobId, metaParams) };
+    newestEncoded.set(job, newest);
   }
-  return sequence;
+  return newest.messages;
 }
 
-const encoded = new WeakMap<MetaParams, MessageSequence>();
+/** The one object of a job as long as it lives. */
+type NamedJob = Readonly<{ plan: Readonly<{ jobId: string }> }>;
+
+interface EncodedParams {
+  readonly metaParams: MetaParams;
+  readonly messages: MessageSequence;
+}
+
+/** By job, which lives long. By θ it would be kept: a collection of the young generation takes every value of a WeakMap for alive, its key dead or not. */
+const newestEncoded = new WeakMap<NamedJob, EncodedParams>();
 
 function encodeLazily(jobId: string, { step, vector, sha256 }: MetaParams): MessageSequence {
   const messages: CoordinatorMessage[] = [

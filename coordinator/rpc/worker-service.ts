@@ -276,7 +276,7 @@ class WorkerStream implements WorkerLink {
       }
       const { metaParams } = order;
       if (metaParams && metaParams.step !== told.paramsVersion) {
-        this.#outbox.push(jobId, paramsMessages(jobId, metaParams));
+        this.#outbox.push(jobId, paramsMessages(order.lease.job, metaParams));
         told.paramsVersion = metaParams.step;
         payloadBytes = metaParams.vector.byteLength;
       }
