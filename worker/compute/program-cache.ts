@@ -2,6 +2,7 @@
 // open is not kept, so the next shard tries again.
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
+import { PassingMap } from '../../shared/passing.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
 
@@ -21,7 +22,7 @@ export class ProgramCache {
   readonly #dependencies: ProgramCacheDependencies;
   readonly #specs = new Map<string, string>();
   /** In order of use, the least recent first. */
-  readonly #programs = new Map<string, JobProgram>();
+  readonly #programs = new PassingMap<string, JobProgram>();
 
   constructor(options: { readonly limit: number }, dependencies: ProgramCacheDependencies) {
     this.#limit = options.limit;
@@ -74,7 +75,7 @@ export class ProgramCache {
   }
 
   async #closeLeastRecent(): Promise<void> {
-    const [jobId, program] = this.#programs.entries().next().value as [string, JobProgram];
+    const [jobId, program] = this.#programs[Symbol.iterator]().next().value as [string, JobProgram];
     this.#programs.delete(jobId);
     await program.close();
   }

@@ -114,13 +114,12 @@ function createProgram(
   return {
     outputs,
     run: async (metaParams, tasks) => {
-      const params: Record<string, Feed> = {};
+      const feeds = Array.from({ length: runs }, (): Record<string, Feed> => ({}));
       for (const [key, { shape, dtype }] of Object.entries(program.metaParams)) {
         const name = inputName('metaParams', key);
         const values = checkedArray(name, metaParams[key], { shape, dtype });
-        if (used.has(name)) params[name] = { shape, dtype, values };
+        if (used.has(name)) for (const feed of feeds) feed[name] = { shape, dtype, values };
       }
-      const feeds = Array.from({ length: runs }, () => ({ ...params }));
       for (const [key, { shape, dtype }] of Object.entries(program.task)) {
         const name = inputName('task', key);
         const values = checkedArray(name, tasks[key], { shape: stacked(program.taskCount, shape), dtype });
