@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
-import { letHeapGrow } from '../shared/heap.ts';
+import { suitHeapToPayloads } from '../shared/heap.ts';
 import { type HttpRoutes, type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
@@ -249,7 +249,7 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
     if (exitWithParent) process.stdin.once('end', resolve).once('error', resolve).resume();
   });
-  letHeapGrow();
+  suitHeapToPayloads();
   let coordinator: Coordinator;
   try {
     coordinator = await startCoordinator(options, {

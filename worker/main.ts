@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
 import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
-import { letHeapGrow } from '../shared/heap.ts';
+import { suitHeapToPayloads } from '../shared/heap.ts';
 import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
@@ -36,7 +36,7 @@ if (config.exitWithParent) {
 }
 
 setNativeVariables(config);
-letHeapGrow();
+suitHeapToPayloads();
 
 if (config.explain) {
   try {

@@ -2,13 +2,13 @@
 // bounded set is full before the measurement begins; and it tells what lives in its heap when it is asked. Forked, with the state directory as argument.
 import { startCoordinator } from '../../coordinator/main.ts';
 import { delay } from '../../shared/clock.ts';
-import { letHeapGrow } from '../../shared/heap.ts';
+import { suitHeapToPayloads } from '../../shared/heap.ts';
 import { createLogger } from '../../shared/log.ts';
 import { bounds } from './bounds.ts';
 
 declare const gc: () => void;
 
-letHeapGrow();
+suitHeapToPayloads();
 const coordinator = await startCoordinator(
   {
     stateDirectory: process.argv[2]!,
