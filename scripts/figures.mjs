@@ -29,8 +29,7 @@ const benches = {
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
   'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
   'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
-  'bench-observability': ['observability', '--rounds', '20'],
-  'bench-observability-400-tasks': ['observability', '--rounds', '6', '--tasks', '400'],
+  'bench-observability': ['observability', '--rounds', '10'],
 };
 
 /** Half an hour, and the machine may do other things meanwhile: memory is measured, not time. */
