@@ -4,8 +4,8 @@
 // of that slower than the others, as they do not while they work. A process that was stopped is slow at first (by an eighth in the first half second), so a turn
 // is measured from there on.
 //
-// What is compared are two turns, one after the other. Machines like ours slow down by a tenth for seconds at a time, whoever runs: where that falls into one
-// turn of a pair it says nothing of the two clusters, so of a round's pairs the middle half counts. Every turn has a scrape, and every second its events:
+// What is compared are spans of three turns of each cluster, which alternate. Machines like ours slow down by a tenth for seconds at a time, whoever runs: where that falls into
+// the turns of one it says nothing of the two clusters, so of a round's spans the middle half counts. Every span has its scrape, and every second its events:
 // no cost of being watched is rare enough to fall out with the extremes. Two clusters also differ by themselves, for as long as their processes live, so every round
 // has two new ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and
 // shows what chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
@@ -32,10 +32,12 @@ const warmUpTurns = 5;
 const warmUpSeconds = 5;
 /** At the start of a turn, before it is measured. */
 const wakingMs = 500;
+/** With a scrape in the middle one: of 1.5 s each, about as often as `deploy/prometheus/prometheus.yml` says, every 5 s. */
+const turnsPerSpan = 3;
 const usage = {
   rounds: { type: 'string', default: '10' },
   /** Of each cluster in a round. */
-  turns: { type: 'string', default: '10' },
+  spans: { type: 'string', default: '4' },
   /** Measured of a turn: not so long that a heartbeat is missed while the other cluster has two. */
   seconds: { type: 'string', default: '1.5' },
   /** Of a meta-step: more make it longer. */
@@ -47,7 +49,7 @@ const usage = {
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: usage });
   const rounds = positive('rounds', values.rounds);
-  const turns = positive('turns', values.turns);
+  const spans = positive('spans', values.spans);
   const seconds = positive('seconds', values.seconds);
   const tasks = positive('tasks', values.tasks);
   const sinusoid = workloads.find(({ name }) => name === 'sinusoid-1-step')!;
@@ -59,7 +61,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   try {
     for (let number = 1; number <= rounds; number++) {
       const result = await compare(watched, {
-        turns,
+        spans,
         seconds,
         jobFile,
         natsUrl: nats?.url,
@@ -85,8 +87,8 @@ export async function run(args: readonly string[]): Promise<unknown> {
     streamedEvents: sum(compared.map(({ streamedEvents }) => streamedEvents)),
     tasks,
     rounds,
-    turns,
-    secondsPerTurn: seconds,
+    spans,
+    secondsPerSpan: turnsPerSpan * seconds,
     metaStepsPerSecond: {
       alone: meanOf(({ alone }) => alone.stepsPerSecond),
       watched: meanOf(({ watched: seen }) => seen.stepsPerSecond),
@@ -130,7 +132,8 @@ interface Tally {
 }
 
 interface RoundOptions {
-  readonly turns: number;
+  readonly spans: number;
+  /** Measured of a turn. */
   readonly seconds: number;
   readonly jobFile: string;
   readonly natsUrl: string | undefined;
@@ -139,30 +142,34 @@ interface RoundOptions {
 }
 
 async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promise<Round> {
-  const { turns, seconds, jobFile, natsUrl, isWatchedFirst } = options;
+  const { spans, seconds, jobFile, natsUrl, isWatchedFirst } = options;
   const clusters: Cluster[] = [];
   try {
     for (const isWatched of [isWatchedFirst, !isWatchedFirst]) {
       clusters.push(await Cluster.start(jobFile, isWatched ? watched : new Set(), isWatched ? natsUrl : undefined));
     }
     for (let turn = 0; turn < warmUpTurns; turn++) {
-      await Promise.all(clusters.map((cluster) => cluster.turn(warmUpSeconds)));
+      await Promise.all(clusters.map((cluster) => cluster.turn(warmUpSeconds, true)));
     }
-    const spans = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
-    for (let turn = 0; turn < turns; turn++) {
+    const measured = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
+    for (let turn = 0; turn < spans * turnsPerSpan; turn++) {
+      const isScraped = turn % turnsPerSpan === 1;
       // First the one, then the other, so that what drifts drifts for both.
       const order = turn % 2 === 0 ? clusters : clusters.toReversed();
-      for (const cluster of order) spans.get(cluster)!.push(await cluster.turn(seconds));
+      for (const cluster of order) measured.get(cluster)!.push(await cluster.turn(seconds, isScraped));
     }
-    const [alone, seen] = isWatchedFirst ? clusters.toReversed() : clusters;
-    const [aloneSpans, seenSpans] = [spans.get(alone!)!, spans.get(seen!)!];
-    const pairs = aloneSpans.map((span, turn) => ({ alone: speedOf([span]), seen: speedOf([seenSpans[turn]!]) }));
+    const [alone, seen] = (isWatchedFirst ? clusters.toReversed() : clusters) as [Cluster, Cluster];
+    const speeds = Array.from({ length: spans }, (_, span) => {
+      const speed = (cluster: Cluster) =>
+        speedOf(measured.get(cluster)!.slice(span * turnsPerSpan, (span + 1) * turnsPerSpan));
+      return { alone: speed(alone), seen: speed(seen) };
+    });
     return {
-      alone: speedOf(aloneSpans),
-      watched: speedOf(seenSpans),
-      cost: 1 - middleMean(pairs.map((pair) => pair.seen.stepsPerSecond / pair.alone.stepsPerSecond)),
-      processorCost: middleMean(pairs.map((pair) => pair.seen.processorMsPerStep / pair.alone.processorMsPerStep)) - 1,
-      ...seen!.tally(),
+      alone: speedOf(measured.get(alone)!),
+      watched: speedOf(measured.get(seen)!),
+      cost: 1 - middleMean(speeds.map((span) => span.seen.stepsPerSecond / span.alone.stepsPerSecond)),
+      processorCost: middleMean(speeds.map((span) => span.seen.processorMsPerStep / span.alone.processorMsPerStep)) - 1,
+      ...seen.tally(),
     };
   } finally {
     for (const cluster of clusters) await cluster.close();
@@ -224,13 +231,13 @@ class Cluster {
     }
   }
 
-  /** What is done in some seconds, with a scrape in their middle; its processes are stopped then. */
-  async turn(seconds: number): Promise<Progress> {
+  /** What is done in some seconds; its processes are stopped then. */
+  async turn(seconds: number, isScraped: boolean): Promise<Progress> {
     this.#signal('SIGCONT');
     await delay(wakingMs);
     const from = await this.#progress();
     await delay(seconds * 500);
-    await this.#scrape();
+    if (isScraped) await this.#scrape();
     await delay(seconds * 500);
     const to = await this.#progress();
     this.#signal('SIGSTOP');
