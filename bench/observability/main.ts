@@ -48,10 +48,10 @@ const usage = {
 
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: usage });
-  const rounds = positive('rounds', values.rounds);
-  const spans = positive('spans', values.spans);
+  const rounds = whole('rounds', values.rounds);
+  const spans = whole('spans', values.spans);
   const seconds = positive('seconds', values.seconds);
-  const tasks = positive('tasks', values.tasks);
+  const tasks = whole('tasks', values.tasks);
   const sinusoid = workloads.find(({ name }) => name === 'sinusoid-1-step')!;
   const jobFile = endlessJob({ ...sinusoid, tasks }, Math.ceil(tasks / workers));
   const asked = partsOf(values.only);
@@ -322,6 +322,12 @@ function partsOf(text: string): ReadonlySet<Part> {
   const names = text.split(',').map((name) => parts.find((part) => part === name.trim()));
   if (names.every((name) => name !== undefined)) return new Set(names);
   throw new MetatrainError('REQUEST_INVALID', `--only: got ${text}; accepted: none, or some of ${parts.join(', ')}`);
+}
+
+function whole(name: string, text: string): number {
+  const value = positive(name, text);
+  if (Number.isInteger(value)) return value;
+  throw new MetatrainError('REQUEST_INVALID', `--${name}: got ${text}; accepted: a whole number above 0`);
 }
 
 function positive(name: string, text: string): number {
