@@ -1,11 +1,11 @@
 // The HTTP side of a process: health, metrics and, on the coordinator, the console. Every route says who may call it; one that does not is
 // closed. Errors become JSON with a stable code. Knows nothing of what the routes answer.
-import type { Server } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
-import type { TLSSocket } from 'node:tls';
-import { type HttpBindings, serve } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ErrorCode, httpStatusOf, MetatrainError } from './errors.ts';
+import { HttpFront, type Reply } from './http-front/front.ts';
+import type { Asked, Piece } from './http-front/protocol.ts';
+import { maxSpecBytes } from './job-spec/index.ts';
 import type { Logger } from './log.ts';
 
 export interface HttpServerOptions {
@@ -16,7 +16,46 @@ export interface HttpServerOptions {
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
 }
 
-export type HttpApp = Hono<{ Bindings: HttpBindings }>;
+/**
+ * For the routes, as `context.env`. Bodies come and go beside Hono's requests and responses: to read one of theirs transfers an ArrayBuffer, and from
+ * the first transfer on V8 checks at every access to a typed array, in the whole process, whether it was the one (docs/adr/0018).
+ */
+export interface Visit {
+  /** The client's address. */
+  readonly peer: string;
+  /** It has shown a certificate of `clientCa`. */
+  readonly isAuthorized: boolean;
+  /** At most one byte more than `maxBodyBytes`; none of a GET. */
+  readonly body: Uint8Array | undefined;
+  /** For an answer that is begun, and written piece by piece; then what the route returns is not sent. */
+  readonly reply: Reply;
+  /** What `answer` is given. */
+  answer?: Piece;
+}
+
+type Visited = Pick<Context<{ Bindings: Visit }>, 'env' | 'body'>;
+
+/** What a route returns to answer with a body. @param status default 200. @param headers besides those that were set before. */
+export function answer(
+  context: Visited,
+  body: Piece,
+  {
+    status = 200,
+    headers = {},
+  }: { readonly status?: ContentfulStatusCode; readonly headers?: Record<string, string> } = {},
+): Response {
+  context.env.answer = body;
+  return context.body(null, status, headers);
+}
+
+/** The same with a value as JSON. */
+export const answerJson = (context: Visited, value: unknown, status?: ContentfulStatusCode): Response =>
+  answer(context, JSON.stringify(value), {
+    ...(status !== undefined && { status }),
+    headers: { 'content-type': 'application/json' },
+  });
+
+export type HttpApp = Hono<{ Bindings: Visit }>;
 
 /** Adds its routes. */
 export type HttpRoutes = (app: HttpApp) => void;
@@ -34,82 +73,67 @@ export interface Health {
   readonly notReady: () => string | undefined;
 }
 
-/** @throws MetatrainError `ADDRESS_IN_USE` */
+/** A job file of the largest size whose every byte needs an escape of six, and its envelope. */
+export const maxBodyBytes = 6 * maxSpecBytes + 4_096;
+
+/** @throws MetatrainError `ADDRESS_IN_USE`, `REQUEST_INVALID` */
 export async function startHttpServer(
   { host, port, tls }: HttpServerOptions,
   { routes, health, log }: { readonly routes: readonly HttpRoutes[]; readonly health: Health; readonly log: Logger },
 ): Promise<HttpServer> {
   const app: HttpApp = new Hono();
   app.onError((thrown, context) => answerError(context, thrown, log));
-  app.notFound((context) => context.json(errorBody('NOT_FOUND', `there is no ${context.req.path}`), 404));
-  app.get('/healthz', (context) => context.text('ok\n'));
+  app.notFound((context) => answerJson(context, errorBody('NOT_FOUND', `there is no ${context.req.path}`), 404));
+  app.get('/healthz', (context) => answer(context, 'ok\n', plainText));
   app.get('/readyz', (context) => {
     const reason = health.notReady();
-    return reason === undefined ? context.text('ready\n') : context.text(`not ready: ${reason}\n`, 503);
+    if (reason === undefined) return answer(context, 'ready\n', plainText);
+    return answer(context, `not ready: ${reason}\n`, { status: 503, ...plainText });
   });
   if (tls?.clientCa) app.use(asksForCertificate);
   for (const add of routes) add(app);
-  const { server, listening } = listen(app, host, port, tls);
-  const boundPort = await listening;
+  const front = await HttpFront.open({
+    host,
+    port,
+    tls,
+    maxBodyBytes,
+    answer: (asked, reply) => answerWith(app, asked, reply),
+    log,
+  });
   let closing: Promise<void> | undefined;
   return {
-    address: `${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
+    address: `${host.includes(':') ? `[${host}]` : host}:${front.port}`,
     close(graceMs) {
-      closing ??= closeServer(server, graceMs);
+      closing ??= front.close(graceMs);
       return closing;
     },
   };
 }
 
-const asksForCertificate: MiddlewareHandler<{ Bindings: HttpBindings }> = async (context, next) => {
-  const { authorized } = context.env.incoming.socket as TLSSocket;
-  if (authorized) return next();
+async function answerWith(app: HttpApp, asked: Asked, reply: Reply): Promise<void> {
+  const { method, url, headers, body, peer, isAuthorized } = asked;
+  const visit: Visit = { peer, isAuthorized, body, reply };
+  const response = await app.fetch(new Request(url, { method, headers: headers as [string, string][] }), visit);
+  if (reply.isBegun) return;
+  // Of ours none has a body of its own; a library's may.
+  const answered = visit.answer ?? (response.body ? await response.text() : undefined);
+  reply.whole(response.status, [...response.headers], answered);
+}
+
+const plainText = { headers: { 'content-type': 'text/plain; charset=UTF-8' } };
+
+const asksForCertificate: MiddlewareHandler<{ Bindings: Visit }> = async (context, next) => {
+  if (context.env.isAuthorized) return next();
   throw new MetatrainError('UNAUTHENTICATED', 'this address asks for a client certificate');
 };
 
-function listen(app: HttpApp, host: string, port: number, tls: HttpServerOptions['tls']) {
-  const secure = tls && {
-    createServer: createSecureServer,
-    serverOptions: {
-      cert: tls.cert,
-      key: tls.key,
-      ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: false }),
-    },
-  };
-  let server: Server | undefined;
-  const listening = new Promise<number>((resolve, reject) => {
-    server = serve({ fetch: app.fetch, hostname: host, port, ...secure }, (info) => resolve(info.port)) as Server;
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const address = `${host}:${port}`;
-      const isTaken = cause.code === 'EADDRINUSE';
-      reject(
-        isTaken
-          ? new MetatrainError('ADDRESS_IN_USE', `cannot serve HTTP on ${address}: another program listens there`, {
-              cause,
-            })
-          : new MetatrainError('REQUEST_INVALID', `cannot serve HTTP on ${address}: ${cause.message}`, { cause }),
-      );
-    });
-  });
-  if (!server) throw new Error('serve returns a server');
-  return { server, listening };
-}
-
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timeout = AbortSignal.timeout(graceMs);
-  timeout.addEventListener('abort', () => server.closeAllConnections(), { once: true });
-  await closed;
-}
-
-function answerError(context: Context, thrown: unknown, log: Logger): Response {
+function answerError(context: Context<{ Bindings: Visit }>, thrown: unknown, log: Logger): Response {
   if (thrown instanceof MetatrainError) {
     const { code, message, details } = thrown;
-    return context.json(errorBody(code, message, details.problems), httpStatusOf(code));
+    return answerJson(context, errorBody(code, message, details.problems), httpStatusOf(code));
   }
   log.error({ err: thrown, path: context.req.path }, 'a request failed by our own mistake');
-  return context.json(errorBody('INTERNAL', 'internal error; the log has it whole'), 500);
+  return answerJson(context, errorBody('INTERNAL', 'internal error; the log has it whole'), 500);
 }
 
 /** @param problems of a job file: every field that cannot be. */

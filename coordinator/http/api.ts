@@ -1,10 +1,8 @@
 // The HTTP API under /api/v1: the console's, and anybody's with a token. Checks requests, asks what the gRPC services ask, answers in JSON
 // (shared/http-api.ts). docs/console.md describes it.
-import { bodyLimit } from 'hono/body-limit';
 import type { Clock } from '../../shared/clock.ts';
 import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
-import type { HttpApp, HttpRoutes } from '../../shared/http-server.ts';
-import { maxSpecBytes } from '../../shared/job-spec/index.ts';
+import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../shared/http-server.ts';
 import type { JobBook } from '../job-book.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { Runner } from '../runner.ts';
@@ -35,9 +33,6 @@ export interface ApiDependencies {
   readonly clock: Clock;
 }
 
-/** A job file of the largest size whose every byte needs an escape of six, and its envelope. */
-const maxBodyBytes = 6 * maxSpecBytes + 4_096;
-
 const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 const eventStream: Pouring = {
   headers: { ...commonHeaders, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' },
@@ -61,7 +56,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
     app.get('/api/v1/whoami', anyRole, (context) => {
       const { name, roles } = context.var.visitor;
       const { asksForTokens } = gate;
-      return context.json({ name, roles: [...roles], asksForTokens, version: options.version } satisfies WhoAmI);
+      return answerJson(context, { name, roles: [...roles], asksForTokens, version: options.version } satisfies WhoAmI);
     });
 
     app.get('/api/v1/jobs', mayRead, (context) => {
@@ -70,29 +65,26 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       const states = new Set((context.req.queries('state') ?? []).map(stateNamed));
       const page = requests.page({ pageSize, pageToken, states });
       const jobs = page.jobs.map((record) => jobRow(record, context.var.visitor));
-      return context.json({ jobs, nextPageToken: page.nextPageToken } satisfies JobList);
+      return answerJson(context, { jobs, nextPageToken: page.nextPageToken } satisfies JobList);
     });
 
-    const limited = bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: () => {
-        throw invalidField('(body)', `more than ${maxBodyBytes} bytes`, 'a job file of at most 64 KiB');
-      },
-    });
-    app.post('/api/v1/jobs', maySubmit, limited, async (context) => {
-      const { spec, idempotencyKey } = submission(await context.req.text());
+    app.post('/api/v1/jobs', maySubmit, async (context) => {
+      const { spec, idempotencyKey } = submission(textOf(context.env.body));
       const answer: SubmitAnswer = await requests.submit(spec, idempotencyKey, context.var.visitor);
-      return context.json(answer);
+      return answerJson(context, answer);
     });
 
     app.get('/api/v1/jobs/:jobId', mayRead, (context) =>
-      context.json(jobDetail(book.record(context.req.param('jobId')), context.var.visitor)),
+      answerJson(context, jobDetail(book.record(context.req.param('jobId')), context.var.visitor)),
     );
 
     for (const control of ['pause', 'resume', 'cancel'] as const) {
       app.post(`/api/v1/jobs/:jobId/${control}`, maySubmit, async (context) => {
         const { visitor } = context.var;
-        return context.json(jobDetail(await requests.control(control, context.req.param('jobId'), visitor), visitor));
+        return answerJson(
+          context,
+          jobDetail(await requests.control(control, context.req.param('jobId'), visitor), visitor),
+        );
       });
     }
 
@@ -115,7 +107,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       return answers.pour(context, { headers }, () => checkpoints.stream(jobId, checkpoint));
     });
 
-    app.get('/api/v1/workers', mayRead, (context) => context.json(workerList(runner.workers(), clock.now())));
+    app.get('/api/v1/workers', mayRead, (context) => answerJson(context, workerList(runner.workers(), clock.now())));
 
     app.get('/api/v1/events', mayRead, (context) =>
       answers.pour(context, eventStream, (over) =>
@@ -146,6 +138,12 @@ function stateNamed(text: string): JobStateName {
   const state = jobStateNames.find((name) => name === text);
   if (state) return state;
   throw invalidField('state', JSON.stringify(text.slice(0, 100)), jobStateNames.join(', '));
+}
+
+function textOf(body: Uint8Array | undefined): string {
+  const isTooLong = body !== undefined && body.byteLength > maxBodyBytes;
+  if (isTooLong) throw invalidField('(body)', `more than ${maxBodyBytes} bytes`, 'a job file of at most 64 KiB');
+  return Buffer.from(body ?? []).toString('utf8');
 }
 
 /** `{"spec": TEXT, "idempotency_key": TEXT}`, the second optional. */

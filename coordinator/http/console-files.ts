@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asMetatrainError } from '../../shared/errors.ts';
-import type { HttpApp, HttpRoutes } from '../../shared/http-server.ts';
+import { answer, type HttpApp, type HttpRoutes } from '../../shared/http-server.ts';
 import type { Logger } from '../../shared/log.ts';
 import { packageRoot } from '../../shared/wire.ts';
 
@@ -54,7 +54,7 @@ export function consoleFiles(log: Logger): HttpRoutes {
           'cross-origin-resource-policy': 'same-origin',
         };
         if (context.req.header('if-none-match') === file.etag) return context.body(null, 304, headers);
-        return context.body(new Uint8Array(file.body), 200, headers);
+        return answer(context, file.body, { headers });
       });
     for (const path of pages) serve(path, page);
     for (const [path, file] of files) serve(path, file);

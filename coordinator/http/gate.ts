@@ -1,7 +1,7 @@
 // Who may call an HTTP route: what the gRPC door is to the services. A route of the coordinator that is not public names the roles of which
 // a token must have one; where the coordinator asks for no tokens, everybody may do everything.
-import type { HttpBindings } from '@hono/node-server';
 import { createMiddleware } from 'hono/factory';
+import type { Visit } from '../../shared/http-server.ts';
 import type { Role } from '../../shared/tokens.ts';
 import { anybody, authenticate, type Caller, demandRole } from '../authentication.ts';
 import type { Refusals } from '../refusals.ts';
@@ -28,12 +28,12 @@ export class Gate {
 
   /** The handlers after it find who calls in `context.var.visitor`. They throw MetatrainErrors `UNAUTHENTICATED` and `FORBIDDEN`. */
   admits(...roles: readonly Role[]) {
-    return createMiddleware<{ Bindings: HttpBindings; Variables: { visitor: Visitor } }>(async (context, next) => {
+    return createMiddleware<{ Bindings: Visit; Variables: { visitor: Visitor } }>(async (context, next) => {
       const { path } = context.req;
       try {
         context.set('visitor', this.#admit(path, context.req.header('authorization'), roles));
       } catch (thrown) {
-        this.#refusals.report(path, context.env.incoming.socket.remoteAddress ?? 'unknown', thrown);
+        this.#refusals.report(path, context.env.peer, thrown);
         throw thrown;
       }
       await next();

@@ -1,11 +1,11 @@
 // Answers that stay open: event streams and downloads. Written no faster than they are read, so one costs a message of memory and no more; one whose
 // reader stops reading is dropped, and one whose token no longer holds ends. Counted, in all and by client.
-import type { ServerResponse } from 'node:http';
-import type { HttpBindings } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { Reply } from '../../shared/http-front/front.ts';
+import type { Piece } from '../../shared/http-front/protocol.ts';
+import type { Visit } from '../../shared/http-server.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Visitor } from './gate.ts';
 
@@ -26,12 +26,11 @@ export interface Pouring {
   readonly stillHere?: string;
 }
 
-type Chunk = string | Uint8Array;
-
 interface OpenAnswer {
   readonly path: string;
   readonly visitor: Visitor;
-  readonly outgoing: ServerResponse;
+  readonly reply: Reply;
+  /** Aborted when the client is gone, or with the reason why we end it. */
   readonly over: AbortController;
   readonly stillHere: string | undefined;
   /** Undefined while the reader keeps up. */
@@ -65,27 +64,27 @@ export class OpenAnswers {
    * @throws MetatrainError `QUEUE_FULL`
    */
   async pour(
-    context: Context<{ Bindings: HttpBindings; Variables: { visitor: Visitor } }>,
+    context: Context<{ Bindings: Visit; Variables: { visitor: Visitor } }>,
     { headers, lastWords, stillHere }: Pouring,
-    chunksUntil: (over: AbortSignal) => AsyncIterable<Chunk>,
+    chunksUntil: (over: AbortSignal) => AsyncIterable<Piece>,
   ): Promise<Response> {
     if (context.req.method === 'HEAD') return context.body(null, 200, headers);
-    const { outgoing } = context.env as { outgoing: ServerResponse };
-    const answer = this.#admit(context.req.path, context.var.visitor, outgoing, stillHere);
+    const { reply } = context.env;
+    const answer = this.#admit(context.req.path, context.var.visitor, reply, stillHere);
     const chunks = chunksUntil(answer.over.signal)[Symbol.asyncIterator]();
-    let first: IteratorResult<Chunk>;
+    let first: IteratorResult<Piece>;
     try {
       first = await chunks.next();
     } catch (thrown) {
       this.#open.delete(answer);
       throw thrown;
     }
-    outgoing.writeHead(200, headers);
+    reply.begin(Object.entries(headers));
     void this.#pourRest(answer, first, chunks, lastWords);
-    return RESPONSE_ALREADY_SENT;
+    return context.body(null);
   }
 
-  #admit(path: string, visitor: Visitor, outgoing: ServerResponse, stillHere: string | undefined): OpenAnswer {
+  #admit(path: string, visitor: Visitor, reply: Reply, stillHere: string | undefined): OpenAnswer {
     const { answers, answersPerClient } = this.#options;
     if (this.#open.size >= answers) {
       throw new MetatrainError('QUEUE_FULL', `${this.#open.size} streams and downloads are open, the limit over HTTP`);
@@ -99,22 +98,19 @@ export class OpenAnswers {
     }
     const over = new AbortController();
     const wroteAt = this.#clock.elapsedMs();
-    const answer: OpenAnswer = { path, visitor, outgoing, over, stillHere, blockedAt: undefined, wroteAt };
-    outgoing.once('close', () => over.abort());
-    outgoing.on('drain', () => {
-      answer.blockedAt = undefined;
-    });
+    const answer: OpenAnswer = { path, visitor, reply, over, stillHere, blockedAt: undefined, wroteAt };
+    reply.over.addEventListener('abort', () => over.abort(), { once: true });
     this.#open.add(answer);
     return answer;
   }
 
   async #pourRest(
     answer: OpenAnswer,
-    first: IteratorResult<Chunk>,
-    chunks: AsyncIterator<Chunk>,
+    first: IteratorResult<Piece>,
+    chunks: AsyncIterator<Piece>,
     lastWords: Pouring['lastWords'],
   ): Promise<void> {
-    const { outgoing, over, path } = answer;
+    const { reply, over, path } = answer;
     try {
       for (let next = first; !next.done && !over.signal.aborted; ) {
         // One ahead, so that what is found wrong after the last chunk still breaks the answer before it is whole.
@@ -128,13 +124,12 @@ export class OpenAnswers {
         }
       }
       if (over.signal.reason instanceof MetatrainError) throw over.signal.reason;
-      if (!outgoing.destroyed) outgoing.end(lastWords?.(undefined));
+      reply.end(lastWords?.(undefined));
     } catch (thrown) {
       const error = asMetatrainError(thrown);
       if (error.code === 'INTERNAL') this.#log.error({ err: thrown, path }, 'an answer failed by our own mistake');
-      // Whoever does not read would not read the last words either.
-      if (lastWords && answer.blockedAt === undefined) outgoing.end(lastWords(error));
-      else outgoing.destroy();
+      if (lastWords) reply.end(lastWords(error));
+      else reply.break();
     } finally {
       this.#open.delete(answer);
       // Its finally blocks free what it holds.
@@ -143,20 +138,20 @@ export class OpenAnswers {
   }
 
   /** Resolves when what was written has left, or the answer is over. */
-  async #write(answer: OpenAnswer, chunk: Chunk): Promise<void> {
-    const { outgoing, over } = answer;
-    if (outgoing.destroyed) return;
+  async #write(answer: OpenAnswer, chunk: Piece): Promise<void> {
+    const { reply, over } = answer;
     answer.wroteAt = this.#clock.elapsedMs();
-    if (outgoing.write(chunk)) return;
     answer.blockedAt = answer.wroteAt;
     await new Promise<void>((resolve) => {
       const done = () => {
-        outgoing.off('drain', done);
         over.signal.removeEventListener('abort', done);
         resolve();
       };
-      outgoing.on('drain', done);
       over.signal.addEventListener('abort', done);
+      void reply.write(chunk).then(() => {
+        answer.blockedAt = undefined;
+        done();
+      });
     });
   }
 
@@ -165,16 +160,15 @@ export class OpenAnswers {
     const now = this.#clock.elapsedMs();
     const { stallMs } = this.#options;
     for (const answer of [...this.#open]) {
-      const { outgoing, over, visitor, path, blockedAt, stillHere } = answer;
+      const { reply, over, visitor, path, blockedAt, stillHere } = answer;
       if (!visitor.stillHolds()) {
         this.#log.warn({ path, client: visitor.name }, 'an answer ends: its token has expired or was withdrawn');
         over.abort(new MetatrainError('UNAUTHENTICATED', `the token of ${visitor.name} has expired or was withdrawn`));
       } else if (blockedAt !== undefined && now - blockedAt >= stallMs) {
         this.#log.warn({ path, client: visitor.name }, 'an answer is dropped: its reader does not read');
-        outgoing.destroy();
+        reply.break();
       } else if (blockedAt === undefined && stillHere !== undefined && now - answer.wroteAt >= silenceMs) {
-        answer.wroteAt = now;
-        if (!outgoing.write(stillHere)) answer.blockedAt = now;
+        void this.#write(answer, stillHere);
       }
     }
   }

@@ -1,6 +1,6 @@
 // GET /metrics: what the process and its meter tell, in Prometheus' text format.
 import type { MiddlewareHandler } from 'hono';
-import type { HttpRoutes } from '../http-server.ts';
+import { answer, type HttpRoutes } from '../http-server.ts';
 import type { Meter } from './meter.ts';
 import { exposeProcess, processRegistry } from './process.ts';
 
@@ -13,6 +13,8 @@ export const metricsRoutes =
     processRegistry();
     if (admit) app.use('/metrics', admit);
     app.get('/metrics', async (context) =>
-      context.body(`${await exposeProcess()}\n${await meter.expose()}`, 200, { 'content-type': contentType }),
+      answer(context, `${await exposeProcess()}\n${await meter.expose()}`, {
+        headers: { 'content-type': contentType },
+      }),
     );
   };

@@ -83,10 +83,11 @@ test('errors are JSON with their code, and our own mistakes tell nothing', async
 
 test('closing ends an answer that never ends', async () => {
   const routes = (app: HttpApp) => {
-    app.get(
-      '/forever',
-      () => new Response(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('.')) })),
-    );
+    app.get('/forever', async (context) => {
+      context.env.reply.begin([]);
+      void context.env.reply.write('.');
+      return context.body(null);
+    });
   };
   const server = await startHttpServer(anywhere, { routes: [routes], health: ready, log: silentLogger });
   const socket = connect(Number(server.address.split(':')[1]), '127.0.0.1');

@@ -62,7 +62,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
   [
     /^(hono|@hono\/node-server)(\/|$)/,
-    /^(shared\/(http-server|metrics\/routes)\.ts|coordinator\/http\/|worker\/http\/|client\/report\/)/,
+    /^(shared\/(http-server\.ts|http-front\/thread\.ts|metrics\/routes\.ts)|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^uplot$/, /^shared\/web\//],
@@ -75,7 +75,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/(cli|report)\/)/],
   [/^commander$/, /(^client\/cli\/|\/config\.ts$)/],
   [/^(yauzl|fast-png)$/, /^worker\/learning\/tasks\//],
-  [/^node:worker_threads$/, /^worker\/compute\//],
+  [/^node:worker_threads$/, /^(worker\/compute|shared\/http-front)\//],
   // Besides the client's processes: what drivers tell about a device is had by asking their tools.
   [/^node:child_process$/, /^(client\/cli\/|worker\/engine\/devices\.ts$)/],
   [/^node:timers/, /^shared\/clock\.ts$/],

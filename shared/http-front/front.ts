@@ -1,0 +1,183 @@
+// HTTP, taken and written in a thread of its own: the process answers requests and writes to no client. What serves HTTP runs through the same
+// functions of Node's streams as gRPC does, with classes of its own, and V8, which compiles them for the classes that it has seen, makes them
+// slower for both from the first request on: 3 % of a small meta-step (docs/adr/0018).
+import { Worker } from 'node:worker_threads';
+import { realClock } from '../clock.ts';
+import { MetatrainError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Asked, FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
+
+/** How one request is answered: whole, or begun and then written piece by piece. After it is over nothing that is written is sent. */
+export class Reply {
+  readonly #id: number;
+  readonly #tell: (message: ToFront) => void;
+  readonly #over = new AbortController();
+  /** One for every piece that is on its way. */
+  readonly #waiting: (() => void)[] = [];
+  #isBegun = false;
+
+  constructor(id: number, tell: (message: ToFront) => void) {
+    this.#id = id;
+    this.#tell = tell;
+  }
+
+  /** Aborted once the client is gone or has all. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get isBegun(): boolean {
+    return this.#isBegun;
+  }
+
+  whole(status: number, headers: Headers, body: Piece | undefined): void {
+    this.#tell({ kind: 'answer', id: this.#id, status, headers, body });
+  }
+
+  begin(headers: Headers): void {
+    this.#isBegun = true;
+    this.#tell({ kind: 'begin', id: this.#id, headers });
+  }
+
+  /** Resolves when the client keeps up with what was written, or the answer is over. */
+  async write(piece: Piece): Promise<void> {
+    if (this.over.aborted) return;
+    this.#tell({ kind: 'piece', id: this.#id, piece });
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A client that is behind is cut off: it would not read the last words either. */
+  end(lastWords?: string): void {
+    this.#tell({ kind: 'end', id: this.#id, lastWords });
+  }
+
+  /** The client sees that it has not all. */
+  break(): void {
+    this.#tell({ kind: 'break', id: this.#id });
+  }
+
+  /** The front's to call. */
+  left(): void {
+    this.#waiting.shift()?.();
+  }
+
+  /** The front's to call. */
+  gone(): void {
+    this.#over.abort();
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+export interface HttpFrontOptions extends FrontData {
+  /** Never rejects; the reply is whole or begun when it resolves. */
+  readonly answer: (asked: Asked, reply: Reply) => Promise<void>;
+  readonly log: Logger;
+}
+
+const againAfterMs = 1_000;
+
+export class HttpFront {
+  readonly #options: HttpFrontOptions;
+  readonly #open = new Map<number, Reply>();
+  #thread: Worker | undefined;
+  #port: number;
+  #isClosing = false;
+
+  private constructor(options: HttpFrontOptions) {
+    this.#options = options;
+    this.#port = options.port;
+  }
+
+  /** Resolves when it listens. @throws MetatrainError `ADDRESS_IN_USE`, `REQUEST_INVALID` */
+  static async open(options: HttpFrontOptions): Promise<HttpFront> {
+    const front = new HttpFront(options);
+    await front.#start();
+    return front;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Ends open answers after `graceMs`, and frees the port. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
+    const thread = this.#thread;
+    if (!thread) return;
+    const ended = new Promise((resolve) => thread.once('exit', resolve));
+    this.#tell({ kind: 'close', graceMs });
+    await ended;
+  }
+
+  async #start(): Promise<void> {
+    const { host, tls, maxBodyBytes } = this.#options;
+    const data: FrontData = { host, port: this.#port, tls, maxBodyBytes };
+    const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data, name: 'http' });
+    this.#thread = thread;
+    await new Promise<void>((resolve, reject) => {
+      let cause: unknown;
+      thread.on('error', (error) => (cause = error));
+      thread.on('message', (message: FromFront) => {
+        if (message.kind === 'listening') {
+          this.#port = message.port;
+          resolve();
+        } else if (message.kind === 'notListening') {
+          reject(cannotListen(`${host}:${this.#port}`, message));
+        } else {
+          this.#hear(message);
+        }
+      });
+      thread.once('exit', () => {
+        reject(new MetatrainError('INTERNAL', 'the thread that serves HTTP ended', { cause }));
+        this.#ended(cause);
+      });
+    });
+  }
+
+  #tell(message: ToFront): void {
+    this.#thread?.postMessage(message);
+  }
+
+  #hear(message: Exclude<FromFront, { kind: 'listening' | 'notListening' }>): void {
+    const { id } = message;
+    switch (message.kind) {
+      case 'asked': {
+        const reply = new Reply(id, (told) => this.#tell(told));
+        this.#open.set(id, reply);
+        void this.#options.answer(message, reply);
+        break;
+      }
+      case 'left':
+        this.#open.get(id)?.left();
+        break;
+      case 'gone':
+        this.#open.get(id)?.gone();
+        this.#open.delete(id);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** One that was not told to is replaced: the cluster goes on, and so does whoever asks again. */
+  #ended(cause: unknown): void {
+    this.#thread = undefined;
+    for (const reply of this.#open.values()) reply.gone();
+    this.#open.clear();
+    if (this.#isClosing || this.#port === 0) return;
+    this.#options.log.error({ err: cause }, 'the thread that serves HTTP ended; it starts again');
+    realClock.after(againAfterMs, () => {
+      if (!this.#isClosing) this.#start().catch(() => undefined);
+    });
+  }
+}
+
+function cannotListen(
+  address: string,
+  { code, message }: Extract<FromFront, { kind: 'notListening' }>,
+): MetatrainError {
+  if (code === 'EADDRINUSE') {
+    return new MetatrainError('ADDRESS_IN_USE', `cannot serve HTTP on ${address}: another program listens there`);
+  }
+  return new MetatrainError('REQUEST_INVALID', `cannot serve HTTP on ${address}: ${message}`);
+}

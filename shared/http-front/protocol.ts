@@ -1,0 +1,54 @@
+// What the HTTP front's thread and the process say to each other. Every request has a number; what is said of a number that is over is not heard.
+
+export interface FrontData {
+  readonly host: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** PEM. With `clientCa` clients are asked for a certificate, and may have none. */
+  readonly tls: { readonly cert: Uint8Array; readonly key: Uint8Array; readonly clientCa?: Uint8Array } | undefined;
+  /** Of a request's body, of which no more than one byte beyond is read. */
+  readonly maxBodyBytes: number;
+}
+
+export type Headers = readonly (readonly [name: string, value: string])[];
+
+export type Piece = string | Uint8Array;
+
+export interface Asked {
+  readonly kind: 'asked';
+  readonly id: number;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly body: Uint8Array | undefined;
+  /** The client's address. */
+  readonly peer: string;
+  /** It has shown a certificate of `clientCa`. */
+  readonly isAuthorized: boolean;
+}
+
+export type FromFront =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'notListening'; readonly code: string | undefined; readonly message: string }
+  | Asked
+  /** The piece has been read, or is on its way. */
+  | { readonly kind: 'left'; readonly id: number }
+  /** Nobody reads this answer any more. */
+  | { readonly kind: 'gone'; readonly id: number };
+
+export type ToFront =
+  | {
+      readonly kind: 'answer';
+      readonly id: number;
+      readonly status: number;
+      readonly headers: Headers;
+      readonly body: Piece | undefined;
+    }
+  /** With status 200; its pieces follow. */
+  | { readonly kind: 'begin'; readonly id: number; readonly headers: Headers }
+  | { readonly kind: 'piece'; readonly id: number; readonly piece: Piece }
+  /** A client that does not read what there was before is not waited for. */
+  | { readonly kind: 'end'; readonly id: number; readonly lastWords: string | undefined }
+  | { readonly kind: 'break'; readonly id: number }
+  /** Of all; the thread ends. */
+  | { readonly kind: 'close'; readonly graceMs: number };
