@@ -2,7 +2,7 @@
 // closed. Errors become JSON with a stable code. Knows nothing of what the routes answer.
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { type ErrorCode, httpStatusOf, MetatrainError } from './errors.ts';
+import { asMetatrainError, type ErrorCode, httpStatusOf, MetatrainError } from './errors.ts';
 import { HttpFront, type Reply } from './http-front/front.ts';
 import type { Asked, Piece } from './http-front/protocol.ts';
 import { maxSpecBytes } from './job-spec/index.ts';
@@ -52,7 +52,7 @@ export function answer(
 export const answerJson = (context: Visited, value: unknown, status?: ContentfulStatusCode): Response =>
   answer(context, JSON.stringify(value), {
     ...(status !== undefined && { status }),
-    headers: { 'content-type': 'application/json' },
+    headers: json,
   });
 
 export type HttpApp = Hono<{ Bindings: Visit }>;
@@ -113,13 +113,20 @@ export async function startHttpServer(
 async function answerWith(app: HttpApp, asked: Asked, reply: Reply): Promise<void> {
   const { method, url, headers, body, peer, isAuthorized } = asked;
   const visit: Visit = { peer, isAuthorized, body, reply };
-  const response = await app.fetch(new Request(url, { method, headers: headers as [string, string][] }), visit);
-  if (reply.isBegun) return;
-  // Of ours none has a body of its own; a library's may.
-  const answered = visit.answer ?? (response.body ? await response.text() : undefined);
-  reply.whole(response.status, [...response.headers], answered);
+  try {
+    const response = await app.fetch(new Request(url, { method, headers: headers as [string, string][] }), visit);
+    if (reply.isBegun) return;
+    // Of ours none has a body of its own; a library's may.
+    const answered = visit.answer ?? (response.body ? await response.text() : undefined);
+    reply.whole(response.status, [...response.headers], answered);
+  } catch (thrown) {
+    // What the routes throw is answered above: no request can be made of this one, as of TRACE.
+    const { message } = asMetatrainError(thrown);
+    reply.whole(400, Object.entries(json), JSON.stringify(errorBody('REQUEST_INVALID', message)));
+  }
 }
 
+const json = { 'content-type': 'application/json' };
 const plainText = { headers: { 'content-type': 'text/plain; charset=UTF-8' } };
 
 const asksForCertificate: MiddlewareHandler<{ Bindings: Visit }> = async (context, next) => {

@@ -72,6 +72,8 @@ export interface HttpFrontOptions extends FrontData {
   /** Never rejects; the reply is whole or begun when it resolves. */
   readonly answer: (asked: Asked, reply: Reply) => Promise<void>;
   readonly log: Logger;
+  /** The thread's script; the real one unless a test brings its own. */
+  readonly threadFile?: URL;
 }
 
 const againAfterMs = 1_000;
@@ -81,7 +83,7 @@ export class HttpFront {
   readonly #open = new Map<number, Reply>();
   #thread: Worker | undefined;
   #port: number;
-  #isClosing = false;
+  #isServing = false;
 
   private constructor(options: HttpFrontOptions) {
     this.#options = options;
@@ -92,6 +94,7 @@ export class HttpFront {
   static async open(options: HttpFrontOptions): Promise<HttpFront> {
     const front = new HttpFront(options);
     await front.#start();
+    front.#isServing = true;
     return front;
   }
 
@@ -101,7 +104,7 @@ export class HttpFront {
 
   /** Ends open answers after `graceMs`, and frees the port. */
   async close(graceMs: number): Promise<void> {
-    this.#isClosing = true;
+    this.#isServing = false;
     const thread = this.#thread;
     if (!thread) return;
     const ended = new Promise((resolve) => thread.once('exit', resolve));
@@ -110,9 +113,9 @@ export class HttpFront {
   }
 
   async #start(): Promise<void> {
-    const { host, tls, maxBodyBytes } = this.#options;
-    const data: FrontData = { host, port: this.#port, tls, maxBodyBytes };
-    const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data, name: 'http' });
+    const { host, tls, maxBodyBytes, threadFile } = this.#options;
+    const workerData: FrontData = { host, port: this.#port, tls, maxBodyBytes };
+    const thread = new Worker(threadFile ?? new URL('./thread.js', import.meta.url), { workerData, name: 'http' });
     this.#thread = thread;
     await new Promise<void>((resolve, reject) => {
       let cause: unknown;
@@ -164,10 +167,11 @@ export class HttpFront {
     this.#thread = undefined;
     for (const reply of this.#open.values()) reply.gone();
     this.#open.clear();
-    if (this.#isClosing || this.#port === 0) return;
+    if (!this.#isServing) return;
     this.#options.log.error({ err: cause }, 'the thread that serves HTTP ended; it starts again');
     realClock.after(againAfterMs, () => {
-      if (!this.#isClosing) this.#start().catch(() => undefined);
+      // Where it cannot, it has ended again.
+      if (this.#isServing) this.#start().catch(() => undefined);
     });
   }
 }

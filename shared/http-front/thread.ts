@@ -23,35 +23,26 @@ const tell = (message: FromFront): void => port.postMessage(message);
 async function take(request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> {
   asked += 1;
   const id = asked;
-  const { method, url } = request;
-  const body = method === 'GET' || method === 'HEAD' ? undefined : await beginningOf(request.body);
   const answered = new Promise<Response>((answer) => open.set(id, { outgoing, answer }));
   outgoing.once('close', () => {
     open.delete(id);
     tell({ kind: 'gone', id });
   });
-  const { remoteAddress = 'unknown', authorized } = incoming.socket as TLSSocket;
-  tell({
-    kind: 'asked',
-    id,
-    method,
-    url,
-    headers: [...request.headers],
-    body,
-    peer: remoteAddress,
-    isAuthorized: authorized === true,
-  });
+  const { method, url } = request;
+  const body = method === 'GET' || method === 'HEAD' ? undefined : await beginningOf(request.body);
+  const { remoteAddress: peer = 'unknown', authorized } = incoming.socket as TLSSocket;
+  const isAuthorized = authorized === true;
+  if (open.has(id)) tell({ kind: 'asked', id, method, url, headers: [...request.headers], body, peer, isAuthorized });
   return answered;
 }
 
-/** Whole, or one byte more than may be. */
+/** Whole, or one byte more than may be; what follows is read and let go, so that the client hears the answer. */
 async function beginningOf(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
-    chunks.push(chunk);
+    if (bytes <= maxBodyBytes) chunks.push(chunk);
     bytes += chunk.byteLength;
-    if (bytes > maxBodyBytes) break;
   }
   return new Uint8Array(Buffer.concat(chunks).subarray(0, maxBodyBytes + 1));
 }

@@ -31,8 +31,9 @@ export class TestProcess {
     script: string,
     args: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
+    nodeFlags: readonly string[] = [],
   ) {
-    this.child = spawn(process.execPath, [join(distDirectory, script), ...args], {
+    this.child = spawn(process.execPath, [...nodeFlags, join(distDirectory, script), ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });

@@ -1,0 +1,112 @@
+// HTTP in a thread of its own: what it does when clients misbehave or it ends, and that it costs the process around it nothing that lasts.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { HttpFront, type Reply } from '../../../shared/http-front/front.ts';
+import type { Asked } from '../../../shared/http-front/protocol.ts';
+import { startHttpServer } from '../../../shared/http-server.ts';
+import { silentLogger } from '../../../shared/log.ts';
+import { Mailbox } from '../../support/mailbox.ts';
+import { TestProcess } from '../../support/processes.ts';
+import { ask, EventStream, post } from '../console/http-client.ts';
+
+const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10 };
+const text = [['content-type', 'text/plain']] as const;
+
+test('a body is handed over whole, or cut where it is too long, and the client hears the answer', async (t) => {
+  const answer = async ({ body }: Asked, reply: Reply) => reply.whole(200, text, String(body?.byteLength));
+  const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
+  t.after(() => front.close(0));
+  const bytesOf = async (body: string) => {
+    const answered = await ask(`127.0.0.1:${front.port}`, '/', { method: 'POST', body });
+    return answered.body.toString();
+  };
+  assert.equal(await bytesOf(''), '0');
+  assert.equal(await bytesOf('0123456789'), '10');
+  assert.equal(await bytesOf('0123456789a'), '11');
+  assert.equal(await bytesOf('x'.repeat(3_000_000)), '11');
+});
+
+test('a client that leaves is told of, and one that leaves before its body is whole asked nothing', async (t) => {
+  const asked = new Mailbox<Reply>();
+  const answer = async (_: Asked, reply: Reply) => asked.put(reply);
+  const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
+  t.after(() => front.close(0));
+  const hasty = connect(front.port, '127.0.0.1');
+  hasty.write('POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab');
+  hasty.end();
+  await new Promise((resolve) => hasty.once('close', resolve).resume());
+  const socket = connect(front.port, '127.0.0.1');
+  socket.write('GET /stays HTTP/1.1\r\nHost: x\r\n\r\n');
+  const reply = await asked.take('the request that is whole');
+  assert.equal(asked.size, 0);
+  reply.begin(text);
+  await reply.write('a piece that is read');
+  const over = new Promise((resolve) => reply.over.addEventListener('abort', resolve));
+  socket.destroy();
+  await over;
+  await reply.write('what is written then resolves, and goes nowhere');
+});
+
+test('a thread that ends is replaced at the same address, and whoever was being answered is let go', async (t) => {
+  const lines = new Mailbox<string>();
+  const log = pino({ level: 'error' }, { write: (line: string) => lines.put(line) });
+  let begun: Reply | undefined;
+  const answer = async ({ url }: Asked, reply: Reply) => {
+    if (url.endsWith('/stream')) {
+      begun = reply;
+      reply.begin(text);
+      void reply.write('.');
+    } else reply.whole(url.endsWith('/teapot') ? 418 : 200, text, 'fine');
+  };
+  const threadFile = new URL('../../support/fragile-http-thread.js', import.meta.url);
+  const front = await HttpFront.open({ ...anywhere, answer, log, threadFile });
+  t.after(() => front.close(0));
+  const address = `127.0.0.1:${front.port}`;
+  const stream = connect(front.port, '127.0.0.1').on('error', () => undefined);
+  stream.write('GET /stream HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => stream.once('data', resolve));
+  await assert.rejects(ask(address, '/teapot'));
+  assert.match(await lines.take('a line of the log'), /it starts again/);
+  assert.equal(begun?.over.aborted, true);
+  let again = 0;
+  while (again === 0)
+    again = await ask(address, '/').then(
+      ({ status }) => status,
+      () => 0,
+    );
+  assert.equal(again, 200);
+});
+
+test('what cannot be a request is answered as one that is wrong', async (t) => {
+  const health = { notReady: () => undefined };
+  const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], health, log: silentLogger });
+  t.after(() => server.close(0));
+  const answered = await ask(server.address, '/healthz', { method: 'TRACE' });
+  assert.equal(answered.status, 400);
+  assert.equal(answered.json().error.code, 'REQUEST_INVALID');
+  assert.equal((await ask(server.address, '/healthz', { method: 'HEAD' })).headers['content-length'], '3');
+});
+
+test('however it is asked, no buffer is transferred: V8 goes on without looking for that at every access to one', async (t) => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-front-'));
+  t.after(() => rmSync(stateDirectory, { recursive: true, force: true }));
+  const flags = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--state-dir', stateDirectory];
+  const coordinator = new TestProcess(t, 'coordinator/main.js', flags, {}, ['--trace-protector-invalidation']);
+  const { http } = await coordinator.ready<{ http: string }>();
+  for (const path of ['/metrics', '/readyz', '/', '/assets/console/main.js', '/api/v1/jobs', '/nothing'])
+    await ask(http, path);
+  const { status } = await post(http, '/api/v1/jobs', { spec: 'name: [' });
+  assert.equal(status, 400);
+  const stream = await EventStream.open(http, '/api/v1/events');
+  await stream.next('caught-up');
+  await coordinator.kill('SIGTERM');
+  assert.deepEqual(
+    (await coordinator.restOfLines()).filter((line) => line.includes('ArrayBufferDetaching')),
+    [],
+  );
+});
