@@ -66,9 +66,24 @@ export class ClusterMetrics {
   }
 
   readonly observe = (happening: Happening): void => {
-    this.#jobs.observe(happening);
     const tree = this.#tree;
     switch (happening.kind) {
+      // Those of every meta-step come first.
+      case 'leaseGranted':
+        this.#leaseGranted(happening);
+        break;
+      case 'resultKept':
+        this.#resultKept(happening);
+        break;
+      case 'batchReduced':
+        if (happening.work === 'train') {
+          tree.metaSteps.phase.apply.observe(happening.reduceMs / 1_000);
+        }
+        break;
+      case 'metaStepApplied':
+        tree.metaSteps.applied.add();
+        tree.shards.skippedTasks.add(happening.applied.skippedTasks);
+        break;
       case 'jobOpened': {
         const { record, isRestored } = happening;
         this.#open.set(record.jobId, record);
@@ -78,6 +93,7 @@ export class ClusterMetrics {
       }
       case 'jobStateChanged':
         this.#jobStateChanged(happening);
+        this.#jobs.jobStateChanged(happening);
         break;
       case 'workerConnected':
         tree.workers.joined.add();
@@ -93,16 +109,10 @@ export class ClusterMetrics {
         break;
       case 'workerLetBack':
         break;
-      case 'leaseGranted':
-        this.#leaseGranted(happening);
-        break;
       case 'leaseCancelled':
         tree.leases.cancelled[happening.cause].add();
         // One past its deadline is retried, and counted there.
         if (happening.cause !== 'deadline') this.#waste(happening);
-        break;
-      case 'resultKept':
-        this.#resultKept(happening);
         break;
       case 'resultDropped':
         tree.shards.results.dropped.add();
@@ -120,15 +130,6 @@ export class ClusterMetrics {
         if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
         break;
       }
-      case 'batchReduced':
-        if (happening.work === 'train') {
-          tree.metaSteps.phase.apply.observe(happening.reduceMs / 1_000);
-        }
-        break;
-      case 'metaStepApplied':
-        tree.metaSteps.applied.add();
-        tree.shards.skippedTasks.add(happening.applied.skippedTasks);
-        break;
       case 'evaluated':
         tree.metaSteps.evaluations.add();
         break;

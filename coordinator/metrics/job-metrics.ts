@@ -12,7 +12,7 @@ const maxJobs = 128;
 const maxInnerStep = 20;
 
 export interface JobMetrics {
-  observe(happening: Happening): void;
+  jobStateChanged(happening: Extract<Happening, { kind: 'jobStateChanged' }>): void;
   close(): void;
 }
 
@@ -30,9 +30,7 @@ export function jobMetrics(
   const shown = new Map<string, ShownJob>();
   declareSeries(meter, () => [...shown.values()].map(({ record }) => record));
   return {
-    observe(happening) {
-      if (happening.kind !== 'jobStateChanged') return;
-      const { record, state } = happening;
+    jobStateChanged({ record, state }) {
       const { jobId } = record;
       const known = shown.get(jobId);
       if (!hasEnded(state)) {
