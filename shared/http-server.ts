@@ -3,7 +3,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { asMetatrainError, type ErrorCode, httpStatusOf, MetatrainError } from './errors.ts';
-import { HttpFront, type Reply } from './http-front/front.ts';
+import { type Exchange, HttpFront } from './http-front/front.ts';
 import type { Asked, Piece } from './http-front/protocol.ts';
 import { maxSpecBytes } from './job-spec/index.ts';
 import type { Logger } from './log.ts';
@@ -25,10 +25,8 @@ export interface Visit {
   readonly peer: string;
   /** It has shown a certificate of `clientCa`. */
   readonly isAuthorized: boolean;
-  /** At most one byte more than `maxBodyBytes`; none of a GET. */
-  readonly body: Uint8Array | undefined;
-  /** For an answer that is begun, and written piece by piece; then what the route returns is not sent. */
-  readonly reply: Reply;
+  /** For the body that came, and for an answer that is begun and written piece by piece; then what the route returns is not sent. */
+  readonly exchange: Exchange;
   /** What `answer` is given. */
   answer?: Piece;
 }
@@ -97,7 +95,7 @@ export async function startHttpServer(
     port,
     tls,
     maxBodyBytes,
-    answer: (asked, reply) => answerWith(app, asked, reply),
+    answer: (asked, exchange) => answerWith(app, asked, exchange),
     log,
   });
   let closing: Promise<void> | undefined;
@@ -110,19 +108,19 @@ export async function startHttpServer(
   };
 }
 
-async function answerWith(app: HttpApp, asked: Asked, reply: Reply): Promise<void> {
-  const { method, url, headers, body, peer, isAuthorized } = asked;
-  const visit: Visit = { peer, isAuthorized, body, reply };
+async function answerWith(app: HttpApp, asked: Asked, exchange: Exchange): Promise<void> {
+  const { method, url, headers, peer, isAuthorized } = asked;
+  const visit: Visit = { peer, isAuthorized, exchange };
   try {
     const response = await app.fetch(new Request(url, { method, headers: headers as [string, string][] }), visit);
-    if (reply.isBegun) return;
+    if (exchange.isBegun) return;
     // Of ours none has a body of its own; a library's may.
     const answered = visit.answer ?? (response.body ? await response.text() : undefined);
-    reply.whole(response.status, [...response.headers], answered);
+    exchange.whole(response.status, [...response.headers], answered);
   } catch (thrown) {
     // What the routes throw is answered above: no request can be made of this one, as of TRACE.
     const { message } = asMetatrainError(thrown);
-    reply.whole(400, Object.entries(json), JSON.stringify(errorBody('REQUEST_INVALID', message)));
+    exchange.whole(400, Object.entries(json), JSON.stringify(errorBody('REQUEST_INVALID', message)));
   }
 }
 

@@ -69,7 +69,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
     });
 
     app.post('/api/v1/jobs', maySubmit, async (context) => {
-      const { spec, idempotencyKey } = submission(textOf(context.env.body));
+      const { spec, idempotencyKey } = submission(textOf(await context.env.exchange.body()));
       const answer: SubmitAnswer = await requests.submit(spec, idempotencyKey, context.var.visitor);
       return answerJson(context, answer);
     });
@@ -140,10 +140,10 @@ function stateNamed(text: string): JobStateName {
   throw invalidField('state', JSON.stringify(text.slice(0, 100)), jobStateNames.join(', '));
 }
 
-function textOf(body: Uint8Array | undefined): string {
-  const isTooLong = body !== undefined && body.byteLength > maxBodyBytes;
+function textOf(body: Uint8Array): string {
+  const isTooLong = body.byteLength > maxBodyBytes;
   if (isTooLong) throw invalidField('(body)', `more than ${maxBodyBytes} bytes`, 'a job file of at most 64 KiB');
-  return Buffer.from(body ?? []).toString('utf8');
+  return Buffer.from(body).toString('utf8');
 }
 
 /** `{"spec": TEXT, "idempotency_key": TEXT}`, the second optional. */

@@ -3,7 +3,7 @@
 import type { Context } from 'hono';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import type { Reply } from '../../shared/http-front/front.ts';
+import type { Exchange } from '../../shared/http-front/front.ts';
 import type { Piece } from '../../shared/http-front/protocol.ts';
 import type { Visit } from '../../shared/http-server.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -29,7 +29,7 @@ export interface Pouring {
 interface OpenAnswer {
   readonly path: string;
   readonly visitor: Visitor;
-  readonly reply: Reply;
+  readonly exchange: Exchange;
   /** Aborted when the client is gone, or with the reason why we end it. */
   readonly over: AbortController;
   readonly stillHere: string | undefined;
@@ -69,8 +69,8 @@ export class OpenAnswers {
     chunksUntil: (over: AbortSignal) => AsyncIterable<Piece>,
   ): Promise<Response> {
     if (context.req.method === 'HEAD') return context.body(null, 200, headers);
-    const { reply } = context.env;
-    const answer = this.#admit(context.req.path, context.var.visitor, reply, stillHere);
+    const { exchange } = context.env;
+    const answer = this.#admit(context.req.path, context.var.visitor, exchange, stillHere);
     const chunks = chunksUntil(answer.over.signal)[Symbol.asyncIterator]();
     let first: IteratorResult<Piece>;
     try {
@@ -79,12 +79,12 @@ export class OpenAnswers {
       this.#open.delete(answer);
       throw thrown;
     }
-    reply.begin(Object.entries(headers));
+    exchange.begin(Object.entries(headers));
     void this.#pourRest(answer, first, chunks, lastWords);
     return context.body(null);
   }
 
-  #admit(path: string, visitor: Visitor, reply: Reply, stillHere: string | undefined): OpenAnswer {
+  #admit(path: string, visitor: Visitor, exchange: Exchange, stillHere: string | undefined): OpenAnswer {
     const { answers, answersPerClient } = this.#options;
     if (this.#open.size >= answers) {
       throw new MetatrainError('QUEUE_FULL', `${this.#open.size} streams and downloads are open, the limit over HTTP`);
@@ -98,8 +98,8 @@ export class OpenAnswers {
     }
     const over = new AbortController();
     const wroteAt = this.#clock.elapsedMs();
-    const answer: OpenAnswer = { path, visitor, reply, over, stillHere, blockedAt: undefined, wroteAt };
-    reply.over.addEventListener('abort', () => over.abort(), { once: true });
+    const answer: OpenAnswer = { path, visitor, exchange, over, stillHere, blockedAt: undefined, wroteAt };
+    exchange.over.addEventListener('abort', () => over.abort(), { once: true });
     this.#open.add(answer);
     return answer;
   }
@@ -110,7 +110,7 @@ export class OpenAnswers {
     chunks: AsyncIterator<Piece>,
     lastWords: Pouring['lastWords'],
   ): Promise<void> {
-    const { reply, over, path } = answer;
+    const { exchange, over, path } = answer;
     try {
       for (let next = first; !next.done && !over.signal.aborted; ) {
         // One ahead, so that what is found wrong after the last chunk still breaks the answer before it is whole.
@@ -124,12 +124,12 @@ export class OpenAnswers {
         }
       }
       if (over.signal.reason instanceof MetatrainError) throw over.signal.reason;
-      reply.end(lastWords?.(undefined));
+      exchange.end(lastWords?.(undefined));
     } catch (thrown) {
       const error = asMetatrainError(thrown);
       if (error.code === 'INTERNAL') this.#log.error({ err: thrown, path }, 'an answer failed by our own mistake');
-      if (lastWords) reply.end(lastWords(error));
-      else reply.break();
+      if (lastWords) exchange.end(lastWords(error));
+      else exchange.break();
     } finally {
       this.#open.delete(answer);
       // Its finally blocks free what it holds.
@@ -139,7 +139,7 @@ export class OpenAnswers {
 
   /** Resolves when what was written has left, or the answer is over. */
   async #write(answer: OpenAnswer, chunk: Piece): Promise<void> {
-    const { reply, over } = answer;
+    const { exchange, over } = answer;
     answer.wroteAt = this.#clock.elapsedMs();
     answer.blockedAt = answer.wroteAt;
     await new Promise<void>((resolve) => {
@@ -148,7 +148,7 @@ export class OpenAnswers {
         resolve();
       };
       over.signal.addEventListener('abort', done);
-      void reply.write(chunk).then(() => {
+      void exchange.write(chunk).then(() => {
         answer.blockedAt = undefined;
         done();
       });
@@ -160,13 +160,13 @@ export class OpenAnswers {
     const now = this.#clock.elapsedMs();
     const { stallMs } = this.#options;
     for (const answer of [...this.#open]) {
-      const { reply, over, visitor, path, blockedAt, stillHere } = answer;
+      const { exchange, over, visitor, path, blockedAt, stillHere } = answer;
       if (!visitor.stillHolds()) {
         this.#log.warn({ path, client: visitor.name }, 'an answer ends: its token has expired or was withdrawn');
         over.abort(new MetatrainError('UNAUTHENTICATED', `the token of ${visitor.name} has expired or was withdrawn`));
       } else if (blockedAt !== undefined && now - blockedAt >= stallMs) {
         this.#log.warn({ path, client: visitor.name }, 'an answer is dropped: its reader does not read');
-        reply.break();
+        exchange.break();
       } else if (blockedAt === undefined && stillHere !== undefined && now - answer.wroteAt >= silenceMs) {
         void this.#write(answer, stillHere);
       }

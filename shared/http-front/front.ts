@@ -7,13 +7,14 @@ import { MetatrainError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Asked, FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
 
-/** How one request is answered: whole, or begun and then written piece by piece. After it is over nothing that is written is sent. */
-export class Reply {
+/** One request's body, and its answer: whole, or begun and then written piece by piece. After it is over nothing that is written is sent. */
+export class Exchange {
   readonly #id: number;
   readonly #tell: (message: ToFront) => void;
   readonly #over = new AbortController();
   /** One for every piece that is on its way. */
   readonly #waiting: (() => void)[] = [];
+  #takeBody: ((bytes: Uint8Array) => void) | undefined;
   #isBegun = false;
 
   constructor(id: number, tell: (message: ToFront) => void) {
@@ -28,6 +29,13 @@ export class Reply {
 
   get isBegun(): boolean {
     return this.#isBegun;
+  }
+
+  /** What the client sends: at most one byte more than `maxBodyBytes`, nothing when it leaves before. To be called once, for who may send something. */
+  async body(): Promise<Uint8Array> {
+    if (this.over.aborted) return nothing;
+    this.#tell({ kind: 'readBody', id: this.#id });
+    return new Promise((resolve) => (this.#takeBody = resolve));
   }
 
   whole(status: number, headers: Headers, body: Piece | undefined): void {
@@ -57,6 +65,11 @@ export class Reply {
   }
 
   /** The front's to call. */
+  bodyCame(bytes: Uint8Array): void {
+    this.#takeBody?.(bytes);
+  }
+
+  /** The front's to call. */
   left(): void {
     this.#waiting.shift()?.();
   }
@@ -64,13 +77,16 @@ export class Reply {
   /** The front's to call. */
   gone(): void {
     this.#over.abort();
+    this.#takeBody?.(nothing);
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
 
+const nothing = new Uint8Array();
+
 export interface HttpFrontOptions extends FrontData {
-  /** Never rejects; the reply is whole or begun when it resolves. */
-  readonly answer: (asked: Asked, reply: Reply) => Promise<void>;
+  /** Never rejects; the answer is whole or begun when it resolves. */
+  readonly answer: (asked: Asked, exchange: Exchange) => Promise<void>;
   readonly log: Logger;
   /** The thread's script; the real one unless a test brings its own. */
   readonly threadFile?: URL;
@@ -80,7 +96,7 @@ const againAfterMs = 1_000;
 
 export class HttpFront {
   readonly #options: HttpFrontOptions;
-  readonly #open = new Map<number, Reply>();
+  readonly #open = new Map<number, Exchange>();
   #thread: Worker | undefined;
   #port: number;
   #isServing = false;
@@ -145,11 +161,14 @@ export class HttpFront {
     const { id } = message;
     switch (message.kind) {
       case 'asked': {
-        const reply = new Reply(id, (told) => this.#tell(told));
-        this.#open.set(id, reply);
-        void this.#options.answer(message, reply);
+        const exchange = new Exchange(id, (told) => this.#tell(told));
+        this.#open.set(id, exchange);
+        void this.#options.answer(message, exchange);
         break;
       }
+      case 'body':
+        this.#open.get(id)?.bodyCame(message.bytes);
+        break;
       case 'left':
         this.#open.get(id)?.left();
         break;
@@ -165,7 +184,7 @@ export class HttpFront {
   /** One that was not told to is replaced: the cluster goes on, and so does whoever asks again. */
   #ended(cause: unknown): void {
     this.#thread = undefined;
-    for (const reply of this.#open.values()) reply.gone();
+    for (const exchange of this.#open.values()) exchange.gone();
     this.#open.clear();
     if (!this.#isServing) return;
     this.#options.log.error({ err: cause }, 'the thread that serves HTTP ended; it starts again');

@@ -20,7 +20,6 @@ export interface Asked {
   readonly method: string;
   readonly url: string;
   readonly headers: Headers;
-  readonly body: Uint8Array | undefined;
   /** The client's address. */
   readonly peer: string;
   /** It has shown a certificate of `clientCa`. */
@@ -31,12 +30,16 @@ export type FromFront =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'notListening'; readonly code: string | undefined; readonly message: string }
   | Asked
+  /** Asked for by `readBody`. */
+  | { readonly kind: 'body'; readonly id: number; readonly bytes: Uint8Array }
   /** The piece has been read, or is on its way. */
   | { readonly kind: 'left'; readonly id: number }
   /** Nobody reads this answer any more. */
   | { readonly kind: 'gone'; readonly id: number };
 
 export type ToFront =
+  /** Once; until then nothing of it is read. */
+  | { readonly kind: 'readBody'; readonly id: number }
   | {
       readonly kind: 'answer';
       readonly id: number;

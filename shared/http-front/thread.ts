@@ -1,4 +1,4 @@
-// The entry of the HTTP front's thread: takes requests, hands them over whole, and writes what it is told. Decides nothing.
+// The entry of the HTTP front's thread: takes requests, reads a body when it is asked to, and writes what it is told. Decides nothing.
 import type { Server, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
@@ -8,6 +8,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { FromFront, FrontData, Piece, ToFront } from './protocol.ts';
 
 interface Open {
+  readonly request: Request;
   readonly outgoing: ServerResponse;
   readonly answer: (response: Response) => void;
 }
@@ -20,20 +21,27 @@ let asked = 0;
 
 const tell = (message: FromFront): void => port.postMessage(message);
 
-async function take(request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> {
+function take(request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> {
   asked += 1;
   const id = asked;
-  const answered = new Promise<Response>((answer) => open.set(id, { outgoing, answer }));
+  const answered = new Promise<Response>((answer) => open.set(id, { request, outgoing, answer }));
   outgoing.once('close', () => {
     open.delete(id);
     tell({ kind: 'gone', id });
   });
   const { method, url } = request;
-  const body = method === 'GET' || method === 'HEAD' ? undefined : await beginningOf(request.body);
   const { remoteAddress: peer = 'unknown', authorized } = incoming.socket as TLSSocket;
-  const isAuthorized = authorized === true;
-  if (open.has(id)) tell({ kind: 'asked', id, method, url, headers: [...request.headers], body, peer, isAuthorized });
+  tell({ kind: 'asked', id, method, url, headers: [...request.headers], peer, isAuthorized: authorized === true });
   return answered;
+}
+
+async function readBody(id: number, { method, body }: Request): Promise<void> {
+  const hasBody = method !== 'GET' && method !== 'HEAD';
+  try {
+    tell({ kind: 'body', id, bytes: hasBody ? await beginningOf(body) : new Uint8Array() });
+  } catch {
+    // The client left in the middle: that it is gone is told when its answer closes.
+  }
 }
 
 /** Whole, or one byte more than may be; what follows is read and let go, so that the client hears the answer. */
@@ -54,8 +62,11 @@ function hear(message: ToFront): void {
   }
   const known = open.get(message.id);
   if (!known) return;
-  const { outgoing, answer } = known;
+  const { request, outgoing, answer } = known;
   switch (message.kind) {
+    case 'readBody':
+      void readBody(message.id, request);
+      break;
     case 'answer': {
       const { status, headers, body } = message;
       const bytes = typeof body === 'string' ? body : body && new Uint8Array(body);

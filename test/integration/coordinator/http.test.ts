@@ -84,8 +84,8 @@ test('errors are JSON with their code, and our own mistakes tell nothing', async
 test('closing ends an answer that never ends', async () => {
   const routes = (app: HttpApp) => {
     app.get('/forever', async (context) => {
-      context.env.reply.begin([]);
-      void context.env.reply.write('.');
+      context.env.exchange.begin([]);
+      void context.env.exchange.write('.');
       return context.body(null);
     });
   };

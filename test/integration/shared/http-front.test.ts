@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { HttpFront, type Reply } from '../../../shared/http-front/front.ts';
+import { type Exchange, HttpFront } from '../../../shared/http-front/front.ts';
 import type { Asked } from '../../../shared/http-front/protocol.ts';
 import { startHttpServer } from '../../../shared/http-server.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -18,7 +18,8 @@ const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10 
 const text = [['content-type', 'text/plain']] as const;
 
 test('a body is handed over whole, or cut where it is too long, and the client hears the answer', async (t) => {
-  const answer = async ({ body }: Asked, reply: Reply) => reply.whole(200, text, String(body?.byteLength));
+  const answer = async (_: Asked, exchange: Exchange) =>
+    exchange.whole(200, text, String((await exchange.body()).byteLength));
   const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
   t.after(() => front.close(0));
   const bytesOf = async (body: string) => {
@@ -31,37 +32,38 @@ test('a body is handed over whole, or cut where it is too long, and the client h
   assert.equal(await bytesOf('x'.repeat(3_000_000)), '11');
 });
 
-test('a client that leaves is told of, and one that leaves before its body is whole asked nothing', async (t) => {
-  const asked = new Mailbox<Reply>();
-  const answer = async (_: Asked, reply: Reply) => asked.put(reply);
+test('a client that leaves is told of, and one that leaves before its body is whole has sent nothing', async (t) => {
+  const asked = new Mailbox<Exchange>();
+  const answer = async (_: Asked, exchange: Exchange) => asked.put(exchange);
   const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
   t.after(() => front.close(0));
   const hasty = connect(front.port, '127.0.0.1');
   hasty.write('POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab');
   hasty.end();
-  await new Promise((resolve) => hasty.once('close', resolve).resume());
+  const half = await asked.take('the request whose body is not whole');
+  assert.equal((await half.body()).byteLength, 0);
+  assert.equal(half.over.aborted, true);
   const socket = connect(front.port, '127.0.0.1');
   socket.write('GET /stays HTTP/1.1\r\nHost: x\r\n\r\n');
-  const reply = await asked.take('the request that is whole');
-  assert.equal(asked.size, 0);
-  reply.begin(text);
-  await reply.write('a piece that is read');
-  const over = new Promise((resolve) => reply.over.addEventListener('abort', resolve));
+  const exchange = await asked.take('the request that is whole');
+  exchange.begin(text);
+  await exchange.write('a piece that is read');
+  const over = new Promise((resolve) => exchange.over.addEventListener('abort', resolve));
   socket.destroy();
   await over;
-  await reply.write('what is written then resolves, and goes nowhere');
+  await exchange.write('what is written then resolves, and goes nowhere');
 });
 
 test('a thread that ends is replaced at the same address, and whoever was being answered is let go', async (t) => {
   const lines = new Mailbox<string>();
   const log = pino({ level: 'error' }, { write: (line: string) => lines.put(line) });
-  let begun: Reply | undefined;
-  const answer = async ({ url }: Asked, reply: Reply) => {
+  let begun: Exchange | undefined;
+  const answer = async ({ url }: Asked, exchange: Exchange) => {
     if (url.endsWith('/stream')) {
-      begun = reply;
-      reply.begin(text);
-      void reply.write('.');
-    } else reply.whole(url.endsWith('/teapot') ? 418 : 200, text, 'fine');
+      begun = exchange;
+      exchange.begin(text);
+      void exchange.write('.');
+    } else exchange.whole(url.endsWith('/teapot') ? 418 : 200, text, 'fine');
   };
   const threadFile = new URL('../../support/fragile-http-thread.js', import.meta.url);
   const front = await HttpFront.open({ ...anywhere, answer, log, threadFile });
