@@ -99,6 +99,7 @@ export class OpenAnswers {
     const over = new AbortController();
     const wroteAt = this.#clock.elapsedMs();
     const answer: OpenAnswer = { path, visitor, exchange, over, stillHere, blockedAt: undefined, wroteAt };
+    if (exchange.over.aborted) over.abort();
     exchange.over.addEventListener('abort', () => over.abort(), { once: true });
     this.#open.add(answer);
     return answer;
