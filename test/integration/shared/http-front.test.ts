@@ -17,9 +17,11 @@ import { ask, EventStream, post } from '../console/http-client.ts';
 const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10 };
 const text = [['content-type', 'text/plain']] as const;
 
-test('a body is handed over whole, or cut where it is too long, and the client hears the answer', async (t) => {
-  const answer = async (_: Asked, exchange: Exchange) =>
-    exchange.whole(200, text, String((await exchange.body()).byteLength));
+test('a body is read once it is asked for, whole, or cut where it is too long, and the client hears the answer', async (t) => {
+  const answer = async ({ url }: Asked, exchange: Exchange) => {
+    if (url.endsWith('/stranger')) exchange.whole(401, text, 'none of it');
+    else exchange.whole(200, text, String((await exchange.body()).byteLength));
+  };
   const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
   t.after(() => front.close(0));
   const bytesOf = async (body: string) => {
@@ -29,7 +31,10 @@ test('a body is handed over whole, or cut where it is too long, and the client h
   assert.equal(await bytesOf(''), '0');
   assert.equal(await bytesOf('0123456789'), '10');
   assert.equal(await bytesOf('0123456789a'), '11');
-  assert.equal(await bytesOf('x'.repeat(3_000_000)), '11');
+  const large = 'x'.repeat(3_000_000);
+  assert.equal(await bytesOf(large), '11');
+  const unread = await ask(`127.0.0.1:${front.port}`, '/stranger', { method: 'POST', body: large });
+  assert.equal(unread.status, 401);
 });
 
 test('a client that leaves is told of, and one that leaves before its body is whole has sent nothing', async (t) => {
