@@ -30,6 +30,7 @@ const benches = {
   'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
   'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
   'bench-observability': ['observability', '--rounds', '8'],
+  'bench-observability-100': ['observability', '--rounds', '4', '--tasks', '100'],
 };
 
 /** Half an hour, and the machine may do other things meanwhile: memory is measured, not time. */
