@@ -111,17 +111,20 @@ export async function startHttpServer(
 async function answerWith(app: HttpApp, asked: Asked, exchange: Exchange): Promise<void> {
   const { method, url, headers, peer, isAuthorized } = asked;
   const visit: Visit = { peer, isAuthorized, exchange };
+  let request: Request;
   try {
-    const response = await app.fetch(new Request(url, { method, headers: headers as [string, string][] }), visit);
-    if (exchange.isBegun) return;
-    // Of ours none has a body of its own; a library's may.
-    const answered = visit.answer ?? (response.body ? await response.text() : undefined);
-    exchange.whole(response.status, [...response.headers], answered);
+    request = new Request(url, { method, headers: headers as [string, string][] });
   } catch (thrown) {
-    // What the routes throw is answered above: no request can be made of this one, as of TRACE.
+    // As of TRACE.
     const { message } = asMetatrainError(thrown);
     exchange.whole(400, Object.entries(json), JSON.stringify(errorBody('REQUEST_INVALID', message)));
+    return;
   }
+  const response = await app.fetch(request, visit);
+  if (exchange.isBegun) return;
+  // Of ours none has a body of its own; a library's may.
+  const answered = visit.answer ?? (response.body ? await response.text() : undefined);
+  exchange.whole(response.status, [...response.headers], answered);
 }
 
 const json = { 'content-type': 'application/json' };

@@ -27,7 +27,7 @@ const parts = ['metrics', 'nats', 'console'] as const;
 type Part = (typeof parts)[number];
 
 const workers = 2;
-/** Both clusters at once, of a scrape each: by then V8 has compiled the processes' code for what they do, which the first scrapes make it do again. */
+/** Both clusters at once, of a scrape each: by then V8 has compiled the processes' code for what they do. */
 const warmUpTurns = 5;
 const warmUpSeconds = 5;
 /** At the start of a turn, before it is measured. */
