@@ -1,6 +1,6 @@
 // What is told of jobs and workers, made from what the coordinator keeps. Pure: the log numbers and keeps it, the wire and NATS carry it.
 import type { EventData, EventName } from '../shared/cluster-event.ts';
-import type { Happening } from './observer.ts';
+import type { Observer } from './observer.ts';
 import { askedFor, type JobEventRecord, type JobRecord } from './store/job-record.ts';
 
 /** An event before the log has numbered it. */
@@ -58,33 +58,23 @@ export function jobEvent(record: JobRecord, { sequence: jobSequence, at, body }:
   }
 }
 
-/** Undefined for what is not told of a worker. */
-export function workerEvent(happening: Happening): LoggedEvent | undefined {
-  const { at } = happening;
-  switch (happening.kind) {
-    case 'workerConnected': {
-      const { workerId, address, engine, device, fingerprint: engineFingerprint, slots, version } = happening.link;
+/** Tells as events what happens to workers. */
+export const workerEvents = (tell: (event: LoggedEvent) => void) =>
+  ({
+    workerConnected: ({ at, link }) => {
+      const { workerId, address, engine, device, fingerprint: engineFingerprint, slots, version } = link;
       const data = { workerId, address, engine, device: { ...device }, engineFingerprint, slots, version };
-      return { name: 'worker.connected', subject: workerId, at, data };
-    }
-    case 'workerDisconnected':
-    case 'workerDraining': {
-      const { workerId } = happening.link;
-      const name = happening.kind === 'workerDraining' ? 'worker.drain_started' : 'worker.disconnected';
-      return { name, subject: workerId, at, data: { workerId, reason: happening.reason } };
-    }
-    case 'workerQuarantined': {
-      const { workerId, coolDownMs, reason } = happening;
-      return { name: 'worker.quarantined', subject: workerId, at, data: { workerId, coolDownMs, reason } };
-    }
-    case 'workerLetBack': {
-      const { workerId, reason } = happening;
-      return { name: 'worker.let_back', subject: workerId, at, data: { workerId, reason } };
-    }
-    default:
-      return undefined;
-  }
-}
+      tell({ name: 'worker.connected', subject: workerId, at, data });
+    },
+    workerDisconnected: ({ at, link: { workerId }, reason }) =>
+      tell({ name: 'worker.disconnected', subject: workerId, at, data: { workerId, reason } }),
+    workerDraining: ({ at, link: { workerId }, reason }) =>
+      tell({ name: 'worker.drain_started', subject: workerId, at, data: { workerId, reason } }),
+    workerQuarantined: ({ at, workerId, coolDownMs, reason }) =>
+      tell({ name: 'worker.quarantined', subject: workerId, at, data: { workerId, coolDownMs, reason } }),
+    workerLetBack: ({ at, workerId, reason }) =>
+      tell({ name: 'worker.let_back', subject: workerId, at, data: { workerId, reason } }),
+  }) satisfies Observer;
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
 

@@ -9,10 +9,11 @@ import { suitHeapToPayloads } from '../shared/heap.ts';
 import { type HttpRoutes, type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
+import { everyone } from '../shared/observers.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
 import { Checkpointing } from './checkpointing.ts';
-import { workerEvent } from './cluster-events.ts';
+import { workerEvents } from './cluster-events.ts';
 import { readConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { openEventBus } from './event-bus/open.ts';
@@ -24,7 +25,7 @@ import { OpenAnswers } from './http/open-answers.ts';
 import { JobBook } from './job-book.ts';
 import { JobRequests } from './job-requests.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
-import { everyone, type Observer } from './observer.ts';
+import type { Observer } from './observer.ts';
 import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { PayloadMemory } from './payload-memory.ts';
 import { Refusals } from './refusals.ts';
@@ -90,12 +91,12 @@ export async function startCoordinator(
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
     if (metrics) parts.metrics = metrics;
-    const observe = everyone([
+    const observer: Observer = everyone([
       tellOfWorkers(state.jobs.log, log),
-      ...(metrics ? [metrics.observe] : []),
-      ...(traces ? [traces.observe] : []),
+      ...(metrics ? [metrics.observer] : []),
+      ...(traces ? [traces.observer] : []),
     ]);
-    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observe });
+    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observer });
     parts.runner = runner;
     metrics?.attend(runner);
     const requests = new JobRequests({ runner, book });
@@ -209,13 +210,10 @@ async function openTraces(
 }
 
 /** Jobs' events come with their records; what happens to workers is told from here. */
-const tellOfWorkers =
-  (events: EventLog, log: Logger): Observer =>
-  (happening) => {
-    const event = workerEvent(happening);
-    if (!event) return;
+const tellOfWorkers = (events: EventLog, log: Logger): Observer =>
+  workerEvents((event) => {
     events.append(event).catch((err: unknown) => log.error({ event: event.name, err }, 'an event could not be stored'));
-  };
+  });
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {

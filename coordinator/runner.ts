@@ -26,7 +26,7 @@ import {
   summariseEvaluation,
   trainingOf,
 } from './live-job.ts';
-import { nobody, type Observer } from './observer.ts';
+import type { Observer } from './observer.ts';
 import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
 import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { hasEnded, type JobRecord } from './store/job-record.ts';
@@ -39,7 +39,7 @@ export interface RunnerDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   /** Told of everything that happens. Default: nobody. */
-  readonly observe?: Observer;
+  readonly observer?: Observer;
 }
 
 interface Arrival {
@@ -54,7 +54,7 @@ export class Runner {
   readonly #checkpointing: Checkpointing;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #observe: Observer;
+  readonly #observer: Observer;
   readonly #jobs = new Map<string, LiveJob>();
   readonly #links = new WorkerLinks();
   readonly #arrivals: Arrival[] = [];
@@ -62,13 +62,13 @@ export class Runner {
   #isClosed = false;
   #stopTicks: () => void = () => undefined;
 
-  constructor(options: CoreOptions, { book, checkpointing, clock, log, observe = nobody }: RunnerDependencies) {
+  constructor(options: CoreOptions, { book, checkpointing, clock, log, observer = {} }: RunnerDependencies) {
     this.#core = createState(options);
     this.#book = book;
     this.#checkpointing = checkpointing;
     this.#clock = clock;
     this.#log = log;
-    this.#observe = observe;
+    this.#observer = observer;
   }
 
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
@@ -91,7 +91,7 @@ export class Runner {
     }
     const { training, leftOut } = restored;
     this.#openJob(record, spec, training);
-    this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: true });
+    this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec, isRestored: true });
     this.#dispatch({
       event: {
         kind: 'jobRestored',
@@ -120,7 +120,7 @@ export class Runner {
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
-      this.#observe({ kind: 'jobOpened', at: this.#clock.now(), record, spec, isRestored: false });
+      this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec, isRestored: false });
       this.#dispatch({
         event: { kind: 'jobSubmitted', at: this.#clock.now(), plan: planOf(record.jobId, spec) },
       });
@@ -178,7 +178,7 @@ export class Runner {
     const engine = engineKey(link.engine, link.device.kind);
     const at = this.#clock.now();
     this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
-    this.#observe({ kind: 'workerConnected', at, link });
+    this.#observer.workerConnected?.({ at, link });
     this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
   }
 
@@ -187,7 +187,7 @@ export class Runner {
     if (!this.#links.remove(connection)) return;
     const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker disconnected');
-    this.#observe({ kind: 'workerDisconnected', at, link, reason });
+    this.#observer.workerDisconnected?.({ at, link, reason });
     this.#dispatch({ event: { kind: 'workerDisconnected', at, workerId, connection, reason } });
   }
 
@@ -199,7 +199,7 @@ export class Runner {
     const { workerId, connection } = link;
     const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker drains');
-    this.#observe({ kind: 'workerDraining', at, link, reason });
+    this.#observer.workerDraining?.({ at, link, reason });
     this.#dispatch({ event: { kind: 'workerDraining', at, workerId, connection } });
   }
 
@@ -228,7 +228,7 @@ export class Runner {
       this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
       this.#links.order(connection, () => link.cancelLease(leaseId, message));
       this.#links.countResult(connection, false);
-      this.#observe({ kind: 'resultRejected', at, lease, code, reason: message });
+      this.#observer.resultRejected?.({ at, lease, code, reason: message });
       const failure = { code, message, isPermanent: false, isRejected: true };
       this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, ...failure } });
       return;
@@ -251,7 +251,7 @@ export class Runner {
     const what = lease ? describeLease(lease) : { leaseId };
     this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
-    this.#observe({ kind: 'shardFailed', at, workerId, leaseId, code });
+    this.#observer.shardFailed?.({ at, workerId, leaseId, code });
     const from = { at, workerId, connection, leaseId };
     this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false } });
   }
@@ -306,12 +306,12 @@ export class Runner {
       case 'reportQuarantine': {
         const { workerId, coolDownMs, reason } = effect;
         this.#log.warn({ workerId, coolDownMs, reason }, 'a worker keeps failing and is quarantined');
-        this.#observe({ ...effect, kind: 'workerQuarantined', at: this.#clock.now() });
+        this.#observer.workerQuarantined?.({ ...effect, at: this.#clock.now() });
         break;
       }
       case 'reportLetBack': {
         this.#log.info({ workerId: effect.workerId }, 'a quarantined worker has proved itself and is let back');
-        this.#observe({ ...effect, kind: 'workerLetBack', at: this.#clock.now() });
+        this.#observer.workerLetBack?.({ ...effect, at: this.#clock.now() });
         break;
       }
       case 'reportRetry': {
@@ -319,7 +319,7 @@ export class Runner {
         const at = this.#clock.now();
         this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
         this.#book.append(this.#book.record(jobId), at, { kind: 'shardRetried', metaStep, ...rest });
-        this.#observe({ kind: 'shardRetried', at, lease, cause, jobId, metaStep, ...rest });
+        this.#observer.shardRetried?.({ at, lease, cause, jobId, metaStep, ...rest });
         break;
       }
       default:
@@ -335,19 +335,19 @@ export class Runner {
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);
     });
-    this.#observe({ kind: 'leaseGranted', at: lease.grantedAt, lease, deadlineMs, payloadBytes });
+    this.#observer.leaseGranted?.({ at: lease.grantedAt, lease, deadlineMs, payloadBytes });
   }
 
   #cancelLease({ lease, cause, reason }: Extract<CoreEffect, { kind: 'cancelLease' }>): void {
     this.#links.order(lease.worker.connection, (link) => link.cancelLease(lease.leaseId, reason));
-    this.#observe({ kind: 'leaseCancelled', at: this.#clock.now(), lease, cause, reason });
+    this.#observer.leaseCancelled?.({ at: this.#clock.now(), lease, cause, reason });
   }
 
   #disconnectWorker({ connection, code, message }: Extract<CoreEffect, { kind: 'disconnectWorker' }>): void {
     const link = this.#links.remove(connection);
     if (!link) return;
     link.close(new MetatrainError(code, message));
-    this.#observe({ kind: 'workerDisconnected', at: this.#clock.now(), link, reason: message });
+    this.#observer.workerDisconnected?.({ at: this.#clock.now(), link, reason: message });
   }
 
   #keepResult({ lease }: Extract<CoreEffect, { kind: 'keepResult' }>, arrived: ArrivedResult | undefined): void {
@@ -358,14 +358,14 @@ export class Runner {
     keepResult(this.#liveJob(lease.job.plan.jobId), lease, result);
     const keepMs = this.#clock.elapsedMs() - begunMs;
     const payloadBytes = payloadBytesOf(result);
-    this.#observe({ kind: 'resultKept', at: this.#clock.now(), lease, computeMs, payloadBytes, keepMs });
+    this.#observer.resultKept?.({ at: this.#clock.now(), lease, computeMs, payloadBytes, keepMs });
   }
 
   #dropResult({ leaseId, workerId, reason }: Extract<CoreEffect, { kind: 'dropResult' }>): void {
     this.#log.debug({ workerId, leaseId, reason }, 'a result does not count');
     const connection = this.#core.workers.get(workerId)?.connection;
     if (connection !== undefined) this.#links.order(connection, (link) => link.cancelLease(leaseId, reason));
-    this.#observe({ kind: 'resultDropped', at: this.#clock.now(), workerId, leaseId, reason });
+    this.#observer.resultDropped?.({ at: this.#clock.now(), workerId, leaseId, reason });
   }
 
   #reduce({ jobId, work }: Extract<CoreEffect, { kind: 'reduce' }>): void {
@@ -393,7 +393,7 @@ export class Runner {
       return;
     }
     const reduceMs = this.#clock.elapsedMs() - begunMs;
-    this.#observe({ kind: 'batchReduced', at, record: job.record, work, reduceMs });
+    this.#observer.batchReduced?.({ at, record: job.record, work, reduceMs });
     this.#answer({ kind: 'reduced', at, jobId });
   }
 
@@ -405,7 +405,7 @@ export class Runner {
       this.#log.info({ jobId: record.jobId, metaStep: chain.step }, proof);
       this.#book.append(record, at, { kind: 'stateChanged', state: record.state, reason: proof });
     }
-    this.#observe({ kind: 'metaStepApplied', at, record, applied });
+    this.#observer.metaStepApplied?.({ at, record, applied });
     const summary = progress.applied(at, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
@@ -419,7 +419,7 @@ export class Runner {
     const evaluation = summariseEvaluation(job);
     progress.restart(at, record.steps);
     this.#book.append(record, at, { kind: 'evaluated', evaluation });
-    this.#observe({ kind: 'evaluated', at, record, evaluation });
+    this.#observer.evaluated?.({ at, record, evaluation });
     this.#save(record);
   }
 
@@ -431,14 +431,14 @@ export class Runner {
       const snapshot = trainingOf(job).snapshot();
       const checkpoint = await this.#checkpointing.write(record, spec, snapshot, purpose);
       const at = this.#clock.now();
-      this.#observe({ kind: 'checkpointWritten', at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
+      this.#observer.checkpointWritten?.({ at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
       if (purpose !== 'recovery') this.#book.append(record, at, { kind: 'checkpointWritten', checkpoint });
       this.#answer({ kind: 'checkpointWritten', at, jobId, step });
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       const at = this.#clock.now();
       this.#log.error({ jobId, metaStep: step, code, reason: message }, 'a checkpoint could not be written');
-      this.#observe({ kind: 'checkpointFailed', at, record, code, reason: message });
+      this.#observer.checkpointFailed?.({ at, record, code, reason: message });
       // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
       if (purpose === 'final') this.#answer({ kind: 'jobBroken', at, jobId, code, message });
     }
@@ -464,7 +464,7 @@ export class Runner {
     }
     this.#log.info({ jobId, state, reason }, 'job state');
     this.#book.append(record, at, { kind: 'stateChanged', state, reason, ...(failure && { error: failure }) });
-    this.#observe({ kind: 'jobStateChanged', at, record, state, reason, ...(failure && { failure }) });
+    this.#observer.jobStateChanged?.({ at, record, state, reason, ...(failure && { failure }) });
     this.#save(record);
   }
 

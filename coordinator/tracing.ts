@@ -79,49 +79,22 @@ export class ClusterTraces {
     return this.#tracing.traceparentOf(span);
   };
 
-  readonly observe: Observer = (happening) => {
-    switch (happening.kind) {
-      case 'jobOpened':
-        this.#openJob(happening);
-        break;
-      case 'jobStateChanged':
-        this.#changeJobState(happening);
-        break;
-      case 'resultKept': {
-        const { lease, computeMs, payloadBytes } = happening;
-        this.#endLease(lease.leaseId, { outcome: 'kept', computeMs, payloadBytes });
-        break;
-      }
-      case 'resultDropped':
-        this.#endLease(happening.leaseId, { outcome: 'dropped', reason: happening.reason });
-        break;
-      case 'resultRejected':
-        this.#endLease(happening.lease.leaseId, { outcome: 'rejected', code: happening.code }, happening.reason);
-        break;
-      case 'shardFailed':
-        this.#endLease(happening.leaseId, { outcome: 'failed' }, happening.code);
-        break;
-      case 'leaseCancelled':
-        this.#endLease(happening.lease.leaseId, { outcome: 'cancelled', reason: happening.reason });
-        break;
-      case 'workerDisconnected': {
-        const { link, reason } = happening;
-        this.#endLeases(({ connection }) => connection === link.connection, 'lost', reason);
-        break;
-      }
-      case 'metaStepApplied': {
-        const { queryLoss, metaGradientNorm, skippedTasks } = happening.applied;
-        const [, batch] = this.#oldest(happening.record.jobId, 'train') ?? [];
-        batch?.span.setAttributes({ queryLoss, metaGradientNorm, skippedTasks });
-        break;
-      }
-      case 'batchReduced':
-        this.#endBatch(happening.record.jobId, happening.work, happening.reduceMs);
-        break;
-      default:
-        // The others leave no span.
-        break;
-    }
+  readonly observer: Observer = {
+    jobOpened: (happening) => this.#openJob(happening),
+    jobStateChanged: (happening) => this.#changeJobState(happening),
+    resultKept: ({ lease, computeMs, payloadBytes }) =>
+      this.#endLease(lease.leaseId, { outcome: 'kept', computeMs, payloadBytes }),
+    resultDropped: ({ leaseId, reason }) => this.#endLease(leaseId, { outcome: 'dropped', reason }),
+    resultRejected: ({ lease, code, reason }) => this.#endLease(lease.leaseId, { outcome: 'rejected', code }, reason),
+    shardFailed: ({ leaseId, code }) => this.#endLease(leaseId, { outcome: 'failed' }, code),
+    leaseCancelled: ({ lease, reason }) => this.#endLease(lease.leaseId, { outcome: 'cancelled', reason }),
+    workerDisconnected: ({ link, reason }) =>
+      this.#endLeases(({ connection }) => connection === link.connection, 'lost', reason),
+    metaStepApplied: ({ record, applied: { queryLoss, metaGradientNorm, skippedTasks } }) => {
+      const [, batch] = this.#oldest(record.jobId, 'train') ?? [];
+      batch?.span.setAttributes({ queryLoss, metaGradientNorm, skippedTasks });
+    },
+    batchReduced: ({ record, work, reduceMs }) => this.#endBatch(record.jobId, work, reduceMs),
   };
 
   /** Ends what is open: jobs go on at the next start, in spans of their own. May be called twice. */
@@ -129,7 +102,7 @@ export class ClusterTraces {
     for (const jobId of [...this.#jobs.keys()]) this.#closeJob(jobId, 'interrupted', 'the coordinator shuts down');
   }
 
-  #openJob({ record, spec, isRestored }: Extract<Happening, { kind: 'jobOpened' }>): void {
+  #openJob({ record, spec, isRestored }: Happening<'jobOpened'>): void {
     const { jobId, name, steps } = record;
     const { algorithm, model, task, meta, placement } = spec;
     const attributes = {
@@ -148,7 +121,7 @@ export class ClusterTraces {
     this.#jobs.set(jobId, { span, spec, batches: new Map(), nextAt: {} });
   }
 
-  #changeJobState({ record, state, reason, failure }: Extract<Happening, { kind: 'jobStateChanged' }>): void {
+  #changeJobState({ record, state, reason, failure }: Happening<'jobStateChanged'>): void {
     const { jobId, steps } = record;
     this.#jobs.get(jobId)?.span.addEvent(state, { reason, steps }, this.#tracing.now());
     if (hasEnded(state)) this.#closeJob(jobId, state, reason, { steps, ...(failure && { code: failure.code }) });

@@ -10,6 +10,7 @@ import { suitHeapToPayloads } from '../shared/heap.ts';
 import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
+import { everyone } from '../shared/observers.ts';
 import { randomFraction } from '../shared/rng.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { packageRoot } from '../shared/wire.ts';
@@ -66,13 +67,13 @@ try {
   const { kind: device } = facts;
   const metrics = config.http && new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes });
   const traces = config.tracing && (await openTraces(config.tracing));
-  const observe: WorkerObserver = (happening) => {
-    metrics?.observe(happening);
-    traces?.observe(happening);
-  };
+  const observer: WorkerObserver = everyone([
+    ...(metrics ? [metrics.observer] : []),
+    ...(traces ? [traces.observer] : []),
+  ]);
   const pool = await ComputePool.start(
     { slots, dataDirectories, memoryLimitBytes, engine },
-    { clock: realClock, log, observe },
+    { clock: realClock, log, observer },
   );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
@@ -83,7 +84,7 @@ try {
       clock: realClock,
       log,
       randomFraction,
-      observe,
+      observer,
       onConnected: () => process.stdout.write(`${JSON.stringify({ workerId, http: server?.address })}\n`),
     },
   );

@@ -2,7 +2,7 @@
 // series exists from the start. Knows no job: what a job learns is the coordinator's to tell.
 import { Meter, secondsBuckets } from '../shared/metrics/meter.ts';
 import { type PoolCensus, slotStates } from './compute/pool-happening.ts';
-import type { WorkerHappening } from './observer.ts';
+import type { WorkerObserver } from './observer.ts';
 
 export interface WorkerMetricsOptions {
   readonly workerId: string;
@@ -40,54 +40,31 @@ export class WorkerMetrics {
     this.#view = view;
   }
 
-  readonly observe = (happening: WorkerHappening): void => {
-    const { shards, engine, connection, payload } = this.#tree;
-    switch (happening.kind) {
-      case 'compiled': {
-        const { traceMs, optimizeMs, sessionMs, isSessionShared } = happening.report;
-        engine.trace.observe(traceMs / 1_000);
-        engine.optimize.observe(optimizeMs / 1_000);
-        engine.sessions[isSessionShared ? 'shared' : 'created'].add();
-        if (!isSessionShared) engine.session.observe(sessionMs / 1_000);
-        break;
-      }
-      case 'shardFinished': {
-        const { work, computeMs, engineMs } = happening;
-        shards.ended[work].finished.add();
-        shards.compute[work].observe(computeMs / 1_000);
-        engine.run[work].add(engineMs / 1_000);
-        break;
-      }
-      case 'shardFailed':
-        shards.ended[happening.work].failed.add();
-        break;
-      case 'shardCancelled':
-        shards.ended[happening.work].cancelled.add();
-        break;
-      case 'threadDied':
-        shards.threadsDied.add();
-        break;
-      case 'connected':
-        connection.welcomes.add();
-        break;
-      case 'disconnected':
-        connection.losses.add();
-        break;
-      case 'paramsReceived':
-        payload.received.add(happening.bytes);
-        break;
-      case 'resultSent':
-        payload.results[happening.isHeld ? 'held' : 'computed'].add();
-        payload.sent.add(happening.bytes);
-        break;
-      case 'shardStarted':
-      case 'shardTaken':
-      case 'jobOpened':
-      case 'jobClosed':
-        break;
-      default:
-        happening satisfies never;
-    }
+  readonly observer: WorkerObserver = {
+    compiled: ({ report: { traceMs, optimizeMs, sessionMs, isSessionShared } }) => {
+      const { engine } = this.#tree;
+      engine.trace.observe(traceMs / 1_000);
+      engine.optimize.observe(optimizeMs / 1_000);
+      engine.sessions[isSessionShared ? 'shared' : 'created'].add();
+      if (!isSessionShared) engine.session.observe(sessionMs / 1_000);
+    },
+    shardFinished: ({ work, computeMs, engineMs }) => {
+      const { shards, engine } = this.#tree;
+      shards.ended[work].finished.add();
+      shards.compute[work].observe(computeMs / 1_000);
+      engine.run[work].add(engineMs / 1_000);
+    },
+    shardFailed: ({ work }) => this.#tree.shards.ended[work].failed.add(),
+    shardCancelled: ({ work }) => this.#tree.shards.ended[work].cancelled.add(),
+    threadDied: () => this.#tree.shards.threadsDied.add(),
+    connected: () => this.#tree.connection.welcomes.add(),
+    disconnected: () => this.#tree.connection.losses.add(),
+    paramsReceived: ({ bytes }) => this.#tree.payload.received.add(bytes),
+    resultSent: ({ isHeld, bytes }) => {
+      const { payload } = this.#tree;
+      payload.results[isHeld ? 'held' : 'computed'].add();
+      payload.sent.add(bytes);
+    },
   };
 
   #readAtScrape({ workerId, version, engine, device, memoryBytes }: WorkerMetricsOptions): void {

@@ -51,7 +51,7 @@ export interface SessionDependencies {
   /** Called at the first Welcome. */
   readonly onConnected?: () => void;
   /** Told of everything that happens. Default: nobody. */
-  readonly observe?: WorkerObserver;
+  readonly observer?: WorkerObserver;
 }
 
 export interface SessionEnd {
@@ -74,7 +74,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #dependencies: SessionDependencies;
   readonly #state: SessionState;
-  readonly #observe: WorkerObserver;
+  readonly #observer: WorkerObserver;
   /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
@@ -91,7 +91,7 @@ export class Session {
   constructor(options: SessionOptions, dependencies: SessionDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
-    this.#observe = dependencies.observe ?? (() => undefined);
+    this.#observer = dependencies.observer ?? {};
     this.#state = new SessionState(options.times ?? defaultSessionTimes);
   }
 
@@ -143,7 +143,7 @@ export class Session {
       case 'runShard': {
         const { leaseId, jobId, work } = order.lease;
         this.#shards.set(leaseId, order.lease);
-        this.#observe({ kind: 'shardTaken', lease: order.lease });
+        this.#observer.shardTaken?.({ lease: order.lease });
         pool.run(leaseId, jobId, work);
         break;
       }
@@ -170,13 +170,13 @@ export class Session {
         break;
       case 'reportWelcome':
         log.info(order.isFirst ? 'connected' : 'connected again');
-        this.#observe({ kind: 'connected' });
+        this.#observer.connected?.({});
         if (order.isFirst) this.#dependencies.onConnected?.();
         this.#offerResults();
         return;
       case 'reportRetry': {
         const { end, delayMs } = order;
-        this.#observe({ kind: 'disconnected', code: end.code });
+        this.#observer.disconnected?.({ code: end.code });
         log.warn({ code: end.code, retryMs: Math.round(delayMs) }, `no connection: ${end.message}`);
         return;
       }
@@ -297,7 +297,7 @@ export class Session {
   }
 
   #observeResult(lease: Lease, outcome: ShardOutcome, isHeld: boolean): void {
-    this.#observe({ kind: 'resultSent', lease, bytes: payloadBytesOf(outcome), isHeld });
+    this.#observer.resultSent?.({ lease, bytes: payloadBytesOf(outcome), isHeld });
   }
 
   #openJob({ jobId, spec, layout }: JobOpened__Output): void {
@@ -307,7 +307,7 @@ export class Session {
       this.#closeJob(oldest);
     }
     this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
-    this.#observe({ kind: 'jobOpened', jobId, spec });
+    this.#observer.jobOpened?.({ jobId, spec });
     this.#dependencies.pool.openJob(jobId, spec);
   }
 
@@ -317,7 +317,7 @@ export class Session {
     this.#held.forgetJob(jobId);
     this.#step({ kind: 'jobClosed', jobId });
     this.#dependencies.pool.closeJob(jobId);
-    this.#observe({ kind: 'jobClosed', jobId });
+    this.#observer.jobClosed?.({ jobId });
   }
 
   #takeParams({ jobId, paramsVersion, payloadSha256 }: ParamsAnnounced__Output): void {
@@ -330,7 +330,7 @@ export class Session {
       throw new MetatrainError('REQUEST_INVALID', message);
     }
     this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
-    this.#observe({ kind: 'paramsReceived', bytes: bytes.byteLength });
+    this.#observer.paramsReceived?.({ bytes: bytes.byteLength });
     const hashes = this.#paramsSha256.get(jobId) ?? new PassingMap<number, string>();
     this.#paramsSha256.set(jobId, hashes);
     hashes.set(paramsVersion, payloadSha256.toString('hex'));

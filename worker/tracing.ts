@@ -29,51 +29,28 @@ export class ShardTraces {
     this.#tracing = tracing;
   }
 
-  readonly observe: WorkerObserver = (happening) => {
-    switch (happening.kind) {
-      case 'jobOpened': {
-        const innerSteps = innerStepsOf(happening.spec);
-        if (innerSteps) this.#jobs.set(happening.jobId, innerSteps);
-        break;
-      }
-      case 'jobClosed':
-        this.#jobs.delete(happening.jobId);
-        break;
-      case 'shardTaken':
-        this.#take(happening.lease);
-        break;
-      case 'resultSent': {
-        const innerLoop = happening.isHeld ? this.#startInnerLoop(happening.lease) : undefined;
-        if (innerLoop) this.#tracing.end(innerLoop, { outcome: 'held' });
-        break;
-      }
-      case 'shardStarted': {
-        const shard = this.#shards.get(happening.leaseId);
-        if (!shard) break;
-        this.#tracing.end(shard.queue, {});
-        shard.run = this.#tracing.start('run', { parent: shard.innerLoop });
-        break;
-      }
-      case 'compiled':
-        this.#recordProgram(happening.leaseId, happening.report);
-        break;
-      case 'shardFinished': {
-        const { leaseId, computeMs, engineMs } = happening;
-        this.#end(leaseId, { outcome: 'finished', computeMs, engineMs });
-        break;
-      }
-      case 'shardFailed': {
-        const { code, message } = happening.failure;
-        this.#end(happening.leaseId, { outcome: 'failed', code }, message);
-        break;
-      }
-      case 'shardCancelled':
-        this.#end(happening.leaseId, { outcome: 'cancelled' });
-        break;
-      default:
-        // The others leave no span.
-        break;
-    }
+  readonly observer: WorkerObserver = {
+    jobOpened: ({ jobId, spec }) => {
+      const innerSteps = innerStepsOf(spec);
+      if (innerSteps) this.#jobs.set(jobId, innerSteps);
+    },
+    jobClosed: ({ jobId }) => void this.#jobs.delete(jobId),
+    shardTaken: ({ lease }) => this.#take(lease),
+    resultSent: ({ lease, isHeld }) => {
+      const innerLoop = isHeld ? this.#startInnerLoop(lease) : undefined;
+      if (innerLoop) this.#tracing.end(innerLoop, { outcome: 'held' });
+    },
+    shardStarted: ({ leaseId }) => {
+      const shard = this.#shards.get(leaseId);
+      if (!shard) return;
+      this.#tracing.end(shard.queue, {});
+      shard.run = this.#tracing.start('run', { parent: shard.innerLoop });
+    },
+    compiled: ({ leaseId, report }) => this.#recordProgram(leaseId, report),
+    shardFinished: ({ leaseId, computeMs, engineMs }) =>
+      this.#end(leaseId, { outcome: 'finished', computeMs, engineMs }),
+    shardFailed: ({ leaseId, failure: { code, message } }) => this.#end(leaseId, { outcome: 'failed', code }, message),
+    shardCancelled: ({ leaseId }) => this.#end(leaseId, { outcome: 'cancelled' }),
   };
 
   /** Ends what is open and sends what is left, for a moment. May be called twice. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { Meter } from '../../shared/metrics/meter.ts';
 import type { Census } from '../core/census.ts';
 import { type Lease, type Shard, workerStates } from '../core/state.ts';
-import type { Happening } from '../observer.ts';
+import type { Happening, Observer } from '../observer.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 import type { LinkTally } from '../worker-links.ts';
 import { declareEventMetrics, type EventBusView } from './event-metrics.ts';
@@ -65,88 +65,62 @@ export class ClusterMetrics {
     this.#jobs.close();
   }
 
-  readonly observe = (happening: Happening): void => {
-    const tree = this.#tree;
-    switch (happening.kind) {
-      // Those of every meta-step come first.
-      case 'leaseGranted':
-        this.#leaseGranted(happening);
-        break;
-      case 'resultKept':
-        this.#resultKept(happening);
-        break;
-      case 'batchReduced':
-        if (happening.work === 'train') {
-          tree.metaSteps.phase.apply.observe(happening.reduceMs / 1_000);
-        }
-        break;
-      case 'metaStepApplied':
-        tree.metaSteps.applied.add();
-        tree.shards.skippedTasks.add(happening.applied.skippedTasks);
-        break;
-      case 'jobOpened': {
-        const { record, isRestored } = happening;
-        this.#open.set(record.jobId, record);
-        (isRestored ? tree.jobs.restored : tree.jobs.submitted).add();
-        if (isRestored && record.state === 'running') this.#restored.add(record.jobId);
-        break;
-      }
-      case 'jobStateChanged':
-        this.#jobStateChanged(happening);
-        this.#jobs.jobStateChanged(happening);
-        break;
-      case 'workerConnected':
-        tree.workers.joined.add();
-        break;
-      case 'workerDisconnected':
-        tree.workers.left.add();
-        break;
-      case 'workerDraining':
-        tree.workers.drained.add();
-        break;
-      case 'workerQuarantined':
-        tree.workers.quarantined.add();
-        break;
-      case 'workerLetBack':
-        break;
-      case 'leaseCancelled':
-        tree.leases.cancelled[happening.cause].add();
-        // One past its deadline is retried, and counted there.
-        if (happening.cause !== 'deadline') this.#waste(happening);
-        break;
-      case 'resultDropped':
-        tree.shards.results.dropped.add();
-        break;
-      case 'resultRejected':
-        tree.shards.results.rejected.add();
-        break;
-      case 'shardFailed':
-        tree.shards.results.failed.add();
-        break;
-      case 'shardRetried': {
-        const { cause, lease, at } = happening;
-        tree.shards.retried[cause].add();
-        this.#waste(happening);
-        if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
-        break;
-      }
-      case 'evaluated':
-        tree.metaSteps.evaluations.add();
-        break;
-      case 'checkpointWritten':
-        tree.metaSteps.checkpoints.written.add();
-        tree.metaSteps.checkpointBytes.add(happening.checkpoint.bytes);
-        tree.metaSteps.phase.checkpoint.observe(happening.writeMs / 1_000);
-        break;
-      case 'checkpointFailed':
-        tree.metaSteps.checkpoints.failed.add();
-        break;
-      default:
-        happening satisfies never;
-    }
+  readonly observer: Required<Observer> = {
+    jobOpened: ({ record, isRestored }) => {
+      const { jobs } = this.#tree;
+      this.#open.set(record.jobId, record);
+      (isRestored ? jobs.restored : jobs.submitted).add();
+      if (isRestored && record.state === 'running') this.#restored.add(record.jobId);
+    },
+    jobStateChanged: (happening) => {
+      this.#jobStateChanged(happening);
+      this.#jobs.jobStateChanged(happening);
+    },
+    workerConnected: () => this.#tree.workers.joined.add(),
+    workerDisconnected: () => this.#tree.workers.left.add(),
+    workerDraining: () => this.#tree.workers.drained.add(),
+    workerQuarantined: () => this.#tree.workers.quarantined.add(),
+    workerLetBack: () => {},
+    leaseGranted: ({ lease, payloadBytes }) => {
+      const { leases, payload } = this.#tree;
+      leases.granted[lease.batch.work].add();
+      payload.sent.add(payloadBytes);
+      if (lease.isSpeculative) leases.speculative.add();
+    },
+    leaseCancelled: (happening) => {
+      const { cause } = happening;
+      this.#tree.leases.cancelled[cause].add();
+      // One past its deadline is retried, and counted there.
+      if (cause !== 'deadline') this.#waste(happening);
+    },
+    resultKept: (happening) => this.#resultKept(happening),
+    resultDropped: () => this.#tree.shards.results.dropped.add(),
+    resultRejected: () => this.#tree.shards.results.rejected.add(),
+    shardFailed: () => this.#tree.shards.results.failed.add(),
+    shardRetried: (happening) => {
+      const { cause, lease, at } = happening;
+      this.#tree.shards.retried[cause].add();
+      this.#waste(happening);
+      if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
+    },
+    batchReduced: ({ work, reduceMs }) => {
+      if (work === 'train') this.#tree.metaSteps.phase.apply.observe(reduceMs / 1_000);
+    },
+    metaStepApplied: ({ applied }) => {
+      this.#tree.metaSteps.applied.add();
+      this.#tree.shards.skippedTasks.add(applied.skippedTasks);
+    },
+    evaluated: () => this.#tree.metaSteps.evaluations.add(),
+    checkpointWritten: ({ checkpoint, writeMs }) => {
+      const { checkpoints, checkpointBytes, phase } = this.#tree.metaSteps;
+      checkpoints.written.add();
+      checkpointBytes.add(checkpoint.bytes);
+      phase.checkpoint.observe(writeMs / 1_000);
+    },
+    checkpointFailed: () => this.#tree.metaSteps.checkpoints.failed.add(),
   };
 
-  #jobStateChanged({ record, state, at }: Extract<Happening, { kind: 'jobStateChanged' }>): void {
+  #jobStateChanged({ record, state, at }: Happening<'jobStateChanged'>): void {
     const { jobs } = this.#tree;
     if (state === 'running' && record.startedAt === at) jobs.wait.observe(seconds(at - record.submittedAt));
     if (!hasEnded(state)) return;
@@ -155,14 +129,7 @@ export class ClusterMetrics {
     if (state === 'succeeded' || state === 'failed' || state === 'cancelled') jobs.ended[state].add();
   }
 
-  #leaseGranted({ lease, payloadBytes }: Extract<Happening, { kind: 'leaseGranted' }>): void {
-    const { leases, payload } = this.#tree;
-    leases.granted[lease.batch.work].add();
-    payload.sent.add(payloadBytes);
-    if (lease.isSpeculative) leases.speculative.add();
-  }
-
-  #resultKept({ lease, computeMs, payloadBytes, keepMs, at }: Extract<Happening, { kind: 'resultKept' }>): void {
+  #resultKept({ lease, computeMs, payloadBytes, keepMs, at }: Happening<'resultKept'>): void {
     const { leases, shards, metaSteps, payload, compute } = this.#tree;
     const { batch, shard, job, grantedAt, paramsVersion } = lease;
     shards.results.counted.add();

@@ -12,7 +12,7 @@ const maxJobs = 128;
 const maxInnerStep = 20;
 
 export interface JobMetrics {
-  jobStateChanged(happening: Extract<Happening, { kind: 'jobStateChanged' }>): void;
+  jobStateChanged(happening: Happening<'jobStateChanged'>): void;
   close(): void;
 }
 

@@ -1,5 +1,5 @@
 // One event of every kind, made from records as the coordinator makes them, with every field that may be there.
-import { jobEvent, type LoggedEvent, workerEvent } from '../../coordinator/cluster-events.ts';
+import { jobEvent, type LoggedEvent, workerEvents } from '../../coordinator/cluster-events.ts';
 import type { JobEventBody, JobRecord } from '../../coordinator/store/job-record.ts';
 import type { WorkerLink } from '../../coordinator/worker-link.ts';
 import type { EventName } from '../../shared/cluster-event.ts';
@@ -68,11 +68,13 @@ const link = {
   version: '1.2.3',
 } as WorkerLink;
 
-const ofWorker = (...[happening]: Parameters<typeof workerEvent>): LoggedEvent => {
-  const event = workerEvent(happening);
-  if (!event) throw new Error(`nothing is told of ${happening.kind}`);
+function ofWorker(happen: (observer: ReturnType<typeof workerEvents>) => void): LoggedEvent {
+  const told: LoggedEvent[] = [];
+  happen(workerEvents((event) => told.push(event)));
+  const [event, ...others] = told;
+  if (!event || others.length > 0) throw new Error(`${told.length} events were told of one happening`);
   return event;
-};
+}
 
 const { workerId } = link;
 const reason = 'it was so';
@@ -104,9 +106,11 @@ export const sampleEvents: { readonly [Name in EventName]: LoggedEvent } = {
   'job.evaluated': ofJob({ kind: 'evaluated', evaluation }),
   'job.checkpoint_written': ofJob({ kind: 'checkpointWritten', checkpoint: checkpoint(10, 'scheduled') }),
   'job.shard_retried': ofJob({ kind: 'shardRetried', metaStep: 11, shard: 2, workerId, reason }),
-  'worker.connected': ofWorker({ kind: 'workerConnected', at, link }),
-  'worker.disconnected': ofWorker({ kind: 'workerDisconnected', at, link, reason }),
-  'worker.drain_started': ofWorker({ kind: 'workerDraining', at, link, reason }),
-  'worker.quarantined': ofWorker({ kind: 'workerQuarantined', at, workerId, coolDownMs: 10_000, reason }),
-  'worker.let_back': ofWorker({ kind: 'workerLetBack', at, workerId, reason }),
+  'worker.connected': ofWorker((observer) => observer.workerConnected({ at, link })),
+  'worker.disconnected': ofWorker((observer) => observer.workerDisconnected({ at, link, reason })),
+  'worker.drain_started': ofWorker((observer) => observer.workerDraining({ at, link, reason })),
+  'worker.quarantined': ofWorker((observer) =>
+    observer.workerQuarantined({ at, workerId, coolDownMs: 10_000, reason }),
+  ),
+  'worker.let_back': ofWorker((observer) => observer.workerLetBack({ at, workerId, reason })),
 };

@@ -2,27 +2,26 @@
 import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardWork } from './shard.ts';
 
-export type PoolHappening =
+export interface PoolHappenings {
   /** A thread takes the shard up. */
-  | { readonly kind: 'shardStarted'; readonly leaseId: string }
+  readonly shardStarted: { readonly leaseId: string };
   /** A program was traced; it has a session, its own or that of an equal graph. `leaseId`: the shard that it was needed for. */
-  | { readonly kind: 'compiled'; readonly leaseId: string | undefined; readonly report: CompileReport }
+  readonly compiled: { readonly leaseId: string | undefined; readonly report: CompileReport };
   /** `engineMs` of `computeMs` were spent in the engine's runs. */
-  | {
-      readonly kind: 'shardFinished';
-      readonly leaseId: string;
-      readonly work: ShardWork['kind'];
-      readonly computeMs: number;
-      readonly engineMs: number;
-    }
-  | {
-      readonly kind: 'shardFailed';
-      readonly leaseId: string;
-      readonly work: ShardWork['kind'];
-      readonly failure: ShardFailureReason;
-    }
-  | { readonly kind: 'shardCancelled'; readonly leaseId: string; readonly work: ShardWork['kind'] }
-  | { readonly kind: 'threadDied' };
+  readonly shardFinished: {
+    readonly leaseId: string;
+    readonly work: ShardWork['kind'];
+    readonly computeMs: number;
+    readonly engineMs: number;
+  };
+  readonly shardFailed: {
+    readonly leaseId: string;
+    readonly work: ShardWork['kind'];
+    readonly failure: ShardFailureReason;
+  };
+  readonly shardCancelled: { readonly leaseId: string; readonly work: ShardWork['kind'] };
+  readonly threadDied: Readonly<Record<string, never>>;
+}
 
 export const slotStates = ['starting', 'idle', 'busy', 'gone'] as const;
 export type SlotState = (typeof slotStates)[number];

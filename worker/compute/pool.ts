@@ -4,9 +4,10 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { ObserverOf } from '../../shared/observers.ts';
 import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
-import { type PoolCensus, type PoolHappening, type SlotState, slotStates } from './pool-happening.ts';
+import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
 import type { FromThread, ThreadData, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
 
@@ -23,7 +24,7 @@ export interface ComputePoolDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   /** Told of everything that happens. Default: nobody. */
-  readonly observe?: (happening: PoolHappening) => void;
+  readonly observer?: ObserverOf<PoolHappenings>;
 }
 
 export interface ComputePoolListener {
@@ -66,7 +67,7 @@ export class ComputePool {
   readonly #options: ComputePoolOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #observe: (happening: PoolHappening) => void;
+  readonly #observer: ObserverOf<PoolHappenings>;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
   readonly #specs = new Map<string, string>();
@@ -80,7 +81,7 @@ export class ComputePool {
     this.#options = options;
     this.#clock = dependencies.clock;
     this.#log = dependencies.log;
-    this.#observe = dependencies.observe ?? (() => undefined);
+    this.#observer = dependencies.observer ?? {};
   }
 
   /** Starts every thread and waits until each is ready. @throws MetatrainError with a thread's reason when one is not. */
@@ -163,7 +164,7 @@ export class ComputePool {
       this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
     } catch (thrown) {
       const failure = failureOf(thrown);
-      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#observer.shardFailed?.({ leaseId, work: work.kind, failure });
       this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
       return;
     }
@@ -176,14 +177,14 @@ export class ComputePool {
     if (waiting >= 0) {
       const [shard] = this.#queue.splice(waiting, 1);
       shard?.params?.release();
-      if (shard) this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
+      if (shard) this.#observer.shardCancelled?.({ leaseId, work: shard.work.kind });
       return;
     }
     const slot = this.#slots.find(({ shard }) => shard?.leaseId === leaseId);
     const shard = slot?.shard;
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
-    this.#observe({ kind: 'shardCancelled', leaseId, work: shard.work.kind });
+    this.#observer.shardCancelled?.({ leaseId, work: shard.work.kind });
     this.#clock.after(cancelGraceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
       this.#log.warn(
@@ -257,7 +258,7 @@ export class ComputePool {
         return;
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
-        this.#observe({ kind: 'compiled', leaseId: slot.shard?.leaseId, report: message.report });
+        this.#observer.compiled?.({ leaseId: slot.shard?.leaseId, report: message.report });
         return;
       case 'memory':
         slot.predictedBytes = message.predictedBytes;
@@ -280,10 +281,10 @@ export class ComputePool {
 
   #observeOutcome({ leaseId, work: { kind: work } }: Shard, outcome: ShardOutcome): void {
     if (outcome.kind === 'failed') {
-      this.#observe({ kind: 'shardFailed', leaseId, work, failure: outcome.failure });
+      this.#observer.shardFailed?.({ leaseId, work, failure: outcome.failure });
     } else {
       const { computeMs, engineMs } = outcome;
-      this.#observe({ kind: 'shardFinished', leaseId, work, computeMs, engineMs });
+      this.#observer.shardFinished?.({ leaseId, work, computeMs, engineMs });
     }
   }
 
@@ -309,7 +310,7 @@ export class ComputePool {
     }
     slot.crashes += 1;
     slot.predictedBytes = 0;
-    this.#observe({ kind: 'threadDied' });
+    this.#observer.threadDied?.({});
     this.#log.error({ slot: slot.number, crashes: slot.crashes, code: error.code }, error.message);
     const shard = release(slot);
     if (slot.crashes < crashesPerSlot) this.#replace(slot);
@@ -317,7 +318,7 @@ export class ComputePool {
       const { leaseId, work } = shard;
       const message = `the compute thread died: ${error.message}`;
       const failure = { code: error.code, message, permanent: false };
-      this.#observe({ kind: 'shardFailed', leaseId, work: work.kind, failure });
+      this.#observer.shardFailed?.({ leaseId, work: work.kind, failure });
       this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
     }
     if (this.#slots.every(({ state }) => state === 'gone')) {
@@ -346,7 +347,7 @@ export class ComputePool {
       slot.shard = shard;
       slot.lastJobId = shard.jobId;
       const { leaseId, jobId, work } = shard;
-      this.#observe({ kind: 'shardStarted', leaseId });
+      this.#observer.shardStarted?.({ leaseId });
       tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
     }
   }

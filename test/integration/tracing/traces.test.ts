@@ -266,13 +266,13 @@ test('a worker ignores a traceparent that it cannot read, and takes one that it 
     `ff-${trace}-${span}-01`,
   ];
   for (const [index, traceparent] of bad.entries()) {
-    traces.observe({ kind: 'shardTaken', lease: lease(`bad-${index}`, traceparent) });
-    traces.observe({ kind: 'shardStarted', leaseId: `bad-${index}` });
-    traces.observe({ kind: 'shardCancelled', leaseId: `bad-${index}`, work: 'initialize' });
+    traces.observer.shardTaken?.({ lease: lease(`bad-${index}`, traceparent) });
+    traces.observer.shardStarted?.({ leaseId: `bad-${index}` });
+    traces.observer.shardCancelled?.({ leaseId: `bad-${index}`, work: 'initialize' });
   }
-  traces.observe({ kind: 'shardTaken', lease: lease('good', `00-${trace}-${span}-01`) });
-  traces.observe({ kind: 'shardTaken', lease: lease('unsampled', `00-${trace}-${span}-00`) });
-  traces.observe({ kind: 'shardCancelled', leaseId: 'good', work: 'initialize' });
+  traces.observer.shardTaken?.({ lease: lease('good', `00-${trace}-${span}-01`) });
+  traces.observer.shardTaken?.({ lease: lease('unsampled', `00-${trace}-${span}-00`) });
+  traces.observer.shardCancelled?.({ leaseId: 'good', work: 'initialize' });
   await traces.close();
   assert.deepEqual(receiver.spans.map(({ name }) => name).sort(), ['inner-loop', 'queue']);
   const [innerLoop] = receiver.named('inner-loop');
