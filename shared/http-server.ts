@@ -95,7 +95,7 @@ export async function startHttpServer(
     port,
     tls,
     maxBodyBytes,
-    answer: (asked, exchange) => answerWith(app, asked, exchange),
+    answer: (asked, exchange) => answerWith(app, tls ? 'https' : 'http', asked, exchange),
     log,
   });
   let closing: Promise<void> | undefined;
@@ -108,12 +108,12 @@ export async function startHttpServer(
   };
 }
 
-async function answerWith(app: HttpApp, asked: Asked, exchange: Exchange): Promise<void> {
-  const { method, url, headers, peer, isAuthorized } = asked;
+async function answerWith(app: HttpApp, scheme: string, asked: Asked, exchange: Exchange): Promise<void> {
+  const { method, headers, peer, isAuthorized } = asked;
   const visit: Visit = { peer, isAuthorized, exchange };
   let request: Request;
   try {
-    request = new Request(url, { method, headers: headers as [string, string][] });
+    request = new Request(urlOf(scheme, asked), { method, headers: headers as [string, string][] });
   } catch (thrown) {
     // As of TRACE.
     const { message } = asMetatrainError(thrown);
@@ -125,6 +125,17 @@ async function answerWith(app: HttpApp, asked: Asked, exchange: Exchange): Promi
   // Of ours none has a body of its own; a library's may.
   const answered = visit.answer ?? (response.body ? await response.text() : undefined);
   exchange.whole(response.status, [...response.headers], answered);
+}
+
+/** @throws MetatrainError `REQUEST_INVALID` for a host that is none: what follows it in a URL is no part of the path that is asked for. */
+function urlOf(scheme: string, { target, headers }: Asked): string {
+  if (!target.startsWith('/')) return target;
+  const host = headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
+  if (/^[\w.:[\]-]+$/.test(host)) return `${scheme}://${host}${target}`;
+  throw new MetatrainError(
+    'REQUEST_INVALID',
+    `the Host header: got ${JSON.stringify(host)}; accepted: a host and a port`,
+  );
 }
 
 const json = { 'content-type': 'application/json' };

@@ -18,7 +18,8 @@ export interface Asked {
   readonly kind: 'asked';
   readonly id: number;
   readonly method: string;
-  readonly url: string;
+  /** As it stands in the request: a path, or a URL as a proxy is asked. */
+  readonly target: string;
   readonly headers: Headers;
   /** The client's address. */
   readonly peer: string;

@@ -1,16 +1,15 @@
 // The entry of the HTTP front's thread: takes requests, reads a body when it is asked to, and writes what it is told. Decides nothing.
-import type { Server, ServerResponse } from 'node:http';
+// Node's own server and nothing above it: what a scrape or an event takes here, the cluster computes less beside it.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
-import { type HttpBindings, serve } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import type { FromFront, FrontData, Piece, ToFront } from './protocol.ts';
+import type { FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
 
 interface Open {
-  readonly request: Request;
+  readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  readonly answer: (response: Response) => void;
 }
 
 if (!parentPort) throw new Error('shared/http-front/thread is started by the front, not by hand');
@@ -21,34 +20,35 @@ let asked = 0;
 
 const tell = (message: FromFront): void => port.postMessage(message);
 
-function take(request: Request, { incoming, outgoing }: HttpBindings): Promise<Response> {
+function take(incoming: IncomingMessage, outgoing: ServerResponse): void {
   asked += 1;
   const id = asked;
-  const answered = new Promise<Response>((answer) => open.set(id, { request, outgoing, answer }));
+  open.set(id, { incoming, outgoing });
   outgoing.once('close', () => {
     open.delete(id);
     tell({ kind: 'gone', id });
   });
-  const { method, url } = request;
-  const { remoteAddress: peer = 'unknown', authorized } = incoming.socket as TLSSocket;
-  tell({ kind: 'asked', id, method, url, headers: [...request.headers], peer, isAuthorized: authorized === true });
-  return answered;
+  const { method = '', url: target = '', rawHeaders, socket } = incoming;
+  const { remoteAddress: peer = 'unknown', authorized } = socket as TLSSocket;
+  tell({ kind: 'asked', id, method, target, headers: inPairs(rawHeaders), peer, isAuthorized: authorized === true });
 }
 
-async function readBody(id: number, { method, body }: Request): Promise<void> {
-  const hasBody = method !== 'GET' && method !== 'HEAD';
+const inPairs = (raw: readonly string[]): Headers =>
+  raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []));
+
+async function readBody(id: number, incoming: IncomingMessage): Promise<void> {
   try {
-    tell({ kind: 'body', id, bytes: hasBody ? await beginningOf(body) : new Uint8Array() });
+    tell({ kind: 'body', id, bytes: await beginningOf(incoming) });
   } catch {
     // The client left in the middle: that it is gone is told when its answer closes.
   }
 }
 
 /** Whole, or one byte more than may be; what follows is read and let go, so that the client hears the answer. */
-async function beginningOf(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+async function beginningOf(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body ?? []) {
+  for await (const chunk of body) {
     if (bytes <= maxBodyBytes) chunks.push(chunk);
     bytes += chunk.byteLength;
   }
@@ -62,20 +62,20 @@ function hear(message: ToFront): void {
   }
   const known = open.get(message.id);
   if (!known) return;
-  const { request, outgoing, answer } = known;
+  const { incoming, outgoing } = known;
   switch (message.kind) {
     case 'readBody':
-      void readBody(message.id, request);
+      void readBody(message.id, incoming);
       break;
-    case 'answer': {
-      const { status, headers, body } = message;
-      const bytes = typeof body === 'string' ? body : body && new Uint8Array(body);
-      answer(new Response(bytes ?? null, { status, headers: headers as [string, string][] }));
+    case 'answer':
+      outgoing.statusCode = message.status;
+      for (const [name, value] of message.headers) outgoing.appendHeader(name, value);
+      // Told to who asks with HEAD, too.
+      if (message.body !== undefined) outgoing.setHeader('content-length', Buffer.byteLength(message.body));
+      outgoing.end(message.body);
       break;
-    }
     case 'begin':
       outgoing.writeHead(200, Object.fromEntries(message.headers));
-      answer(RESPONSE_ALREADY_SENT);
       break;
     case 'piece':
       write(message.id, outgoing, message.piece);
@@ -105,20 +105,19 @@ function close(graceMs: number): void {
   AbortSignal.timeout(graceMs).addEventListener('abort', () => server.closeAllConnections(), { once: true });
 }
 
-const secure = tls && {
-  createServer: createSecureServer,
-  serverOptions: {
-    cert: Buffer.from(tls.cert),
-    key: Buffer.from(tls.key),
-    ...(tls.clientCa && { ca: Buffer.from(tls.clientCa), requestCert: true, rejectUnauthorized: false }),
-  },
-};
-const fetch = (request: Request, bindings: unknown) => take(request, bindings as HttpBindings);
-const server = serve({ fetch, hostname: host, port: askedPort, ...secure }, (info) =>
-  tell({ kind: 'listening', port: info.port }),
-) as Server;
+const server = tls
+  ? createSecureServer(
+      {
+        cert: Buffer.from(tls.cert),
+        key: Buffer.from(tls.key),
+        ...(tls.clientCa && { ca: Buffer.from(tls.clientCa), requestCert: true, rejectUnauthorized: false }),
+      },
+      take,
+    )
+  : createServer(take);
 server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
   tell({ kind: 'notListening', code, message });
   port.close();
 });
+server.listen(askedPort, host, () => tell({ kind: 'listening', port: (server.address() as AddressInfo).port }));
 port.on('message', hear);

@@ -18,8 +18,8 @@ const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10 
 const text = [['content-type', 'text/plain']] as const;
 
 test('a body is read once it is asked for, whole, or cut where it is too long, and the client hears the answer', async (t) => {
-  const answer = async ({ url }: Asked, exchange: Exchange) => {
-    if (url.endsWith('/stranger')) exchange.whole(401, text, 'none of it');
+  const answer = async ({ target }: Asked, exchange: Exchange) => {
+    if (target.endsWith('/stranger')) exchange.whole(401, text, 'none of it');
     else exchange.whole(200, text, String((await exchange.body()).byteLength));
   };
   const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
@@ -63,12 +63,12 @@ test('a thread that ends is replaced at the same address, and whoever was being 
   const lines = new Mailbox<string>();
   const log = pino({ level: 'error' }, { write: (line: string) => lines.put(line) });
   let begun: Exchange | undefined;
-  const answer = async ({ url }: Asked, exchange: Exchange) => {
-    if (url.endsWith('/stream')) {
+  const answer = async ({ target }: Asked, exchange: Exchange) => {
+    if (target.endsWith('/stream')) {
       begun = exchange;
       exchange.begin(text);
       void exchange.write('.');
-    } else exchange.whole(url.endsWith('/teapot') ? 418 : 200, text, 'fine');
+    } else exchange.whole(target.endsWith('/teapot') ? 418 : 200, text, 'fine');
   };
   const threadFile = new URL('../../support/fragile-http-thread.js', import.meta.url);
   const front = await HttpFront.open({ ...anywhere, answer, log, threadFile });
@@ -97,6 +97,28 @@ test('what cannot be a request is answered as one that is wrong', async (t) => {
   assert.equal(answered.status, 400);
   assert.equal(answered.json().error.code, 'REQUEST_INVALID');
   assert.equal((await ask(server.address, '/healthz', { method: 'HEAD' })).headers['content-length'], '3');
+});
+
+test('whatever stands in the request, the path that is asked for is the one that it names', async (t) => {
+  const health = { notReady: () => undefined };
+  const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], health, log: silentLogger });
+  t.after(() => server.close(0));
+  const statusOf = async (request: string) => {
+    const socket = connect(Number(server.address.split(':').at(-1)), '127.0.0.1');
+    socket.write(request);
+    let answered = '';
+    for await (const chunk of socket) answered += String(chunk);
+    return Number(answered.split(' ')[1]);
+  };
+  for (const host of ['x', 'X.example:7421', '[::1]:7421', '127.0.0.1'])
+    assert.equal(await statusOf(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`), 200, host);
+  for (const host of ['x/healthz?', 'x#', 'somebody@x', 'x\\y', 'x y', '', ':', 'x:port'])
+    assert.equal(await statusOf(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`), 400, host);
+  assert.equal(await statusOf('GET /healthz HTTP/1.0\r\n\r\n'), 400);
+  // As a proxy is asked.
+  assert.equal(await statusOf('GET http://x/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), 200);
+  assert.equal(await statusOf('GET //healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), 404);
+  assert.equal(await statusOf('OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), 400);
 });
 
 test('however it is asked, no buffer is transferred: V8 goes on without looking for that at every access to one', async (t) => {

@@ -61,8 +61,8 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^(@tensorflow\/|onnxruntime-)/, /^worker\/engine\//],
   [/^protobufjs(\/|$)/, /^(coordinator\/rpc|worker\/engine\/onnx)\//],
   [
-    /^(hono|@hono\/node-server)(\/|$)/,
-    /^(shared\/(http-server\.ts|http-front\/thread\.ts|metrics\/routes\.ts)|coordinator\/http\/|worker\/http\/|client\/report\/)/,
+    /^hono(\/|$)/,
+    /^(shared\/(http-server\.ts|metrics\/routes\.ts)|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
   [/^lmdb$/, /^coordinator\/store\//],
   [/^uplot$/, /^shared\/web\//],
