@@ -1,7 +1,7 @@
 // The only loop: events come in, the core decides, the effects are performed in order. It holds what the core must not touch (θ, payloads,
 // streams, records) and decides nothing itself. Synchronous from the event to the written socket; only the disk is waited for, never by a
 // meta-step.
-import type { Clock } from '../shared/clock.ts';
+import { type Clock, nextTurn } from '../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
@@ -13,7 +13,7 @@ import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, DiskNews, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
-import { type CoreOptions, type CoreState, createState, describeLease } from './core/state.ts';
+import { type CoreOptions, type CoreState, createState, describeLease, tickMsOf } from './core/state.ts';
 import { step } from './core/step.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
@@ -74,11 +74,10 @@ export class Runner {
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
   async start(): Promise<void> {
     for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
-    const tickMs = Math.min(this.#core.options.heartbeatIntervalMs / 2, 500);
-    this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } });
-    this.#stopTicks = this.#clock.every(tickMs, () =>
-      this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } }),
-    );
+    const tick = () => this.#answer({ kind: 'tick', at: this.#clock.now() });
+    tick();
+    // After a standstill the timer comes first and the sockets then: who is late is judged once they have been read.
+    this.#stopTicks = this.#clock.every(tickMsOf(this.#core.options), () => void nextTurn().then(tick));
   }
 
   async #restore(record: JobRecord, spec: JobSpec): Promise<void> {

@@ -162,6 +162,9 @@ export interface Worker {
 }
 
 /** Idle: with a free slot, if only one. */
+/** How often time passes. */
+export const tickMsOf = ({ heartbeatIntervalMs }: CoreOptions): number => Math.min(heartbeatIntervalMs / 2, 500);
+
 export const workerStates = ['idle', 'busy', 'draining', 'quarantined'] as const;
 export type WorkerState = (typeof workerStates)[number];
 

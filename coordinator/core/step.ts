@@ -18,7 +18,7 @@ import {
 import { endCoolDowns } from './quarantine.ts';
 import { acceptFailure, acceptResult, expireLeases } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
-import type { CoreState } from './state.ts';
+import { type CoreState, tickMsOf } from './state.ts';
 import {
   connectWorker,
   disconnectWorker,
@@ -35,14 +35,16 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
   state.now = Math.max(state.now, event.at);
   switch (event.kind) {
     case 'tick': {
-      const lateMs = state.now - state.lastTickAt - state.options.heartbeatIntervalMs;
-      if (state.lastTickAt > 0 && lateMs > 0) forgivePause(state, lateMs);
+      const sinceTickMs = state.lastTickAt > 0 ? state.now - state.lastTickAt : 0;
+      const lateMs = sinceTickMs - state.options.heartbeatIntervalMs;
+      if (lateMs > 0) forgivePause(state, lateMs);
       state.lastTickAt = state.now;
       loseSilentWorkers(state, effects);
       expireLeases(state, effects);
       endCoolDowns(state);
       grantLeases(state, effects);
-      duplicateSlowTail(state, effects);
+      // Where the coordinator stood still itself, what seems slow may just be on its way.
+      if (sinceTickMs <= 2 * tickMsOf(state.options)) duplicateSlowTail(state, effects);
       writeRecoveryCheckpoints(state, effects);
       return effects;
     }

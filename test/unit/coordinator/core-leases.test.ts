@@ -225,6 +225,17 @@ test('a draining worker keeps what it holds and gets nothing more', () => {
   assert.equal(idleReason(core.state, core.state.workers.get('w')!), 'draining: takes no new lease');
 });
 
+test('a coordinator that stood still takes nobody for slow: what was computed meanwhile is on its way', () => {
+  const core = new Core({ duplicateFloorMs: 100, heartbeatIntervalMs: 50 });
+  core.submit({ batchSize: 8 });
+  const [quick, slow] = of(core.initialize([...core.connect('a'), ...core.connect('b')]), 'sendLease');
+  assert.ok(quick && slow);
+  core.result(quick, 40);
+  core.tick(25);
+  assert.deepEqual(of(core.tick(1_000), 'sendLease'), []);
+  assert.equal(only(core.tick(25), 'sendLease').lease.shard, slow.lease.shard, 'and still nothing came');
+});
+
 test('while a slot idles the slow tail is computed twice; the first result counts and the other lease is cancelled', () => {
   const core = new Core({ duplicateFloorMs: 100, heartbeatIntervalMs: 50 });
   core.submit({ batchSize: 8 });
