@@ -29,7 +29,7 @@ const benches = {
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
   'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
   'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
-  'bench-observability': ['observability', '--rounds', '10'],
+  'bench-observability': ['observability', '--rounds', '20'],
   'bench-observability-100': ['observability', '--rounds', '4', '--tasks', '100'],
 };
 
