@@ -3,7 +3,7 @@
 import type { AppliedMetaStep } from './aggregation/training.ts';
 import type { MetaStepRecord } from './store/job-record.ts';
 
-/** Between two summaries, at least: this share of the time so far, within these bounds. */
+/** Of training, between two summaries, at least: this share of the job's training so far, within these bounds. */
 const intervalShare = 1 / 20;
 const shortestIntervalMs = 250;
 const longestIntervalMs = 1_000;
@@ -11,8 +11,10 @@ const longestIntervalMs = 1_000;
 export class Progress {
   readonly #iterations: number;
   readonly #batchSize: number;
-  readonly #startedAt: number;
-  #summarisedAt: number;
+  /** Until when `#trainedMs` counts. */
+  #at: number;
+  #trainedMs = 0;
+  #summarisedMs = 0;
   #summarisedStep: number;
   #stepsPerSecond: number | undefined;
 
@@ -20,15 +22,13 @@ export class Progress {
   constructor(iterations: number, batchSize: number, now: number, step: number) {
     this.#iterations = iterations;
     this.#batchSize = batchSize;
-    this.#startedAt = now;
-    this.#summarisedAt = now;
+    this.#at = now;
     this.#summarisedStep = step;
   }
 
-  /** Time in which no meta-step was meant to be applied (an evaluation, a pause) is not part of the pace. */
-  restart(now: number, step: number): void {
-    this.#summarisedAt = now;
-    this.#summarisedStep = step;
+  /** Training goes on: the time since the last meta-step (an evaluation's, a pause's, the queue's) is no part of it. */
+  resume(now: number): void {
+    this.#at = now;
   }
 
   /** The summary, when it is time for one or this is the last meta-step. */
@@ -37,12 +37,15 @@ export class Progress {
     step: number,
     { skippedTasks: _, taskGradients, ...applied }: AppliedMetaStep,
   ): MetaStepRecord | undefined {
-    const elapsedMs = now - this.#summarisedAt;
-    if (elapsedMs < this.#intervalMs(now) && step < this.#iterations) return undefined;
+    this.#trainedMs += now - this.#at;
+    this.#at = now;
+    const elapsedMs = this.#trainedMs - this.#summarisedMs;
+    if (elapsedMs < this.#intervalMs() && step < this.#iterations) return undefined;
     const pace = ((step - this.#summarisedStep) * 1_000) / Math.max(elapsedMs, 1);
     const before = this.#stepsPerSecond;
     this.#stepsPerSecond = before === undefined ? pace : before + 0.3 * (pace - before);
-    this.restart(now, step);
+    this.#summarisedMs = this.#trainedMs;
+    this.#summarisedStep = step;
     const { queryAccuracy, ...rest } = applied;
     return {
       step,
@@ -56,7 +59,7 @@ export class Progress {
     };
   }
 
-  #intervalMs(now: number): number {
-    return Math.min(longestIntervalMs, Math.max(shortestIntervalMs, (now - this.#startedAt) * intervalShare));
+  #intervalMs(): number {
+    return Math.min(longestIntervalMs, Math.max(shortestIntervalMs, this.#trainedMs * intervalShare));
   }
 }

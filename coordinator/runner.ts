@@ -74,7 +74,7 @@ export class Runner {
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
   async start(): Promise<void> {
     for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
-    const tick = () => this.#answer({ kind: 'tick', at: this.#clock.now() });
+    const tick = () => this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } });
     tick();
     // After a standstill the timer comes first and the sockets then: who is late is judged once they have been read.
     this.#stopTicks = this.#clock.every(tickMsOf(this.#core.options), () => void nextTurn().then(tick));
@@ -416,7 +416,7 @@ export class Runner {
   #summariseEvaluation(job: LiveJob, at: number): void {
     const { record, progress } = job;
     const evaluation = summariseEvaluation(job);
-    progress.restart(at, record.steps);
+    progress.resume(at);
     this.#book.append(record, at, { kind: 'evaluated', evaluation });
     this.#observer.evaluated?.({ at, record, evaluation });
     this.#save(record);
@@ -452,7 +452,7 @@ export class Runner {
     else delete record.waitsForRoom;
     if (state === 'running') {
       record.startedAt ??= at;
-      progress.restart(at, record.steps);
+      progress.resume(at);
     }
     if (failure) record.error = failure;
     if (hasEnded(state)) {

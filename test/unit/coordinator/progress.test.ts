@@ -31,6 +31,36 @@ test('four a second for five seconds, then a twentieth of the time so far betwee
   assert.equal(times.filter((time) => time <= 5_000).length, 20);
 });
 
+test('however often a job is evaluated, its meta-steps are summarised, and what evaluations take is no part of its pace', () => {
+  const progress = new Progress(1_000, 25, 0, 0);
+  const steps: number[] = [];
+  let now = 0;
+  for (let step = 1; step <= 999; step++) {
+    now += 40;
+    const summary = progress.applied(now, step, applied);
+    if (summary) {
+      steps.push(step);
+      assert.ok(Math.abs(summary.metaStepsPerSecond - 25) < 1e-9, `${summary.metaStepsPerSecond} at meta-step ${step}`);
+    }
+    if (step % 5 === 0) {
+      now += 700;
+      progress.resume(now);
+    }
+  }
+  const gaps = steps.map((step, i) => step - (steps[i - 1] ?? 0));
+  assert.equal(gaps[0], 7, '280 ms of training');
+  assert.equal(gaps.at(-1), 25, 'a second of training');
+  assert.ok(Math.max(...gaps) <= 25, `${Math.max(...gaps)} meta-steps without a summary`);
+});
+
+test('a job that waited for an hour has a curve as close as one that did not', () => {
+  const progress = new Progress(1_000, 25, 0, 0);
+  progress.resume(3_600_000);
+  const summary = [];
+  for (let step = 1; step <= 100; step++) summary.push(progress.applied(3_600_000 + 10 * step, step, applied));
+  assert.equal(summary.filter((told) => told !== undefined).length, 4);
+});
+
 test('the last meta-step always has one', () => {
   assert.deepEqual(summaryTimes(3, 3), [30]);
 });
