@@ -2,8 +2,8 @@
 // nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take short turns: a cluster's
 // processes are stopped (SIGSTOP) while the other's run. A paused job would not do: its processes idle, and the watched ones came out
 // of that slower than the others, as they do not while they work. A process that was stopped is slow at first (by an eighth in the first half second), so a turn
-// is measured from there on. The coordinator is stopped first and goes on last: a shard that stood still is given to a second worker as a slow one, and a
-// process that had to cancel one runs differently compiled code from then on.
+// is measured from there on. The coordinator is stopped first and goes on last: a shard that stood still is given to a second worker as a slow one, and
+// V8 compiles hot functions anew where the other lease is cancelled.
 //
 // What is compared are spans of three turns of each cluster, which alternate. Machines like ours slow down by a tenth for seconds at a time, whoever runs: where that falls into
 // the turns of one it says nothing of the two clusters, so of a round's spans the middle half counts. Every span has its scrape, and every second its events:

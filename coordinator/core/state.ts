@@ -55,6 +55,9 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   resultsToForgive: 20,
 };
 
+/** How often the core is told that time has passed. */
+export const tickMsOf = ({ heartbeatIntervalMs }: CoreOptions): number => Math.min(heartbeatIntervalMs / 2, 500);
+
 /** What the core must know of a job's spec. */
 export interface JobPlan {
   readonly jobId: string;
@@ -162,9 +165,6 @@ export interface Worker {
 }
 
 /** Idle: with a free slot, if only one. */
-/** How often time passes. */
-export const tickMsOf = ({ heartbeatIntervalMs }: CoreOptions): number => Math.min(heartbeatIntervalMs / 2, 500);
-
 export const workerStates = ['idle', 'busy', 'draining', 'quarantined'] as const;
 export type WorkerState = (typeof workerStates)[number];
 
