@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { conv4Model } from '../shared/job-spec/model.ts';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createCompiledEngine } from '../worker/engine/compiled.ts';
@@ -61,7 +62,7 @@ async function measureHere(memoryCase: MemoryCase): Promise<MemoryResult> {
     supportExamples: ways * shots,
     queryExamples: ways * queries,
   };
-  const model = buildModel({ architecture: 'conv4', filters, downsampling: 'max-pool' }, shape);
+  const model = buildModel(conv4Model.parse({ architecture: 'conv4', filters }), shape);
   const algorithm = buildAlgorithm(
     { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.1, rematerialize },
     learnerOf(model, shape),

@@ -1,7 +1,7 @@
 // `metatrain worker --check`: does this engine on this device give the gradients of the compiled engine on the cpu, and how fast? Second-order
 // meta-gradients of a small conv4 and of the sinusoid's MLP, with the worker's own algorithms and models, on data drawn here.
 import { MetatrainError } from '../shared/errors.ts';
-import type { ModelSpec } from '../shared/job-spec/model.ts';
+import { conv4Model, type ModelSpec } from '../shared/job-spec/model.ts';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
@@ -167,7 +167,7 @@ function checkedPrograms(): CheckedProgram[] {
       activation: 'relu',
       initialization: 'he',
     }),
-    describe('conv4, 8 filters', images, { architecture: 'conv4', filters: 8, downsampling: 'max-pool' }),
+    describe('conv4, 8 filters', images, conv4Model.parse({ architecture: 'conv4', filters: 8 })),
   ];
 }
 

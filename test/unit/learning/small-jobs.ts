@@ -1,7 +1,7 @@
 // Small jobs over every algorithm, model and task distribution, and what tests ask of them: meta-gradients, losses and derivatives by
 // differences. A name that the job file knows and these lists do not fails to compile.
 import type { AlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
-import type { ModelSpec } from '../../../shared/job-spec/model.ts';
+import { conv4Model, type ModelSpec } from '../../../shared/job-spec/model.ts';
 import type { TaskSpec } from '../../../shared/job-spec/task.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import { type ParamsLayout, viewsOf } from '../../../shared/tensor-codec.ts';
@@ -48,8 +48,15 @@ export const modelVariants: Variants<ModelSpec, 'architecture'> = {
     sigmoid: { architecture: 'mlp', hiddenLayers: [6], activation: 'sigmoid', initialization: 'he' },
   },
   conv4: {
-    stride: { architecture: 'conv4', filters: 3, downsampling: 'stride' },
-    'max-pool': { architecture: 'conv4', filters: 3, downsampling: 'max-pool' },
+    stride: conv4Model.parse({ architecture: 'conv4', filters: 3, downsampling: 'stride' }),
+    'max-pool': conv4Model.parse({ architecture: 'conv4', filters: 3, downsampling: 'max-pool' }),
+    'as in the code of MAML': conv4Model.parse({
+      architecture: 'conv4',
+      filters: 3,
+      downsampling: 'stride',
+      batchNormScale: false,
+      headInitialization: 'normal',
+    }),
   },
 };
 
