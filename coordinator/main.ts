@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
+import { printableLines } from '../shared/foreign-text.ts';
 import { suitHeapToPayloads } from '../shared/heap.ts';
 import { type HttpRoutes, type HttpServer, type HttpServerOptions, startHttpServer } from '../shared/http-server.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
@@ -255,7 +256,7 @@ export async function run(args: readonly string[]): Promise<number> {
     });
   } catch (thrown) {
     if (!(thrown instanceof MetatrainError)) throw thrown;
-    process.stderr.write(`metatrain coordinator: ${thrown.message}\n`);
+    process.stderr.write(`metatrain coordinator: ${printableLines(thrown.message)}\n`);
     return 1;
   }
   process.on('SIGHUP', () => coordinator.reloadTokens());

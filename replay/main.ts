@@ -8,6 +8,7 @@ import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { planOf } from '../coordinator/job-plan.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
+import { printableLines } from '../shared/foreign-text.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import { hashOfVector } from '../shared/tensor-codec.ts';
 import { createEngine } from '../worker/engine/create.ts';
@@ -97,6 +98,6 @@ async function replay(): Promise<object> {
 try {
   process.stdout.write(`${JSON.stringify(await replay())}\n`);
 } catch (thrown) {
-  process.stderr.write(`${asMetatrainError(thrown).message}\n`);
+  process.stderr.write(`${printableLines(asMetatrainError(thrown).message)}\n`);
   process.exitCode = 1;
 }

@@ -3,6 +3,7 @@
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { printableJson, printableLines, printableRecord } from './foreign-text.ts';
 
 export type { Logger };
 
@@ -36,7 +37,7 @@ export function createLogger(component: string, { level = 'info', format = 'auto
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     // Not pino-pretty's own stream: that one writes later, and a process that ends has no later.
-    readable ? { write: (line: string) => destination.write(`${readable(line)}\n`) } : destination,
+    { write: (line: string) => destination.write(readable ? `${readable(line)}\n` : printableJson(line)) },
   );
 }
 
@@ -44,7 +45,8 @@ export function createLogger(component: string, { level = 'info', format = 'auto
 const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
 
 /**
- * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any other line stays as it is.
+ * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any other line stays. Both are
+ * printable: a log holds names and reasons that workers and clients chose.
  *
  * @param title who says it. Default: the line's component.
  */
@@ -57,7 +59,31 @@ export function linePrinter(hasColour: boolean, title = '{component}'): (line: s
     ignore: 'component',
     singleLine: true,
   });
-  return (line) => (line.startsWith('{') ? (pretty(line) ?? '').trimEnd() : line);
+  return (line) => {
+    const entry = entryOf(line);
+    return entry ? (pretty(printableEntry(entry)) ?? '').trimEnd() : printableLines(line);
+  };
+}
+
+type LogEntry = Readonly<Record<string, unknown>>;
+
+/** Undefined for a line that is none of a log. */
+function entryOf(line: string): LogEntry | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as LogEntry;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Only an error's stack keeps its line breaks. */
+function printableEntry(entry: LogEntry): LogEntry {
+  const { err } = entry;
+  const stack = (err as { readonly stack?: unknown } | undefined)?.stack;
+  const shown = printableRecord(entry);
+  if (typeof stack !== 'string') return shown;
+  return { ...shown, err: { ...(shown.err as LogEntry), stack: printableLines(stack) } };
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' });

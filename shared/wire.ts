@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { format } from 'node:util';
 import { type ChannelOptions, loadPackageDefinition, setLogger } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { printableLines } from './foreign-text.ts';
 import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
 import type { ProtoGrpcType as JobProto } from './gen/job.ts';
 import type { ProtoGrpcType as WorkerProto } from './gen/worker.ts';
@@ -37,7 +38,8 @@ export const channelOptions: ChannelOptions = {
 };
 
 // With GRPC_TRACE set, grpc-js prints the headers of every call, in which the tokens are.
-const printTrace = (...parts: unknown[]) => void process.stderr.write(`${withoutSecrets(format(...parts))}\n`);
+const printTrace = (...parts: unknown[]) =>
+  void process.stderr.write(`${printableLines(withoutSecrets(format(...parts)))}\n`);
 setLogger({ error: printTrace, info: printTrace, debug: printTrace });
 
 /** The directory that holds proto/, package.json and examples/: the package's root, from dist/ as from the sources. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { realClock } from '../shared/clock.ts';
 import { connectionTo } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
+import { printableLines } from '../shared/foreign-text.ts';
 import { suitHeapToPayloads } from '../shared/heap.ts';
 import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
@@ -46,7 +47,7 @@ if (config.explain) {
     process.stdout.write(config.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
     process.exitCode = 0;
   } catch (thrown) {
-    process.stderr.write(`metatrain worker: ${asMetatrainError(thrown).message}\n`);
+    process.stderr.write(`metatrain worker: ${printableLines(asMetatrainError(thrown).message)}\n`);
     process.exitCode = 1;
   }
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
@@ -122,7 +123,7 @@ process.exit();
 
 /** One line for people, and one object for the program that asked for `--json`. */
 function reportFailedCheck(code: string, message: string): void {
-  process.stderr.write(`error: ${message}\n`);
+  process.stderr.write(`error: ${printableLines(message)}\n`);
   if (config.json) process.stdout.write(`${JSON.stringify({ passed: false, error: { code, message } })}\n`);
 }
 

@@ -1,7 +1,9 @@
 // The two streams of a command. Results go to stdout; notes, logs and progress to stderr, so that a script reads only results. On a
 // terminal, progress is a block of live lines at the bottom, redrawn in place; elsewhere each line is printed once, at a calm rate.
+// No control character but a line break and the colours of `Style` leaves through here; renderers escape line breaks inside a field.
 import { realClock } from '../../shared/clock.ts';
-import { type Style, styleFor } from './render/text.ts';
+import { printableJson } from '../../shared/foreign-text.ts';
+import { printableText, type Style, styleFor } from './render/text.ts';
 
 export interface OutputStream {
   write(text: string): unknown;
@@ -70,17 +72,17 @@ export class Terminal {
 
   /** A line of the result. */
   print(text: string): void {
-    this.#aroundLiveLines(() => this.#options.stdout.write(`${text}\n`));
+    this.#aroundLiveLines(() => this.#options.stdout.write(`${printableText(text)}\n`));
   }
 
   /** The result of a command with `--json`: one object on one line. */
   printJson(value: unknown): void {
-    this.print(JSON.stringify(value));
+    this.print(printableJson(JSON.stringify(value)));
   }
 
   /** A line for the person, not part of the result. */
   note(text: string): void {
-    this.#aroundLiveLines(() => this.#options.stderr.write(`${text}\n`));
+    this.#aroundLiveLines(() => this.#options.stderr.write(`${printableText(text)}\n`));
   }
 
   /** Shows the newest progress under a key; `line` is told how wide it may be. */
@@ -93,7 +95,7 @@ export class Terminal {
     const last = this.#lastPrinted.get(key);
     if (last !== undefined && this.#now() - last < calmMs) return;
     this.#lastPrinted.set(key, this.#now());
-    this.#options.stderr.write(`${line(Number.POSITIVE_INFINITY)}\n`);
+    this.#options.stderr.write(`${printableText(line(Number.POSITIVE_INFINITY))}\n`);
   }
 
   /** Removes a key's live line. */
@@ -113,7 +115,7 @@ export class Terminal {
     this.#erase();
     // One column less: a full line makes some terminals wrap, and the block could not be erased.
     const width = (this.#options.stderr.columns || widthWithoutTerminal) - 1;
-    const lines = [...this.#live.values()].map((line) => line(width));
+    const lines = [...this.#live.values()].map((line) => printableText(line(width)));
     if (lines.length > 0) this.#options.stderr.write(`${lines.join('\n')}\n`);
     this.#drawnLines = lines.length;
     this.#lastDrawn = this.#now();

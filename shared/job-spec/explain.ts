@@ -1,5 +1,6 @@
 // Turns zod's issues into the house's form: the field, what it got, what it accepts. Knows zod's issue codes so that nobody else must.
 import type { z } from 'zod';
+import { excerpt } from '../foreign-text.ts';
 
 export interface FieldProblem {
   /** Path of the field, such as `algorithm.order`. */
@@ -14,18 +15,9 @@ export function explain(error: z.ZodError, schema: z.ZodType): FieldProblem[] {
   return [...new Map(problems.map((problem) => [problem.field, problem])).values()];
 }
 
-/** `text` as it may stand in a message: control characters and half characters escaped, cut to `limit` characters. */
-export function printable(text: string, limit: number): string {
-  const head = [...text.slice(0, 4 * limit)].map((character) =>
-    /\p{C}/u.test(character) ? `\\u{${character.codePointAt(0)?.toString(16)}}` : character,
-  );
-  const isWhole = text.length <= 4 * limit && head.length <= limit;
-  return isWhole ? head.join('') : `${head.slice(0, limit - 3).join('')}...`;
-}
-
 function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): FieldProblem[] {
   const path = issue.path.map(String);
-  const fieldAt = (...keys: string[]) => printable([...path, ...keys].join('.'), 80) || '(job file)';
+  const fieldAt = (...keys: string[]) => excerpt([...path, ...keys].join('.'), 80) || '(job file)';
   const problem = (got: unknown, accepted: string) => [{ field: fieldAt(), got: describe(got), accepted }];
   switch (issue.code) {
     case 'unrecognized_keys': {
@@ -73,7 +65,7 @@ const typeNames: Readonly<Record<string, string>> = {
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'number') return String(value);
-  return printable(JSON.stringify(value) ?? String(value), 80);
+  return excerpt(JSON.stringify(value) ?? String(value), 80);
 }
 
 /** The keys that the object schema at `path` accepts; a union is followed to the member that the input chose. */

@@ -2,8 +2,9 @@
 // Pure: no file system, no engine. What only the data can tell (are there enough classes?) a worker checks on the first shard.
 import { z } from 'zod';
 import { MetatrainError } from '../errors.ts';
+import { excerpt } from '../foreign-text.ts';
 import { algorithmSchema } from './algorithm.ts';
-import { explain, type FieldProblem, printable } from './explain.ts';
+import { explain, type FieldProblem } from './explain.ts';
 import { metaSchema } from './meta.ts';
 import { modelSchema } from './model.ts';
 import { taskSchema } from './task.ts';
@@ -127,7 +128,7 @@ function parseYaml(text: string, field: string): unknown {
     return plainYaml(text);
   } catch (refusal) {
     if (!(refusal instanceof YamlRefusal)) throw refusal;
-    throw invalid([{ field, got: printable(refusal.got, 200), accepted: refusal.accepted }]);
+    throw invalid([{ field, got: excerpt(refusal.got, 200), accepted: refusal.accepted }]);
   }
 }
 
@@ -136,7 +137,7 @@ function setField(document: unknown, path: string, value: unknown): void {
   let parent = document;
   for (const [depth, key] of keys.entries()) {
     if (!canHold(parent, key)) {
-      const field = printable(path, 80) || '(empty path)';
+      const field = excerpt(path, 80) || '(empty path)';
       throw invalid([{ field, got: 'a path that leads nowhere', accepted: 'path.to.field of the job file' }]);
     }
     if (depth === keys.length - 1) parent[key] = value;
@@ -164,7 +165,7 @@ function contradictions(spec: JobSpec): FieldProblem[] {
   const { task, meta, placement, algorithm, model } = spec;
   const problems: FieldProblem[] = [];
   const refuse = (field: string, got: unknown, accepted: string) =>
-    problems.push({ field, got: printable(String(got), 80), accepted });
+    problems.push({ field, got: excerpt(String(got), 80), accepted });
   if (placement.shardSize > meta.batchSize) {
     refuse('placement.shardSize', placement.shardSize, `at most meta.batchSize, which is ${meta.batchSize}`);
   }

@@ -1,5 +1,6 @@
 // The catalogue of data sets as text: what each is, and where its files are on this machine. Pure.
 import type { DataSet, DataSetFile } from '../../../shared/data-sets.ts';
+import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatBytes } from '../../../shared/numbers.ts';
 import { plainStyle, type Style, table } from './text.ts';
 
@@ -12,7 +13,7 @@ export function renderDataSets(
   directories: readonly string[],
   style: Style = plainStyle,
 ): string {
-  const blocks = dataSets.map(({ name, title, licence, homepage, files }) => {
+  const blocks = dataSets.map(printableRecord).map(({ name, title, licence, homepage, files }) => {
     const rows = files.map(({ part, file, bytes, path }) => [
       part,
       file,
@@ -27,5 +28,5 @@ export function renderDataSets(
     ];
     return [`${style.bold(name)}  ${title}`, `  ${homepage} (${licence})`, table(columns, rows, style, 2)].join('\n');
   });
-  return [...blocks, `searched: ${directories.join(', ')}`].join('\n\n');
+  return [...blocks, `searched: ${directories.map(printableRecord).join(', ')}`].join('\n\n');
 }

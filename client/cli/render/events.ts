@@ -1,9 +1,11 @@
 // One event of the cluster as a line: its sequence, when, of whom, what. Pure.
 import { type ClusterEvent, sequenceOf } from '../../../shared/cluster-event.ts';
+import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatDuration, formatPercent, formatValue } from '../../../shared/numbers.ts';
 import { plainStyle, type Style } from './text.ts';
 
-export function renderEvent(event: ClusterEvent, style: Style = plainStyle): string {
+export function renderEvent(received: ClusterEvent, style: Style = plainStyle): string {
+  const event = printableRecord(received);
   const about = event.type.split('.')[2] ?? '';
   const time = event.time.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
   const head = `${String(sequenceOf(event)).padStart(6)}  ${time}  ${about.padEnd(6)}  ${event.subject}`;

@@ -1,4 +1,5 @@
 // A job's charts in a terminal. Pure; golden-tested.
+import { printableRecord } from '../../../shared/foreign-text.ts';
 import { type Chart, chartsOf, headingOf } from '../../../shared/job-charts.ts';
 import type { JobHistory } from '../../history.ts';
 import { hasEnded, type Job } from '../../records.ts';
@@ -6,7 +7,8 @@ import { otherMark, type PlotOptions, renderPlot } from './plot.ts';
 import { progressLine, viewOf } from './progress.ts';
 import { plainStyle } from './text.ts';
 
-export function renderJobPlots(job: Job, { metaSteps }: JobHistory, options: PlotOptions): string {
+export function renderJobPlots(received: Job, { metaSteps }: JobHistory, options: PlotOptions): string {
+  const job = printableRecord(received);
   const { width, style = plainStyle, characters } = options;
   const { evaluations, spec } = job;
   const charts = chartsOf({ metaSteps, evaluations, published: spec.published });

@@ -1,4 +1,5 @@
 // Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
+import { printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { Job } from '../../records.ts';
@@ -18,7 +19,7 @@ export function renderJobList(jobs: readonly Job[], style: Style = plainStyle): 
       { title: 'LAST EVALUATION' },
       { title: 'SUBMITTED' },
     ],
-    jobs.map((job) => {
+    jobs.map(printableRecord).map((job) => {
       const evaluation = job.evaluations.at(-1);
       return [
         job.jobId,
@@ -40,7 +41,8 @@ export function renderJob(job: Job, options: ResultOptions): string {
   return renderResult(runResult(job, wallSeconds, lastMetaStep?.metaStepsPerSecond ?? 0), job.spec, options);
 }
 
-export function renderJobDetails(job: Job, options: ResultOptions): string {
+export function renderJobDetails(received: Job, options: ResultOptions): string {
+  const job = printableRecord(received);
   const { style } = options;
   const parts = [job.endedAt ? renderJob(job, options) : progressLine(viewOf(job), options.width, style)];
   parts.push(
@@ -70,6 +72,6 @@ export function renderJobDetails(job: Job, options: ResultOptions): string {
     const rows = job.checkpoints.map(({ step, bytes, sha256 }) => [formatCount(step), formatBytes(bytes), sha256]);
     parts.push(`${style.bold('Checkpoints')}\n${table(columns, rows, style, 2)}`);
   }
-  parts.push(`${style.bold('Job file, with every default')}\n${yamlText(job.spec).trimEnd()}`);
+  parts.push(`${style.bold('Job file, with every default')}\n${printableLines(yamlText(received.spec)).trimEnd()}`);
   return parts.join('\n\n');
 }

@@ -1,6 +1,6 @@
 // A job's progress as one line. `JobView` is what a watcher has learned from the events so far; the reducer and the rendering are
 // pure, so that the live line, the plain lines and a later console show the same.
-
+import { printable, printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../../../shared/numbers.ts';
 import type { Evaluation, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
 import { plainStyle, type Style, truncate, widthOf } from './text.ts';
@@ -15,14 +15,14 @@ export interface JobView {
 }
 
 export function viewOf(job: Job): JobView {
-  return {
+  return printableRecord({
     jobId: job.jobId,
     name: job.name,
     state: job.state,
     step: job.steps,
     iterations: job.iterations,
     ...(job.lastMetaStep ? { summary: job.lastMetaStep } : {}),
-  };
+  });
 }
 
 export function applyEvent(view: JobView, event: JobEvent): JobView {
@@ -75,7 +75,9 @@ export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, st
 }
 
 /** What is worth a line of its own, such as an evaluation; nothing for an event that the progress line shows. */
-export function noteFor(event: JobEvent, name: string): string | undefined {
+export function noteFor(received: JobEvent, jobName: string): string | undefined {
+  const event = printableRecord(received);
+  const name = printable(jobName);
   switch (event.kind) {
     case 'stateChanged':
       return `${name}  ${event.state.toLowerCase()}${event.reason ? `: ${event.reason}` : ''}`;

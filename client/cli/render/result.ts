@@ -11,6 +11,7 @@ import {
   verdictWords,
   type Words,
 } from '../../../shared/comparison.ts';
+import { printableRecord } from '../../../shared/foreign-text.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
 import type { RunResult } from '../run-result.ts';
@@ -25,6 +26,14 @@ export interface ResultOptions {
 }
 
 export function renderResult(result: RunResult, spec: JobSpec, options: ResultOptions): string {
+  const { overrides, ...rest } = options;
+  return renderPrintable(printableRecord(result), printableRecord(spec), {
+    ...rest,
+    overrides: printableRecord(overrides),
+  });
+}
+
+function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOptions): string {
   const { style } = options;
   const head = fields(
     [

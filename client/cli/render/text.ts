@@ -1,4 +1,5 @@
 // Text in columns and in colour. Pure: whether colour is wanted and how wide the terminal is are handed in.
+import { printableLines } from '../../../shared/foreign-text.ts';
 
 export interface Style {
   bold(text: string): string;
@@ -23,7 +24,16 @@ const colourStyle: Style = {
 export const styleFor = (hasColour: boolean): Style => (hasColour ? colourStyle : plainStyle);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colour is made of.
-const colourCodes = /\u001b\[\d+m/g;
+const colourCodes = /\u001b\[(?:0|1|2|22|[349]\d|10\d)m/g;
+
+/** `text` with its line breaks and colours; every other control, invisible or bidirectional character is escaped. */
+export function printableText(text: string): string {
+  const colours = text.match(colourCodes) ?? [];
+  return text
+    .split(colourCodes)
+    .map((part, i) => printableLines(part) + (colours[i] ?? ''))
+    .join('');
+}
 
 /** Characters that `text` takes on the screen. */
 export const widthOf = (text: string): number => [...text.replace(colourCodes, '')].length;

@@ -1,5 +1,5 @@
 // The workers of a cluster as a table. Pure.
-
+import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { WorkerDevice, WorkerInfo } from '../../records.ts';
 import { plainStyle, type Style, table } from './text.ts';
@@ -21,19 +21,21 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
       { title: 'CONNECTED' },
       ...(someIdle ? [{ title: 'IDLES BECAUSE' }] : []),
     ],
-    workers.map((worker) => [
-      worker.workerId,
-      worker.state.toLowerCase(),
-      `${worker.leases}/${worker.slots}`,
-      formatCount(worker.shardsCompleted),
-      worker.engine,
-      describeDevice(worker.device),
-      worker.engineFingerprint,
-      worker.version,
-      worker.address,
-      worker.connectedAt ? formatTime(worker.connectedAt) : '-',
-      ...(someIdle ? [worker.idleReason] : []),
-    ]),
+    workers
+      .map(printableRecord)
+      .map((worker) => [
+        worker.workerId,
+        worker.state.toLowerCase(),
+        `${worker.leases}/${worker.slots}`,
+        formatCount(worker.shardsCompleted),
+        worker.engine,
+        describeDevice(worker.device),
+        worker.engineFingerprint,
+        worker.version,
+        worker.address,
+        worker.connectedAt ? formatTime(worker.connectedAt) : '-',
+        ...(someIdle ? [worker.idleReason] : []),
+      ]),
     style,
   );
 }
