@@ -40,7 +40,7 @@ export interface EvaluateShardRows {
 }
 
 export interface AppliedMetaStep {
-  /** Mean over the tasks whose loss is finite. */
+  /** Mean over the counted tasks, as the accuracy is; finite. */
   readonly queryLoss: number;
   readonly queryAccuracy: number | undefined;
   /** Before clipping. */
@@ -61,6 +61,9 @@ export interface TrainingSnapshot {
 }
 
 const noChain = Buffer.alloc(32);
+
+/** Share of a meta-batch's tasks that may be left out; beyond it the meta-step fails, since its mean would say little of the distribution. */
+const maxLeftOutShare = 0.5;
 
 interface TrainBatch {
   readonly array: Float64Array;
@@ -168,9 +171,10 @@ export class Training {
   }
 
   /**
-   * θ ← θ − update(mean meta-gradient over the finite tasks). A meta-batch without a finite task leaves θ and the slots as they are.
+   * θ ← θ − update(mean meta-gradient over the counted tasks).
    *
-   * @throws MetatrainError `RESULT_NOT_FINITE` when the new θ would not be finite; θ is then unchanged.
+   * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out, or when the new θ would not be finite;
+   *   θ is then unchanged.
    */
   applyMetaStep(iterations: number): AppliedMetaStep {
     const batch = this.#trainBatches.get(this.#metaParams.step);
@@ -182,38 +186,34 @@ export class Training {
       if (!result) throw new Error('a shard of this meta-step is missing');
       return result;
     });
-    const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
-    const finiteTasks = sumOf(results, ({ queryLoss }) => queryLoss.length) - skipped;
     const { optimizer, schedule, clipNorm } = this.#meta;
     const { step, vector } = this.#metaParams;
+    const tasks = sumOf(results, ({ queryLoss }) => queryLoss.length);
+    const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
+    const losses = results.flatMap((result) => countedOf(result, result.queryLoss)).filter(Number.isFinite);
+    if (tasks - losses.length > maxLeftOutShare * tasks) throw tooManyLeftOut(step, tasks - losses.length, tasks);
+    const accuracies = results.flatMap((result) => countedOf(result, result.queryAccuracy));
+
     const learningRate = optimizer.learningRate * scheduleFactor(schedule, step, iterations);
-    let norm = 0;
-    let next: MetaParams = { step: step + 1, vector, sha256: this.#metaParams.sha256 };
-    if (finiteTasks > 0) {
-      const { mean: metaGradient, norm: normOfMean } = batch.sum.mean(finiteTasks);
-      norm = normOfMean;
-      if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
-      const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
-      const updated = updateMetaParams(optimizer, update);
-      if (!isFiniteVector(updated)) {
-        throw new MetatrainError(
-          'RESULT_NOT_FINITE',
-          `meta-step ${step} would make the meta-parameters infinite or NaN (meta-gradient norm ${norm}, learning rate ` +
-            `${learningRate}); a smaller meta.optimizer.learningRate or meta.clipNorm may help`,
-        );
-      }
-      next = { step: step + 1, vector: updated, sha256: sha256(bytesOfVector(updated)) };
+    const { mean: metaGradient, norm } = batch.sum.mean(tasks - skipped);
+    if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
+    const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
+    const updated = updateMetaParams(optimizer, update);
+    if (!isFiniteVector(updated)) {
+      throw new MetatrainError(
+        'RESULT_NOT_FINITE',
+        `meta-step ${step} would make the meta-parameters infinite or NaN (meta-gradient norm ${norm}, learning rate ` +
+          `${learningRate}); a smaller meta.optimizer.learningRate or meta.clipNorm may help`,
+      );
     }
-    this.#metaParams = next;
-    this.#chain = linkChain(this.#chain, next.sha256);
+    this.#metaParams = { step: step + 1, vector: updated, sha256: sha256(bytesOfVector(updated)) };
+    this.#chain = linkChain(this.#chain, this.#metaParams.sha256);
     this.#skippedTasks += skipped;
-    const losses = results.flatMap(({ queryLoss }) => queryLoss).filter(Number.isFinite);
-    const accuracies = results.flatMap(({ queryAccuracy }) => queryAccuracy);
     return {
       queryLoss: meanOf(losses),
       queryAccuracy: accuracies.length > 0 ? meanOf(accuracies) : undefined,
       metaGradientNorm: norm,
-      taskGradients: batch.isFresh ? spreadOf(results, norm * finiteTasks) : undefined,
+      taskGradients: batch.isFresh ? spreadOf(results, norm * (tasks - skipped)) : undefined,
       learningRate,
       skippedTasks: skipped,
     };
@@ -238,6 +238,17 @@ export class Training {
     };
   }
 }
+
+/** The values of the tasks whose meta-gradients are in the sum. */
+const countedOf = ({ nonFiniteTasks }: TrainShardFacts, values: readonly number[]): readonly number[] =>
+  nonFiniteTasks.length === 0 ? values : values.filter((_, offset) => !nonFiniteTasks.includes(offset));
+
+const tooManyLeftOut = (step: number, leftOut: number, tasks: number) =>
+  new MetatrainError(
+    'RESULT_NOT_FINITE',
+    `${leftOut} of the ${tasks} tasks of meta-step ${step} have no finite meta-gradient and loss; meta.onNonFinite: skip may leave out ` +
+      'at most half of a meta-step; a smaller algorithm.innerLearningRate may help',
+  );
 
 function spreadOf(results: readonly TrainShardFacts[], normOfSum: number) {
   const shards: ShardNorm[] = [];

@@ -55,7 +55,8 @@ export const metaSchema = z.strictObject({
   update: updateSchema.default({ mode: 'sync' }),
   /** Largest global norm of the mean meta-gradient; absent means no clipping. */
   clipNorm: positive.optional(),
-  /** A task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the task and count it. */
+  /** A task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the task and count it. A meta-step that leaves out
+   * more than half of its tasks fails the job in any case. */
   onNonFinite: z.enum(['fail', 'skip']).default('fail'),
 });
 

@@ -182,18 +182,39 @@ test('a job that goes on from a snapshot takes the very steps of one that never 
   }
 });
 
-test('tasks that are not finite are left out of the mean and counted; a meta-batch of them changes nothing', () => {
+test('tasks that are not finite are left out of the means and counted', () => {
   const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
-  training.keepTrainResult(0, 1, result([3, 3], { queryLoss: [1, Number.NaN, 2, 3], nonFiniteTasks: [1] }));
+  const facts = { queryLoss: [1, 9, 2, 3], queryAccuracy: [0.5, 1, 0.5, 0.5], nonFiniteTasks: [1] };
+  training.keepTrainResult(0, 1, result([3, 3], facts));
   const applied = training.applyMetaStep(10);
   assert.deepEqual([...training.metaParams.vector], [0.5, 1.5], '3 of 4 tasks: a mean of 1');
-  assert.deepEqual([applied.queryLoss, applied.skippedTasks], [2, 1]);
-
-  training.keepTrainResult(0, 1, result([0, 0], { queryLoss: [Number.NaN, Number.NaN], nonFiniteTasks: [4, 5] }));
-  training.applyMetaStep(10);
-  assert.deepEqual([...training.metaParams.vector], [0.5, 1.5]);
-  assert.deepEqual([training.metaParams.step, training.skippedTasks], [2, 3]);
+  assert.deepEqual([applied.queryLoss, applied.queryAccuracy, applied.skippedTasks], [2, 0.5, 1]);
+  assert.deepEqual([training.metaParams.step, training.skippedTasks], [1, 1]);
 });
+
+const { NaN: notANumber } = Number;
+const leftOutCases = [
+  { queryLoss: [notANumber, 1], nonFiniteTasks: [0], left: undefined },
+  { queryLoss: [notANumber, notANumber], nonFiniteTasks: [0, 1], left: '2 of the 2' },
+  { queryLoss: [notANumber, notANumber, 1], nonFiniteTasks: [0, 1], left: '2 of the 3' },
+  { queryLoss: [Number.POSITIVE_INFINITY, notANumber, 1], nonFiniteTasks: [], left: '2 of the 3' },
+  { queryLoss: [notANumber], nonFiniteTasks: [0], left: '1 of the 1' },
+];
+for (const { left, ...facts } of leftOutCases) {
+  const tasks = `${facts.nonFiniteTasks.length} left out of losses ${facts.queryLoss.join(', ')}`;
+  test(`a meta-step that leaves out more than half of its tasks is refused and changes nothing: ${tasks}`, () => {
+    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    training.keepTrainResult(0, 1, result([0, 0], facts));
+    if (left === undefined) {
+      assert.equal(training.applyMetaStep(10).queryLoss, 1);
+      return;
+    }
+    const message = new RegExp(`^${left} tasks of meta-step 0 .*meta\\.onNonFinite: skip .*at most half`);
+    assert.throws(() => training.applyMetaStep(10), { code: 'RESULT_NOT_FINITE', message });
+    assert.deepEqual([...training.metaParams.vector], [1, 2]);
+    assert.deepEqual([training.metaParams.step, training.skippedTasks], [0, 0]);
+  });
+}
 
 test('a meta-step that would leave the finite numbers is refused, and θ stays as it was', () => {
   const huge = { optimizer: { name: 'sgd', learningRate: 1e30 } };
