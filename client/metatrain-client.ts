@@ -161,7 +161,7 @@ export class MetatrainClient {
           this.#streamOnce((call) => this.#jobs.watchJob({ jobId, afterSequence }, call), signal),
         isOver: async () => hasEnded((await this.getJob(jobId, options)).state),
         delay: (delayMs) => delay(delayMs, signal),
-        now: () => realClock.now(),
+        now: () => realClock.elapsedMs(),
       },
       options,
     );
@@ -188,7 +188,7 @@ export class MetatrainClient {
         isOver: async () =>
           !isFollowing || (jobId !== undefined && hasEnded((await this.getJob(jobId, options)).state)),
         delay: (delayMs) => delay(delayMs, signal),
-        now: () => realClock.now(),
+        now: () => realClock.elapsedMs(),
       },
       options,
     );

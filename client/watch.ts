@@ -15,6 +15,7 @@ interface Source<Message> {
   isOver(): Promise<boolean>;
   /** Waits; rejects when the caller aborts. */
   delay(delayMs: number): Promise<void>;
+  /** Milliseconds since some moment. */
   now(): number;
 }
 

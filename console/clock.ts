@@ -1,6 +1,10 @@
 // Real time enters the console here and nowhere else.
 
+/** Milliseconds since the epoch: never for a duration, since somebody may set this clock. */
 export const now = (): number => Date.now();
+
+/** Milliseconds since some moment: for durations. */
+export const elapsedMs = (): number => performance.now();
 
 /** @returns ends it. */
 export function after(delayMs: number, callback: () => void): () => void {

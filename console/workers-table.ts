@@ -1,7 +1,7 @@
 // The workers, and how many shards a second each brought in of late.
 import type { WorkerList, WorkerRow } from '../shared/http-api.ts';
 import { formatBytes, formatCount, formatValue } from '../shared/numbers.ts';
-import { now } from './clock.ts';
+import { elapsedMs } from './clock.ts';
 import { h, put, setText } from './dom.ts';
 import { Table, textCell } from './table.ts';
 import { nothing, stateBadge } from './words.ts';
@@ -87,7 +87,7 @@ export class WorkersTable {
 
   take(list: WorkerList): void {
     this.#list = list;
-    const at = now();
+    const at = elapsedMs();
     const known = new Set(list.workers.map(({ workerId }) => workerId));
     for (const workerId of this.#samples.keys()) if (!known.has(workerId)) this.#samples.delete(workerId);
     for (const { workerId, shardsCompleted: shards } of list.workers) {
@@ -114,7 +114,7 @@ export class WorkersTable {
   /** Shards a second since the start of the window; undefined until there is one. What came before it counts as come at its start. */
   #rate({ workerId }: WorkerRow): number | undefined {
     const samples = this.#samples.get(workerId) ?? [];
-    const end = now();
+    const end = elapsedMs();
     const start = samples.findLast(({ at }) => at <= end - windowMs) ?? samples[0];
     const last = samples.at(-1);
     if (!start || !last || end - start.at < 1_000) return undefined;

@@ -42,10 +42,13 @@ export interface RunnerDependencies {
   readonly observer?: Observer;
 }
 
+/** The time is added where the event joins the queue. */
+type Untimed<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
+
 interface Arrival {
   readonly event: CoreEvent;
   /** The result that a `resultArrived` speaks of. */
-  readonly result?: ArrivedResult;
+  readonly result: ArrivedResult | undefined;
 }
 
 export class Runner {
@@ -74,7 +77,7 @@ export class Runner {
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
   async start(): Promise<void> {
     for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
-    const tick = () => this.#dispatch({ event: { kind: 'tick', at: this.#clock.now() } });
+    const tick = () => this.#dispatch({ kind: 'tick' });
     tick();
     // After a standstill the timer comes first and the sockets then: who is late is judged once they have been read.
     this.#stopTicks = this.#clock.every(tickMsOf(this.#core.options), () => void nextTurn().then(tick));
@@ -91,20 +94,13 @@ export class Runner {
     const { training, leftOut } = restored;
     this.#openJob(record, spec, training);
     this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec, isRestored: true });
-    this.#dispatch({
-      event: {
-        kind: 'jobRestored',
-        at: this.#clock.now(),
-        leftOut,
-        hasParams: training !== undefined,
-        ...standingOf(record, spec),
-      },
-    });
+    const hasParams = training !== undefined;
+    this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, spec) });
   }
 
   #openJob(record: JobRecord, spec: JobSpec, training: Training | undefined): void {
     const ledger = this.#book.ledger(record.jobId);
-    this.#jobs.set(record.jobId, liveJob(record, spec, { training, ledger, now: this.#clock.now() }));
+    this.#jobs.set(record.jobId, liveJob(record, spec, { training, ledger, now: this.#clock.elapsedMs() }));
   }
 
   // What clients ask for.
@@ -120,9 +116,7 @@ export class Runner {
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
       this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec, isRestored: false });
-      this.#dispatch({
-        event: { kind: 'jobSubmitted', at: this.#clock.now(), plan: planOf(record.jobId, spec) },
-      });
+      this.#dispatch({ kind: 'jobSubmitted', plan: planOf(record.jobId, spec) });
     }
     return { jobId: record.jobId, isNew };
   }
@@ -141,14 +135,14 @@ export class Runner {
     if (hasEnded(record.state)) {
       throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} has ended: ${record.state}`);
     }
-    this.#dispatch({ event: { kind, at: this.#clock.now(), jobId } });
+    this.#dispatch({ kind, jobId });
     await this.#book.save(record);
     return record;
   }
 
   /** What may be written, and what not. */
   hearOfDisk(news: DiskNews): void {
-    this.#dispatch({ event: { ...news, at: this.#clock.now() } });
+    this.#dispatch(news);
   }
 
   census(): Census {
@@ -160,7 +154,8 @@ export class Runner {
     for (const tally of this.#links) {
       const worker = this.#core.workers.get(tally.link.workerId);
       if (worker?.connection !== tally.link.connection) continue;
-      views.push({ ...tally, worker, idleReason: idleReason(this.#core, worker) });
+      const lastSeenAt = this.#clock.now() - (this.#clock.elapsedMs() - worker.lastSeenAt);
+      views.push({ ...tally, worker, lastSeenAt, idleReason: idleReason(this.#core, worker) });
     }
     return views;
   }
@@ -178,7 +173,7 @@ export class Runner {
     const at = this.#clock.now();
     this.#log.info({ workerId, engine, fingerprint, slots }, 'worker connected');
     this.#observer.workerConnected?.({ at, link });
-    this.#dispatch({ event: { kind: 'workerConnected', at, workerId, connection, engine, fingerprint, slots } });
+    this.#dispatch({ kind: 'workerConnected', workerId, connection, engine, fingerprint, slots });
   }
 
   disconnect(link: WorkerLink, reason: string): void {
@@ -187,11 +182,11 @@ export class Runner {
     const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker disconnected');
     this.#observer.workerDisconnected?.({ at, link, reason });
-    this.#dispatch({ event: { kind: 'workerDisconnected', at, workerId, connection, reason } });
+    this.#dispatch({ kind: 'workerDisconnected', workerId, connection, reason });
   }
 
   heard({ workerId, connection }: WorkerLink): void {
-    this.#dispatch({ event: { kind: 'workerSeen', at: this.#clock.now(), workerId, connection } });
+    this.#dispatch({ kind: 'workerSeen', workerId, connection });
   }
 
   drain(link: WorkerLink, reason: string): void {
@@ -199,13 +194,13 @@ export class Runner {
     const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker drains');
     this.#observer.workerDraining?.({ at, link, reason });
-    this.#dispatch({ event: { kind: 'workerDraining', at, workerId, connection } });
+    this.#dispatch({ kind: 'workerDraining', workerId, connection });
   }
 
   /** Results that the worker still holds from before this stream. */
   offered({ workerId, connection }: WorkerLink, held: readonly HeldShard[]): void {
     this.#log.info({ workerId, results: held.length }, 'worker still holds results');
-    this.#dispatch({ event: { kind: 'resultsOffered', at: this.#clock.now(), workerId, connection, held } });
+    this.#dispatch({ kind: 'resultsOffered', workerId, connection, held });
   }
 
   result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
@@ -216,7 +211,7 @@ export class Runner {
     if (!lease || lease.worker.connection !== connection) {
       // The core knows why; the result itself is not worth a look.
       const nothing = { work: 'train', nonFiniteTasks: [], isPresentedAgain: false } as const;
-      this.#dispatch({ event: { kind: 'resultArrived', at, workerId, connection, leaseId, ...nothing } });
+      this.#dispatch({ kind: 'resultArrived', workerId, connection, leaseId, ...nothing });
       return;
     }
     let result: CheckedResult;
@@ -229,7 +224,7 @@ export class Runner {
       this.#links.countResult(connection, false);
       this.#observer.resultRejected?.({ at, lease, code, reason: message });
       const failure = { code, message, isPermanent: false, isRejected: true };
-      this.#dispatch({ event: { kind: 'shardFailed', at, workerId, connection, leaseId, ...failure } });
+      this.#dispatch({ kind: 'shardFailed', workerId, connection, leaseId, ...failure });
       return;
     }
     if (this.#log.isLevelEnabled('debug')) {
@@ -238,10 +233,10 @@ export class Runner {
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
     const { work } = result;
-    this.#dispatch({
-      event: { kind: 'resultArrived', at, workerId, connection, leaseId, work, nonFiniteTasks, isPresentedAgain },
-      result: { checked: result, computeMs },
-    });
+    this.#dispatch(
+      { kind: 'resultArrived', workerId, connection, leaseId, work, nonFiniteTasks, isPresentedAgain },
+      { checked: result, computeMs },
+    );
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
@@ -251,15 +246,17 @@ export class Runner {
     this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
     const at = this.#clock.now();
     this.#observer.shardFailed?.({ at, workerId, leaseId, code });
-    const from = { at, workerId, connection, leaseId };
-    this.#dispatch({ event: { kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false } });
+    const from = { workerId, connection, leaseId };
+    this.#dispatch({ kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false });
   }
 
   // The loop.
 
-  #dispatch(arrival: Arrival): void {
+  #dispatch(untimed: Untimed<CoreEvent>, result?: ArrivedResult): void {
     if (this.#isClosed) return;
-    this.#arrivals.push(arrival);
+    // The core measures durations: its time is the clock that is never set.
+    const event = { ...untimed, at: this.#clock.elapsedMs() } as CoreEvent;
+    this.#arrivals.push({ event, result });
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
@@ -270,10 +267,6 @@ export class Runner {
       this.#isDispatching = false;
     }
     this.#links.flush();
-  }
-
-  #answer(event: CoreEvent): void {
-    this.#dispatch({ event });
   }
 
   #perform(effect: CoreEffect, result: ArrivedResult | undefined): void {
@@ -334,7 +327,7 @@ export class Runner {
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);
     });
-    this.#observer.leaseGranted?.({ at: lease.grantedAt, lease, deadlineMs, payloadBytes });
+    this.#observer.leaseGranted?.({ at: this.#clock.now(), lease, deadlineMs, payloadBytes });
   }
 
   #cancelLease({ lease, cause, reason }: Extract<CoreEffect, { kind: 'cancelLease' }>): void {
@@ -388,12 +381,12 @@ export class Runner {
       }
     } catch (thrown) {
       if (!(thrown instanceof MetatrainError)) throw thrown;
-      this.#answer({ kind: 'jobBroken', at, jobId, code: thrown.code, message: thrown.message });
+      this.#dispatch({ kind: 'jobBroken', jobId, code: thrown.code, message: thrown.message });
       return;
     }
     const reduceMs = this.#clock.elapsedMs() - begunMs;
     this.#observer.batchReduced?.({ at, record: job.record, work, reduceMs });
-    this.#answer({ kind: 'reduced', at, jobId });
+    this.#dispatch({ kind: 'reduced', jobId });
   }
 
   #applyMetaStep(job: LiveJob, at: number): void {
@@ -405,7 +398,7 @@ export class Runner {
       this.#book.append(record, at, { kind: 'stateChanged', state: record.state, reason: proof });
     }
     this.#observer.metaStepApplied?.({ at, record, applied });
-    const summary = progress.applied(at, record.steps, applied);
+    const summary = progress.applied(this.#clock.elapsedMs(), record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
     this.#writeLedger(job);
@@ -416,7 +409,7 @@ export class Runner {
   #summariseEvaluation(job: LiveJob, at: number): void {
     const { record, progress } = job;
     const evaluation = summariseEvaluation(job);
-    progress.resume(at);
+    progress.resume(this.#clock.elapsedMs());
     this.#book.append(record, at, { kind: 'evaluated', evaluation });
     this.#observer.evaluated?.({ at, record, evaluation });
     this.#save(record);
@@ -432,14 +425,14 @@ export class Runner {
       const at = this.#clock.now();
       this.#observer.checkpointWritten?.({ at, record, checkpoint, writeMs: this.#clock.elapsedMs() - begunMs });
       if (purpose !== 'recovery') this.#book.append(record, at, { kind: 'checkpointWritten', checkpoint });
-      this.#answer({ kind: 'checkpointWritten', at, jobId, step });
+      this.#dispatch({ kind: 'checkpointWritten', jobId, step });
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       const at = this.#clock.now();
       this.#log.error({ jobId, metaStep: step, code, reason: message }, 'a checkpoint could not be written');
       this.#observer.checkpointFailed?.({ at, record, code, reason: message });
       // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
-      if (purpose === 'final') this.#answer({ kind: 'jobBroken', at, jobId, code, message });
+      if (purpose === 'final') this.#dispatch({ kind: 'jobBroken', jobId, code, message });
     }
   }
 
@@ -452,7 +445,7 @@ export class Runner {
     else delete record.waitsForRoom;
     if (state === 'running') {
       record.startedAt ??= at;
-      progress.resume(at);
+      progress.resume(this.#clock.elapsedMs());
     }
     if (failure) record.error = failure;
     if (hasEnded(state)) {

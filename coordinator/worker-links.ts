@@ -15,6 +15,8 @@ export interface LinkTally {
 /** A connected worker as its operators see it. */
 export interface WorkerView extends LinkTally {
   readonly worker: Worker;
+  /** When its last message came, in milliseconds since the epoch. */
+  readonly lastSeenAt: number;
   readonly idleReason: string;
 }
 

@@ -260,7 +260,7 @@ export class SessionState {
   #beat(now: number): SessionOrder[] {
     const silentMs = now - this.#heardAt;
     if (silentMs > this.#heartbeatIntervalMs * this.#times.missedHeartbeats) {
-      return this.#abandon(`no answer to heartbeats for ${silentMs} ms`);
+      return this.#abandon(`no answer to heartbeats for ${Math.round(silentMs)} ms`);
     }
     if (now < this.#heartbeatAt) return [];
     this.#heartbeatAt = now + this.#heartbeatIntervalMs;

@@ -128,7 +128,7 @@ export class Session {
   }
 
   #step(event: SessionEvent, outcome?: ShardOutcome): void {
-    for (const order of this.#state.step(event, this.#dependencies.clock.now())) this.#perform(order, outcome);
+    for (const order of this.#state.step(event, this.#dependencies.clock.elapsedMs())) this.#perform(order, outcome);
   }
 
   #perform(order: SessionOrder, outcome: ShardOutcome | undefined): void {

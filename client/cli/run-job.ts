@@ -79,14 +79,14 @@ async function submitAndFollow(
   context: CommandContext,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const startedAt = realClock.now();
-  const meter = new ThroughputMeter(startedAt);
+  const startedMs = realClock.elapsedMs();
+  const meter = new ThroughputMeter(realClock.now());
   const { jobId, isNew } =
     stateDir === undefined
       ? { jobId: (await client.submitJob(JSON.stringify(spec), { signal })).jobId, isNew: true }
       : await submitOrResume(client, spec, stateDir, context, signal);
   const job = await followJob(client, jobId, context, { signal, onEvent: (event) => meter.observe(event) });
-  const wallSeconds = (realClock.now() - startedAt) / 1000;
+  const wallSeconds = (realClock.elapsedMs() - startedMs) / 1000;
   // A job that ends before its second progress report has no rate of its own.
   const metaStepsPerSecond = meter.metaStepsPerSecond || (isNew ? job.steps / wallSeconds : 0);
   return runResult(job, wallSeconds, metaStepsPerSecond);

@@ -36,7 +36,7 @@ export class Terminal {
 
   constructor(options: TerminalOptions) {
     this.#options = options;
-    this.#now = options.now ?? realClock.now;
+    this.#now = options.now ?? realClock.elapsedMs;
   }
 
   /** For what goes to stdout. */

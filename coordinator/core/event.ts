@@ -1,4 +1,5 @@
-// What the core is told. Every event carries its time; the core has no other clock.
+// What the core is told. Every event carries its time, in milliseconds since some moment, never less than the event before; the core has no
+// other clock.
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { JobPlan, WorkKind } from './state.ts';
 

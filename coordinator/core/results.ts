@@ -67,7 +67,7 @@ export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
   for (const lease of [...state.leases.values()]) {
     // A job that failed in this very loop has taken its other leases along.
     if (state.now < lease.deadlineAt || !state.leases.has(lease.leaseId)) continue;
-    const message = `no result within the lease's ${lease.deadlineAt - lease.grantedAt} ms`;
+    const message = `no result within the lease's ${Math.round(lease.deadlineAt - lease.grantedAt)} ms`;
     effects.push({ kind: 'cancelLease', lease, cause: 'deadline', reason: message });
     failAttempt(state, lease, { cause: 'deadline', message, code: 'SHARD_FAILED' }, effects);
   }

@@ -31,8 +31,7 @@ import {
 
 export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
   const effects: CoreEffect[] = [];
-  // A clock that was set back must not stop time: it stands still until the clock has caught up.
-  state.now = Math.max(state.now, event.at);
+  state.now = event.at;
   switch (event.kind) {
     case 'tick': {
       const sinceTickMs = state.lastTickAt > 0 ? state.now - state.lastTickAt : 0;

@@ -80,7 +80,7 @@ export function loseSilentWorkers(state: CoreState, effects: CoreEffect[]): void
   for (const worker of [...state.workers.values()]) {
     const silentMs = state.now - worker.lastSeenAt;
     if (silentMs <= heartbeatIntervalMs * missedHeartbeats) continue;
-    const message = `no heartbeat from worker ${worker.workerId} for ${silentMs} ms`;
+    const message = `no heartbeat from worker ${worker.workerId} for ${Math.round(silentMs)} ms`;
     removeWorker(state, worker, message, effects);
     const { workerId, connection } = worker;
     effects.push({ kind: 'disconnectWorker', workerId, connection, code: 'DEADLINE_EXCEEDED', message });

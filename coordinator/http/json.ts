@@ -70,7 +70,7 @@ export function workerList(views: readonly WorkerView[], at: number, limit = Num
   return { at: isoTime(at), workers: views.slice(0, limit).map(workerRow), total: views.length };
 }
 
-function workerRow({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerRow {
+function workerRow({ link, worker, shardsCompleted, resultsRejected, lastSeenAt, idleReason }: WorkerView): WorkerRow {
   const { workerId, address, engine, device, fingerprint, slots, connectedAt, version } = link;
   return {
     workerId,
@@ -84,7 +84,7 @@ function workerRow({ link, worker, shardsCompleted, resultsRejected, idleReason 
     shardsCompleted,
     resultsRejected,
     connectedAt: isoTime(connectedAt),
-    lastHeartbeatAt: isoTime(worker.lastSeenAt),
+    lastHeartbeatAt: isoTime(lastSeenAt),
     idleReason,
     version,
   };

@@ -26,6 +26,12 @@ export interface ClusterMetricsOptions {
 /** Workers with series of their own; of more, the first to come have them. */
 const maxWorkerSeries = 256;
 
+interface OpenJob {
+  readonly record: JobRecord;
+  /** When it was submitted, as `Clock.elapsedMs`. */
+  readonly sinceMs: number;
+}
+
 export class ClusterMetrics {
   readonly meter = new Meter();
   readonly #clock: Clock;
@@ -34,16 +40,16 @@ export class ClusterMetrics {
   #view: ClusterView | undefined;
   #bus: EventBusView | undefined;
   /** Jobs that have not ended. */
-  readonly #open = new Map<string, JobRecord>();
-  /** When a worker was first lost with it. */
+  readonly #open = new Map<string, OpenJob>();
+  /** When a worker was first lost with it, as `Clock.elapsedMs`. */
   readonly #lostAt = new WeakMap<Shard, number>();
   /** While no result of a restored job has been counted since the start. */
   readonly #restored = new Set<string>();
-  readonly #startedAt: number;
+  readonly #startedMs: number;
 
   constructor({ version, endedJobSeriesMs }: ClusterMetricsOptions, clock: Clock) {
     this.#clock = clock;
-    this.#startedAt = clock.now();
+    this.#startedMs = clock.elapsedMs();
     this.#tree = coordinatorTree(this.meter);
     this.#readAtScrape(version);
     declareEventMetrics(this.meter, () => this.#bus);
@@ -66,9 +72,10 @@ export class ClusterMetrics {
   }
 
   readonly observer: Required<Observer> = {
-    jobOpened: ({ record, isRestored }) => {
+    jobOpened: ({ at, record, isRestored }) => {
       const { jobs } = this.#tree;
-      this.#open.set(record.jobId, record);
+      const waitedMs = isRestored ? Math.max(0, at - record.submittedAt) : 0;
+      this.#open.set(record.jobId, { record, sinceMs: this.#clock.elapsedMs() - waitedMs });
       (isRestored ? jobs.restored : jobs.submitted).add();
       if (isRestored && record.state === 'running') this.#restored.add(record.jobId);
     },
@@ -98,10 +105,11 @@ export class ClusterMetrics {
     resultRejected: () => this.#tree.shards.results.rejected.add(),
     shardFailed: () => this.#tree.shards.results.failed.add(),
     shardRetried: (happening) => {
-      const { cause, lease, at } = happening;
+      const { cause, lease } = happening;
       this.#tree.shards.retried[cause].add();
       this.#waste(happening);
-      if (cause === 'workerLost' && !this.#lostAt.has(lease.shard)) this.#lostAt.set(lease.shard, at);
+      if (cause === 'workerLost' && !this.#lostAt.has(lease.shard))
+        this.#lostAt.set(lease.shard, this.#clock.elapsedMs());
     },
     batchReduced: ({ work, reduceMs }) => {
       if (work === 'train') this.#tree.metaSteps.phase.apply.observe(reduceMs / 1_000);
@@ -122,14 +130,18 @@ export class ClusterMetrics {
 
   #jobStateChanged({ record, state, at }: Happening<'jobStateChanged'>): void {
     const { jobs } = this.#tree;
-    if (state === 'running' && record.startedAt === at) jobs.wait.observe(seconds(at - record.submittedAt));
+    const open = this.#open.get(record.jobId);
+    if (open && state === 'running' && record.startedAt === at) {
+      jobs.wait.observe(seconds(this.#clock.elapsedMs() - open.sinceMs));
+    }
     if (!hasEnded(state)) return;
     this.#open.delete(record.jobId);
     this.#restored.delete(record.jobId);
     if (state === 'succeeded' || state === 'failed' || state === 'cancelled') jobs.ended[state].add();
   }
 
-  #resultKept({ lease, computeMs, payloadBytes, keepMs, at }: Happening<'resultKept'>): void {
+  #resultKept({ lease, computeMs, payloadBytes, keepMs }: Happening<'resultKept'>): void {
+    const now = this.#clock.elapsedMs();
     const { leases, shards, metaSteps, payload, compute } = this.#tree;
     const { batch, shard, job, grantedAt, paramsVersion } = lease;
     shards.results.counted.add();
@@ -139,24 +151,24 @@ export class ClusterMetrics {
     compute.seconds.useful.add(computeSeconds);
     if (lease.isSpeculative) leases.speculativeWon.add();
     const lostAt = shard.losses > 0 ? this.#lostAt.get(shard) : undefined;
-    if (lostAt !== undefined) compute.recovery.workerLost.observe(seconds(at - lostAt));
+    if (lostAt !== undefined) compute.recovery.workerLost.observe(seconds(now - lostAt));
     if (this.#restored.has(job.plan.jobId)) {
-      compute.recovery.restart.observe(seconds(at - this.#startedAt));
+      compute.recovery.restart.observe(seconds(now - this.#startedMs));
       this.#restored.clear();
     }
     const isLast = batch.remaining === 0;
-    const batchSeconds = seconds(at - (batch.begunAt ?? at));
+    const batchSeconds = seconds(now - (batch.begunAt ?? now));
     if (batch.work === 'evaluate' && isLast) metaSteps.phase.evaluate.observe(batchSeconds);
     if (batch.work !== 'train') return;
     if (isLast) metaSteps.seconds.observe(batchSeconds);
     leases.staleness.observe(batch.step - paramsVersion);
-    metaSteps.phase.broadcast.observe(Math.max(0, seconds(at - grantedAt) - computeSeconds));
+    metaSteps.phase.broadcast.observe(Math.max(0, seconds(now - grantedAt) - computeSeconds));
     metaSteps.phase.compute.observe(computeSeconds);
     metaSteps.phase.reduce.observe(keepMs / 1_000);
   }
 
-  #waste({ lease, at }: { readonly lease: Lease; readonly at: number }): void {
-    this.#tree.compute.seconds.wasted.add(seconds(at - lease.grantedAt));
+  #waste({ lease }: { readonly lease: Lease }): void {
+    this.#tree.compute.seconds.wasted.add(seconds(this.#clock.elapsedMs() - lease.grantedAt));
   }
 
   #readAtScrape(version: string): void {
@@ -199,21 +211,22 @@ export class ClusterMetrics {
 
   #countJobs(state: JobRecord['state']): number {
     let count = 0;
-    for (const record of this.#open.values()) if (record.state === state) count += 1;
+    for (const { record } of this.#open.values()) if (record.state === state) count += 1;
     return count;
   }
 
   #oldestQueuedSeconds(): number {
-    let oldest = this.#clock.now();
-    for (const { state, submittedAt } of this.#open.values()) {
-      if (state === 'queued') oldest = Math.min(oldest, submittedAt);
+    const now = this.#clock.elapsedMs();
+    let oldest = now;
+    for (const { record, sinceMs } of this.#open.values()) {
+      if (record.state === 'queued') oldest = Math.min(oldest, sinceMs);
     }
-    return seconds(this.#clock.now() - oldest);
+    return seconds(now - oldest);
   }
 }
 
 /** A worker says how long it computed, and may say anything. */
 const longestComputeSeconds = 86_400;
 
-/** The wall clock may be set back, and a worker may say anything: a duration is finite and never below zero. */
+/** A worker may say anything: a duration is finite and never below zero. */
 const seconds = (ms: number): number => (ms > 0 && ms < Number.POSITIVE_INFINITY ? ms / 1_000 : 0);

@@ -69,7 +69,8 @@ function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
   return { sequence, time: timestamp(Date.parse(time)), id, source, type, subject, data: JSON.stringify(data) };
 }
 
-function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleReason }: WorkerView): WorkerInfo {
+function workerMessage(view: WorkerView): WorkerInfo {
+  const { link, worker, shardsCompleted, resultsRejected, lastSeenAt, idleReason } = view;
   return {
     workerId: link.workerId,
     state: stateMessages[workerState(worker)],
@@ -79,7 +80,7 @@ function workerMessage({ link, worker, shardsCompleted, resultsRejected, idleRea
     leases: worker.leases.size,
     shardsCompleted,
     connectedAt: timestamp(link.connectedAt),
-    lastHeartbeatAt: timestamp(worker.lastSeenAt),
+    lastHeartbeatAt: timestamp(lastSeenAt),
     idleReason,
     version: link.version,
     resultsRejected,

@@ -48,7 +48,7 @@ export class SimulatedCoordinator {
   readonly #events: { readonly event: CoreEvent; readonly value: number | undefined }[] = [];
   #isStepping = false;
   #isDead = false;
-  #clockOffset = 0;
+  #stoodStillMs = 0;
   /** Shards counted, and meta-steps that a restart had to apply again and found the same. */
   counted = 0;
   proved = 0;
@@ -64,12 +64,12 @@ export class SimulatedCoordinator {
   }
 
   get at(): number {
-    return Math.max(0, this.#time.now + this.#clockOffset);
+    return this.#time.now + this.#stoodStillMs;
   }
 
-  /** The wall clock is set, forwards or backwards. */
-  jumpClock(byMs: number): void {
-    this.#clockOffset += byMs;
+  /** The process stood still for so long, and nothing that happened meanwhile has reached it. */
+  standStill(forMs: number): void {
+    this.#stoodStillMs += forMs;
   }
 
   crash(): void {

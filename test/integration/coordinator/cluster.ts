@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { type ClientReadableStream, credentials, type ServiceError } from '@grpc/grpc-js';
 import { type Coordinator, startCoordinator } from '../../../coordinator/main.ts';
 import type { CoordinatorOptions } from '../../../coordinator/options.ts';
+import { type Clock, realClock } from '../../../shared/clock.ts';
 import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
 import { type Logger, silentLogger } from '../../../shared/log.ts';
@@ -51,12 +52,14 @@ export class TestCluster {
   readonly stateDirectory: string;
   readonly #workers: NullWorker[] = [];
   readonly #log: Logger;
+  readonly #clock: Clock;
   #coordinator: Coordinator | undefined;
   #jobs: InstanceType<typeof JobService> | undefined;
   #cluster: InstanceType<typeof ClusterService> | undefined;
 
-  private constructor(test: TestContext, log: Logger) {
+  private constructor(test: TestContext, log: Logger, clock: Clock) {
     this.#log = log;
+    this.#clock = clock;
     this.stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
     test.after(async () => {
       await Promise.all(this.#workers.map((worker) => worker.kill()));
@@ -69,8 +72,9 @@ export class TestCluster {
     test: TestContext,
     options: Partial<CoordinatorOptions> = {},
     log: Logger = silentLogger,
+    clock: Clock = realClock,
   ): Promise<TestCluster> {
-    const cluster = new TestCluster(test, log);
+    const cluster = new TestCluster(test, log, clock);
     await cluster.restart(options);
     return cluster;
   }
@@ -107,7 +111,7 @@ export class TestCluster {
         core: { ...quickCore, ...options.core },
         limits: { closeGraceMs: 500, ...options.limits },
       },
-      { log: this.#log },
+      { log: this.#log, clock: this.#clock },
     );
     this.#jobs = new JobService(this.address, credentials.createInsecure(), channelOptions);
     this.#cluster = new ClusterService(this.address, credentials.createInsecure(), channelOptions);

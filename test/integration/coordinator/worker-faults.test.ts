@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { status } from '@grpc/grpc-js';
+import { type Clock, realClock } from '../../../shared/clock.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
+import { silentLogger } from '../../../shared/log.ts';
 import { sha256 } from '../../../shared/tensor-codec.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 import { call, rejection, specText, TestCluster } from './cluster.ts';
@@ -58,6 +60,24 @@ test('a worker that misses three heartbeats loses its leases and its stream', as
   assert.equal(codeOf(metadata), 'DEADLINE_EXCEEDED');
   await cluster.worker('healthy');
   assert.equal((await cluster.end(jobId)).state, 'JOB_STATE_SUCCEEDED');
+});
+
+test('a clock that is set back by an hour spares no silent worker', { timeout: 60_000 }, async (t) => {
+  let setBackMs = 0;
+  const clock: Clock = { ...realClock, now: () => realClock.now() - setBackMs };
+  const cluster = await TestCluster.start(t, { core: { heartbeatIntervalMs: 60 } }, silentLogger, clock);
+  const jobId = await cluster.submit();
+  const silent = await cluster.worker('silent', {
+    onLease: (_, worker) => {
+      worker.stopHeartbeats();
+      setBackMs = 3_600_000;
+    },
+  });
+  assert.equal((await silent.ended).code, status.DEADLINE_EXCEEDED);
+  await cluster.worker('healthy');
+  const { state, lastMetaStep } = await cluster.end(jobId);
+  assert.equal(state, 'JOB_STATE_SUCCEEDED');
+  assert.ok((lastMetaStep?.metaStepsPerSecond ?? 0) > 0);
 });
 
 test('two jobs with the same parameters share a worker: payloads of one name do not disturb each other', async (t) => {

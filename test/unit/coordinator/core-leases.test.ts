@@ -77,16 +77,6 @@ test('a coordinator that stood still blames nobody for it', () => {
   assert.equal(of(core.result(sent), 'keepResult').length, 1);
 });
 
-test('a clock that is set back stops nothing and expires nothing', () => {
-  const core = new Core({ leaseFirstMs: 10_000 });
-  core.submit();
-  const sent = only(core.connect('w'), 'sendLease');
-  core.tick(1_000);
-  core.now -= 3_600_000;
-  assert.deepEqual(core.tick(1_000, 5), []);
-  assert.equal(of(core.result(sent), 'keepResult').length, 1);
-});
-
 test('a shard that fails on three workers fails the job, with the message of each', () => {
   const core = new Core();
   core.submit();

@@ -102,6 +102,7 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['coordinator/runner.ts', 'const at = Date.now();', /real time/],
   ['coordinator/runner.ts', 'const at = new Date().toISOString();', /real time/],
   ['worker/session.ts', 'setTimeout(() => retry(), 100);', /real time/],
+  ['worker/session.ts', 'const now = this.#dependencies.clock.now();', /a clock that can be set/],
   ['worker/engine/compiled.ts', 'const startedAt = performance.now();', /real time/],
   ['worker/learning/tasks/sinusoid.ts', 'const phase = Math.PI * Math.random();', /real chance/],
   ['client/cli/run-job.ts', "import { randomUUID } from 'node:crypto';", /real chance/],
