@@ -2,12 +2,13 @@
 // read only against the hash on record, so a torn or changed one is an error and never a θ.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { DiskRoom, isDiskFull, reserveBytes } from './disk-room.ts';
 import type { CheckpointRecord } from './job-record.ts';
+import { makePrivateDirectory, privateFileMode } from './private-files.ts';
 
 /** Written and hashed in pieces, so that the event loop never waits for a large file. */
 const pieceBytes = 1_048_576;
@@ -36,7 +37,7 @@ export class CheckpointStore {
       const parts = encodeCheckpoint(checkpoint);
       const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
       return await this.#room.write(bytes, reserveBytes, async (onWritten) => {
-        await mkdir(directory, { recursive: true });
+        makePrivateDirectory(directory);
         const written = await writeAside(aside, parts, onWritten);
         await rename(aside, file);
         await syncDirectory(directory);
@@ -123,7 +124,7 @@ async function writeAside(
   parts: readonly Buffer[],
   onWritten: (bytes: number) => void,
 ): Promise<{ sha256: string; bytes: number }> {
-  const handle = await open(file, 'w');
+  const handle = await open(file, 'w', privateFileMode);
   try {
     const hash = createHash('sha256');
     let bytes = 0;

@@ -3,13 +3,15 @@
 // behind it. Events are bounded per job: meta-step summaries get sparser,
 // so that what is kept still tells the whole job; of everything else the oldest go first.
 import { dirname } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { jobEvent } from '../cluster-events.ts';
 import { DiskRoom, essentialReserveBytes, reserveBytes } from './disk-room.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
+import { loadLmdb } from './native.ts';
 import { OrderedWrites } from './ordered-writes.ts';
+import { makePrivateFile } from './private-files.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
@@ -48,11 +50,10 @@ export class JobStore {
   readonly #shards;
   readonly #windows = new Map<string, EventWindow>();
 
-  private constructor(path: string, limits: Partial<EventLogLimits>, room: DiskRoom) {
+  private constructor(root: RootDatabase, limits: Partial<EventLogLimits>, room: DiskRoom) {
     this.#room = room;
     this.#ordered = new OrderedWrites(room);
-    // Without overlappingSync a write's promise waits for the disk.
-    this.#root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
+    this.#root = root;
     this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
     this.#submissions = this.#root.openDB<Submission, string>({ name: 'submissions' });
     this.#shards = this.#root.openDB<Buffer, [jobId: string, metaStep: number | string]>({ name: 'shards' });
@@ -62,12 +63,21 @@ export class JobStore {
     this.log = new EventLog(this.#root, this.#ordered, limits);
   }
 
-  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had better not be opened. */
-  static open(path: string, limits: Partial<EventLogLimits> = {}, room = new DiskRoom(dirname(path))): JobStore {
+  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had better not be opened, `NOT_READY` without lmdb's binary. */
+  static async open(
+    path: string,
+    limits: Partial<EventLogLimits> = {},
+    room = new DiskRoom(dirname(path)),
+  ): Promise<JobStore> {
     const missing = room.missing(0, essentialReserveBytes);
     if (missing) throw missing;
+    const { open } = await loadLmdb();
     try {
-      return new JobStore(path, limits, room);
+      // lmdb would make both files readable by everybody.
+      for (const file of [path, `${path}-lock`]) makePrivateFile(file);
+      // Without overlappingSync a write's promise waits for the disk.
+      const root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
+      return new JobStore(root, limits, room);
     } catch (cause) {
       const message = `job database ${path} cannot be opened: ${asMetatrainError(cause).message}`;
       throw new MetatrainError('DATA_CORRUPT', message, { cause });

@@ -26,12 +26,12 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
     [1, 2_500],
     [2_501, total],
   ] as const) {
-    const store = JobStore.open(path);
+    const store = await JobStore.open(path);
     for (let step = from; step <= to; step += 1) stored = store.append(record, step, summary(step)).stored;
     await stored;
     await store.close();
   }
-  const store = JobStore.open(path);
+  const store = await JobStore.open(path);
   t.after(() => store.close());
   const kept = store.eventsAfter('long', 0, total).map(({ sequence }) => sequence);
   assert.equal(kept.length, 1_000);

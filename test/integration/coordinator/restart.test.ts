@@ -151,7 +151,7 @@ test('a job that comes to other bytes after a restart fails: the chain does not 
 test('a checkpoint of another job under the right name and hash is not taken for this one', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
-  const store = JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
+  const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
   const record = store.record(jobId)!;
   const other = [...store.records()].find((each) => each.jobId !== jobId)!;
   const strange = readFileSync(checkpointFiles(cluster, other.jobId)[0]!);
@@ -171,7 +171,7 @@ test('a job record that cannot be read is said so, and the other jobs go on', as
   const broken = await cluster.submit();
   const whole = await cluster.submit();
   await cluster.stop();
-  const store = JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
+  const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
   await store.save({ ...store.record(broken)!, spec: '{"name": "half a rec' });
   await store.close();
   await cluster.restart();

@@ -16,7 +16,7 @@ import { sampleEvents } from '../../support/sample-events.ts';
 /** One of every kind, as the log tells them. */
 async function everyKind(t: TestContext): Promise<ClusterEvent[]> {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
-  const store = JobStore.open(join(directory, 'jobs.lmdb'));
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'));
   t.after(async () => {
     await store.close();
     rmSync(directory, { recursive: true });

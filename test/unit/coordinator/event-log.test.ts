@@ -15,8 +15,8 @@ function directoryOf(t: TestContext): string {
   return directory;
 }
 
-function openLog(t: TestContext, limits?: Partial<EventLogLimits>, directory = directoryOf(t)) {
-  const store = JobStore.open(join(directory, 'jobs.lmdb'), limits);
+async function openLog(t: TestContext, limits?: Partial<EventLogLimits>, directory = directoryOf(t)) {
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'), limits);
   let isOpen = true;
   const close = async () => {
     if (isOpen) await store.close();
@@ -67,7 +67,7 @@ async function read(log: EventLog, options: FollowOptions = {}): Promise<Cluster
 const sequences = (events: readonly ClusterEvent[]) => events.map(sequenceOf);
 
 test('events come in the order in which they were appended, jobs and workers alike, and one job alone when asked', async (t) => {
-  const { log } = openLog(t);
+  const { log } = await openLog(t);
   await Promise.all([log.append(left('w1')), log.append(retried('a', 1)), log.append(retried('b', 1))]);
   await log.append(retried('a', 2));
   const all = await read(log);
@@ -86,12 +86,12 @@ test('events come in the order in which they were appended, jobs and workers ali
 });
 
 test('sequences, ids and progress go on after the log is opened again', async (t) => {
-  const first = openLog(t);
+  const first = await openLog(t);
   await first.log.append(left('w1'));
   await first.log.noteProgress('bus', 1);
   const [before] = await read(first.log);
   await first.close();
-  const { log } = openLog(t, {}, first.directory);
+  const { log } = await openLog(t, {}, first.directory);
   await log.append(left('w2'));
   const [again, next] = await read(log);
   assert.deepEqual(again, before);
@@ -103,7 +103,7 @@ test('sequences, ids and progress go on after the log is opened again', async (t
 
 test('who keeps up and reads from memory gets what the disk holds, from every position', async (t) => {
   const limits = { summaries: 20, others: 30 };
-  const { log, close, directory } = openLog(t, limits);
+  const { log, close, directory } = await openLog(t, limits);
   for (let i = 1; i <= 40; i += 1) {
     await Promise.all([log.append(summary('a', i)), log.append(left('a')), log.append(retried('b', i))]);
   }
@@ -116,12 +116,12 @@ test('who keeps up and reads from memory gets what the disk holds, from every po
   };
   const inMemory = await everything(log);
   await close();
-  assert.deepEqual(inMemory, await everything(openLog(t, limits, directory).log));
+  assert.deepEqual(inMemory, await everything((await openLog(t, limits, directory)).log));
   assert.deepEqual(sequences(inMemory.at(-6) ?? []), [120]);
 });
 
 test('beyond the limit the oldest summaries go, and nothing else; of other events the oldest beyond theirs', async (t) => {
-  const { log } = openLog(t, { summaries: 3, others: 4 });
+  const { log } = await openLog(t, { summaries: 3, others: 4 });
   await log.append(retried('a', 1));
   for (let step = 1; step <= 10; step += 1) await log.append(summary('a', step));
   assert.deepEqual(sequences(await read(log)), [1, 9, 10, 11]);
@@ -133,7 +133,7 @@ test('beyond the limit the oldest summaries go, and nothing else; of other event
 });
 
 test('since a moment: the events from then on, whatever was kept before', async (t) => {
-  const { log } = openLog(t, { others: 100 });
+  const { log } = await openLog(t, { others: 100 });
   for (let i = 1; i <= 150; i += 1) await log.append(left('w', i * 10));
   assert.deepEqual(sequences(await read(log, { since: 1_495 })), [150]);
   assert.deepEqual(sequences(await read(log, { since: 1_490 })), [149, 150]);
@@ -142,7 +142,7 @@ test('since a moment: the events from then on, whatever was kept before', async 
 });
 
 test('a follower gets what comes later, and ends when it is told to', async (t) => {
-  const { log } = openLog(t);
+  const { log } = await openLog(t);
   await log.append(left('w1'));
   const over = new AbortController();
   const following = log.follow({ signal: over.signal });
@@ -156,7 +156,7 @@ test('a follower gets what comes later, and ends when it is told to', async (t) 
 });
 
 test('a follower who stops reading misses what is dropped meanwhile, and nothing else', async (t) => {
-  const { log } = openLog(t, { summaries: 5 });
+  const { log } = await openLog(t, { summaries: 5 });
   const over = new AbortController();
   const slow = log.follow({ signal: over.signal });
   await log.append(summary('a', 1));
@@ -170,7 +170,7 @@ test('a follower who stops reading misses what is dropped meanwhile, and nothing
 });
 
 test('more followers than the limit are refused, until one has ended', async (t) => {
-  const { log } = openLog(t, { followers: 1 });
+  const { log } = await openLog(t, { followers: 1 });
   await log.append(left('w1'));
   const first = log.follow();
   await first.next();

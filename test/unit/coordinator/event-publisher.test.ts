@@ -54,9 +54,9 @@ class FakeBus {
   }
 }
 
-function setUp(t: TestContext, limits: Partial<EventLogLimits> = {}) {
+async function setUp(t: TestContext, limits: Partial<EventLogLimits> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
-  const store = JobStore.open(join(directory, 'jobs.lmdb'), limits);
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'), limits);
   const bus = new FakeBus();
   const lines = new Mailbox<{ msg: string; dropped?: number; pending?: number; reason?: string }>();
   const log = pino({ level: 'info' }, { write: (line: string) => lines.put(JSON.parse(line)) });
@@ -90,7 +90,7 @@ const other = sampleEvents['job.shard_retried'];
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
 test('what waited and what comes arrives in order, and the next start goes on after it', async (t) => {
-  const { events, bus, start, arrived } = setUp(t);
+  const { events, bus, start, arrived } = await setUp(t);
   for (let i = 0; i < 70; i += 1) await events.append(i % 2 === 0 ? summary : other);
   const first = start();
   await arrived(70);
@@ -109,7 +109,7 @@ test('what waited and what comes arrives in order, and the next start goes on af
 });
 
 test('a broken connection is made anew, and what was not acknowledged is sent again in its place', async (t) => {
-  const { events, bus, start, until, arrived } = setUp(t);
+  const { events, bus, start, until, arrived } = await setUp(t);
   const publisher = start();
   await until(/events go to NATS/);
   bus.isSilent = true;
@@ -128,7 +128,7 @@ test('a broken connection is made anew, and what was not acknowledged is sent ag
 });
 
 test('an outage longer than the log goes back loses the oldest summaries, counts them and says so', async (t) => {
-  const { events, bus, start, until, arrived } = setUp(t, { summaries: 10, others: 100 });
+  const { events, bus, start, until, arrived } = await setUp(t, { summaries: 10, others: 100 });
   const publisher = start();
   await events.append(other);
   await arrived(1);
@@ -152,7 +152,7 @@ test('an outage longer than the log goes back loses the oldest summaries, counts
 });
 
 test('an event that is too large for the server is left out, named and counted', async (t) => {
-  const { events, bus, start, until, arrived } = setUp(t);
+  const { events, bus, start, until, arrived } = await setUp(t);
   bus.refusals.add(1);
   const publisher = start();
   await events.append(other);
@@ -164,7 +164,7 @@ test('an event that is too large for the server is left out, named and counted',
 });
 
 test('closing waits for what is under way, for as long as it may and not longer', async (t) => {
-  const { events, bus, start, until, arrived } = setUp(t);
+  const { events, bus, start, until, arrived } = await setUp(t);
   const publisher = start();
   await until(/events go to NATS/);
   bus.isSilent = true;

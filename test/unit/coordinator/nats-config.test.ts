@@ -84,9 +84,9 @@ test('a password and a token may stand in the environment', (t) => {
   assert.deepEqual(optionsOf('--nats', 'a').token, 't');
 });
 
-function place(t: TestContext) {
+async function place(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
-  const store = JobStore.open(join(directory, 'jobs.lmdb'));
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'));
   t.after(async () => {
     await store.close();
     rmSync(directory, { recursive: true });
@@ -99,8 +99,8 @@ function place(t: TestContext) {
   return { open, file: (name: string) => join(directory, name) };
 }
 
-test('a file that is missing, empty or no PEM stops the start and is named', (t) => {
-  const { open, file } = place(t);
+test('a file that is missing, empty or no PEM stops the start and is named', async (t) => {
+  const { open, file } = await place(t);
   writeFileSync(file('empty'), '\n');
   for (const [options, expected] of [
     [{ credentialsFile: file('none') }, /^--nats-credentials: ENOENT/],
@@ -113,7 +113,7 @@ test('a file that is missing, empty or no PEM stops the start and is named', (t)
 });
 
 test('a password or a token for NATS is sent unencrypted to this machine only, unless told so', async (t) => {
-  const { open } = place(t);
+  const { open } = await place(t);
   const servers = ['nats://nats.invalid:4222'];
   const token = { servers, token: 's3cret' };
   assert.throws(() => open(token), {

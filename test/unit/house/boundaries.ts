@@ -64,7 +64,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
     /^hono(\/|$)/,
     /^(shared\/(http-server\.ts|metrics\/routes\.ts)|coordinator\/http\/|worker\/http\/|client\/report\/)/,
   ],
-  [/^lmdb$/, /^coordinator\/store\//],
+  [/^(lmdb|fs-native-extensions)$/, /^coordinator\/store\//],
   [/^uplot$/, /^shared\/web\//],
   [/^pino(-pretty)?$/, /^shared\/log\.ts$/],
   [/^@opentelemetry\//, /(^|\/)tracing[a-z-]*(\.ts$|\/)/],

@@ -1,0 +1,15 @@
+// A process that wants a state directory, for tests of its lock: told to on standard input, it tries, says on standard output whether it has it, and
+// keeps it until it is killed.
+import { createInterface } from 'node:readline';
+import { StateDirectory } from '../../coordinator/store/state-directory.ts';
+import { asMetatrainError } from '../../shared/errors.ts';
+
+const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`);
+
+createInterface({ input: process.stdin }).on('line', (directory) => {
+  StateDirectory.open(directory).then(
+    () => say({ isOwner: true }),
+    (thrown: unknown) => say({ isOwner: false, code: asMetatrainError(thrown).code }),
+  );
+});
+say({ isReady: true });
