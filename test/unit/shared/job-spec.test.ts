@@ -65,7 +65,13 @@ test('the defaults of Omniglot, conv4, Reptile, the optimizers and the schedules
     dataSet: 'auto',
     rotations: true,
   });
-  assert.deepEqual(spec.model, { architecture: 'conv4', filters: 64, downsampling: 'max-pool' });
+  assert.deepEqual(spec.model, {
+    architecture: 'conv4',
+    filters: 64,
+    downsampling: 'max-pool',
+    batchNormScale: true,
+    headInitialization: 'xavier',
+  });
   assert.deepEqual(spec.algorithm, {
     name: 'reptile',
     innerSteps: 5,
