@@ -20,7 +20,9 @@ import {
   type Job,
   type JobEvent,
   type JobState,
+  type JobSummary,
   jobFromWire,
+  summaryOfJobFromWire,
   type WorkerInfo,
   workerFromWire,
 } from './records.ts';
@@ -118,7 +120,7 @@ export class MetatrainClient {
   }
 
   /** Newest first; pages are fetched as the caller goes on. */
-  async *listJobs(options: ListJobsOptions = {}): AsyncGenerator<Job, void> {
+  async *listJobs(options: ListJobsOptions = {}): AsyncGenerator<JobSummary, void> {
     const states = (options.states ?? []).map((state) => `JOB_STATE_${state}` as const);
     let pageToken = '';
     do {
@@ -127,7 +129,7 @@ export class MetatrainClient {
         (call, done) => this.#jobs.listJobs(request, call, done),
         options,
       );
-      yield* page.jobs.map(jobFromWire);
+      yield* page.jobs.map(summaryOfJobFromWire);
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
   }
@@ -236,11 +238,17 @@ export class MetatrainClient {
   }
 
   async listWorkers(options: CallControl = {}): Promise<readonly WorkerInfo[]> {
-    const { workers } = await this.#unary<ListWorkersResponse__Output>(
-      (call, done) => this.#cluster.listWorkers({}, call, done),
-      options,
-    );
-    return workers.map(workerFromWire);
+    const workers: WorkerInfo[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.#unary<ListWorkersResponse__Output>(
+        (call, done) => this.#cluster.listWorkers({ pageToken }, call, done),
+        options,
+      );
+      workers.push(...page.workers.map(workerFromWire));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return workers;
   }
 
   /** Ends the calls that are still open. May be called twice. */

@@ -7,9 +7,11 @@ import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/Checkpoi
 import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { Device__Output } from '../shared/gen/metatrain/v1/Device.ts';
 import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
+import type { EvaluationSummary__Output } from '../shared/gen/metatrain/v1/EvaluationSummary.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobError__Output } from '../shared/gen/metatrain/v1/JobError.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
+import type { JobSummary__Output } from '../shared/gen/metatrain/v1/JobSummary.ts';
 import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaStepSummary.ts';
 import type { ShardRetried__Output } from '../shared/gen/metatrain/v1/ShardRetried.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
@@ -110,10 +112,40 @@ export interface Job {
   readonly skippedShards?: readonly SkippedShard[];
 }
 
+/** A job in a list. */
+export interface JobSummary
+  extends Pick<
+    Job,
+    | 'jobId'
+    | 'name'
+    | 'state'
+    | 'submittedAt'
+    | 'startedAt'
+    | 'endedAt'
+    | 'steps'
+    | 'iterations'
+    | 'error'
+    | 'lastMetaStep'
+  > {
+  readonly lastEvaluation?: EvaluationSummary;
+}
+
+/** An evaluation after its last inner step. */
+export interface EvaluationSummary {
+  /** Meta-steps applied when it was measured. */
+  readonly step: number;
+  readonly innerSteps: number;
+  readonly loss?: Estimate;
+  /** 0 to 1; absent for regression. */
+  readonly accuracy?: Estimate;
+}
+
 export interface SkippedShard {
   readonly metaStep: number;
   readonly shard: number;
-  /** Of the training split. */
+  /** Skipped in this shard. */
+  readonly count: number;
+  /** Of the training split: the first 100 of them. */
   readonly tasks: readonly number[];
 }
 
@@ -161,22 +193,42 @@ export interface WorkerInfo {
   readonly resultsRejected: number;
 }
 
-export function jobFromWire(job: Job__Output): Job {
+export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
+  const { lastEvaluation } = job;
+  return {
+    ...outlineFromWire(job),
+    ...(lastEvaluation && { lastEvaluation: evaluationSummaryFromWire(lastEvaluation) }),
+  };
+}
+
+function evaluationSummaryFromWire(summary: EvaluationSummary__Output): EvaluationSummary {
+  const { step, innerSteps, loss, accuracy } = summary;
+  return { step, innerSteps, ...(loss && { loss }), ...(accuracy && { accuracy }) };
+}
+
+/** What a job and its summary have alike. */
+function outlineFromWire(job: Job__Output | JobSummary__Output) {
   return {
     jobId: job.jobId,
     name: job.name,
     state: shortState<JobState>(job.state),
-    spec: JSON.parse(job.spec) as JobSpec,
     ...withTime('submittedAt', job.submittedAt),
     ...withTime('startedAt', job.startedAt),
     ...withTime('endedAt', job.endedAt),
     steps: job.steps,
     iterations: job.iterations,
+    ...(job.error ? { error: errorFromWire(job.error) } : {}),
+    ...(job.lastMetaStep ? { lastMetaStep: summaryFromWire(job.lastMetaStep) } : {}),
+  };
+}
+
+export function jobFromWire(job: Job__Output): Job {
+  return {
+    ...outlineFromWire(job),
+    spec: JSON.parse(job.spec) as JobSpec,
     paramsSha256: job.paramsSha256,
     evaluations: job.evaluations.map(evaluationFromWire),
     checkpoints: job.checkpoints.map(checkpointFromWire),
-    ...(job.error ? { error: errorFromWire(job.error) } : {}),
-    ...(job.lastMetaStep ? { lastMetaStep: summaryFromWire(job.lastMetaStep) } : {}),
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     skippedTasks: job.skippedTasks,

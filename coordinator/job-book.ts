@@ -4,9 +4,12 @@ import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
+import { fillPage } from './page.ts';
 import { ShardLedger } from './shard-ledger.ts';
 import { isDiskFull } from './store/disk-room.ts';
 import {
+  boundBody,
+  failureRecord,
   hasEnded,
   type JobEventBody,
   type JobEventRecord,
@@ -14,9 +17,6 @@ import {
   type JobStateName,
 } from './store/job-record.ts';
 import type { JobStore } from './store/job-store.ts';
-
-/** Bytes of a page's records, about: well below a message's limit, and the page after it goes on. */
-const maxPageBytes = 1_000_000;
 
 /** Events that one read of a watcher takes. */
 const eventsPerRead = 64;
@@ -121,21 +121,19 @@ export class JobBook {
     return record;
   }
 
-  /** Newest first, those submitted before `before` only; fewer than `size` where they are large. */
+  /** Newest first, those submitted before `before` only; fewer than `size` where their summaries are large. */
   page(states: ReadonlySet<JobStateName>, before: number, size: number): JobPage {
-    const jobs: JobRecord[] = [];
-    let bytes = 0;
+    const { items: jobs, hasMore } = fillPage(this.#newestFirst(states, before), size, summaryBytes);
+    return { jobs, nextBefore: hasMore ? jobs.at(-1)?.order : undefined };
+  }
+
+  *#newestFirst(states: ReadonlySet<JobStateName>, before: number): Iterable<JobRecord> {
     for (let i = this.#index.length - 1; i >= 0; i -= 1) {
       const entry = this.#index[i];
       if (!entry || entry.order >= before) continue;
       const state = this.#states.get(entry.jobId);
-      if (states.size > 0 && !(state && states.has(state))) continue;
-      if (jobs.length === size || bytes > maxPageBytes) return { jobs, nextBefore: jobs.at(-1)?.order };
-      const record = this.record(entry.jobId);
-      jobs.push(record);
-      bytes += JSON.stringify(record).length;
+      if (states.size === 0 || (state && states.has(state))) yield this.record(entry.jobId);
     }
-    return { jobs, nextBefore: undefined };
   }
 
   /**
@@ -252,7 +250,7 @@ export class JobBook {
   /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
   async giveUp(record: JobRecord, { code, message }: MetatrainError, at: number): Promise<void> {
     this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
-    const error = { code, message };
+    const error = failureRecord({ code, message });
     Object.assign(record, { state: 'failed', error, endedAt: at });
     this.append(record, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
     await this.save(record);
@@ -290,7 +288,7 @@ export class JobBook {
   append(record: JobRecord, at: number, body: JobEventBody): void {
     const { jobId } = record;
     this.#unstored.set(jobId, (this.#unstored.get(jobId) ?? 0) + 1);
-    const { stored } = this.#store.append(record, at, body);
+    const { stored } = this.#store.append(record, at, boundBody(body));
     void stored
       .catch((error: unknown) => this.#log.error({ jobId, err: error }, 'a job event could not be stored'))
       .then(() => {
@@ -345,6 +343,9 @@ function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
   if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
   return hasEnded(record.state) ? undefined : parseJobSpec(record.spec);
 }
+
+/** About what a job takes in a list: everything but its error is bounded far below this. */
+const summaryBytes = ({ error }: JobRecord): number => 4_096 + Buffer.byteLength(error?.message ?? '');
 
 const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
 

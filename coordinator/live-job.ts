@@ -13,9 +13,10 @@ import {
   type ChainHead,
   type EvaluationRecord,
   type JobRecord,
-  maxEvaluations,
+  maxNamedTasks,
   maxSkippedShards,
 } from './store/job-record.ts';
+import { keptEvaluations } from './store/thinning.ts';
 
 export interface LiveJob {
   readonly record: JobRecord;
@@ -100,7 +101,7 @@ export function summariseEvaluation(job: LiveJob): EvaluationRecord {
   const { splitDescription, isTransductive: transductive } = record;
   const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
   const evaluation = { step: record.steps, protocol, ...estimates };
-  record.evaluations = [...record.evaluations, evaluation].slice(-maxEvaluations);
+  record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
   return evaluation;
 }
 
@@ -109,8 +110,9 @@ function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: read
   const others = (record.skippedShards ?? []).filter(
     ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
   );
-  const tasks = offsets.map((offset) => shard.firstTask + offset);
-  record.skippedShards = [...others, { metaStep: batch.step, shard: shard.index, tasks }].slice(-maxSkippedShards);
+  const tasks = offsets.slice(0, maxNamedTasks).map((offset) => shard.firstTask + offset);
+  const skipped = { metaStep: batch.step, shard: shard.index, count: offsets.length, tasks };
+  record.skippedShards = [...others, skipped].slice(-maxSkippedShards);
 }
 
 /**

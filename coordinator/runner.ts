@@ -29,7 +29,7 @@ import {
 import type { Observer } from './observer.ts';
 import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
 import { checkResult, payloadBytesOf } from './shard-results.ts';
-import { hasEnded, type JobRecord } from './store/job-record.ts';
+import { failureRecord, hasEnded, type JobRecord } from './store/job-record.ts';
 import type { WorkerLink } from './worker-link.ts';
 import { WorkerLinks, type WorkerView } from './worker-links.ts';
 
@@ -447,7 +447,7 @@ export class Runner {
       record.startedAt ??= at;
       progress.resume(this.#clock.elapsedMs());
     }
-    if (failure) record.error = failure;
+    if (failure) record.error = failureRecord(failure);
     if (hasEnded(state)) {
       record.endedAt = at;
       this.#writeLedger(this.#liveJob(jobId));

@@ -1,6 +1,7 @@
 // Checks what a worker sent against the lease that it answers: the right kind, counts, length, hash, and finite. What passes here may
 // enter a sum; what does not is a failed attempt, with the reason for the worker and the job.
 import { MetatrainError } from '../shared/errors.ts';
+import { boundText } from '../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
 import { squaredNorm } from './aggregation/meta-gradient.ts';
@@ -34,7 +35,8 @@ export interface TakenPayload {
 export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 
 const maxTensors = 100_000;
-const maxTextLength = 4_096;
+/** UTF-8 bytes; it stands in every evaluation's protocol. */
+const maxSplitDescriptionBytes = 1_024;
 
 /**
  * @param elements parameters of the job's layout; undefined before θ₀.
@@ -60,7 +62,7 @@ export function checkResult(
         work: 'initialize',
         layout: checked,
         metaParams,
-        splitDescription: (splitDescription ?? '').slice(0, maxTextLength),
+        splitDescription: boundText(splitDescription ?? '', maxSplitDescriptionBytes),
         isTransductive: transductive ?? false,
       };
     }

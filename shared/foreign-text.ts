@@ -1,6 +1,24 @@
 // Text that another process wrote: names, failure messages, reasons, sources. It is bounded where it enters the cluster, and escaped
 // where it reaches a terminal. Pure, and without Node, so that the console can use it as well.
 
+/** UTF-8 bytes of a text that a worker chose, such as a failure's message or a reason to leave. */
+export const maxWorkerTextBytes = 2_048;
+
+/** UTF-8 bytes of a text that the coordinator composes of several, such as the messages of three workers. */
+export const maxReasonBytes = 8_192;
+
+const encoder = new TextEncoder();
+
+/** `text`, cut to `maxBytes` of UTF-8 between two characters; a cut is marked. */
+export function boundText(text: string, maxBytes: number): string {
+  if (3 * text.length <= maxBytes) return text;
+  const room = new Uint8Array(maxBytes);
+  if (encoder.encodeInto(text, room).read === text.length) return text;
+  const mark = ` … (${text.length} characters)`;
+  const { read } = encoder.encodeInto(text, room.subarray(0, maxBytes - encoder.encode(mark).byteLength));
+  return text.slice(0, read) + mark;
+}
+
 /**
  * Characters that a terminal obeys, or that hide or reorder text: C0 and C1 controls, DEL, bidirectional and zero-width
  * characters, line and paragraph separators, and what is no character at all (half a surrogate pair, unassigned, private use).

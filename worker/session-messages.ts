@@ -1,5 +1,6 @@
 // Translates between the proto's messages and the worker's own records; checks what it reads, since proto3 promises no field.
 import { MetatrainError } from '../shared/errors.ts';
+import { boundText, maxWorkerTextBytes } from '../shared/foreign-text.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
@@ -69,7 +70,9 @@ export function* outcomeMessages(
 ): Iterable<WorkerMessage> {
   const { leaseId } = outcome;
   if (outcome.kind === 'failed') {
-    yield { shardFailure: { leaseId, jobId, ...outcome.failure } };
+    const { message } = outcome.failure;
+    const failure = { ...outcome.failure, message: boundText(message, maxWorkerTextBytes) };
+    yield { shardFailure: { leaseId, jobId, ...failure } };
     return;
   }
   const { output, computeMs } = outcome;

@@ -1,6 +1,6 @@
 // `metatrain jobs list`: the newest jobs as a table.
 import { Command } from 'commander';
-import type { Job, JobState } from '../records.ts';
+import type { JobState, JobSummary } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { type CommonOptions, coordinatorOption, jsonOption, limitOption, stateFilterOption } from './options.ts';
 import { renderJobList } from './render/job.ts';
@@ -19,7 +19,7 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
     .addOption(jsonOption())
     .action((options: ListOptions) =>
       withClient(options, async (client) => {
-        const jobs: Job[] = [];
+        const jobs: JobSummary[] = [];
         // One more than asked for, to know whether there are more.
         const pageSize = Math.min(options.limit + 1, 500);
         for await (const job of client.listJobs({ states: options.state, pageSize, signal })) {

@@ -4,6 +4,7 @@ import { sequenceOf } from '../../shared/cluster-event.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { ClusterEvent as ClusterEventMessage } from '../../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
+import type { ListWorkersResponse } from '../../shared/gen/metatrain/v1/ListWorkersResponse.ts';
 import type { WatchEventsRequest__Output } from '../../shared/gen/metatrain/v1/WatchEventsRequest.ts';
 import type { WorkerInfo } from '../../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatrain/v1/WorkerState.ts';
@@ -11,6 +12,8 @@ import type { Logger } from '../../shared/log.ts';
 import { workerState } from '../core/census.ts';
 import type { WorkerState } from '../core/state.ts';
 import type { JobBook } from '../job-book.ts';
+import { invalidField } from '../job-requests.ts';
+import { fillPage } from '../page.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { hasEnded } from '../store/job-record.ts';
@@ -34,12 +37,27 @@ export function clusterService({ runner, book, events, log }: ClusterServiceDepe
   const watches = new OpenStreams(log);
   return {
     handlers: {
-      ListWorkers: unary(log, () => ({ workers: runner.workers().map(workerMessage) })),
+      ListWorkers: unary(log, ({ pageToken }) => listWorkers(runner.workers(), pageToken)),
       WatchEvents: (call) => void watches.pour(call, (over) => watchEvents(call.request, book, events, over)),
     },
     close: (error) => watches.close(error),
   };
 }
+
+/** @param pageToken number of the last stream on the page before. @throws MetatrainError `REQUEST_INVALID` */
+function listWorkers(views: readonly WorkerView[], pageToken: string): ListWorkersResponse {
+  const after = pageToken === '' ? 0 : Number(pageToken);
+  if (!(after >= 0)) throw invalidField('page_token', JSON.stringify(pageToken), 'the next_page_token of another page');
+  const rest = views
+    .filter(({ link }) => link.connection > after)
+    .sort((a, b) => a.link.connection - b.link.connection);
+  const { items, hasMore } = fillPage(rest, Number.POSITIVE_INFINITY, workerBytes);
+  const last = items.at(-1)?.link.connection;
+  return { workers: items.map(workerMessage), nextPageToken: hasMore && last !== undefined ? String(last) : '' };
+}
+
+/** About what a worker takes in a list: its other texts are bounded far below this. */
+const workerBytes = ({ idleReason }: WorkerView): number => 4_096 + Buffer.byteLength(idleReason);
 
 /** @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL` */
 async function* watchEvents(

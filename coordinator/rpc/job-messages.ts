@@ -4,6 +4,7 @@ import type { CheckpointInfo } from '../../shared/gen/metatrain/v1/CheckpointInf
 import type { Job } from '../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent } from '../../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobState } from '../../shared/gen/metatrain/v1/JobState.ts';
+import type { JobSummary } from '../../shared/gen/metatrain/v1/JobSummary.ts';
 import {
   askedFor,
   type CheckpointRecord,
@@ -59,6 +60,32 @@ export function jobMessage(record: JobRecord): Job {
     mixedFingerprints: record.hasMixedFingerprints,
     skippedTasks: record.skippedTasks,
     skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
+  };
+}
+
+/** What a list tells of a job. Small, whatever the job holds. */
+export function summaryMessage(record: JobRecord): JobSummary {
+  const { jobId, name, state, submittedAt, startedAt, endedAt, steps, iterations, error, lastMetaStep } = record;
+  const evaluation = record.evaluations.at(-1);
+  return {
+    jobId,
+    name,
+    state: stateMessage(state),
+    submittedAt: timestamp(submittedAt),
+    startedAt: startedAt === undefined ? null : timestamp(startedAt),
+    endedAt: endedAt === undefined ? null : timestamp(endedAt),
+    steps,
+    iterations,
+    error: error ?? null,
+    lastMetaStep: lastMetaStep ?? null,
+    lastEvaluation: evaluation
+      ? {
+          step: evaluation.step,
+          innerSteps: evaluation.protocol.innerSteps,
+          loss: evaluation.lossByInnerStep.at(-1) ?? null,
+          accuracy: evaluation.accuracyByInnerStep.at(-1) ?? null,
+        }
+      : null,
   };
 }
 

@@ -13,7 +13,7 @@ import type { JobBook } from '../job-book.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobStateName } from '../store/job-record.ts';
-import { checkpointMessage, eventMessage, jobMessage, stateOfMessage } from './job-messages.ts';
+import { checkpointMessage, eventMessage, jobMessage, stateOfMessage, summaryMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
 import { drained } from './streaming.ts';
 
@@ -66,7 +66,7 @@ function listJobs(requests: JobRequests, { pageSize, pageToken, states }: ListJo
     wanted.add(name);
   }
   const page = requests.page({ pageSize, pageToken, states: wanted });
-  return { jobs: page.jobs.map(jobMessage), nextPageToken: page.nextPageToken };
+  return { jobs: page.jobs.map(summaryMessage), nextPageToken: page.nextPageToken };
 }
 
 /** A cursor into the kept events: a watcher that does not read costs nothing, and later finds what is still kept. */

@@ -2,12 +2,13 @@
 // (`metatrain-code`) for clients that want more than the status. Anything else is our bug: logged whole, told as INTERNAL without detail.
 import { type handleUnaryCall, Metadata, type ServiceError, type sendUnaryData } from '@grpc/grpc-js';
 import { grpcStatusOf, MetatrainError } from '../../shared/errors.ts';
+import { boundText } from '../../shared/foreign-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Caller } from '../authentication.ts';
 import { callerOf } from './caller.ts';
 
-/** HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one. */
-const maxMessageLength = 4_000;
+/** HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one: percent-encoded, with three bytes for one of UTF-8. */
+const maxEncodedBytes = 7_500;
 
 export function toServiceError(thrown: unknown, log: Logger): ServiceError {
   let error: MetatrainError;
@@ -18,10 +19,16 @@ export function toServiceError(thrown: unknown, log: Logger): ServiceError {
     error = new MetatrainError('INTERNAL', 'internal error; the coordinator has logged it');
   }
   const { code, message } = error;
-  const details = message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)} …` : message;
+  const details = statusText(message);
   const metadata = new Metadata();
   metadata.set('metatrain-code', code);
   return Object.assign(new Error(details), { code: grpcStatusOf[code] as number, details, metadata });
+}
+
+/** Well-formed, since half a character cannot be percent-encoded. */
+function statusText(message: string): string {
+  const text = Buffer.from(message).toString();
+  return encodeURI(text).length <= maxEncodedBytes ? text : boundText(text, maxEncodedBytes / 3);
 }
 
 /** A handler that returns or throws as the gRPC handler that answers. */

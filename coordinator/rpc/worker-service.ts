@@ -3,9 +3,11 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { boundText, maxWorkerTextBytes } from '../../shared/foreign-text.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';
 import type { ResultsHeld__Output } from '../../shared/gen/metatrain/v1/ResultsHeld.ts';
+import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
@@ -166,7 +168,7 @@ class WorkerStream implements WorkerLink {
     this.device = deviceOf(hello);
     this.fingerprint = hello.engineFingerprint;
     this.slots = hello.slots;
-    this.version = hello.version.slice(0, 64);
+    this.version = boundText(hello.version, 64);
     this.#payloads = this.#newAssembler(hello.slots + 1);
     this.#phase = 'serving';
     const { heartbeatIntervalMs, version: coordinatorVersion } = this.#options;
@@ -204,13 +206,13 @@ class WorkerStream implements WorkerLink {
         this.#takeResult(message.shardResult!);
         break;
       case 'shardFailure':
-        this.#runner.failure(this, message.shardFailure!);
+        this.#runner.failure(this, boundFailure(message.shardFailure!));
         break;
       case 'resultsHeld':
         this.#runner.offered(this, heldShards(message.resultsHeld!));
         break;
       case 'drain':
-        this.#runner.drain(this, message.drain!.reason.slice(0, 400));
+        this.#runner.drain(this, boundText(message.drain!.reason, maxWorkerTextBytes));
         break;
       case 'hello':
         throw invalid('hello', 'a second one', 'one a stream');
@@ -288,7 +290,7 @@ class WorkerStream implements WorkerLink {
   cancelLease(leaseId: string, reason: string): void {
     this.#order(() => {
       if (!this.#outbox.withdrawLease(leaseId)) {
-        this.#outbox.pushUrgent({ leaseCancelled: { leaseId, reason: reason.slice(0, 400) } });
+        this.#outbox.pushUrgent({ leaseCancelled: { leaseId, reason: boundText(reason, maxWorkerTextBytes) } });
       }
     });
   }
@@ -327,6 +329,13 @@ class WorkerStream implements WorkerLink {
   }
 }
 
+/** What a worker says of a failure is stored, joined with what others say, and sent to every watcher. */
+const boundFailure = (failure: ShardFailure__Output): ShardFailure__Output => ({
+  ...failure,
+  code: boundText(failure.code, 64),
+  message: boundText(failure.message, maxWorkerTextBytes),
+});
+
 const noName = Buffer.alloc(0);
 
 const payloadNameOf = ({ initialize, train }: ShardResult__Output): Uint8Array | undefined =>
@@ -343,7 +352,7 @@ function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
 }
 
 function deviceOf({ device }: Hello__Output): WorkerDevice {
-  const text = (value = '') => value.slice(0, 200);
+  const text = (value = '') => boundText(value, 200);
   return {
     kind: device?.kind || 'cpu',
     name: text(device?.name),

@@ -1,6 +1,7 @@
 // What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
 import type { JobStateName } from '../../shared/cluster-event.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
 import type { Estimate } from '../aggregation/evaluation-summary.ts';
 
 export type { JobStateName };
@@ -38,11 +39,11 @@ export interface JobRecord {
   steps: number;
   readonly iterations: number;
   paramsSha256: string;
-  /** The newest ones, at most `maxEvaluations`. */
+  /** In order; the newest is whole, earlier ones are thinned out: see `thinning.ts`. */
   evaluations: EvaluationRecord[];
   /** Those whose files are kept, oldest first. */
   checkpoints: CheckpointRecord[];
-  error: { readonly code: ErrorCode; readonly message: string } | undefined;
+  error: JobFailureRecord | undefined;
   lastMetaStep: MetaStepRecord | undefined;
   engineFingerprint: string | undefined;
   hasMixedFingerprints: boolean;
@@ -56,6 +57,18 @@ export interface JobRecord {
   isTransductive: boolean;
 }
 
+export interface JobFailureRecord {
+  readonly code: ErrorCode;
+  /** At most `maxReasonBytes`. */
+  readonly message: string;
+}
+
+/** What a record keeps of a failure. */
+export const failureRecord = ({ code, message }: JobFailureRecord): JobFailureRecord => ({
+  code,
+  message: boundText(message, maxReasonBytes),
+});
+
 /** The chain over every θ up to and including that of the meta-step; see `Training`. */
 export interface ChainHead {
   readonly step: number;
@@ -66,13 +79,14 @@ export interface ChainHead {
 export interface SkippedShard {
   readonly metaStep: number;
   readonly shard: number;
+  /** How many; of them the first are named in `tasks`. */
+  readonly count: number;
+  /** At most `maxNamedTasks`. */
   readonly tasks: readonly number[];
 }
 
 export const maxSkippedShards = 200;
-
-/** Evaluations in a record: with every estimate of 10 inner steps it stays well below a gRPC message. */
-export const maxEvaluations = 200;
+export const maxNamedTasks = 100;
 
 export interface EvaluationRecord {
   readonly step: number;
@@ -123,7 +137,7 @@ export type JobEventBody =
       readonly kind: 'stateChanged';
       readonly state: JobStateName;
       readonly reason: string;
-      readonly error?: { readonly code: ErrorCode; readonly message: string };
+      readonly error?: JobFailureRecord;
     }
   | { readonly kind: 'metaStep'; readonly summary: MetaStepRecord }
   | { readonly kind: 'evaluated'; readonly evaluation: EvaluationRecord }
@@ -140,4 +154,22 @@ export interface JobEventRecord {
   readonly sequence: number;
   readonly at: number;
   readonly body: JobEventBody;
+}
+
+/** The body with its texts bounded, so that every event fits a message of gRPC, HTTP and NATS. */
+export function boundBody(body: JobEventBody): JobEventBody {
+  switch (body.kind) {
+    case 'stateChanged': {
+      const { reason, error } = body;
+      return { ...body, reason: boundText(reason, maxReasonBytes), ...(error && { error: failureRecord(error) }) };
+    }
+    case 'shardRetried':
+      return { ...body, reason: boundText(body.reason, maxReasonBytes) };
+    case 'metaStep':
+    case 'evaluated':
+    case 'checkpointWritten':
+      return body;
+    default:
+      return body satisfies never;
+  }
 }

@@ -12,6 +12,7 @@ import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
 import { loadLmdb } from './native.ts';
 import { OrderedWrites } from './ordered-writes.ts';
 import { makePrivateFile } from './private-files.ts';
+import { densest, estimatesIn } from './thinning.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
@@ -24,7 +25,8 @@ const last = '￿';
 
 /** About what a write takes: pages of 4 kB for the value, and for the way to it in every tree that changes. */
 const eventWriteBytes = 65_536;
-const recordWriteBytes = ({ spec, evaluations }: JobRecord) => 65_536 + 2 * spec.length + 4_096 * evaluations.length;
+const recordWriteBytes = ({ spec, evaluations }: JobRecord) =>
+  65_536 + 2 * spec.length + 4_096 * evaluations.length + 64 * estimatesIn(evaluations);
 
 interface Submission {
   readonly jobId: string;
@@ -236,21 +238,4 @@ export class JobStore {
     await this.#root.flushed;
     await this.#root.close();
   }
-}
-
-/**
- * Where ascending numbers stand closest, the oldest such place: taking that one away again and again leaves them evenly spread.
- *
- * @param spared of the newest, not to be taken. The first never is.
- */
-export function densest(numbers: readonly number[], spared: number): number {
-  let best = 1;
-  let closest = Number.POSITIVE_INFINITY;
-  for (let i = 1; i < numbers.length - spared; i += 1) {
-    const span = numbers[i + 1]! - numbers[i - 1]!;
-    if (span >= closest) continue;
-    closest = span;
-    best = i;
-  }
-  return best;
 }

@@ -9,6 +9,7 @@ import type { DownloadCheckpointRequest as _metatrain_v1_DownloadCheckpointReque
 import type { Estimate as _metatrain_v1_Estimate, Estimate__Output as _metatrain_v1_Estimate__Output } from './metatrain/v1/Estimate.ts';
 import type { Evaluation as _metatrain_v1_Evaluation, Evaluation__Output as _metatrain_v1_Evaluation__Output } from './metatrain/v1/Evaluation.ts';
 import type { EvaluationProtocol as _metatrain_v1_EvaluationProtocol, EvaluationProtocol__Output as _metatrain_v1_EvaluationProtocol__Output } from './metatrain/v1/EvaluationProtocol.ts';
+import type { EvaluationSummary as _metatrain_v1_EvaluationSummary, EvaluationSummary__Output as _metatrain_v1_EvaluationSummary__Output } from './metatrain/v1/EvaluationSummary.ts';
 import type { GetJobRequest as _metatrain_v1_GetJobRequest, GetJobRequest__Output as _metatrain_v1_GetJobRequest__Output } from './metatrain/v1/GetJobRequest.ts';
 import type { GetShardRequest as _metatrain_v1_GetShardRequest, GetShardRequest__Output as _metatrain_v1_GetShardRequest__Output } from './metatrain/v1/GetShardRequest.ts';
 import type { Job as _metatrain_v1_Job, Job__Output as _metatrain_v1_Job__Output } from './metatrain/v1/Job.ts';
@@ -16,6 +17,7 @@ import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain
 import type { JobEvent as _metatrain_v1_JobEvent, JobEvent__Output as _metatrain_v1_JobEvent__Output } from './metatrain/v1/JobEvent.ts';
 import type { JobServiceClient as _metatrain_v1_JobServiceClient, JobServiceDefinition as _metatrain_v1_JobServiceDefinition } from './metatrain/v1/JobService.ts';
 import type { JobStateChanged as _metatrain_v1_JobStateChanged, JobStateChanged__Output as _metatrain_v1_JobStateChanged__Output } from './metatrain/v1/JobStateChanged.ts';
+import type { JobSummary as _metatrain_v1_JobSummary, JobSummary__Output as _metatrain_v1_JobSummary__Output } from './metatrain/v1/JobSummary.ts';
 import type { ListJobsRequest as _metatrain_v1_ListJobsRequest, ListJobsRequest__Output as _metatrain_v1_ListJobsRequest__Output } from './metatrain/v1/ListJobsRequest.ts';
 import type { ListJobsResponse as _metatrain_v1_ListJobsResponse, ListJobsResponse__Output as _metatrain_v1_ListJobsResponse__Output } from './metatrain/v1/ListJobsResponse.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from './metatrain/v1/MetaStepSummary.ts';
@@ -47,6 +49,7 @@ export interface ProtoGrpcType {
       Estimate: MessageTypeDefinition<_metatrain_v1_Estimate, _metatrain_v1_Estimate__Output>
       Evaluation: MessageTypeDefinition<_metatrain_v1_Evaluation, _metatrain_v1_Evaluation__Output>
       EvaluationProtocol: MessageTypeDefinition<_metatrain_v1_EvaluationProtocol, _metatrain_v1_EvaluationProtocol__Output>
+      EvaluationSummary: MessageTypeDefinition<_metatrain_v1_EvaluationSummary, _metatrain_v1_EvaluationSummary__Output>
       GetJobRequest: MessageTypeDefinition<_metatrain_v1_GetJobRequest, _metatrain_v1_GetJobRequest__Output>
       GetShardRequest: MessageTypeDefinition<_metatrain_v1_GetShardRequest, _metatrain_v1_GetShardRequest__Output>
       Job: MessageTypeDefinition<_metatrain_v1_Job, _metatrain_v1_Job__Output>
@@ -55,6 +58,7 @@ export interface ProtoGrpcType {
       JobService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_JobServiceClient> & { service: _metatrain_v1_JobServiceDefinition }
       JobState: EnumTypeDefinition
       JobStateChanged: MessageTypeDefinition<_metatrain_v1_JobStateChanged, _metatrain_v1_JobStateChanged__Output>
+      JobSummary: MessageTypeDefinition<_metatrain_v1_JobSummary, _metatrain_v1_JobSummary__Output>
       ListJobsRequest: MessageTypeDefinition<_metatrain_v1_ListJobsRequest, _metatrain_v1_ListJobsRequest__Output>
       ListJobsResponse: MessageTypeDefinition<_metatrain_v1_ListJobsResponse, _metatrain_v1_ListJobsResponse__Output>
       MetaStepSummary: MessageTypeDefinition<_metatrain_v1_MetaStepSummary, _metatrain_v1_MetaStepSummary__Output>

@@ -1,5 +1,5 @@
 // The table of jobs rebuilt from events alone, as a consumer of the stream would: docs/events.md shows this fold. A test compares it with
-// what ListJobs says.
+// what GetJob says.
 import type {
   CheckpointData,
   ClusterEvent,

@@ -2,13 +2,13 @@
 import { printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
-import type { Job } from '../../records.ts';
+import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
-import { colouredState, headline, progressLine, viewOf } from './progress.ts';
+import { colouredState, headline, progressLine, summaryHeadline, viewOf } from './progress.ts';
 import { type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
 
-export function renderJobList(jobs: readonly Job[], style: Style = plainStyle): string {
+export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {
   if (jobs.length === 0) return 'no jobs';
   return table(
     [
@@ -20,13 +20,13 @@ export function renderJobList(jobs: readonly Job[], style: Style = plainStyle): 
       { title: 'SUBMITTED' },
     ],
     jobs.map(printableRecord).map((job) => {
-      const evaluation = job.evaluations.at(-1);
+      const { lastEvaluation } = job;
       return [
         job.jobId,
         job.name,
         colouredState(job.state, style),
         `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
-        evaluation ? headline(evaluation) : '-',
+        lastEvaluation ? summaryHeadline(lastEvaluation) : '-',
         job.submittedAt ? formatTime(job.submittedAt) : '-',
       ];
     }),

@@ -2,7 +2,7 @@
 // pure, so that the live line, the plain lines and a later console show the same.
 import { printable, printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../../../shared/numbers.ts';
-import type { Evaluation, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
+import type { Evaluation, EvaluationSummary, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
 import { plainStyle, type Style, truncate, widthOf } from './text.ts';
 
 export interface JobView {
@@ -97,15 +97,18 @@ export function noteFor(received: JobEvent, jobName: string): string | undefined
 }
 
 /** The evaluation after its last inner step, such as `loss 0.34 ± 0.02 after 10 inner steps`. */
-export function headline(evaluation: Evaluation): string {
-  const steps = evaluation.lossByInnerStep.length - 1;
-  const loss = evaluation.lossByInnerStep[steps];
-  const accuracy = evaluation.accuracyByInnerStep?.[steps];
+export function headline({ step, lossByInnerStep, accuracyByInnerStep }: Evaluation): string {
+  const innerSteps = lossByInnerStep.length - 1;
+  const [loss, accuracy] = [lossByInnerStep[innerSteps], accuracyByInnerStep?.[innerSteps]];
+  return summaryHeadline({ step, innerSteps, ...(loss && { loss }), ...(accuracy && { accuracy }) });
+}
+
+export function summaryHeadline({ innerSteps, loss, accuracy }: EvaluationSummary): string {
   const figures = [
     ...(accuracy ? [`accuracy ${formatPercent(accuracy.mean)} ± ${(100 * accuracy.halfWidth95).toFixed(1)}`] : []),
     ...(loss ? [`loss ${formatValue(loss.mean)} ± ${formatValue(loss.halfWidth95)}`] : []),
   ];
-  return `${figures.join(', ')} after ${steps} inner ${steps === 1 ? 'step' : 'steps'}`;
+  return `${figures.join(', ')} after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
 }
 
 export function colouredState(state: JobState, style: Style): string {

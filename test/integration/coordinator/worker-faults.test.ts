@@ -268,7 +268,7 @@ test('a task without a finite meta-gradient fails the job, or is skipped and cou
   const skipped = await cluster.end(await cluster.submit(specText({ meta: { onNonFinite: 'skip' } })));
   assert.equal(skipped.state, 'JOB_STATE_SUCCEEDED');
   assert.equal(skipped.skippedTasks, 1);
-  assert.deepEqual(skipped.skippedShards, [{ metaStep: 1, shard: 1, tasks: [14] }]);
+  assert.deepEqual(skipped.skippedShards, [{ metaStep: 1, shard: 1, count: 1, tasks: [14] }]);
   const { payloadSha256 } = await call(cluster.jobs, 'GetShard', { jobId: skipped.jobId, metaStep: 1, shard: 1 });
   assert.match(payloadSha256, /^[0-9a-f]{64}$/);
   const unknown = await rejection(call(cluster.jobs, 'GetShard', { jobId: skipped.jobId, metaStep: 999, shard: 0 }));

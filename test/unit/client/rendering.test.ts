@@ -238,9 +238,10 @@ test('events move the line or get a line of their own', () => {
 });
 
 test('the list of jobs is aligned, with a dash for what is not there yet', () => {
+  const lastEvaluation = { step: 20, innerSteps: 1, loss: { mean: 0.66, halfWidth95: 0.05 } };
   const { submittedAt: _, ...unsubmitted } = job({ jobId: 'short', name: 'x', state: 'QUEUED', steps: 0 });
   assert.equal(
-    renderJobList([job({ evaluations: [evaluation([3, 0.66])] }), unsubmitted]),
+    renderJobList([{ ...job(), lastEvaluation }, unsubmitted]),
     `\
 ID                NAME   STATE      META-STEPS  LAST EVALUATION                         SUBMITTED
 0123456789abcdef  waves  succeeded       20/20  loss 0.660 ± 0.0500 after 1 inner step  2026-11-24 04:18:30 UTC

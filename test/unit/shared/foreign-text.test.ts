@@ -1,7 +1,14 @@
 // Text of other processes: what may reach a terminal, and what JSON keeps.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { excerpt, printable, printableJson, printableLines, printableRecord } from '../../../shared/foreign-text.ts';
+import {
+  boundText,
+  excerpt,
+  printable,
+  printableJson,
+  printableLines,
+  printableRecord,
+} from '../../../shared/foreign-text.ts';
 import { linePrinter } from '../../../shared/log.ts';
 
 const commands = {
@@ -38,6 +45,20 @@ test('only text that is laid out in lines keeps its line breaks', () => {
 test('an excerpt is cut after what it escapes, and says so', () => {
   assert.equal(excerpt('\u001b\u001b\u001b', 10), '\\u{1b}\\u{1b}\\u{1b}');
   assert.equal(excerpt('a'.repeat(1_000_000), 10), 'aaaaaaa...');
+});
+
+test('text is bounded in bytes of UTF-8, never cut inside a character, and says how long it was', () => {
+  assert.equal(boundText('short', 64), 'short');
+  const exact = '日'.repeat(10);
+  assert.equal(boundText(exact, 30), exact, 'what just fits stays whole');
+  for (const character of ['a', 'é', '日', '😀', '\ud800']) {
+    for (const maxBytes of [64, 65, 66, 67]) {
+      const text = character.repeat(1_000_000);
+      const bound = boundText(text, maxBytes);
+      assert.ok(Buffer.byteLength(bound) <= maxBytes, `${Buffer.byteLength(bound)} bytes of ${maxBytes}`);
+      assert.match(bound, new RegExp(`^(${character})+ … \\(${text.length} characters\\)$`, 'u'));
+    }
+  }
 });
 
 test('a record is escaped to its last leaf, keys included; numbers and dates stay', () => {

@@ -2,7 +2,9 @@
 
 
 export interface ListWorkersRequest {
+  'pageToken'?: (string);
 }
 
 export interface ListWorkersRequest__Output {
+  'pageToken': (string);
 }

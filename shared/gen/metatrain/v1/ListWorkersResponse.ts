@@ -4,8 +4,10 @@ import type { WorkerInfo as _metatrain_v1_WorkerInfo, WorkerInfo__Output as _met
 
 export interface ListWorkersResponse {
   'workers'?: (_metatrain_v1_WorkerInfo)[];
+  'nextPageToken'?: (string);
 }
 
 export interface ListWorkersResponse__Output {
   'workers': (_metatrain_v1_WorkerInfo__Output)[];
+  'nextPageToken': (string);
 }

@@ -6,10 +6,12 @@ export interface SkippedShard {
   'metaStep'?: (number | string | Long);
   'shard'?: (number);
   'tasks'?: (number | string | Long)[];
+  'count'?: (number | string | Long);
 }
 
 export interface SkippedShard__Output {
   'metaStep': (number);
   'shard': (number);
   'tasks': (number)[];
+  'count': (number);
 }
