@@ -12,7 +12,7 @@ import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/Lis
 import type { ShardRecord__Output } from '../shared/gen/metatrain/v1/ShardRecord.ts';
 import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService } from '../shared/wire.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
-import { fromGrpcError } from './grpc-errors.ts';
+import { fromGrpcError, isUnreachable } from './grpc-errors.ts';
 import {
   type CheckpointInfo,
   eventFromWire,
@@ -78,7 +78,7 @@ export class MetatrainClient {
   readonly address: string;
   readonly #jobs: InstanceType<typeof JobService>;
   readonly #cluster: InstanceType<typeof ClusterService>;
-  readonly #isSecure: boolean;
+  readonly #connection: Connection;
   readonly #deadlineMs: number;
   readonly #longestStreamMs: number;
 
@@ -86,10 +86,11 @@ export class MetatrainClient {
     this.address = options.address ?? defaultCoordinatorAddress;
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
-    const { credentials, interceptors } = options.connection ?? connectionTo(this.address);
-    this.#isSecure = credentials._isSecure();
+    this.#connection = options.connection ?? connectionTo(this.address);
+    const { credentials, interceptors } = this.#connection;
     this.#jobs = new JobService(this.address, credentials, {
       ...channelOptions,
+      ...this.#connection.channelOptions,
       interceptors,
       // A watcher must notice a restarted coordinator soon; grpc-js would wait up to two minutes.
       'grpc.max_reconnect_backoff_ms': 5_000,
@@ -286,13 +287,20 @@ export class MetatrainClient {
       for await (const message of call) yield message as Message;
     } catch (thrown) {
       signal?.throwIfAborted();
-      throw fromGrpcError(thrown, this.address, this.#isSecure);
+      throw await this.#failure(thrown);
     } finally {
       signal?.removeEventListener('abort', abort);
       // Cancelling a stream that was left early makes it emit an error that nobody waits for.
       call.on('error', () => {});
       call.cancel();
     }
+  }
+
+  async #failure(thrown: unknown): Promise<MetatrainError> {
+    const error = fromGrpcError(thrown, this.address);
+    const why = isUnreachable(error) ? await this.#connection.whyUnreachable() : undefined;
+    if (why === undefined) return error;
+    return new MetatrainError(error.code, why, { details: error.details, cause: error.cause });
   }
 
   async #job(start: StartUnary<Job__Output>, control: CallControl): Promise<Job> {
@@ -305,7 +313,7 @@ export class MetatrainClient {
       const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', abort);
         if (signal?.aborted) reject(signal.reason);
-        else if (error || response === undefined) reject(fromGrpcError(error, this.address, this.#isSecure));
+        else if (error || response === undefined) void this.#failure(error).then(reject);
         else resolve(response);
       });
       const abort = () => call.cancel();

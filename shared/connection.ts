@@ -1,11 +1,14 @@
-// How a client or worker reaches its coordinator: encrypted or not, with which certificate, with which token. Refuses to send a token
-// where others could read it. Reads the files that the flags name; errors name the file and never repeat what is in it.
+// How a client or worker reaches its coordinator: encrypted or not, with which certificate and token, directly or through a proxy. Refuses to
+// send a token where others could read it. Reads the files that the flags name; errors name the file and never repeat what is in it.
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
-import { ChannelCredentials, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
+import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { hostOf, isLoopback } from './loopback.ts';
+import { proxyTo } from './proxy.ts';
 import { isSecret } from './tokens.ts';
+import { whyUnreachable } from './unreachable.ts';
 
 /** Fields are undefined where a flag was not given. */
 export interface ConnectionOptions {
@@ -26,6 +29,10 @@ export interface Connection {
   readonly credentials: ChannelCredentials;
   /** Adds the token to every call. */
   readonly interceptors: Interceptor[];
+  /** To be added to the channel's: no proxy where none may be used. */
+  readonly channelOptions: ChannelOptions;
+  /** A sentence that says why nobody answers, and what to do. Undefined when somebody does answer now. */
+  readonly whyUnreachable: () => Promise<string | undefined>;
 }
 
 /**
@@ -45,30 +52,52 @@ export function connectionTo(address: string, options: ConnectionOptions = {}): 
         'or --insecure to send it nevertheless',
     );
   }
+  const pems = tlsCa === undefined ? undefined : readPems(tlsCa, tlsCert, tlsKey);
+  const proxy = proxyTo(address);
+  const host = hostOf(address);
+  const hasAddressInTls = pems !== undefined && isIP(host) !== 0;
   return {
-    credentials: tlsCa === undefined ? ChannelCredentials.createInsecure() : tlsCredentials(tlsCa, tlsCert, tlsKey),
+    credentials: pems
+      ? ChannelCredentials.createSsl(pems.ca, pems.key, pems.cert, {
+          ...(hasAddressInTls && { checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) }),
+        })
+      : ChannelCredentials.createInsecure(),
     interceptors: token === undefined ? [] : [bearer(token)],
+    channelOptions: {
+      ...(proxy === undefined && { 'grpc.enable_http_proxy': 0 }),
+      ...(hasAddressInTls && { 'grpc.ssl_target_name_override': nameOfNobody }),
+    },
+    whyUnreachable: () =>
+      whyUnreachable({ address, proxy, tls: pems && { ...pems, hasCertificate: pems.cert !== null } }),
   };
 }
 
-function tlsCredentials(ca: string, cert: string | undefined, key: string | undefined): ChannelCredentials {
+/**
+ * TLS tells the server which name is asked for, and an IP address is no name (RFC 6066). grpc-js tells it nevertheless and Node warns, so the
+ * server is told a name that nobody has (RFC 2606). The certificate is checked against the address.
+ */
+const nameOfNobody = 'address.invalid';
+
+interface Pems {
+  /** Null: those that Node trusts. */
+  readonly ca: Buffer | null;
+  readonly cert: Buffer | null;
+  readonly key: Buffer | null;
+  readonly context: SecureContext;
+}
+
+function readPems(ca: string, cert: string | undefined, key: string | undefined): Pems {
   const own =
     cert === undefined || key === undefined
       ? { key: null, cert: null }
       : { key: readPem('--tls-key', key), cert: readPem('--tls-cert', cert) };
   const authorities = ca === 'system' ? null : readPem('--tls-ca', ca);
-  checkPem(authorities, own.cert, own.key, [ca, cert, key]);
-  return ChannelCredentials.createSsl(authorities, own.key, own.cert);
+  return { ca: authorities, ...own, context: checkPem(authorities, own.cert, own.key, [ca, cert, key]) };
 }
 
 /** @throws MetatrainError `REQUEST_INVALID` naming the flag and the file. */
 export function readPem(flag: string, file: string): Buffer {
-  let pem: Buffer;
-  try {
-    pem = readFileSync(file);
-  } catch (cause) {
-    throw invalid(`${flag}: ${asMetatrainError(cause).message}`);
-  }
+  const pem = readNamed(flag, file);
   if (!pem.includes('-----BEGIN ')) throw invalid(`${flag}: ${file} is no PEM file (metatrain certs makes them)`);
   return pem;
 }
@@ -79,9 +108,9 @@ export function checkPem(
   cert: Buffer | null,
   key: Buffer | null,
   files: readonly (string | undefined)[],
-): void {
+): SecureContext {
   try {
-    createSecureContext({ ...(ca && { ca }), ...(cert && key && { cert, key }) });
+    return createSecureContext({ ...(ca && { ca }), ...(cert && key && { cert, key }) });
   } catch (cause) {
     const named = files.filter((file) => file !== undefined).join(', ');
     throw invalid(`the TLS files ${named} cannot be used together: ${asMetatrainError(cause).message}`);
@@ -89,19 +118,28 @@ export function checkPem(
 }
 
 function tokenOf({ tokenFile, token }: ConnectionOptions): string | undefined {
-  let secret = token;
-  if (tokenFile !== undefined) {
-    try {
-      secret = readFileSync(tokenFile, 'utf8');
-    } catch (cause) {
-      throw invalid(`--token-file: ${asMetatrainError(cause).message}`);
-    }
-  }
+  const secret = tokenFile === undefined ? token : readNamed('--token-file', tokenFile).toString('utf8');
   if (secret === undefined) return undefined;
   if (isSecret(secret.trim())) return secret.trim();
   const where = tokenFile === undefined ? 'METATRAIN_TOKEN' : `--token-file ${tokenFile}`;
   throw invalid(`${where}: got something else; accepted: one secret as metatrain token create prints it, mt_…`);
 }
+
+function readNamed(flag: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = unreadable[code ?? ''] ?? `cannot be read: ${asMetatrainError(cause).message}`;
+    throw invalid(`${flag}: ${file} ${reason}`);
+  }
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there; give the path of a file that is',
+  EACCES: 'may not be read by this user',
+  EISDIR: 'is a folder; give a file in it',
+};
 
 function bearer(secret: string): Interceptor {
   return (options, nextCall) =>

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format } from 'node:util';
-import { type ChannelOptions, loadPackageDefinition, setLogger } from '@grpc/grpc-js';
+import { type ChannelOptions, loadPackageDefinition, type Metadata, setLogger } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { type ErrorCode, isErrorCode } from './errors.ts';
 import { printableLines } from './foreign-text.ts';
 import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
 import type { ProtoGrpcType as JobProto } from './gen/job.ts';
@@ -36,6 +37,15 @@ export const channelOptions: ChannelOptions = {
   // In one process several channels must not share a connection: a worker's stream is its own.
   'grpc.use_local_subchannel_pool': 1,
 };
+
+/** Trailing metadata key under which the coordinator sends the code of an error. Nobody else sends it: a status without it is not the coordinator's. */
+export const codeMetadataKey = 'metatrain-code';
+
+/** @returns undefined when a proxy, the network or another program ended the call. */
+export function coordinatorsCode(trailers: Metadata | undefined): ErrorCode | undefined {
+  const value = trailers?.get(codeMetadataKey)[0];
+  return typeof value === 'string' && isErrorCode(value) ? value : undefined;
+}
 
 // With GRPC_TRACE set, grpc-js prints the headers of every call, in which the tokens are.
 const printTrace = (...parts: unknown[]) =>

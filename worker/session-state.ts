@@ -28,6 +28,8 @@ export interface StreamEnd {
   /** The name of a gRPC status for what the other side or the network said, an `ErrorCode` for what this side found. */
   readonly code: string;
   readonly message: string;
+  /** The coordinator itself ended the stream with an error. False: a proxy, the network or this side did, or nobody said why. */
+  readonly isFromCoordinator: boolean;
 }
 
 export type SessionEvent =
@@ -99,13 +101,12 @@ export const defaultSessionTimes: SessionTimes = {
   giveUpMs: 600_000,
 };
 
-/** Ends that another attempt would meet again: the coordinator has understood us and says no. */
+/** What another attempt would meet again, where the coordinator itself says so: a proxy's 401 or 404 has the same status and may pass. */
 const fatalEnds: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',
   'FAILED_PRECONDITION',
   'UNAUTHENTICATED',
   'PERMISSION_DENIED',
-  'UNIMPLEMENTED',
   'PROTOCOL_MISMATCH',
 ]);
 
@@ -221,7 +222,7 @@ export class SessionState {
     if (this.#phase.kind !== 'greeting') return [];
     if (version !== protocolVersion) {
       const message = `the coordinator speaks protocol version ${version}; this worker speaks ${protocolVersion}`;
-      return [{ kind: 'abandonStream', end: { code: 'PROTOCOL_MISMATCH', message } }];
+      return [{ kind: 'abandonStream', end: { code: 'PROTOCOL_MISMATCH', message, isFromCoordinator: true } }];
     }
     this.#phase = { kind: 'serving' };
     this.#heartbeatIntervalMs = heartbeatIntervalMs;
@@ -269,7 +270,7 @@ export class SessionState {
   }
 
   #abandon(message: string): SessionOrder[] {
-    return [{ kind: 'abandonStream', end: { code: 'DEADLINE_EXCEEDED', message } }];
+    return [{ kind: 'abandonStream', end: { code: 'DEADLINE_EXCEEDED', message, isFromCoordinator: false } }];
   }
 
   #drain(reason: string, graceMs: number, now: number): SessionOrder[] {
@@ -295,7 +296,8 @@ export class SessionState {
     const wasConnected = this.#isConnected();
     const wasLeaving = this.#phase.kind === 'leaving' || this.#phase.kind === 'draining';
     const all = () => this.#cancelWhere(() => true);
-    if (fatalEnds.has(end.code)) return [...all(), ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
+    if (end.isFromCoordinator && fatalEnds.has(end.code))
+      return [...all(), ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
     if (wasLeaving) return [...all(), ...this.#exit(0, 'left')];
     if (wasConnected) this.#aloneSince = now;
     if (now - this.#aloneSince >= this.#times.giveUpMs) {

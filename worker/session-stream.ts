@@ -3,7 +3,7 @@
 import { type StatusObject, status } from '@grpc/grpc-js';
 import { type Connection, connectionTo } from '../shared/connection.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
-import { channelOptions, WorkerService } from '../shared/wire.ts';
+import { channelOptions, coordinatorsCode, WorkerService } from '../shared/wire.ts';
 import type { WritableMessages } from './session-outbox.ts';
 import type { StreamEnd } from './session-state.ts';
 
@@ -22,34 +22,50 @@ export type OpenStream = (listener: StreamListener) => CoordinatorStream;
 
 /** @param address HOST:PORT. */
 export function streamsTo(address: string, connection: Connection = connectionTo(address)): OpenStream {
-  const { credentials, interceptors } = connection;
+  const { credentials, interceptors, whyUnreachable } = connection;
   return (listener) => {
-    const client = new WorkerService(address, credentials, { ...channelOptions, interceptors });
+    const client = new WorkerService(address, credentials, {
+      ...channelOptions,
+      ...connection.channelOptions,
+      interceptors,
+    });
     const call = client.connect();
-    let isOver = false;
-    const drop = () => {
-      isOver = true;
+    let isHeard = false;
+    let isEnded = false;
+    let isDropped = false;
+    const close = () => {
+      isEnded = true;
       call.cancel();
       client.close();
     };
     call.on('data', (message: CoordinatorMessage__Output) => {
-      if (!isOver) listener.onMessage(message);
+      isHeard = true;
+      if (!isEnded) listener.onMessage(message);
     });
     // A failed call says so twice, as an error and as a status; the status comes for every call.
     call.on('error', () => {});
-    call.on('status', ({ code, details }: StatusObject) => {
-      if (isOver) return;
-      drop();
+    call.on('status', async ({ code, details, metadata }: StatusObject) => {
+      if (isEnded) return;
+      close();
+      const isFromCoordinator = coordinatorsCode(metadata) !== undefined;
+      // A stream that worked is not looked into: the session connects again at once.
+      const isUnreachable = code === status.UNAVAILABLE && !isFromCoordinator && !isHeard;
+      const why = isUnreachable ? await whyUnreachable() : undefined;
+      if (isDropped) return;
       listener.onEnd({
         code: status[code] ?? 'UNKNOWN',
-        message: code === status.OK ? 'the coordinator closed the stream' : details,
+        message: code === status.OK ? 'the coordinator closed the stream' : (why ?? details),
+        isFromCoordinator,
       });
     });
     return {
       write: (message) => call.write(message),
       once: (event, callback) => call.once(event, callback),
       end: () => call.end(),
-      drop,
+      drop() {
+        isDropped = true;
+        close();
+      },
     };
   };
 }

@@ -229,7 +229,8 @@ export class Session {
       }
     } catch (thrown) {
       if (!(thrown instanceof MetatrainError)) throw thrown;
-      const end = { code: thrown.code, message: `the coordinator sent what cannot be: ${thrown.message}` };
+      const message = `the coordinator sent what cannot be: ${thrown.message}`;
+      const end = { code: thrown.code, message, isFromCoordinator: false };
       this.#perform({ kind: 'abandonStream', end }, undefined);
     }
   }

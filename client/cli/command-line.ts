@@ -46,10 +46,7 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
 
 function explain(thrown: unknown, wantsStack: boolean): string {
   if (thrown instanceof Interruption) return thrown.message;
-  if (thrown instanceof MetatrainError) {
-    const isAway = thrown.details.unreachable === true;
-    return `error: ${thrown.message}${isAway ? '; start one with `metatrain up`' : ''}`;
-  }
+  if (thrown instanceof MetatrainError) return `error: ${thrown.message}`;
   const stack = thrown instanceof Error ? thrown.stack : undefined;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return wantsStack && stack

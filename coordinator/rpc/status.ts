@@ -4,6 +4,7 @@ import { type handleUnaryCall, Metadata, type ServiceError, type sendUnaryData }
 import { grpcStatusOf, MetatrainError } from '../../shared/errors.ts';
 import { boundText } from '../../shared/foreign-text.ts';
 import type { Logger } from '../../shared/log.ts';
+import { codeMetadataKey } from '../../shared/wire.ts';
 import type { Caller } from '../authentication.ts';
 import { callerOf } from './caller.ts';
 
@@ -21,7 +22,7 @@ export function toServiceError(thrown: unknown, log: Logger): ServiceError {
   const { code, message } = error;
   const details = statusText(message);
   const metadata = new Metadata();
-  metadata.set('metatrain-code', code);
+  metadata.set(codeMetadataKey, code);
   return Object.assign(new Error(details), { code: grpcStatusOf[code] as number, details, metadata });
 }
 

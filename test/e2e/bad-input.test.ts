@@ -114,19 +114,19 @@ const complaints: Readonly<Record<string, Complaint>> = {
   'a coordinator that does not answer': {
     args: ['jobs', ...nobody],
     code: 1,
-    says: /^error: no coordinator answers at 127\.0\.0\.1:1; start one with `metatrain up`$/m,
+    says: /^error: nothing listens at 127\.0\.0\.1:1; start a coordinator with `metatrain up`, or name another with --coordinator HOST:PORT$/m,
     json: 'NOT_READY',
   },
   'a submit to nobody': {
     args: ['submit', sinusoid, ...nobody],
     code: 1,
-    says: /^error: no coordinator answers at 127\.0\.0\.1:1/m,
+    says: /^error: nothing listens at 127\.0\.0\.1:1; /m,
     json: 'NOT_READY',
   },
   'a download from nobody': {
     args: ['checkpoint', 'download', 'some-job', '--output', join(tmpdir(), 'never.safetensors'), ...nobody],
     code: 1,
-    says: /^error: no coordinator answers at 127\.0\.0\.1:1/m,
+    says: /^error: nothing listens at 127\.0\.0\.1:1; /m,
     json: 'NOT_READY',
   },
   'a download into a folder that is not there': {

@@ -1,11 +1,19 @@
 // A coordinator that does as a test says, behind a real gRPC server: it hears every message of every worker in order and answers
 // only when told to.
-import { Server, ServerCredentials, type ServerDuplexStream, type ServiceError, type status } from '@grpc/grpc-js';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceError,
+  type status,
+} from '@grpc/grpc-js';
+import type { ErrorCode } from '../../shared/errors.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import { bytesOfVector, chunksOf, sha256 } from '../../shared/tensor-codec.ts';
-import { channelOptions, protocolVersion, WorkerService } from '../../shared/wire.ts';
+import { channelOptions, codeMetadataKey, protocolVersion, WorkerService } from '../../shared/wire.ts';
 import { Mailbox } from './mailbox.ts';
 
 type Call = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
@@ -67,8 +75,11 @@ export class FakeConnection {
     this.send({ paramsAnnounced: { jobId, paramsVersion, payloadSha256: sha256(bytes) } });
   }
 
-  refuse(code: status, details: string): void {
-    this.call.emit('error', { code, details } as ServiceError);
+  /** @param named the coordinator's own code; without it the status is one that a proxy could have made. */
+  refuse(code: status, details: string, named?: ErrorCode): void {
+    const metadata = new Metadata();
+    if (named !== undefined) metadata.set(codeMetadataKey, named);
+    this.call.emit('error', { code, details, metadata } as ServiceError);
   }
 }
 

@@ -102,20 +102,20 @@ test('TLS: who trusts the right authority gets through, with a token; everybody 
 });
 
 test("TLS: a coordinator's certificate that has expired, or is for another host, is not believed", async (t) => {
-  for (const [name, reason] of [
-    ['expired-server', /certificate has expired/],
-    ['elsewhere', /does not match certificate's altnames/],
-    ['ours/client', /certificate purpose/],
+  for (const [name, reason, told] of [
+    ['expired-server', /certificate has expired/, /^the certificate of \S+ has expired \(it was good until /],
+    ['elsewhere', /does not match certificate's altnames/, /^the certificate of \S+ does not name 127\.0\.0\.1; /],
+    ['ours/client', /certificate purpose/, /^the certificate of \S+ is not one for a coordinator; /],
   ] as const) {
     const address = await listen(t, { tls: tlsOf(name) });
     const error = await rejection(listJobs(t, address, { tlsCa: ca(), token: reader.secret }));
     assert.equal(status[error.code], 'UNAVAILABLE', name);
     assert.match(error.details, reason, name);
     const client = new MetatrainClient({ address, connection: connectionTo(address, { tlsCa: ca() }) });
-    const told = (await rejection(client.listWorkers())) as unknown as MetatrainError;
+    const { code, message } = (await rejection(client.listWorkers())) as unknown as MetatrainError;
     client.close();
-    assert.equal(told.code, 'NOT_READY');
-    assert.match(told.message, reason, 'the message says why');
+    assert.equal(code, 'NOT_READY');
+    assert.match(message, told);
   }
 });
 

@@ -11,6 +11,7 @@ import { ComputePool } from '../../../worker/compute/pool.ts';
 import { Session, type SessionEnd } from '../../../worker/session.ts';
 import { defaultSessionTimes, type SessionTimes } from '../../../worker/session-state.ts';
 import { streamsTo } from '../../../worker/session-stream.ts';
+import { Entrance } from '../../support/entrance.ts';
 import { type FakeConnection, FakeCoordinator } from '../../support/fake-coordinator.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 
@@ -29,20 +30,30 @@ interface Subject {
 /** A running session and its coordinator, both closed when the test ends. */
 async function start(context: TestContext, times: SessionTimes = quick): Promise<Subject> {
   const coordinator = await FakeCoordinator.listen();
+  const subject = await startSession(context, coordinator.address, times);
+  context.after(() => coordinator.close());
+  return { coordinator, ...subject };
+}
+
+/** A session of its own, closed when the test ends. */
+async function startSession(
+  context: TestContext,
+  address: string,
+  times: SessionTimes = quick,
+): Promise<Omit<Subject, 'coordinator'>> {
   const clock = realClock;
   const pool = await ComputePool.start({ slots: 2, dataDirectories: [], threadFile }, { clock, log: silentLogger });
   const session = new Session(
     { workerId: 'worker-1', version: '0', times },
-    { openStream: streamsTo(coordinator.address), pool, clock, log: silentLogger, randomFraction: () => 0 },
+    { openStream: streamsTo(address), pool, clock, log: silentLogger, randomFraction: () => 0 },
   );
   const end = session.run();
   context.after(async () => {
     session.drain('the test is over', 0);
-    coordinator.close();
     await end;
     await pool.close();
   });
-  return { coordinator, session, end };
+  return { session, end };
 }
 
 function leaseTrain(connection: FakeConnection, jobId: string, leaseId: string, paramsVersion = 0): void {
@@ -285,14 +296,31 @@ test('a failed shard comes back with its code and whether it is for good', async
   }
 });
 
-for (const code of [status.FAILED_PRECONDITION, status.UNAUTHENTICATED]) {
-  test(`a refusal with ${status[code]} ends the session with exit code 1`, async (context) => {
+for (const [code, named] of [
+  [status.FAILED_PRECONDITION, 'WORKER_FENCED'],
+  [status.UNAUTHENTICATED, 'UNAUTHENTICATED'],
+] as const) {
+  test(`the coordinator's ${named} ends the session with exit code 1`, async (context) => {
     const { coordinator, end } = await start(context);
     const connection = await coordinator.connection();
-    connection.refuse(code, 'you shall not pass');
+    connection.refuse(code, 'you shall not pass', named);
     assert.deepEqual(await end, { exitCode: 1, message: 'refused by the coordinator: you shall not pass' });
   });
 }
+
+test('an entrance that answers 401, 403 and 404 for a while is tried again, and the worker then serves', async (context) => {
+  const coordinator = await FakeCoordinator.listen();
+  context.after(() => coordinator.close());
+  const entrance = await Entrance.listen(context, coordinator.address);
+  for (const httpStatus of [401, 403, 404]) entrance.refuseNext(httpStatus);
+  const { end, session } = await startSession(context, entrance.address);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  await connection.next('heartbeat');
+  session.drain('the test is over', 0);
+  assert.deepEqual(await end, { exitCode: 0, message: 'left' });
+  assert.deepEqual(entrance.refused, [401, 403, 404]);
+});
 
 test('a coordinator that is not reached ends the session after the time to give up', async (context) => {
   const { coordinator, end } = await start(context, { ...quick, giveUpMs: 200 });

@@ -87,7 +87,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
   [
     'the environment',
     /\bprocess\s*\.\s*env\b|\benv\b[^=]*}\s*=\s*process\b/,
-    /((^|\/)config\.ts|^client\/cli\/main\.ts|^worker\/engine\/onnx\/telemetry\.ts)$/,
+    /((^|\/)config\.ts|^client\/cli\/main\.ts|^shared\/proxy\.ts|^worker\/engine\/onnx\/telemetry\.ts)$/,
   ],
   [
     'real time',

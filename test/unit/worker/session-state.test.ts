@@ -11,7 +11,7 @@ import {
 } from '../../../worker/session-state.ts';
 
 const heartbeatIntervalMs = 1000;
-const unreachable = { code: 'UNAVAILABLE', message: 'connection refused' };
+const unreachable = { code: 'UNAVAILABLE', message: 'connection refused', isFromCoordinator: false };
 const lease = (leaseId: string, workKey = leaseId): Lease => ({
   leaseId,
   jobId: 'job',
@@ -105,19 +105,21 @@ test('a worker without a coordinator for ten minutes gives up with exit code 1',
   assert.match(order.message, /no coordinator for 600 s; the last answer: connection refused/);
 });
 
-for (const code of [
-  'INVALID_ARGUMENT',
-  'FAILED_PRECONDITION',
-  'UNAUTHENTICATED',
-  'PERMISSION_DENIED',
-  'UNIMPLEMENTED',
-]) {
-  test(`a refusal with ${code} ends the worker with exit code 1 instead of a retry`, () => {
+for (const code of ['INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'UNAUTHENTICATED', 'PERMISSION_DENIED']) {
+  test(`the coordinator's own ${code} ends the worker with exit code 1 instead of a retry`, () => {
     const subject = new Subject();
     subject.step({ kind: 'started' });
-    const orders = subject.step(ended({ code, message: 'no' }));
+    const orders = subject.step(ended({ code, message: 'no', isFromCoordinator: true }));
     assert.deepEqual(orders, [{ kind: 'exit', exitCode: 1, message: 'refused by the coordinator: no' }]);
     assert.equal(subject.state.phase, 'ended');
+  });
+
+  test(`a ${code} that is not the coordinator's own is tried again`, () => {
+    const subject = new Subject();
+    subject.step({ kind: 'started' });
+    const [order] = subject.step(ended({ code, message: 'no', isFromCoordinator: false }));
+    assert.equal(order?.kind, 'reportRetry');
+    assert.equal(subject.state.phase, 'waiting');
   });
 }
 
@@ -205,7 +207,9 @@ test('a drain is told to the coordinator, finishes the shards in hand, then ends
     { kind: 'sendOutcome', leaseId: 'b' },
     { kind: 'finishStream' },
   ]);
-  assert.deepEqual(subject.step(ended({ code: 'OK', message: '' })), [{ kind: 'exit', exitCode: 0, message: 'left' }]);
+  assert.deepEqual(subject.step(ended({ code: 'OK', message: '', isFromCoordinator: false })), [
+    { kind: 'exit', exitCode: 0, message: 'left' },
+  ]);
 });
 
 test('a lease that crossed the drain on the way is computed too', () => {
