@@ -197,8 +197,11 @@ export class Checkpointing {
   }
 }
 
-/** The file is the one that the record means: of this job, this meta-step and this chain. */
-function checkIdentity({ jobId, chainHead }: JobRecord, { metadata }: Checkpoint, file: string): void {
+/** The file is the one that the record means: of this job, this job file, this meta-step and this chain. */
+function checkIdentity({ jobId, spec, chainHead }: JobRecord, { metadata }: Checkpoint, file: string): void {
+  if (metadata.jobId === jobId && metadata.spec !== spec) {
+    throw new MetatrainError('CHECKPOINT_CORRUPT', `checkpoint ${file}: its job file is not that of the job's record`);
+  }
   const expected = chainHead?.step === metadata.step ? chainHead.sha256 : metadata.chainSha256;
   if (metadata.jobId === jobId && metadata.chainSha256 === expected) return;
   const found = `job ${metadata.jobId} with chain ${metadata.chainSha256}`;

@@ -89,16 +89,26 @@ export class JobBook {
 
   /** Every record that can be read. One that cannot stays as it is on the disk, is named by every answer about it, and stops nobody else. */
   *#readable(): Iterable<{ readonly record: JobRecord; readonly spec: JobSpec | undefined }> {
-    for (const jobId of this.#store.jobIds()) {
+    let found = 0;
+    for (const entry of this.#store.records()) {
+      found += 1;
+      const { key: jobId } = entry;
       try {
-        const record = this.#store.record(jobId);
-        if (record) yield { record, spec: checkRecord(jobId, record) };
+        if (!entry.isGood) throw entry.error;
+        yield { record: entry.value, spec: checkRecord(jobId, entry.value) };
       } catch (thrown) {
-        const { message } = asMetatrainError(thrown);
-        this.#log.error({ jobId, reason: message }, 'a job record cannot be read; its job is left out');
-        this.#unreadable.set(jobId, message);
+        this.#leaveOut(jobId, thrown);
       }
     }
+    const missing = this.#store.recordCount - found;
+    if (missing > 0) this.#log.error({ missing }, 'job records cannot be found: the job database is damaged');
+  }
+
+  #leaveOut(jobId: string, thrown: unknown): void {
+    if (this.#unreadable.has(jobId)) return;
+    const { message } = asMetatrainError(thrown);
+    this.#log.error({ jobId, reason: message }, 'a job record cannot be read; its job is left out');
+    this.#unreadable.set(jobId, message);
   }
 
   /** Jobs that have not ended, in submission order. */
@@ -113,12 +123,26 @@ export class JobBook {
 
   /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT` */
   record(jobId: string): JobRecord {
+    const isKnown = this.#open.has(jobId) || this.#states.has(jobId) || this.#unreadable.has(jobId);
+    if (!isKnown) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
+    const record = this.#find(jobId);
+    if (record) return record;
+    const reason = this.#unreadable.get(jobId) ?? '';
+    throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
+  }
+
+  /** A known job's record, from memory or the disk; undefined, and said in the log, where it cannot be read. */
+  #find(jobId: string): JobRecord | undefined {
     const inMemory = this.#open.get(jobId)?.record ?? this.#unsaved.get(jobId)?.record;
-    const record = inMemory ?? (this.#states.has(jobId) ? this.#store.record(jobId) : undefined);
-    const reason = this.#unreadable.get(jobId);
-    if (reason) throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
-    if (!record) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
-    return record;
+    if (inMemory || this.#unreadable.has(jobId)) return inMemory;
+    try {
+      const record = this.#store.record(jobId);
+      if (!record) throw new MetatrainError('DATA_CORRUPT', 'it was there when the coordinator started, and is gone');
+      return record;
+    } catch (thrown) {
+      this.#leaveOut(jobId, thrown);
+      return undefined;
+    }
   }
 
   /** Newest first, those submitted before `before` only; fewer than `size` where their summaries are large. */
@@ -132,7 +156,9 @@ export class JobBook {
       const entry = this.#index[i];
       if (!entry || entry.order >= before) continue;
       const state = this.#states.get(entry.jobId);
-      if (states.size === 0 || (state && states.has(state))) yield this.record(entry.jobId);
+      if (states.size > 0 && !(state && states.has(state))) continue;
+      const record = this.#find(entry.jobId);
+      if (record) yield record;
     }
   }
 
@@ -259,7 +285,7 @@ export class JobBook {
   #forgetOldest(): void {
     if (this.#forgettable.length <= this.#limits.endedJobs) return;
     const jobId = this.#forgettable.shift();
-    const record = jobId === undefined ? undefined : (this.#unsaved.get(jobId)?.record ?? this.#store.record(jobId));
+    const record = jobId === undefined ? undefined : this.#find(jobId);
     if (!record) return;
     this.#unsaved.delete(record.jobId);
     this.#states.delete(record.jobId);

@@ -82,9 +82,8 @@ export async function startCoordinator(
   const meter = metrics && callMeter(metrics.meter, clock);
   const door = new Door(limits, { tokens, refusals, clock, log, meter });
   const state = await StateDirectory.open(stateDirectory, {
-    summaries: limits.loggedSummaries,
-    others: limits.loggedEvents,
-    followers: limits.watchers,
+    limits: { summaries: limits.loggedSummaries, others: limits.loggedEvents, followers: limits.watchers },
+    onCorrupt: ({ code, message }) => log.error({ code, reason: message }, 'the job database is damaged'),
   });
   const parts: Parts = { servers: [], watched: [], door, tokens, state };
   try {

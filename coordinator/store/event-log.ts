@@ -1,13 +1,14 @@
 // What happened in the cluster, jobs and workers in one order, durable and bounded: what WatchEvents, the console and NATS read. A job's event
 // is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
 // else: one that does not read costs no memory, and finds later what is still kept. Who keeps up reads from memory, however many they are.
-import type { Database, RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { nextTurn } from '../../shared/clock.ts';
 import { type ClusterEvent, type EventName, nameOf, sequenceOf, sequenceText } from '../../shared/cluster-event.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
 import type { LoggedEvent } from '../cluster-events.ts';
 import type { OrderedWrites } from './ordered-writes.ts';
+import { SealedTable } from './sealed-table.ts';
 
 export interface EventLogLimits {
   /** Summaries of meta-steps that are kept; the oldest go first. */
@@ -60,31 +61,50 @@ export class EventLog {
   readonly clusterId: string;
   readonly #limits: EventLogLimits;
   readonly #ordered: OrderedWrites;
-  readonly #entries: Database<LoggedEvent, EntryKey>;
-  readonly #ofJobs: Database<Kind, [jobId: string, sequence: number | string]>;
+  readonly #entries: SealedTable<LoggedEvent, EntryKey>;
+  readonly #ofJobs: SealedTable<Kind, [jobId: string, sequence: number | string]>;
   /** `clusterId`, and how far each reader that must miss nothing has come. */
-  readonly #notes: Database<string | number, string>;
+  readonly #notes: SealedTable<string | number, string>;
   /** Sequences that are kept, oldest first, by kind. */
   readonly #kept: readonly [others: number[], summaries: number[]] = [[], []];
   readonly #notify = new Set<() => void>();
   readonly #recent = new RecentEvents();
   #newest = 0;
 
-  /** @param ordered what else must be read in the order in which it happened goes through the same. */
-  constructor(root: RootDatabase, ordered: OrderedWrites, limits: Partial<EventLogLimits> = {}) {
+  /**
+   * @param ordered what else must be read in the order in which it happened goes through the same.
+   * @param onCorrupt told of every event that cannot be read; readers do without it.
+   */
+  constructor(
+    root: RootDatabase,
+    ordered: OrderedWrites,
+    onCorrupt: (error: MetatrainError) => void,
+    limits: Partial<EventLogLimits> = {},
+  ) {
     this.#ordered = ordered;
     this.#limits = { ...defaultLimits, ...limits };
-    this.#entries = root.openDB({ name: 'log' });
-    this.#ofJobs = root.openDB({ name: 'log-of-jobs' });
-    this.#notes = root.openDB({ name: 'log-notes' });
-    const known = this.#notes.get('clusterId');
+    this.#entries = new SealedTable(root, 'log', onCorrupt);
+    this.#ofJobs = new SealedTable(root, 'log-of-jobs', onCorrupt);
+    this.#notes = new SealedTable(root, 'log-notes', onCorrupt);
+    const known = this.#notes.find('clusterId');
     this.clusterId = typeof known === 'string' ? known : randomId();
     // Before the first event, and so on the disk before it.
     if (known === undefined) this.#notes.put('clusterId', this.clusterId).catch(() => undefined);
-    for (const [sequence, kind] of this.#entries.getKeys()) {
-      this.#kept[kind].push(sequence);
-      this.#newest = sequence;
+    this.#newest = this.#newestOnDisk();
+    for (const [sequence, kind] of this.#entries.keys()) {
+      // A key that the disk has changed may be any number.
+      if (sequence <= this.#newest && (kind === other || kind === summary)) this.#kept[kind].push(sequence);
     }
+  }
+
+  /** The sequence of the newest event, 0 where there is none. Those after the newest that can be read are counted: no number is given twice. */
+  #newestOnDisk(): number {
+    let unreadable = 0;
+    for (const { key, isGood } of this.#entries.checked({ reverse: true })) {
+      if (isGood) return key[0] + unreadable;
+      unreadable += 1;
+    }
+    return 0;
   }
 
   /** Of every event of this cluster. */
@@ -128,7 +148,7 @@ export class EventLog {
     const sequence = this.#kept[kind].shift();
     if (sequence === undefined) return;
     this.#recent.drop(sequence);
-    const event = this.#entries.get([sequence, kind]);
+    const event = this.#entries.find([sequence, kind]);
     // What could not be removed stays: a full disk must not end the process.
     this.#entries.remove([sequence, kind]).catch(() => undefined);
     if (event) this.#ofJobs.remove([event.subject, sequence]).catch(() => undefined);
@@ -198,24 +218,24 @@ export class EventLog {
 
   /** The newest kept events, at most `count`, in order and without summaries of meta-steps; the cursor is after everything that can be read now. */
   latest(count: number): Page {
-    const [newest] = this.#entries.getKeys({ reverse: true, limit: 1 });
+    const newest = this.#newestOnDisk();
     const events = this.#kept[other].slice(-count).flatMap((sequence) => {
-      const event = this.#entries.get([sequence, other]);
-      return event && newest && sequence <= newest[0] ? [this.#cloudEvent(sequence, event)] : [];
+      const event = this.#entries.find([sequence, other]);
+      return event && sequence <= newest ? [this.#cloudEvent(sequence, event)] : [];
     });
-    return { events, cursor: newest?.[0] ?? 0 };
+    return { events, cursor: newest };
   }
 
   #readAll(cursor: number): ClusterEvent[] {
     const range = { start: [cursor + 1, other] satisfies EntryKey, limit: eventsPerRead };
-    return [...this.#entries.getRange(range)].map(({ key: [sequence], value }) => this.#cloudEvent(sequence, value));
+    return this.#entries.readable(range).map(({ key: [sequence], value }) => this.#cloudEvent(sequence, value));
   }
 
   #readJob(cursor: number, jobId: string): ClusterEvent[] {
-    const entries = this.#ofJobs.getRange({ start: [jobId, cursor + 1], end: [jobId, last], limit: eventsPerRead });
-    return [...entries].flatMap(({ key, value: kind }) => {
+    const entries = this.#ofJobs.readable({ start: [jobId, cursor + 1], end: [jobId, last], limit: eventsPerRead });
+    return entries.flatMap(({ key, value: kind }) => {
       const sequence = Number(key[1]);
-      const event = this.#entries.get([sequence, kind]);
+      const event = this.#entries.find([sequence, kind]);
       return event ? [this.#cloudEvent(sequence, event)] : [];
     });
   }
@@ -240,7 +260,7 @@ export class EventLog {
     let high = this.#newest + 1;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const [next] = this.#entries.getRange({ start: [middle, other], limit: 1 });
+      const [next] = this.#entries.readable({ start: [middle, other], limit: 1 });
       if (!next || next.value.at >= time) high = middle;
       else low = next.key[0] + 1;
     }
@@ -249,7 +269,7 @@ export class EventLog {
 
   /** How far a reader that must miss nothing has come; 0 for one that has not begun. */
   progressOf(reader: string): number {
-    const sequence = this.#notes.get(`progress/${reader}`);
+    const sequence = this.#notes.find(`progress/${reader}`);
     return typeof sequence === 'number' ? sequence : 0;
   }
 

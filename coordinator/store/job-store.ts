@@ -1,5 +1,5 @@
 // Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
-// synchronous (the database is mapped into memory). Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
+// synchronous (the database is mapped into memory) and checked against a digest. Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
 // behind it. Events are bounded per job: meta-step summaries get sparser,
 // so that what is kept still tells the whole job; of everything else the oldest go first.
 import { dirname } from 'node:path';
@@ -12,6 +12,7 @@ import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
 import { loadLmdb } from './native.ts';
 import { OrderedWrites } from './ordered-writes.ts';
 import { makePrivateFile } from './private-files.ts';
+import { type SealedEntry, SealedTable } from './sealed-table.ts';
 import { densest, estimatesIn } from './thinning.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
@@ -40,36 +41,40 @@ interface EventWindow {
   readonly others: number[];
 }
 
+export interface JobStoreOptions {
+  readonly limits?: Partial<EventLogLimits>;
+  readonly room?: DiskRoom;
+  /** Told once of every event that cannot be read and is left out. */
+  readonly onCorrupt?: (error: MetatrainError) => void;
+}
+
 export class JobStore {
   /** In the same database, so that a job's event is in both or in neither. */
   readonly log: EventLog;
   readonly #root: RootDatabase;
   readonly #room: DiskRoom;
   readonly #ordered: OrderedWrites;
-  readonly #records;
-  readonly #submissions;
-  readonly #events;
-  readonly #shards;
+  readonly #records: SealedTable<JobRecord, string>;
+  readonly #submissions: SealedTable<Submission, string>;
+  readonly #events: SealedTable<JobEventRecord, [jobId: string, sequence: number | string]>;
+  readonly #shards: SealedTable<Buffer, [jobId: string, metaStep: number | string]>;
   readonly #windows = new Map<string, EventWindow>();
 
-  private constructor(root: RootDatabase, limits: Partial<EventLogLimits>, room: DiskRoom) {
+  private constructor(root: RootDatabase, { limits, room, onCorrupt }: Required<JobStoreOptions>) {
     this.#room = room;
     this.#ordered = new OrderedWrites(room);
     this.#root = root;
-    this.#records = this.#root.openDB<JobRecord, string>({ name: 'records' });
-    this.#submissions = this.#root.openDB<Submission, string>({ name: 'submissions' });
-    this.#shards = this.#root.openDB<Buffer, [jobId: string, metaStep: number | string]>({ name: 'shards' });
-    this.#events = this.#root.openDB<JobEventRecord, [jobId: string, sequence: number | string]>({
-      name: 'events',
-    });
-    this.log = new EventLog(this.#root, this.#ordered, limits);
+    this.#records = new SealedTable(root, 'records', onCorrupt);
+    this.#submissions = new SealedTable(root, 'submissions', onCorrupt);
+    this.#shards = new SealedTable(root, 'shards', onCorrupt);
+    this.#events = new SealedTable(root, 'events', onCorrupt);
+    this.log = new EventLog(root, this.#ordered, onCorrupt, limits);
   }
 
   /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had better not be opened, `NOT_READY` without lmdb's binary. */
   static async open(
     path: string,
-    limits: Partial<EventLogLimits> = {},
-    room = new DiskRoom(dirname(path)),
+    { limits = {}, room = new DiskRoom(dirname(path)), onCorrupt = () => undefined }: JobStoreOptions = {},
   ): Promise<JobStore> {
     const missing = room.missing(0, essentialReserveBytes);
     if (missing) throw missing;
@@ -79,34 +84,29 @@ export class JobStore {
       for (const file of [path, `${path}-lock`]) makePrivateFile(file);
       // Without overlappingSync a write's promise waits for the disk.
       const root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
-      return new JobStore(root, limits, room);
+      return new JobStore(root, { limits, room, onCorrupt });
     } catch (cause) {
       const message = `job database ${path} cannot be opened: ${asMetatrainError(cause).message}`;
       throw new MetatrainError('DATA_CORRUPT', message, { cause });
     }
   }
 
-  jobIds(): Iterable<string> {
-    return this.#records.getKeys();
+  /** Every record in no particular order, or why it cannot be read. */
+  records(): Iterable<SealedEntry<JobRecord, string>> {
+    return this.#records.checked();
   }
 
-  /** Every record, in no particular order. @throws MetatrainError `DATA_CORRUPT` at one that cannot be read. */
-  *records(): Iterable<JobRecord> {
-    for (const jobId of this.jobIds()) {
-      const record = this.record(jobId);
-      if (record) yield record;
-    }
+  /** How many the database says there are. */
+  get recordCount(): number {
+    return this.#records.count;
   }
 
   /** @throws MetatrainError `DATA_CORRUPT` */
   record(jobId: string): JobRecord | undefined {
-    try {
-      return this.#records.get(jobId);
-    } catch (cause) {
-      throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read`, { cause });
-    }
+    return this.#records.get(jobId);
   }
 
+  /** @throws MetatrainError `DATA_CORRUPT` */
   submission(idempotencyKey: string): Submission | undefined {
     return this.#submissions.get(idempotencyKey);
   }
@@ -125,12 +125,12 @@ export class JobStore {
 
   /** Removes the job's record, idempotency key and events: all or nothing. @throws MetatrainError `DISK_FULL`: pages change before others are free */
   async forget({ jobId, idempotencyKey = '' }: JobRecord): Promise<void> {
-    const events = [...this.#events.getKeys({ start: [jobId, 0], end: [jobId, last] })];
-    const shards = [...this.#shards.getKeys({ start: [jobId, 0], end: [jobId, last] })];
+    const events = [...this.#events.keys({ start: [jobId, 0], end: [jobId, last] })];
+    const shards = [...this.#shards.keys({ start: [jobId, 0], end: [jobId, last] })];
     await this.#room.write(eventWriteBytes + 512 * (events.length + shards.length), essentialReserveBytes, () =>
       this.#root.transaction(() => {
         this.#records.remove(jobId);
-        if (this.submission(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
+        if (this.#submissions.find(idempotencyKey)?.jobId === jobId) this.#submissions.remove(idempotencyKey);
         for (const key of shards) this.#shards.remove(key);
         for (const key of events) this.#events.remove(key);
       }),
@@ -198,12 +198,12 @@ export class JobStore {
     await this.#room.write(bytes, reserveBytes, () =>
       this.#root.transaction(() => {
         for (const [metaStep, hashes] of steps) this.#shards.put([jobId, metaStep], hashes);
-        for (const key of this.#shards.getKeys({ start: [jobId, 0], end: [jobId, oldest] })) this.#shards.remove(key);
+        for (const key of this.#shards.keys({ start: [jobId, 0], end: [jobId, oldest] })) this.#shards.remove(key);
       }),
     );
   }
 
-  /** 32 bytes, undefined when they are not kept. */
+  /** 32 bytes, undefined when they are not kept. @throws MetatrainError `DATA_CORRUPT` */
   shardHash(jobId: string, metaStep: number, shard: number): Buffer | undefined {
     const hash = this.#shards.get([jobId, metaStep])?.subarray(shard * 32, (shard + 1) * 32);
     return hash?.byteLength === 32 ? hash : undefined;
@@ -211,9 +211,7 @@ export class JobStore {
 
   /** At most `limit` kept events with a greater sequence, in order. */
   eventsAfter(jobId: string, sequence: number, limit: number): JobEventRecord[] {
-    return [...this.#events.getRange({ start: [jobId, sequence + 1], end: [jobId, last], limit })].map(
-      ({ value }) => value,
-    );
+    return this.#events.readable({ start: [jobId, sequence + 1], end: [jobId, last], limit }).map(({ value }) => value);
   }
 
   /** Forgets what is only needed while a job's events still come. */
@@ -225,9 +223,12 @@ export class JobStore {
     let window = this.#windows.get(jobId);
     if (!window) {
       window = { nextSequence: 1, summaries: [], others: [] };
-      for (const { value } of this.#events.getRange({ start: [jobId, 0], end: [jobId, last] })) {
-        window.nextSequence = value.sequence + 1;
-        (value.body.kind === 'metaStep' ? window.summaries : window.others).push(value.sequence);
+      for (const entry of this.#events.checked({ start: [jobId, 0], end: [jobId, last] })) {
+        // The number of one that cannot be read is not given again.
+        window.nextSequence = entry.isGood ? entry.value.sequence + 1 : window.nextSequence + 1;
+        if (!entry.isGood) continue;
+        const { sequence, body } = entry.value;
+        (body.kind === 'metaStep' ? window.summaries : window.others).push(sequence);
       }
       this.#windows.set(jobId, window);
     }

@@ -6,9 +6,8 @@ import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { DiskRoom } from './disk-room.ts';
-import type { EventLogLimits } from './event-log.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
-import { JobStore } from './job-store.ts';
+import { JobStore, type JobStoreOptions } from './job-store.ts';
 import { makePrivateDirectory } from './private-files.ts';
 
 export class StateDirectory {
@@ -32,13 +31,16 @@ export class StateDirectory {
    * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to or is on a network file system, `NOT_READY` when another coordinator uses
    *   it, `DISK_FULL` when there is too little room.
    */
-  static async open(path: string, limits: Partial<EventLogLimits> = {}): Promise<StateDirectory> {
+  static async open(
+    path: string,
+    options: Pick<JobStoreOptions, 'limits' | 'onCorrupt'> = {},
+  ): Promise<StateDirectory> {
     const real = makeDirectory(path);
     refuseNetworkFileSystem(real);
     const lock = await takeLock(real);
     try {
       const room = new DiskRoom(real);
-      const jobs = await JobStore.open(join(real, 'jobs.lmdb'), limits, room);
+      const jobs = await JobStore.open(join(real, 'jobs.lmdb'), { ...options, room });
       return new StateDirectory(real, lock, jobs, room);
     } catch (error) {
       lock.release();

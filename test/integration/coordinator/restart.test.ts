@@ -153,8 +153,8 @@ test('a checkpoint of another job under the right name and hash is not taken for
   const { jobId } = await heldJob(cluster);
   const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
   const record = store.record(jobId)!;
-  const other = [...store.records()].find((each) => each.jobId !== jobId)!;
-  const strange = readFileSync(checkpointFiles(cluster, other.jobId)[0]!);
+  const other = [...store.records()].find(({ key }) => key !== jobId)!;
+  const strange = readFileSync(checkpointFiles(cluster, other.key)[0]!);
   writeFileSync(checkpointFiles(cluster, jobId)[2]!, strange);
   const sha256 = createHash('sha256').update(strange).digest('hex');
   record.checkpoints = record.checkpoints.map((each) =>
@@ -164,6 +164,42 @@ test('a checkpoint of another job under the right name and hash is not taken for
   await store.close();
   await cluster.restart();
   assert.equal((await cluster.job(jobId)).steps, 200);
+});
+
+test('a checkpoint of another job file than the record’s is not gone on from', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const { jobId } = await heldJob(cluster);
+  const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
+  const record = store.record(jobId)!;
+  await store.save({ ...record, spec: record.spec.replace('"learningRate":0.01', '"learningRate":0.02') });
+  await store.close();
+  await cluster.restart();
+  const { state, error } = await cluster.job(jobId);
+  assert.deepEqual([state, error?.code], ['JOB_STATE_FAILED', 'CHECKPOINT_CORRUPT']);
+  assert.match(error?.message ?? '', /its job file is not that of the job's record/);
+});
+
+test('a paused job whose learning rate one bit of the database file has changed is not resumed, and the others go on', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const changed = await cluster.submit(specText({ meta: { optimizer: { name: 'adam', learningRate: 0.0625 } } }));
+  await call(cluster.jobs, 'PauseJob', { jobId: changed });
+  const whole = await cluster.submit();
+  await cluster.stop();
+  const file = join(cluster.stateDirectory, 'jobs.lmdb');
+  const bytes = readFileSync(file);
+  let flips = 0;
+  // 0.0625 → 0.0624, in every copy that the database keeps.
+  for (let at = bytes.indexOf('0.0625'); at >= 0; at = bytes.indexOf('0.0625', at), flips += 1) bytes[at + 5]! ^= 1;
+  assert.ok(flips > 0);
+  writeFileSync(file, bytes);
+  await cluster.restart();
+  for (const request of ['GetJob', 'ResumeJob'] as const) {
+    const { code, details } = await rejection(call(cluster.jobs, request, { jobId: changed }));
+    assert.equal(code, status.DATA_LOSS);
+    assert.match(details, new RegExp(`the record of job ${changed} cannot be read: .* does not match its digest`));
+  }
+  await cluster.worker('w1');
+  assert.equal((await cluster.end(whole)).state, 'JOB_STATE_SUCCEEDED');
 });
 
 test('a job record that cannot be read is said so, and the other jobs go on', async (t) => {

@@ -16,7 +16,7 @@ function directoryOf(t: TestContext): string {
 }
 
 async function openLog(t: TestContext, limits?: Partial<EventLogLimits>, directory = directoryOf(t)) {
-  const store = await JobStore.open(join(directory, 'jobs.lmdb'), limits);
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'), limits && { limits });
   let isOpen = true;
   const close = async () => {
     if (isOpen) await store.close();

@@ -56,7 +56,7 @@ class FakeBus {
 
 async function setUp(t: TestContext, limits: Partial<EventLogLimits> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
-  const store = await JobStore.open(join(directory, 'jobs.lmdb'), limits);
+  const store = await JobStore.open(join(directory, 'jobs.lmdb'), { limits });
   const bus = new FakeBus();
   const lines = new Mailbox<{ msg: string; dropped?: number; pending?: number; reason?: string }>();
   const log = pino({ level: 'info' }, { write: (line: string) => lines.put(JSON.parse(line)) });
