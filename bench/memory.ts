@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { conv4Model } from '../shared/job-spec/model.ts';
+import type { TaskShape } from '../shared/job-spec/task-shape.ts';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createCompiledEngine } from '../worker/engine/compiled.ts';
@@ -14,7 +15,7 @@ import { learnerOf } from '../worker/learning/algorithms/learner.ts';
 import { buildAlgorithm } from '../worker/learning/algorithms/registry.ts';
 import { initialParams, layoutOf } from '../worker/learning/models/model.ts';
 import { buildModel } from '../worker/learning/models/registry.ts';
-import { allocateTasks, type TaskShape, taskTensors } from '../worker/learning/tasks/distribution.ts';
+import { allocateTasks, taskTensors } from '../worker/learning/tasks/distribution.ts';
 
 export interface MemoryCase {
   readonly innerSteps: number;

@@ -3,10 +3,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
+import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
-import { type CoordinatorOptions, defaultTraceRate } from './options.ts';
+import { type CoordinatorOptions, defaultJobBytes, defaultTraceRate } from './options.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorConfig {
@@ -21,6 +22,7 @@ interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
+  readonly jobMemory: number;
   readonly otlpEndpoint?: string;
   readonly traceRate: number;
   readonly logLevel: LogLevel;
@@ -40,6 +42,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     listen,
     http = portAfter(listen),
     stateDir,
+    jobMemory: jobBytes,
     otlpEndpoint,
     traceRate: metaStepsPerSecond,
     logLevel,
@@ -52,6 +55,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
   return {
     options: {
       stateDirectory: stateDir,
+      limits: { jobBytes },
       ...listen,
       ...(http !== 'off' && { http }),
       security: securityOf(flags, command),
@@ -85,6 +89,12 @@ function describeFlags(): Command {
       new Option('--state-dir <dir>', 'where jobs and checkpoints are kept; made where it is missing')
         .env('METATRAIN_STATE_DIR')
         .default('.metatrain'),
+    )
+    .addOption(
+      new Option('--job-memory <size>', 'what the jobs that have not ended may take together, such as 6GiB')
+        .env('METATRAIN_JOB_MEMORY')
+        .default(defaultJobBytes, "half of the machine's or the container's")
+        .argParser(parseMemory),
     )
     .addOption(
       new Option(
@@ -142,6 +152,12 @@ function tracingOf(endpoint: string | undefined, command: Command): TracingOptio
   } catch (thrown) {
     return command.error(`error: ${asMetatrainError(thrown).message}`);
   }
+}
+
+function parseMemory(value: string): number {
+  const bytes = parseMemorySize(value);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError(acceptedMemorySize);
 }
 
 function parseTraceRate(value: string): number {

@@ -4,6 +4,7 @@ import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import { randomId } from '../shared/rng.ts';
+import { refuseBeyondMemory } from './job-memory.ts';
 import { fillPage } from './page.ts';
 import { ShardLedger } from './shard-ledger.ts';
 import { isDiskFull } from './store/disk-room.ts';
@@ -26,6 +27,8 @@ export interface JobBookLimits {
   readonly unfinishedJobs: number;
   /** The same of one owner; jobs without an owner are not counted. */
   readonly unfinishedJobsPerClient: number;
+  /** Memory that the jobs that have not ended may take together. */
+  readonly jobBytes: number;
   readonly watchers: number;
   /** Failed and cancelled jobs that are remembered; the oldest beyond are forgotten with their files. Jobs that succeeded stay. */
   readonly endedJobs: number;
@@ -165,7 +168,8 @@ export class JobBook {
   /**
    * A new job's record, on the disk; or the job that an earlier submit with the same key and spec made. Every owner's keys are its own.
    *
-   * @throws MetatrainError `JOB_EXISTS` for the key of another spec, `QUEUE_FULL`, `DISK_FULL`.
+   * @throws MetatrainError `JOB_EXISTS` for the key of another spec; `REQUEST_INVALID` where the job alone takes more memory than there is;
+   *   `QUEUE_FULL`, `DISK_FULL`.
    */
   async submit(
     spec: JobSpec,
@@ -189,6 +193,8 @@ export class JobBook {
       throw new MetatrainError('QUEUE_FULL', message);
     }
     if (owner !== '') this.#refuseTooMany(owner);
+    const others = [...this.#open.values()].map((open) => open.spec);
+    refuseBeyondMemory(spec, others, this.#limits.jobBytes);
     const record = newRecord(spec, this.#nextOrder, now, owner, key);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });

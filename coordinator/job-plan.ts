@@ -1,5 +1,6 @@
 // What the core and an evaluation's protocol take from a job's spec.
 import type { JobSpec } from '../shared/job-spec/index.ts';
+import { evaluationShardSize } from '../shared/job-spec/limits.ts';
 import type { JobPlan } from './core/state.ts';
 import type { EvaluationRecord, JobRecord } from './store/job-record.ts';
 
@@ -7,13 +8,14 @@ const ranks = { low: 0, normal: 1, high: 2 } as const;
 /** Engine and device in one word, as the core compares them. */
 export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
 
-export function planOf(jobId: string, { meta, evaluation, checkpoint, placement }: JobSpec): JobPlan {
+export function planOf(jobId: string, spec: JobSpec): JobPlan {
+  const { meta, evaluation, checkpoint, placement } = spec;
   return {
     jobId,
     iterations: meta.iterations,
     batchSize: meta.batchSize,
     shardSize: placement.shardSize,
-    evaluation: { every: evaluation.every, tasks: evaluation.tasks },
+    evaluation: { every: evaluation.every, tasks: evaluation.tasks, shardSize: evaluationShardSize(spec) },
     checkpointEvery: checkpoint.every,
     engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,

@@ -1,5 +1,6 @@
 // The coordinator's options, their defaults and their limits, in one place. `config.ts` reads them from the command line.
 
+import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
 import type { NatsOptions } from './event-bus/open.ts';
@@ -27,6 +28,8 @@ export interface CoordinatorOptions {
 export interface CoordinatorLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
+  /** Memory that the jobs that have not ended may take together, by `memoryOf`. */
+  readonly jobBytes: number;
   /** Failed and cancelled jobs that are remembered; jobs that succeeded are never forgotten. */
   readonly endedJobs: number;
   /** The same of one client, where clients have tokens. */
@@ -55,8 +58,11 @@ export interface CoordinatorLimits {
 /** Meta-steps a second and job that are traced. */
 export const defaultTraceRate = 5;
 
+export const defaultJobBytes = Math.floor(machineMemoryBytes() * shareForCompute);
+
 const defaultLimits: CoordinatorLimits = {
   unfinishedJobs: 1_000,
+  jobBytes: defaultJobBytes,
   endedJobs: 10_000,
   unfinishedJobsPerClient: 200,
   callsPerClient: 512,

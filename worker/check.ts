@@ -2,6 +2,7 @@
 // meta-gradients of a small conv4 and of the sinusoid's MLP, with the worker's own algorithms and models, on data drawn here.
 import { MetatrainError } from '../shared/errors.ts';
 import { conv4Model, type ModelSpec } from '../shared/job-spec/model.ts';
+import type { TaskShape } from '../shared/job-spec/task-shape.ts';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
@@ -11,7 +12,7 @@ import { learnerOf } from './learning/algorithms/learner.ts';
 import { buildAlgorithm } from './learning/algorithms/registry.ts';
 import { initialParams, layoutOf } from './learning/models/model.ts';
 import { buildModel } from './learning/models/registry.ts';
-import { allocateTasks, type TaskShape, taskTensors } from './learning/tasks/distribution.ts';
+import { allocateTasks, taskTensors } from './learning/tasks/distribution.ts';
 
 export interface ProgramCheck {
   readonly name: string;

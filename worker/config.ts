@@ -9,6 +9,7 @@ import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { isLoopback } from '../shared/loopback.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
+import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
 import { randomId } from '../shared/rng.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
@@ -326,13 +327,10 @@ function parseHttp(value: string): Flags['http'] {
   return { host, port };
 }
 
-const memoryUnits = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
-
 function parseMemory(value: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(value) ?? [];
-  const bytes = Math.floor(Number(number) * memoryUnits[unit as keyof typeof memoryUnits]);
-  if (bytes >= memoryUnits.MiB) return bytes;
-  throw new InvalidArgumentError('Accepted: a size in MiB, GiB or TiB, at least 1MiB, such as 6GiB.');
+  const bytes = parseMemorySize(value);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError(acceptedMemorySize);
 }
 
 function parseWorkerId(value: string): string {

@@ -9,5 +9,6 @@ export function isEvaluationDue({ plan, step, evaluatedSteps }: Job): boolean {
 }
 
 export function evaluationBatch(plan: JobPlan, step: number): Batch {
-  return cut('evaluate', step, 0, plan.evaluation.tasks, plan.shardSize);
+  const { tasks, shardSize } = plan.evaluation;
+  return cut('evaluate', step, 0, tasks, shardSize);
 }

@@ -64,7 +64,7 @@ export interface JobPlan {
   readonly iterations: number;
   readonly batchSize: number;
   readonly shardSize: number;
-  readonly evaluation: { readonly every: number; readonly tasks: number };
+  readonly evaluation: { readonly every: number; readonly tasks: number; readonly shardSize: number };
   readonly checkpointEvery: number;
   /** Engine and device that compute it, such as `compiled/cpu`. */
   readonly engine: string;

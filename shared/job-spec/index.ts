@@ -5,6 +5,7 @@ import { MetatrainError } from '../errors.ts';
 import { excerpt } from '../foreign-text.ts';
 import { algorithmSchema } from './algorithm.ts';
 import { explain, type FieldProblem } from './explain.ts';
+import { excesses, maxShardTasks } from './limits.ts';
 import { metaSchema } from './meta.ts';
 import { modelSchema } from './model.ts';
 import { taskSchema } from './task.ts';
@@ -29,7 +30,7 @@ const checkpointSchema = z.strictObject({
 
 const placementSchema = z.strictObject({
   /** Tasks of one shard: the unit that is leased to a worker. Part of the result's identity, so never derived from the cluster. */
-  shardSize: z.int().min(1).max(1_000_000).optional(),
+  shardSize: z.int().min(1).max(maxShardTasks).optional(),
   /** Only workers that offer this engine on this device compute the job. */
   engine: z.enum(['compiled', 'eager']).default('compiled'),
   device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
@@ -104,6 +105,7 @@ export function parseJobSpec(
   // Once more, so that the fields stand in the schema's order whichever of them were written down: equal specs are equal as JSON.
   const spec = jobSpecShape.parse(withDerivedDefaults(parsed.data)) as JobSpec;
   const problems = contradictions(spec);
+  if (problems.length === 0) problems.push(...excesses(spec));
   if (problems.length > 0) throw invalid(problems);
   return spec;
 }
@@ -157,9 +159,12 @@ function withDerivedDefaults(spec: JobSpecShape): JobSpecShape {
   return {
     ...spec,
     task: { ...spec.task, queries: spec.task.queries ?? spec.task.shots },
-    placement: { ...spec.placement, shardSize: spec.placement.shardSize ?? Math.ceil(spec.meta.batchSize / 8) },
+    placement: { ...spec.placement, shardSize: spec.placement.shardSize ?? defaultShardSize(spec.meta.batchSize) },
   };
 }
+
+/** An eighth of the meta-batch, so that eight slots share it. */
+const defaultShardSize = (batchSize: number): number => Math.min(Math.ceil(batchSize / 8), maxShardTasks);
 
 function contradictions(spec: JobSpec): FieldProblem[] {
   const { task, meta, placement, algorithm, model } = spec;

@@ -57,7 +57,7 @@ export class CoreDriver {
         iterations: 100,
         batchSize: 4,
         shardSize: 1,
-        evaluation: { every: 0, tasks: 2 },
+        evaluation: { every: 0, tasks: 2, shardSize: 1 },
         checkpointEvery: 0,
         isMixed: false,
         onNonFinite: 'fail',

@@ -1,5 +1,7 @@
 // Run by webgpu.test.ts in a process of its own, because Vulkan's loader reads its environment once: meta-gradients on WebGPU and on the cpu,
 // and whether each model runs on the device as a whole. Prints one JSON line for each model.
+
+import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { TaskProgramOptions } from '../../../worker/engine/engine.ts';
 import { loweringFor, lowerToOnnx } from '../../../worker/engine/onnx/lower.ts';
@@ -10,7 +12,7 @@ import { learnerOf } from '../../../worker/learning/algorithms/learner.ts';
 import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
 import { layoutOf } from '../../../worker/learning/models/model.ts';
 import { buildModel } from '../../../worker/learning/models/registry.ts';
-import { type TaskShape, taskTensors } from '../../../worker/learning/tasks/distribution.ts';
+import { taskTensors } from '../../../worker/learning/tasks/distribution.ts';
 import { fill } from '../../unit/engine/programs.ts';
 import { modelVariants, specsOf } from '../../unit/learning/small-jobs.ts';
 

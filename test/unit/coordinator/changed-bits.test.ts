@@ -11,7 +11,7 @@ import { JobStore } from '../../../coordinator/store/job-store.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { specText } from '../../integration/coordinator/cluster.ts';
 
-const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, watchers: 10, endedJobs: 10 };
+const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
 const [shard, otherShard] = [Buffer.alloc(32, 5), Buffer.alloc(32, 6)];
 const corrupt = { code: 'DATA_CORRUPT', message: /does not match its digest/ };
 

@@ -14,7 +14,7 @@ export const defaultPlan = {
   iterations: 3,
   batchSize: 10,
   shardSize: 4,
-  evaluation: { every: 0, tasks: 6 },
+  evaluation: { every: 0, tasks: 6, shardSize: 4 },
   checkpointEvery: 0,
   isMixed: false,
   onNonFinite: 'fail',

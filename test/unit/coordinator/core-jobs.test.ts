@@ -36,7 +36,7 @@ test('a job goes θ₀, meta-step by meta-step, evaluation, checkpoint, success;
 
 test('evaluations and checkpoints come when the plan says, and not twice for one step', () => {
   const core = new Core();
-  core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4 }, checkpointEvery: 2 });
+  core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4, shardSize: 4 }, checkpointEvery: 2 });
   let effects = core.connect('w');
   const story: string[] = [];
   for (let turn = 0; turn < 7; turn += 1) {

@@ -87,7 +87,7 @@ test('writes that wait keep their order, those that come later wait behind them,
 
 async function openBook(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
-  const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, watchers: 10, endedJobs: 10 };
+  const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
   const store = await JobStore.open(join(directory, 'jobs.lmdb'), { room });
   t.after(async () => {
     await store.close();

@@ -38,7 +38,7 @@ test('a state directory and all that is in it are for their owner alone', async 
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
   const state = await StateDirectory.open(path);
-  const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, watchers: 10, endedJobs: 10 };
+  const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
   const book = new JobBook(state.jobs, limits, silentLogger, () => undefined);
   await book.submit(parseJobSpec(specText()), 'key', 1);
   const layout = { tensors: [{ name: 'w', shape: [3] }] };

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { AlgorithmSpec, ReptileAlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
+import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
 import { learnerOf } from '../../../worker/learning/algorithms/learner.ts';
 import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
 import { buildMlp } from '../../../worker/learning/models/mlp.ts';
 import { layoutOf } from '../../../worker/learning/models/model.ts';
-import { allocateTasks, type TaskShape, taskTensors } from '../../../worker/learning/tasks/distribution.ts';
+import { allocateTasks, taskTensors } from '../../../worker/learning/tasks/distribution.ts';
 import { flat, specsOf } from './small-jobs.ts';
 
 type Pair = readonly [number, number];

@@ -1,11 +1,11 @@
 // What a model is to the rest of the worker: named parameters in a fixed order, their first values, and a pure prediction from them.
 // A model holds no state: the same function serves θ, every φ on the way, and any order of gradient.
 import type { ModelSpec } from '../../../shared/job-spec/model.ts';
+import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import type { Rng } from '../../../shared/rng.ts';
 import { elementsOf, layoutElements, type ParamsLayout } from '../../../shared/tensor-codec.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
 import type { tf } from '../../engine/tf.ts';
-import type { TaskShape } from '../tasks/distribution.ts';
 import type { Initializer } from './initializers.ts';
 
 export interface Model {

@@ -1,21 +1,12 @@
 // What a task distribution is to the rest of the worker: the shape of its tasks, and task number `index` of a split, drawn from the stream
 // named by (seed, split, index) and nothing else. So any worker draws the same task, in any order.
 import type { TaskSpec } from '../../../shared/job-spec/task.ts';
+import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import { elementsOf } from '../../../shared/tensor-codec.ts';
 import type { TensorSpecs } from '../../engine/engine.ts';
 
 export type Split = 'train' | 'validation' | 'test';
 export type EvaluationSplit = Exclude<Split, 'train'>;
-
-export interface TaskShape {
-  readonly kind: 'regression' | 'classification';
-  /** Of one example's input, without the batch axis. */
-  readonly input: readonly number[];
-  /** Length of one example's target: the regressed values, or the classes in one-hot code. */
-  readonly outputs: number;
-  readonly supportExamples: number;
-  readonly queryExamples: number;
-}
 
 /** One task's arrays, float32, row-major, by the names of `taskTensors`; classes are one-hot, so that no graph needs integers. */
 export type TaskArrays = Readonly<Record<TaskTensorName, Float32Array>>;

@@ -6,10 +6,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { inflateRawSync } from 'node:zlib';
 import yauzl, { type Entry } from 'yauzl';
 import { MetatrainError } from '../../../shared/errors.ts';
+import { omniglotSide } from '../../../shared/job-spec/task-shape.ts';
 import { decodeBitmapPng } from './bitmap-png.ts';
 import { shrinkToInk } from './lanczos.ts';
 
-export const side = 28;
+export const side = omniglotSide;
 export const pixels = side * side;
 export const drawingsPerCharacter = 20;
 

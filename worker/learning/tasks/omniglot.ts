@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { candidatePaths, fetchCommand, omniglot } from '../../../shared/data-sets.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
+import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import type { OpenDistribution, Split, TaskClass } from './distribution.ts';
 import { type Character, drawingsPerCharacter, pixels, readArchives, side } from './omniglot-archive.ts';
@@ -24,13 +25,7 @@ export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly querie
   for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
 
   return {
-    shape: {
-      kind: 'classification',
-      input: [side, side, 1],
-      outputs: ways,
-      supportExamples: ways * shots,
-      queryExamples: ways * queries,
-    },
+    shape: taskShapeOf(spec),
     splitDescription: describe(set, splits, turns),
     classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
     sample(split, index, task) {

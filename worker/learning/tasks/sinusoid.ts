@@ -1,15 +1,16 @@
 // Sinusoid regression: y = A·sin(x − φ) with A, φ and x uniform (Finn et al. 2017, §5.1). Tasks are drawn without end, so the splits differ in
 // their random streams alone and share no task but by chance of 2⁻⁶⁴.
 import type { SinusoidTaskSpec } from '../../../shared/job-spec/task.ts';
+import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import type { OpenDistribution } from './distribution.ts';
 
 export const openSinusoid: OpenDistribution<SinusoidTaskSpec> = async (spec, { seed }) => {
-  const { shots, queries, amplitude, phase, input } = spec;
+  const { amplitude, phase, input } = spec;
   const range = (bounds: readonly [number, number]) =>
     `[${bounds.map((bound) => Number(bound.toPrecision(6))).join(', ')}]`;
   return {
-    shape: { kind: 'regression', input: [1], outputs: 1, supportExamples: shots, queryExamples: queries },
+    shape: taskShapeOf(spec),
     splitDescription:
       `sinusoids y = A·sin(x − φ), A in ${range(amplitude)}, φ in ${range(phase)}, x in ${range(input)}; ` +
       'every split draws new tasks without end',
