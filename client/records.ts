@@ -2,6 +2,7 @@
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
 import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
 import type { Estimate } from '../shared/comparison.ts';
+import type { DataIdentity } from '../shared/data-identity.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
 import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
@@ -107,6 +108,8 @@ export interface Job {
   readonly lastMetaStep?: MetaStepSummary;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
+  /** What the job keeps to; empty before its first shard, and where tasks need no data. */
+  readonly data: readonly DataIdentity[];
   readonly skippedTasks: number;
   /** The newest shards with skipped tasks; absent where there is none. */
   readonly skippedShards?: readonly SkippedShard[];
@@ -191,6 +194,8 @@ export interface WorkerInfo {
   readonly version: string;
   /** Of the present stream. */
   readonly resultsRejected: number;
+  /** With which results of the present stream were made. */
+  readonly data: readonly DataIdentity[];
 }
 
 export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
@@ -231,6 +236,7 @@ export function jobFromWire(job: Job__Output): Job {
     checkpoints: job.checkpoints.map(checkpointFromWire),
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
+    data: job.data,
     skippedTasks: job.skippedTasks,
     ...(job.skippedShards.length > 0 ? { skippedShards: job.skippedShards } : {}),
   };
@@ -290,6 +296,7 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     idleReason: worker.idleReason,
     version: worker.version,
     resultsRejected: worker.resultsRejected,
+    data: worker.data,
   };
 }
 

@@ -1,4 +1,5 @@
 // One job: how it goes, its curves, its evaluation beside the published figure, checkpoints, job file and story. Live until it ends.
+import { describeData } from '../shared/data-identity.ts';
 import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
@@ -194,8 +195,17 @@ class JobPage {
   }
 
   #drawFacts(): void {
-    const { submittedAt, startedAt, endedAt, owner, paramsSha256, engineFingerprint, mixedFingerprints, skippedTasks } =
-      this.#job;
+    const {
+      submittedAt,
+      startedAt,
+      endedAt,
+      owner,
+      paramsSha256,
+      engineFingerprint,
+      mixedFingerprints,
+      data,
+      skippedTasks,
+    } = this.#job;
     const elapsed = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : undefined;
     const facts: (readonly [string, Node | string | undefined])[] = [
       ['Submitted', timeElement(submittedAt)],
@@ -205,6 +215,7 @@ class JobPage {
       ['Took', elapsed === undefined ? undefined : formatDuration(elapsed)],
       ['Parameters, SHA-256', paramsSha256 === '' ? undefined : h('code', {}, paramsSha256)],
       ['Engine fingerprint', engineFingerprint === '' ? undefined : h('code', {}, engineFingerprint)],
+      ['Data', data.length === 0 ? undefined : h('code', {}, describeData(data))],
       ['Equal bytes', mixedFingerprints ? 'not promised: workers of several fingerprints took part' : undefined],
       ['Skipped tasks', skippedTasks > 0 ? `${formatCount(skippedTasks)}, whose results were not finite` : undefined],
     ];

@@ -53,6 +53,7 @@ export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): v
   const { record } = job;
   const { fingerprint } = lease.worker;
   record.engineFingerprint ??= fingerprint;
+  record.data ??= result.data;
   record.hasMixedFingerprints ||= fingerprint !== record.engineFingerprint;
   switch (result.work) {
     case 'initialize':

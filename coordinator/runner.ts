@@ -216,7 +216,9 @@ export class Runner {
     }
     let result: CheckedResult;
     try {
-      result = checkResult(lease, message, takePayload, this.#jobs.get(lease.job.plan.jobId)?.training?.elements);
+      const { training, record } = this.#liveJob(lease.job.plan.jobId);
+      const expected = { elements: training?.elements, data: record.data };
+      result = checkResult(lease, message, takePayload, expected);
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
@@ -322,7 +324,9 @@ export class Runner {
   #sendLease({ lease, deadlineMs }: Extract<CoreEffect, { kind: 'sendLease' }>): void {
     const { record, spec, training } = this.#liveJob(lease.job.plan.jobId);
     const { layout, metaParams } = training ?? { layout: undefined, metaParams: undefined };
-    const order = { lease, deadlineMs, spec: record.spec, evaluationSplit: spec.evaluation.split, layout, metaParams };
+    const { spec: text, data = [] } = record;
+    const evaluationSplit = spec.evaluation.split;
+    const order = { lease, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams };
     let payloadBytes = 0;
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);
@@ -346,6 +350,7 @@ export class Runner {
     if (!arrived) throw new Error('only an arriving result is kept');
     const { checked: result, computeMs } = arrived;
     this.#links.countResult(lease.worker.connection, true);
+    this.#links.noteData(lease.worker.connection, result.data);
     const begunMs = this.#clock.elapsedMs();
     keepResult(this.#liveJob(lease.job.plan.jobId), lease, result);
     const keepMs = this.#clock.elapsedMs() - begunMs;

@@ -1,14 +1,20 @@
 // Checks what a worker sent against the lease that it answers: the right kind, counts, length, hash, and finite. What passes here may
-// enter a sum; what does not is a failed attempt, with the reason for the worker and the job.
+// enter a sum; what does not is a failed attempt, with the reason for the worker and the job. Made with other data than the job's, a result
+// is refused before anything of it is looked at.
+import type { DataIdentity } from '../shared/data-identity.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { boundText } from '../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import { refuseOtherData } from '../shared/other-data.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
 import { squaredNorm } from './aggregation/meta-gradient.ts';
 import type { EvaluateShardRows, TrainShardSum } from './aggregation/training.ts';
 import type { Lease } from './core/state.ts';
 
-export type CheckedResult =
+/** `data`: what the tasks were drawn from. */
+export type CheckedResult = { readonly data: readonly DataIdentity[] } & CheckedOutput;
+
+type CheckedOutput =
   | {
       readonly work: 'initialize';
       readonly layout: ParamsLayout;
@@ -37,19 +43,47 @@ export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 const maxTensors = 100_000;
 /** UTF-8 bytes; it stands in every evaluation's protocol. */
 const maxSplitDescriptionBytes = 1_024;
+const maxDataSets = 16;
 
-/**
- * @param elements parameters of the job's layout; undefined before θ₀.
- * @throws MetatrainError `REQUEST_INVALID` or `RESULT_NOT_FINITE`
- */
+export interface ExpectedResult {
+  /** Parameters of the job's layout; undefined before θ₀. */
+  readonly elements: number | undefined;
+  /** What the job keeps to; undefined before its first result. */
+  readonly data: readonly DataIdentity[] | undefined;
+}
+
+/** @throws MetatrainError `REQUEST_INVALID`, `RESULT_NOT_FINITE` or `DATA_SET_DIFFERS` */
 export function checkResult(
   lease: Lease,
   message: ShardResult__Output,
   takePayload: TakePayload,
-  elements: number | undefined,
+  { elements, data: expectedData }: ExpectedResult,
 ): CheckedResult {
-  const { batch, shard, job } = lease;
-  if (message.jobId !== job.plan.jobId) throw refused('job_id', message.jobId, job.plan.jobId);
+  const { jobId } = lease.job.plan;
+  if (message.jobId !== jobId) throw refused('job_id', message.jobId, jobId);
+  const data = checkData(message.data);
+  if (expectedData) refuseOtherData(expectedData, data);
+  return { data, ...checkOutput(lease, message, takePayload, elements) };
+}
+
+function checkData(data: ShardResult__Output['data']): DataIdentity[] {
+  if (data.length > maxDataSets) throw refused('data', `${data.length} data sets`, `at most ${maxDataSets}`);
+  return data.map(({ name, part, sha256 }) => {
+    const isNamed = [name, part].every((word) => /^[\w.-]{1,64}$/.test(word));
+    if (!isNamed || !/^[0-9a-f]{64}$/.test(sha256)) {
+      throw refused('data', 'a data set without name, part or hash', 'words of at most 64 characters, 64 hex digits');
+    }
+    return { name, part, sha256 };
+  });
+}
+
+function checkOutput(
+  lease: Lease,
+  message: ShardResult__Output,
+  takePayload: TakePayload,
+  elements: number | undefined,
+): CheckedOutput {
+  const { batch, shard } = lease;
   if (message.result !== batch.work) throw refused('result', message.result ?? 'nothing', batch.work);
   switch (message.result) {
     case 'initialize': {

@@ -1,4 +1,5 @@
 // One worker's stream as the runner sees it: orders go in, nothing comes back but events to the runner. The services implement it.
+import type { DataIdentity } from '../shared/data-identity.ts';
 import type { MetatrainError } from '../shared/errors.ts';
 import type { ParamsLayout } from '../shared/tensor-codec.ts';
 import type { MetaParams } from './aggregation/training.ts';
@@ -9,6 +10,8 @@ export interface LeaseOrder {
   readonly deadlineMs: number;
   /** The job file as JSON with every default. */
   readonly spec: string;
+  /** What the job keeps to; empty before its first result, and where its tasks need no data. */
+  readonly data: readonly DataIdentity[];
   /** `validation` or `test`: where an evaluation's tasks come from. */
   readonly evaluationSplit: string;
   /** Both undefined before θ₀. The link sends θ once per version, and the layout once. */

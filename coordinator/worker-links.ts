@@ -1,5 +1,6 @@
 // The streams of the connected workers and what each has brought so far. Orders are given through `order`, which remembers whom to flush:
 // what one event orders leaves in one write a worker. Knows nothing of what the orders mean.
+import type { DataIdentity } from '../shared/data-identity.ts';
 import type { MetatrainError } from '../shared/errors.ts';
 import { PassingSet } from '../shared/passing.ts';
 import type { Worker } from './core/state.ts';
@@ -10,6 +11,8 @@ export interface LinkTally {
   /** Of this stream. */
   readonly shardsCompleted: number;
   readonly resultsRejected: number;
+  /** With which this stream's results were made, the newest last. */
+  readonly data: readonly DataIdentity[];
 }
 
 /** A connected worker as its operators see it. */
@@ -23,7 +26,11 @@ export interface WorkerView extends LinkTally {
 interface OpenLink extends LinkTally {
   shardsCompleted: number;
   resultsRejected: number;
+  data: readonly DataIdentity[];
 }
+
+/** Data sets that are remembered of a worker. */
+const maxData = 8;
 
 export class WorkerLinks implements Iterable<LinkTally> {
   readonly #open = new Map<number, OpenLink>();
@@ -35,7 +42,7 @@ export class WorkerLinks implements Iterable<LinkTally> {
   }
 
   add(link: WorkerLink): void {
-    this.#open.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0 });
+    this.#open.set(link.connection, { link, shardsCompleted: 0, resultsRejected: 0, data: [] });
   }
 
   /** @returns the link; undefined when it had gone before. */
@@ -63,6 +70,13 @@ export class WorkerLinks implements Iterable<LinkTally> {
     if (!open) return;
     if (isGood) open.shardsCompleted += 1;
     else open.resultsRejected += 1;
+  }
+
+  noteData(connection: number, data: readonly DataIdentity[]): void {
+    const open = this.#open.get(connection);
+    if (!open) return;
+    const isKnown = (one: DataIdentity) => open.data.some(({ sha256 }) => sha256 === one.sha256);
+    if (!data.every(isKnown)) open.data = [...open.data, ...data.filter((one) => !isKnown(one))].slice(-maxData);
   }
 
   flush(): void {

@@ -7,6 +7,7 @@ import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { planOf } from '../coordinator/job-plan.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
+import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     'meta-step': { type: 'string' },
     shard: { type: 'string' },
     'data-dir': { type: 'string', multiple: true, default: [] },
+    /** The data that the job was computed with, as JSON. */
+    'expected-data': { type: 'string', default: '[]' },
   },
 });
 
@@ -68,7 +71,8 @@ async function replay(): Promise<object> {
     throw new MetatrainError('REQUEST_INVALID', message);
   }
   const engine = await createEngine(spec.placement);
-  const program = await openJobProgram(spec, { engine, dataDirectories: values['data-dir'] });
+  const expectedData = JSON.parse(values['expected-data']) as DataIdentity[];
+  const program = await openJobProgram(spec, { engine, dataDirectories: values['data-dir'], expectedData });
   try {
     const training = await beginning(spec, program, values.checkpoint);
     const fromStep = training.metaParams.step;

@@ -1,6 +1,7 @@
 // The catalogue of data sets: where each is published, what its files must hash to, and on which terms. Workers read the files,
 // `metatrain datasets` lists and fetches them; neither knows an address or a hash that is not here.
 import { join } from 'node:path';
+import type { DataIdentity } from './data-identity.ts';
 
 export interface DataSetFile {
   /** Name inside the data set's folder. */
@@ -21,6 +22,11 @@ export interface DataSet {
   readonly licence: string;
   readonly citation: string;
   readonly files: readonly DataSetFile[];
+  /**
+   * SHA-256 of what a worker reads out of each official part, in `DataIdentity`'s sense: equal for archives that were packed anew from the
+   * same drawings.
+   */
+  readonly contents: Readonly<Record<string, string>>;
 }
 
 const omniglotUrl = 'https://raw.githubusercontent.com/brendenlake/omniglot/master/python';
@@ -63,6 +69,10 @@ export const omniglot: DataSet = {
       part: 'small',
     },
   ],
+  contents: {
+    full: '87ca60f5a3f98f8488058e4955d1003275cccfc601938a63792a5d59b7ec3b83',
+    small: '66d04ccf33a2ee21b33edf36d653d7d3c625ec499210fe476f0159c33dbec032',
+  },
 };
 
 export const dataSets: readonly DataSet[] = [omniglot];
@@ -71,6 +81,10 @@ export const dataSets: readonly DataSet[] = [omniglot];
 export function candidatePaths(dataSet: DataSet, file: string, directories: readonly string[]): string[] {
   return directories.flatMap((directory) => [join(directory, dataSet.name, file), join(directory, file)]);
 }
+
+/** Whether the content is that of the catalogue's archives, however they were zipped. */
+export const isOfficial = ({ name, part, sha256 }: DataIdentity): boolean =>
+  dataSets.find((dataSet) => dataSet.name === name)?.contents[part] === sha256;
 
 /** The command that fetches a data set. */
 export const fetchCommand = ({ name }: DataSet): string => `metatrain datasets fetch ${name}`;

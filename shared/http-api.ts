@@ -8,6 +8,7 @@ import type {
   MetaStepsData,
   ShardRetriedData,
 } from './cluster-event.ts';
+import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
 
 type Bare<Data> = Omit<Data, 'jobId' | 'jobSequence'>;
@@ -72,6 +73,8 @@ export interface JobDetail extends JobRow {
   readonly checkpoints: readonly CheckpointInfo[];
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
+  /** What the job keeps to; empty before its first result, and where its tasks need no data. */
+  readonly data: readonly DataIdentity[];
   readonly skippedTasks: number;
 }
 
@@ -99,6 +102,8 @@ export interface WorkerRow {
   /** Of the present stream. */
   readonly shardsCompleted: number;
   readonly resultsRejected: number;
+  /** With which results of the present stream were made. */
+  readonly data: readonly DataIdentity[];
   readonly connectedAt: string;
   readonly lastHeartbeatAt: string;
   /** Why it idles although shards wait; empty otherwise. */

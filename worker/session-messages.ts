@@ -75,13 +75,13 @@ export function* outcomeMessages(
     yield { shardFailure: { leaseId, jobId, ...failure } };
     return;
   }
-  const { output, computeMs } = outcome;
+  const { output, data, computeMs } = outcome;
   const vector = payloadOf(output);
   if (vector && output.kind !== 'evaluate') {
     for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
       yield { payloadChunk };
   }
-  yield { shardResult: { leaseId, jobId, computeMs, presentedAgain, ...resultOf(output) } };
+  yield { shardResult: { leaseId, jobId, data: [...data], computeMs, presentedAgain, ...resultOf(output) } };
 }
 
 /** What the worker still has, after a new Welcome. */

@@ -301,7 +301,7 @@ export class Session {
     this.#observer.resultSent?.({ lease, bytes: payloadBytesOf(outcome), isHeld });
   }
 
-  #openJob({ jobId, spec, layout }: JobOpened__Output): void {
+  #openJob({ jobId, spec, layout, data: expectedData }: JobOpened__Output): void {
     this.#jobs.delete(jobId);
     for (const oldest of this.#jobs.keys()) {
       if (this.#jobs.size < maxJobs) break;
@@ -309,7 +309,7 @@ export class Session {
     }
     this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
     this.#observer.jobOpened?.({ jobId, spec });
-    this.#dependencies.pool.openJob(jobId, spec);
+    this.#dependencies.pool.openJob(jobId, { spec, expectedData });
   }
 
   #closeJob(jobId: string): void {

@@ -40,7 +40,7 @@ const handlers: WorkerServiceHandlers = {
     call.on('data', (message: WorkerMessage__Output) => {
       if (message.hello) {
         outbox.pushUrgent({ welcome: { protocolVersion: 1, heartbeatIntervalMs: 2_000, coordinatorVersion: '0' } });
-        outbox.push('job', [jobOpenedMessage('job', '{}', { tensors: [] })]);
+        outbox.push('job', [jobOpenedMessage('job', { spec: '{}', layout: { tensors: [] }, data: [] })]);
         nextRound();
       } else if (message.shardResult) {
         rounds += 1;

@@ -84,6 +84,7 @@ async function replayShard(
     const spec = join(scratch, 'job.json');
     await writeFile(spec, JSON.stringify(job.spec));
     const flags = ['--spec', spec, '--meta-step', String(metaStep), '--shard', String(shard)];
+    flags.push('--expected-data', JSON.stringify(job.data));
     const nearest = job.checkpoints.filter(({ step }) => step <= metaStep).sort((a, b) => b.step - a.step)[0];
     if (nearest) {
       const file = join(scratch, 'checkpoint.safetensors');

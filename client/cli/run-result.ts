@@ -1,4 +1,5 @@
 // What `run` found out, as its `--json` prints it: the contract that scripts depend on.
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { Evaluation, Job, JobError, JobEvent, JobState } from '../records.ts';
 
 export interface RunResult {
@@ -17,6 +18,8 @@ export interface RunResult {
   readonly evaluation: Evaluation | null;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
+  /** What the job was computed with; empty where its tasks need no data. */
+  readonly data: readonly DataIdentity[];
   readonly skippedTasks: number;
   readonly error?: JobError;
 }
@@ -34,6 +37,7 @@ export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: num
     evaluation: job.evaluations.at(-1) ?? null,
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
+    data: job.data,
     skippedTasks: job.skippedTasks,
     ...(job.error ? { error: job.error } : {}),
   };

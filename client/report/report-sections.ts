@@ -12,6 +12,7 @@ import {
   verdictWords,
   type Words,
 } from '../../shared/comparison.ts';
+import { describeData } from '../../shared/data-identity.ts';
 import { type Chart, type ChartPoint, headingOf } from '../../shared/job-charts.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
@@ -226,10 +227,11 @@ export function identitySection({ job, version }: ReportInput): Markup {
 <dt>job</dt><dd><code>${job.jobId}</code></dd>
 <dt>parameters</dt><dd>${job.paramsSha256 ? html`<code>${job.paramsSha256}</code> (SHA-256, after ${formatCount(job.steps)} meta-steps)` : 'none yet'}</dd>
 <dt>engine</dt><dd>${job.engineFingerprint ? html`<code>${job.engineFingerprint}</code>` : 'not chosen yet'}</dd>
+${job.data.length > 0 ? html`<dt>data</dt><dd><code>${describeData(job.data)}</code></dd>` : ''}
 <dt>equal bytes</dt><dd>${
     job.mixedFingerprints
       ? 'not promised: workers of several engine fingerprints took part'
-      : 'the same job file and seed give these parameters again on any cluster of this engine'
+      : 'the same job file, seed and data give these parameters again on any cluster of this engine'
   }</dd>
 ${job.skippedTasks > 0 ? html`<dt>left out</dt><dd>${formatCount(job.skippedTasks)} tasks whose result was not finite</dd>` : ''}
 <dt>MetaTrain</dt><dd>${version}</dd>

@@ -8,7 +8,7 @@ export interface JobFailure {
 }
 
 /** Why a lease ended without a result that counts, as a closed set: what metrics tell apart. */
-export type LeaseLoss = 'deadline' | 'failure' | 'rejected' | 'workerLost';
+export type LeaseLoss = 'deadline' | 'failure' | 'rejected' | 'workerLost' | 'otherData';
 /** Why a worker is told to drop a lease. */
 export type LeaseCancellation = 'deadline' | 'overtaken' | 'jobEnded';
 

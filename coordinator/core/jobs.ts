@@ -47,6 +47,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     phase: { kind: 'finishing' },
     ahead: [],
     fingerprint: undefined,
+    otherData: new Map(),
     evaluatedSteps: new Set(),
     lastCheckpoint: { step: 0, at: state.now },
     shardMs: {},

@@ -1,5 +1,5 @@
 // Which worker may compute which shard. A job is computed by the engine and on the device that it asks for. It keeps to the fingerprint of its
-// first result, since other fingerprints round otherwise; `placement.mixed` lifts that. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
+// first result, since other fingerprints round otherwise; `placement.mixed` lifts that. It keeps to the data of its first result in any case. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
 import { PassingSet } from '../../shared/passing.ts';
 import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
 
@@ -32,6 +32,7 @@ export function updateIdle(state: CoreState, worker: Worker): void {
 
 export const isCompatible = (job: Job, worker: Worker): boolean =>
   job.plan.engine === worker.engine &&
+  !job.otherData.has(worker) &&
   (job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === worker.fingerprint);
 
 /**
@@ -43,6 +44,7 @@ export function workerFor(state: CoreState, job: Job, shard: Shard): Worker | un
     !shard.failures.some(({ workerId }) => workerId === worker.workerId) && !holds(worker, shard);
   let tried: Worker | undefined;
   for (const worker of idleWorkers(state, job)) {
+    if (job.otherData.has(worker)) continue;
     if (isUntried(worker)) return worker;
     if (!holds(worker, shard)) tried ??= worker;
   }
@@ -95,6 +97,8 @@ export function idleReason(state: CoreState, worker: Worker): string {
     if (job.plan.engine !== worker.engine) {
       return `job ${job.plan.jobId} asks for ${job.plan.engine} (placement), and this worker offers ${worker.engine}`;
     }
+    const otherData = job.otherData.get(worker);
+    if (otherData !== undefined) return `refused by job ${job.plan.jobId}: ${otherData}`;
     if (!isCompatible(job, worker)) {
       return `job ${job.plan.jobId} keeps to the engine fingerprint ${job.fingerprint} (placement.mixed: true lifts that)`;
     }

@@ -49,6 +49,10 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
 export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {
   const lease = liveLease(state, event);
   if (!lease) return;
+  if (event.code === 'DATA_SET_DIFFERS') {
+    refuseWorker(state, lease, event.message, effects);
+    return;
+  }
   if (event.isRejected) {
     rejectAttempt(state, lease, event.message, effects);
     return;
@@ -119,6 +123,13 @@ function isLackedByAll(state: CoreState, { job, shard }: Lease): boolean {
   return true;
 }
 
+/** The worker reads other data than the job began with: neither the shard nor the worker has failed, but this job is not for it. */
+function refuseWorker(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
+  lease.job.otherData.set(lease.worker, message);
+  endLease(state, lease, message);
+  giveBack(lease, 'otherData', message, effects);
+}
+
 /** A result that cannot be one is the worker's fault, whatever the shard. */
 function rejectAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
   const { workerId } = lease.worker;
@@ -148,6 +159,11 @@ function retryOrFail(state: CoreState, lease: Lease, cause: LeaseLoss, reason: s
     failJob(state, job, { code: 'SHARD_FAILED', message }, effects);
     return;
   }
+  giveBack(lease, cause, reason, effects);
+}
+
+function giveBack(lease: Lease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
+  const { job, batch, shard, worker } = lease;
   giveShardBack(lease);
   effects.push({
     kind: 'reportRetry',

@@ -139,6 +139,8 @@ export interface Job {
   readonly ahead: Batch[];
   /** The engine fingerprint that the job keeps to, from its first result on. */
   fingerprint: string | undefined;
+  /** Workers that read other data than the job began with, and how they said so. A new stream of theirs is heard anew. */
+  readonly otherData: Map<Worker, string>;
   /** Steps whose evaluation is known. */
   readonly evaluatedSteps: Set<number>;
   lastCheckpoint: { step: number; at: number };

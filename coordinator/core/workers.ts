@@ -97,6 +97,7 @@ function removeWorker(state: CoreState, worker: Worker, reason: string, effects:
   state.workers.delete(worker.workerId);
   for (const key of worker.offers) if (state.offers.get(key) === worker) state.offers.delete(key);
   updateIdle(state, worker);
+  for (const job of state.jobs.values()) job.otherData.delete(worker);
   for (const lease of [...worker.leases]) {
     // A job that failed in this very loop has taken its other leases along.
     if (state.leases.has(lease.leaseId)) loseLease(state, lease, reason, effects);

@@ -45,6 +45,7 @@ export function jobDetail(record: JobRecord, caller: Caller): JobDetail {
     checkpoints: askedFor(record).map(checkpointInfo),
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
+    data: record.data ?? [],
     skippedTasks: record.skippedTasks,
   };
 }
@@ -70,7 +71,15 @@ export function workerList(views: readonly WorkerView[], at: number, limit = Num
   return { at: isoTime(at), workers: views.slice(0, limit).map(workerRow), total: views.length };
 }
 
-function workerRow({ link, worker, shardsCompleted, resultsRejected, lastSeenAt, idleReason }: WorkerView): WorkerRow {
+function workerRow({
+  link,
+  worker,
+  shardsCompleted,
+  resultsRejected,
+  data,
+  lastSeenAt,
+  idleReason,
+}: WorkerView): WorkerRow {
   const { workerId, address, engine, device, fingerprint, slots, connectedAt, version } = link;
   return {
     workerId,
@@ -83,6 +92,7 @@ function workerRow({ link, worker, shardsCompleted, resultsRejected, lastSeenAt,
     leases: worker.leases.size,
     shardsCompleted,
     resultsRejected,
+    data,
     connectedAt: isoTime(connectedAt),
     lastHeartbeatAt: isoTime(lastSeenAt),
     idleReason,

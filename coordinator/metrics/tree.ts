@@ -52,7 +52,7 @@ export function coordinatorTree(meter: Meter) {
       ),
       retried: meter.counter('metatrain_shards_retried_total', 'Shards that went to another worker, by cause.', [
         'cause',
-        ['deadline', 'failure', 'rejected', 'workerLost'],
+        ['deadline', 'failure', 'rejected', 'workerLost', 'otherData'],
       ]),
       tasks: meter.counter('metatrain_tasks_total', 'Tasks in counted shards, by kind of work.', ['work', works]),
       skippedTasks: meter.counter(

@@ -88,7 +88,7 @@ function clusterEventMessage(event: ClusterEvent): ClusterEventMessage {
 }
 
 function workerMessage(view: WorkerView): WorkerInfo {
-  const { link, worker, shardsCompleted, resultsRejected, lastSeenAt, idleReason } = view;
+  const { link, worker, shardsCompleted, resultsRejected, data, lastSeenAt, idleReason } = view;
   return {
     workerId: link.workerId,
     state: stateMessages[workerState(worker)],
@@ -104,6 +104,7 @@ function workerMessage(view: WorkerView): WorkerInfo {
     resultsRejected,
     engine: link.engine,
     device: link.device,
+    data: [...data],
   };
 }
 

@@ -58,6 +58,7 @@ export function jobMessage(record: JobRecord): Job {
     lastMetaStep: record.lastMetaStep ?? null,
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
+    data: [...(record.data ?? [])],
     skippedTasks: record.skippedTasks,
     skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
   };

@@ -2,7 +2,7 @@
 // worker; everything else is small.
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { ShardLease } from '../../shared/gen/metatrain/v1/ShardLease.ts';
-import { bytesOfVector, chunksOf, type ParamsLayout } from '../../shared/tensor-codec.ts';
+import { bytesOfVector, chunksOf } from '../../shared/tensor-codec.ts';
 import { WorkerService } from '../../shared/wire.ts';
 import type { MetaParams } from '../aggregation/training.ts';
 import type { LeaseOrder } from '../worker-link.ts';
@@ -67,9 +67,12 @@ export function leaseMessage(
   return { shardLease };
 }
 
-export function jobOpenedMessage(jobId: string, spec: string, layout: ParamsLayout | undefined): CoordinatorMessage {
+export function jobOpenedMessage(
+  jobId: string,
+  { spec, layout, data }: Pick<LeaseOrder, 'spec' | 'layout' | 'data'>,
+): CoordinatorMessage {
   const tensors = layout?.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
-  return { jobOpened: { jobId, spec, layout: tensors ? { tensors } : null } };
+  return { jobOpened: { jobId, spec, layout: tensors ? { tensors } : null, data: [...data] } };
 }
 
 /** θ's chunks and, last, its announcement: all or nothing of it is sent. */

@@ -272,7 +272,7 @@ class WorkerStream implements WorkerLink {
     this.#order(() => {
       const told = this.#jobs.get(jobId) ?? { hasLayout: false, paramsVersion: -1 };
       if (!this.#jobs.has(jobId) || (order.layout && !told.hasLayout)) {
-        this.#outbox.push(jobId, [jobOpenedMessage(jobId, order.spec, order.layout)]);
+        this.#outbox.push(jobId, [jobOpenedMessage(jobId, order)]);
         told.hasLayout = order.layout !== undefined;
         this.#jobs.set(jobId, told);
       }

@@ -1,5 +1,6 @@
 // What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
 import type { JobStateName } from '../../shared/cluster-event.ts';
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
 import type { Estimate } from '../aggregation/evaluation-summary.ts';
@@ -47,6 +48,8 @@ export interface JobRecord {
   lastMetaStep: MetaStepRecord | undefined;
   engineFingerprint: string | undefined;
   hasMixedFingerprints: boolean;
+  /** The data of its first result, to which the job keeps; absent before. */
+  data?: readonly DataIdentity[];
   skippedTasks: number;
   /** The newest ones, at most `maxSkippedShards`; absent where there is none. */
   skippedShards?: SkippedShard[];

@@ -5,6 +5,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
 import type { CancelJobRequest as _metatrain_v1_CancelJobRequest, CancelJobRequest__Output as _metatrain_v1_CancelJobRequest__Output } from './metatrain/v1/CancelJobRequest.ts';
 import type { CheckpointChunk as _metatrain_v1_CheckpointChunk, CheckpointChunk__Output as _metatrain_v1_CheckpointChunk__Output } from './metatrain/v1/CheckpointChunk.ts';
 import type { CheckpointInfo as _metatrain_v1_CheckpointInfo, CheckpointInfo__Output as _metatrain_v1_CheckpointInfo__Output } from './metatrain/v1/CheckpointInfo.ts';
+import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from './metatrain/v1/DataIdentity.ts';
 import type { DownloadCheckpointRequest as _metatrain_v1_DownloadCheckpointRequest, DownloadCheckpointRequest__Output as _metatrain_v1_DownloadCheckpointRequest__Output } from './metatrain/v1/DownloadCheckpointRequest.ts';
 import type { Estimate as _metatrain_v1_Estimate, Estimate__Output as _metatrain_v1_Estimate__Output } from './metatrain/v1/Estimate.ts';
 import type { Evaluation as _metatrain_v1_Evaluation, Evaluation__Output as _metatrain_v1_Evaluation__Output } from './metatrain/v1/Evaluation.ts';
@@ -45,6 +46,7 @@ export interface ProtoGrpcType {
       CancelJobRequest: MessageTypeDefinition<_metatrain_v1_CancelJobRequest, _metatrain_v1_CancelJobRequest__Output>
       CheckpointChunk: MessageTypeDefinition<_metatrain_v1_CheckpointChunk, _metatrain_v1_CheckpointChunk__Output>
       CheckpointInfo: MessageTypeDefinition<_metatrain_v1_CheckpointInfo, _metatrain_v1_CheckpointInfo__Output>
+      DataIdentity: MessageTypeDefinition<_metatrain_v1_DataIdentity, _metatrain_v1_DataIdentity__Output>
       DownloadCheckpointRequest: MessageTypeDefinition<_metatrain_v1_DownloadCheckpointRequest, _metatrain_v1_DownloadCheckpointRequest__Output>
       Estimate: MessageTypeDefinition<_metatrain_v1_Estimate, _metatrain_v1_Estimate__Output>
       Evaluation: MessageTypeDefinition<_metatrain_v1_Evaluation, _metatrain_v1_Evaluation__Output>

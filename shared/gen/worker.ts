@@ -3,6 +3,7 @@ import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from './metatrain/v1/CoordinatorBatch.ts';
 import type { CoordinatorMessage as _metatrain_v1_CoordinatorMessage, CoordinatorMessage__Output as _metatrain_v1_CoordinatorMessage__Output } from './metatrain/v1/CoordinatorMessage.ts';
+import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from './metatrain/v1/DataIdentity.ts';
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from './metatrain/v1/Device.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from './metatrain/v1/Drain.ts';
 import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Output as _metatrain_v1_EvaluateResult__Output } from './metatrain/v1/EvaluateResult.ts';
@@ -40,6 +41,7 @@ export interface ProtoGrpcType {
     v1: {
       CoordinatorBatch: MessageTypeDefinition<_metatrain_v1_CoordinatorBatch, _metatrain_v1_CoordinatorBatch__Output>
       CoordinatorMessage: MessageTypeDefinition<_metatrain_v1_CoordinatorMessage, _metatrain_v1_CoordinatorMessage__Output>
+      DataIdentity: MessageTypeDefinition<_metatrain_v1_DataIdentity, _metatrain_v1_DataIdentity__Output>
       Device: MessageTypeDefinition<_metatrain_v1_Device, _metatrain_v1_Device__Output>
       Drain: MessageTypeDefinition<_metatrain_v1_Drain, _metatrain_v1_Drain__Output>
       EvaluateResult: MessageTypeDefinition<_metatrain_v1_EvaluateResult, _metatrain_v1_EvaluateResult__Output>

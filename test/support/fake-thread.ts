@@ -2,7 +2,7 @@
 // message loop, program cache and parameter copies run around them.
 import { BroadcastChannel, parentPort } from 'node:worker_threads';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
+import type { JobToOpen } from '../../worker/compute/program-cache.ts';
 import { serveShards } from '../../worker/compute/serve.ts';
 import type { JobProgram } from '../../worker/learning/job-program.ts';
 
@@ -20,11 +20,12 @@ if (parentPort) {
   await serveShards(parentPort, async () => ({ fingerprint: 'fake-engine', openProgram }));
 }
 
-async function openProgram(spec: JobSpec): Promise<JobProgram> {
+async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
   const news = new BroadcastChannel(newsChannel);
   const { name } = spec;
   news.postMessage(`opened ${name}`);
   return {
+    data: [],
     initialize: () => ({
       layout: { tensors: [{ name: 'w', shape: [3] }] },
       metaParams: Float32Array.of(1, 2, 3),

@@ -62,6 +62,7 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
     lastMetaStep: sampleSummary(20_000),
     engineFingerprint: 'engine-1',
     mixedFingerprints: false,
+    data: [],
     skippedTasks: 0,
     ...changes,
   };

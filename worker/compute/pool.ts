@@ -8,7 +8,7 @@ import type { ObserverOf } from '../../shared/observers.ts';
 import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
 import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
-import type { FromThread, ThreadData, ToThread } from './protocol.ts';
+import { type FromThread, isSameOpening, type JobOpening, type ThreadData, type ToThread } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
 
 export interface ComputePoolOptions extends ThreadData {
@@ -70,7 +70,7 @@ export class ComputePool {
   readonly #observer: ObserverOf<PoolHappenings>;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
-  readonly #specs = new Map<string, string>();
+  readonly #openings = new Map<string, JobOpening>();
   readonly #params = new ParamsStore();
   #listener: ComputePoolListener | undefined;
   #fingerprint = '';
@@ -128,17 +128,18 @@ export class ComputePool {
     this.#listener = listener;
   }
 
-  /** A job that is open with the same spec stays as it is, programs and all; with another spec it starts anew. */
-  openJob(jobId: string, spec: string): void {
-    if (this.#specs.get(jobId) === spec) return;
-    if (this.#specs.has(jobId)) this.closeJob(jobId);
-    this.#specs.set(jobId, spec);
-    for (const slot of this.#slots) tell(slot, { kind: 'openJob', jobId, spec });
+  /** A job that is open in the same way stays as it is, programs and all; otherwise it starts anew. */
+  openJob(jobId: string, opening: JobOpening): void {
+    const before = this.#openings.get(jobId);
+    if (before && isSameOpening(before, opening)) return;
+    if (before) this.closeJob(jobId);
+    this.#openings.set(jobId, opening);
+    for (const slot of this.#slots) tell(slot, { kind: 'openJob', jobId, opening });
   }
 
   /** Cancels the job's shards and frees its programs and parameters. */
   closeJob(jobId: string): void {
-    this.#specs.delete(jobId);
+    this.#openings.delete(jobId);
     this.#params.forget(jobId);
     for (const { leaseId } of this.#shards().filter((shard) => shard.jobId === jobId)) this.cancel(leaseId);
     for (const slot of this.#slots) tell(slot, { kind: 'closeJob', jobId });
@@ -146,7 +147,7 @@ export class ComputePool {
 
   /** θ of the version, copied. */
   putParams(jobId: string, version: number, bytes: Uint8Array): void {
-    if (this.#specs.has(jobId)) this.#params.put(jobId, version, bytes);
+    if (this.#openings.has(jobId)) this.#params.put(jobId, version, bytes);
   }
 
   /** Drops every job's parameters, but not the programs: a new connection sends what it needs. */
@@ -157,7 +158,8 @@ export class ComputePool {
   /** Runs the shard when a thread is free; what stands against it comes back as its outcome. */
   run(leaseId: string, jobId: string, work: ShardWork): void {
     try {
-      if (!this.#specs.has(jobId)) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
+      if (!this.#openings.has(jobId))
+        throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
       const limit = queuedPerSlot * this.slots;
       if (this.#queue.length >= limit) throw new MetatrainError('QUEUE_FULL', `${limit} shards are waiting already`);
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
@@ -295,7 +297,7 @@ export class ComputePool {
       throw new Error(`compute threads of one process differ: ${this.#fingerprint} and ${fingerprint}`);
     }
     slot.state = 'idle';
-    for (const [jobId, spec] of this.#specs) tell(slot, { kind: 'openJob', jobId, spec });
+    for (const [jobId, opening] of this.#openings) tell(slot, { kind: 'openJob', jobId, opening });
     if (this.#slots.every(({ state }) => state !== 'starting')) this.#whenStarted?.();
     this.#dispatch();
   }

@@ -1,16 +1,25 @@
 // The programs that one compute thread has open: at most `limit`, the least recently used closed first. A program that failed to
 // open is not kept, so the next shard tries again.
+
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
+import type { JobOpening } from './protocol.ts';
 
 export interface ProgramEvents {
   onCompiled(report: CompileReport): void;
 }
 
-export type OpenProgram = (spec: JobSpec, events: ProgramEvents) => Promise<JobProgram>;
+export interface JobToOpen {
+  readonly spec: JobSpec;
+  /** Other data than this is refused; empty: any will do. */
+  readonly expectedData: readonly DataIdentity[];
+}
+
+export type OpenProgram = (job: JobToOpen, events: ProgramEvents) => Promise<JobProgram>;
 
 export interface ProgramCacheDependencies {
   readonly openProgram: OpenProgram;
@@ -20,7 +29,7 @@ export interface ProgramCacheDependencies {
 export class ProgramCache {
   readonly #limit: number;
   readonly #dependencies: ProgramCacheDependencies;
-  readonly #specs = new Map<string, string>();
+  readonly #openings = new Map<string, JobOpening>();
   /** In order of use, the least recent first. */
   readonly #programs = new PassingMap<string, JobProgram>();
 
@@ -29,13 +38,13 @@ export class ProgramCache {
     this.#dependencies = dependencies;
   }
 
-  /** Remembers the job's spec; its program is opened by its first shard. */
-  openJob(jobId: string, spec: string): void {
-    this.#specs.set(jobId, spec);
+  /** Remembers what the job is; its program is opened by its first shard. */
+  openJob(jobId: string, opening: JobOpening): void {
+    this.#openings.set(jobId, opening);
   }
 
   async closeJob(jobId: string): Promise<void> {
-    this.#specs.delete(jobId);
+    this.#openings.delete(jobId);
     const program = this.#programs.get(jobId);
     this.#programs.delete(jobId);
     await program?.close();
@@ -49,11 +58,12 @@ export class ProgramCache {
       this.#programs.set(jobId, kept);
       return kept;
     }
-    const spec = this.#specs.get(jobId);
-    if (spec === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
+    const opening = this.#openings.get(jobId);
+    if (opening === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
     while (this.#programs.size >= this.#limit) await this.#closeLeastRecent();
     const { openProgram, onCompiled } = this.#dependencies;
-    const program = await openProgram(parseJobSpec(spec), { onCompiled: (report) => onCompiled?.(jobId, report) });
+    const job = { spec: parseJobSpec(opening.spec), expectedData: opening.expectedData };
+    const program = await openProgram(job, { onCompiled: (report) => onCompiled?.(jobId, report) });
     this.#programs.set(jobId, program);
     return program;
   }
@@ -70,7 +80,7 @@ export class ProgramCache {
   }
 
   async close(): Promise<void> {
-    this.#specs.clear();
+    this.#openings.clear();
     while (this.#programs.size > 0) await this.#closeLeastRecent();
   }
 

@@ -1,11 +1,23 @@
 // The messages between the agent and one compute thread. The agent gives a thread one shard at a time; the thread answers each
 // `runShard` exactly once.
+import { type DataIdentity, describeData } from '../../shared/data-identity.ts';
 import type { EngineOptions } from '../engine/create.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 
+/** What a worker is told of a job before its first lease. */
+export interface JobOpening {
+  /** The spec as JSON. */
+  readonly spec: string;
+  /** What the job keeps to; empty while that is not known. */
+  readonly expectedData: readonly DataIdentity[];
+}
+
+export const isSameOpening = (a: JobOpening, b: JobOpening): boolean =>
+  a.spec === b.spec && describeData(a.expectedData) === describeData(b.expectedData);
+
 export type ToThread =
-  | { readonly kind: 'openJob'; readonly jobId: string; readonly spec: string }
+  | { readonly kind: 'openJob'; readonly jobId: string; readonly opening: JobOpening }
   | { readonly kind: 'closeJob'; readonly jobId: string }
   | {
       readonly kind: 'runShard';

@@ -53,16 +53,16 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
       const run = async () => {
         const program = await programs.programOf(jobId);
         startedAt = performance.now();
-        return compute(program, work, metaParams);
+        return { output: await compute(program, work, metaParams), data: program.data };
       };
-      const output = await run().catch(async (thrown) => {
+      const { output, data } = await run().catch(async (thrown) => {
         // the programs of other jobs may go: they are compiled again when their next shard comes
         if (!isOutOfMemory(thrown) || !(await programs.closeOthers(jobId))) throw thrown;
         return run();
       });
       const computeMs = performance.now() - startedAt;
-      const finished = { kind: 'finished', leaseId, output, computeMs, engineMs: engineMs() - engineMsBefore } as const;
-      tell(finished, transferable(output));
+      const spentMs = { computeMs, engineMs: engineMs() - engineMsBefore };
+      tell({ kind: 'finished', leaseId, output, data, ...spentMs }, transferable(output));
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
@@ -72,7 +72,7 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
   const handle = async (message: ToThread): Promise<void> => {
     switch (message.kind) {
       case 'openJob':
-        return programs.openJob(message.jobId, message.spec);
+        return programs.openJob(message.jobId, message.opening);
       case 'closeJob':
         await programs.closeJob(message.jobId);
         return tellMemory();

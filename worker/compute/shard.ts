@@ -1,5 +1,6 @@
 // The words that the session, the pool and the compute threads share: what a shard asks for, what comes back, and why it failed.
 // Everything here survives a structured clone, since it crosses threads.
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import { asMetatrainError, type ErrorCode } from '../../shared/errors.ts';
 import type {
   EvaluateShard,
@@ -32,6 +33,8 @@ export type ShardOutcome =
       readonly kind: 'finished';
       readonly leaseId: string;
       readonly output: ShardOutput;
+      /** What the tasks were drawn from. */
+      readonly data: readonly DataIdentity[];
       readonly computeMs: number;
       /** Of `computeMs`, what the engine's runs took. */
       readonly engineMs: number;

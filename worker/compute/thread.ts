@@ -3,12 +3,11 @@
 // what the fingerprint names is what computes.
 import { parentPort, workerData } from 'node:worker_threads';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from '../engine/create.ts';
 import { SessionCache } from '../engine/session-cache.ts';
 import type { JobProgram } from '../learning/job-program.ts';
 import { openJobProgram } from '../learning/open.ts';
-import type { ProgramEvents } from './program-cache.ts';
+import type { JobToOpen, ProgramEvents } from './program-cache.ts';
 import type { ThreadData } from './protocol.ts';
 import { serveShards } from './serve.ts';
 import { timedEngine } from './timed-engine.ts';
@@ -26,7 +25,7 @@ void serveShards(parentPort, async () => {
   return { fingerprint, openProgram, engineMs: () => engineMs, predictedBytes: () => sessions.heldBytes };
 });
 
-async function openProgram(spec: JobSpec, { onCompiled }: ProgramEvents): Promise<JobProgram> {
+async function openProgram({ spec, expectedData }: JobToOpen, { onCompiled }: ProgramEvents): Promise<JobProgram> {
   const { engine: needed, device } = spec.placement;
   if (needed !== offered.engine || device !== offered.device) {
     const message = `the job needs ${needed}/${device}, this worker offers ${offered.engine}/${offered.device}`;
@@ -36,7 +35,7 @@ async function openProgram(spec: JobSpec, { onCompiled }: ProgramEvents): Promis
     engineMs += ms;
   });
   try {
-    const program = await openJobProgram(spec, { engine, dataDirectories });
+    const program = await openJobProgram(spec, { engine, dataDirectories, expectedData });
     return {
       ...program,
       async close() {

@@ -1,5 +1,6 @@
 // One job as a compute thread runs it: what the rest of the worker asks of it, in typed arrays. `open.ts` makes one. Knows nothing of
 // tensors, leases, threads or the network.
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
 
 export interface InitialParams {
@@ -45,6 +46,8 @@ export interface EvaluateShardResult {
 }
 
 export interface JobProgram {
+  /** What its tasks are drawn from; empty where they need no data. */
+  readonly data: readonly DataIdentity[];
   initialize(): InitialParams;
   /** @param metaParams θ, flat in layout order; not changed. */
   train(metaParams: Float32Array, shard: TrainShard): Promise<TrainShardResult>;

@@ -1,5 +1,6 @@
 // Opens a job's program: its task distribution, model and algorithm put together from the spec, compiled by an engine, run on typed arrays.
 // Knows nothing of leases, threads or the network. A meta-gradient sum that it returns is always finite.
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
@@ -23,6 +24,8 @@ import { openDistribution } from './tasks/registry.ts';
 export interface JobProgramDependencies {
   /** Searched for data sets, in order. */
   readonly dataDirectories: readonly string[];
+  /** Other data than this is refused. Default, or empty: any will do. */
+  readonly expectedData?: readonly DataIdentity[];
   /** Stays the caller's: closing the job program does not close it. */
   readonly engine: Engine;
 }
@@ -46,12 +49,13 @@ export interface JobParts {
  */
 export async function openJobParts(
   spec: JobSpec,
-  { dataDirectories }: Pick<JobProgramDependencies, 'dataDirectories'>,
+  { dataDirectories, expectedData = [] }: Omit<JobProgramDependencies, 'engine'>,
 ): Promise<JobParts> {
   const distribution = await openDistribution(spec.task, {
     seed: spec.seed,
     dataDirectories,
     evaluationSplit: spec.evaluation.split,
+    expectedData,
   });
   const model = buildModel(spec.model, distribution.shape);
   const learner = learnerOf(model, distribution.shape);
@@ -81,13 +85,11 @@ export async function openJobParts(
  * Opens the spec's task distribution, model and algorithm. Programs are compiled at their first use: one for each kind of work and number of
  * tasks, of which a job has few (whole shards, and the last, smaller one).
  *
- * @throws MetatrainError `REQUEST_INVALID` when the data or the model cannot do what the spec asks for, `DATA_SET_MISSING`, `DATA_CORRUPT`.
+ * @throws MetatrainError `REQUEST_INVALID` when the data or the model cannot do what the spec asks for, `DATA_SET_MISSING`, `DATA_CORRUPT`,
+ *   `DATA_SET_DIFFERS`.
  */
-export async function openJobProgram(
-  spec: JobSpec,
-  { dataDirectories, engine }: JobProgramDependencies,
-): Promise<JobProgram> {
-  const { distribution, model, layout, program } = await openJobParts(spec, { dataDirectories });
+export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobProgramDependencies): Promise<JobProgram> {
+  const { distribution, model, layout, program } = await openJobParts(spec, where);
   const compile = (work: ProgramWork) => programsByTaskCount((taskCount) => engine.compile(program(work, taskCount)));
   const training = compile('train');
   const evaluation = compile('evaluate');
@@ -103,6 +105,7 @@ export async function openJobProgram(
   };
 
   return {
+    data: distribution.data,
     initialize: () => ({
       layout,
       metaParams: initialParams(model, taskRng(spec.seed, 'initialize', 0)),

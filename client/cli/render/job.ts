@@ -1,4 +1,5 @@
 // Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
+import { describeData } from '../../../shared/data-identity.ts';
 import { printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
@@ -54,6 +55,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
           return time ? [[name.replace('At', ''), formatTime(time)] as const] : [];
         }),
         ['engine', job.engineFingerprint || 'not chosen yet'],
+        ...(job.data.length > 0 ? [['data', describeData(job.data)] as const] : []),
       ],
       style,
     ),

@@ -1,4 +1,5 @@
 // The workers of a cluster as a table. Pure.
+import { describeData } from '../../../shared/data-identity.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { WorkerDevice, WorkerInfo } from '../../records.ts';
@@ -6,6 +7,7 @@ import { plainStyle, type Style, table } from './text.ts';
 
 export function renderWorkers(workers: readonly WorkerInfo[], style: Style = plainStyle): string {
   if (workers.length === 0) return 'no workers; start one with `metatrain worker --coordinator HOST:PORT`';
+  const someRead = workers.some(({ data }) => data.length > 0);
   const someIdle = workers.some(({ idleReason }) => idleReason !== '');
   return table(
     [
@@ -19,6 +21,7 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
       { title: 'VERSION' },
       { title: 'ADDRESS' },
       { title: 'CONNECTED' },
+      ...(someRead ? [{ title: 'DATA READ' }] : []),
       ...(someIdle ? [{ title: 'IDLES BECAUSE' }] : []),
     ],
     workers
@@ -34,6 +37,7 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
         worker.version,
         worker.address,
         worker.connectedAt ? formatTime(worker.connectedAt) : '-',
+        ...(someRead ? [describeData(worker.data) || '-'] : []),
         ...(someIdle ? [worker.idleReason] : []),
       ]),
     style,

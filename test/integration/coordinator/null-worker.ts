@@ -2,6 +2,7 @@
 // point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
 import { type Connection, connectionTo } from '../../../shared/connection.ts';
+import type { DataIdentity } from '../../../shared/data-identity.ts';
 import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
@@ -27,6 +28,8 @@ export interface NullWorkerOptions {
   readonly protocolVersion?: number;
   readonly layout?: ParamsLayout;
   readonly innerSteps?: number;
+  /** What it says that its tasks are drawn from. Default: no data. */
+  readonly data?: readonly DataIdentity[];
   /** Default: no TLS, no token. */
   readonly connection?: Connection;
   readonly onCancelled?: (leaseId: string, reason: string) => void;
@@ -147,14 +150,14 @@ export class NullWorker {
   /** @param computeMs what it says of its time, where it says anything. */
   answer(lease: ShardLease__Output, computeMs = 0.1): void {
     const { leaseId, jobId } = lease;
+    const said = { leaseId, jobId, data: [...(this.#options.data ?? [])] };
     switch (lease.work) {
       case 'initialize': {
         const payloadSha256 = this.sendPayload(initialParams(this.#layout));
         const tensors = this.#layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
         this.send({
           shardResult: {
-            leaseId,
-            jobId,
+            ...said,
             initialize: { layout: { tensors }, payloadSha256, splitDescription: 'null split', transductive: false },
           },
         });
@@ -164,7 +167,7 @@ export class NullWorker {
         const { firstTask, taskCount } = lease.train!;
         const payloadSha256 = this.sendPayload(gradientSum(this.paramsOf(lease), firstTask, taskCount));
         const queryLoss = Array.from({ length: taskCount }, (_, i) => 1 / (1 + firstTask + i));
-        this.send({ shardResult: { leaseId, jobId, train: { payloadSha256, queryLoss }, computeMs } });
+        this.send({ shardResult: { ...said, train: { payloadSha256, queryLoss }, computeMs } });
         break;
       }
       case 'evaluate': {
@@ -174,7 +177,7 @@ export class NullWorker {
           const task = firstTask + Math.floor(i / (innerSteps + 1));
           return task + 1 / (1 + (i % (innerSteps + 1)));
         });
-        this.send({ shardResult: { leaseId, jobId, evaluate: { lossByInnerStep, innerSteps } } });
+        this.send({ shardResult: { ...said, evaluate: { lossByInnerStep, innerSteps } } });
         break;
       }
       default:

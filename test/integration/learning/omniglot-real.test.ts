@@ -1,10 +1,12 @@
 // The real Omniglot zips: what is in them, bytes against Pillow's, and the fixed split of the small sets.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { isOfficial, omniglot } from '../../../shared/data-sets.ts';
 import type { DistributionContext } from '../../../worker/learning/tasks/distribution.ts';
 import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
-import { readArchives } from '../../../worker/learning/tasks/omniglot-archive.ts';
+import { hashOfCharacters, readArchives } from '../../../worker/learning/tasks/omniglot-archive.ts';
 import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
 
 const spec = {
@@ -45,6 +47,15 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
     for (const { drawings } of await readArchives(paths)) hash.update(drawings);
     assert.equal(hash.digest('hex'), '403f52e91de7521fbee053bc21cd71aa2d9a2dca68b3882900f2f218221879d7');
   });
+
+  for (const part of ['small', 'full'] as const) {
+    const files = omniglot.files.filter((file) => file.part === part).map(({ file }) => `${omniglotDirectory}/${file}`);
+    const skip = files.every((file) => existsSync(file)) ? false : `the ${part} set is not here`;
+    it(`of the ${part} set are the official drawings`, { skip }, async () => {
+      const sha256 = hashOfCharacters(await readArchives(files));
+      assert.ok(isOfficial({ name: 'omniglot', part, sha256 }), sha256);
+    });
+  }
 
   it('split into 812 training and 156 test classes, with the class lists of this hash', async () => {
     const distribution = await openOmniglot({ ...spec }, context);

@@ -52,7 +52,7 @@ const train = (paramsVersion = 0, firstTask = 0): ShardWork => ({
 /** A pool with this job open and θ of version 0 there. */
 async function openedPool(name: string, options?: Partial<ComputePoolOptions>): Promise<ComputePool> {
   const started = await startPool(options);
-  started.openJob(name, sinusoidSpec(name));
+  started.openJob(name, { spec: sinusoidSpec(name), expectedData: [] });
   started.putParams(name, 0, bytesOfVector(Float32Array.of(1, 2, 3)));
   return started;
 }
@@ -174,7 +174,7 @@ test('a cancelled shard tells no outcome, whether it waited or ran', async () =>
 test('a thread keeps four programs open and closes the least recently used first', async () => {
   const started = await startPool();
   for (const name of ['a', 'b', 'c', 'd', 'a', 'e']) {
-    started.openJob(name, sinusoidSpec(name));
+    started.openJob(name, { spec: sinusoidSpec(name), expectedData: [] });
     started.putParams(name, 0, bytesOfVector(Float32Array.of(0, 0, 0)));
     started.run(`lease-${name}`, name, train());
     await outcomes.take('the outcome');
@@ -191,7 +191,7 @@ test('closing a job closes its program; opening it again with the same spec does
   const started = await openedPool('sum');
   started.run('first', 'sum', train());
   await outcomes.take('the outcome');
-  started.openJob('sum', sinusoidSpec('sum'));
+  started.openJob('sum', { spec: sinusoidSpec('sum'), expectedData: [] });
   started.run('second', 'sum', train());
   await outcomes.take('the outcome');
   started.closeJob('sum');
@@ -221,7 +221,7 @@ test('real threads with the real engine give equal gradients, whichever of them 
     threadFile: new URL('../../../worker/compute/thread.js', import.meta.url),
   });
   assert.notEqual(started.fingerprint, '');
-  started.openJob('job', sinusoidSpec());
+  started.openJob('job', { spec: sinusoidSpec(), expectedData: [] });
   started.run('init', 'job', { kind: 'initialize' });
   const initial = await outcomes.take('θ₀');
   assert.ok(initial.kind === 'finished' && initial.output.kind === 'initialize');
@@ -240,7 +240,10 @@ test('real threads with the real engine give equal gradients, whichever of them 
 /** What a real thread answers to a shard of a small job. */
 async function realOutcome(started: ComputePool, name: string, hiddenLayers: readonly number[]): Promise<ShardOutcome> {
   const model = { architecture: 'mlp', hiddenLayers };
-  started.openJob(name, sinusoidSpec(name, { model, evaluation: { tasks: 8, innerSteps: 1 } }));
+  started.openJob(name, {
+    spec: sinusoidSpec(name, { model, evaluation: { tasks: 8, innerSteps: 1 } }),
+    expectedData: [],
+  });
   started.run(`${name} initialize`, name, { kind: 'initialize' });
   const made = await outcomes.take('the first parameters');
   assert.ok(made.kind === 'finished' && made.output.kind === 'initialize');

@@ -73,6 +73,7 @@ const job: Job = {
   error: { code: 'SHARD_FAILED', message: 'three workers failed' },
   engineFingerprint: 'engine-1',
   mixedFingerprints: true,
+  data: [{ name: 'omniglot', part: 'small', sha256: 'ab' }],
   skippedTasks: 1,
 };
 
@@ -83,6 +84,7 @@ const worker: WorkerInfo = {
   slots: 1,
   shardsCompleted: 0,
   resultsRejected: 0,
+  data: [{ name: 'omniglot', part: 'small', sha256: 'ab' }],
   engine: 'compiled',
   device: { kind: 'cuda', name: 'NVIDIA H100', memoryBytes: 2 ** 30, driver: '550' },
   engineFingerprint: 'engine-1',
@@ -101,6 +103,7 @@ const dataSet = {
   citation: 'Lake et al. 2015',
   licence: 'MIT',
   homepage: 'https://example.org',
+  contents: {},
   files: [{ part: 'images', file: 'a.zip', bytes: 1, sha256: 'ab', url: 'https://example.org', path: '/data/a.zip' }],
 };
 

@@ -64,6 +64,7 @@ const job = (changes: Partial<Job> = {}): Job => ({
   checkpoints: [],
   engineFingerprint: 'engine-1',
   mixedFingerprints: false,
+  data: [],
   skippedTasks: 0,
   ...changes,
 });
@@ -274,6 +275,7 @@ const worker = (changes: Partial<WorkerInfo> = {}) =>
     connectedAt: new Date('2026-11-24T04:18:36Z'),
     idleReason: '',
     version: '0.1.0',
+    data: [],
     ...changes,
   }) as WorkerInfo;
 
@@ -304,6 +306,7 @@ test('the data sets are listed with what is here, what is not, and where was loo
         homepage: 'https://letters.example',
         licence: 'MIT',
         citation: '',
+        contents: {},
         files: [
           { ...file, path: '/data/a.zip' },
           { ...file, file: 'b.zip', path: null },
@@ -378,7 +381,16 @@ test('the throughput is that of this run: replayed history does not count', asyn
 test('a run result has every promised field, and an error only when there is one', () => {
   const result: RunResult = runResult(job({ evaluations: [evaluation([3]), evaluation([2])] }), 12, 3);
   assert.deepEqual(Object.keys(result).sort(), [
-    ...['engineFingerprint', 'evaluation', 'jobId', 'metaStepsPerSecond', 'mixedFingerprints', 'name', 'paramsSha256'],
+    ...[
+      'data',
+      'engineFingerprint',
+      'evaluation',
+      'jobId',
+      'metaStepsPerSecond',
+      'mixedFingerprints',
+      'name',
+      'paramsSha256',
+    ],
     ...['skippedTasks', 'state', 'steps', 'tasksPerSecond', 'wallSeconds'],
   ]);
   assert.equal(result.tasksPerSecond, 24, '3 meta-steps a second of 8 tasks');

@@ -19,7 +19,7 @@ function order(number: number, work: WorkKind) {
   const shard = { index: 1, firstTask: 4, taskCount: 3 } as Shard;
   const lease = { leaseId: `lease-${number}`, attempt: 2, job, batch, shard, paramsVersion: number } as Lease;
   const params = { layout: undefined, metaParams: undefined };
-  return { lease, deadlineMs: 5_000 + number, spec: '', evaluationSplit: 'validation' as const, ...params };
+  return { lease, deadlineMs: 5_000 + number, spec: '', data: [], evaluationSplit: 'validation' as const, ...params };
 }
 
 const slice = { paramsVersion: 7, shard: 1, firstTask: 4, taskCount: 3 };

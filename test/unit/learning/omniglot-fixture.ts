@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { taskRng } from '../../../shared/rng.ts';
+import { crc32 } from '../../../worker/learning/tasks/crc32.ts';
 
 export interface ZipEntry {
   readonly name: string;
@@ -15,7 +16,7 @@ export interface ZipEntry {
   readonly unixMode?: number;
 }
 
-/** A zip (PKWARE APPNOTE 6.3, without checksums: the reader relies on PNG's own). */
+/** A zip (PKWARE APPNOTE 6.3). */
 export function zipOf(entries: readonly ZipEntry[]): Buffer {
   const locals: Buffer[] = [];
   const centrals: Buffer[] = [];
@@ -25,6 +26,7 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
     const fields = Buffer.alloc(26);
     fields.writeUInt16LE(20, 0);
     fields.writeUInt16LE(isStored ? 0 : 8, 4);
+    fields.writeUInt32LE(crc32(data), 10);
     fields.writeUInt32LE(content.byteLength, 14);
     fields.writeUInt32LE(data.byteLength, 18);
     fields.writeUInt16LE(Buffer.byteLength(name), 22);

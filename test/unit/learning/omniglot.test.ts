@@ -5,7 +5,15 @@ import { MetatrainError } from '../../../shared/errors.ts';
 import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
 import { allocateTasks, type DistributionContext, type Split } from '../../../worker/learning/tasks/distribution.ts';
 import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
-import { characterEntries, emptyFixture, type Fixture, smallFixture, zipOf } from './omniglot-fixture.ts';
+import {
+  characterEntries,
+  drawingOf,
+  emptyFixture,
+  type Fixture,
+  smallFixture,
+  type ZipEntry,
+  zipOf,
+} from './omniglot-fixture.ts';
 
 const spec: OmniglotTaskSpec & { readonly queries: number } = {
   distribution: 'omniglot',
@@ -165,11 +173,73 @@ describe('Omniglot', () => {
       const { splitDescription } = await open(fixture);
       assert.match(
         splitDescription,
-        /small set, 28 × 28; classes are characters × 4 rotations: train 12, test 12; class lists sha256 [0-9a-f]{64}$/,
+        /small set \(not the official drawings\), 28 × 28; classes are characters × 4 rotations: train 12, test 12; class lists sha256 [0-9a-f]{64}$/,
       );
       const other = keep(smallFixture());
       other.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 22)));
       assert.notEqual((await open(other)).splitDescription, splitDescription);
+    });
+  });
+
+  describe('the data that was read', () => {
+    const first = [
+      ...[1, 2, 3].flatMap((number) => characterEntries(small1, 'Greek', number, number)),
+      ...[1, 2].flatMap((number) => characterEntries(small1, 'Early_Aramaic', number, number + 10)),
+    ];
+    const second = characterEntries(small2, 'Tagalog', 1, 21);
+    const written = (...archives: readonly [ZipEntry[], ZipEntry[]]) => {
+      const fixture = keep(emptyFixture());
+      fixture.write(`${small1}.zip`, zipOf(archives[0]));
+      fixture.write(`${small2}.zip`, zipOf(archives[1]));
+      return fixture;
+    };
+    const dataOf = async (fixture: Fixture) => (await open(fixture)).data;
+    const renamed = (entry: ZipEntry, from: string, to: string) => ({ ...entry, name: entry.name.replace(from, to) });
+    const swapped = (entries: ZipEntry[]) =>
+      entries.map((entry) =>
+        renamed(renamed(renamed(entry, 'Greek', '?'), 'Early_Aramaic', 'Greek'), '?', 'Early_Aramaic'),
+      );
+
+    it('is the same however the archives were packed', async () => {
+      const [data, packedAnew] = await Promise.all([
+        dataOf(written(first, second)),
+        dataOf(written(first.map((entry) => ({ ...entry, isStored: true })).reverse(), second)),
+      ]);
+      assert.deepEqual(packedAnew, data);
+      assert.deepEqual(
+        data.map(({ name, part }) => [name, part]),
+        [['omniglot', 'small']],
+      );
+    });
+
+    it('is other data when one drawing is altered, when two drawings trade places, or when two alphabets do', async () => {
+      const [one, other, ...rest] = first;
+      const altered = written([{ ...one!, data: drawingOf(4711) }, other!, ...rest], second);
+      const traded = written([{ ...one!, data: other!.data }, { ...other!, data: one!.data }, ...rest], second);
+      const all = [written(first, second), altered, traded, written(swapped(first), second)];
+      const hashes = (await Promise.all(all.map(dataOf))).map(([identity]) => identity!.sha256);
+      assert.equal(new Set(hashes).size, all.length);
+    });
+
+    it('is refused where the job began with other data, with both hashes, before anything is said about the spec', async () => {
+      const [begun] = await dataOf(written(first, second));
+      const [here] = await dataOf(written(swapped(first), second));
+      const error = await refusalOf(open(fixtures[1]!, { ways: 900 }, { expectedData: [begun!] }));
+      assert.equal(error.code, 'DATA_SET_DIFFERS');
+      assert.equal(
+        error.message,
+        `the job keeps to the data it began with, omniglot small sha256 ${begun!.sha256}; ` +
+          `read here: omniglot small sha256 ${here!.sha256}`,
+      );
+      assert.equal((await open(fixtures[0]!, {}, { expectedData: [begun!] })).data[0]?.sha256, begun!.sha256);
+    });
+
+    it('is the set that the job began with, also where `auto` would take another one that is here too', async () => {
+      const fixture = written(first, second);
+      const [begun] = await dataOf(fixture);
+      for (const file of ['images_background', 'images_evaluation']) fixture.write(`${file}.zip`, zipOf(second));
+      const here = await open(fixture, { dataSet: 'auto' }, { expectedData: [begun!] });
+      assert.deepEqual(here.data, [begun]);
     });
   });
 
@@ -223,6 +293,9 @@ describe('Omniglot', () => {
 
     const entries = characterEntries(small1, 'Greek', 1, 1);
     const whole = zipOf(entries);
+    const flipped = Buffer.from(whole);
+    // In the checksum of a PNG's chunk, which decoding does not look at.
+    flipped[flipped.indexOf('IHDR') + 18]! ^= 1;
     const scrambled = Buffer.from(whole);
     scrambled.fill(0x55, 60, 400);
     const corruptions: readonly (readonly [what: string, archive: Buffer, message: RegExp])[] = [
@@ -230,6 +303,7 @@ describe('Omniglot', () => {
       ['a file that is no zip', Buffer.from('<html>404</html>'), /./],
       ['an empty file', Buffer.alloc(0), /./],
       ['a zip whose drawings were overwritten', scrambled, /Greek\/character01/],
+      ['a zip with one bit flipped', flipped, /0001_01\.png: its CRC-32 is [0-9a-f]{8}; the archive records /],
       ['a zip without drawings', zipOf([{ name: 'notes.txt', data: Buffer.from('none') }]), /no Omniglot drawing/],
       ['a character with 19 drawings', zipOf(entries.slice(1)), /Greek\/character01 has 19 drawings; accepted: 20/],
       [

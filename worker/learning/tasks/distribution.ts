@@ -1,5 +1,6 @@
 // What a task distribution is to the rest of the worker: the shape of its tasks, and task number `index` of a split, drawn from the stream
 // named by (seed, split, index) and nothing else. So any worker draws the same task, in any order.
+import type { DataIdentity } from '../../../shared/data-identity.ts';
 import type { TaskSpec } from '../../../shared/job-spec/task.ts';
 import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import { elementsOf } from '../../../shared/tensor-codec.ts';
@@ -35,6 +36,8 @@ export interface TaskDistribution {
   readonly shape: TaskShape;
   /** For people and for the evaluation's protocol: data set, classes of each split and the hash of their lists. */
   readonly splitDescription: string;
+  /** The data that tasks are made of, as it was read; empty where tasks are made of nothing but numbers. */
+  readonly data: readonly DataIdentity[];
   /** Draws task `index` of a split into `task`, whose arrays have the lengths that `taskTensors` says and are wholly overwritten. */
   sample(split: Split, index: number, task: TaskArrays): void;
   /** The classes of a split, in the order that sampling numbers them; empty for regression. */
@@ -47,9 +50,17 @@ export interface DistributionContext {
   readonly dataDirectories: readonly string[];
   /** The split that the job evaluates on: opening refuses one that lacks classes or shares a class with training. */
   readonly evaluationSplit: EvaluationSplit;
+  /** The data that the job began with. Default, or empty: that is not known. */
+  readonly expectedData?: readonly DataIdentity[];
 }
 
-/** @throws MetatrainError `REQUEST_INVALID`, `DATA_SET_MISSING` or `DATA_CORRUPT` when the data cannot give the tasks that the spec asks for. */
+/**
+ * Other data than `expectedData` must be refused (`refuseOtherData`) before anything is said about the spec: what the spec asks for may
+ * well be right for the job's data.
+ *
+ * @throws MetatrainError `REQUEST_INVALID`, `DATA_SET_MISSING` or `DATA_CORRUPT` when the data cannot give the tasks that the spec asks for,
+ *   `DATA_SET_DIFFERS` when it is not the data that the job began with.
+ */
 export type OpenDistribution<Spec extends TaskSpec> = (
   spec: Spec & { readonly queries: number },
   context: DistributionContext,

@@ -1,6 +1,6 @@
 // Reads Omniglot's official zips, which nobody need unpack: `<set>/<alphabet>/character<NN>/<id>_<NN>.png`, 20 drawings a character, each
 // 105 × 105 in black and white. Drawings are kept as 28 × 28 bytes of ink, so the full set takes 25 MB. What does not look like this is
-// refused as DATA_CORRUPT with the archive and the entry named.
+// refused as DATA_CORRUPT with the archive and the entry named; so is an entry whose checksum is not the one that the archive records.
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { inflateRawSync } from 'node:zlib';
@@ -8,6 +8,7 @@ import yauzl, { type Entry } from 'yauzl';
 import { MetatrainError } from '../../../shared/errors.ts';
 import { omniglotSide } from '../../../shared/job-spec/task-shape.ts';
 import { decodeBitmapPng } from './bitmap-png.ts';
+import { crc32 } from './crc32.ts';
 import { shrinkToInk } from './lanczos.ts';
 
 export const side = omniglotSide;
@@ -43,6 +44,13 @@ export async function readArchives(paths: readonly string[]): Promise<readonly C
     characters.push(...(await readArchive(path, known)));
   }
   return characters.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** SHA-256 of everything that tasks are made of: each character's name and its drawings, in order. */
+export function hashOfCharacters(characters: readonly Character[]): string {
+  const hash = createHash('sha256');
+  for (const { name, drawings } of characters) hash.update(`${name}\n`).update(drawings);
+  return hash.digest('hex');
 }
 
 async function readArchive(path: string, knownAlphabets: ReadonlySet<string>): Promise<Character[]> {
@@ -113,10 +121,19 @@ async function* entriesOf(archive: Buffer, path: string): AsyncGenerator<Archive
   }
 }
 
-function contentOf({ compressionMethod, uncompressedSize }: Entry, compressed: Buffer): Buffer {
-  if (uncompressedSize > maxEntryBytes) {
-    throw new Error(`it has ${uncompressedSize} bytes; accepted: at most ${maxEntryBytes}`);
+function contentOf(entry: Entry, compressed: Buffer): Buffer {
+  if (entry.uncompressedSize > maxEntryBytes) {
+    throw new Error(`it has ${entry.uncompressedSize} bytes; accepted: at most ${maxEntryBytes}`);
   }
+  const content = unpack(entry, compressed);
+  const checksum = crc32(content);
+  if (checksum !== entry.crc32) {
+    throw new Error(`its CRC-32 is ${hexOf(checksum)}; the archive records ${hexOf(entry.crc32)}`);
+  }
+  return content;
+}
+
+function unpack({ compressionMethod }: Entry, compressed: Buffer): Buffer {
   switch (compressionMethod) {
     case stored:
       return compressed;
@@ -126,6 +143,8 @@ function contentOf({ compressionMethod, uncompressedSize }: Entry, compressed: B
       throw new Error(`compression method ${compressionMethod}; accepted: ${stored} (stored), ${deflated} (deflated)`);
   }
 }
+
+const hexOf = (checksum: number): string => checksum.toString(16).padStart(8, '0');
 
 function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

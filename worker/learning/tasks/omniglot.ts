@@ -1,13 +1,22 @@
 // Omniglot (Lake et al. 2015) as a distribution of N-way K-shot tasks: 28 × 28, ink = 1, rotations by 90°, 180° and 270° as classes of their own
 // (Santoro et al. 2016, Vinyals et al. 2016). Drawings stay bytes in memory, shared by the jobs of a process; rotation and scaling happen as a task is drawn.
 import { existsSync } from 'node:fs';
-import { candidatePaths, fetchCommand, omniglot } from '../../../shared/data-sets.ts';
+import type { DataIdentity } from '../../../shared/data-identity.ts';
+import { candidatePaths, fetchCommand, isOfficial, omniglot } from '../../../shared/data-sets.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
 import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
+import { refuseOtherData } from '../../../shared/other-data.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import type { OpenDistribution, Split, TaskClass } from './distribution.ts';
-import { type Character, drawingsPerCharacter, pixels, readArchives, side } from './omniglot-archive.ts';
+import {
+  type Character,
+  drawingsPerCharacter,
+  hashOfCharacters,
+  pixels,
+  readArchives,
+  side,
+} from './omniglot-archive.ts';
 import { hashOfSplits, type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
 
 export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly queries: number }> = async (
@@ -15,8 +24,11 @@ export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly querie
   context,
 ) => {
   const { ways, shots, queries } = spec;
-  const { set, paths } = findArchives(spec.dataSet, context.dataDirectories);
-  const characters = await charactersOf(paths);
+  const { expectedData = [] } = context;
+  const { set, paths } = findArchives(wantedSets(spec.dataSet, expectedData), context.dataDirectories);
+  const { characters, sha256 } = await contentOf(paths);
+  const identity: DataIdentity = { name: omniglot.name, part: set, sha256 };
+  refuseOtherData(expectedData, [identity]);
   const splits = splitCharacters(characters, set, spec.alphabets);
   const turns = spec.rotations ? 4 : 1;
   const { evaluationSplit } = context;
@@ -26,7 +38,8 @@ export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly querie
 
   return {
     shape: taskShapeOf(spec),
-    splitDescription: describe(set, splits, turns),
+    splitDescription: describe(identity, splits, turns),
+    data: [identity],
     classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
     sample(split, index, task) {
       const rng = taskRng(context.seed, split, index);
@@ -74,11 +87,17 @@ function classesOf({ name, sha256 }: Character, turns: number): TaskClass[] {
   }));
 }
 
+/** In order of preference: where the job file leaves it open, the set that the job began with. */
+function wantedSets(wanted: OmniglotTaskSpec['dataSet'], expected: readonly DataIdentity[]): readonly OmniglotSet[] {
+  if (wanted !== 'auto') return [wanted];
+  const hasBegunSmall = expected.some(({ name, part }) => name === omniglot.name && part === 'small');
+  return hasBegunSmall ? ['small', 'full'] : ['full', 'small'];
+}
+
 function findArchives(
-  wanted: OmniglotTaskSpec['dataSet'],
+  sets: readonly OmniglotSet[],
   directories: readonly string[],
 ): { readonly set: OmniglotSet; readonly paths: readonly string[] } {
-  const sets: readonly OmniglotSet[] = wanted === 'auto' ? ['full', 'small'] : [wanted];
   const missing: string[] = [];
   for (const set of sets) {
     const found = omniglot.files
@@ -100,20 +119,25 @@ function findArchives(
   );
 }
 
+interface Content {
+  readonly characters: readonly Character[];
+  readonly sha256: string;
+}
+
 const maxCached = 4;
-const cache = new Map<string, Promise<readonly Character[]>>();
+const cache = new Map<string, Promise<Content>>();
 
 /** Read once in a process; a failure is not kept. */
-function charactersOf(paths: readonly string[]): Promise<readonly Character[]> {
+function contentOf(paths: readonly string[]): Promise<Content> {
   const key = paths.join('\n');
-  let characters = cache.get(key);
-  if (characters === undefined) {
-    characters = readArchives(paths);
-    cache.set(key, characters);
-    characters.catch(() => cache.delete(key));
+  let content = cache.get(key);
+  if (content === undefined) {
+    content = readArchives(paths).then((characters) => ({ characters, sha256: hashOfCharacters(characters) }));
+    cache.set(key, content);
+    content.catch(() => cache.delete(key));
     if (cache.size > maxCached) cache.delete(cache.keys().next().value!);
   }
-  return characters;
+  return content;
 }
 
 function noSuchSplit(split: string): MetatrainError {
@@ -138,10 +162,11 @@ function refuseTooFew(ways: number, split: Split, characters: number, turns: num
   );
 }
 
-function describe(set: OmniglotSet, splits: Splits<Character>, turns: number): string {
+function describe(identity: DataIdentity, splits: Splits<Character>, turns: number): string {
   const sizes = (['train', 'validation', 'test'] as const)
     .filter((split) => splits[split].length > 0)
     .map((split) => `${split} ${splits[split].length * turns}`);
   const how = turns === 1 ? 'classes are characters' : `classes are characters × ${turns} rotations`;
-  return `Omniglot ${set} set, 28 × 28; ${how}: ${sizes.join(', ')}; class lists sha256 ${hashOfSplits(splits)}`;
+  const whose = isOfficial(identity) ? '' : ' (not the official drawings)';
+  return `Omniglot ${identity.part} set${whose}, 28 × 28; ${how}: ${sizes.join(', ')}; class lists sha256 ${hashOfSplits(splits)}`;
 }

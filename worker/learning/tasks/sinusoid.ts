@@ -14,6 +14,7 @@ export const openSinusoid: OpenDistribution<SinusoidTaskSpec> = async (spec, { s
     splitDescription:
       `sinusoids y = A·sin(x − φ), A in ${range(amplitude)}, φ in ${range(phase)}, x in ${range(input)}; ` +
       'every split draws new tasks without end',
+    data: [],
     classes: () => [],
     sample(split, index, task) {
       const rng = taskRng(seed, split, index);

@@ -3,6 +3,7 @@
 import type { WorkerState as _metatrain_v1_WorkerState, WorkerState__Output as _metatrain_v1_WorkerState__Output } from '../../metatrain/v1/WorkerState.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from '../../metatrain/v1/Device.ts';
+import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface WorkerInfo {
@@ -20,6 +21,7 @@ export interface WorkerInfo {
   'engine'?: (string);
   'device'?: (_metatrain_v1_Device | null);
   'resultsRejected'?: (number | string | Long);
+  'data'?: (_metatrain_v1_DataIdentity)[];
 }
 
 export interface WorkerInfo__Output {
@@ -37,4 +39,5 @@ export interface WorkerInfo__Output {
   'engine': (string);
   'device': (_metatrain_v1_Device__Output | null);
   'resultsRejected': (number);
+  'data': (_metatrain_v1_DataIdentity__Output)[];
 }
