@@ -226,8 +226,9 @@ export function identitySection({ job, version }: ReportInput): Markup {
 <dl class="facts">
 <dt>job</dt><dd><code>${job.jobId}</code></dd>
 <dt>parameters</dt><dd>${job.paramsSha256 ? html`<code>${job.paramsSha256}</code> (SHA-256, after ${formatCount(job.steps)} meta-steps)` : 'none yet'}</dd>
-<dt>engine</dt><dd>${job.engineFingerprint ? html`<code>${job.engineFingerprint}</code>` : 'not chosen yet'}</dd>
-${job.data.length > 0 ? html`<dt>data</dt><dd><code>${describeData(job.data)}</code></dd>` : ''}
+<dt>engine</dt><dd>${job.engineFingerprint ? html`<code>${job.engineFingerprint}</code>` : 'not chosen yet'}</dd>${
+    job.data.length > 0 ? html`\n<dt>data</dt><dd><code>${describeData(job.data)}</code></dd>` : ''
+  }
 <dt>equal bytes</dt><dd>${
     job.mixedFingerprints
       ? 'not promised: workers of several engine fingerprints took part'

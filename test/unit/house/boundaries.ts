@@ -47,7 +47,8 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^console\//,
-    mayImport: /^(console\/|shared\/((axis|cluster-event|comparison|http-api|job-charts|numbers)\.ts$|web\/))/,
+    mayImport:
+      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|numbers)\.ts$|web\/))/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];
