@@ -5,11 +5,11 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { delay } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { machineMemoryBytes, shareForCompute } from '../../shared/machine-memory.ts';
 import { ManagedProcess } from './managed-process.ts';
+import { programFile } from './programs.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,11 +39,6 @@ export interface LocalClusterDependencies {
   /** The processes' programs; replaced in tests. */
   readonly programs?: { readonly coordinator: string; readonly worker: string };
 }
-
-const builtPrograms = {
-  coordinator: fileURLToPath(new URL('../../coordinator/main.js', import.meta.url)),
-  worker: fileURLToPath(new URL('../../worker/main.js', import.meta.url)),
-};
 
 /** Pause before a worker is started again. */
 const restartAfterMs = 1_000;
@@ -106,10 +101,11 @@ export class LocalCluster {
     signal?: AbortSignal,
   ): Promise<LocalCluster> {
     signal?.throwIfAborted();
+    const program = dependencies.programs?.coordinator ?? programFile('coordinator');
     const state = await openStateDirectory(options.stateDirectory);
     const coordinator = new ManagedProcess({
       title: 'the coordinator',
-      file: (dependencies.programs ?? builtPrograms).coordinator,
+      file: program,
       flags: [
         ...['--listen', options.listen, '--state-dir', state.directory],
         ...['--log-level', options.logLevel, '--log-format', 'json', '--exit-with-parent'],
@@ -183,7 +179,7 @@ export class LocalCluster {
     const { dataDirectories, logLevel, placement } = this.#options;
     return new ManagedProcess({
       title: `worker ${number}`,
-      file: (this.#dependencies.programs ?? builtPrograms).worker,
+      file: this.#dependencies.programs?.worker ?? programFile('worker'),
       flags: [
         ...['--coordinator', this.address, '--slots', '1', '--memory', this.#memoryOfOne()],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),

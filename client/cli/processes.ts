@@ -2,9 +2,9 @@
 // unread, `--help` too; their output is ours, and so is their end.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { CommandContext } from './context.ts';
+import { programFile } from './programs.ts';
 
 export const coordinatorCommand = (context: CommandContext): Command =>
   passThrough('coordinator', 'run a coordinator (its flags: metatrain coordinator --help)', context);
@@ -26,8 +26,8 @@ function passThrough(name: 'coordinator' | 'worker', description: string, contex
 }
 
 /** @returns its exit code, or 128 + the number of the signal that ended it, as a shell would. */
-function runInForeground(name: string, flags: readonly string[]): Promise<number> {
-  const program = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
+function runInForeground(name: 'coordinator' | 'worker', flags: readonly string[]): Promise<number> {
+  const program = programFile(name);
   // In a group of its own Ctrl-C reaches it once, through us; a second one would mean "at once". The pipe tells it when we are killed.
   const child = spawn(process.execPath, [program, ...flags, '--exit-with-parent'], {
     stdio: ['pipe', 'inherit', 'inherit'],

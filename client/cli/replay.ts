@@ -6,7 +6,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { dataDirectories } from '../../shared/data-directory.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -15,6 +14,7 @@ import type { Job } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
 import { type CommonOptions, coordinatorOption, dataDirectoryOption, jsonOption } from './options.ts';
+import { programFile } from './programs.ts';
 
 interface ReplayOptions extends CommonOptions {
   readonly dataDir: readonly string[];
@@ -44,10 +44,11 @@ export function replayCommand(context: CommandContext): Command {
     .action((jobId: string, metaStep: number, shard: number, options: ReplayOptions) =>
       withClient(options, async (client) => {
         const { signal, terminal } = context;
+        const program = programFile('replay');
         const job = await client.getJob(jobId, { signal });
         const recorded = await client.shardHash(jobId, metaStep, shard, { signal });
         const replayed = await replayShard(
-          client,
+          { client, program },
           job,
           metaStep,
           shard,
@@ -72,7 +73,7 @@ function wholeNumber(value: string): number {
 }
 
 async function replayShard(
-  client: MetatrainClient,
+  { client, program }: { readonly client: MetatrainClient; readonly program: string },
   job: Job,
   metaStep: number,
   shard: number,
@@ -92,14 +93,13 @@ async function replayShard(
       flags.push('--checkpoint', file);
     }
     for (const directory of directories) flags.push('--data-dir', directory);
-    return await runReplay(flags, signal);
+    return await runReplay(program, flags, signal);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function runReplay(flags: readonly string[], signal: AbortSignal): Promise<Replayed> {
-  const program = fileURLToPath(new URL('../../replay/main.js', import.meta.url));
+async function runReplay(program: string, flags: readonly string[], signal: AbortSignal): Promise<Replayed> {
   const child = spawn(process.execPath, [program, ...flags], { stdio: ['ignore', 'pipe', 'pipe'], signal });
   const ended = once(child, 'close') as Promise<[number | null]>;
   const [said, complained, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
