@@ -1,5 +1,5 @@
 // `metatrain quickstart`, which `npm start` runs: MAML's sinusoid table on a local cluster, told to somebody who sees it for the first time.
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { formatCount } from '../../shared/numbers.ts';
@@ -64,15 +64,16 @@ function introduction(spec: JobSpec, file: string, style: Style): string {
 }
 
 function nextSteps(file: string, style: Style): string {
+  const examples = dirname(file);
   return [
     style.bold('What to try next'),
     fields(
       [
         [`npx metatrain run ${file} --set seed=2`, 'another seed; --set changes any field'],
-        ['npx metatrain run examples/sinusoid-reptile.yaml', 'the same tasks with Reptile'],
+        [`npx metatrain run ${examples}/sinusoid-reptile.yaml`, 'the same tasks with Reptile'],
         ['npx metatrain datasets fetch omniglot', 'handwritten characters, then:'],
         [
-          'npx metatrain run examples/omniglot-5way-1shot.yaml',
+          `npx metatrain run ${examples}/omniglot-5way-1shot.yaml`,
           'a convolutional network that learns a character from one drawing',
         ],
         ['npx metatrain up', 'a cluster that stays, for `metatrain submit`'],
