@@ -35,19 +35,20 @@ function requireCudaParts(): void {
       "Install NVIDIA's driver (in a container: its container toolkit, and --gpus all), or use device cpu or webgpu",
     );
   }
-  const directory = providerDirectory();
+  const home = onnxRuntimeHome();
+  const directory = join(home, 'bin', 'napi-v6', process.platform, process.arch);
   if (existsSync(join(directory, 'libonnxruntime_providers_cuda.so')) || process.platform !== 'linux') return;
   throw deviceMissing(
     'compiled',
     'cuda',
     `onnxruntime-node's CUDA provider is not installed (${directory} holds no libonnxruntime_providers_cuda.so)`,
-    'Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js',
+    `Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 node ${join(home, 'script', 'install.js')}`,
   );
 }
 
-function providerDirectory(): string {
-  const main = createRequire(import.meta.url).resolve('onnxruntime-node');
-  return join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch);
+/** In a checkout and in an installed package it lies at different places. */
+function onnxRuntimeHome(): string {
+  return join(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')), '..');
 }
 
 async function addOn(device: DeviceKind, remedy: string): Promise<void> {

@@ -1,0 +1,107 @@
+// `npm run pack:client`: makes metatrain-client-VERSION.tgz, the library and the command without coordinator, worker and engines. What goes in is
+// computed from the imports of the built client, so that nothing is forgotten. `--list` prints manifest and files as JSON and packs nothing.
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+
+const library = 'dist/client/index.js';
+const command = 'dist/client/cli/main.js';
+/** Read at run time instead of imported: by shared/wire.ts, `metatrain report` and `metatrain quickstart`. */
+const readFiles = [
+  'dist/client/report/report-bundle.js',
+  'shared/web/chart.css',
+  'client/report/report.css',
+  'LICENSE',
+];
+const readFolders = ['proto', 'examples'];
+const readPackages = ['uplot'];
+
+const whole = JSON.parse(readFileSync('package.json', 'utf8'));
+const code = await importedBy([library, command]);
+const types = typesOf(library.replace(/\.[jt]s$/, '.d.ts'));
+const files = [...new Set([...code.files, ...types.files, ...readFiles, ...readFolders.flatMap(filesIn)])].sort();
+const packages = [...new Set([...code.packages, ...types.packages, ...readPackages])].sort();
+const manifest = clientManifest(packages);
+
+if (process.argv.includes('--list')) console.log(JSON.stringify({ manifest, files }, null, 2));
+else pack();
+
+/** The files of ours and the packages that modules import, directly or not. */
+async function importedBy(entryPoints) {
+  const { metafile } = await build({
+    entryPoints,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    metafile: true,
+    write: false,
+    outdir: tmpdir(),
+    logLevel: 'error',
+  });
+  const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
+  const outside = imports.filter(({ external, path }) => external && !path.startsWith('node:'));
+  return { files: Object.keys(metafile.inputs), packages: outside.map(({ path }) => packageOf(path)) };
+}
+
+/** The same of declaration files. */
+function typesOf(entry) {
+  const found = { files: new Set(), packages: new Set() };
+  const pending = [entry];
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
+    if (found.files.has(file)) continue;
+    found.files.add(file);
+    for (const [, specifier] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport\()\s*['"]([^'"]+)['"]/g)) {
+      if (specifier.startsWith('.')) pending.push(join(dirname(file), specifier).replace(/\.[jt]s$/, '.d.ts'));
+      else if (!specifier.startsWith('node:')) found.packages.add(packageOf(specifier));
+    }
+  }
+  return found;
+}
+
+/** `@scope/name/sub/path` → `@scope/name`. */
+function packageOf(specifier) {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+function filesIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+}
+
+function clientManifest(names) {
+  const undeclared = names.filter((name) => whole.dependencies[name] === undefined);
+  if (undeclared.length > 0) throw new Error(`the client imports ${undeclared.join(', ')}: not in dependencies`);
+  const { version, license, type, engines, bin, main, types, exports } = whole;
+  return {
+    name: 'metatrain-client',
+    version,
+    description:
+      'The client of a MetaTrain cluster: the library and the `metatrain` command, without coordinator, worker and engines.',
+    ...{ license, type, engines, bin, main, types, exports },
+    dependencies: Object.fromEntries(names.map((name) => [name, whole.dependencies[name]])),
+  };
+}
+
+function pack() {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-client-'));
+  try {
+    for (const file of files) {
+      mkdirSync(dirname(join(directory, file)), { recursive: true });
+      cpSync(file, join(directory, file));
+    }
+    cpSync('docs/installing.md', join(directory, 'README.md'));
+    writeFileSync(join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', process.cwd()], {
+      cwd: directory,
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    });
+    console.log(packed.trim());
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
