@@ -10,9 +10,10 @@ import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { ListJobsResponse__Output } from '../shared/gen/metatrain/v1/ListJobsResponse.ts';
 import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/ListWorkersResponse.ts';
 import type { ShardRecord__Output } from '../shared/gen/metatrain/v1/ShardRecord.ts';
-import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService } from '../shared/wire.ts';
+import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService, signOfLifeMs } from '../shared/wire.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
 import { fromGrpcError, isUnreachable } from './grpc-errors.ts';
+import { type PatienceOptions, persist, type Time } from './patience.ts';
 import {
   type CheckpointInfo,
   eventFromWire,
@@ -37,6 +38,8 @@ export interface MetatrainClientOptions {
   readonly deadlineMs?: number;
   /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
   readonly longestStreamMs?: number;
+  /** A watch opens a fresh stream when it has heard nothing for so long; the coordinator gives a sign of life every 15 s. Default 45,000 ms. */
+  readonly longestSilenceMs?: number;
 }
 
 export interface CallControl {
@@ -81,11 +84,13 @@ export class MetatrainClient {
   readonly #connection: Connection;
   readonly #deadlineMs: number;
   readonly #longestStreamMs: number;
+  readonly #longestSilenceMs: number;
 
   constructor(options: MetatrainClientOptions = {}) {
     this.address = options.address ?? defaultCoordinatorAddress;
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
+    this.#longestSilenceMs = options.longestSilenceMs ?? 3 * signOfLifeMs;
     this.#connection = options.connection ?? connectionTo(this.address);
     const { credentials, interceptors } = this.#connection;
     this.#jobs = new JobService(this.address, credentials, {
@@ -115,9 +120,18 @@ export class MetatrainClient {
     return this.#unary((call, done) => this.#jobs.submitJob(request, call, done), options);
   }
 
-  /** @throws MetatrainError `JOB_UNKNOWN`. */
-  getJob(jobId: string, options: CallControl = {}): Promise<Job> {
-    return this.#job((call, done) => this.#jobs.getJob({ jobId }, call, done), options);
+  /**
+   * Tried again for `giveUpAfterMs`, by default not at all.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`.
+   */
+  getJob(jobId: string, options: CallControl & PatienceOptions = {}): Promise<Job> {
+    const { signal, ...patience } = options;
+    return persist(
+      () => this.#job((call, done) => this.#jobs.getJob({ jobId }, call, done), options),
+      timeUntil(signal),
+      { giveUpAfterMs: 0, ...patience },
+    );
   }
 
   /** Newest first; pages are fetched as the caller goes on. */
@@ -162,9 +176,8 @@ export class MetatrainClient {
       {
         open: (afterSequence) =>
           this.#streamOnce((call) => this.#jobs.watchJob({ jobId, afterSequence }, call), signal),
-        isOver: async () => hasEnded((await this.getJob(jobId, options)).state),
-        delay: (delayMs) => delay(delayMs, signal),
-        now: () => realClock.elapsedMs(),
+        isOver: () => this.#hasEnded(jobId, signal),
+        ...timeUntil(signal),
       },
       options,
     );
@@ -188,10 +201,8 @@ export class MetatrainClient {
     return followEvents(
       {
         open: (afterSequence) => this.#streamOnce((call) => start(afterSequence, call), signal),
-        isOver: async () =>
-          !isFollowing || (jobId !== undefined && hasEnded((await this.getJob(jobId, options)).state)),
-        delay: (delayMs) => delay(delayMs, signal),
-        now: () => realClock.elapsedMs(),
+        isOver: async () => !isFollowing || (jobId !== undefined && (await this.#hasEnded(jobId, signal))),
+        ...timeUntil(signal),
       },
       options,
     );
@@ -257,14 +268,18 @@ export class MetatrainClient {
     this.#jobs.close();
   }
 
-  /** A stream that ends without an error when it has lasted long enough. */
+  async #hasEnded(jobId: string, signal: AbortSignal | undefined): Promise<boolean> {
+    return hasEnded((await this.getJob(jobId, signal && { signal })).state);
+  }
+
+  /** A stream of events that ends without an error when it has lasted long enough, or gives no sign of life. */
   async *#streamOnce<Message>(
     start: (call: CallOptions) => ClientReadableStream<Message>,
     signal?: AbortSignal,
   ): AsyncGenerator<Message, void> {
     const deadline = realClock.now() + this.#longestStreamMs;
     try {
-      yield* this.#messages(() => start({ deadline }), signal);
+      yield* this.#messages(() => start({ deadline }), signal, this.#longestSilenceMs);
     } catch (error) {
       const hasLastedLongEnough = error instanceof MetatrainError && error.code === 'DEADLINE_EXCEEDED';
       if (!hasLastedLongEnough) throw error;
@@ -278,17 +293,26 @@ export class MetatrainClient {
   async *#messages<Message>(
     start: () => ClientReadableStream<Message>,
     signal: AbortSignal | undefined,
+    longestSilenceMs?: number,
   ): AsyncGenerator<Message, void> {
     signal?.throwIfAborted();
     const call = start();
     const abort = () => call.cancel();
     signal?.addEventListener('abort', abort, { once: true });
+    const silence = new Silence(longestSilenceMs, abort);
     try {
-      for await (const message of call) yield message as Message;
+      silence.begin();
+      for await (const message of call) {
+        silence.end();
+        yield message as Message;
+        silence.begin();
+      }
     } catch (thrown) {
       signal?.throwIfAborted();
+      if (silence.wasTooLong) throw new MetatrainError('DEADLINE_EXCEEDED', `${this.address} gives no sign of life`);
       throw await this.#failure(thrown);
     } finally {
+      silence.end();
       signal?.removeEventListener('abort', abort);
       // Cancelling a stream that was left early makes it emit an error that nobody waits for.
       call.on('error', () => {});
@@ -319,5 +343,37 @@ export class MetatrainClient {
       const abort = () => call.cancel();
       signal?.addEventListener('abort', abort, { once: true });
     });
+  }
+}
+
+/** Real time, in which a wait ends when the caller aborts. */
+const timeUntil = (signal: AbortSignal | undefined): Time => ({
+  delay: (delayMs) => delay(delayMs, signal),
+  now: () => realClock.elapsedMs(),
+});
+
+/** Measures the silence of a peer while a message is waited for. */
+class Silence {
+  readonly #longestMs: number | undefined;
+  readonly #onTooLong: () => void;
+  #stop = () => {};
+  wasTooLong = false;
+
+  /** @param longestMs undefined: it may last. */
+  constructor(longestMs: number | undefined, onTooLong: () => void) {
+    this.#longestMs = longestMs;
+    this.#onTooLong = onTooLong;
+  }
+
+  begin(): void {
+    if (this.#longestMs === undefined) return;
+    this.#stop = realClock.after(this.#longestMs, () => {
+      this.wasTooLong = true;
+      this.#onTooLong();
+    });
+  }
+
+  end(): void {
+    this.#stop();
   }
 }

@@ -2,6 +2,10 @@
 // and in the authorization header, nowhere else.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { ApiError, JobEvent, StreamedEvents } from '../shared/http-api.ts';
+import { after } from './clock.ts';
+
+/** The coordinator gives a sign of life every 15 s. A stream that is silent for longer ends, and whoever reads it opens another. */
+const longestSilenceMs = 45_000;
 
 const tokenKey = 'metatrain.token';
 
@@ -67,11 +71,14 @@ export async function* stream<Event extends ClusterEvent | JobEvent>(
   let rest = '';
   for (;;) {
     let piece: ReadableStreamReadResult<string>;
+    const stopWaiting = after(longestSilenceMs, () => void reader.cancel());
     try {
       piece = await reader.read();
     } catch (cause) {
       if (signal.aborted) throw cause;
       throw new ApiFailure({ code: 'UNREACHABLE', message: 'the connection to the coordinator broke' });
+    } finally {
+      stopWaiting();
     }
     if (piece.done) return;
     const blocks = (rest + piece.value).split('\n\n');

@@ -100,7 +100,7 @@ export async function startCoordinator(
     parts.runner = runner;
     metrics?.attend(runner);
     const requests = new JobRequests({ runner, book });
-    const jobs = jobService({ requests, book, checkpoints: state.checkpoints, log });
+    const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;
     const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
     const workers = workerService(
@@ -114,7 +114,7 @@ export async function startCoordinator(
     }
     await runner.start();
     parts.disk = new DiskWatch({ room: state.room, book, checkpointing, runner, clock, log });
-    const cluster = clusterService({ runner, book, events: state.jobs.log, log });
+    const cluster = clusterService({ runner, book, events: state.jobs.log, clock, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
     const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });

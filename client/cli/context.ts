@@ -2,6 +2,7 @@
 // hand in their own.
 import { connectionTo } from '../../shared/connection.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
+import type { PatienceOptions } from '../patience.ts';
 import type { Environment } from './local-cluster.ts';
 import type { CommonOptions } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,6 +25,22 @@ export class Interruption extends Error {
     this.name = 'Interruption';
     this.signal = signal;
   }
+}
+
+/** The patience of a command that waits. It tells the person of an outage once, however many streams notice it. */
+export function patienceOf({ giveUpSeconds }: { readonly giveUpSeconds: number }, terminal: Terminal): PatienceOptions {
+  let isAway = false;
+  return {
+    giveUpAfterMs: giveUpSeconds * 1_000,
+    onAway({ message }) {
+      if (!isAway) terminal.note(`${message}; trying again for up to ${giveUpSeconds} s (--give-up-seconds)`);
+      isAway = true;
+    },
+    onBack() {
+      if (isAway) terminal.note('the coordinator answers again');
+      isAway = false;
+    },
+  };
 }
 
 /** Runs `use` with a client of `--coordinator`, closed afterwards. */

@@ -1,12 +1,13 @@
 // `metatrain events`: what happens to jobs and workers, a line each, as it happens.
 import { Command } from 'commander';
 import { realClock } from '../../shared/clock.ts';
-import { type CommandContext, withClient } from './context.ts';
+import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { addExamples } from './help.ts';
 import {
   type CommonOptions,
   coordinatorOption,
   eventsJobOption,
+  giveUpOption,
   jsonOption,
   type Since,
   sinceOption,
@@ -17,6 +18,7 @@ interface EventsOptions extends CommonOptions {
   readonly job?: string;
   readonly since?: Since;
   readonly follow: boolean;
+  readonly giveUpSeconds: number;
 }
 
 /** Without a word, what has just happened is shown, too. */
@@ -28,6 +30,7 @@ export function eventsCommand({ terminal, signal }: CommandContext): Command {
     .addOption(eventsJobOption())
     .addOption(sinceOption())
     .option('--no-follow', 'print the events that are there and exit')
+    .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption('print each event as one line of JSON: CloudEvents 1.0, as on NATS'))
     .action((options: EventsOptions) =>
@@ -38,7 +41,9 @@ export function eventsCommand({ terminal, signal }: CommandContext): Command {
         const since = options.since ?? usual;
         const start =
           'lookBackMs' in since ? { since: new Date(Math.max(0, realClock.now() - since.lookBackMs)) } : since;
-        const events = client.watchEvents({ ...start, ...(jobId !== undefined && { jobId }), isFollowing, signal });
+        const patience = patienceOf(options, terminal);
+        const asked = { ...start, ...(jobId !== undefined && { jobId }), isFollowing };
+        const events = client.watchEvents({ ...asked, ...patience, signal });
         for await (const event of events) {
           if (options.json) terminal.printJson(event);
           else terminal.print(renderEvent(event, terminal.style));

@@ -1,6 +1,7 @@
 // Shows a job's progress until it has ended: live on a terminal, calm plain lines elsewhere, and a line of its own for what a person
 // would want to scroll back to.
 import type { MetatrainClient } from '../metatrain-client.ts';
+import type { PatienceOptions } from '../patience.ts';
 import { hasEnded, type Job, type JobEvent } from '../records.ts';
 import type { CommandContext } from './context.ts';
 import { applyEvent, noteFor, progressLine, viewOf } from './render/progress.ts';
@@ -9,6 +10,8 @@ export interface FollowOptions {
   /** Seen with each event. */
   readonly onEvent?: (event: JobEvent) => void;
   readonly signal?: AbortSignal;
+  /** Once the coordinator has answered. Default: as of the client. */
+  readonly patience?: PatienceOptions;
 }
 
 /** @returns the job after it has ended. @throws MetatrainError; the signal's reason, when aborted. */
@@ -18,12 +21,12 @@ export async function followJob(
   { terminal, signal: interrupted }: Pick<CommandContext, 'terminal' | 'signal'>,
   options: FollowOptions = {},
 ): Promise<Job> {
-  const signal = options.signal ?? interrupted;
+  const { signal = interrupted, patience = {} } = options;
   const job = await client.getJob(jobId, { signal });
   if (hasEnded(job.state)) return job;
   let view = viewOf(job);
   try {
-    for await (const event of client.watchJob(jobId, { signal })) {
+    for await (const event of client.watchJob(jobId, { signal, ...patience })) {
       options.onEvent?.(event);
       view = applyEvent(view, event);
       const note = noteFor(event, view.name);
@@ -35,5 +38,5 @@ export async function followJob(
   } finally {
     terminal.endProgress(jobId);
   }
-  return client.getJob(jobId, { signal });
+  return client.getJob(jobId, { signal, ...patience });
 }

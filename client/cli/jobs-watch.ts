@@ -2,10 +2,14 @@
 import { Command } from 'commander';
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
-import { type CommandContext, withClient } from './context.ts';
+import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { followJob } from './follow-job.ts';
-import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+import { type CommonOptions, coordinatorOption, giveUpOption, jsonOption } from './options.ts';
 import { renderJob } from './render/job.ts';
+
+interface WatchOptions extends CommonOptions {
+  readonly giveUpSeconds: number;
+}
 
 /** Each watch is a stream of its own. */
 const maxWatched = 50;
@@ -15,13 +19,15 @@ export function jobsWatchCommand(context: CommandContext): Command {
   return new Command('watch')
     .description('follow jobs until they have ended; exit 1 unless all succeed')
     .argument('[id...]', `ids of the jobs (default: all that have not ended, at most ${maxWatched})`)
+    .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((ids: readonly string[], options: CommonOptions) =>
+    .action((ids: readonly string[], options: WatchOptions) =>
       withClient(options, async (client) => {
         const jobIds = ids.length > 0 ? ids : await unfinished(client, context.signal);
         if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
-        const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context)));
+        const patience = patienceOf(options, terminal);
+        const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context, { patience })));
         if (options.json) terminal.printJson(ids.length === 1 ? jobs[0] : { jobs });
         else for (const job of jobs) terminal.print(renderEnd(job, context));
         if (jobs.some(({ state }) => state !== 'SUCCEEDED')) context.exitCode = 1;

@@ -34,6 +34,12 @@ export const connectionOptions = (): Option[] => [
   new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'),
 ];
 
+export const giveUpOption = () =>
+  new Option('--give-up-seconds <n>', 'how long to keep trying when the coordinator does not answer any more')
+    .env('METATRAIN_GIVE_UP_SECONDS')
+    .default(600)
+    .argParser(wholeNumber(0, 86_400));
+
 export const jsonOption = (what = 'print one JSON object as the last line of stdout') => new Option('--json', what);
 
 export const eventsJobOption = () => new Option('--job <id>', "only this job's events, until it has ended");

@@ -1,16 +1,24 @@
 // `metatrain submit`: sends a job file to a coordinator, and follows the job when asked to.
 import { Command } from 'commander';
-import { type CommandContext, withClient } from './context.ts';
+import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { followJob } from './follow-job.ts';
 import { addExamples } from './help.ts';
 import { protocolOverrides, readJobFile } from './job-file.ts';
-import { type CommonOptions, coordinatorOption, jsonOption, type Override, setOption } from './options.ts';
+import {
+  type CommonOptions,
+  coordinatorOption,
+  giveUpOption,
+  jsonOption,
+  type Override,
+  setOption,
+} from './options.ts';
 import { renderJob } from './render/job.ts';
 
 interface SubmitOptions extends CommonOptions {
   readonly set: readonly Override[];
   readonly watch?: true;
   readonly idempotencyKey?: string;
+  readonly giveUpSeconds: number;
 }
 
 export function submitCommand(context: CommandContext): Command {
@@ -21,6 +29,7 @@ export function submitCommand(context: CommandContext): Command {
     .option('--watch', 'follow the job until it has ended; exit 1 unless it succeeds')
     .addOption(setOption())
     .option('--idempotency-key <text>', 'submit at most once under this name')
+    .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
     .action((file: string, options: SubmitOptions) =>
@@ -37,7 +46,9 @@ export function submitCommand(context: CommandContext): Command {
           return;
         }
         terminal.note(`submitted ${submitted.jobId}`);
-        const job = await followJob(client, submitted.jobId, context);
+        const job = await followJob(client, submitted.jobId, context, {
+          patience: patienceOf(options, terminal),
+        });
         if (options.json) terminal.printJson(job);
         else {
           const overrides = protocolOverrides(options.set);

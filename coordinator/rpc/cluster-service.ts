@@ -1,4 +1,6 @@
 // ClusterService: the cluster as its operators see it, and what happens in it.
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { Clock } from '../../shared/clock.ts';
 import type { ClusterEvent } from '../../shared/cluster-event.ts';
 import { sequenceOf } from '../../shared/cluster-event.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
@@ -20,17 +22,18 @@ import { hasEnded } from '../store/job-record.ts';
 import type { WorkerView } from '../worker-links.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
-import { OpenStreams } from './streaming.ts';
+import { OpenStreams, sendSignsOfLife } from './streaming.ts';
 
 interface ClusterServiceDependencies {
   readonly runner: Runner;
   readonly book: JobBook;
   readonly events: EventLog;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** A cluster service and the way to end its open watches, which would otherwise outlive the coordinator's close. */
-export function clusterService({ runner, book, events, log }: ClusterServiceDependencies): {
+export function clusterService({ runner, book, events, clock, log }: ClusterServiceDependencies): {
   readonly handlers: ClusterServiceHandlers;
   close(error: MetatrainError): void;
 } {
@@ -38,7 +41,7 @@ export function clusterService({ runner, book, events, log }: ClusterServiceDepe
   return {
     handlers: {
       ListWorkers: unary(log, ({ pageToken }) => listWorkers(runner.workers(), pageToken)),
-      WatchEvents: (call) => void watches.pour(call, (over) => watchEvents(call.request, book, events, over)),
+      WatchEvents: (call) => void watches.pour(call, (over) => watchEvents(call, { book, events, clock }, over)),
     },
     close: (error) => watches.close(error),
   };
@@ -61,23 +64,29 @@ const workerBytes = ({ idleReason }: WorkerView): number => 4_096 + Buffer.byteL
 
 /** @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL` */
 async function* watchEvents(
-  { afterSequence: after, since, jobId, noFollow }: WatchEventsRequest__Output,
-  book: JobBook,
-  events: EventLog,
+  call: ServerWritableStream<WatchEventsRequest__Output, ClusterEventMessage>,
+  { book, events, clock }: Pick<ClusterServiceDependencies, 'book' | 'events' | 'clock'>,
   signal: AbortSignal,
 ): AsyncGenerator<ClusterEventMessage, void> {
+  const { afterSequence: after, since, jobId, noFollow } = call.request;
   if (jobId !== '') book.record(jobId);
   const isOver = jobId !== '' && book.isOver(jobId);
+  const isFollowing = !(noFollow || isOver);
   const options = {
     after,
-    isFollowing: !(noFollow || isOver),
+    isFollowing,
     signal,
     ...(since && { since: since.seconds * 1_000 + since.nanos / 1e6 }),
     ...(jobId !== '' && { jobId }),
   };
-  for await (const event of events.follow(options)) {
-    yield clusterEventMessage(event);
-    if (jobId !== '' && event.type === 'metatrain.v1.job.state_changed' && hasEnded(event.data.state)) return;
+  const stopSigns = isFollowing ? sendSignsOfLife(call, clock) : () => {};
+  try {
+    for await (const event of events.follow(options)) {
+      yield clusterEventMessage(event);
+      if (jobId !== '' && event.type === 'metatrain.v1.job.state_changed' && hasEnded(event.data.state)) return;
+    }
+  } finally {
+    stopSigns();
   }
 }
 

@@ -1,5 +1,6 @@
 // JobService: what clients submit, read, watch and download. Checks requests, asks the runner and the job book, answers.
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { Clock } from '../../shared/clock.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { CheckpointChunk } from '../../shared/gen/metatrain/v1/CheckpointChunk.ts';
 import type { DownloadCheckpointRequest__Output } from '../../shared/gen/metatrain/v1/DownloadCheckpointRequest.ts';
@@ -15,17 +16,18 @@ import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobStateName } from '../store/job-record.ts';
 import { checkpointMessage, eventMessage, jobMessage, stateOfMessage, summaryMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
-import { drained } from './streaming.ts';
+import { drained, sendSignsOfLife } from './streaming.ts';
 
 interface JobServiceDependencies {
   readonly requests: JobRequests;
   readonly book: JobBook;
   readonly checkpoints: CheckpointStore;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** A job service and the way to end its open watches, which would otherwise outlive the coordinator's close. */
-export function jobService({ requests, book, checkpoints, log }: JobServiceDependencies): {
+export function jobService({ requests, book, checkpoints, clock, log }: JobServiceDependencies): {
   readonly handlers: JobServiceHandlers;
   close(error: MetatrainError): void;
 } {
@@ -42,7 +44,7 @@ export function jobService({ requests, book, checkpoints, log }: JobServiceDepen
       shard,
       payloadSha256: book.shardHash(jobId, metaStep, shard),
     })),
-    WatchJob: (call) => watchJob(call, book, watches, log),
+    WatchJob: (call) => watchJob(call, watches, { book, clock, log }),
     DownloadCheckpoint: (call) => {
       download(call, requests, checkpoints).then(
         () => call.end(),
@@ -72,19 +74,20 @@ function listJobs(requests: JobRequests, { pageSize, pageToken, states }: ListJo
 /** A cursor into the kept events: a watcher that does not read costs nothing, and later finds what is still kept. */
 function watchJob(
   call: ServerWritableStream<WatchJobRequest__Output, JobEvent>,
-  book: JobBook,
   watches: Set<(error: MetatrainError) => void>,
-  log: Logger,
+  { book, clock, log }: Pick<JobServiceDependencies, 'book' | 'clock' | 'log'>,
 ): void {
   const { jobId, afterSequence, replayOnly } = call.request;
   let sequence = afterSequence;
   let isBlocked = false;
   let isOver = false;
   let stopWatching = () => {};
+  let stopSigns = () => {};
   const end = (thrown?: unknown) => {
     if (isOver) return;
     isOver = true;
     stopWatching();
+    stopSigns();
     watches.delete(end);
     if (thrown === undefined) call.end();
     else call.emit('error', toServiceError(thrown, log));
@@ -113,6 +116,7 @@ function watchJob(
     book.record(jobId);
     stopWatching = book.watch(jobId, pump);
     watches.add(end);
+    if (!replayOnly && !book.isOver(jobId)) stopSigns = sendSignsOfLife(call, clock);
     pump();
   } catch (thrown) {
     end(thrown);

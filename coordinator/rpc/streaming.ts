@@ -1,7 +1,10 @@
-// How a stream's messages are written no faster than they are read, and how open streams are ended with the coordinator.
+// How a stream's messages are written no faster than they are read, how a silent stream shows that it is alive, and how open streams are ended
+// with the coordinator.
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { signOfLifeMs } from '../../shared/wire.ts';
 import { toServiceError } from './status.ts';
 
 /** Waits until what was written has been read, or the call is over. */
@@ -15,6 +18,25 @@ export function drained(call: ServerWritableStream<unknown, unknown>, over: Abor
     };
     call.on('drain', done);
     over.addEventListener('abort', done);
+  });
+}
+
+/** What a stream of events sends between them: a message without a sequence. */
+const signOfLife = { sequence: 0 };
+
+/**
+ * Writes a sign of life at once, so that the reader knows that the stream is accepted, and then regularly, so that a proxy does not take it for a
+ * dead one. A reader that does not read gets none.
+ *
+ * @returns ends it
+ */
+export function sendSignsOfLife(
+  call: Pick<ServerWritableStream<unknown, typeof signOfLife>, 'write' | 'writableNeedDrain'>,
+  clock: Clock,
+): () => void {
+  call.write(signOfLife);
+  return clock.every(signOfLifeMs, () => {
+    if (!call.writableNeedDrain) call.write(signOfLife);
   });
 }
 

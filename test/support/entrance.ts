@@ -1,5 +1,5 @@
-// An entrance before a coordinator, as a proxy of HTTP/2 is one: forwards every stream, and on request answers for the coordinator or resets
-// what is open. Unencrypted.
+// An entrance before a coordinator, as a proxy of HTTP/2 is one: forwards every stream, and on request answers for the coordinator, resets what
+// is open, or lets nothing through any more. Unencrypted.
 import {
   type ClientHttp2Session,
   connect,
@@ -12,6 +12,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import { Mailbox } from './mailbox.ts';
 
 export class Entrance {
   readonly address: string;
@@ -20,6 +21,8 @@ export class Entrance {
   readonly #server: Http2Server;
   readonly #upstream: ClientHttp2Session;
   readonly #refusals: number[] = [];
+  readonly #arrivals = new Mailbox<string>();
+  #withheld = 0;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #open = new Set<ServerHttp2Stream>();
 
@@ -50,6 +53,16 @@ export class Entrance {
     this.#refusals.push(httpStatus);
   }
 
+  /** The answer to the next stream never comes, and nothing says so. */
+  withholdNext(): void {
+    this.#withheld += 1;
+  }
+
+  /** The path of the next stream that is forwarded or withheld. */
+  arrival(): Promise<string> {
+    return this.#arrivals.take('a stream');
+  }
+
   /** Ends every open stream with this error code of HTTP/2. */
   resetStreams(code: number): void {
     for (const stream of this.#open) stream.close(code);
@@ -65,10 +78,17 @@ export class Entrance {
       return;
     }
     this.#open.add(stream);
-    this.#forward(stream, headers);
+    stream.on('close', () => this.#open.delete(stream));
+    if (this.#withheld > 0) this.#withheld -= 1;
+    else this.#forward(stream, headers);
+    this.#arrivals.put(headers[':path'] ?? '');
   }
 
   #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    if (this.#upstream.closed) {
+      stream.respond({ ':status': 502 }, { endStream: true });
+      return;
+    }
     const request = this.#upstream.request(headers);
     let trailers: IncomingHttpHeaders = {};
     request.on('error', () => {});
@@ -81,10 +101,7 @@ export class Entrance {
       trailers = came;
     });
     stream.on('wantTrailers', () => stream.sendTrailers(trailers));
-    stream.on('close', () => {
-      this.#open.delete(stream);
-      request.close();
-    });
+    stream.on('close', () => request.close());
     stream.pipe(request);
     request.pipe(stream);
   }

@@ -156,13 +156,15 @@ export class TestCluster {
   }
 }
 
+/** Every message but signs of life. */
 export function collect<Message>(
   stream: ClientReadableStream<Message>,
   isEnough: (message: Message) => boolean = () => false,
 ): Promise<Message[]> {
   const messages: Message[] = [];
   return new Promise((resolve, reject) => {
-    stream.on('data', (message: Message) => {
+    stream.on('data', (message: Message & { readonly sequence?: number }) => {
+      if (message.sequence === 0) return;
       messages.push(message);
       if (!isEnough(message)) return;
       stream.cancel();

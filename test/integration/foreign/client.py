@@ -126,6 +126,7 @@ def train(api, spec):
     events = [
         {"sequence": event.sequence, "kind": event.WhichOneof("event"), "state": event.state_changed.state}
         for event in call("WatchJob", "WatchJobRequest", job_id=job_id)
+        if event.sequence  # 0 is a sign of life
     ]
     late = [event.sequence for event in call("WatchJob", "WatchJobRequest", job_id=job_id, after_sequence=events[-2]["sequence"])]
     job = call("GetJob", "GetJobRequest", job_id=job_id)

@@ -116,6 +116,29 @@ test('an event proves the coordinator alive: patience and pauses begin anew', as
   assert.deepEqual(await sequencesOf(source, { giveUpAfterMs: 15_000 }), [1, 2]);
 });
 
+test('a sign of life is no event, and proves the coordinator alive like one', async () => {
+  const sign = wireEvent(0, {});
+  const brief: Script[] = Array.from({ length: 200 }, () => [sign, away]);
+  const source = new ScriptedSource([[checkpoint(1), sign, checkpoint(2)], ...brief, [sign, state(3, 'SUCCEEDED')]]);
+  assert.deepEqual(await sequencesOf(source, { giveUpAfterMs: 5_000 }), [1, 2, 3]);
+  assert.deepEqual(new Set(source.opened.slice(1)), new Set([2]));
+  assert.ok(source.now() > 5_000, 'the streams broke for longer than the patience, and each had lived');
+});
+
+test('an outage is told once, when the second try has failed too, and its end', async () => {
+  const told: string[] = [];
+  const options = { onAway: ({ code }: MetatrainError) => told.push(code), onBack: () => told.push('back') };
+  const source = new ScriptedSource([
+    [checkpoint(1), away],
+    [checkpoint(2), away],
+    ...[[away], [away], [away]],
+    [checkpoint(3), away],
+    [state(4, 'FAILED')],
+  ]);
+  assert.deepEqual(await sequencesOf(source, options), [1, 2, 3, 4]);
+  assert.deepEqual(told, ['NOT_READY', 'back']);
+});
+
 test('what no retry mends is thrown at once', async () => {
   for (const code of ['JOB_UNKNOWN', 'UNAUTHENTICATED', 'INTERNAL'] as const) {
     const source = new ScriptedSource([[checkpoint(1), new MetatrainError(code, 'no')]]);

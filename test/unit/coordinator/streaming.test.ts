@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import test from 'node:test';
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { OpenStreams } from '../../../coordinator/rpc/streaming.ts';
+import { OpenStreams, sendSignsOfLife } from '../../../coordinator/rpc/streaming.ts';
+import { type Clock, realClock } from '../../../shared/clock.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
 import { silentLogger } from '../../../shared/log.ts';
 
@@ -68,4 +69,32 @@ test('a stream whose client is gone, or whose coordinator closes, ends while it 
     assert.ok(isOver);
     assert.equal(told, code);
   }
+});
+
+test('a stream of events begins with a sign of life and sends one every 15 s, unless its reader does not read', () => {
+  const written: unknown[] = [];
+  const call = { writableNeedDrain: false, write: (message: unknown) => written.push(message) > 0 };
+  let tick = () => {};
+  let everyMs = 0;
+  let isStopped = false;
+  const clock: Clock = {
+    ...realClock,
+    every(intervalMs, callback) {
+      everyMs = intervalMs;
+      tick = callback;
+      return () => {
+        isStopped = true;
+      };
+    },
+  };
+  const stop = sendSignsOfLife(call, clock);
+  assert.deepEqual(written, [{ sequence: 0 }]);
+  tick();
+  assert.equal(written.length, 2);
+  call.writableNeedDrain = true;
+  tick();
+  assert.equal(written.length, 2);
+  assert.equal(everyMs, 15_000);
+  stop();
+  assert.ok(isStopped);
 });
