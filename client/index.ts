@@ -3,6 +3,7 @@ export type { ClusterEvent, EventData, EventName } from '../shared/cluster-event
 export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
 export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
 export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+export type { Waiting, WaitReason } from '../shared/waiting.ts';
 export { historyOf, type JobHistory, type StoryEvent } from './history.ts';
 export {
   type CallControl,

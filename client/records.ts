@@ -17,6 +17,7 @@ import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaSte
 import type { ShardRetried__Output } from '../shared/gen/metatrain/v1/ShardRetried.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { Waiting } from '../shared/waiting.ts';
 
 export const jobStates = ['QUEUED', 'RUNNING', 'PAUSED', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
 export type JobState = (typeof jobStates)[number];
@@ -106,6 +107,8 @@ export interface Job {
   readonly checkpoints: readonly CheckpointInfo[];
   readonly error?: JobError;
   readonly lastMetaStep?: MetaStepSummary;
+  /** Why it computes nothing; absent while it computes, and once it has ended. */
+  readonly waiting?: Waiting;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   /** What the job keeps to; empty before its first shard, and where tasks need no data. */
@@ -119,6 +122,7 @@ export interface Job {
 export interface JobSummary
   extends Pick<
     Job,
+    | 'waiting'
     | 'jobId'
     | 'name'
     | 'state'
@@ -224,6 +228,7 @@ function outlineFromWire(job: Job__Output | JobSummary__Output) {
     iterations: job.iterations,
     ...(job.error ? { error: errorFromWire(job.error) } : {}),
     ...(job.lastMetaStep ? { lastMetaStep: summaryFromWire(job.lastMetaStep) } : {}),
+    ...(job.waiting ? { waiting: job.waiting as Waiting } : {}),
   };
 }
 

@@ -2,6 +2,7 @@
 import { describeData } from '../shared/data-identity.ts';
 import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
+import type { Waiting } from '../shared/waiting.ts';
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
 import { beforeNextFrame } from './clock.ts';
 import { h, put, setText } from './dom.ts';
@@ -36,6 +37,7 @@ export async function showJobPage({ main, refused }: PageContext, jobId: string)
     },
     take: (item) => {
       if (item.kind === 'caught-up') page.caughtUp();
+      if (item.kind === 'waiting') page.wait(item.data[jobId]);
       if (item.kind !== 'happened') return;
       page.take(item.data);
       // What is not a summary changes more than a summary says. Of what is replayed, the record told already.
@@ -51,6 +53,7 @@ class JobPage {
   #isCaughtUp = false;
   readonly #state = h('span');
   readonly #actions;
+  readonly #waits = h('p', { hidden: true });
   readonly #note = h('p', { class: 'muted' });
   readonly #error = h('section', { class: 'card error', hidden: true, 'aria-label': 'Why it failed' });
   readonly #progress;
@@ -81,6 +84,7 @@ class JobPage {
       main,
       h('p', { class: 'crumbs' }, h('a', { href: '/' }, 'Overview'), ' / job ', h('code', {}, job.jobId)),
       h('div', { class: 'title-line' }, h('h1', {}, job.name), this.#state, this.#actions.element),
+      this.#waits,
       this.#note,
       this.#error,
       h('div', { class: 'card' }, this.#progress.element, h('dl', { class: 'figures in-card' }, ...figures)),
@@ -129,6 +133,12 @@ class JobPage {
     this.#draw();
   }
 
+  /** @param waiting why it computes nothing, where that is so. */
+  wait(waiting: Waiting | undefined): void {
+    const { waiting: _, ...rest } = this.#job;
+    this.update({ ...rest, ...(waiting && { waiting }) });
+  }
+
   take(event: JobEvent): void {
     if (event.kind === 'metaStep') {
       const { summary } = event;
@@ -150,6 +160,8 @@ class JobPage {
     document.title = `${hasEnded(state) ? state : `${percent} %`} · ${job.name} · MetaTrain`;
     if (this.#state.textContent !== state) put(this.#state, stateBadge(state));
     this.#actions.update(job);
+    this.#waits.hidden = job.waiting === undefined;
+    setText(this.#waits, job.waiting ? `Waits: ${job.waiting.message}.` : '');
     const why = whyNoActions(job);
     this.#note.hidden = why === undefined;
     setText(this.#note, why ?? '');

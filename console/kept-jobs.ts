@@ -1,6 +1,7 @@
 // The jobs that the overview keeps: all that have not ended, and of the others the newest, so that a page that stays open does not grow with the
 // jobs that come and go.
 import type { JobList, JobRow } from '../shared/http-api.ts';
+import type { Waiting } from '../shared/waiting.ts';
 import { get } from './api.ts';
 import { hasEnded } from './words.ts';
 
@@ -24,6 +25,15 @@ export class KeptJobs {
 
   keep(job: JobRow): void {
     this.#jobs.set(job.jobId, job);
+  }
+
+  /** @param waiting jobs that compute nothing, by id. */
+  wait(waiting: Readonly<Record<string, Waiting>>): void {
+    for (const job of this.#jobs.values()) {
+      const { waiting: before, ...rest } = job;
+      const now = waiting[job.jobId];
+      if (before?.message !== now?.message) this.keep({ ...rest, ...(now && { waiting: now }) });
+    }
   }
 
   /** Newest first. Lets go of what is too much. */

@@ -22,6 +22,7 @@ import {
   paceText,
   stateBadge,
   timeElement,
+  waitText,
 } from './words.ts';
 import { WorkersTable } from './workers-table.ts';
 
@@ -64,6 +65,9 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
   const take = (item: Streamed<ClusterEvent>) => {
     if (item.kind === 'workers') {
       workers.take(item.data);
+      draw();
+    } else if (item.kind === 'waiting') {
+      jobs.wait(item.data);
       draw();
     } else if (item.kind === 'happened') {
       const { data: event } = item;
@@ -147,10 +151,13 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
         title: 'State',
         cell: (cell) => {
           let shown = '';
-          return ({ state, error }) => {
-            if (state === shown) return;
-            shown = state;
-            put(cell, stateBadge(state), error && h('span', { class: 'id', title: error.message }, error.code));
+          return ({ state, error, waiting }) => {
+            const now = `${state} ${waiting?.message}`;
+            if (now === shown) return;
+            shown = now;
+            const why = error?.code ?? (waiting && waitText(waiting));
+            const title = error?.message ?? waiting?.message;
+            put(cell, stateBadge(state), why !== undefined && h('span', { class: 'id', title }, why));
           };
         },
       },

@@ -2,6 +2,7 @@
 import { type ClusterEvent, nameOf } from '../shared/cluster-event.ts';
 import type { JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../shared/numbers.ts';
+import type { Waiting } from '../shared/waiting.ts';
 import { now } from './clock.ts';
 import { h } from './dom.ts';
 
@@ -11,6 +12,31 @@ export const hasEnded = (state: JobRow['state']): boolean => ['succeeded', 'fail
 
 /** A state as a word and a mark; the colour only repeats the word. */
 export const stateBadge = (state: string): HTMLElement => h('span', { class: `state state-${state}` }, state);
+
+/** In a word or two, under a job's state. */
+export function waitText({ reason }: Waiting): string {
+  switch (reason) {
+    case 'paused':
+      return 'by request';
+    case 'disk':
+      return 'no room on the disk';
+    case 'queue':
+      return 'other jobs first';
+    case 'noWorker':
+      return 'no worker for it';
+    case 'otherEngine':
+      return 'no worker of its engine';
+    case 'otherData':
+      return 'no worker with its data';
+    case 'workersHeld':
+      return 'its workers are held back';
+    case 'workersBusy':
+      return 'its workers are busy';
+    default:
+      // Of a newer coordinator.
+      return reason satisfies never;
+  }
+}
 
 const oneDayMs = 86_400_000;
 

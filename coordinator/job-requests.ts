@@ -2,6 +2,7 @@
 // named as proto/ spells them.
 import { MetatrainError } from '../shared/errors.ts';
 import { parseJobSpec } from '../shared/job-spec/index.ts';
+import type { Waiting } from '../shared/waiting.ts';
 import type { Caller } from './authentication.ts';
 import type { JobBook } from './job-book.ts';
 import type { Runner } from './runner.ts';
@@ -59,6 +60,11 @@ export class JobRequests {
       );
     }
     return this.#runner.request(eventOf[control], jobId);
+  }
+
+  /** Jobs that compute nothing although they have not ended, by id. */
+  waiting(): ReadonlyMap<string, Waiting> {
+    return this.#runner.waitingJobs();
   }
 
   /** Newest first. @throws MetatrainError `REQUEST_INVALID` */

@@ -13,6 +13,7 @@ import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { everyone } from '../shared/observers.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
+import { certificateExpiries, warnOfExpiry } from './certificates.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { workerEvents } from './cluster-events.ts';
 import { readConfig } from './config.ts';
@@ -75,6 +76,8 @@ export async function startCoordinator(
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
+  const certificates = certificateExpiries(pems);
+  warnOfExpiry(certificates, clock.now(), log);
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const refusals = new Refusals({ clock, log });
   const { endedJobSeriesMs } = limits;
@@ -99,6 +102,7 @@ export async function startCoordinator(
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observer });
     parts.runner = runner;
     metrics?.attend(runner);
+    metrics?.attendHost({ room: state.room, certificates });
     const requests = new JobRequests({ runner, book });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;

@@ -7,6 +7,7 @@ import type { ShardFailure__Output } from '../shared/gen/metatrain/v1/ShardFailu
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Waiting } from '../shared/waiting.ts';
 import type { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import { type Census, takeCensus } from './core/census.ts';
@@ -15,6 +16,7 @@ import type { CoreEvent, DiskNews, HeldShard } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, describeLease, tickMsOf } from './core/state.ts';
 import { step } from './core/step.ts';
+import { waitingJobs } from './core/waiting.ts';
 import type { JobBook } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
 import {
@@ -27,6 +29,7 @@ import {
   trainingOf,
 } from './live-job.ts';
 import type { Observer } from './observer.ts';
+import { tellReport } from './reports.ts';
 import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
 import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { failureRecord, hasEnded, type JobRecord } from './store/job-record.ts';
@@ -147,6 +150,11 @@ export class Runner {
 
   census(): Census {
     return takeCensus(this.#core);
+  }
+
+  /** Jobs that compute nothing although they have not ended, by id. */
+  waitingJobs(): ReadonlyMap<string, Waiting> {
+    return waitingJobs(this.#core);
   }
 
   workers(): WorkerView[] {
@@ -297,25 +305,12 @@ export class Runner {
       case 'changeJobState':
         this.#changeJobState(effect);
         break;
-      case 'reportQuarantine': {
-        const { workerId, coolDownMs, reason } = effect;
-        this.#log.warn({ workerId, coolDownMs, reason }, 'a worker keeps failing and is quarantined');
-        this.#observer.workerQuarantined?.({ ...effect, at: this.#clock.now() });
+      case 'reportQuarantine':
+      case 'reportLetBack':
+      case 'reportWait':
+      case 'reportRetry':
+        tellReport(effect, this.#clock.now(), { book: this.#book, log: this.#log, observer: this.#observer });
         break;
-      }
-      case 'reportLetBack': {
-        this.#log.info({ workerId: effect.workerId }, 'a quarantined worker has proved itself and is let back');
-        this.#observer.workerLetBack?.({ ...effect, at: this.#clock.now() });
-        break;
-      }
-      case 'reportRetry': {
-        const { kind: _, lease, cause, jobId, step: metaStep, ...rest } = effect;
-        const at = this.#clock.now();
-        this.#log.warn({ jobId, metaStep, ...rest }, 'shard goes to another worker');
-        this.#book.append(this.#book.record(jobId), at, { kind: 'shardRetried', metaStep, ...rest });
-        this.#observer.shardRetried?.({ at, lease, cause, jobId, metaStep, ...rest });
-        break;
-      }
       default:
         effect satisfies never;
     }

@@ -10,6 +10,7 @@ import type {
 } from './cluster-event.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
+import type { Waiting } from './waiting.ts';
 
 type Bare<Data> = Omit<Data, 'jobId' | 'jobSequence'>;
 
@@ -49,6 +50,8 @@ export interface JobRow {
   readonly iterations: number;
   readonly lastMetaStep?: MetaStepSummary;
   readonly error?: ApiError;
+  /** Why it computes nothing; absent while it computes, and once it has ended. */
+  readonly waiting?: Waiting;
   /** Whether who asks may pause, resume and cancel it. */
   readonly mayControl: boolean;
 }
@@ -140,6 +143,8 @@ export interface StreamedEvents<Event extends ClusterEvent | JobEvent> {
   readonly happened: Event;
   /** Of GET /events alone: when something about them changed, at most once a second. */
   readonly workers: WorkerList;
+  /** Jobs that compute nothing although they have not ended, by id: of GET /jobs/ID/events that job alone. When it has changed, at most once a second. */
+  readonly waiting: Readonly<Record<string, Waiting>>;
   /** What was kept has been sent; from here on it is live. */
   readonly 'caught-up': Record<string, never>;
   /** The last one: empty when the job is over, else why the coordinator ends the stream. */

@@ -1,6 +1,8 @@
 // The cluster counted: what waits, what is leased, and what the workers do. Read off the state when somebody asks; nothing is kept.
+import { type WaitReason, waitReasons } from '../../shared/waiting.ts';
 import { batchesOf } from './meta-steps.ts';
 import { type CoreState, type Worker, type WorkerState, workerStates } from './state.ts';
+import { waitingJobs } from './waiting.ts';
 
 export interface Census {
   /** Shards of admitted jobs that wait for a slot. */
@@ -9,6 +11,8 @@ export interface Census {
   readonly workers: Readonly<Record<WorkerState, number>>;
   /** Of all connected workers. */
   readonly slots: number;
+  /** Jobs that compute nothing, by why. */
+  readonly waiting: Readonly<Record<WaitReason, number>>;
 }
 
 export function workerState({ isDraining, health, leases, slots }: Worker): WorkerState {
@@ -26,5 +30,7 @@ export function takeCensus(state: CoreState): Census {
   }
   let pendingShards = 0;
   for (const job of state.admitted) for (const { pending } of batchesOf(job)) pendingShards += pending.length;
-  return { pendingShards, leases: state.leases.size, workers, slots };
+  const waiting = Object.fromEntries(waitReasons.map((reason) => [reason, 0])) as Record<WaitReason, number>;
+  for (const { reason } of waitingJobs(state).values()) waiting[reason] += 1;
+  return { pendingShards, leases: state.leases.size, workers, slots, waiting };
 }

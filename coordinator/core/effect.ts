@@ -61,6 +61,8 @@ export type CoreEffect =
     }
   /** A quarantined worker has proved itself. */
   | { readonly kind: 'reportLetBack'; readonly workerId: string; readonly reason: string }
+  /** For the job's story: it waits for workers that are not there, or goes on. */
+  | { readonly kind: 'reportWait'; readonly jobId: string; readonly reason: string }
   | {
       readonly kind: 'reportRetry';
       /** The lease that ended. */

@@ -8,6 +8,7 @@ import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';
 import { batchesOf, initializeBatch, metaBatch } from './meta-steps.ts';
 import type { Batch, CoreState, Job, JobPlan } from './state.ts';
+import { waitingLine } from './waiting.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
 
@@ -41,6 +42,8 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     order: state.jobsSeen,
     status: 'queued',
     waitsForBytes: undefined,
+    waitsBecause: '',
+    wait: undefined,
     hasStarted: false,
     step: 0,
     hasParams: false,
@@ -63,8 +66,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
  * have been served least.
  */
 function admitJobs(state: CoreState): void {
-  const waiting = [...state.jobs.values()].filter((job) => job.status !== 'paused' && !state.admitted.has(job));
-  for (const job of waiting.sort((a, b) => b.plan.priority - a.plan.priority || a.order - b.order)) {
+  for (const job of waitingLine(state)) {
     if (state.admitted.size >= state.options.maxRunningJobs) {
       const displaced = leastUrgent(state.admitted);
       if (!displaced || displaced.plan.priority >= job.plan.priority) return;
@@ -249,11 +251,14 @@ export function waitForRoom(
   for (const job of state.jobs.values()) {
     if (jobId !== undefined && job.plan.jobId !== jobId) continue;
     if (job.status === 'paused') {
-      if (job.waitsForBytes !== undefined) job.waitsForBytes = Math.max(job.waitsForBytes, neededBytes);
+      if (job.waitsForBytes === undefined) continue;
+      job.waitsForBytes = Math.max(job.waitsForBytes, neededBytes);
+      job.waitsBecause = reason;
       continue;
     }
     job.status = 'paused';
     job.waitsForBytes = neededBytes;
+    job.waitsBecause = reason;
     state.admitted.delete(job);
     const why = `paused until there is room: ${reason}`;
     effects.push({

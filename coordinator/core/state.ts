@@ -2,6 +2,7 @@
 // Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
 import type { ErrorCode } from '../../shared/errors.ts';
 import { PassingMap, type PassingSet } from '../../shared/passing.ts';
+import type { WaitReason } from '../../shared/waiting.ts';
 
 /** Every limit and factor of the core, in milliseconds where a time. */
 export interface CoreOptions {
@@ -34,6 +35,8 @@ export interface CoreOptions {
   readonly quarantineCeilingMs: number;
   /** Counted results after which an earlier quarantine no longer lengthens the next. */
   readonly resultsToForgive: number;
+  /** How long a job waits for workers that are not there before its story says so. */
+  readonly waitTellMs: number;
 }
 
 export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
@@ -53,6 +56,7 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   quarantineFirstMs: 10_000,
   quarantineCeilingMs: 600_000,
   resultsToForgive: 20,
+  waitTellMs: 10_000,
 };
 
 /** How often the core is told that time has passed. */
@@ -129,6 +133,10 @@ export interface Job {
   status: 'queued' | 'running' | 'paused';
   /** Paused until so much is free on the coordinator's disk; undefined: it does not wait for that. */
   waitsForBytes: number | undefined;
+  /** While it waits for that: why, as of the newest look at the disk. */
+  waitsBecause: string;
+  /** Since when it waits for workers that are not there; undefined: it does not. */
+  wait: { readonly reason: WaitReason; readonly since: number; isTold: boolean } | undefined;
   /** True from the first lease on. */
   hasStarted: boolean;
   /** Meta-steps applied; also the version of θ. */

@@ -19,6 +19,7 @@ import { endCoolDowns } from './quarantine.ts';
 import { acceptFailure, acceptResult, expireLeases } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
 import { type CoreState, tickMsOf } from './state.ts';
+import { reportWaits } from './waiting.ts';
 import {
   connectWorker,
   disconnectWorker,
@@ -45,6 +46,7 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       // Where the coordinator stood still itself, what seems slow may just be on its way.
       if (sinceTickMs <= 2 * tickMsOf(state.options)) duplicateSlowTail(state, effects);
       writeRecoveryCheckpoints(state, effects);
+      reportWaits(state, effects);
       return effects;
     }
     case 'jobSubmitted':

@@ -3,13 +3,14 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../shared/http-server.ts';
+import type { Caller } from '../authentication.ts';
 import type { JobBook } from '../job-book.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { Runner } from '../runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { EventLog } from '../store/event-log.ts';
-import { type JobStateName, jobStateNames } from '../store/job-record.ts';
-import { clusterStream, endOfStream, jobStream, stillHere, WorkerSnapshots } from './event-streams.ts';
+import { type JobRecord, type JobStateName, jobStateNames } from '../store/job-record.ts';
+import { clusterStream, endOfStream, jobStream, stillHere, WaitSnapshots, WorkerSnapshots } from './event-streams.ts';
 import type { Gate } from './gate.ts';
 import { jobDetail, jobRow, workerList } from './json.ts';
 import type { OpenAnswers, Pouring } from './open-answers.ts';
@@ -43,8 +44,11 @@ const eventStream: Pouring = {
 export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRoutes {
   const { gate, requests, runner, book, events, checkpoints, answers, clock } = dependencies;
   const snapshots = new WorkerSnapshots(runner, clock);
+  const waits = new WaitSnapshots(runner, clock);
   const mayRead = gate.admits('read', 'admin');
   const maySubmit = gate.admits('submit', 'admin');
+  const detail = (record: JobRecord, visitor: Caller) =>
+    jobDetail(record, visitor, requests.waiting().get(record.jobId));
   const anyRole = gate.admits('submit', 'read', 'worker', 'admin');
   return (app: HttpApp) => {
     app.use('/api/*', refuseForeign({ host: options.host, asksForTokens: gate.asksForTokens }));
@@ -64,7 +68,8 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       const pageSize = wholeNumber('page_size', size);
       const states = new Set((context.req.queries('state') ?? []).map(stateNamed));
       const page = requests.page({ pageSize, pageToken, states });
-      const jobs = page.jobs.map((record) => jobRow(record, context.var.visitor));
+      const waiting = requests.waiting();
+      const jobs = page.jobs.map((record) => jobRow(record, context.var.visitor, waiting.get(record.jobId)));
       return answerJson(context, { jobs, nextPageToken: page.nextPageToken } satisfies JobList);
     });
 
@@ -75,22 +80,20 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
     });
 
     app.get('/api/v1/jobs/:jobId', mayRead, (context) =>
-      answerJson(context, jobDetail(book.record(context.req.param('jobId')), context.var.visitor)),
+      answerJson(context, detail(book.record(context.req.param('jobId')), context.var.visitor)),
     );
 
     for (const control of ['pause', 'resume', 'cancel'] as const) {
       app.post(`/api/v1/jobs/:jobId/${control}`, maySubmit, async (context) => {
         const { visitor } = context.var;
-        return answerJson(
-          context,
-          jobDetail(await requests.control(control, context.req.param('jobId'), visitor), visitor),
-        );
+        const record = await requests.control(control, context.req.param('jobId'), visitor);
+        return answerJson(context, detail(record, visitor));
       });
     }
 
     app.get('/api/v1/jobs/:jobId/events', mayRead, (context) =>
       answers.pour(context, eventStream, (over) =>
-        jobStream(book, context.req.param('jobId'), after(context.req) ?? 0, over),
+        jobStream({ book, waits, clock }, context.req.param('jobId'), after(context.req) ?? 0, over),
       ),
     );
 
@@ -111,7 +114,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
 
     app.get('/api/v1/events', mayRead, (context) =>
       answers.pour(context, eventStream, (over) =>
-        clusterStream({ events, workers: snapshots, clock }, after(context.req), over),
+        clusterStream({ events, workers: snapshots, waits, clock }, after(context.req), over),
       ),
     );
   };

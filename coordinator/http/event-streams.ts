@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { sequenceOf } from '../../shared/cluster-event.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { StreamedEvents } from '../../shared/http-api.ts';
+import type { Waiting } from '../../shared/waiting.ts';
 import type { JobBook } from '../job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
@@ -14,6 +15,7 @@ const latestEvents = 200;
 
 const workersEveryMs = 1_000;
 const maxWorkersInStream = 200;
+const maxWaitingInStream = 500;
 
 type EventKind = keyof StreamedEvents<never>;
 
@@ -68,9 +70,37 @@ export class WorkerSnapshots {
   }
 }
 
+/** Why jobs wait, looked up at most twice a second however many streams ask. */
+export class WaitSnapshots {
+  readonly #runner: Runner;
+  readonly #clock: Clock;
+  #madeAt = Number.NEGATIVE_INFINITY;
+  #jobs: ReadonlyMap<string, Waiting> = new Map();
+
+  constructor(runner: Runner, clock: Clock) {
+    this.#runner = runner;
+    this.#clock = clock;
+  }
+
+  /** @param jobId undefined: of every job, at most `maxWaitingInStream`. */
+  text(jobId?: string): string {
+    const now = this.#clock.elapsedMs();
+    if (now - this.#madeAt >= workersEveryMs / 2) {
+      this.#madeAt = now;
+      this.#jobs = this.#runner.waitingJobs();
+    }
+    const shown = [...this.#jobs].filter(([id]) => jobId === undefined || id === jobId).slice(0, maxWaitingInStream);
+    return sse('waiting', JSON.stringify(Object.fromEntries(shown)));
+  }
+}
+
+/** What a reader assumes until it is told otherwise: the answers to its requests have what they know. */
+const nothingWaits = sse('waiting', '{}');
+
 interface ClusterSources {
   readonly events: EventLog;
   readonly workers: WorkerSnapshots;
+  readonly waits: WaitSnapshots;
   readonly clock: Clock;
 }
 
@@ -79,7 +109,7 @@ interface ClusterSources {
  * @throws MetatrainError `QUEUE_FULL`
  */
 export async function* clusterStream(
-  { events, workers, clock }: ClusterSources,
+  { events, workers, waits, clock }: ClusterSources,
   after: number | undefined,
   over: AbortSignal,
 ): AsyncGenerator<string, void> {
@@ -89,6 +119,7 @@ export async function* clusterStream(
   over.addEventListener('abort', bell.ring);
   try {
     let sent = workers.text();
+    let sentWaits = nothingWaits;
     yield sent;
     let page = after === undefined ? events.latest(latestEvents) : events.read(after);
     let isLive = false;
@@ -104,6 +135,9 @@ export async function* clusterStream(
         const text = workers.text();
         if (text !== sent) yield text;
         sent = text;
+        const waitsText = waits.text();
+        if (waitsText !== sentWaits) yield waitsText;
+        sentWaits = waitsText;
       }
       page = events.read(page.cursor);
     }
@@ -114,13 +148,19 @@ export async function* clusterStream(
   }
 }
 
+interface JobSources {
+  readonly book: JobBook;
+  readonly waits: WaitSnapshots;
+  readonly clock: Clock;
+}
+
 /**
  * Ends when the job is over.
  *
  * @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL`
  */
 export async function* jobStream(
-  book: JobBook,
+  { book, waits, clock }: JobSources,
   jobId: string,
   after: number,
   over: AbortSignal,
@@ -128,10 +168,12 @@ export async function* jobStream(
   book.record(jobId);
   const bell = new Bell();
   const stopWatching = book.watch(jobId, bell.ring);
+  const stopTicking = clock.every(workersEveryMs, bell.ring);
   over.addEventListener('abort', bell.ring);
   try {
     let cursor = after;
     let isLive = false;
+    let sentWaits = nothingWaits;
     while (!over.aborted) {
       const { events, isOver } = book.eventsAfter(jobId, cursor);
       for (const event of events) {
@@ -143,10 +185,14 @@ export async function* jobStream(
       if (!isLive) yield sse('caught-up', '{}');
       isLive = true;
       if (isOver) return;
+      const waitsText = waits.text(jobId);
+      if (waitsText !== sentWaits) yield waitsText;
+      sentWaits = waitsText;
       await bell.rung();
     }
   } finally {
     stopWatching();
+    stopTicking();
     over.removeEventListener('abort', bell.ring);
   }
 }

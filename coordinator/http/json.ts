@@ -2,6 +2,7 @@
 import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow } from '../../shared/http-api.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { yamlText } from '../../shared/job-spec/yaml.ts';
+import type { Waiting } from '../../shared/waiting.ts';
 import type { Caller } from '../authentication.ts';
 import { workerState } from '../core/census.ts';
 import { mayControl } from '../job-requests.ts';
@@ -14,8 +15,11 @@ import {
 } from '../store/job-record.ts';
 import type { WorkerView } from '../worker-links.ts';
 
-/** @param caller who asks. */
-export function jobRow(record: JobRecord, caller: Caller): JobRow {
+/**
+ * @param caller who asks.
+ * @param waiting why it computes nothing, where that is so.
+ */
+export function jobRow(record: JobRecord, caller: Caller, waiting: Waiting | undefined): JobRow {
   const { jobId, name, state, owner = '', submittedAt, startedAt, endedAt, steps, iterations } = record;
   const { lastMetaStep, error } = record;
   return {
@@ -30,14 +34,15 @@ export function jobRow(record: JobRecord, caller: Caller): JobRow {
     iterations,
     ...(lastMetaStep && { lastMetaStep }),
     ...(error && { error }),
+    ...(waiting && { waiting }),
     mayControl: caller.roles.has('admin') || (caller.roles.has('submit') && mayControl(caller, record)),
   };
 }
 
-export function jobDetail(record: JobRecord, caller: Caller): JobDetail {
+export function jobDetail(record: JobRecord, caller: Caller, waiting: Waiting | undefined): JobDetail {
   const spec = JSON.parse(record.spec) as JobSpec;
   return {
-    ...jobRow(record, caller),
+    ...jobRow(record, caller, waiting),
     spec,
     specYaml: yamlText(spec),
     paramsSha256: record.paramsSha256,

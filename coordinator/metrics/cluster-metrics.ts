@@ -2,12 +2,14 @@
 // Decides nothing; what a happening hands over is read and let go, but for a job's record while the job lives.
 import type { Clock } from '../../shared/clock.ts';
 import { Meter } from '../../shared/metrics/meter.ts';
+import { waitReasons } from '../../shared/waiting.ts';
 import type { Census } from '../core/census.ts';
 import { type Lease, type Shard, workerStates } from '../core/state.ts';
 import type { Happening, Observer } from '../observer.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 import type { LinkTally } from '../worker-links.ts';
 import { declareEventMetrics, type EventBusView } from './event-metrics.ts';
+import { declareHostMetrics, type HostView } from './host-metrics.ts';
 import { type JobMetrics, jobMetrics } from './job-metrics.ts';
 import { type CoordinatorTree, coordinatorTree } from './tree.ts';
 
@@ -39,6 +41,7 @@ export class ClusterMetrics {
   readonly #jobs: JobMetrics;
   #view: ClusterView | undefined;
   #bus: EventBusView | undefined;
+  #host: HostView | undefined;
   /** Jobs that have not ended. */
   readonly #open = new Map<string, OpenJob>();
   /** When a worker was first lost with it, as `Clock.elapsedMs`. */
@@ -53,6 +56,7 @@ export class ClusterMetrics {
     this.#tree = coordinatorTree(this.meter);
     this.#readAtScrape(version);
     declareEventMetrics(this.meter, () => this.#bus);
+    declareHostMetrics(this.meter, () => this.#host);
     this.#jobs = jobMetrics(this.meter, { endedJobSeriesMs }, clock);
   }
 
@@ -65,9 +69,14 @@ export class ClusterMetrics {
     this.#bus = bus;
   }
 
+  attendHost(host: HostView): void {
+    this.#host = host;
+  }
+
   close(): void {
     this.#view = undefined;
     this.#bus = undefined;
+    this.#host = undefined;
     this.#jobs.close();
   }
 
@@ -180,6 +189,17 @@ export class ClusterMetrics {
     ]);
     meter.series('gauge', 'metatrain_jobs', 'Jobs that have not ended, by state.', ['state'], () =>
       (['queued', 'running', 'paused'] as const).map((state) => ({ labels: { state }, value: this.#countJobs(state) })),
+    );
+    meter.series(
+      'gauge',
+      'metatrain_jobs_waiting',
+      'Jobs that have not ended and compute nothing, by why: paused (by request), disk (no room), queue (other jobs are before it), noWorker (none offers its engine and device), ' +
+        'otherEngine (none has its fingerprint), otherData (they read other data), workersHeld (those that could are draining or quarantined), workersBusy.',
+      ['reason'],
+      () => {
+        const counts = census()?.waiting;
+        return counts ? waitReasons.map((reason) => ({ labels: { reason }, value: counts[reason] })) : [];
+      },
     );
     meter.gauge(
       'metatrain_queue_oldest_job_seconds',

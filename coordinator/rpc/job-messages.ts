@@ -5,6 +5,7 @@ import type { Job } from '../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent } from '../../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobState } from '../../shared/gen/metatrain/v1/JobState.ts';
 import type { JobSummary } from '../../shared/gen/metatrain/v1/JobSummary.ts';
+import type { Waiting } from '../../shared/waiting.ts';
 import {
   askedFor,
   type CheckpointRecord,
@@ -36,7 +37,8 @@ export const timestamp = (ms: number): Timestamp => ({
   nanos: Math.floor(ms % 1_000) * 1_000_000,
 });
 
-export function jobMessage(record: JobRecord): Job {
+/** @param waiting why it computes nothing, where that is so. */
+export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
   return {
     jobId: record.jobId,
     name: record.name,
@@ -60,12 +62,13 @@ export function jobMessage(record: JobRecord): Job {
     mixedFingerprints: record.hasMixedFingerprints,
     data: [...(record.data ?? [])],
     skippedTasks: record.skippedTasks,
+    waiting: waiting ?? null,
     skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
   };
 }
 
 /** What a list tells of a job. Small, whatever the job holds. */
-export function summaryMessage(record: JobRecord): JobSummary {
+export function summaryMessage(record: JobRecord, waiting?: Waiting): JobSummary {
   const { jobId, name, state, submittedAt, startedAt, endedAt, steps, iterations, error, lastMetaStep } = record;
   const evaluation = record.evaluations.at(-1);
   return {
@@ -79,6 +82,7 @@ export function summaryMessage(record: JobRecord): JobSummary {
     iterations,
     error: error ?? null,
     lastMetaStep: lastMetaStep ?? null,
+    waiting: waiting ?? null,
     lastEvaluation: evaluation
       ? {
           step: evaluation.step,

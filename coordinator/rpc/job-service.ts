@@ -13,7 +13,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { JobBook } from '../job-book.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
-import type { JobStateName } from '../store/job-record.ts';
+import type { JobRecord, JobStateName } from '../store/job-record.ts';
 import { checkpointMessage, eventMessage, jobMessage, stateOfMessage, summaryMessage } from './job-messages.ts';
 import { toServiceError, unary } from './status.ts';
 import { drained, sendSignsOfLife } from './streaming.ts';
@@ -32,13 +32,14 @@ export function jobService({ requests, book, checkpoints, clock, log }: JobServi
   close(error: MetatrainError): void;
 } {
   const watches = new Set<(error: MetatrainError) => void>();
+  const answer = (record: JobRecord) => jobMessage(record, requests.waiting().get(record.jobId));
   const handlers: JobServiceHandlers = {
     SubmitJob: unary(log, ({ spec, idempotencyKey }, caller) => requests.submit(spec, idempotencyKey, caller)),
-    GetJob: unary(log, ({ jobId }) => jobMessage(book.record(jobId))),
+    GetJob: unary(log, ({ jobId }) => answer(book.record(jobId))),
     ListJobs: unary(log, (request) => listJobs(requests, request)),
-    CancelJob: unary(log, async ({ jobId }, caller) => jobMessage(await requests.control('cancel', jobId, caller))),
-    PauseJob: unary(log, async ({ jobId }, caller) => jobMessage(await requests.control('pause', jobId, caller))),
-    ResumeJob: unary(log, async ({ jobId }, caller) => jobMessage(await requests.control('resume', jobId, caller))),
+    CancelJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('cancel', jobId, caller))),
+    PauseJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('pause', jobId, caller))),
+    ResumeJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('resume', jobId, caller))),
     GetShard: unary(log, ({ jobId, metaStep, shard }) => ({
       metaStep,
       shard,
@@ -68,7 +69,9 @@ function listJobs(requests: JobRequests, { pageSize, pageToken, states }: ListJo
     wanted.add(name);
   }
   const page = requests.page({ pageSize, pageToken, states: wanted });
-  return { jobs: page.jobs.map(summaryMessage), nextPageToken: page.nextPageToken };
+  const waiting = requests.waiting();
+  const jobs = page.jobs.map((record) => summaryMessage(record, waiting.get(record.jobId)));
+  return { jobs, nextPageToken: page.nextPageToken };
 }
 
 /** A cursor into the kept events: a watcher that does not read costs nothing, and later finds what is still kept. */

@@ -19,6 +19,7 @@ import type { JobEvent as _metatrain_v1_JobEvent, JobEvent__Output as _metatrain
 import type { JobServiceClient as _metatrain_v1_JobServiceClient, JobServiceDefinition as _metatrain_v1_JobServiceDefinition } from './metatrain/v1/JobService.ts';
 import type { JobStateChanged as _metatrain_v1_JobStateChanged, JobStateChanged__Output as _metatrain_v1_JobStateChanged__Output } from './metatrain/v1/JobStateChanged.ts';
 import type { JobSummary as _metatrain_v1_JobSummary, JobSummary__Output as _metatrain_v1_JobSummary__Output } from './metatrain/v1/JobSummary.ts';
+import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from './metatrain/v1/JobWaiting.ts';
 import type { ListJobsRequest as _metatrain_v1_ListJobsRequest, ListJobsRequest__Output as _metatrain_v1_ListJobsRequest__Output } from './metatrain/v1/ListJobsRequest.ts';
 import type { ListJobsResponse as _metatrain_v1_ListJobsResponse, ListJobsResponse__Output as _metatrain_v1_ListJobsResponse__Output } from './metatrain/v1/ListJobsResponse.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from './metatrain/v1/MetaStepSummary.ts';
@@ -61,6 +62,7 @@ export interface ProtoGrpcType {
       JobState: EnumTypeDefinition
       JobStateChanged: MessageTypeDefinition<_metatrain_v1_JobStateChanged, _metatrain_v1_JobStateChanged__Output>
       JobSummary: MessageTypeDefinition<_metatrain_v1_JobSummary, _metatrain_v1_JobSummary__Output>
+      JobWaiting: MessageTypeDefinition<_metatrain_v1_JobWaiting, _metatrain_v1_JobWaiting__Output>
       ListJobsRequest: MessageTypeDefinition<_metatrain_v1_ListJobsRequest, _metatrain_v1_ListJobsRequest__Output>
       ListJobsResponse: MessageTypeDefinition<_metatrain_v1_ListJobsResponse, _metatrain_v1_ListJobsResponse__Output>
       MetaStepSummary: MessageTypeDefinition<_metatrain_v1_MetaStepSummary, _metatrain_v1_MetaStepSummary__Output>

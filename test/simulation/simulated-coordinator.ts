@@ -244,6 +244,7 @@ export class SimulatedCoordinator {
       case 'reportRetry':
       case 'reportQuarantine':
       case 'reportLetBack':
+      case 'reportWait':
         break;
       default:
         effect satisfies never;

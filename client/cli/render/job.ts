@@ -11,6 +11,7 @@ import { fields, plainStyle, type Style, table } from './text.ts';
 
 export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {
   if (jobs.length === 0) return 'no jobs';
+  const someWait = jobs.some(({ waiting }) => waiting);
   return table(
     [
       { title: 'ID' },
@@ -19,6 +20,7 @@ export function renderJobList(jobs: readonly JobSummary[], style: Style = plainS
       { title: 'META-STEPS', align: 'right' },
       { title: 'LAST EVALUATION' },
       { title: 'SUBMITTED' },
+      ...(someWait ? [{ title: 'WAITS BECAUSE' }] : []),
     ],
     jobs.map(printableRecord).map((job) => {
       const { lastEvaluation } = job;
@@ -29,6 +31,7 @@ export function renderJobList(jobs: readonly JobSummary[], style: Style = plainS
         `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
         lastEvaluation ? summaryHeadline(lastEvaluation) : '-',
         job.submittedAt ? formatTime(job.submittedAt) : '-',
+        ...(someWait ? [job.waiting?.message ?? ''] : []),
       ];
     }),
     style,
@@ -54,6 +57,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
           const time = job[name];
           return time ? [[name.replace('At', ''), formatTime(time)] as const] : [];
         }),
+        ...(job.waiting ? [['waits', style.yellow(job.waiting.message)] as const] : []),
         ['engine', job.engineFingerprint || 'not chosen yet'],
         ...(job.data.length > 0 ? [['data', describeData(job.data)] as const] : []),
       ],

@@ -169,6 +169,14 @@ export const clusterBoard: Board = {
           ],
         },
         {
+          kind: 'stacked',
+          title: 'Why jobs wait',
+          description:
+            'Jobs that have not ended and compute nothing. noWorker, otherEngine, otherData and workersHeld last until somebody does something; metatrain jobs list says what.',
+          unit: units.Short,
+          queries: [[summed('metatrain_jobs_waiting', 'reason'), '{{reason}}']],
+        },
+        {
           kind: 'graph',
           title: 'Jobs',
           description: 'Jobs submitted, taken up again after a restart, and ended, since the coordinator started.',
@@ -270,6 +278,32 @@ export const clusterBoard: Board = {
           description: 'Results that could not be ones, of each connected worker since it connected.',
           unit: units.Short,
           queries: [[summed('metatrain_worker_results_rejected_total', 'worker_id'), '{{worker_id}}']],
+        },
+      ],
+    },
+    {
+      title: 'Disk and certificates',
+      panels: [
+        {
+          kind: 'graph',
+          title: 'Room on the disk',
+          description:
+            'Bytes that may still be written to the disk of the state directory. Below the reserve every job waits.',
+          unit: units.BytesIEC,
+          queries: [
+            ['min(metatrain_disk_free_bytes)', 'free'],
+            ['max(metatrain_disk_reserve_bytes)', 'reserve'],
+          ],
+        },
+        {
+          kind: 'graph',
+          title: 'Certificates expire in',
+          description:
+            'Time until the certificates expire with which the coordinator was started. Without TLS there is none.',
+          unit: units.DurationSeconds,
+          queries: [
+            ['min by (certificate) (metatrain_certificate_expiry_timestamp_seconds) - time()', '{{certificate}}'],
+          ],
         },
       ],
     },

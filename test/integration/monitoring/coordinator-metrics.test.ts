@@ -39,6 +39,8 @@ test('an undisturbed job is counted: its leases, tasks, meta-steps, phases, byte
     'metatrain_jobs{state="running"}': 0,
     metatrain_queue_wait_seconds_count: 1,
     metatrain_leases: 0,
+    metatrain_disk_free_bytes: isPositive,
+    metatrain_disk_reserve_bytes: 16 * 2 ** 20,
     'metatrain_leases_granted_total{work="initialize"}': 1,
     'metatrain_leases_granted_total{work="train"}': 20 * 4,
     'metatrain_tasks_total{work="train"}': 20 * 10,

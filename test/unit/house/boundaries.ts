@@ -42,13 +42,13 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^coordinator\/core\//,
-    mayImport: /^(coordinator\/core\/|shared\/(errors|passing)\.ts$)/,
-    because: 'the core decides; it imports errors, containers and nothing that acts',
+    mayImport: /^(coordinator\/core\/|shared\/(errors|passing|waiting)\.ts$)/,
+    because: 'the core decides; it imports errors, containers, words and nothing that acts',
   },
   {
     of: /^console\//,
     mayImport:
-      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|numbers)\.ts$|web\/))/,
+      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|numbers|waiting)\.ts$|web\/))/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];
@@ -100,7 +100,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     'a clock that can be set',
     /\b(realClock|[cC]lock)\.now\b/,
     // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are measured with `elapsedMs`.
-    /^(coordinator\/(runner|token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
+    /^(coordinator\/(main|runner|token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
   ['the console', /\bconsole\s*\./, /^$/],

@@ -5,6 +5,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
 import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain_v1_JobError__Output } from '../../metatrain/v1/JobError.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from '../../metatrain/v1/MetaStepSummary.ts';
 import type { EvaluationSummary as _metatrain_v1_EvaluationSummary, EvaluationSummary__Output as _metatrain_v1_EvaluationSummary__Output } from '../../metatrain/v1/EvaluationSummary.ts';
+import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from '../../metatrain/v1/JobWaiting.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface JobSummary {
@@ -19,6 +20,7 @@ export interface JobSummary {
   'error'?: (_metatrain_v1_JobError | null);
   'lastMetaStep'?: (_metatrain_v1_MetaStepSummary | null);
   'lastEvaluation'?: (_metatrain_v1_EvaluationSummary | null);
+  'waiting'?: (_metatrain_v1_JobWaiting | null);
 }
 
 export interface JobSummary__Output {
@@ -33,4 +35,5 @@ export interface JobSummary__Output {
   'error': (_metatrain_v1_JobError__Output | null);
   'lastMetaStep': (_metatrain_v1_MetaStepSummary__Output | null);
   'lastEvaluation': (_metatrain_v1_EvaluationSummary__Output | null);
+  'waiting': (_metatrain_v1_JobWaiting__Output | null);
 }
