@@ -29,6 +29,7 @@ export {
   jobStates,
   type MetaStepSummary,
   type ShardRetried,
+  type Verdict,
   type WorkerInfo,
   type WorkerState,
 } from './records.ts';

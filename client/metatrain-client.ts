@@ -50,6 +50,8 @@ export interface CallControl {
 export interface SubmitOptions extends CallControl {
   /** At most 128 characters; a second submit with the same key and spec returns the first one's job. */
   readonly idempotencyKey?: string;
+  /** What was changed of the job file that was read, such as `meta.iterations=500`: for the record, `spec` has the changes in it. At most 100. */
+  readonly overrides?: readonly string[];
 }
 
 export interface ListJobsOptions extends CallControl {
@@ -116,7 +118,8 @@ export class MetatrainClient {
     spec: string,
     options: SubmitOptions = {},
   ): Promise<{ readonly jobId: string; readonly alreadySubmitted: boolean }> {
-    const request = { spec, idempotencyKey: options.idempotencyKey ?? '' };
+    const { idempotencyKey = '', overrides = [] } = options;
+    const request = { spec, idempotencyKey, overrides: [...overrides] };
     return this.#unary((call, done) => this.#jobs.submitJob(request, call, done), options);
   }
 

@@ -1,7 +1,7 @@
 // What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
 import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
-import type { Estimate } from '../shared/comparison.ts';
+import type { Estimate, Verdict } from '../shared/comparison.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
@@ -15,6 +15,7 @@ import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobSummary__Output } from '../shared/gen/metatrain/v1/JobSummary.ts';
 import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaStepSummary.ts';
 import type { ShardRetried__Output } from '../shared/gen/metatrain/v1/ShardRetried.ts';
+import type { Verdict__Output } from '../shared/gen/metatrain/v1/Verdict.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Waiting } from '../shared/waiting.ts';
@@ -25,7 +26,7 @@ export type JobState = (typeof jobStates)[number];
 export const hasEnded = (state: JobState): boolean =>
   state === 'SUCCEEDED' || state === 'FAILED' || state === 'CANCELLED';
 
-export type { Estimate };
+export type { Estimate, Verdict };
 
 export interface EvaluationProtocol {
   readonly distribution: string;
@@ -103,7 +104,11 @@ export interface Job {
   readonly iterations: number;
   /** Empty before the first parameters. */
   readonly paramsSha256: string;
+  /** What the client changed of its job file when it submitted it, such as `meta.iterations=500`. */
+  readonly overrides: readonly string[];
   readonly evaluations: readonly Evaluation[];
+  /** How the last evaluation stands beside the published figure; only of a job that has succeeded. */
+  readonly verdict?: Verdict;
   readonly checkpoints: readonly CheckpointInfo[];
   readonly error?: JobError;
   readonly lastMetaStep?: MetaStepSummary;
@@ -237,7 +242,9 @@ export function jobFromWire(job: Job__Output): Job {
     ...outlineFromWire(job),
     spec: JSON.parse(job.spec) as JobSpec,
     paramsSha256: job.paramsSha256,
+    overrides: job.overrides,
     evaluations: job.evaluations.map(evaluationFromWire),
+    ...(job.verdict ? { verdict: verdictFromWire(job.verdict) } : {}),
     checkpoints: job.checkpoints.map(checkpointFromWire),
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
@@ -334,6 +341,13 @@ export function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSumma
     ...(_taskGradientCosine && taskGradientCosine !== undefined && { taskGradientCosine }),
   };
 }
+
+const verdictFromWire = ({ outcome, text, differences, obstacles }: Verdict__Output): Verdict => ({
+  outcome: outcome as Verdict['outcome'],
+  text,
+  differences,
+  obstacles,
+});
 
 const errorFromWire = ({ code, message }: JobError__Output): JobError => ({ code, message });
 

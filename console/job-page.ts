@@ -207,17 +207,8 @@ class JobPage {
   }
 
   #drawFacts(): void {
-    const {
-      submittedAt,
-      startedAt,
-      endedAt,
-      owner,
-      paramsSha256,
-      engineFingerprint,
-      mixedFingerprints,
-      data,
-      skippedTasks,
-    } = this.#job;
+    const { submittedAt, startedAt, endedAt, owner, overrides, paramsSha256, engineFingerprint } = this.#job;
+    const { mixedFingerprints, data, skippedTasks } = this.#job;
     const elapsed = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : undefined;
     const facts: (readonly [string, Node | string | undefined])[] = [
       ['Submitted', timeElement(submittedAt)],
@@ -225,6 +216,7 @@ class JobPage {
       ['Started', startedAt && timeElement(startedAt)],
       ['Ended', endedAt && timeElement(endedAt)],
       ['Took', elapsed === undefined ? undefined : formatDuration(elapsed)],
+      ['Changed with --set', overrides.length === 0 ? undefined : overrides.join(', ')],
       ['Parameters, SHA-256', paramsSha256 === '' ? undefined : h('code', {}, paramsSha256)],
       ['Engine fingerprint', engineFingerprint === '' ? undefined : h('code', {}, engineFingerprint)],
       ['Data', data.length === 0 ? undefined : h('code', {}, describeData(data))],

@@ -6,11 +6,11 @@ import {
   formatFigure,
   measureName,
   outcomeWords,
-  protocolText,
   verdictWords,
 } from '../shared/comparison.ts';
 import type { Evaluation, JobDetail } from '../shared/http-api.ts';
 import { formatCount } from '../shared/numbers.ts';
+import { cardText, protocolCard, publishedText } from '../shared/protocol.ts';
 import { h, put } from './dom.ts';
 
 /** Under the curves. */
@@ -26,9 +26,9 @@ export class NewestEvaluation {
   }
 
   show(job: JobDetail): void {
-    const { evaluations, spec } = job;
+    const { evaluations, spec, state } = job;
     const newest = evaluations.at(-1);
-    const shown = `${evaluations.length} ${newest?.step}`;
+    const shown = `${evaluations.length} ${newest?.step} ${state}`;
     if (!newest || shown === this.#shown) return;
     this.#shown = shown;
     this.element.hidden = false;
@@ -38,15 +38,10 @@ export class NewestEvaluation {
       this.#caption,
       `${count}. In the curves the band is the newest one's 95 % interval, pale lines are earlier ones${rings}.`,
     );
-    const comparison = comparisonOf(newest, job);
+    const comparison = compare({ ...job, evaluation: newest });
     put(this.#figures, comparisonTable(comparison, newest, job));
     put(this.#protocol, ...protocolLines(comparison, newest, job));
   }
-}
-
-function comparisonOf({ accuracyByInnerStep, lossByInnerStep }: Evaluation, { spec }: JobDetail): Comparison {
-  const hasAccuracy = accuracyByInnerStep.length > 0;
-  return compare({ lossByInnerStep, ...(hasAccuracy && { accuracyByInnerStep }) }, spec.published);
 }
 
 function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { spec }: JobDetail): HTMLElement {
@@ -85,16 +80,16 @@ function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { s
 function protocolLines(comparison: Comparison, { protocol }: Evaluation, { spec }: JobDetail): HTMLElement[] {
   const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
     h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));
-  const ours = line('Our protocol', undefined, protocolText(protocol, spec));
+  const ours = line('Our protocol', undefined, cardText(protocolCard(protocol, spec)));
   const { published } = spec;
   if (!published) return [ours];
-  const { source, differences } = published;
-  const outcome = outcomeWords(comparison, differences.length);
+  const { differences } = comparison;
+  const outcome = outcomeWords(comparison);
   const list = h('ul', {}, ...differences.map((text) => h('li', {}, text)));
   return [
     line('Outcome', `tone-${outcome.tone}`, outcome.text),
     ours,
-    line('Published', undefined, `${source}. ${published.protocol}`),
+    line('Published', undefined, publishedText(published)),
     ...(differences.length > 0 ? [line('Differs', undefined, list)] : []),
   ];
 }

@@ -34,6 +34,17 @@ export interface JobBookLimits {
   readonly endedJobs: number;
 }
 
+/** What a client hands in. */
+export interface Submission {
+  readonly spec: JobSpec;
+  /** Empty or absent: none. */
+  readonly idempotencyKey?: string;
+  /** Name of the token; empty or absent where there is none. */
+  readonly owner?: string;
+  /** What the client changed of its job file, for the record. */
+  readonly overrides?: readonly string[];
+}
+
 export interface JobPage {
   readonly jobs: readonly JobRecord[];
   /** Order of the last job on the page, when there may be more. */
@@ -171,12 +182,8 @@ export class JobBook {
    * @throws MetatrainError `JOB_EXISTS` for the key of another spec; `REQUEST_INVALID` where the job alone takes more memory than there is;
    *   `QUEUE_FULL`, `DISK_FULL`.
    */
-  async submit(
-    spec: JobSpec,
-    idempotencyKey: string,
-    now: number,
-    owner = '',
-  ): Promise<{ record: JobRecord; isNew: boolean }> {
+  async submit(submission: Submission, now: number): Promise<{ record: JobRecord; isNew: boolean }> {
+    const { spec, idempotencyKey = '', owner = '' } = submission;
     // A name holds no line break, so two owners' keys never meet.
     const key = idempotencyKey === '' || owner === '' ? idempotencyKey : `${owner}\n${idempotencyKey}`;
     if (key !== '') {
@@ -195,7 +202,7 @@ export class JobBook {
     if (owner !== '') this.#refuseTooMany(owner);
     const others = [...this.#open.values()].map((open) => open.spec);
     refuseBeyondMemory(spec, others, this.#limits.jobBytes);
-    const record = newRecord(spec, this.#nextOrder, now, owner, key);
+    const record = newRecord({ ...submission, idempotencyKey: key }, this.#nextOrder, now);
     this.#nextOrder += 1;
     this.#open.set(record.jobId, { record, spec });
     const inserted = this.#store.insert(record, key);
@@ -381,7 +388,8 @@ const summaryBytes = ({ error }: JobRecord): number => 4_096 + Buffer.byteLength
 
 const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
 
-function newRecord(spec: JobSpec, order: number, now: number, owner: string, idempotencyKey: string): JobRecord {
+function newRecord(submission: Submission, order: number, now: number): JobRecord {
+  const { spec, idempotencyKey = '', owner = '', overrides = [] } = submission;
   return {
     jobId: randomId(),
     order,
@@ -390,6 +398,7 @@ function newRecord(spec: JobSpec, order: number, now: number, owner: string, ide
     submittedAt: now,
     idempotencyKey,
     ...(owner === '' ? {} : { owner }),
+    ...(overrides.length === 0 ? {} : { overrides }),
     state: 'queued',
     startedAt: undefined,
     endedAt: undefined,

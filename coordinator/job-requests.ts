@@ -9,6 +9,8 @@ import type { Runner } from './runner.ts';
 import { askedFor, type CheckpointRecord, type JobRecord, type JobStateName } from './store/job-record.ts';
 
 const maxKeyLength = 128;
+const maxOverrides = 100;
+const maxOverrideLength = 400;
 const maxPageSize = 500;
 const usualPageSize = 50;
 
@@ -38,16 +40,33 @@ export class JobRequests {
     this.#book = book;
   }
 
-  /** @param text the job file. @throws MetatrainError `REQUEST_INVALID`, `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
+  /**
+   * @param text the job file.
+   * @param overrides what the client changed of the file that it read, for the record.
+   * @throws MetatrainError `REQUEST_INVALID`, `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN`
+   */
   async submit(
     text: string,
     idempotencyKey: string,
     { name: owner }: Caller,
+    overrides: readonly string[] = [],
   ): Promise<{ readonly jobId: string; readonly alreadySubmitted: boolean }> {
     if (idempotencyKey.length > maxKeyLength) {
       throw invalidField('idempotency_key', `${idempotencyKey.length} characters`, `at most ${maxKeyLength}`);
     }
-    const { jobId, isNew } = await this.#runner.submit(parseJobSpec(text), idempotencyKey, owner);
+    if (overrides.length > maxOverrides) {
+      throw invalidField('overrides', `${overrides.length} texts`, `at most ${maxOverrides}`);
+    }
+    const tooLong = overrides.find((override) => override.length > maxOverrideLength);
+    if (tooLong !== undefined) {
+      throw invalidField('overrides', `${tooLong.length} characters`, `at most ${maxOverrideLength} each`);
+    }
+    const { jobId, isNew } = await this.#runner.submit({
+      spec: parseJobSpec(text),
+      idempotencyKey,
+      owner,
+      overrides,
+    });
     return { jobId, alreadySubmitted: !isNew };
   }
 

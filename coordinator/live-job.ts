@@ -1,5 +1,6 @@
 // A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
 // when; nothing here decides, sends or waits.
+import { verdictOf } from '../shared/comparison.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { stalenessWeight } from './aggregation/staleness.ts';
@@ -104,6 +105,14 @@ export function summariseEvaluation(job: LiveJob): EvaluationRecord {
   const evaluation = { step: record.steps, protocol, ...estimates };
   record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
   return evaluation;
+}
+
+/** Notes how the last evaluation stands beside the published figure, for a job that has succeeded. */
+export function recordVerdict(record: JobRecord, spec: JobSpec): void {
+  const { state, overrides = [] } = record;
+  const evaluation = record.evaluations.at(-1);
+  const verdict = evaluation && verdictOf({ state, spec, overrides, evaluation });
+  if (verdict) record.verdict = verdict;
 }
 
 /** Once, also where the meta-step is applied again after a restart. */

@@ -17,7 +17,7 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, describeLease, tickMsOf } from './core/state.ts';
 import { step } from './core/step.ts';
 import { waitingJobs } from './core/waiting.ts';
-import type { JobBook } from './job-book.ts';
+import type { JobBook, Submission } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
 import {
   applyMetaStep,
@@ -25,6 +25,7 @@ import {
   type LiveJob,
   liveJob,
   proveChain,
+  recordVerdict,
   summariseEvaluation,
   trainingOf,
 } from './live-job.ts';
@@ -108,13 +109,11 @@ export class Runner {
 
   // What clients ask for.
 
-  /**
-   * @param owner name of the token, empty where there is none.
-   * @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN`
-   */
-  async submit(spec: JobSpec, idempotencyKey: string, owner = ''): Promise<{ jobId: string; isNew: boolean }> {
+  /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
+  async submit(submission: Submission): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
-    const { record, isNew } = await this.#book.submit(spec, idempotencyKey, this.#clock.now(), owner);
+    const { spec } = submission;
+    const { record, isNew } = await this.#book.submit(submission, this.#clock.now());
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
       this.#openJob(record, spec, undefined);
@@ -438,7 +437,7 @@ export class Runner {
 
   #changeJobState(effect: Extract<CoreEffect, { kind: 'changeJobState' }>): void {
     const { jobId, state, reason, failure, waitsForRoom } = effect;
-    const { record, progress } = this.#liveJob(jobId);
+    const { record, spec, progress } = this.#liveJob(jobId);
     const at = this.#clock.now();
     record.state = state;
     if (waitsForRoom) record.waitsForRoom = true;
@@ -450,6 +449,7 @@ export class Runner {
     if (failure) record.error = failureRecord(failure);
     if (hasEnded(state)) {
       record.endedAt = at;
+      recordVerdict(record, spec);
       this.#writeLedger(this.#liveJob(jobId));
       this.#jobs.delete(jobId);
       this.#links.orderAll((link) => link.closeJob(jobId));

@@ -1,8 +1,17 @@
-// An evaluation beside the published figure of its job file: the numbers, a verdict that never claims more than they show, and the words for
-// it, the same wherever a person reads them (terminal, report, console). A verdict is about one inner step: does the published mean lie
-// inside our 95 % interval, and if not, on which side. Pure, and free of Node, so that a browser can have it too.
+// An evaluation beside the published figure of its job file: the numbers, and a verdict that never claims more than they show. The one place of
+// the rule, and of the words for it in terminal, report, console and API. Pure, and free of Node, so that a browser can have it too.
+//
+// The rule. A claim (reproduced, or reached) needs a job that has succeeded, and at every inner step that the source reports:
+// - what is measured is what the source measured: every stated field of `task` and `evaluation`, and `transductive`. The source must state at
+//   least the distribution, ways, shots, queries, tasks and `transductive`. More test tasks than the source's are as good.
+// - no test task diverged, as the mean would leave out the worst.
+// - our interval is narrow: half its width is at most twice the published half-width, or a tenth of the figure where none is published.
+// - the published mean lies inside our interval, or ours is the better one.
+// "Reproduced" also needs that nothing else is known to differ; otherwise the figure is only "reached".
+import type { JobStateName } from './cluster-event.ts';
 import type { JobSpec, PublishedSpec } from './job-spec/index.ts';
 import { formatCount, formatValue } from './numbers.ts';
+import { type Difference, differencesBetween, type ProtocolFacts, protocolOfJob, statedFields } from './protocol.ts';
 
 /** A mean over tasks and half the width of its 95 % interval. Accuracies are from 0 to 1. */
 export interface Estimate {
@@ -13,8 +22,17 @@ export interface Estimate {
 /** What an evaluation measured; index = number of inner steps, from 0. */
 export interface Measured {
   readonly lossByInnerStep: readonly Estimate[];
-  /** Absent for regression. */
+  /** Absent or empty for regression. */
   readonly accuracyByInnerStep?: readonly Estimate[];
+}
+
+/** A job, and one of its evaluations. */
+export interface ComparedJob {
+  readonly state: JobStateName | Uppercase<JobStateName>;
+  readonly spec: JobSpec;
+  /** What was changed of the job file with `--set`, such as `meta.iterations=500`. */
+  readonly overrides: readonly string[];
+  readonly evaluation: Measured & { readonly protocol: ProtocolFacts; readonly divergedTasks?: number };
 }
 
 export type Metric = 'loss' | 'accuracy';
@@ -28,62 +46,158 @@ export interface Words {
 }
 
 /**
+ * On one inner step:
  * - `inside`: the published mean lies inside our 95 % interval.
  * - `better`: it does not, and ours is the better one.
  * - `overlaps`: ours is worse, but the two intervals overlap.
  * - `worse`: ours is worse, by more than the intervals explain.
+ * - `too-wide`: not clearly worse, and our interval is too wide to say more.
  */
-export type Verdict = 'inside' | 'better' | 'overlaps' | 'worse';
+export type RowVerdict = 'inside' | 'better' | 'overlaps' | 'worse' | 'too-wide';
+
+type Figure = PublishedSpec['byInnerStep'][string];
 
 export interface ComparedRow {
   readonly innerSteps: number;
   readonly ours: Estimate;
-  readonly published?: { readonly mean: number; readonly halfWidth95?: number };
-  readonly verdict?: Verdict;
+  readonly published?: Figure;
+  /** Absent where there is no figure, or none that ours may be compared with. */
+  readonly verdict?: RowVerdict;
 }
+
+/**
+ * - `reproduced`, `reached`: the two claims; see the rule above.
+ * - `overlaps`, `not-reproduced`: the worst row is of that kind.
+ * - `too-wide`: no row is clearly worse, and at least one is too wide to tell.
+ * - `not-comparable`: the source did not measure what we did; `obstacles` says why.
+ * - `undecided`: the job has not succeeded.
+ * - `no-figure`: the job file has no published figure.
+ */
+export type Outcome =
+  | 'reproduced'
+  | 'reached'
+  | 'overlaps'
+  | 'not-reproduced'
+  | 'too-wide'
+  | 'not-comparable'
+  | 'undecided'
+  | 'no-figure';
 
 export interface Comparison {
   readonly metric: Metric;
   readonly rows: readonly ComparedRow[];
-  /** Inner steps that the source reports and this evaluation did not reach. */
-  readonly notMeasured: readonly number[];
-  readonly outcome: 'reproduced' | 'overlaps' | 'not-reproduced' | 'nothing-to-compare';
+  readonly outcome: Outcome;
+  /** All that is known to differ from the source, in words. */
+  readonly differences: readonly string[];
+  /** Why no claim can be made, in words. */
+  readonly obstacles: readonly string[];
 }
+
+/** What a job's record and `--json` hold once it has succeeded. */
+export interface Verdict extends Pick<Comparison, 'outcome' | 'differences' | 'obstacles'> {
+  /** The outcome in a sentence. */
+  readonly text: string;
+}
+
+/** A claim: `--gate` lets it pass. */
+export const isClaim = (outcome: Outcome): boolean => outcome === 'reproduced' || outcome === 'reached';
 
 /** One row for every inner step that was evaluated, from 0. */
-export function compare(evaluation: Measured, published: PublishedSpec | undefined): Comparison {
-  const metric = published?.metric ?? (evaluation.accuracyByInnerStep ? 'accuracy' : 'loss');
-  const ours = metric === 'accuracy' ? (evaluation.accuracyByInnerStep ?? []) : evaluation.lossByInnerStep;
+export function compare(job: ComparedJob): Comparison {
+  const { spec, evaluation, state } = job;
+  const { published } = spec;
+  const hasAccuracy = (evaluation.accuracyByInnerStep?.length ?? 0) > 0;
+  const metric = published?.metric ?? (hasAccuracy ? 'accuracy' : 'loss');
+  const ours = (metric === 'accuracy' ? evaluation.accuracyByInnerStep : evaluation.lossByInnerStep) ?? [];
+  const figures = published?.byInnerStep ?? {};
+  const hasFigures = Object.keys(figures).length > 0;
+  const known = published ? differencesOf(job, published) : [];
+  const obstacles = hasFigures ? obstaclesTo(job, known, ours.length) : [];
+  const isOpen = state.toLowerCase() !== 'succeeded';
   const rows = ours.map((estimate, innerSteps): ComparedRow => {
-    const figure = published?.byInnerStep[innerSteps];
+    const figure = figures[innerSteps];
     if (!figure) return { innerSteps, ours: estimate };
-    const { mean, halfWidth95 } = figure;
-    return {
-      innerSteps,
-      ours: estimate,
-      published: halfWidth95 === undefined ? { mean } : { mean, halfWidth95 },
-      verdict: verdictOn(estimate, mean, halfWidth95 ?? 0, metric),
-    };
+    const row = { innerSteps, ours: estimate, published: figure };
+    return isOpen || obstacles.length > 0 ? row : { ...row, verdict: verdictOn(estimate, figure, metric) };
   });
-  const notMeasured = Object.keys(published?.byInnerStep ?? {})
-    .map(Number)
-    .filter((innerSteps) => innerSteps >= ours.length);
-  const verdicts = rows.flatMap(({ verdict }) => verdict ?? []);
-  return { metric, rows, notMeasured, outcome: outcomeOf(verdicts) };
+  const differences = [...known.map(({ text }) => text), ...(published?.differences ?? [])];
+  const outcome = !hasFigures
+    ? 'no-figure'
+    : isOpen
+      ? 'undecided'
+      : obstacles.length > 0
+        ? 'not-comparable'
+        : outcomeOf(rows, differences.length);
+  return { metric, rows, outcome, differences, obstacles };
 }
 
-function verdictOn(ours: Estimate, published: number, publishedHalfWidth: number, metric: Metric): Verdict {
-  const distance = Math.abs(ours.mean - published);
-  if (distance <= ours.halfWidth95) return 'inside';
-  const isBetter = metric === 'loss' ? ours.mean < published : ours.mean > published;
-  if (isBetter) return 'better';
-  return distance <= ours.halfWidth95 + publishedHalfWidth ? 'overlaps' : 'worse';
+/** @returns undefined for a job that has not succeeded, or has no published figure. */
+export function verdictOf(job: ComparedJob): Verdict | undefined {
+  const comparison = compare(job);
+  const { outcome, differences, obstacles } = comparison;
+  if (outcome === 'undecided' || outcome === 'no-figure') return undefined;
+  return { outcome, text: outcomeWords(comparison).text, differences, obstacles };
 }
 
-function outcomeOf(verdicts: readonly Verdict[]): Comparison['outcome'] {
-  if (verdicts.length === 0) return 'nothing-to-compare';
+function outcomeOf(rows: readonly ComparedRow[], differences: number): Outcome {
+  const verdicts = rows.map(({ verdict }) => verdict);
   if (verdicts.includes('worse')) return 'not-reproduced';
-  return verdicts.includes('overlaps') ? 'overlaps' : 'reproduced';
+  if (verdicts.includes('too-wide')) return 'too-wide';
+  if (verdicts.includes('overlaps')) return 'overlaps';
+  return differences > 0 ? 'reached' : 'reproduced';
+}
+
+function verdictOn(ours: Estimate, published: Figure, metric: Metric): RowVerdict {
+  if (!(Number.isFinite(ours.mean) && Number.isFinite(ours.halfWidth95))) return 'too-wide';
+  const distance = Math.abs(ours.mean - published.mean);
+  const isBetter = metric === 'loss' ? ours.mean < published.mean : ours.mean > published.mean;
+  if (!isBetter && distance > ours.halfWidth95 + (published.halfWidth95 ?? 0)) return 'worse';
+  if (ours.halfWidth95 > widestHalfWidth(published)) return 'too-wide';
+  if (distance <= ours.halfWidth95) return 'inside';
+  return isBetter ? 'better' : 'overlaps';
+}
+
+/** Half the width that our interval may have beside this figure. */
+const widestHalfWidth = ({ mean, halfWidth95 }: Figure): number =>
+  halfWidth95 ? 2 * halfWidth95 : Math.abs(mean) / 10;
+
+/** Fields that differ, and what was changed with `--set` where no field of the source says how it should be. */
+function differencesOf({ spec, overrides, evaluation }: ComparedJob, published: PublishedSpec): Difference[] {
+  const stated = new Set(statedFields(published.protocol).map(([field]) => field));
+  const unstated = overrides.flatMap((override): Difference[] => {
+    const field = override.slice(0, override.indexOf('='));
+    const matters = changesFigure.test(field) && !stated.has(field);
+    return matters ? [{ field, text: `${override}, changed with --set` }] : [];
+  });
+  return [...differencesBetween(protocolOfJob(spec, evaluation.protocol), published.protocol), ...unstated];
+}
+
+/** Fields that change what is measured, how it was trained, or what it is compared with. */
+const changesFigure = /^(task|model|algorithm|meta|published|evaluation(?!\.(every|innerSteps)))(\.|$)/;
+
+/** Fields that say what is measured and what it is compared with, rather than how it was trained. */
+const saysWhatIsMeasured = /^(task|evaluation|published)(\.|$)|^transductive$/;
+
+function obstaclesTo({ spec, evaluation }: ComparedJob, known: readonly Difference[], measuredSteps: number): string[] {
+  const { byInnerStep = {}, protocol = {} } = spec.published ?? {};
+  const stated = new Set(statedFields(protocol).map(([field]) => field));
+  const needed = [
+    'task.distribution',
+    ...('ways' in spec.task ? ['task.ways'] : []),
+    ...['task.shots', 'task.queries', 'evaluation.tasks', 'transductive'],
+  ];
+  const missing = needed.filter((field) => !stated.has(field));
+  const otherMeasure = known.filter(({ field }) => saysWhatIsMeasured.test(field)).map(({ text }) => text);
+  const { divergedTasks = 0, protocol: facts } = evaluation;
+  const isTest = stated.has('evaluation.split') || facts.split === 'test';
+  const unmeasured = Object.keys(byInnerStep).filter((innerSteps) => Number(innerSteps) >= measuredSteps);
+  return [
+    ...(missing.length > 0 ? [`the published protocol does not state ${missing.join(', ')}`] : []),
+    ...(otherMeasure.length > 0 ? [`another measurement: ${otherMeasure.join(', ')}`] : []),
+    ...(isTest ? [] : [`evaluated on the ${facts.split} split`]),
+    ...(unmeasured.length > 0 ? [`not measured: ${unmeasured.join(', ')} inner steps`] : []),
+    ...(divergedTasks > 0 ? [`${formatCount(divergedTasks)} of ${formatCount(facts.tasks)} tasks diverged`] : []),
+  ];
 }
 
 /** What the numbers are, such as `mean squared error`. Accuracies are shown in per cent. */
@@ -98,7 +212,7 @@ export function formatFigure(metric: Metric, mean: number, halfWidth95?: number)
   return halfWidth95 === undefined ? format(mean) : `${format(mean)} ± ${format(halfWidth95)}`;
 }
 
-export function verdictWords(verdict: Verdict): Words {
+export function verdictWords(verdict: RowVerdict): Words {
   switch (verdict) {
     case 'inside':
       return { text: 'published value inside our interval', tone: 'good' };
@@ -108,82 +222,42 @@ export function verdictWords(verdict: Verdict): Words {
       return { text: 'ours is worse, the intervals overlap', tone: 'doubtful' };
     case 'worse':
       return { text: 'ours is worse', tone: 'bad' };
+    case 'too-wide':
+      return { text: 'our interval is too wide to tell', tone: 'doubtful' };
     default:
       return verdict satisfies never;
   }
 }
 
-/** @param differences points in which our protocol is known to differ from the source's. */
-export function outcomeWords({ outcome, notMeasured }: Comparison, differences: number): Words {
-  const missing = notMeasured.length > 0 ? `; not measured: ${notMeasured.join(', ')} inner steps` : '';
-  const points = `${differences} ${differences === 1 ? 'point' : 'points'}`;
-  const caveat = differences > 0 ? `, under a protocol that differs in ${points}` : '';
+export function outcomeWords({ outcome, differences, obstacles }: Omit<Comparison, 'metric' | 'rows'>): Words {
+  const points = `${differences.length} ${differences.length === 1 ? 'point' : 'points'}`;
+  const caveat = differences.length > 0 ? `; the protocol differs in ${points}` : '';
   switch (outcome) {
-    case 'reproduced': {
-      const word = differences > 0 ? 'Published figure reached' : 'Reproduced';
-      return { text: `${word}: it lies inside our interval or ours is better${caveat}${missing}`, tone: 'good' };
-    }
+    case 'reproduced':
+      return { text: 'Reproduced: the published figure lies inside our interval, or ours is better', tone: 'good' };
+    case 'reached':
+      return {
+        text: `Published figure reached: it lies inside our interval, or ours is better${caveat}`,
+        tone: 'good',
+      };
     case 'overlaps': {
-      const text = `Not quite reproduced: ours is worse, by less than the two intervals add up to${caveat}${missing}`;
+      const text = `Not quite reproduced: ours is worse, by less than the two intervals add up to${caveat}`;
       return { text, tone: 'doubtful' };
     }
     case 'not-reproduced':
-      return { text: `Not reproduced: ours is worse${caveat}${missing}`, tone: 'bad' };
-    case 'nothing-to-compare':
-      return { text: `Nothing to compare${missing}`, tone: 'neutral' };
+      return { text: `Not reproduced: ours is worse${caveat}`, tone: 'bad' };
+    case 'too-wide': {
+      const text =
+        'Too wide to tell: half of our interval is more than a tenth of the figure, or than twice the published half-width';
+      return { text: `${text}${caveat}`, tone: 'doubtful' };
+    }
+    case 'not-comparable':
+      return { text: `Not comparable: ${obstacles.join('; ')}`, tone: 'doubtful' };
+    case 'undecided':
+      return { text: 'No verdict before the job has succeeded', tone: 'neutral' };
+    case 'no-figure':
+      return { text: 'No published figure', tone: 'neutral' };
     default:
       return outcome satisfies never;
   }
-}
-
-/** Of an evaluation's protocol, what its sentence says. */
-export interface ProtocolFacts {
-  readonly distribution: string;
-  readonly split: string;
-  readonly tasks: number;
-  /** 0 for regression. */
-  readonly ways: number;
-  readonly shots: number;
-  readonly queries: number;
-  readonly transductive: boolean;
-  readonly splitDescription: string;
-}
-
-/** The protocol of an evaluation and the training behind it, fact by fact. */
-export interface ProtocolCard {
-  /** Such as `second-order MAML`. */
-  readonly method: string;
-  /** Such as `5-way 1-shot`. */
-  readonly episode: string;
-  readonly queries: string;
-  readonly tasks: string;
-  /** `transductive`: a prediction may use the other query examples. */
-  readonly predictions: 'transductive' | 'inductive';
-  readonly training: string;
-  readonly split: string;
-}
-
-export function protocolCard(protocol: ProtocolFacts, spec: JobSpec): ProtocolCard {
-  const { algorithm, meta } = spec;
-  const { ways, shots, queries } = protocol;
-  const query = queries === 1 ? 'query' : 'queries';
-  const order = algorithm.name === 'maml' ? `${algorithm.order}-order ` : '';
-  return {
-    method: `${order}${algorithm.name === 'maml' ? 'MAML' : 'Reptile'}`,
-    episode: ways > 0 ? `${ways}-way ${shots}-shot` : `${shots} support points`,
-    queries: ways > 0 ? `${queries} ${query} a class` : `${queries} query ${queries === 1 ? 'point' : 'points'}`,
-    tasks: `${formatCount(protocol.tasks)} ${protocol.split} tasks`,
-    predictions: protocol.transductive ? 'transductive' : 'inductive',
-    training:
-      `trained for ${formatCount(meta.iterations)} meta-steps of ${meta.batchSize} tasks with ${algorithm.innerSteps} inner ` +
-      `${algorithm.innerSteps === 1 ? 'step' : 'steps'} of rate ${algorithm.innerLearningRate}, ${meta.optimizer.name} ` +
-      `${meta.optimizer.learningRate} (${meta.schedule.name}), seed ${spec.seed}`,
-    split: protocol.splitDescription || protocol.distribution,
-  };
-}
-
-/** The same in a sentence. */
-export function protocolText(protocol: ProtocolFacts, spec: JobSpec): string {
-  const { method, episode, queries, tasks, predictions, training, split } = protocolCard(protocol, spec);
-  return `${method}, ${episode}, ${queries}, ${tasks}, ${predictions}; ${training}; ${split}`;
 }

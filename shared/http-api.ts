@@ -8,6 +8,7 @@ import type {
   MetaStepsData,
   ShardRetriedData,
 } from './cluster-event.ts';
+import type { Verdict } from './comparison.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
 import type { Waiting } from './waiting.ts';
@@ -72,7 +73,11 @@ export interface JobDetail extends JobRow {
   readonly specYaml: string;
   /** SHA-256 of θ; empty before θ₀. */
   readonly paramsSha256: string;
+  /** What the client changed of its job file when it submitted it, such as `meta.iterations=500`. */
+  readonly overrides: readonly string[];
   readonly evaluations: readonly Evaluation[];
+  /** Of a job with a published figure that has succeeded. */
+  readonly verdict?: Verdict;
   readonly checkpoints: readonly CheckpointInfo[];
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;

@@ -36,9 +36,12 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Overrides that change what is measured, as a person wrote them; a seed or a shard size does not. */
-export function protocolOverrides(overrides: readonly Override[]): string[] {
-  return overrides
-    .filter(([path]) => /^(task|model|algorithm|meta|evaluation)\b/.test(path))
-    .map(([path, value]) => `${path}=${value}`);
+/** Characters of one override in a job's record, at most. */
+const maxOverrideLength = 400;
+
+/** Overrides as the job's record has them: the last of each field, `path.to.field=value`. */
+export function overrideTexts(overrides: readonly Override[]): string[] {
+  return [...new Map(overrides)]
+    .map(([path, value]) => `${path}=${value}`)
+    .map((text) => (text.length <= maxOverrideLength ? text : `${text.slice(0, maxOverrideLength - 1)}…`));
 }

@@ -26,7 +26,7 @@ export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
         const { width, style } = terminal;
         if (!options.plot) {
           if (options.json) terminal.printJson(job);
-          else terminal.print(renderJobDetails(job, { overrides: [], width, style }));
+          else terminal.print(renderJobDetails(job, { width, style }));
           return;
         }
         const history = historyOf(await client.jobHistory(jobId, { signal }));

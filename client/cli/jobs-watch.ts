@@ -45,4 +45,4 @@ async function unfinished(client: MetatrainClient, signal: AbortSignal): Promise
 }
 
 const renderEnd = (job: Job, { terminal }: CommandContext): string =>
-  `\n${renderJob(job, { overrides: [], width: terminal.width, style: terminal.style })}`;
+  `\n${renderJob(job, { width: terminal.width, style: terminal.style })}`;

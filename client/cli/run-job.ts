@@ -5,10 +5,11 @@ import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { type LogFormat, linePrinter } from '../../shared/log.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
-import type { Job } from '../records.ts';
+import type { Job, JobError } from '../records.ts';
 import { type CommandContext, Interruption } from './context.ts';
 import { followJob } from './follow-job.ts';
 import { LocalCluster, type LocalClusterOptions } from './local-cluster.ts';
+import { type ModelFile, type SavedModel, saveModel } from './model-file.ts';
 import { type RunResult, runResult, ThroughputMeter } from './run-result.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,18 +21,26 @@ export interface ClusterFlags {
   readonly logFormat: LogFormat;
 }
 
+export interface JobToRun {
+  readonly spec: JobSpec;
+  /** For the job's record. */
+  readonly overrides: readonly string[];
+  /** Where its model is saved when it has succeeded; undefined: nowhere. */
+  readonly output: ModelFile | undefined;
+}
+
 /** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
-export async function runJob(spec: JobSpec, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
+export async function runJob(job: JobToRun, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
   // Workers that offer anything else would leave the job waiting for ever.
   const cluster = await startCluster(
-    { ...flags, listen: '127.0.0.1:0', hasHttp: false, placement: spec.placement },
+    { ...flags, listen: '127.0.0.1:0', hasHttp: false, placement: job.spec.placement },
     context,
   );
   const client = new MetatrainClient({ address: cluster.address });
   const stopWatching = new AbortController();
   const signal = AbortSignal.any([context.signal, stopWatching.signal]);
   try {
-    return await Promise.race([submitAndFollow(client, spec, flags, context, signal), cluster.failed]);
+    return await Promise.race([submitAndFollow(client, job, flags, context, signal), cluster.failed]);
   } finally {
     stopWatching.abort(new MetatrainError('SHUTTING_DOWN', 'the local cluster has stopped'));
     client.close();
@@ -74,7 +83,7 @@ function logPrinter(terminal: Terminal, format: LogFormat): (title: string, line
 
 async function submitAndFollow(
   client: MetatrainClient,
-  spec: JobSpec,
+  { spec, overrides, output }: JobToRun,
   { stateDir }: ClusterFlags,
   context: CommandContext,
   signal: AbortSignal,
@@ -83,13 +92,28 @@ async function submitAndFollow(
   const meter = new ThroughputMeter(realClock.now());
   const { jobId, isNew } =
     stateDir === undefined
-      ? { jobId: (await client.submitJob(JSON.stringify(spec), { signal })).jobId, isNew: true }
-      : await submitOrResume(client, spec, stateDir, context, signal);
+      ? { jobId: (await client.submitJob(JSON.stringify(spec), { overrides, signal })).jobId, isNew: true }
+      : await submitOrResume(client, { spec, overrides }, stateDir, context, signal);
   const job = await followJob(client, jobId, context, { signal, onEvent: (event) => meter.observe(event) });
   const wallSeconds = (realClock.elapsedMs() - startedMs) / 1000;
   // A job that ends before its second progress report has no rate of its own.
   const metaStepsPerSecond = meter.metaStepsPerSecond || (isNew ? job.steps / wallSeconds : 0);
-  return runResult(job, wallSeconds, metaStepsPerSecond);
+  return { ...runResult(job, wallSeconds, metaStepsPerSecond), ...(await keepModel(client, job, output)) };
+}
+
+/** A model that could not be saved does not take the result with it. */
+async function keepModel(
+  client: MetatrainClient,
+  job: Job,
+  output: ModelFile | undefined,
+): Promise<{ readonly model: SavedModel | null; readonly error?: JobError }> {
+  if (!output || job.state !== 'SUCCEEDED') return { model: null };
+  try {
+    return { model: await saveModel(client, job, output) };
+  } catch (thrown) {
+    const { code, message } = asMetatrainError(thrown);
+    return { model: null, error: { code, message: `the model is not saved: ${message}` } };
+  }
 }
 
 /**
@@ -98,7 +122,7 @@ async function submitAndFollow(
  */
 async function submitOrResume(
   client: MetatrainClient,
-  spec: JobSpec,
+  { spec, overrides }: Pick<JobToRun, 'spec' | 'overrides'>,
   stateDir: string,
   { terminal }: CommandContext,
   signal: AbortSignal,
@@ -107,7 +131,7 @@ async function submitOrResume(
   const specHash = createHash('sha256').update(text).digest('hex').slice(0, 32);
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const idempotencyKey = `run-${specHash}-${attempt}`;
-    const { jobId, alreadySubmitted } = await client.submitJob(text, { idempotencyKey, signal });
+    const { jobId, alreadySubmitted } = await client.submitJob(text, { idempotencyKey, overrides, signal });
     if (!alreadySubmitted) return { jobId, isNew: true };
     const job = await client.getJob(jobId, { signal });
     if (job.state === 'FAILED' || job.state === 'CANCELLED') continue;

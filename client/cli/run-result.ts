@@ -1,6 +1,7 @@
 // What `run` found out, as its `--json` prints it: the contract that scripts depend on.
 import type { DataIdentity } from '../../shared/data-identity.ts';
-import type { Evaluation, Job, JobError, JobEvent, JobState } from '../records.ts';
+import type { Evaluation, Job, JobError, JobEvent, JobState, Verdict } from '../records.ts';
+import type { SavedModel } from './model-file.ts';
 
 export interface RunResult {
   readonly jobId: string;
@@ -16,6 +17,12 @@ export interface RunResult {
   readonly metaStepsPerSecond: number;
   /** The last one; null when the job ended before any. */
   readonly evaluation: Evaluation | null;
+  /** How it stands beside the published figure; null without one, or where the job did not succeed. */
+  readonly verdict: Verdict | null;
+  /** What was changed of the job file, such as `meta.iterations=500`. */
+  readonly overrides: readonly string[];
+  /** Where the model was saved, null where it was not; absent where nobody asked for a file. */
+  readonly model?: SavedModel | null;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   /** What the job was computed with; empty where its tasks need no data. */
@@ -35,6 +42,8 @@ export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: num
     tasksPerSecond: metaStepsPerSecond * job.spec.meta.batchSize,
     metaStepsPerSecond,
     evaluation: job.evaluations.at(-1) ?? null,
+    verdict: job.verdict ?? null,
+    overrides: job.overrides,
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     data: job.data,

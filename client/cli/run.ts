@@ -1,8 +1,10 @@
 // `metatrain run`: one job on a local cluster that lives as long as the job.
 import { Command } from 'commander';
 import type { CommandContext } from './context.ts';
+import { gateOption, passesGate, refuseWithoutFigure } from './gate.ts';
 import { addExamples } from './help.ts';
-import { protocolOverrides, readJobFile } from './job-file.ts';
+import { overrideTexts, readJobFile } from './job-file.ts';
+import { modelFile } from './model-file.ts';
 import {
   dataDirectoryOption,
   jsonOption,
@@ -18,6 +20,9 @@ import { type ClusterFlags, runJob } from './run-job.ts';
 
 interface RunOptions extends ClusterFlags {
   readonly set: readonly Override[];
+  /** False with `--no-output`. */
+  readonly output?: string | false;
+  readonly gate?: true;
   readonly json?: true;
 }
 
@@ -29,24 +34,33 @@ export function runCommand(context: CommandContext): Command {
     .addOption(setOption())
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
+    .option('--output <file>', 'save the trained model (safetensors) here; an older file is replaced')
+    .option('--no-output', 'do not save the model (default: NAME.safetensors in the working directory)')
+    .addOption(gateOption())
     .addOption(logLevelOption('warn'))
     .addOption(logFormatOption())
     .addOption(jsonOption())
     .action(async (file: string, options: RunOptions) => {
       const spec = await readJobFile(file, options.set);
-      const result = await runJob(spec, options, context);
+      if (options.gate) refuseWithoutFigure(spec);
+      const output = await modelFile(spec, options.output);
+      const result = await runJob({ spec, overrides: overrideTexts(options.set), output }, options, context);
       const { terminal } = context;
       if (options.json) {
         terminal.printJson(result);
       } else {
-        const overrides = protocolOverrides(options.set);
-        terminal.print(`\n${renderResult(result, spec, { overrides, width: terminal.width, style: terminal.style })}`);
+        terminal.print(`\n${renderResult(result, spec, { width: terminal.width, style: terminal.style })}`);
       }
-      if (result.state !== 'SUCCEEDED') context.exitCode = 1;
+      const isGood = result.state === 'SUCCEEDED' && !result.error;
+      if (!isGood || (options.gate && !passesGate(result.verdict))) context.exitCode = 1;
     });
   return addExamples(command, [
-    ['metatrain run examples/sinusoid.yaml', 'reproduce MAML on sine waves'],
+    ['metatrain run examples/sinusoid-paper.yaml', "MAML's sinusoid table with the paper's own settings"],
     ['metatrain run job.yaml --set meta.iterations=500 --json', 'a short run, for a script'],
     ['metatrain run job.yaml --state-dir ./state', 'go on later with the same command'],
+    [
+      'metatrain run job.yaml --gate --output model.safetensors',
+      'for a pipeline: exit 1 unless the published figure is met',
+    ],
   ]);
 }

@@ -1,9 +1,11 @@
 // `metatrain submit`: sends a job file to a coordinator, and follows the job when asked to.
 import { Command } from 'commander';
+import { MetatrainError } from '../../shared/errors.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { followJob } from './follow-job.ts';
+import { gateOption, passesGate, refuseWithoutFigure } from './gate.ts';
 import { addExamples } from './help.ts';
-import { protocolOverrides, readJobFile } from './job-file.ts';
+import { overrideTexts, readJobFile } from './job-file.ts';
 import {
   type CommonOptions,
   coordinatorOption,
@@ -17,6 +19,7 @@ import { renderJob } from './render/job.ts';
 interface SubmitOptions extends CommonOptions {
   readonly set: readonly Override[];
   readonly watch?: true;
+  readonly gate?: true;
   readonly idempotencyKey?: string;
   readonly giveUpSeconds: number;
 }
@@ -27,6 +30,7 @@ export function submitCommand(context: CommandContext): Command {
     .description('submit a job to a coordinator and print its id')
     .argument('<job-file>', 'YAML or JSON; `-` reads stdin')
     .option('--watch', 'follow the job until it has ended; exit 1 unless it succeeds')
+    .addOption(gateOption())
     .addOption(setOption())
     .option('--idempotency-key <text>', 'submit at most once under this name')
     .addOption(giveUpOption())
@@ -35,9 +39,12 @@ export function submitCommand(context: CommandContext): Command {
     .action((file: string, options: SubmitOptions) =>
       withClient(options, async (client) => {
         const spec = await readJobFile(file, options.set);
+        if (options.gate) refuseWithoutFigure(spec);
+        if (options.gate && !options.watch) throw new MetatrainError('REQUEST_INVALID', '--gate needs --watch');
         const key = options.idempotencyKey;
         const submitted = await client.submitJob(JSON.stringify(spec), {
           signal,
+          overrides: overrideTexts(options.set),
           ...(key === undefined ? {} : { idempotencyKey: key }),
         });
         if (!options.watch) {
@@ -51,10 +58,10 @@ export function submitCommand(context: CommandContext): Command {
         });
         if (options.json) terminal.printJson(job);
         else {
-          const overrides = protocolOverrides(options.set);
-          terminal.print(`\n${renderJob(job, { overrides, width: terminal.width, style: terminal.style })}`);
+          terminal.print(`\n${renderJob(job, { width: terminal.width, style: terminal.style })}`);
         }
-        if (job.state !== 'SUCCEEDED') context.exitCode = 1;
+        const isGood = job.state === 'SUCCEEDED' && (!options.gate || passesGate(job.verdict));
+        if (!isGood) context.exitCode = 1;
       }),
     );
   return addExamples(command, [

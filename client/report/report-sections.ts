@@ -7,14 +7,13 @@ import {
   formatFigure,
   measureName,
   outcomeWords,
-  protocolCard,
   type Tone,
   verdictWords,
-  type Words,
 } from '../../shared/comparison.ts';
 import { describeData } from '../../shared/data-identity.ts';
 import { type Chart, type ChartPoint, headingOf } from '../../shared/job-charts.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
+import { protocolCard, publishedText } from '../../shared/protocol.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
 import type { Job, JobState } from '../records.ts';
 
@@ -41,10 +40,10 @@ const toneOfState: Readonly<Record<JobState, Tone>> = {
 };
 
 export function headSection({ job, history, writtenAt }: ReportInput): Markup {
-  const { startedAt, endedAt, spec, error } = job;
+  const { startedAt, endedAt, error } = job;
   const seconds = startedAt ? ((endedAt ?? writtenAt).getTime() - startedAt.getTime()) / 1000 : undefined;
   const evaluation = job.evaluations.at(-1);
-  const { metric, rows } = evaluation ? compare(evaluation, spec.published) : { metric: 'loss' as const, rows: [] };
+  const { metric, rows } = evaluation ? compare({ ...job, evaluation }) : { metric: 'loss' as const, rows: [] };
   const last = rows.at(-1);
   const unit = metric === 'accuracy' ? ' %' : '';
   const tile = (name: string, value: string, note = '') =>
@@ -83,16 +82,13 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   const evaluation = job.evaluations.at(-1);
   if (!evaluation) {
     const when = job.endedAt ? 'The job ended before its first evaluation.' : 'There has been no evaluation yet.';
-    const sought = published
-      ? html`<dl class="facts"><dt>to match</dt><dd>${published.source}. ${published.protocol}</dd></dl>`
-      : '';
+    const sought = published ? html`<dl class="facts"><dt>to match</dt><dd>${publishedText(published)}</dd></dl>` : '';
     return html`<section><h2>Result</h2><p class="soft">${when}</p>${sought}</section>`;
   }
-  const comparison = compare(evaluation, published);
-  const { metric, rows } = comparison;
-  const outcome = published && outcomeWords(comparison, published.differences.length);
+  const comparison = compare({ ...job, evaluation });
+  const { metric, rows, differences } = comparison;
+  const outcome = published && outcomeWords(comparison);
   const hasPublished = rows.some((row) => row.published);
-  const differences = published?.differences ?? [];
   const table = html`<div class="scroll"><table>
 <thead><tr><th class="number">inner steps</th><th class="number">ours</th>${
     hasPublished ? html`<th class="number">published</th><th>verdict</th>` : ''
@@ -103,12 +99,12 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
 <h2>Result</h2>
 <p>${measureName(metric, spec)}, mean over ${formatCount(evaluation.protocol.tasks)} ${evaluation.protocol.split} tasks ± 95 %,
 after ${formatCount(evaluation.step)} meta-steps.</p>
-${outcome ? verdictLine(outcome, job) : ''}
+${outcome ? html`<p class="verdict ${outcome.tone}">${outcome.text}.</p>` : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
 <dl class="facts card">
 ${Object.entries(protocolCard(evaluation.protocol, spec)).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
-${published ? html`<dt class="apart">published</dt><dd class="apart">${published.source}. ${published.protocol}</dd>` : ''}
+${published ? html`<dt class="apart">published</dt><dd class="apart">${publishedText(published)}</dd>` : ''}
 ${
   published
     ? html`<dt>differs</dt><dd>${
@@ -121,10 +117,6 @@ ${
 </dl>
 </section>`;
 }
-
-/** Of a job that goes on it is no verdict yet. */
-const verdictLine = ({ text, tone }: Words, { endedAt }: Job): Markup =>
-  endedAt ? html`<p class="verdict ${tone}">${text}.</p>` : html`<p class="verdict">So far: ${text}.</p>`;
 
 function resultRow(
   { innerSteps, ours, published, verdict }: ComparedRow,
@@ -170,8 +162,10 @@ export function chartFigure(chart: Chart): Markup {
 
 const ordinal = (count: number): string => (count === 2 ? '2nd' : count === 3 ? '3rd' : `${count}th`);
 
-export const jobFileSection = ({ spec }: Job): Markup =>
-  html`<section><h2>Job file, with every default</h2><pre>${stringify(spec, { indent: 2, lineWidth: 0 }).trimEnd()}</pre></section>`;
+export const jobFileSection = ({ spec, overrides }: Job): Markup =>
+  html`<section><h2>Job file, with every default</h2>${
+    overrides.length > 0 ? html`<p>Changed with --set: ${overrides.join(', ')}.</p>` : ''
+  }<pre>${stringify(spec, { indent: 2, lineWidth: 0 }).trimEnd()}</pre></section>`;
 
 export function checkpointSection({ checkpoints }: Job): Markup {
   const table = html`<div class="scroll"><table class="wide">

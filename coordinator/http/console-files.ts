@@ -22,7 +22,7 @@ const source = join(packageRoot, 'console');
 const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 /** What console/ imports of shared/ at run time. */
-const sharedModules = ['axis', 'cluster-event', 'comparison', 'job-charts', 'numbers', 'web/chart'];
+const sharedModules = ['axis', 'cluster-event', 'comparison', 'job-charts', 'numbers', 'protocol', 'web/chart'];
 
 /** Every address that is a page of the console. */
 const pages = ['/', '/submit', '/jobs/:jobId'];

@@ -63,6 +63,14 @@ export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
     data: [...(record.data ?? [])],
     skippedTasks: record.skippedTasks,
     waiting: waiting ?? null,
+    overrides: [...(record.overrides ?? [])],
+    verdict: record.verdict
+      ? {
+          ...record.verdict,
+          differences: [...record.verdict.differences],
+          obstacles: [...record.verdict.obstacles],
+        }
+      : null,
     skippedShards: (record.skippedShards ?? []).map((skipped) => ({ ...skipped, tasks: [...skipped.tasks] })),
   };
 }

@@ -34,7 +34,9 @@ export function jobService({ requests, book, checkpoints, clock, log }: JobServi
   const watches = new Set<(error: MetatrainError) => void>();
   const answer = (record: JobRecord) => jobMessage(record, requests.waiting().get(record.jobId));
   const handlers: JobServiceHandlers = {
-    SubmitJob: unary(log, ({ spec, idempotencyKey }, caller) => requests.submit(spec, idempotencyKey, caller)),
+    SubmitJob: unary(log, ({ spec, idempotencyKey, overrides }, caller) =>
+      requests.submit(spec, idempotencyKey, caller, overrides),
+    ),
     GetJob: unary(log, ({ jobId }) => answer(book.record(jobId))),
     ListJobs: unary(log, (request) => listJobs(requests, request)),
     CancelJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('cancel', jobId, caller))),

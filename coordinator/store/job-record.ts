@@ -1,5 +1,6 @@
 // What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
 import type { JobStateName } from '../../shared/cluster-event.ts';
+import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
@@ -31,6 +32,8 @@ export interface JobRecord {
   readonly idempotencyKey?: string;
   /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
   readonly owner?: string;
+  /** What the client changed of its job file, such as `meta.iterations=500`; absent where it changed nothing. */
+  readonly overrides?: readonly string[];
   state: JobStateName;
   /** Paused by itself, for want of room on the disk: a restart lets it go on. */
   waitsForRoom?: true;
@@ -42,6 +45,8 @@ export interface JobRecord {
   paramsSha256: string;
   /** In order; the newest is whole, earlier ones are thinned out: see `thinning.ts`. */
   evaluations: EvaluationRecord[];
+  /** Of the last evaluation; set once a job with a published figure has succeeded. */
+  verdict?: Verdict;
   /** Those whose files are kept, oldest first. */
   checkpoints: CheckpointRecord[];
   error: JobFailureRecord | undefined;

@@ -30,6 +30,7 @@ import type { ShardRetried as _metatrain_v1_ShardRetried, ShardRetried__Output a
 import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output as _metatrain_v1_SkippedShard__Output } from './metatrain/v1/SkippedShard.ts';
 import type { SubmitJobRequest as _metatrain_v1_SubmitJobRequest, SubmitJobRequest__Output as _metatrain_v1_SubmitJobRequest__Output } from './metatrain/v1/SubmitJobRequest.ts';
 import type { SubmitJobResponse as _metatrain_v1_SubmitJobResponse, SubmitJobResponse__Output as _metatrain_v1_SubmitJobResponse__Output } from './metatrain/v1/SubmitJobResponse.ts';
+import type { Verdict as _metatrain_v1_Verdict, Verdict__Output as _metatrain_v1_Verdict__Output } from './metatrain/v1/Verdict.ts';
 import type { WatchJobRequest as _metatrain_v1_WatchJobRequest, WatchJobRequest__Output as _metatrain_v1_WatchJobRequest__Output } from './metatrain/v1/WatchJobRequest.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -73,6 +74,7 @@ export interface ProtoGrpcType {
       SkippedShard: MessageTypeDefinition<_metatrain_v1_SkippedShard, _metatrain_v1_SkippedShard__Output>
       SubmitJobRequest: MessageTypeDefinition<_metatrain_v1_SubmitJobRequest, _metatrain_v1_SubmitJobRequest__Output>
       SubmitJobResponse: MessageTypeDefinition<_metatrain_v1_SubmitJobResponse, _metatrain_v1_SubmitJobResponse__Output>
+      Verdict: MessageTypeDefinition<_metatrain_v1_Verdict, _metatrain_v1_Verdict__Output>
       WatchJobRequest: MessageTypeDefinition<_metatrain_v1_WatchJobRequest, _metatrain_v1_WatchJobRequest__Output>
     }
   }

@@ -4,22 +4,14 @@ import { z } from 'zod';
 import { MetatrainError } from '../errors.ts';
 import { excerpt } from '../foreign-text.ts';
 import { algorithmSchema } from './algorithm.ts';
+import { evaluationSchema } from './evaluation.ts';
 import { explain, type FieldProblem } from './explain.ts';
 import { excesses, maxShardTasks } from './limits.ts';
 import { metaSchema } from './meta.ts';
 import { modelSchema } from './model.ts';
+import { publishedSchema } from './published.ts';
 import { taskSchema } from './task.ts';
 import { plainYaml, YamlRefusal } from './yaml.ts';
-
-const evaluationSchema = z.strictObject({
-  /** Evaluate every so many meta-steps; 0 means only at the end. */
-  every: z.int().min(0).default(0),
-  /** Tasks of one evaluation. */
-  tasks: z.int().min(2).max(1_000_000).default(600),
-  /** Inner steps of adaptation; losses are reported after 0, 1, …, innerSteps. */
-  innerSteps: z.int().min(1).max(1000).default(10),
-  split: z.enum(['validation', 'test']).default('test'),
-});
 
 const checkpointSchema = z.strictObject({
   /** Write a checkpoint every so many meta-steps; 0 means only at the end. */
@@ -38,21 +30,6 @@ const placementSchema = z.strictObject({
   mixed: z.boolean().default(false),
   /** A job of a higher priority gets every slot that falls free before those of a lower one; jobs of the same share them. */
   priority: z.enum(['low', 'normal', 'high']).default('normal'),
-});
-
-/** The figure that a job reproduces; printed beside the result. */
-const publishedSchema = z.strictObject({
-  /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
-  source: z.string().min(1).max(400),
-  metric: z.enum(['loss', 'accuracy']),
-  /** Inner steps → value (accuracy from 0 to 1), with a 95 % half-width where the source gives one. */
-  byInnerStep: z.record(
-    z.string().regex(/^\d+$/),
-    z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() }),
-  ),
-  protocol: z.string().min(1).max(1000),
-  /** What this job does otherwise than the source. */
-  differences: z.array(z.string().max(400)).max(20).default([]),
 });
 
 const jobSpecShape = z.strictObject({
@@ -76,8 +53,8 @@ export type JobSpec = JobSpecShape & {
   readonly placement: { readonly shardSize: number };
 };
 
-export type PublishedSpec = z.infer<typeof publishedSchema>;
-export type EvaluationSpec = z.infer<typeof evaluationSchema>;
+export type { EvaluationSpec } from './evaluation.ts';
+export type { PublishedSpec, StatedProtocol } from './published.ts';
 
 /** Bytes of a job file, at most. */
 export const maxSpecBytes = 65_536;
@@ -226,8 +203,11 @@ function contradictions(spec: JobSpec): FieldProblem[] {
     if (algorithm.innerBatchSize > examples)
       refuse('algorithm.innerBatchSize', algorithm.innerBatchSize, `at most the task's ${examples} examples`);
   }
-  if (spec.published && spec.published.metric === 'accuracy' && task.distribution === 'sinusoid') {
-    refuse('published.metric', 'accuracy', 'loss, for a regression');
+  if (spec.published?.metric === 'accuracy') {
+    if (task.distribution === 'sinusoid') refuse('published.metric', 'accuracy', 'loss, for a regression');
+    for (const [innerSteps, { mean }] of Object.entries(spec.published.byInnerStep)) {
+      if (mean < 0 || mean > 1) refuse(`published.byInnerStep.${innerSteps}.mean`, mean, 'an accuracy from 0 to 1');
+    }
   }
   return problems;
 }

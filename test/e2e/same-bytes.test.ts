@@ -24,7 +24,15 @@ const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
 const setFlags = overrides.flatMap((override) => ['--set', override]);
 
 async function run(t: TestContext, workers: number): Promise<RunResult> {
-  const result = await metatrain(t, ['run', jobFile, ...setFlags, '--workers', String(workers), '--json']);
+  const result = await metatrain(t, [
+    'run',
+    jobFile,
+    ...setFlags,
+    '--workers',
+    String(workers),
+    '--no-output',
+    '--json',
+  ]);
   assert.equal(result.code, 0, result.stderr);
   return result.json<RunResult>();
 }

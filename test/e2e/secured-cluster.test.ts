@@ -169,7 +169,7 @@ test('a local run needs neither TLS nor tokens, whatever the variables for anoth
   const directory = temporaryDirectory(t);
   const job = join(directory, 'job.yaml');
   writeFileSync(job, sinusoidSpec('local', { meta: { iterations: 2, batchSize: 2 } }));
-  const { code, stdout, stderr } = await metatrain(['run', job, '--workers', '1', '--json'], {
+  const { code, stdout, stderr } = await metatrain(['run', job, '--workers', '1', '--no-output', '--json'], {
     METATRAIN_TOKENS: join(directory, 'none'),
     METATRAIN_TOKEN: newSecret(),
     METATRAIN_TOKEN_FILE: join(directory, 'none'),

@@ -38,7 +38,12 @@ export const samplePublished = {
   source: 'A paper, §1',
   metric: 'loss',
   byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
-  protocol: 'as we do',
+  protocol: {
+    task: { distribution: 'sinusoid', shots: 5, queries: 5 },
+    meta: { iterations: 100 },
+    evaluation: { tasks: 600 },
+    transductive: false,
+  },
   differences: ['fewer meta-steps'],
 } as const;
 
@@ -54,6 +59,7 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
     steps: 20_000,
     iterations: 20_000,
     paramsSha256: 'ab'.repeat(32),
+    overrides: [],
     evaluations: [
       sampleEvaluation(10_000, [3.4, 0.8, 0.6, 0.55, 0.5, 0.46]),
       sampleEvaluation(20_000, [3.2, 0.66, 0.5, 0.45, 0.4, 0.36]),

@@ -91,7 +91,7 @@ describe('the eager engine on TensorFlow', () => {
       const hashes = [];
       for (const workers of ['1', '2']) {
         const result = await resultOf<{ state: string; paramsSha256: string; engineFingerprint: string }>(
-          ...(['client/cli/main.js', 'run', jobFile, '--workers', workers, '--json'] as const),
+          ...(['client/cli/main.js', 'run', jobFile, '--workers', workers, '--no-output', '--json'] as const),
         );
         assert.equal(result.state, 'SUCCEEDED');
         assert.match(result.engineFingerprint, /^tensorflow-2\./);

@@ -7,30 +7,24 @@ import {
   formatFigure,
   measureName,
   outcomeWords,
-  protocolText,
   verdictWords,
   type Words,
 } from '../../../shared/comparison.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
-import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
+import { formatBytes, formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
+import { cardText, protocolCard, publishedText } from '../../../shared/protocol.ts';
 import type { RunResult } from '../run-result.ts';
 import { colouredState } from './progress.ts';
 import { type Column, fields, type Style, table, wrap } from './text.ts';
 
 export interface ResultOptions {
-  /** Overrides of this run that change what is measured, such as `meta.iterations=500`. */
-  readonly overrides: readonly string[];
   readonly width: number;
   readonly style: Style;
 }
 
 export function renderResult(result: RunResult, spec: JobSpec, options: ResultOptions): string {
-  const { overrides, ...rest } = options;
-  return renderPrintable(printableRecord(result), printableRecord(spec), {
-    ...rest,
-    overrides: printableRecord(overrides),
-  });
+  return renderPrintable(printableRecord(result), printableRecord(spec), options);
 }
 
 function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOptions): string {
@@ -46,6 +40,8 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
           `${formatRate(result.metaStepsPerSecond)} meta-steps/s`,
       ],
       ['parameters', result.paramsSha256 ? `SHA-256 ${result.paramsSha256}` : 'none yet'],
+      ...(result.overrides.length > 0 ? [['changed', `${result.overrides.join(', ')} (--set)`] as const] : []),
+      ...modelField(result),
       ...(result.skippedTasks > 0
         ? [['left out', `${formatCount(result.skippedTasks)} tasks, not finite`] as const]
         : []),
@@ -58,24 +54,31 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
   return result.evaluation ? `${head}\n\n${renderEvaluation(result, spec, options)}` : head;
 }
 
-function renderEvaluation({ evaluation }: RunResult, spec: JobSpec, options: ResultOptions): string {
+/** Where the model is, of a run that could have saved it. */
+function modelField({ model, state }: RunResult): (readonly [string, string])[] {
+  if (model === undefined || state !== 'SUCCEEDED') return [];
+  return [['model', model ? `${model.file}, ${formatBytes(model.bytes)}` : 'not saved']];
+}
+
+function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: ResultOptions): string {
+  const { evaluation, state, overrides } = result;
   if (!evaluation) return '';
-  const { style, width, overrides } = options;
   const { published } = spec;
-  const comparison = compare(evaluation, published);
+  const comparison = compare({ state, spec, overrides, evaluation });
   const { protocol } = evaluation;
   const measure = measureName(comparison.metric, spec);
   const title = `${style.bold(`Test result: ${measure}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
   const parts = [title, resultTable(comparison, style)];
   if (published) {
-    const differences = [...published.differences, ...overrides.map((override) => `changed with --set ${override}`)];
-    parts.push(`  ${toned(outcomeWords(comparison, differences.length), style)}`);
-    const block = (text: string) => wrap(text, Math.max(width - 13, 30));
+    const block = (text: string, indent = 13) => wrap(text, Math.max(width - indent, 30));
+    const { text, tone } = outcomeWords(comparison);
+    parts.push(indented(toned({ text: block(text, 2), tone }, style)));
+    const { differences } = comparison;
     parts.push(
       fields(
         [
-          ['ours', block(protocolText(protocol, spec))],
-          ['published', block(`${published.source}. ${published.protocol}`)],
+          ['ours', block(cardText(protocolCard(protocol, spec)))],
+          ['published', block(publishedText(published))],
           [
             'differs',
             differences.length > 0 ? differences.map((text) => block(`- ${text}`)).join('\n') : 'nothing that is known',
@@ -86,7 +89,9 @@ function renderEvaluation({ evaluation }: RunResult, spec: JobSpec, options: Res
       ),
     );
   } else {
-    parts.push(fields([['protocol', wrap(protocolText(protocol, spec), Math.max(width - 12, 30))]], style, 2));
+    parts.push(
+      fields([['protocol', wrap(cardText(protocolCard(protocol, spec)), Math.max(width - 12, 30))]], style, 2),
+    );
   }
   return parts.join('\n\n');
 }
@@ -111,6 +116,8 @@ function resultTable(comparison: Comparison, style: Style): string {
   ]);
   return table(columns, rows, style, 2);
 }
+
+const indented = (text: string): string => text.replaceAll(/^/gm, '  ');
 
 /** In the colour of what it says. */
 function toned({ text, tone }: Words, style: Style): string {

@@ -94,8 +94,13 @@ export const sinusoid = (name: string, iterations: number, more: { readonly [fie
     source: 'MAML, Finn et al. 2017, §5.1',
     metric: 'loss',
     byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38 } },
-    protocol: '5 support points, 600 test tasks; 70,000 meta-steps of 25 tasks, Adam 0.001; no interval is given',
-    differences: ['far fewer meta-steps'],
+    protocol: {
+      task: { distribution: 'sinusoid', shots: 5, queries: 5 },
+      meta: { iterations: 70_000, batchSize: 25, optimizer: { name: 'adam', learningRate: 0.001 } },
+      evaluation: { tasks: 600 },
+      transductive: false,
+    },
+    differences: ['it has far less patience'],
   },
 });
 

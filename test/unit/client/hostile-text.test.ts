@@ -57,7 +57,7 @@ const job: Job = {
         source: 'A paper',
         metric: 'loss',
         byInnerStep: { 1: { mean: 0.67 } },
-        protocol: 'as we do',
+        protocol: { task: { distribution: 'sinusoid', shots: 5 } },
         differences: ['fewer meta-steps'],
       },
     }),
@@ -68,7 +68,9 @@ const job: Job = {
   steps: 20,
   iterations: 20,
   paramsSha256: 'ab'.repeat(32),
+  overrides: ['meta.iterations=20'],
   evaluations: [evaluation],
+  verdict: { outcome: 'reached', text: 'reached', differences: ['fewer meta-steps'], obstacles: [] },
   checkpoints: [{ step: 20, sha256: 'cd', bytes: 10, paramsSha256: 'ab' }],
   error: { code: 'SHARD_FAILED', message: 'three workers failed' },
   engineFingerprint: 'engine-1',
@@ -94,7 +96,7 @@ const worker: WorkerInfo = {
   idleReason: 'no job wants it',
 };
 
-const options = { overrides: ['meta.iterations=20'], width: 100, style: plainStyle };
+const options = { width: 100, style: plainStyle };
 const plots = { width: 100, characters: 'unicode', style: plainStyle } as const;
 const history = { metaSteps: [], story: [] };
 const dataSet = {
@@ -117,7 +119,7 @@ const renderers: Readonly<Record<string, (as: <Value>(value: Value) => Value) =>
     return renderJobDetails(as(open), options);
   },
   'jobs show --plot': (as) => renderJobPlots(as(job), history, plots),
-  'a result': (as) => renderResult(as(runResult(job, 1, 1)), as(job.spec), { ...options, overrides: as(['a=b']) }),
+  'a result': (as) => renderResult(as(runResult(job, 1, 1)), as(job.spec), options),
   'a progress line': (as) => progressLine(viewOf(as(job))),
   'a note of a state': (as) =>
     noteFor(

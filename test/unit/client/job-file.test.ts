@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { protocolOverrides, readJobFile } from '../../../client/cli/job-file.ts';
+import { overrideTexts, readJobFile } from '../../../client/cli/job-file.ts';
 import type { Override } from '../../../client/cli/options.ts';
 import { maxSpecBytes } from '../../../shared/job-spec/index.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
@@ -68,18 +68,13 @@ test('a file that cannot be read is named with the reason', async (t) => {
   });
 });
 
-test('only overrides that change what is measured count as differences from a published protocol', () => {
-  assert.deepEqual(
-    protocolOverrides([
-      ['meta.iterations', '500'],
-      ['seed', '2'],
-      ['placement.shardSize', '5'],
-      ['name', 'x'],
-      ['checkpoint.every', '10'],
-      ['task.shots', '10'],
-      ['evaluation', '{ tasks: 5 }'],
-      ['metadata', 'x'],
-    ]),
-    ['meta.iterations=500', 'task.shots=10', 'evaluation={ tasks: 5 }'],
-  );
+test("a job's record gets the last override of each field, cut to a length that every coordinator takes", () => {
+  const texts = overrideTexts([
+    ['meta.iterations', '500'],
+    ['seed', '2'],
+    ['meta.iterations', '50'],
+    ['task', `{ a: ${'x'.repeat(1_000)} }`],
+  ]);
+  assert.deepEqual(texts.slice(0, 2), ['meta.iterations=50', 'seed=2']);
+  assert.equal(texts[2]?.length, 400);
 });

@@ -17,7 +17,6 @@ import {
   type JobEvent,
   type WorkerInfo,
 } from '../../../client/records.ts';
-import { compare } from '../../../shared/comparison.ts';
 import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
@@ -27,7 +26,12 @@ const published: PublishedSpec = {
   source: 'A paper, §1',
   metric: 'loss',
   byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
-  protocol: 'as we do',
+  protocol: {
+    task: { distribution: 'sinusoid', shots: 5, queries: 5 },
+    meta: { iterations: 20, batchSize: 8 },
+    evaluation: { tasks: 600 },
+    transductive: false,
+  },
   differences: [],
 };
 
@@ -60,6 +64,7 @@ const job = (changes: Partial<Job> = {}): Job => ({
   steps: 20,
   iterations: 20,
   paramsSha256: 'ab'.repeat(32),
+  overrides: [],
   evaluations: [],
   checkpoints: [],
   engineFingerprint: 'engine-1',
@@ -69,59 +74,24 @@ const job = (changes: Partial<Job> = {}): Job => ({
   ...changes,
 });
 
-const options = { overrides: [], width: 100, style: plainStyle };
-
-function verdicts(means: readonly number[], figures = published): string[] {
-  return compare(evaluation(means), figures).rows.flatMap(({ innerSteps, verdict }) =>
-    verdict ? [`${innerSteps}: ${verdict}`] : [],
-  );
-}
-
-test('a verdict says where the published mean lies: inside our interval, or which is better, or whether the intervals meet', () => {
-  const at = (mean: number) => verdicts([3, 0.7, 1, 1, 1, mean])[1];
-  assert.equal(at(0.38), '5: inside');
-  assert.equal(at(0.42), '5: inside');
-  assert.equal(at(0.34), '5: inside', 'also when ours is the better one');
-  assert.equal(at(0.3), '5: better');
-  assert.equal(at(0.5), '5: overlaps', '0.12 apart; the half-widths add up to 0.15');
-  assert.equal(at(0.54), '5: worse');
-});
-
-test('for an accuracy more is better', () => {
-  const accuracy: PublishedSpec = { ...published, metric: 'accuracy', byInnerStep: { 1: { mean: 0.9 } } };
-  const of = (mean: number) => {
-    const measured = {
-      ...evaluation([1, 1]),
-      accuracyByInnerStep: [0.2, mean].map((m) => ({ mean: m, halfWidth95: 0.01 })),
-    };
-    return compare(measured, accuracy).rows[1]?.verdict;
-  };
-  assert.deepEqual([of(0.95), of(0.9), of(0.85)], ['better', 'inside', 'worse']);
-});
-
-test('the outcome is that of the worst row; what was not measured is said and is no success', () => {
-  const outcome = (means: readonly number[]) => {
-    const { outcome, notMeasured } = compare(evaluation(means), published);
-    return [outcome, notMeasured];
-  };
-  assert.deepEqual(outcome([3, 0.6, 1, 1, 1, 0.38]), ['reproduced', []]);
-  assert.deepEqual(outcome([3, 0.6, 1, 1, 1, 0.5]), ['overlaps', []]);
-  assert.deepEqual(outcome([3, 0.9, 1, 1, 1, 0.38]), ['not-reproduced', []]);
-  assert.deepEqual(outcome([3, 0.6]), ['reproduced', [5]]);
-  assert.deepEqual(outcome([3]), ['nothing-to-compare', [1, 5]]);
-  assert.equal(compare(evaluation([3, 2]), undefined).outcome, 'nothing-to-compare');
-});
+const options = { width: 100, style: plainStyle };
 
 test('a result reads as a person expects it', () => {
-  const result = runResult(job({ evaluations: [evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38])] }), 61.4, 16.25);
-  const figures = { ...published, differences: ['fewer meta-steps'] };
+  const measured = evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38]);
+  const overrides = ['meta.batchSize=8', 'seed=7'];
+  const result = runResult(job({ overrides, evaluations: [measured] }), 61.4, 16.25);
+  const protocol = { ...published.protocol, meta: { iterations: 1000, batchSize: 32 } };
+  const figures = { ...published, protocol, differences: ['another weather'] };
+  const model = { file: 'waves.safetensors', step: 20, bytes: 8_204, sha256: '' };
   assert.equal(
-    renderResult(result, spec({ published: figures }), { ...options, overrides: ['meta.batchSize=8'] }),
+    renderResult({ ...result, model }, spec({ published: figures, evaluation: { tasks: 600 } }), options),
     `\
 job         waves  succeeded  (0123456789abcdef)
 meta-steps  20 of 20
 time        1 min 1 s, 130 tasks/s, 16.3 meta-steps/s
 parameters  SHA-256 ${'ab'.repeat(32)}
+changed     meta.batchSize=8, seed=7 (--set)
+model       waves.safetensors, 8.2 kB
 
 Test result: mean squared error, mean over 600 test tasks ± 95 %
 
@@ -133,23 +103,41 @@ Test result: mean squared error, mean over 600 test tasks ± 95 %
             4  0.400 ± 0.0500
             5  0.380 ± 0.0500  0.380 ± 0.100  published value inside our interval
 
-  Published figure reached: it lies inside our interval or ours is better, under a protocol that differs in 2 points
+  Published figure reached: it lies inside our interval, or ours is better; the protocol differs in
+  3 points
 
-  ours       second-order MAML, 5 support points, 5 query points, 600 test tasks, inductive; trained
-             for 20 meta-steps of 8 tasks with 1 inner step of rate 0.01, adam 0.001 (constant),
-             seed 7; sine waves
-  published  A paper, §1. as we do
-  differs    - fewer meta-steps
-             - changed with --set meta.batchSize=8`,
+  ours       second-order MAML, 5 support points, 5 query points, 600 test tasks, inductive; mlp
+             [40, 40], relu, he initialisation; trained for 20 meta-steps of 8 tasks with 1 inner
+             step of rate 0.01, adam 0.001 (constant), seed 7; sine waves
+  published  A paper, §1. 5 support points, 5 query points, 600 test tasks, inductive; trained for
+             1,000 meta-steps of 32 tasks; sinusoid
+  differs    - meta.iterations: 20 instead of 1,000
+             - meta.batchSize: 8 instead of 32
+             - another weather`,
   );
 });
 
 test('a figure is called reproduced only when nothing that is known differs', () => {
-  const result = runResult(job({ evaluations: [evaluation([3.2, 0.66])] }), 1, 1);
-  const text = (overrides: readonly string[]) => renderResult(result, spec({ published }), { ...options, overrides });
-  assert.match(text([]), /^ {2}Reproduced: .*; not measured: 5 inner steps$/m);
+  const measured = evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38]);
+  const text = (overrides: readonly string[]) =>
+    renderResult(runResult(job({ overrides, evaluations: [measured] }), 1, 1), spec({ published }), options);
+  assert.match(text([]), /^ {2}Reproduced: /m);
   assert.match(text([]), /differs {4}nothing that is known/);
-  assert.match(text(['meta.iterations=5']), /^ {2}Published figure reached: .* differs in 1 point; not measured/m);
+  assert.match(text(['meta.clipNorm=5']), /^ {2}Published figure reached: /m);
+  assert.match(text(['meta.clipNorm=5']), /differs {4}- meta\.clipNorm=5, changed with --set$/m);
+});
+
+test('a job that goes on has figures, but neither a verdict nor its colour', () => {
+  const going = job({ state: 'RUNNING', evaluations: [evaluation([3.2, 0.9, 0.5, 0.45, 0.4, 0.38])] });
+  const text = renderResult(runResult(going, 1, 1), spec({ published }), { ...options, style: styleFor(true) });
+  assert.match(text, /^ {2}No verdict before the job has succeeded$/m);
+  assert.doesNotMatch(text, /ours is worse|Not reproduced/);
+});
+
+test('a run that could have saved its model says where it is, or that it is not saved', () => {
+  const result = runResult(job(), 1, 1);
+  assert.match(renderResult({ ...result, model: null }, spec(), options), /^model +not saved$/m);
+  assert.doesNotMatch(renderResult(result, spec(), options), /^model/m, 'of a job on a cluster, the cluster keeps it');
 });
 
 test('a failed job shows its error, and what is unusual about it is not hidden', () => {
@@ -381,17 +369,8 @@ test('the throughput is that of this run: replayed history does not count', asyn
 test('a run result has every promised field, and an error only when there is one', () => {
   const result: RunResult = runResult(job({ evaluations: [evaluation([3]), evaluation([2])] }), 12, 3);
   assert.deepEqual(Object.keys(result).sort(), [
-    ...[
-      'data',
-      'engineFingerprint',
-      'evaluation',
-      'jobId',
-      'metaStepsPerSecond',
-      'mixedFingerprints',
-      'name',
-      'paramsSha256',
-    ],
-    ...['skippedTasks', 'state', 'steps', 'tasksPerSecond', 'wallSeconds'],
+    ...['data', 'engineFingerprint', 'evaluation', 'jobId', 'metaStepsPerSecond', 'mixedFingerprints', 'name'],
+    ...['overrides', 'paramsSha256', 'skippedTasks', 'state', 'steps', 'tasksPerSecond', 'verdict', 'wallSeconds'],
   ]);
   assert.equal(result.tasksPerSecond, 24, '3 meta-steps a second of 8 tasks');
   assert.equal(result.evaluation?.lossByInnerStep[0]?.mean, 2, 'the last one');

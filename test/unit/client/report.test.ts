@@ -71,8 +71,10 @@ test('no word of a job, of an event or of a worker becomes markup or ends a scri
     spec: {
       ...spec,
       name: attack,
-      published: { ...spec.published!, source: attack, protocol: attack, differences: [attack] },
+      published: { ...spec.published!, source: attack, differences: [attack] },
     },
+    overrides: [attack],
+    verdict: { outcome: 'reached', text: attack, differences: [attack], obstacles: [] },
   });
   const events = sampleEvents().map((event): JobEvent => {
     if (event.kind === 'stateChanged') return { ...event, reason: attack };
@@ -124,9 +126,11 @@ for (const [what, changes, says] of states) {
   });
 }
 
-test('of a job that goes on the comparison is no verdict yet', async () => {
+test('a job that goes on has no verdict, and no word of one', async () => {
   const { endedAt: _, ...running } = sampleJob({ state: 'RUNNING' });
-  assert.match(await report(running), /<p class="verdict">So far: Published figure reached/);
+  const page = await report(running);
+  assert.match(page, /<p class="verdict neutral">No verdict before the job has succeeded/);
+  assert.doesNotMatch(page, /ours is|Published figure reached/);
   assert.match(await report(), /<p class="verdict good">Published figure reached/);
 });
 

@@ -24,8 +24,8 @@ async function setUp(t: TestContext) {
   const before = await JobStore.open(path);
   const book = new JobBook(before, limits, log, () => undefined);
   const [first, second] = [
-    (await book.submit(parseJobSpec(specText()), 'first', 1)).record,
-    (await book.submit(parseJobSpec(specText()), 'second', 2)).record,
+    (await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'first' }, 1)).record,
+    (await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'second' }, 2)).record,
   ];
   const stored = [first, second].flatMap((record) =>
     [1, 2, 3].map(

@@ -99,10 +99,13 @@ async function openBook(t: TestContext) {
 test('what becomes of a job while the disk is full is told from memory, and written when there is room', async (t) => {
   disk.freeBytes = 1e12;
   const { book, store } = await openBook(t);
-  const { record } = await book.submit(parseJobSpec(specText()), '', 1);
+  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
   const { jobId } = record;
   disk.freeBytes = 0;
-  await assert.rejects(book.submit(parseJobSpec(specText()), 'key', 2), { code: 'DISK_FULL', message: /not taken/ });
+  await assert.rejects(book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 2), {
+    code: 'DISK_FULL',
+    message: /not taken/,
+  });
   record.state = 'cancelled';
   book.append(record, 3, { kind: 'stateChanged', state: 'cancelled', reason: 'by request' });
   await assert.rejects(book.save(record), { code: 'DISK_FULL' });
@@ -115,14 +118,14 @@ test('what becomes of a job while the disk is full is told from memory, and writ
   book.retry();
   await told;
   assert.deepEqual([store.record(jobId)?.state, book.isOver(jobId)], ['cancelled', true]);
-  const { isNew } = await book.submit(parseJobSpec(specText()), 'key', 4);
+  const { isNew } = await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 4);
   assert.equal(isNew, true, 'the refused submit left no key behind');
 });
 
 test('shard hashes that found no room are written with the next ones', async (t) => {
   disk.freeBytes = 1e12;
   const { book } = await openBook(t);
-  const { record } = await book.submit(parseJobSpec(specText()), '', 1);
+  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
   const ledger = book.ledger(record.jobId);
   const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
   ledger.add(0, 0, 1, first);

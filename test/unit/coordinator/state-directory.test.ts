@@ -40,7 +40,7 @@ test('a state directory and all that is in it are for their owner alone', async 
   const state = await StateDirectory.open(path);
   const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
   const book = new JobBook(state.jobs, limits, silentLogger, () => undefined);
-  await book.submit(parseJobSpec(specText()), 'key', 1);
+  await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 1);
   const layout = { tensors: [{ name: 'w', shape: [3] }] };
   const metadata = {
     ...{ jobId: 'j', spec: '{}', step: 1, nextTask: 8, paramsSha256: '', chainSha256: '', previousSha256: '' },

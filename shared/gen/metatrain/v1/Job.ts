@@ -7,6 +7,7 @@ import type { CheckpointInfo as _metatrain_v1_CheckpointInfo, CheckpointInfo__Ou
 import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain_v1_JobError__Output } from '../../metatrain/v1/JobError.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from '../../metatrain/v1/MetaStepSummary.ts';
 import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output as _metatrain_v1_SkippedShard__Output } from '../../metatrain/v1/SkippedShard.ts';
+import type { Verdict as _metatrain_v1_Verdict, Verdict__Output as _metatrain_v1_Verdict__Output } from '../../metatrain/v1/Verdict.ts';
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from '../../metatrain/v1/JobWaiting.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
 import type { Long } from '@grpc/proto-loader';
@@ -30,6 +31,8 @@ export interface Job {
   'mixedFingerprints'?: (boolean);
   'skippedTasks'?: (number | string | Long);
   'skippedShards'?: (_metatrain_v1_SkippedShard)[];
+  'overrides'?: (string)[];
+  'verdict'?: (_metatrain_v1_Verdict | null);
   'waiting'?: (_metatrain_v1_JobWaiting | null);
   'data'?: (_metatrain_v1_DataIdentity)[];
 }
@@ -53,6 +56,8 @@ export interface Job__Output {
   'mixedFingerprints': (boolean);
   'skippedTasks': (number);
   'skippedShards': (_metatrain_v1_SkippedShard__Output)[];
+  'overrides': (string)[];
+  'verdict': (_metatrain_v1_Verdict__Output | null);
   'waiting': (_metatrain_v1_JobWaiting__Output | null);
   'data': (_metatrain_v1_DataIdentity__Output)[];
 }

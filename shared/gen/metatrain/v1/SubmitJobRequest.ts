@@ -4,9 +4,11 @@
 export interface SubmitJobRequest {
   'spec'?: (string);
   'idempotencyKey'?: (string);
+  'overrides'?: (string)[];
 }
 
 export interface SubmitJobRequest__Output {
   'spec': (string);
   'idempotencyKey': (string);
+  'overrides': (string)[];
 }

@@ -1,0 +1,14 @@
+// The `evaluation` section: how often, and on which tasks, the meta-parameters are tested.
+import { z } from 'zod';
+
+export const evaluationSchema = z.strictObject({
+  /** Evaluate every so many meta-steps; 0 means only at the end. */
+  every: z.int().min(0).default(0),
+  /** Tasks of one evaluation. */
+  tasks: z.int().min(2).max(1_000_000).default(600),
+  /** Inner steps of adaptation; losses are reported after 0, 1, …, innerSteps. */
+  innerSteps: z.int().min(1).max(1000).default(10),
+  split: z.enum(['validation', 'test']).default('test'),
+});
+
+export type EvaluationSpec = z.infer<typeof evaluationSchema>;

@@ -1,0 +1,196 @@
+// How a figure was made: the facts of a protocol, ours or a published one, as a sentence and as a list, and the points in which two differ.
+// Pure, and free of Node, so that a browser can have it too.
+import type { JobSpec, PublishedSpec, StatedProtocol } from './job-spec/index.ts';
+import { formatCount } from './numbers.ts';
+
+/** Of an evaluation's protocol, what is compared and shown. */
+export interface ProtocolFacts {
+  readonly distribution: string;
+  readonly split: string;
+  readonly tasks: number;
+  readonly transductive: boolean;
+  readonly splitDescription: string;
+}
+
+/** A job and its evaluation in the form in which a published protocol is stated. */
+export function protocolOfJob(spec: JobSpec, { tasks, split, transductive }: ProtocolFacts): StatedProtocol {
+  const { task, model, algorithm, meta, evaluation } = spec;
+  const measured = { tasks, innerSteps: evaluation.innerSteps, split: split as typeof evaluation.split };
+  return { task, model, algorithm, meta, evaluation: measured, transductive };
+}
+
+/** A field that both state, and differently. */
+export interface Difference {
+  /** As in the job file, such as `meta.iterations`. */
+  readonly field: string;
+  /** Such as `meta.iterations: 150 instead of 1,000`. */
+  readonly text: string;
+}
+
+/** Measuring more tasks or inner steps than the source does gives the same figure. */
+const atLeastFields: ReadonlySet<string> = new Set(['evaluation.tasks', 'evaluation.innerSteps']);
+
+/** Every field that `published` states and `ours` has another value for. */
+export function differencesBetween(ours: StatedProtocol, published: StatedProtocol): Difference[] {
+  return statedFields(published).flatMap(([field, theirs]) => {
+    const own = valueAt(ours, field);
+    const isEqual = JSON.stringify(own ?? null) === JSON.stringify(theirs);
+    const isEnough = atLeastFields.has(field) && Number(own) >= Number(theirs);
+    return isEqual || isEnough ? [] : [{ field, text: `${field}: ${valueText(own)} instead of ${valueText(theirs)}` }];
+  });
+}
+
+/** Every value of a protocol with its path in the job file. */
+export function statedFields(protocol: StatedProtocol): [field: string, value: unknown][] {
+  const fieldsOf = (value: unknown, path: string): [string, unknown][] =>
+    isSection(value)
+      ? Object.entries(value).flatMap(([key, inner]) => fieldsOf(inner, path === '' ? key : `${path}.${key}`))
+      : [[path, value]];
+  return fieldsOf(protocol, '');
+}
+
+function valueAt(protocol: StatedProtocol, field: string): unknown {
+  let value: unknown = protocol;
+  for (const key of field.split('.')) value = isSection(value) ? value[key] : undefined;
+  return value;
+}
+
+const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function valueText(value: unknown): string {
+  if (value === undefined || value === null) return 'none';
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1000) return formatCount(value);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** A protocol fact by fact. What it does not state is empty. */
+export interface ProtocolCard {
+  /** Such as `second-order MAML`. */
+  readonly method: string;
+  /** Such as `mlp [40, 40], relu, he initialisation`. */
+  readonly model: string;
+  /** Such as `5-way 1-shot`. */
+  readonly episode: string;
+  readonly queries: string;
+  readonly tasks: string;
+  /** `transductive`: a prediction may use the other query examples. */
+  readonly predictions: string;
+  readonly training: string;
+  readonly data: string;
+}
+
+/** The protocol of an evaluation and the training behind it. */
+export function protocolCard(facts: ProtocolFacts, spec: JobSpec): ProtocolCard {
+  const card = statedCard(protocolOfJob(spec, facts));
+  const data = facts.splitDescription || facts.distribution;
+  return { ...card, training: `${card.training}, seed ${spec.seed}`, data };
+}
+
+/** The protocol that a source states. */
+export function statedCard({ task, model, algorithm, meta, evaluation, transductive }: StatedProtocol): ProtocolCard {
+  const { episode, queries, data } = taskTexts(task);
+  return {
+    method: methodText(algorithm),
+    model: modelText(model),
+    episode,
+    queries,
+    tasks: evaluation?.tasks ? `${formatCount(evaluation.tasks)} ${evaluation.split ?? 'test'} tasks` : '',
+    predictions: transductive === undefined ? '' : transductive ? 'transductive' : 'inductive',
+    training: trainingText(algorithm, meta),
+    data,
+  };
+}
+
+/** A protocol in a sentence. */
+export function cardText({
+  method,
+  model,
+  episode,
+  queries,
+  tasks,
+  predictions,
+  training,
+  data,
+}: ProtocolCard): string {
+  return joined('; ', joined(', ', method, episode, queries, tasks, predictions), model, training, data);
+}
+
+/** Where a figure is from, and its protocol. */
+export const publishedText = ({ source, protocol }: PublishedSpec): string =>
+  joined('. ', source, cardText(statedCard(protocol)));
+
+const joined = (mark: string, ...parts: readonly (string | false | 0 | null | undefined)[]): string =>
+  parts.filter((part) => part).join(mark);
+
+function methodText(algorithm: StatedProtocol['algorithm']): string {
+  if (!algorithm?.name) return '';
+  return algorithm.name === 'maml' ? joined(' ', algorithm.order && `${algorithm.order}-order`, 'MAML') : 'Reptile';
+}
+
+function modelText(model: StatedProtocol['model']): string {
+  switch (model?.architecture) {
+    case 'mlp': {
+      const { hiddenLayers, activation, initialization } = model;
+      const layers = hiddenLayers ? `mlp [${hiddenLayers.join(', ')}]` : 'mlp';
+      return joined(', ', layers, activation ?? '', initialization && `${initialization} initialisation`);
+    }
+    case 'conv4': {
+      const { filters, downsampling, batchNormScale, headInitialization } = model;
+      return joined(
+        ', ',
+        filters ? `conv4 of ${filters} filters` : 'conv4',
+        downsampling ?? '',
+        typeof batchNormScale === 'boolean' && `batch norm ${batchNormScale ? 'with' : 'without'} a scale`,
+        headInitialization && `${headInitialization} head`,
+      );
+    }
+    default:
+      return '';
+  }
+}
+
+function taskTexts(task: StatedProtocol['task']): Pick<ProtocolCard, 'episode' | 'queries' | 'data'> {
+  const { shots, queries } = task ?? {};
+  switch (task?.distribution) {
+    case 'sinusoid':
+      return {
+        episode: shots ? `${shots} support points` : '',
+        queries: queries ? `${queries} query ${queries === 1 ? 'point' : 'points'}` : '',
+        data: 'sinusoid',
+      };
+    case 'omniglot': {
+      const { ways, dataSet, rotations } = task;
+      return {
+        episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
+        queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
+        data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
+      };
+    }
+    default:
+      return { episode: '', queries: '', data: '' };
+  }
+}
+
+function trainingText(algorithm: StatedProtocol['algorithm'], meta: StatedProtocol['meta']): string {
+  const { innerSteps, innerLearningRate } = algorithm ?? {};
+  const { iterations, batchSize, optimizer, schedule, clipNorm } = meta ?? {};
+  const steps = joined(
+    ' ',
+    iterations && `${formatCount(iterations)} meta-steps`,
+    batchSize && `of ${batchSize} tasks`,
+  );
+  const inner = joined(
+    ' ',
+    innerSteps && `with ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`,
+    innerLearningRate && `of rate ${innerLearningRate}`,
+  );
+  const outer = joined(
+    ' ',
+    optimizer?.name,
+    optimizer?.learningRate && String(optimizer.learningRate),
+    schedule?.name && `(${schedule.name})`,
+  );
+  const text = joined(', ', joined(' ', steps, inner), outer, clipNorm && `clipped to norm ${clipNorm}`);
+  return text && `trained for ${text}`;
+}
