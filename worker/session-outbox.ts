@@ -14,10 +14,20 @@ export interface WritableMessages {
 /** Messages of one outcome, made one at a time so that at most one chunk's copy is in memory. */
 export type MessageSource = Iterable<WorkerMessage>;
 
-/** What a message that carries no payload counts for. */
+/** What a message counts for besides what it carries. */
 const smallMessageBytes = 256;
 
-const bytesOf = ({ payloadChunk }: WorkerMessage): number => payloadChunk?.data?.length ?? smallMessageBytes;
+/** About as long as it is encoded: numbers are doubles, a character takes up to 3 bytes. */
+function bytesOf({ payloadChunk, shardResult, shardFailure }: WorkerMessage): number {
+  if (payloadChunk) return payloadChunk.data?.length ?? 0;
+  const { train, evaluate } = shardResult ?? {};
+  const lists = [
+    ...[train?.queryLoss, train?.queryAccuracy, train?.nonFiniteTasks],
+    ...[evaluate?.lossByInnerStep, evaluate?.accuracyByInnerStep],
+  ];
+  const numbers = lists.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+  return smallMessageBytes + 8 * numbers + 3 * (shardFailure?.message?.length ?? 0);
+}
 
 export class Outbox {
   readonly #stream: WritableMessages;

@@ -67,12 +67,13 @@ export function leaseMessage(
   return { shardLease };
 }
 
+/** Encoded, since it may be large: the outbox then knows its size. */
 export function jobOpenedMessage(
   jobId: string,
   { spec, layout, data }: Pick<LeaseOrder, 'spec' | 'layout' | 'data'>,
-): CoordinatorMessage {
+): Buffer {
   const tensors = layout?.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
-  return { jobOpened: { jobId, spec, layout: tensors ? { tensors } : null, data: [...data] } };
+  return encode({ jobOpened: { jobId, spec, layout: tensors ? { tensors } : null, data: [...data] } });
 }
 
 /** θ's chunks and, last, its announcement: all or nothing of it is sent. */

@@ -55,6 +55,18 @@ test('what is ready together travels as one message while it is small', () => {
   ]);
 });
 
+test('results with many numbers and failures with long messages do not share a message beyond its size', () => {
+  const stream = new FakeStream();
+  const losses = Array.from({ length: maxBatchBytes / 16 }, () => 1);
+  const result = (leaseId: string, work: object) => ({ shardResult: { leaseId, ...work } });
+  const failure = { shardFailure: { message: 'x'.repeat(maxBatchBytes / 3) } };
+  new Outbox(stream).send([
+    ...[result('a', { evaluate: { lossByInnerStep: losses, accuracyByInnerStep: losses } }), result('b', {})],
+    ...[result('c', { train: { queryLoss: losses, queryAccuracy: losses } }), result('d', {}), failure],
+  ]);
+  assert.deepEqual(stream.written, ['result a', 'result b', 'result c', 'result d', 'result undefined']);
+});
+
 test('a heartbeat overtakes the chunks that wait for a full socket', () => {
   const stream = new FakeStream();
   const outbox = new Outbox(stream);
