@@ -34,6 +34,7 @@ export function standingOf(record: JobRecord, spec: JobSpec) {
     isPaused: record.state === 'paused' && !record.waitsForRoom,
     fingerprint: record.engineFingerprint,
     evaluatedSteps: record.evaluations.map(({ step }) => step),
+    hasFinalCheckpoint: record.checkpoints.some(({ purpose }) => purpose === 'final'),
   };
 }
 

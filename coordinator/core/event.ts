@@ -45,6 +45,7 @@ export type CoreEvent =
       readonly isPaused: boolean;
       readonly fingerprint: string | undefined;
       readonly evaluatedSteps: readonly number[];
+      readonly hasFinalCheckpoint: boolean;
       /** Checkpoints that could not be read, in words; usually none. */
       readonly leftOut?: readonly string[];
     }

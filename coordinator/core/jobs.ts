@@ -1,5 +1,6 @@
 // The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the order of work:
-// θ₀ → (meta-step → evaluation where due → checkpoint where due)* → final evaluation → final checkpoint → succeeded.
+// θ₀ → (meta-step → evaluation where due → checkpoint where due)* → final checkpoint and final evaluation → succeeded. The final checkpoint is
+// begun first: an evaluation that fails must not cost the trained θ.
 // A request that the job's state does not allow throws before anything has changed.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect, JobFailure } from './effect.ts';
@@ -28,6 +29,7 @@ export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effe
   job.fingerprint = event.fingerprint;
   job.lastCheckpoint.step = event.step;
   for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
+  if (event.hasFinalCheckpoint) job.finalCheckpoint = 'written';
   const from = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
   const reason = [from, ...(event.leftOut ?? [])].join('; ');
   effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
@@ -52,6 +54,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     fingerprint: undefined,
     otherData: new Map(),
     evaluatedSteps: new Set(),
+    finalCheckpoint: 'due',
     lastCheckpoint: { step: 0, at: state.now },
     shardMs: {},
     served: 0,
@@ -108,13 +111,17 @@ export function markStarted(job: Job, effects: CoreEffect[]): void {
 /** Nothing is in flight: what comes next for this job. */
 function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void {
   const { plan, step } = job;
+  if (step === plan.iterations && job.finalCheckpoint === 'due') {
+    job.finalCheckpoint = 'writing';
+    writeCheckpoint(state, job, 'final', effects);
+  }
   if (!job.hasParams) {
     job.phase = { kind: 'computing', batch: initializeBatch() };
   } else if (isEvaluationDue(job)) {
     job.phase = { kind: 'computing', batch: evaluationBatch(plan, step) };
   } else if (step === plan.iterations) {
     job.phase = { kind: 'finishing' };
-    writeCheckpoint(state, job, 'final', effects);
+    endFinishedJob(state, job, effects);
   } else {
     const isDue = plan.checkpointEvery > 0 && step > 0 && step % plan.checkpointEvery === 0;
     if (isDue && job.lastCheckpoint.step < step) writeCheckpoint(state, job, 'scheduled', effects);
@@ -175,9 +182,14 @@ export function checkpointWritten(
   effects: CoreEffect[],
 ): void {
   const job = state.jobs.get(jobId);
-  if (job?.phase.kind === 'finishing' && step === job.plan.iterations) {
-    endJob(state, job, 'succeeded', `all ${step} meta-steps are applied`, effects);
-  }
+  if (!job || step !== job.plan.iterations) return;
+  job.finalCheckpoint = 'written';
+  endFinishedJob(state, job, effects);
+}
+
+function endFinishedJob(state: CoreState, job: Job, effects: CoreEffect[]): void {
+  if (job.phase.kind !== 'finishing' || job.finalCheckpoint !== 'written') return;
+  endJob(state, job, 'succeeded', `all ${job.step} meta-steps are applied`, effects);
 }
 
 export function failJob(state: CoreState, job: Job, failure: JobFailure, effects: CoreEffect[]): void {

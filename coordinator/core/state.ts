@@ -123,7 +123,7 @@ export type Phase =
   | { readonly kind: 'computing'; readonly batch: Batch }
   /** The runner adopts θ₀, applies a meta-step, or sums an evaluation up. */
   | { readonly kind: 'reducing'; readonly work: WorkKind }
-  /** The last checkpoint is being written. */
+  /** Nothing is left to compute; the final checkpoint is being written. */
   | { readonly kind: 'finishing' };
 
 export interface Job {
@@ -152,6 +152,8 @@ export interface Job {
   /** Steps whose evaluation is known. */
   readonly evaluatedSteps: Set<number>;
   lastCheckpoint: { step: number; at: number };
+  /** Of θ after the last meta-step: begun before the last evaluation. */
+  finalCheckpoint: 'due' | 'writing' | 'written';
   /** Measured time of one shard, by kind of work. */
   readonly shardMs: Partial<Record<WorkKind, number>>;
   /** Compute time granted so far, in shards' time: the job with the least comes next. */

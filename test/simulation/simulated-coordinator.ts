@@ -195,6 +195,7 @@ export class SimulatedCoordinator {
       isPaused: saved.state === 'paused' && !saved.waitsForRoom,
       fingerprint: saved.fingerprint,
       evaluatedSteps: [...saved.evaluations.keys()],
+      hasFinalCheckpoint: newest?.step === saved.plan.iterations,
       leftOut: [],
     });
   }

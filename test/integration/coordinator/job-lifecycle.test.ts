@@ -71,6 +71,27 @@ test('the final evaluation covers every task once, with mean and 95 % interval i
   });
 });
 
+test('a job whose last evaluation fails keeps the parameters that it has trained', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const spec = specText({ iterations: 5 });
+  await cluster.worker('w1', {
+    async onLease(lease, worker) {
+      if (!lease.evaluate) return worker.answer(lease);
+      const { leaseId, jobId } = lease;
+      await cluster.watch(jobId, ({ checkpointWritten }) => checkpointWritten?.step === 5);
+      const failure = { code: 'DATA_CORRUPT', message: 'the test split cannot be read', permanent: true };
+      worker.send({ shardFailure: { leaseId, jobId, ...failure } });
+    },
+  });
+  const job = await cluster.end(await cluster.submit(spec));
+  assert.equal(job.state, 'JOB_STATE_FAILED');
+  assert.equal(job.error?.message, 'the test split cannot be read');
+  assert.deepEqual(
+    job.checkpoints.map(({ step, paramsSha256 }) => [step, paramsSha256]),
+    [[5, expectedSha256(spec)]],
+  );
+});
+
 test('watching replays the whole story, follows it to the end, and goes on after a given event', async (t) => {
   const cluster = await TestCluster.start(t);
   const jobId = await cluster.submit(specText({ iterations: 6, checkpoint: { every: 3 } }));

@@ -4,13 +4,14 @@ import test from 'node:test';
 import { idleReason } from '../../../coordinator/core/placement.ts';
 import { Core, defaultPlan, of, only, statesIn } from './core-harness.ts';
 
-test('a job goes θ₀, meta-step by meta-step, evaluation, checkpoint, success; each batch waits for the one before', () => {
+test('a job goes θ₀, meta-step by meta-step, checkpoint, evaluation, success; each batch waits for the one before', () => {
   const core = new Core();
   assert.deepEqual(statesIn(core.submit()), ['queued']);
   let effects = core.connect('w', { slots: 8 });
   assert.deepEqual(statesIn(effects), ['running']);
   const story: string[] = [];
   for (let turn = 0; turn < 5; turn += 1) {
+    story.push(...of(effects, 'writeCheckpoint').map(({ purpose, step }) => `${purpose} checkpoint ${step}`));
     const leases = of(effects, 'sendLease');
     const tasks = leases.map(({ lease }) => `${lease.shard.firstTask}+${lease.shard.taskCount}`).join(' ');
     story.push(`${leases[0]?.lease.batch.work} ${tasks}`);
@@ -21,14 +22,9 @@ test('a job goes θ₀, meta-step by meta-step, evaluation, checkpoint, success;
     effects = core.reduced();
   }
   assert.deepEqual(story, [
-    ...['initialize 0+1', 'train 0+4 4+4 8+2', 'train 10+4 14+4 18+2', 'train 20+4 24+4 28+2', 'evaluate 0+4 4+2'],
+    ...['initialize 0+1', 'train 0+4 4+4 8+2', 'train 10+4 14+4 18+2', 'train 20+4 24+4 28+2'],
+    ...['final checkpoint 3', 'evaluate 0+4 4+2'],
   ]);
-  assert.deepEqual(only(effects, 'writeCheckpoint'), {
-    kind: 'writeCheckpoint',
-    jobId: 'j',
-    step: 3,
-    purpose: 'final',
-  });
   assert.deepEqual(statesIn(effects), [], 'not before the checkpoint is written');
   assert.deepEqual(statesIn(core.tell({ kind: 'checkpointWritten', jobId: 'j', step: 3 })), ['succeeded']);
   assert.equal(core.state.jobs.size, 0);
@@ -46,10 +42,9 @@ test('evaluations and checkpoints come when the plan says, and not twice for one
     core.result(lease);
     effects = core.reduced();
   }
-  for (const { purpose, step } of of(effects, 'writeCheckpoint')) story.push(`${purpose} checkpoint ${step}`);
   assert.deepEqual(story, [
     ...['initialize 0', 'train 0', 'train 1', 'evaluate 2', 'scheduled checkpoint 2', 'train 2', 'train 3'],
-    ...['evaluate 4', 'final checkpoint 4'],
+    ...['final checkpoint 4', 'evaluate 4'],
   ]);
 });
 
@@ -95,7 +90,13 @@ test('a worker that comes back with another device is leased to by that one', ()
 
 test('a restored job keeps to its fingerprint and goes on after its step', () => {
   const core = new Core();
-  const restored = { hasParams: true, hasStarted: true, isPaused: false, evaluatedSteps: [] };
+  const restored = {
+    hasParams: true,
+    hasStarted: true,
+    isPaused: false,
+    hasFinalCheckpoint: false,
+    evaluatedSteps: [],
+  };
   const plan = { ...defaultPlan, batchSize: 4 };
   const effects = core.tell({ kind: 'jobRestored', plan, step: 2, fingerprint: 'avx512', ...restored });
   assert.match(only(effects, 'changeJobState').reason, /restart, from meta-step 2/);
@@ -104,11 +105,41 @@ test('a restored job keeps to its fingerprint and goes on after its step', () =>
   assert.deepEqual([lease.batch.work, lease.batch.step, lease.shard.firstTask], ['train', 2, 8]);
 });
 
+const restoredAtEnd = {
+  kind: 'jobRestored',
+  plan: defaultPlan,
+  step: 3,
+  evaluatedSteps: [] as number[],
+  ...{ hasParams: true, hasStarted: true, isPaused: false, hasFinalCheckpoint: false, fingerprint: 'f' },
+} as const;
+
 test('a job restored at its end does not evaluate again what is evaluated', () => {
   const core = new Core();
-  const restored = { hasParams: true, hasStarted: true, isPaused: false, fingerprint: 'f' };
-  const effects = core.tell({ kind: 'jobRestored', plan: defaultPlan, step: 3, evaluatedSteps: [3], ...restored });
+  const effects = core.tell({ ...restoredAtEnd, evaluatedSteps: [3] });
   assert.equal(only(effects, 'writeCheckpoint').purpose, 'final');
+});
+
+test('a job restored at its end does not write its final checkpoint again', () => {
+  const core = new Core();
+  assert.deepEqual(of(core.tell({ ...restoredAtEnd, hasFinalCheckpoint: true }), 'writeCheckpoint'), []);
+  const leases = of(core.connect('w', { slots: 2 }), 'sendLease');
+  for (const lease of leases) core.result(lease);
+  assert.deepEqual(statesIn(core.reduced()), ['succeeded']);
+});
+
+test('a job succeeds once its last evaluation and its final checkpoint are both there, in either order', () => {
+  for (const isCheckpointFirst of [true, false]) {
+    const core = new Core();
+    core.tell(restoredAtEnd);
+    const leases = of(core.connect('w', { slots: 2 }), 'sendLease');
+    const evaluate = () => {
+      for (const lease of leases) core.result(lease);
+      return statesIn(core.reduced());
+    };
+    const write = () => statesIn(core.tell({ kind: 'checkpointWritten', jobId: 'j', step: 3 }));
+    const [first, second] = isCheckpointFirst ? [write, evaluate] : [evaluate, write];
+    assert.deepEqual([first(), second()], [[], ['succeeded']]);
+  }
 });
 
 test('two jobs share one worker by computing time, not by shards', () => {
