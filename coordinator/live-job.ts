@@ -109,9 +109,9 @@ export function summariseEvaluation(job: LiveJob): EvaluationRecord {
 
 /** Notes how the last evaluation stands beside the published figure, for a job that has succeeded. */
 export function recordVerdict(record: JobRecord, spec: JobSpec): void {
-  const { state, overrides = [] } = record;
+  const { state, overrides = [], data = [] } = record;
   const evaluation = record.evaluations.at(-1);
-  const verdict = evaluation && verdictOf({ state, spec, overrides, evaluation });
+  const verdict = evaluation && verdictOf({ state, spec, overrides, data, evaluation });
   if (verdict) record.verdict = verdict;
 }
 

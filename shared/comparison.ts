@@ -9,6 +9,7 @@
 // - the published mean lies inside our interval, or ours is the better one.
 // "Reproduced" also needs that nothing else is known to differ; otherwise the figure is only "reached".
 import type { JobStateName } from './cluster-event.ts';
+import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec, PublishedSpec } from './job-spec/index.ts';
 import { formatCount, formatValue } from './numbers.ts';
 import { type Difference, differencesBetween, type ProtocolFacts, protocolOfJob, statedFields } from './protocol.ts';
@@ -32,6 +33,8 @@ export interface ComparedJob {
   readonly spec: JobSpec;
   /** What was changed of the job file with `--set`, such as `meta.iterations=500`. */
   readonly overrides: readonly string[];
+  /** What the job was computed with. */
+  readonly data?: readonly DataIdentity[];
   readonly evaluation: Measured & { readonly protocol: ProtocolFacts; readonly divergedTasks?: number };
 }
 
@@ -162,14 +165,16 @@ const widestHalfWidth = ({ mean, halfWidth95 }: Figure): number =>
   halfWidth95 ? 2 * halfWidth95 : Math.abs(mean) / 10;
 
 /** Fields that differ, and what was changed with `--set` where no field of the source says how it should be. */
-function differencesOf({ spec, overrides, evaluation }: ComparedJob, published: PublishedSpec): Difference[] {
+function differencesOf(job: ComparedJob, published: PublishedSpec): Difference[] {
+  const { spec, overrides, data, evaluation } = job;
   const stated = new Set(statedFields(published.protocol).map(([field]) => field));
   const unstated = overrides.flatMap((override): Difference[] => {
     const field = override.slice(0, override.indexOf('='));
     const matters = changesFigure.test(field) && !stated.has(field);
     return matters ? [{ field, text: `${override}, changed with --set` }] : [];
   });
-  return [...differencesBetween(protocolOfJob(spec, evaluation.protocol), published.protocol), ...unstated];
+  const ours = protocolOfJob(spec, evaluation.protocol, data);
+  return [...differencesBetween(ours, published.protocol), ...unstated];
 }
 
 /** Fields that change what is measured, how it was trained, or what it is compared with. */

@@ -1,5 +1,6 @@
 // How a figure was made: the facts of a protocol, ours or a published one, as a sentence and as a list, and the points in which two differ.
 // Pure, and free of Node, so that a browser can have it too.
+import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec, PublishedSpec, StatedProtocol } from './job-spec/index.ts';
 import { formatCount } from './numbers.ts';
 
@@ -12,9 +13,18 @@ export interface ProtocolFacts {
   readonly splitDescription: string;
 }
 
-/** A job and its evaluation in the form in which a published protocol is stated. */
-export function protocolOfJob(spec: JobSpec, { tasks, split, transductive }: ProtocolFacts): StatedProtocol {
-  const { task, model, algorithm, meta, evaluation } = spec;
+/**
+ * A job and its evaluation in the form in which a published protocol is stated.
+ *
+ * @param data what the job was computed with: of `dataSet: auto`, it says which set was found.
+ */
+export function protocolOfJob(
+  { task: wanted, model, algorithm, meta, evaluation }: JobSpec,
+  { tasks, split, transductive }: ProtocolFacts,
+  data: readonly DataIdentity[] = [],
+): StatedProtocol {
+  const part = data.find(({ name }) => name === wanted.distribution)?.part as 'full' | 'small' | undefined;
+  const task = 'dataSet' in wanted && part ? { ...wanted, dataSet: part } : wanted;
   const measured = { tasks, innerSteps: evaluation.innerSteps, split: split as typeof evaluation.split };
   return { task, model, algorithm, meta, evaluation: measured, transductive };
 }

@@ -22,7 +22,9 @@ const source = join(packageRoot, 'console');
 const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 /** What console/ imports of shared/ at run time. */
-const sharedModules = ['axis', 'cluster-event', 'comparison', 'job-charts', 'numbers', 'protocol', 'web/chart'];
+export const sharedModules: readonly string[] = [
+  ...['axis', 'cluster-event', 'comparison', 'data-identity', 'job-charts', 'numbers', 'protocol', 'web/chart'],
+];
 
 /** Every address that is a page of the console. */
 const pages = ['/', '/submit', '/jobs/:jobId'];

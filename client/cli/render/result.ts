@@ -61,10 +61,10 @@ function modelField({ model, state }: RunResult): (readonly [string, string])[] 
 }
 
 function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: ResultOptions): string {
-  const { evaluation, state, overrides } = result;
+  const { evaluation, state, overrides, data } = result;
   if (!evaluation) return '';
   const { published } = spec;
-  const comparison = compare({ state, spec, overrides, evaluation });
+  const comparison = compare({ state, spec, overrides, data, evaluation });
   const { protocol } = evaluation;
   const measure = measureName(comparison.metric, spec);
   const title = `${style.bold(`Test result: ${measure}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;

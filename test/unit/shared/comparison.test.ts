@@ -196,6 +196,17 @@ test('the outcome is that of the worst inner step, and one that was not measured
   assert.equal(outcome([3, 0.6]).outcome, 'not-comparable');
 });
 
+test('a data set that a worker chose counts as the one that it found', () => {
+  const job = jobOf({ ...cases['twice the published half-width is narrow']!, outcome: '' });
+  const { spec } = jobOf({
+    ...cases['a smaller data set']!,
+    job: { task: { ...jobs.accuracy.task, dataSet: 'auto' } },
+  });
+  const found = (part: string) => compare({ ...job, spec, data: [{ name: 'omniglot', part, sha256: '' }] });
+  assert.equal(found('full').outcome, 'reproduced');
+  assert.deepEqual(found('small').differences, ['task.dataSet: small instead of full']);
+});
+
 test('figures that may not be compared stand side by side without a word', () => {
   const { rows } = compare(jobOf(cases['two test tasks instead of 600']!));
   assert.deepEqual(rows[1], { innerSteps: 1, ours: { mean: 0.66, halfWidth95: 0.001 }, published: { mean: 0.67 } });
