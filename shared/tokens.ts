@@ -66,7 +66,11 @@ export function parseTokens(text: string, file: string): TokenEntry[] {
     throw invalid(file, `got ${Buffer.byteLength(text)} bytes; accepted: at most ${maxFileBytes}`);
   }
   const entries: TokenEntry[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
+  // Editors on Windows may write a byte order mark first.
+  for (const [index, line] of text
+    .replace(/^\ufeff/, '')
+    .split('\n')
+    .entries()) {
     if (/^\s*(#|$)/.test(line)) continue;
     const entry = parseLine(line, `${file}, line ${index + 1}`);
     if (entries.some(({ sha256 }) => sha256 === entry.sha256)) {

@@ -1,7 +1,7 @@
 // Turns the aggregated meta-gradient into the new θ. Optimizers are pure: `update` reads the old θ, the mean meta-gradient and the
 // old slots, and returns new θ; slots are advanced in place. Arithmetic is float64, what is kept is float32.
 import type { OptimizerSpec } from '../../shared/job-spec/meta.ts';
-import { integerPower } from './learning-rate.ts';
+import { integerPower } from '../../shared/learning-rate.ts';
 
 /** One vector of optimizer state, as long as θ, such as `firstMoment`. */
 export type OptimizerSlots = Readonly<Record<string, Float32Array>>;

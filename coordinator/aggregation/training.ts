@@ -3,10 +3,10 @@
 // θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MetaSpec } from '../../shared/job-spec/meta.ts';
+import { scheduleFactor } from '../../shared/learning-rate.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-summary.ts';
-import { scheduleFactor } from './learning-rate.ts';
 import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';

@@ -1,9 +1,20 @@
-// The field types that several sections of the job file share.
+// The field types that several sections of the job file share. Models and losses compute in float32, so a number is checked as float32 has it:
+// what is written as 1e-50 would be used as 0, and 1e39 as infinity.
 import { z } from 'zod';
 
-export const finite = z.number();
+/** Smallest and largest number above zero that float32 holds. */
+const [smallest, largest] = ['1.4e-45', '3.4e38'];
+
+/** Whether the number is above zero and finite when float32 holds it. */
+export const isPositiveFloat32 = (value: number): boolean => Math.fround(value) > 0 && isFiniteFloat32(value);
+const isFiniteFloat32 = (value: number): boolean => Number.isFinite(Math.fround(value));
+
+export const finite = z.number().refine(isFiniteFloat32, `-${largest} to ${largest}, the range of float32`);
 /** A number above zero. */
-export const positive = z.number().positive();
+export const positive = z
+  .number()
+  .positive({ abort: true })
+  .refine(isPositiveFloat32, `${smallest} to ${largest}, the range of float32 above 0`);
 /** A whole number above zero. */
 export const count = z.int().min(1).max(1_000_000_000);
 /** A number from 0 to below 1, such as a momentum. */

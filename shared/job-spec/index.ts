@@ -10,6 +10,7 @@ import { excesses, maxShardTasks } from './limits.ts';
 import { metaSchema } from './meta.ts';
 import { modelSchema } from './model.ts';
 import { publishedSchema } from './published.ts';
+import { rateProblems } from './rates.ts';
 import { taskSchema } from './task.ts';
 import { plainYaml, YamlRefusal } from './yaml.ts';
 
@@ -145,7 +146,7 @@ const defaultShardSize = (batchSize: number): number => Math.min(Math.ceil(batch
 
 function contradictions(spec: JobSpec): FieldProblem[] {
   const { task, meta, placement, algorithm, model } = spec;
-  const problems: FieldProblem[] = [];
+  const problems = rateProblems(meta);
   const refuse = (field: string, got: unknown, accepted: string) =>
     problems.push({ field, got: excerpt(String(got), 80), accepted });
   if (placement.shardSize > meta.batchSize) {
@@ -171,17 +172,15 @@ function contradictions(spec: JobSpec): FieldProblem[] {
       }
       if (task.alphabets) {
         const { train, validation = [], test } = task.alphabets;
-        for (const [split, names] of [
-          ['validation', validation],
-          ['test', test],
+        for (const [split, names, earlier, taken] of [
+          ['validation', validation, 'train', train],
+          ['test', test, 'train', train],
+          ['test', test, 'validation', validation],
         ] as const) {
-          const seen = names.filter((name) => train.includes(name));
-          if (seen.length > 0)
-            refuse(
-              `task.alphabets.${split}`,
-              seen.join(', '),
-              'no alphabet of task.alphabets.train: evaluation would see a training class',
-            );
+          const seen = names.filter((name) => taken.includes(name));
+          if (seen.length === 0) continue;
+          const accepted = `no alphabet of task.alphabets.${earlier}: two splits must share no class`;
+          refuse(`task.alphabets.${split}`, seen.join(', '), accepted);
         }
         if (spec.evaluation.split === 'validation' && validation.length === 0) {
           refuse('evaluation.split', 'validation', 'test, as task.alphabets has no validation list');

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { scheduleFactor } from '../../../coordinator/aggregation/learning-rate.ts';
 import { clipByGlobalNorm, MetaGradientSum } from '../../../coordinator/aggregation/meta-gradient.ts';
 import { slotNames, updateMetaParams } from '../../../coordinator/aggregation/meta-optimizer.ts';
 import type { OptimizerSpec } from '../../../shared/job-spec/meta.ts';
+import { scheduleFactor } from '../../../shared/learning-rate.ts';
 
 /** Five steps from θ = (0.5, −1.25, 2) along gradients (0.1(t + 1), −0.3 + 0.2t, 1.5/(t + 1)). */
 function fiveSteps(optimizer: OptimizerSpec): Float32Array {

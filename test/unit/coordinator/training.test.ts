@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { summariseRows } from '../../../coordinator/aggregation/evaluation-summary.ts';
-import { integerPower, scheduleFactor } from '../../../coordinator/aggregation/learning-rate.ts';
 import { isFiniteVector, MetaGradientSum } from '../../../coordinator/aggregation/meta-gradient.ts';
 import { Training, type TrainShardSum } from '../../../coordinator/aggregation/training.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import type { MetaSpec } from '../../../shared/job-spec/meta.ts';
+import { integerPower, scheduleFactor } from '../../../shared/learning-rate.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import { hashOfVector, sha256 } from '../../../shared/tensor-codec.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';

@@ -162,9 +162,9 @@ describe('Omniglot', () => {
     });
 
     it('can be named by alphabet, validation too', async () => {
-      const alphabets = { train: ['Greek', 'Tagalog'], validation: ['Early_Aramaic'], test: ['Early_Aramaic'] };
+      const alphabets = { train: ['Greek'], validation: ['Early_Aramaic'], test: ['Tagalog'] };
       const distribution = await open(keep(smallFixture()), { alphabets, ways: 2 }, { evaluationSplit: 'validation' });
-      assert.equal(distribution.classes('train').length, 16);
+      assert.equal(distribution.classes('train').length, 12);
       assert.equal(distribution.classes('validation').length, 8);
     });
 
@@ -270,7 +270,21 @@ describe('Omniglot', () => {
       fixture.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 2)));
       const error = await refusalOf(open(fixture));
       assert.equal(error.code, 'REQUEST_INVALID');
-      assert.match(error.message, /evaluation\.split: .*Tagalog\/character01 \(as Greek\/character02\)/);
+      assert.match(error.message, /test split .* the train split: Tagalog\/character01 \(as Greek\/character02\)/);
+    });
+
+    it('a test split that would show a character of validation, whichever is evaluated', async () => {
+      const fixture = keep(smallFixture());
+      fixture.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 11)));
+      const alphabets = { train: ['Greek'], validation: ['Early_Aramaic'], test: ['Tagalog'] };
+      for (const evaluationSplit of ['validation', 'test'] as const) {
+        const error = await refusalOf(open(fixture, { alphabets }, { evaluationSplit }));
+        assert.equal(error.code, 'REQUEST_INVALID');
+        assert.match(
+          error.message,
+          /the test split would show characters of the validation split: Tagalog\/character01/,
+        );
+      }
     });
 
     it('a missing data set, saying what is missing, where it looked and how to fetch it', async () => {

@@ -388,13 +388,13 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'evaluation on a training alphabet',
     omniglot,
     { task: { distribution: 'omniglot', alphabets: { train: ['Greek', 'Latin'], test: ['Latin'] } } },
-    'task.alphabets.test: got Latin; accepted: no alphabet of task.alphabets.train: evaluation would see a training class',
+    'task.alphabets.test: got Latin; accepted: no alphabet of task.alphabets.train: two splits must share no class',
   ],
   [
     'validation on a training alphabet',
     omniglot,
     { task: { distribution: 'omniglot', alphabets: { train: ['Greek'], validation: ['Greek'], test: ['Latin'] } } },
-    'task.alphabets.validation: got Greek; accepted: no alphabet of task.alphabets.train: evaluation would see a training class',
+    'task.alphabets.validation: got Greek; accepted: no alphabet of task.alphabets.train: two splits must share no class',
   ],
   [
     'validation without validation alphabets',

@@ -82,3 +82,8 @@ test('secrets are made unreadable wherever they stand, and so is whatever follow
     '"authorization":["Bearer [secret]"], authorization: bearer [secret], ([secret]) mt_short',
   );
 });
+
+test('a byte order mark before the first line, as editors on Windows write it, is no error', () => {
+  assert.deepEqual(parseTokens(`\ufeff${line()}\r\n`, 'tokens.jsonl'), parseTokens(line(), 'tokens.jsonl'));
+  assert.match(refusalOf(`${line()}\n\ufeff${line({ sha256: 'b'.repeat(64) })}`), /line 2: got no JSON/);
+});

@@ -78,21 +78,27 @@ function ofAlphabets<C extends NamedCharacter>(characters: readonly C[], names: 
 /**
  * Characters are compared by their drawings: one that stands in the archives twice, under two names, is one character.
  *
- * @throws MetatrainError `REQUEST_INVALID` naming the characters of training that `split` would show again.
+ * @throws MetatrainError `REQUEST_INVALID` naming the characters that two splits share, whichever the job evaluates on.
  */
-export function refuseOverlap(splits: Splits<NamedCharacter>, split: Exclude<Split, 'train'>): void {
-  const trained = new Map(splits.train.map(({ name, sha256 }) => [sha256, name]));
-  const seen = splits[split].flatMap(({ name, sha256 }) => {
-    const other = trained.get(sha256);
-    return other === undefined ? [] : [other === name ? name : `${name} (as ${other})`];
-  });
-  if (seen.length === 0) return;
-  const some = seen.length > 5 ? `${seen.slice(0, 5).join(', ')} and ${seen.length - 5} more` : seen.join(', ');
-  throw new MetatrainError(
-    'REQUEST_INVALID',
-    `evaluation.split: the ${split} split would show characters of training: ${some}; accepted: splits that share no character`,
-    { details: { field: 'evaluation.split', split, characters: seen } },
-  );
+export function refuseOverlap(splits: Splits<NamedCharacter>): void {
+  for (const [earlier, later] of [
+    ['train', 'validation'],
+    ['train', 'test'],
+    ['validation', 'test'],
+  ] as const) {
+    const names = new Map(splits[earlier].map(({ name, sha256 }) => [sha256, name]));
+    const seen = splits[later].flatMap(({ name, sha256 }) => {
+      const other = names.get(sha256);
+      return other === undefined ? [] : [other === name ? name : `${name} (as ${other})`];
+    });
+    if (seen.length === 0) continue;
+    const some = seen.length > 5 ? `${seen.slice(0, 5).join(', ')} and ${seen.length - 5} more` : seen.join(', ');
+    throw new MetatrainError(
+      'REQUEST_INVALID',
+      `task.alphabets: the ${later} split would show characters of the ${earlier} split: ${some}; accepted: splits that share no character`,
+      { details: { field: 'task.alphabets', splits: [earlier, later], characters: seen } },
+    );
+  }
 }
 
 /** SHA-256 of the splits' class lists: a line `<split> <name> <hash of its drawings>` for each, in order. */

@@ -33,7 +33,7 @@ export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly querie
   const turns = spec.rotations ? 4 : 1;
   const { evaluationSplit } = context;
   if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
-  refuseOverlap(splits, evaluationSplit);
+  refuseOverlap(splits);
   for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
 
   return {

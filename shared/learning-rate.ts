@@ -1,5 +1,5 @@
 // The meta-learning rate of a step: the optimizer's rate times the schedule's factor.
-import type { ScheduleSpec } from '../../shared/job-spec/meta.ts';
+import type { ScheduleSpec } from './job-spec/meta.ts';
 
 /**
  * @param step meta-steps applied so far, t.
