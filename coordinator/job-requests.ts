@@ -6,7 +6,7 @@ import type { Waiting } from '../shared/waiting.ts';
 import type { Caller } from './authentication.ts';
 import type { JobBook } from './job-book.ts';
 import type { Runner } from './runner.ts';
-import { askedFor, type CheckpointRecord, type JobRecord, type JobStateName } from './store/job-record.ts';
+import { askedFor, type CheckpointRecord, hasEnded, type JobRecord, type JobStateName } from './store/job-record.ts';
 
 const maxKeyLength = 128;
 const maxOverrides = 100;
@@ -84,6 +84,10 @@ export class JobRequests {
   /** Jobs that compute nothing although they have not ended, by id. */
   waiting(): ReadonlyMap<string, Waiting> {
     return this.#runner.waitingJobs();
+  }
+
+  whyWaits({ jobId, state }: JobRecord): Waiting | undefined {
+    return hasEnded(state) ? undefined : this.waiting().get(jobId);
   }
 
   /** Newest first. @throws MetatrainError `REQUEST_INVALID` */

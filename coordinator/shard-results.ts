@@ -3,7 +3,7 @@
 // is refused before anything of it is looked at.
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { MetatrainError } from '../shared/errors.ts';
-import { boundText } from '../shared/foreign-text.ts';
+import { boundText, excerpt } from '../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import { refuseOtherData } from '../shared/other-data.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
@@ -40,7 +40,12 @@ export interface TakenPayload {
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
 export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 
-const maxTensors = 100_000;
+/** A layout travels to every worker in one message, beside the job file. */
+const maxTensors = 10_000;
+const maxTensorNameBytes = 200;
+const maxTensorRank = 16;
+/** Characters of what a worker sent that its refusal repeats. */
+const maxGotLength = 200;
 /** UTF-8 bytes; it stands in every evaluation's protocol. */
 const maxSplitDescriptionBytes = 1_024;
 const maxDataSets = 16;
@@ -145,6 +150,16 @@ function checkLayout(tensors: readonly { readonly name: string; readonly shape: 
   if (names.size < tensors.length || names.has('') || names.has('__metadata__')) {
     throw refused('layout', 'names that are empty, reserved or not unique', 'a name of its own for every tensor');
   }
+  const isLong = tensors.some(
+    ({ name, shape }) => Buffer.byteLength(name) > maxTensorNameBytes || shape.length > maxTensorRank,
+  );
+  if (isLong) {
+    throw refused(
+      'layout',
+      'a long name or shape',
+      `names of ${maxTensorNameBytes} bytes, ${maxTensorRank} dimensions`,
+    );
+  }
   return { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
 }
 
@@ -160,7 +175,8 @@ function checkCount(field: string, count: number, accepted: readonly number[]): 
 }
 
 function refused(field: string, got: string, accepted: string): MetatrainError {
-  return new MetatrainError('REQUEST_INVALID', `shard result: ${field}: got ${got}; accepted: ${accepted}`);
+  const message = `shard result: ${field}: got ${excerpt(got, maxGotLength)}; accepted: ${accepted}`;
+  return new MetatrainError('REQUEST_INVALID', message);
 }
 
 /** Bytes of the tensors in the result. */

@@ -47,8 +47,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
   const waits = new WaitSnapshots(runner, clock);
   const mayRead = gate.admits('read', 'admin');
   const maySubmit = gate.admits('submit', 'admin');
-  const detail = (record: JobRecord, visitor: Caller) =>
-    jobDetail(record, visitor, requests.waiting().get(record.jobId));
+  const detail = (record: JobRecord, visitor: Caller) => jobDetail(record, visitor, requests.whyWaits(record));
   const anyRole = gate.admits('submit', 'read', 'worker', 'admin');
   return (app: HttpApp) => {
     app.use('/api/*', refuseForeign({ host: options.host, asksForTokens: gate.asksForTokens }));

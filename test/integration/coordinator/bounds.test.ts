@@ -29,6 +29,18 @@ test('three workers that fail with texts of 2 MB break neither the job, its watc
   );
 });
 
+test('a worker whose results repeat endless texts is quarantined, and the list of workers stays readable', async (t) => {
+  const cluster = await TestCluster.start(t, { core: { failuresToQuarantine: 1 } });
+  await cluster.worker('w1', {
+    onLease: ({ leaseId }, worker) => worker.send({ shardResult: { leaseId, jobId: 'j'.repeat(3_000_000) } }),
+  });
+  const jobId = await cluster.submit();
+  await cluster.watch(jobId, ({ shardRetried }) => !!shardRetried);
+  const { workers } = await call(cluster.cluster, 'ListWorkers', {});
+  assert.match(workers[0]?.idleReason ?? '', /^quarantined .*job_id: got j+\.\.\.; accepted: /);
+  assert.equal((await cluster.job(jobId)).waiting?.reason, 'workersHeld');
+});
+
 test('after 210 evaluations of 1,000 inner steps a job is read and listed as any other, and its story has all of them', async (t) => {
   const innerSteps = 1_000;
   const cluster = await TestCluster.start(t);
