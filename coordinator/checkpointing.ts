@@ -1,6 +1,6 @@
 // Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a restart. A checkpoint counts once
-// its file is complete and its record is on the disk; an older one is removed only after that. Where the disk has no room for one, it waits with its
-// snapshot until there is: nothing that was to be kept is left out.
+// its file is complete and its record is on the disk; an older one is removed only after that. Where the disk refuses one, it waits with its
+// snapshot until the disk takes it: nothing that was to be kept is left out.
 import type { Checkpoint } from '../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
@@ -9,8 +9,8 @@ import { Training, type TrainingSnapshot } from './aggregation/training.ts';
 import type { JobBook } from './job-book.ts';
 import type { LiveJob } from './live-job.ts';
 import type { CheckpointStore } from './store/checkpoint-store.ts';
-import { isDiskFull } from './store/disk-room.ts';
 import { type CheckpointRecord, hasEnded, type JobRecord } from './store/job-record.ts';
+import { isStorageRefusal } from './store/storage-errors.ts';
 
 export interface Restored {
   readonly training: Training | undefined;
@@ -18,11 +18,11 @@ export interface Restored {
   readonly leftOut: readonly string[];
 }
 
-/** What waits for room on the disk. */
+/** A write that the disk has refused. */
 interface Waiting {
   readonly record: JobRecord;
-  readonly error: MetatrainError;
-  readonly wake: () => void;
+  error: MetatrainError;
+  wake: () => void;
 }
 
 export class Checkpointing {
@@ -41,9 +41,9 @@ export class Checkpointing {
   }
 
   /**
-   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept. Where the disk is full it waits, see `retry`.
+   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept. Where the disk refuses, it waits, see `retry`.
    *
-   * @throws MetatrainError `INTERNAL` when it cannot be written, `DISK_FULL` when the job or the coordinator ended while it waited; the
+   * @throws MetatrainError `INTERNAL` when it cannot be written, `DISK_FULL` or `STORAGE_UNAVAILABLE` when the job or the coordinator ended while it waited; the
    *   checkpoints before it stay.
    */
   write(
@@ -100,37 +100,46 @@ export class Checkpointing {
   }
 
   async #patiently<Result>(record: JobRecord, write: () => Promise<Result>): Promise<Result> {
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!isDiskFull(error) || this.#isEnding) throw error;
-        const { jobId } = record;
-        this.#log.error({ jobId, code: error.code, reason: error.message }, 'a checkpoint waits for room on the disk');
-        await new Promise<void>((resolve) => {
-          const waiting: Waiting = { record, error, wake: resolve };
-          this.#waiting.add(waiting);
-        });
-        if (this.#isEnding || hasEnded(record.state)) throw error;
+    let waiting: Waiting | undefined;
+    try {
+      for (;;) {
+        try {
+          return await write();
+        } catch (error) {
+          if (!isStorageRefusal(error) || this.#isEnding) throw error;
+          waiting = await this.#wait(record, error, waiting);
+          if (this.#isEnding || hasEnded(record.state)) throw error;
+        }
       }
+    } finally {
+      if (waiting) this.#waiting.delete(waiting);
     }
   }
 
+  /** Resolves when it is time to try again; until the write has succeeded its job counts as waiting. */
+  async #wait(record: JobRecord, error: MetatrainError, before: Waiting | undefined): Promise<Waiting> {
+    const { jobId } = record;
+    const { code, message: reason } = error;
+    if (before?.error.code !== code) this.#log.error({ jobId, code, reason }, 'a checkpoint waits for the disk');
+    const waiting = before ?? { record, error, wake: () => undefined };
+    this.#waiting.add(waiting);
+    await new Promise<void>((resolve) => Object.assign(waiting, { error, wake: resolve }));
+    return waiting;
+  }
+
   /**
-   * Lets those go on that wait for room and now have it, and those whose job has ended.
+   * Lets those try again that may succeed now: with the room that they need, or because what refused them may have passed. Lets those go whose job
+   * has ended.
    *
-   * @returns what still waits: the job, and the `DISK_FULL` that says why.
+   * @returns what still waits: the job, and the error that says why.
    */
   retry(freeBytes: number): { readonly jobId: string; readonly error: MetatrainError }[] {
     const left: { jobId: string; error: MetatrainError }[] = [];
-    for (const waiting of this.#waiting) {
-      const { record, error, wake } = waiting;
-      if (freeBytes >= Number(error.details.neededBytes) || hasEnded(record.state)) {
-        this.#waiting.delete(waiting);
-        wake();
-      } else {
-        left.push({ jobId: record.jobId, error });
-      }
+    for (const { record, error, wake } of this.#waiting) {
+      const isFull = error.code === 'DISK_FULL';
+      const hasRoom = isFull && freeBytes >= Number(error.details.neededBytes);
+      if (hasRoom || !isFull || hasEnded(record.state)) wake();
+      if (!hasRoom && !hasEnded(record.state)) left.push({ jobId: record.jobId, error });
     }
     return left;
   }
@@ -139,7 +148,6 @@ export class Checkpointing {
   async end(jobs: Iterable<Pick<LiveJob, 'record' | 'spec' | 'training'>>): Promise<void> {
     this.#isEnding = true;
     for (const { wake } of this.#waiting) wake();
-    this.#waiting.clear();
     for (const { record, spec, training } of jobs) {
       const newest = record.checkpoints.at(-1)?.step ?? 0;
       if (!training || training.metaParams.step <= newest) continue;
@@ -154,7 +162,8 @@ export class Checkpointing {
    * The job's state from its newest good checkpoint, undefined where it never had one. A corrupt one is taken off the record, logged and
    * named, and the one before it serves: what lies between is computed again, to the same bytes.
    *
-   * @throws MetatrainError `CHECKPOINT_CORRUPT` when it had checkpoints and none of them is good; the record and the files stay as they are.
+   * @throws MetatrainError `CHECKPOINT_CORRUPT` when it had checkpoints and none of them is good, `STORAGE_UNAVAILABLE` when one cannot be read now;
+   *   the record and the files stay as they are.
    */
   async restore(record: JobRecord, spec: JobSpec): Promise<Restored> {
     const leftOut: string[] = [];
@@ -165,6 +174,7 @@ export class Checkpointing {
         checkIdentity(record, restored, this.#files.fileOf(record.jobId, checkpoint.step));
         break;
       } catch (error) {
+        if (isStorageRefusal(error)) throw error;
         restored = undefined;
         const { message } = asMetatrainError(error);
         this.#log.error(

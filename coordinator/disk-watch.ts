@@ -1,6 +1,7 @@
-// Looks once a second at the room on the disk: when it goes short every job pauses with the reason, before anything is lost, and goes on by itself
-// when there is room again. What could not be written meanwhile is written then.
+// Looks once a second whether the state directory is there and how much room its disk has. When either is missing, every job pauses with the reason,
+// before anything is lost, and goes on by itself when it is there again. What could not be written meanwhile is written then.
 import type { Clock } from '../shared/clock.ts';
+import type { MetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Checkpointing } from './checkpointing.ts';
 import type { JobBook } from './job-book.ts';
@@ -21,7 +22,7 @@ export interface DiskWatchDependencies {
 export class DiskWatch {
   readonly #dependencies: DiskWatchDependencies;
   readonly #stop: () => void;
-  #isFull = false;
+  #refusal: MetatrainError | undefined;
 
   /** Looks at once, too. */
   constructor(dependencies: DiskWatchDependencies) {
@@ -30,28 +31,41 @@ export class DiskWatch {
     this.#look();
   }
 
+  /** Why nothing can be stored any more, in words; undefined while it can, and where only room is short. */
+  get notReady(): string | undefined {
+    return this.#refusal?.code === 'STORAGE_UNAVAILABLE' ? this.#refusal.message : undefined;
+  }
+
   #look(): void {
     const { room, book, checkpointing, runner } = this.#dependencies;
     book.retry();
-    const missing = room.missing(0);
-    this.#report(missing?.message);
-    if (missing) {
-      runner.hearOfDisk({ kind: 'roomMissing', neededBytes: roomToGoOnBytes, reason: missing.message });
+    const refusal = room.missing(0);
+    this.#report(refusal);
+    if (refusal) {
+      const neededBytes = refusal.code === 'DISK_FULL' ? roomToGoOnBytes : 0;
+      runner.hearOfDisk({ kind: 'roomMissing', neededBytes, reason: refusal.message });
     }
     const { freeBytes } = room;
-    for (const { jobId, error } of checkpointing.retry(freeBytes)) {
+    const waiting = checkpointing.retry(freeBytes);
+    for (const { jobId, error } of waiting) {
       const { message: reason, details } = error;
       runner.hearOfDisk({ kind: 'roomMissing', jobId, neededBytes: Number(details.neededBytes), reason });
     }
-    if (!missing) runner.hearOfDisk({ kind: 'roomSeen', freeBytes });
+    const stillWaiting = new Set(waiting.map(({ jobId }) => jobId));
+    if (!refusal) runner.hearOfDisk({ kind: 'roomSeen', freeBytes, stillWaiting });
   }
 
-  #report(reason: string | undefined): void {
-    if (this.#isFull === (reason !== undefined)) return;
-    this.#isFull = reason !== undefined;
+  /** Once for each kind of refusal. */
+  #report(refusal: MetatrainError | undefined): void {
+    const before = this.#refusal;
+    this.#refusal = refusal;
+    if (before?.code === refusal?.code) return;
     const { log } = this.#dependencies;
-    if (reason === undefined) log.info('there is room on the disk again');
-    else log.error({ code: 'DISK_FULL', reason }, 'every job waits for room on the disk, and no new one is taken');
+    if (!refusal) log.info('the disk takes writes again');
+    else {
+      const { code, message: reason } = refusal;
+      log.error({ code, reason }, 'every job waits for the disk, and no new one is taken');
+    }
   }
 
   /** May be called twice. */

@@ -7,7 +7,6 @@ import { randomId } from '../shared/rng.ts';
 import { refuseBeyondMemory } from './job-memory.ts';
 import { fillPage } from './page.ts';
 import { ShardLedger } from './shard-ledger.ts';
-import { isDiskFull } from './store/disk-room.ts';
 import {
   boundBody,
   failureRecord,
@@ -18,6 +17,7 @@ import {
   type JobStateName,
 } from './store/job-record.ts';
 import type { JobStore } from './store/job-store.ts';
+import { isStorageRefusal } from './store/storage-errors.ts';
 
 /** Events that one read of a watcher takes. */
 const eventsPerRead = 64;
@@ -211,9 +211,9 @@ export class JobBook {
       await inserted;
     } catch (cause) {
       this.#open.delete(record.jobId);
-      if (!isDiskFull(cause)) throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
-      const { message, details } = cause;
-      throw new MetatrainError('DISK_FULL', `the job is not taken: ${message}, and submit it again`, {
+      if (!isStorageRefusal(cause)) throw new MetatrainError('INTERNAL', 'the job could not be stored', { cause });
+      const { code, message, details } = cause;
+      throw new MetatrainError(code, `the job is not taken: ${message}, and submit it again`, {
         cause,
         details,
       });
@@ -236,7 +236,7 @@ export class JobBook {
   /**
    * Writes the record as it is now; the promise tells when it is on the disk.
    *
-   * @throws MetatrainError `DISK_FULL`: it is kept in memory, and written by a later `retry`.
+   * @throws MetatrainError `DISK_FULL`, `STORAGE_UNAVAILABLE`: it is kept in memory, and written by a later `retry`.
    */
   async save(record: JobRecord): Promise<void> {
     this.#states.set(record.jobId, record.state);
@@ -260,7 +260,7 @@ export class JobBook {
     try {
       await this.#store.save(record);
     } catch (error) {
-      unsaved.isWaiting = isDiskFull(error);
+      unsaved.isWaiting = isStorageRefusal(error);
       throw error;
     } finally {
       // Unless a later write of the same record has taken its place.
@@ -283,7 +283,8 @@ export class JobBook {
     this.retry();
     const waiting = [...this.#unsaved].filter(([, { isWaiting }]) => isWaiting);
     const jobIds = waiting.map(([jobId]) => jobId);
-    if (jobIds.length > 0) this.#log.error({ jobIds }, 'the disk is full: the records of jobs stay as they were');
+    if (jobIds.length > 0)
+      this.#log.error({ jobIds }, 'the disk takes no writes: the records of jobs stay as they were');
   }
 
   /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */

@@ -188,7 +188,7 @@ async function startHttp(
   parts: Parts,
   { routes, log }: { readonly routes: readonly HttpRoutes[]; readonly log: Logger },
 ): Promise<HttpServer> {
-  const notReady = () => (parts.closing ? 'the coordinator is shutting down' : undefined);
+  const notReady = () => (parts.closing ? 'the coordinator is shutting down' : parts.disk?.notReady);
   const server = await startHttpServer(options, { routes, health: { notReady }, log });
   parts.servers.push(server);
   return server;

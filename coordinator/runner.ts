@@ -34,6 +34,7 @@ import { tellReport } from './reports.ts';
 import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
 import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { failureRecord, hasEnded, type JobRecord } from './store/job-record.ts';
+import { isStorageRefusal } from './store/storage-errors.ts';
 import type { WorkerLink } from './worker-link.ts';
 import { WorkerLinks, type WorkerView } from './worker-links.ts';
 
@@ -92,6 +93,8 @@ export class Runner {
     try {
       restored = await this.#checkpointing.restore(record, spec);
     } catch (thrown) {
+      // Nothing is wrong with the job: the next start may read what this one cannot.
+      if (isStorageRefusal(thrown)) throw thrown;
       await this.#book.giveUp(record, asMetatrainError(thrown), this.#clock.now());
       return;
     }

@@ -19,7 +19,7 @@ export interface HeldShard {
 
 /** Of the disk on which jobs are kept. */
 export type DiskNews =
-  /** No room for what this job, or any, must write: it goes on when `neededBytes` are free. */
+  /** The disk refuses what this job, or any, must write: it goes on when `neededBytes` are free; 0 where it is not for want of room. */
   | {
       readonly kind: 'roomMissing';
       /** Absent: every job. */
@@ -27,8 +27,8 @@ export type DiskNews =
       readonly neededBytes: number;
       readonly reason: string;
     }
-  /** So much is free. */
-  | { readonly kind: 'roomSeen'; readonly freeBytes: number };
+  /** So much is free, and the disk takes writes. The writes of some jobs may still wait. */
+  | { readonly kind: 'roomSeen'; readonly freeBytes: number; readonly stillWaiting?: ReadonlySet<string> };
 
 export type CoreEvent =
   /** Time passes. Expects one at least every heartbeat interval. */

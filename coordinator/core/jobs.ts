@@ -246,8 +246,11 @@ export function resumeJob(state: CoreState, { jobId }: EventOf<'jobResumeRequest
     throw new MetatrainError('JOB_NOT_RUNNING', `job ${jobId} is ${job.status}; only a paused job can be resumed`);
   }
   if (job.waitsForBytes !== undefined) {
-    const message = `job ${jobId} waits for room on the coordinator's disk and goes on by itself when there is some`;
-    throw new MetatrainError('DISK_FULL', message);
+    const code = job.waitsForBytes > 0 ? 'DISK_FULL' : 'STORAGE_UNAVAILABLE';
+    throw new MetatrainError(
+      code,
+      `job ${jobId} waits for the coordinator's disk and goes on by itself: ${job.waitsBecause}`,
+    );
   }
   job.status = job.hasStarted ? 'running' : 'queued';
   effects.push({ kind: 'changeJobState', jobId, state: job.status, reason: 'resumed by request' });
@@ -272,7 +275,7 @@ export function waitForRoom(
     job.waitsForBytes = neededBytes;
     job.waitsBecause = reason;
     state.admitted.delete(job);
-    const why = `paused until there is room: ${reason}`;
+    const why = `paused until ${neededBytes > 0 ? 'there is room' : 'the disk takes writes again'}: ${reason}`;
     effects.push({
       kind: 'changeJobState',
       jobId: job.plan.jobId,
@@ -284,12 +287,13 @@ export function waitForRoom(
   admitJobs(state);
 }
 
-export function goOn(state: CoreState, { freeBytes }: EventOf<'roomSeen'>, effects: CoreEffect[]): void {
+export function goOn(state: CoreState, { freeBytes, stillWaiting }: EventOf<'roomSeen'>, effects: CoreEffect[]): void {
   for (const job of state.jobs.values()) {
     if (job.waitsForBytes === undefined || job.waitsForBytes > freeBytes) continue;
+    if (stillWaiting?.has(job.plan.jobId)) continue;
+    const reason = `resumed: ${job.waitsForBytes > 0 ? 'there is room on the disk' : 'the disk takes writes'} again`;
     job.waitsForBytes = undefined;
     job.status = job.hasStarted ? 'running' : 'queued';
-    const reason = 'resumed: there is room on the disk again';
     effects.push({ kind: 'changeJobState', jobId: job.plan.jobId, state: job.status, reason });
   }
   admitJobs(state);

@@ -131,7 +131,7 @@ export interface Job {
   /** Submission order. */
   readonly order: number;
   status: 'queued' | 'running' | 'paused';
-  /** Paused until so much is free on the coordinator's disk; undefined: it does not wait for that. */
+  /** Paused until so much is free on the coordinator's disk, 0: until the disk takes writes again; undefined: it does not wait for that. */
   waitsForBytes: number | undefined;
   /** While it waits for that: why, as of the newest look at the disk. */
   waitsBecause: string;

@@ -6,9 +6,10 @@ import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/pr
 import { dirname, join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import { DiskRoom, isDiskFull, reserveBytes } from './disk-room.ts';
+import { DiskRoom, reserveBytes } from './disk-room.ts';
 import type { CheckpointRecord } from './job-record.ts';
 import { makePrivateDirectory, privateFileMode } from './private-files.ts';
+import { isStorageRefusal, mayBeReadLater } from './storage-errors.ts';
 
 /** Written and hashed in pieces, so that the event loop never waits for a large file. */
 const pieceBytes = 1_048_576;
@@ -27,7 +28,7 @@ export class CheckpointStore {
     return join(this.#path, jobId, `step-${String(step).padStart(9, '0')}.safetensors`);
   }
 
-  /** @throws MetatrainError `DISK_FULL`, or `INTERNAL` with the file and the reason; no partial file stays behind, and the older file stays. */
+  /** @throws MetatrainError `DISK_FULL`, `STORAGE_UNAVAILABLE`, or `INTERNAL` with the file and the reason; no partial file stays behind, and the older file stays. */
   async write(checkpoint: Checkpoint): Promise<{ readonly sha256: string; readonly bytes: number }> {
     const { jobId, step } = checkpoint.metadata;
     const file = this.fileOf(jobId, step);
@@ -45,20 +46,20 @@ export class CheckpointStore {
       });
     } catch (cause) {
       await rm(aside, { force: true }).catch(() => undefined);
-      const code = isDiskFull(cause) ? 'DISK_FULL' : 'INTERNAL';
+      const code = isStorageRefusal(cause) ? cause.code : 'INTERNAL';
       const { message, details } = asMetatrainError(cause);
       throw new MetatrainError(code, `checkpoint ${file} cannot be written: ${message}`, { cause, details });
     }
   }
 
-  /** @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there. */
+  /** @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there; `STORAGE_UNAVAILABLE` when it cannot be read now. */
   async read(jobId: string, record: CheckpointRecord): Promise<Checkpoint> {
     const file = this.fileOf(jobId, record.step);
     let bytes: Buffer;
     try {
       bytes = await readFile(file);
     } catch (cause) {
-      throw corrupt(file, 'a file that can be read', asMetatrainError(cause).message);
+      throw unreadable(file, cause);
     }
     checkSize(file, record, bytes.byteLength);
     const found = createHash('sha256').update(bytes).digest('hex');
@@ -69,7 +70,7 @@ export class CheckpointStore {
   /**
    * The file's bytes in order, at most 1 MiB at a time.
    *
-   * @throws MetatrainError `CHECKPOINT_CORRUPT`: at once when the size is wrong, at the end when the hash is.
+   * @throws MetatrainError `CHECKPOINT_CORRUPT`: at once when the size is wrong, at the end when the hash is; `STORAGE_UNAVAILABLE`.
    */
   async *stream(jobId: string, record: CheckpointRecord): AsyncGenerator<Buffer> {
     const file = this.fileOf(jobId, record.step);
@@ -77,7 +78,7 @@ export class CheckpointStore {
     try {
       handle = await open(file);
     } catch (cause) {
-      throw corrupt(file, 'a file that can be read', asMetatrainError(cause).message);
+      throw unreadable(file, cause);
     }
     try {
       checkSize(file, record, (await handle.stat()).size);
@@ -155,6 +156,14 @@ async function syncDirectory(path: string): Promise<void> {
 
 function checkSize(file: string, record: CheckpointRecord, bytes: number): void {
   if (bytes !== record.bytes) throw corrupt(file, `${record.bytes} bytes`, `${bytes} bytes`);
+}
+
+/** A file that cannot be opened for want of file descriptors is not damaged. */
+function unreadable(file: string, cause: unknown): MetatrainError {
+  const { message } = asMetatrainError(cause);
+  if (!mayBeReadLater(cause)) return corrupt(file, 'a file that can be read', message);
+  const now = `checkpoint ${file} cannot be read now: ${message}; try again`;
+  return new MetatrainError('STORAGE_UNAVAILABLE', now, { details: { file }, cause });
 }
 
 function corrupt(file: string, expected: string, actual: string): MetatrainError {

@@ -3,6 +3,7 @@
 // refused there is still room to write down what the work in hand has come to. Measured at every write: others write to the disk, too.
 import { statfsSync } from 'node:fs';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { isOutOfRoom, mayBeWrittenLater } from './storage-errors.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -18,13 +19,22 @@ export const roomToGoOnBytes = 2 * reserveBytes;
 export class DiskRoom {
   readonly directory: string;
   readonly #measure: (directory: string) => number;
+  readonly #gone: () => MetatrainError | undefined;
   /** Of writes under way, which the disk does not show yet. */
   #promisedBytes = 0;
 
-  /** @param measure bytes that may still be written; throws where the file system does not tell. */
-  constructor(directory: string, measure: (directory: string) => number = freeBytesOf) {
+  /**
+   * @param measure bytes that may still be written; throws where the file system does not tell.
+   * @param missing the error `STORAGE_UNAVAILABLE` when the directory is not there any more; then nothing is written.
+   */
+  constructor(
+    directory: string,
+    measure: (directory: string) => number = freeBytesOf,
+    missing: () => MetatrainError | undefined = () => undefined,
+  ) {
     this.directory = directory;
     this.#measure = measure;
+    this.#gone = missing;
   }
 
   /** Bytes that may still be written, besides those that are being written. */
@@ -39,8 +49,10 @@ export class DiskRoom {
     return Math.max(0, free - this.#promisedBytes);
   }
 
-  /** The error `DISK_FULL` that writing so much would be, undefined where there is room for it. */
+  /** The error that writing so much would be: `DISK_FULL`, or `STORAGE_UNAVAILABLE` where the directory is gone. Undefined where it can be written. */
   missing(bytes: number, reserve: number = reserveBytes): MetatrainError | undefined {
+    const gone = this.#gone();
+    if (gone) return gone;
     const { freeBytes, directory } = this;
     const neededBytes = bytes + reserve;
     if (freeBytes >= neededBytes) return undefined;
@@ -52,7 +64,8 @@ export class DiskRoom {
 
   /**
    * @param bytes about how much `write` writes. It may say how much of it the disk shows by now; what is under way is counted besides what is there.
-   * @throws MetatrainError `DISK_FULL` when there is no room, and then `write` has not begun; or when it failed because there was none after all.
+   * @throws MetatrainError `DISK_FULL` when there is no room, and then `write` has not begun, or when it failed because there was none after all;
+   *   `STORAGE_UNAVAILABLE` when it cannot be written for another reason that may pass.
    */
   async write<Result>(
     bytes: number,
@@ -70,7 +83,8 @@ export class DiskRoom {
     try {
       return await write(written);
     } catch (thrown) {
-      throw isOutOfRoom(thrown) ? this.#refused(bytes, thrown) : thrown;
+      if (isOutOfRoom(thrown)) throw this.#refused(bytes, thrown);
+      throw mayBeWrittenLater(thrown) ? this.#unavailable(thrown) : thrown;
     } finally {
       written(left);
     }
@@ -84,18 +98,15 @@ export class DiskRoom {
       `${inMebibytes(bytes)} were to be written; make room there`;
     return new MetatrainError('DISK_FULL', message, { details: { directory, freeBytes, neededBytes: bytes }, cause });
   }
+
+  #unavailable(cause: unknown): MetatrainError {
+    const { directory } = this;
+    const message = `the disk of ${directory} cannot be written to now: ${asMetatrainError(cause).message}; it is tried again every second`;
+    return new MetatrainError('STORAGE_UNAVAILABLE', message, { details: { directory, neededBytes: 0 }, cause });
+  }
 }
 
 const inMebibytes = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`;
-
-export const isDiskFull = (thrown: unknown): thrown is MetatrainError =>
-  thrown instanceof MetatrainError && thrown.code === 'DISK_FULL';
-
-/** As Node names it, and as lmdb does: with errno. */
-function isOutOfRoom(thrown: unknown): boolean {
-  const code = (thrown as { readonly code?: unknown } | null)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 28 || code === 122;
-}
 
 function freeBytesOf(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);

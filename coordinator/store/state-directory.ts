@@ -1,6 +1,6 @@
 // The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files) and `coordinator.lock`. One coordinator at a time
 // has it, on a file system of this machine, and only its owner can read it.
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
@@ -8,6 +8,7 @@ import { DirectoryLock } from './directory-lock.ts';
 import { DiskRoom } from './disk-room.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
 import { JobStore, type JobStoreOptions } from './job-store.ts';
+import { Presence } from './presence.ts';
 import { makePrivateDirectory } from './private-files.ts';
 
 export class StateDirectory {
@@ -39,8 +40,18 @@ export class StateDirectory {
     refuseNetworkFileSystem(real);
     const lock = await takeLock(real);
     try {
-      const room = new DiskRoom(real);
+      let presence: Presence | undefined;
+      const room = new DiskRoom(real, undefined, () => presence?.missing());
       const jobs = await JobStore.open(join(real, 'jobs.lmdb'), { ...options, room });
+      const database = join(real, 'jobs.lmdb');
+      presence = new Presence(
+        real,
+        new Map([
+          [real, statSync(real)],
+          [lock.file, lock.stat()],
+          [database, statSync(database)],
+        ]),
+      );
       return new StateDirectory(real, lock, jobs, room);
     } catch (error) {
       lock.release();

@@ -32,7 +32,7 @@ test('short of room every job pauses with the reason, a new one is refused, and 
   assert.match(paused.reason, told);
   held.release();
   await cluster.refused(cluster.client.submitJob(spec), told);
-  await cluster.refused(cluster.client.resumeJob(jobId), /goes on by itself when there is some/);
+  await cluster.refused(cluster.client.resumeJob(jobId), /goes on by itself: the disk of .* is full/);
   // What was in flight counts, and nothing more is begun.
   const { state, steps, checkpoints } = await cluster.client.getJob(jobId);
   assert.deepEqual([state, checkpoints.map(({ step }) => step)], ['PAUSED', [20]]);

@@ -1,7 +1,16 @@
 // Checkpoint files on a real disk: visible only when complete, read only against the hash on record.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -116,4 +125,14 @@ test('after a crash only what is on record stays; removing what is not there is 
   await store.remove('job-1', 2);
   assert.deepEqual(readdirSync(directory), []);
   await store.removeUnrecorded('job-without-a-folder', []);
+});
+
+test('a checkpoint that cannot be opened for a reason that may pass is not called corrupt', async (t) => {
+  if (process.platform === 'win32' || process.getuid?.() === 0) return t.skip('root may open every file');
+  const { store } = openStore(t);
+  const record = await write(store, checkpointAt(1));
+  chmodSync(store.fileOf('job-1', 1), 0);
+  const error = { code: 'STORAGE_UNAVAILABLE', message: /cannot be read now: EACCES/ };
+  await assert.rejects(store.read('job-1', record), error);
+  await assert.rejects(collect(store.stream('job-1', record)), error);
 });

@@ -282,6 +282,23 @@ test('without room on the disk every job pauses after its shards in flight, and 
   assert.equal(of(goingOn, 'sendLease').length, 1);
 });
 
+test('a job whose write waits for another reason than room goes on once the disk takes writes and its own is written', () => {
+  const core = new Core();
+  core.submit();
+  const paused = only(
+    core.tell({ kind: 'roomMissing', jobId: 'j', neededBytes: 0, reason: 'EMFILE' }),
+    'changeJobState',
+  );
+  assert.deepEqual([paused.state, paused.reason], ['paused', 'paused until the disk takes writes again: EMFILE']);
+  assert.throws(() => core.tell({ kind: 'jobResumeRequested', jobId: 'j' }), {
+    code: 'STORAGE_UNAVAILABLE',
+    message: /goes on by itself: EMFILE/,
+  });
+  assert.deepEqual(core.tell({ kind: 'roomSeen', freeBytes: 1e9, stillWaiting: new Set(['j']) }), []);
+  const goingOn = only(core.tell({ kind: 'roomSeen', freeBytes: 1e9, stillWaiting: new Set() }), 'changeJobState');
+  assert.deepEqual([goingOn.state, goingOn.reason], ['queued', 'resumed: the disk takes writes again']);
+});
+
 test('a job that somebody pauses while it waits for room waits for somebody to resume it', () => {
   const core = new Core();
   core.submit();

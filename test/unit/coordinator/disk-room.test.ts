@@ -2,13 +2,17 @@
 // filled in test/e2e/full-disk.test.ts.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { Checkpointing } from '../../../coordinator/checkpointing.ts';
 import { JobBook } from '../../../coordinator/job-book.ts';
+import type { CheckpointStore } from '../../../coordinator/store/checkpoint-store.ts';
 import { DiskRoom, essentialReserveBytes, reserveBytes } from '../../../coordinator/store/disk-room.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
 import { OrderedWrites } from '../../../coordinator/store/ordered-writes.ts';
+import { nextTurn } from '../../../shared/clock.ts';
+import { MetatrainError } from '../../../shared/errors.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { specText } from '../../integration/coordinator/cluster.ts';
@@ -57,7 +61,72 @@ test('a disk that refuses although it told of room is full, too, and another fai
     room.write(1, reserveBytes, () => Promise.reject(Object.assign(new Error('no'), { code })));
   await assert.rejects(fail('ENOSPC'), { code: 'DISK_FULL', message: /takes no more \(no\)/ });
   await assert.rejects(fail('EDQUOT'), { code: 'DISK_FULL' });
-  await assert.rejects(fail('EIO'), { code: 'EIO' });
+  await assert.rejects(fail('EISDIR'), { code: 'EISDIR' });
+});
+
+test('a write that fails for a reason that may pass says so, whichever way the system’s error is spelled', async () => {
+  disk.freeBytes = 1e12;
+  const fail = (code: string | number) =>
+    room.write(1, reserveBytes, () => Promise.reject(Object.assign(new Error('too many open files'), { code })));
+  for (const code of ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EINTR', 'EBUSY', 'EIO', 'EROFS', 'EACCES']) {
+    await assert.rejects(fail(code), { code: 'STORAGE_UNAVAILABLE' }, code);
+  }
+  // As lmdb gives them: errno.
+  await assert.rejects(fail(constants.errno.EIO), { code: 'STORAGE_UNAVAILABLE' });
+  await assert.rejects(fail(constants.errno.ENOSPC), { code: 'DISK_FULL' });
+  await assert.rejects(fail('EMFILE'), {
+    code: 'STORAGE_UNAVAILABLE',
+    message: 'the disk of /state cannot be written to now: too many open files; it is tried again every second',
+    details: { directory: '/state', neededBytes: 0 },
+  });
+});
+
+test('nothing is written while the directory is gone', async () => {
+  disk.freeBytes = 1e12;
+  let gone: MetatrainError | undefined = new MetatrainError('STORAGE_UNAVAILABLE', 'it is gone');
+  const watched = new DiskRoom(
+    '/state',
+    () => disk.freeBytes,
+    () => gone,
+  );
+  await assert.rejects(
+    watched.write(1, reserveBytes, async () => assert.fail('written')),
+    { code: 'STORAGE_UNAVAILABLE' },
+  );
+  gone = undefined;
+  assert.equal(await watched.write(1, reserveBytes, async () => 'written'), 'written');
+});
+
+test('a checkpoint that the disk refuses for a reason that may pass waits, its job with it, and is tried again until it is written', async (t) => {
+  disk.freeBytes = 1e12;
+  const { book } = await openBook(t);
+  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
+  const refusals = [
+    new MetatrainError('STORAGE_UNAVAILABLE', 'EMFILE'),
+    new MetatrainError('STORAGE_UNAVAILABLE', 'EIO'),
+  ];
+  const attempts: string[] = [];
+  const files = {
+    async write() {
+      const refusal = refusals.shift();
+      attempts.push(refusal?.message ?? 'written');
+      if (refusal) throw refusal;
+      return { sha256: 'a'.repeat(64), bytes: 10 };
+    },
+    async remove() {},
+  } as unknown as CheckpointStore;
+  const checkpointing = new Checkpointing(files, book, silentLogger);
+  const metaParams = { step: 1, vector: new Float32Array(1), sha256: Buffer.alloc(32) };
+  const snapshot = { metaParams, layout: { tensors: [] }, slots: {}, chain: Buffer.alloc(32), skippedTasks: 0 };
+  const written = checkpointing.write(record, parseJobSpec(record.spec), snapshot, 'final');
+  const waiting = () => checkpointing.retry(disk.freeBytes).map(({ jobId, error }) => [jobId, error.message]);
+  await nextTurn();
+  assert.deepEqual(waiting(), [[record.jobId, 'EMFILE']]);
+  await nextTurn();
+  assert.deepEqual(waiting(), [[record.jobId, 'EIO']], 'told of as long as it waits');
+  assert.equal((await written).step, 1);
+  assert.deepEqual([attempts, waiting()], [['EMFILE', 'EIO', 'written'], []]);
+  assert.equal(record.checkpoints.length, 1);
 });
 
 test('writes that wait keep their order, those that come later wait behind them, and the number is bounded', async () => {

@@ -1,6 +1,16 @@
 // Who may have a state directory, where it may be, and who may read it.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -84,6 +94,32 @@ test('a state directory that is a file is refused with its path', async (t) => {
     code: 'REQUEST_INVALID',
     message: /--state-dir/,
   });
+});
+
+test('a state directory that is deleted or replaced is missed until it is put back', async (t) => {
+  const path = join(temporaryDirectory(t), 'state');
+  const state = await StateDirectory.open(path);
+  const { room } = state;
+  const missed = (what: RegExp) => {
+    const error = room.missing(0);
+    assert.equal(error?.code, 'STORAGE_UNAVAILABLE');
+    assert.match(error.message, what);
+  };
+  assert.equal(room.missing(0), undefined);
+  renameSync(path, `${path}-away`);
+  missed(/is not the one that this coordinator has open: it is gone\. Nothing is written until it is put back/);
+  mkdirSync(path);
+  missed(/it has been replaced/);
+  rmSync(path, { recursive: true });
+  renameSync(`${path}-away`, path);
+  assert.equal(room.missing(0), undefined);
+  const database = join(path, 'jobs.lmdb');
+  copyFileSync(database, `${database}-copy`);
+  renameSync(`${database}-copy`, database);
+  missed(/jobs\.lmdb has been replaced/);
+  rmSync(database);
+  missed(/jobs\.lmdb is gone/);
+  await state.close();
 });
 
 test('a network file system is refused by name, and a disk of this machine is not', () => {

@@ -38,6 +38,7 @@ test('the statuses that clients rely on are the documented ones', () => {
     RESULT_NOT_FINITE: 'INTERNAL',
     SHUTTING_DOWN: 'UNAVAILABLE',
     NOT_READY: 'UNAVAILABLE',
+    STORAGE_UNAVAILABLE: 'UNAVAILABLE',
     ADDRESS_IN_USE: 'UNAVAILABLE',
     DATA_CORRUPT: 'DATA_LOSS',
     CHECKPOINT_CORRUPT: 'DATA_LOSS',
