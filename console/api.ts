@@ -3,6 +3,7 @@
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { ApiError, JobEvent, StreamedEvents } from '../shared/http-api.ts';
 import { after } from './clock.ts';
+import { addressOf } from './place.ts';
 
 /** The coordinator gives a sign of life every 15 s. A stream that is silent for longer ends, and whoever reads it opens another. */
 const longestSilenceMs = 45_000;
@@ -30,7 +31,7 @@ async function ask(path: string, options: RequestInit): Promise<Response> {
   const headers = { ...options.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
   let response: Response;
   try {
-    response = await fetch(`/api/v1${path}`, { ...options, headers, cache: 'no-store' });
+    response = await fetch(addressOf(`/api/v1${path}`), { ...options, headers, cache: 'no-store' });
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
     throw new ApiFailure({ code: 'UNREACHABLE', message: 'the coordinator does not answer' });

@@ -12,6 +12,7 @@ import { JobCurves } from './job-curves.ts';
 import { keepLive } from './live.ts';
 import { NewestEvaluation } from './newest-evaluation.ts';
 import type { PageContext } from './page-context.ts';
+import { addressOf } from './place.ts';
 import { progressBar } from './progress-bar.ts';
 import { accuracyText, etaText, hasEnded, jobEventText, lossText, nothing, stateBadge, timeElement } from './words.ts';
 
@@ -82,7 +83,7 @@ class JobPage {
       h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
     put(
       main,
-      h('p', { class: 'crumbs' }, h('a', { href: '/' }, 'Overview'), ' / job ', h('code', {}, job.jobId)),
+      h('p', { class: 'crumbs' }, h('a', { href: addressOf('/') }, 'Overview'), ' / job ', h('code', {}, job.jobId)),
       h('div', { class: 'title-line' }, h('h1', {}, job.name), this.#state, this.#actions.element),
       this.#waits,
       this.#note,
@@ -290,7 +291,7 @@ function downloadLink(jobId: string, { step }: CheckpointInfo): HTMLElement {
   const link = h(
     'a',
     {
-      href: `/api/v1${path}`,
+      href: addressOf(`/api/v1${path}`),
       download: name,
       onclick: (event) => void fetchIt(event),
     },

@@ -6,6 +6,7 @@ import { after } from './clock.ts';
 import { byId, h, put, setAttribute } from './dom.ts';
 import { showJobPage } from './job-page.ts';
 import { showOverview } from './overview-page.ts';
+import { addressOf, shownPath } from './place.ts';
 import { showSubmitPage } from './submit-page.ts';
 
 const retryMs = 2_000;
@@ -13,7 +14,7 @@ const retryMs = 2_000;
 async function begin(): Promise<void> {
   const main = byId('main');
   for (const link of document.querySelectorAll('nav a')) {
-    setAttribute(link, 'aria-current', link.getAttribute('href') === location.pathname ? 'page' : undefined);
+    setAttribute(link, 'aria-current', (link as HTMLAnchorElement).pathname === location.pathname ? 'page' : undefined);
   }
   let who: WhoAmI;
   try {
@@ -31,9 +32,9 @@ async function begin(): Promise<void> {
   showWho(who);
   put(main);
   const context = { main, who, refused: (failure: ApiFailure) => showRefusal(main, failure) };
-  const jobId = /^\/jobs\/([^/]+)$/.exec(location.pathname)?.[1];
+  const jobId = /^\/jobs\/([^/]+)$/.exec(shownPath())?.[1];
   if (jobId !== undefined) await showJobPage(context, decodeURIComponent(jobId));
-  else if (location.pathname === '/submit') showSubmitPage(context);
+  else if (shownPath() === '/submit') showSubmitPage(context);
   else await showOverview(context);
 }
 
@@ -59,7 +60,7 @@ function showRefusal(main: HTMLElement, failure: ApiFailure): void {
         { class: 'card narrow' },
         h('h1', {}, title),
         h('p', {}, failure.message),
-        h('a', { href: '/' }, 'Overview'),
+        h('a', { href: addressOf('/') }, 'Overview'),
       ),
     );
   }

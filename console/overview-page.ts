@@ -10,6 +10,7 @@ import { jobActions } from './job-actions.ts';
 import { KeptJobs } from './kept-jobs.ts';
 import { keepLive } from './live.ts';
 import type { PageContext } from './page-context.ts';
+import { addressOf } from './place.ts';
 import { progressBar } from './progress-bar.ts';
 import { Table, textCell } from './table.ts';
 import {
@@ -81,7 +82,7 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
         key: event.id,
         time: event.time,
         subject: name ?? event.subject,
-        ...(isOfJob && { href: `/jobs/${event.subject}` }),
+        ...(isOfJob && { href: addressOf(`/jobs/${event.subject}`) }),
         text: clusterEventText(event),
         isBad: isBad(event),
       });
@@ -133,7 +134,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
     { class: 'empty' },
     'No jobs yet. ',
     maySubmit
-      ? h('a', { href: '/submit' }, 'Submit the first one')
+      ? h('a', { href: addressOf('/submit') }, 'Submit the first one')
       : 'Whoever has a token with the role submit can submit one.',
   );
   return new Table<JobRow>(
@@ -143,7 +144,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
         title: 'Job',
         class: 'name',
         cell: (cell, { jobId, name }) => {
-          put(cell, h('a', { href: `/jobs/${jobId}` }, name), h('span', { class: 'id' }, jobId));
+          put(cell, h('a', { href: addressOf(`/jobs/${jobId}`) }, name), h('span', { class: 'id' }, jobId));
           return () => undefined;
         },
       },

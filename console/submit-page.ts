@@ -3,6 +3,7 @@ import type { SubmitAnswer } from '../shared/http-api.ts';
 import { ApiFailure, post } from './api.ts';
 import { h, put, setAttribute } from './dom.ts';
 import type { PageContext } from './page-context.ts';
+import { addressOf } from './place.ts';
 
 const example = `name: my-first-job
 task: { distribution: sinusoid, shots: 5 }
@@ -55,7 +56,7 @@ export function showSubmitPage({ main, who }: PageContext): void {
     setAttribute(button, 'aria-busy', 'true');
     try {
       const { jobId } = await post<SubmitAnswer>('/jobs', { spec: text.value });
-      location.assign(`/jobs/${encodeURIComponent(jobId)}`);
+      location.assign(addressOf(`/jobs/${encodeURIComponent(jobId)}`));
     } catch (thrown) {
       if (!(thrown instanceof ApiFailure)) throw thrown;
       setAttribute(text, 'aria-invalid', 'true');

@@ -21,6 +21,7 @@ export interface CoordinatorConfig {
 interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
+  readonly publicOrigin?: string;
   readonly stateDir: string;
   readonly jobMemory: number;
   readonly otlpEndpoint?: string;
@@ -41,6 +42,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
   const {
     listen,
     http = portAfter(listen),
+    publicOrigin,
     stateDir,
     jobMemory: jobBytes,
     otlpEndpoint,
@@ -57,7 +59,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       stateDirectory: stateDir,
       limits: { jobBytes },
       ...listen,
-      ...(http !== 'off' && { http }),
+      ...(http !== 'off' && { http: { ...http, ...(publicOrigin !== undefined && { publicOrigin }) } }),
       security: securityOf(flags, command),
       ...(tracing && { tracing: { ...tracing, metaStepsPerSecond } }),
       ...(nats && { nats }),
@@ -84,6 +86,14 @@ function describeFlags(): Command {
       )
         .env('METATRAIN_HTTP')
         .argParser((value) => (value === 'off' ? value : parseAddress(value))),
+    )
+    .addOption(
+      new Option(
+        '--public-origin <url>',
+        'where browsers find the console behind a proxy that has another name, such as https://metatrain.example',
+      )
+        .env('METATRAIN_PUBLIC_ORIGIN')
+        .argParser(parseOrigin),
     )
     .addOption(
       new Option('--state-dir <dir>', 'where jobs and checkpoints are kept; made where it is missing')
@@ -158,6 +168,14 @@ function parseMemory(value: string): number {
   const bytes = parseMemorySize(value);
   if (bytes !== undefined) return bytes;
   throw new InvalidArgumentError(acceptedMemorySize);
+}
+
+function parseOrigin(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
+  throw new InvalidArgumentError(
+    'Accepted: http or https, a host and perhaps a port, without a path: https://metatrain.example.',
+  );
 }
 
 function parseTraceRate(value: string): number {

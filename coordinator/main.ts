@@ -135,7 +135,7 @@ export async function startCoordinator(
       const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
       const routes = [
         ...(metrics ? [metricsRoutes(metrics.meter, gate.admits('read', 'admin'))] : []),
-        api({ host: http.host, version: packageVersion() }, sources),
+        api({ host: http.host, publicOrigin: http.publicOrigin, version: packageVersion() }, sources),
         consoleFiles(log),
       ];
       httpServer = await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { routes, log });

@@ -12,8 +12,8 @@ export interface CoordinatorOptions {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
-  /** Where metrics, health and the console are served. Default: nowhere. */
-  readonly http?: { readonly host: string; readonly port: number };
+  /** Where metrics, health and the console are served, and the origin that browsers know it by behind a proxy. Default: nowhere. */
+  readonly http?: { readonly host: string; readonly port: number; readonly publicOrigin?: string };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
   /** Where traces go, and how many meta-steps a second and job are traced (default 5). Default: none are made. */

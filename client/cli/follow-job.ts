@@ -10,7 +10,7 @@ export interface FollowOptions {
   /** Seen with each event. */
   readonly onEvent?: (event: JobEvent) => void;
   readonly signal?: AbortSignal;
-  /** Once the coordinator has answered. Default: as of the client. */
+  /** Default: the client's own for watches, none for the calls before and after. */
   readonly patience?: PatienceOptions;
 }
 
@@ -22,7 +22,7 @@ export async function followJob(
   options: FollowOptions = {},
 ): Promise<Job> {
   const { signal = interrupted, patience = {} } = options;
-  const job = await client.getJob(jobId, { signal });
+  const job = await client.getJob(jobId, { signal, ...patience });
   if (hasEnded(job.state)) return job;
   let view = viewOf(job);
   try {

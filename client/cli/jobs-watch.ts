@@ -25,6 +25,8 @@ export function jobsWatchCommand(context: CommandContext): Command {
     .action((ids: readonly string[], options: WatchOptions) =>
       withClient(options, async (client) => {
         const jobIds = ids.length > 0 ? ids : await unfinished(client, context.signal);
+        // An address or an id that is wrong is told at once, not after the patience of a watch.
+        await Promise.all(ids.map((jobId) => client.getJob(jobId, { signal: context.signal })));
         if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
         const patience = patienceOf(options, terminal);
         const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context, { patience })));

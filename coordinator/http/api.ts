@@ -14,11 +14,9 @@ import { clusterStream, endOfStream, jobStream, stillHere, WaitSnapshots, Worker
 import type { Gate } from './gate.ts';
 import { jobDetail, jobRow, workerList } from './json.ts';
 import type { OpenAnswers, Pouring } from './open-answers.ts';
-import { refuseForeign } from './origin.ts';
+import { type OriginOptions, refuseForeign } from './origin.ts';
 
-export interface ApiOptions {
-  /** That of `--http`. */
-  readonly host: string;
+export interface ApiOptions extends Omit<OriginOptions, 'asksForTokens'> {
   /** Of the coordinator. */
   readonly version: string;
 }
@@ -50,7 +48,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
   const detail = (record: JobRecord, visitor: Caller) => jobDetail(record, visitor, requests.whyWaits(record));
   const anyRole = gate.admits('submit', 'read', 'worker', 'admin');
   return (app: HttpApp) => {
-    app.use('/api/*', refuseForeign({ host: options.host, asksForTokens: gate.asksForTokens }));
+    app.use('/api/*', refuseForeign({ ...options, asksForTokens: gate.asksForTokens }));
     app.use('/api/*', async (context, next) => {
       for (const [name, value] of Object.entries(commonHeaders)) context.header(name, value);
       await next();

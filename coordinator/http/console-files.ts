@@ -26,23 +26,22 @@ export const sharedModules: readonly string[] = [
   ...['axis', 'cluster-event', 'comparison', 'data-identity', 'job-charts', 'numbers', 'protocol', 'web/chart'],
 ];
 
-/** Every address that is a page of the console. */
-const pages = ['/', '/submit', '/jobs/:jobId'];
+/** Every address that is a page of the console, and what leads from there to the first. The page's own addresses are relative: a proxy may serve it under a path. */
+const pages = { '/': './', '/submit': './', '/jobs/:jobId': '../' } as const;
 
 export function consoleFiles(log: Logger): HttpRoutes {
-  let page: ServedFile;
+  let page: string;
   let files: ReadonlyMap<string, ServedFile>;
   try {
-    page = read(join(source, 'index.html'));
+    page = readFileSync(join(source, 'index.html'), 'utf8');
     files = readFiles();
   } catch (thrown) {
     const { message } = asMetatrainError(thrown);
     log.error({ reason: message }, 'the console is not served: a file of it is missing; npm run build makes them');
     return () => undefined;
   }
-  const policy = contentSecurityPolicy(page.body.toString());
   return (app: HttpApp) => {
-    const serve = (path: string, file: ServedFile) =>
+    const serve = (path: string, file: ServedFile, policy: string) =>
       app.get(path, (context) => {
         const headers = {
           'content-type': file.type,
@@ -58,8 +57,12 @@ export function consoleFiles(log: Logger): HttpRoutes {
         if (context.req.header('if-none-match') === file.etag) return context.body(null, 304, headers);
         return answer(context, file.body, { headers });
       });
-    for (const path of pages) serve(path, page);
-    for (const [path, file] of files) serve(path, file);
+    for (const [path, toFirst] of Object.entries(pages)) {
+      const html = page.replaceAll('"./', `"${toFirst}`);
+      serve(path, servedFile('html', Buffer.from(html)), contentSecurityPolicy(html));
+    }
+    const policy = contentSecurityPolicy('');
+    for (const [path, file] of files) serve(path, file, policy);
   };
 }
 
@@ -83,10 +86,12 @@ const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-function read(path: string): ServedFile {
-  const body = readFileSync(path);
-  const type = types[path.slice(path.lastIndexOf('.') + 1)];
-  if (type === undefined) throw new Error(`${path} is no file of a page`);
+const read = (path: string): ServedFile => servedFile(path.slice(path.lastIndexOf('.') + 1), readFileSync(path));
+
+/** @param ending of the file's name. */
+function servedFile(ending: string, body: Buffer): ServedFile {
+  const type = types[ending];
+  if (type === undefined) throw new Error(`.${ending} is no file of a page`);
   return { type, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }
 

@@ -8,25 +8,33 @@ import { isLoopback } from '../../shared/loopback.ts';
 export interface OriginOptions {
   /** That of `--http`. */
   readonly host: string;
+  /** Where browsers find the console when a proxy serves it under another name, such as `https://metatrain.example`. */
+  readonly publicOrigin: string | undefined;
   /** A page of another name then has no token: a token is kept by origin, and is sent by our own page alone. */
   readonly asksForTokens: boolean;
 }
 
 /** Throws MetatrainErrors `FORBIDDEN`, and `REQUEST_INVALID` for a POST whose body is not JSON. */
-export function refuseForeign({ host: own, asksForTokens }: OriginOptions): MiddlewareHandler {
+export function refuseForeign({ host: own, publicOrigin, asksForTokens }: OriginOptions): MiddlewareHandler {
+  const ownNames = [own.toLowerCase(), ...(publicOrigin === undefined ? [] : [new URL(publicOrigin).hostname])];
   return async (context, next) => {
     const host = context.req.header('host') ?? '';
-    if (!asksForTokens && !isOwnName(nameOf(host), own.toLowerCase())) {
+    if (!asksForTokens && !isOwnName(nameOf(host), ownNames)) {
       throw new MetatrainError(
         'FORBIDDEN',
         `host: got ${JSON.stringify(host.slice(0, 100))}; accepted by a coordinator that asks for no tokens: localhost, an IP address, or ` +
-          'the host that it was given with --http',
+          'the host that it was given with --http or --public-origin',
       );
     }
     const origin = context.req.header('origin');
-    if (origin !== undefined && hostOfOrigin(origin) !== host.toLowerCase()) {
+    if (origin !== undefined && hostOfOrigin(origin) !== host.toLowerCase() && origin !== publicOrigin) {
       const got = JSON.stringify(origin.slice(0, 100));
-      throw new MetatrainError('FORBIDDEN', `origin: got ${got}; accepted: pages that this coordinator served`);
+      const accepted = publicOrigin ?? 'none';
+      throw new MetatrainError(
+        'FORBIDDEN',
+        `origin: got ${got}; accepted: the host that was asked for, ${JSON.stringify(host.slice(0, 100))}, and the coordinator's ` +
+          `--public-origin, ${accepted}; behind a proxy give the coordinator the address that browsers use`,
+      );
     }
     const type = context.req.header('content-type');
     if (context.req.method === 'POST' && !/^application\/json *(;|$)/i.test(type ?? '')) {
@@ -38,7 +46,8 @@ export function refuseForeign({ host: own, asksForTokens }: OriginOptions): Midd
 }
 
 /** An address cannot be rebound; a name can, unless it is one that only this machine decides about or the operator chose. */
-const isOwnName = (name: string, own: string): boolean => isLoopback(name) || isIP(name) !== 0 || name === own;
+const isOwnName = (name: string, own: readonly string[]): boolean =>
+  isLoopback(name) || isIP(name) !== 0 || own.includes(name);
 
 /** Of a Host header, lower case, without port and brackets; empty for none. */
 function nameOf(host: string): string {

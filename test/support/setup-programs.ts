@@ -10,6 +10,7 @@ export const debianPackageOf = {
   promtool: 'prometheus',
   'nats-server': 'nats-server',
   chromium: 'chromium',
+  nginx: 'nginx',
 } as const;
 
 export type ProgramName = keyof typeof debianPackageOf;

@@ -40,7 +40,9 @@ const expected: Readonly<Record<string, Expectation>> = {
 
 function routesServed(): string[] {
   const app: HttpApp = new Hono();
-  api({ host: http.host, version: '0' }, { gate: openGate } as unknown as ApiDependencies)(app);
+  api({ host: http.host, publicOrigin: undefined, version: '0' }, { gate: openGate } as unknown as ApiDependencies)(
+    app,
+  );
   const routes = app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`);
   return [...new Set(routes)];
 }
@@ -142,6 +144,20 @@ test('without tokens only pages of this machine or of an address may ask: a name
     refusal.json().error.message,
     /^host: got "evil.example"; accepted by a coordinator that asks for no tokens: localhost/,
   );
+});
+
+test('the public origin is a name and an origin of its own, and lets no other in', async (t) => {
+  const publicOrigin = 'https://metatrain.example';
+  const { http: address } = await TestCluster.start(t, { http: { ...http, publicOrigin } });
+  const statusOf = async (headers: Record<string, string>) =>
+    (await post(address, '/api/v1/jobs/unknown/pause', {}, headers)).status;
+  assert.equal(await statusOf({ host: 'metatrain.example' }), 404);
+  assert.equal(await statusOf({ host: 'metatrain.example', origin: publicOrigin }), 404);
+  assert.equal(await statusOf({ origin: publicOrigin }), 404, "a proxy's own Host header");
+  for (const origin of ['http://metatrain.example', 'https://metatrain.example:8443', 'https://evil.example']) {
+    assert.equal(await statusOf({ origin }), 403, origin);
+  }
+  assert.equal(await statusOf({ host: 'evil.example', origin: publicOrigin }), 403);
 });
 
 test('with tokens every name is good, since another page has no token', async (t) => {

@@ -1,28 +1,13 @@
 // A coordinator and workers as real processes on fixed ports, so that the coordinator can be killed and come back where it was.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePorts } from '../../support/free-ports.ts';
 import { dataDirectory } from '../../support/needs.ts';
 import { TestProcess } from '../../support/processes.ts';
 import { type TestToken, writeTokens } from '../security/secured-cluster.ts';
 import { post } from './http-client.ts';
-
-/** Two that were free a moment ago. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')];
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
-      const { port } = server.address() as AddressInfo;
-      await new Promise((resolve) => server.close(resolve));
-      return port;
-    }),
-  );
-  return ports as [number, number];
-}
 
 export class RealCluster {
   readonly directory: string;
@@ -33,7 +18,7 @@ export class RealCluster {
   readonly #test: TestContext;
   #coordinator: TestProcess | undefined;
 
-  private constructor(test: TestContext, directory: string, ports: [number, number], tokens?: readonly TestToken[]) {
+  private constructor(test: TestContext, directory: string, ports: readonly number[], tokens?: readonly TestToken[]) {
     this.#test = test;
     this.directory = directory;
     this.address = `127.0.0.1:${ports[0]}`;
@@ -45,16 +30,18 @@ export class RealCluster {
   static async start(test: TestContext, tokens?: readonly TestToken[]): Promise<RealCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'metatrain-console-'));
     test.after(() => rmSync(directory, { recursive: true, force: true }));
-    const cluster = new RealCluster(test, directory, await freePorts(), tokens);
+    const cluster = new RealCluster(test, directory, await freePorts(2), tokens);
     await cluster.startCoordinator();
     return cluster;
   }
 
-  async startCoordinator(): Promise<void> {
+  /** @param flags besides the usual ones. */
+  async startCoordinator(...flags: readonly string[]): Promise<void> {
     this.#coordinator = new TestProcess(this.#test, 'coordinator/main.js', [
       ...['--listen', this.address, '--http', this.http, '--state-dir', join(this.directory, 'state')],
       ...(this.tokensFile === undefined ? [] : ['--tokens', this.tokensFile]),
       ...['--log-level', 'warn'],
+      ...flags,
     ]);
     await this.#coordinator.ready();
   }
@@ -63,9 +50,9 @@ export class RealCluster {
     await this.#coordinator?.kill('SIGKILL');
   }
 
-  /** Resolves when it is connected. */
-  async startWorker(workerId: string): Promise<TestProcess> {
-    const flags = ['--coordinator', this.address, '--slots', '1', '--data-dir', dataDirectory, '--log-level', 'warn'];
+  /** Resolves when it is connected. @param address of the coordinator, or of an entrance before it. */
+  async startWorker(workerId: string, address = this.address): Promise<TestProcess> {
+    const flags = ['--coordinator', address, '--slots', '1', '--data-dir', dataDirectory];
     const worker = new TestProcess(this.#test, 'worker/main.js', flags, { METATRAIN_WORKER_ID: workerId });
     await worker.ready();
     return worker;
