@@ -2,7 +2,7 @@
 // one as `<!-- figure NAME -->` followed by a fenced block; test/unit/house checks that block and file are equal.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,6 +14,7 @@ const folder = join(root, 'docs', 'figures');
 /** Name of the file in docs/figures → arguments of `metatrain`. */
 const figures = {
   quickstart: ['quickstart'],
+  'sinusoid-paper': ['run', 'examples/sinusoid-paper.yaml', '--workers', '2'],
   'sinusoid-reptile': ['run', 'examples/sinusoid-reptile.yaml', '--workers', '2'],
   'omniglot-5way-1shot': ['run', 'examples/omniglot-5way-1shot.yaml', '--workers', '2'],
   'omniglot-5way-1shot-fomaml': ['run', 'examples/omniglot-5way-1shot-fomaml.yaml', '--workers', '2'],
@@ -49,9 +50,9 @@ if (unknown.length > 0) {
   console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys(known).join(', ')}`);
   process.exit(2);
 }
-const run = (script, args, input) =>
+const run = (script, args, input, cwd = root) =>
   execFileSync(process.execPath, [join(root, ...script), ...args], {
-    cwd: root,
+    cwd,
     encoding: 'utf8',
     input,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit'],
@@ -75,7 +76,12 @@ for (const [name, args] of Object.entries(figures)) {
     continue;
   }
   console.error(`figures: metatrain ${args.join(' ')}`);
-  const printed = run(['dist', 'client', 'cli', 'main.js'], args);
+  // `run` saves its model in the working directory: a scratch one, from which the examples are found as from the root.
+  const scratch = mkdtempSync(join(tmpdir(), 'metatrain-figures-'));
+  symlinkSync(join(root, 'examples'), join(scratch, 'examples'));
+  const cwd = args[0] === 'run' ? scratch : root;
+  const printed = run(['dist', 'client', 'cli', 'main.js'], args, undefined, cwd);
+  rmSync(scratch, { recursive: true });
   writeFileSync(join(folder, `${name}.txt`), `${printed.trim()}\n`);
 }
 for (const [name, job] of Object.entries(looks)) {

@@ -48,7 +48,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(tokenCommand(context))
     .addCommand(certsCommand(context));
   return addExamples(program, [
-    ['metatrain run examples/sinusoid.yaml', 'one job, one command'],
+    ['metatrain run examples/sinusoid-paper.yaml', "one job, one command: MAML's sinusoid table"],
     ['metatrain up', 'a local cluster, then from another terminal:'],
     ['metatrain submit examples/sinusoid.yaml --watch', ''],
   ]);

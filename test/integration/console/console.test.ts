@@ -193,7 +193,10 @@ test('the console', { skip }, async (t) => {
   await t.test('no page has an accessibility fault, light or dark, wide or narrow, and none sticks out', async (t) => {
     const until: Record<string, (page: Page) => Promise<unknown>> = {
       '/': (page) => says(page, /worker-2[\s\S]*succeeded|succeeded[\s\S]*worker-2/),
-      [`/jobs/${runningId}`]: (page) => page.getByRole('slider', { name: /^Adaptation: loss/ }).waitFor(),
+      [`/jobs/${runningId}`]: async (page) => {
+        await page.getByRole('slider', { name: /^Adaptation: loss/ }).waitFor();
+        await says(page, /No verdict before the job has succeeded/);
+      },
       [`/jobs/${failedId}`]: (page) => says(page, /RESULT_NOT_FINITE/),
       '/submit': (page) => page.locator('#spec').waitFor(),
     };
