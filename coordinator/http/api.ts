@@ -71,8 +71,8 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
     });
 
     app.post('/api/v1/jobs', maySubmit, async (context) => {
-      const { spec, idempotencyKey } = submission(textOf(await context.env.exchange.body()));
-      const answer: SubmitAnswer = await requests.submit(spec, idempotencyKey, context.var.visitor);
+      const { spec, idempotencyKey, overrides } = submission(textOf(await context.env.exchange.body()));
+      const answer: SubmitAnswer = await requests.submit(spec, idempotencyKey, context.var.visitor, overrides);
       return answerJson(context, answer);
     });
 
@@ -147,7 +147,13 @@ function textOf(body: Uint8Array): string {
 }
 
 /** `{"spec": TEXT, "idempotency_key": TEXT}`, the second optional. */
-function submission(body: string): { readonly spec: string; readonly idempotencyKey: string } {
+interface SubmissionBody {
+  readonly spec: string;
+  readonly idempotencyKey: string;
+  readonly overrides: readonly string[];
+}
+
+function submission(body: string): SubmissionBody {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -157,10 +163,15 @@ function submission(body: string): { readonly spec: string; readonly idempotency
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidField('(body)', JSON.stringify(value).slice(0, 100), 'an object with the field spec');
   }
-  const { spec, idempotency_key: idempotencyKey = '', ...unknown } = value as Record<string, unknown>;
+  const { spec, idempotency_key: idempotencyKey = '', overrides = [], ...unknown } = value as Record<string, unknown>;
   if (typeof spec !== 'string') throw invalidField('spec', typeof spec, 'the job file as text, YAML or JSON');
   if (typeof idempotencyKey !== 'string') throw invalidField('idempotency_key', typeof idempotencyKey, 'a text');
+  if (!(Array.isArray(overrides) && overrides.every((override) => typeof override === 'string'))) {
+    throw invalidField('overrides', JSON.stringify(overrides).slice(0, 100), 'a list of texts');
+  }
   const [other] = Object.keys(unknown);
-  if (other !== undefined) throw invalidField(other.slice(0, 100), 'a field that is unknown', 'spec, idempotency_key');
-  return { spec, idempotencyKey };
+  if (other !== undefined) {
+    throw invalidField(other.slice(0, 100), 'a field that is unknown', 'spec, idempotency_key, overrides');
+  }
+  return { spec, idempotencyKey, overrides };
 }

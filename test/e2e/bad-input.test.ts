@@ -75,6 +75,24 @@ const complaints: Readonly<Record<string, Complaint>> = {
     says: /'meta\.iterations' is invalid\. it must be path\.to\.field=value, such as meta\.iterations=500/,
     json: 'REQUEST_INVALID',
   },
+  'a gate without the watch that it would end': {
+    args: ['submit', sinusoid, '--gate', ...nobody],
+    code: 1,
+    says: /^error: --gate needs --watch$/m,
+    json: 'REQUEST_INVALID',
+  },
+  'a gate before a job without a figure': {
+    args: ['run', join(packageRoot, 'examples', 'sinusoid-reptile.yaml'), '--gate'],
+    code: 1,
+    says: /^error: --gate: the job file has no published figure; accepted: a job file with one$/m,
+    json: 'REQUEST_INVALID',
+  },
+  'a model file in a directory that is not there': {
+    args: run('--output', '/nowhere/model.safetensors'),
+    code: 1,
+    says: /^error: --output: cannot write \/nowhere\/model\.safetensors: ENOENT.* or --no-output$/m,
+    json: 'REQUEST_INVALID',
+  },
   'a job file that is not there': {
     args: ['run', '/nowhere/job.yaml'],
     code: 1,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JobDetail } from '../../../shared/http-api.ts';
-import { ask } from '../console/http-client.ts';
+import { ask, post } from '../console/http-client.ts';
 import { call, rejection, specText, TestCluster } from './cluster.ts';
 
 // The null worker's loss after 1 inner step is 4 ± 1.59 over 8 tasks.
@@ -36,6 +36,9 @@ test('the record of a job that succeeded has its verdict and its overrides, over
   assert.deepEqual([job.verdict, job.overrides], [verdict, overrides]);
   const detail = (await ask(cluster.http, `/api/v1/jobs/${jobId}`)).json<JobDetail>();
   assert.deepEqual([detail.verdict, detail.overrides], [verdict, overrides]);
+  const body = { spec: specText(), overrides };
+  const { jobId: overHttp } = (await post(cluster.http, '/api/v1/jobs', body)).json<{ jobId: string }>();
+  assert.deepEqual((await cluster.job(overHttp)).overrides, overrides);
   await cluster.restart({ http });
   assert.deepEqual((await call(cluster.jobs, 'GetJob', { jobId })).verdict, verdict);
 });
