@@ -158,7 +158,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
             shown = now;
             const why = error?.code ?? (waiting && waitText(waiting));
             const title = error?.message ?? waiting?.message;
-            put(cell, stateBadge(state), why !== undefined && h('span', { class: 'id', title }, why));
+            put(cell, stateBadge(state), why !== undefined && h('span', { class: error ? 'id' : 'below', title }, why));
           };
         },
       },

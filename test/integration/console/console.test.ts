@@ -149,6 +149,28 @@ test('the console', { skip }, async (t) => {
     assert.equal(await row.getByRole('button').count(), 0, 'an ended job has nothing to press');
   });
 
+  await t.test('a job that waits says why, in the list and on its page', async (t) => {
+    const jobId = await cluster.submit(sinusoid('for-a-gpu', 10, { placement: { device: 'cuda' } }));
+    const list = await browser.open(t, url('/'));
+    const row = list.getByRole('row', { name: /for-a-gpu/ });
+    await row.getByText('no worker for it').waitFor();
+    const page = await browser.open(t, url(`/jobs/${jobId}`));
+    await says(
+      page,
+      /Waits: it needs a worker that offers compiled\/cuda \(placement\); those that are connected offer/,
+    );
+    await assertAccessible(page, 'a job that waits');
+    await page.getByRole('button', { name: 'Pause for-a-gpu' }).click();
+    await says(page, /Waits: paused by request, until it is resumed/);
+    await row.getByText('by request').waitFor();
+    await ask(cluster.http, `/api/v1/jobs/${jobId}/cancel`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+    });
+    await page.locator('h1 + span .state-cancelled').waitFor();
+    assert.equal(await page.getByText('Waits:').isVisible(), false, 'an ended job waits for nothing');
+  });
+
   await t.test(
     'a finished job shows its curves, its figures beside the published ones, and its checkpoints',
     async (t) => {

@@ -76,7 +76,7 @@ export const sinusoid = (name: string, iterations: number, more: { readonly [fie
   meta: { iterations, batchSize: 25, optimizer: { name: 'adam', learningRate: 0.005 }, clipNorm: 0.5, ...more.meta },
   evaluation: { tasks: 100, innerSteps: 5, ...more.evaluation },
   checkpoint: more.checkpoint ?? {},
-  placement: { shardSize: 13 },
+  placement: { shardSize: 13, ...more.placement },
   published: {
     source: 'MAML, Finn et al. 2017, §5.1',
     metric: 'loss',
