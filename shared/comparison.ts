@@ -124,13 +124,7 @@ export function compare(job: ComparedJob): Comparison {
     return isOpen || obstacles.length > 0 ? row : { ...row, verdict: verdictOn(estimate, figure, metric) };
   });
   const differences = [...known.map(({ text }) => text), ...(published?.differences ?? [])];
-  const outcome = !hasFigures
-    ? 'no-figure'
-    : isOpen
-      ? 'undecided'
-      : obstacles.length > 0
-        ? 'not-comparable'
-        : outcomeOf(rows, differences.length);
+  const outcome = hasFigures ? outcomeOf({ isOpen, rows, differences, obstacles }) : 'no-figure';
   return { metric, rows, outcome, differences, obstacles };
 }
 
@@ -142,12 +136,19 @@ export function verdictOf(job: ComparedJob): Verdict | undefined {
   return { outcome, text: outcomeWords(comparison).text, differences, obstacles };
 }
 
-function outcomeOf(rows: readonly ComparedRow[], differences: number): Outcome {
+function outcomeOf({
+  isOpen,
+  rows,
+  differences,
+  obstacles,
+}: Pick<Comparison, 'rows' | 'differences' | 'obstacles'> & { readonly isOpen: boolean }): Outcome {
+  if (isOpen) return 'undecided';
+  if (obstacles.length > 0) return 'not-comparable';
   const verdicts = rows.map(({ verdict }) => verdict);
   if (verdicts.includes('worse')) return 'not-reproduced';
   if (verdicts.includes('too-wide')) return 'too-wide';
   if (verdicts.includes('overlaps')) return 'overlaps';
-  return differences > 0 ? 'reached' : 'reproduced';
+  return differences.length > 0 ? 'reached' : 'reproduced';
 }
 
 function verdictOn(ours: Estimate, published: Figure, metric: Metric): RowVerdict {

@@ -40,7 +40,7 @@ export const publishedSchema = z.strictObject({
   metric: z.enum(['loss', 'accuracy']),
   /** Inner steps → value (accuracy from 0 to 1), with a 95 % half-width where the source gives one. */
   byInnerStep: z.record(
-    z.string().regex(/^\d+$/),
+    z.string().regex(/^(0|[1-9]\d*)$/),
     z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() }),
   ),
   protocol: protocolSchema.default({}),

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts
 import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
 import { colouredState, headline, progressLine, summaryHeadline, viewOf } from './progress.ts';
-import { type ResultOptions, renderResult } from './result.ts';
+import { changedField, type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
 
 export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {
@@ -57,6 +57,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
           const time = job[name];
           return time ? [[name.replace('At', ''), formatTime(time)] as const] : [];
         }),
+        ...(job.overrides.length > 0 && !job.endedAt ? [changedField(job.overrides)] : []),
         ...(job.waiting ? [['waits', style.yellow(job.waiting.message)] as const] : []),
         ['engine', job.engineFingerprint || 'not chosen yet'],
         ...(job.data.length > 0 ? [['data', describeData(job.data)] as const] : []),

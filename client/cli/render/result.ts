@@ -40,7 +40,7 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
           `${formatRate(result.metaStepsPerSecond)} meta-steps/s`,
       ],
       ['parameters', result.paramsSha256 ? `SHA-256 ${result.paramsSha256}` : 'none yet'],
-      ...(result.overrides.length > 0 ? [['changed', `${result.overrides.join(', ')} (--set)`] as const] : []),
+      ...(result.overrides.length > 0 ? [changedField(result.overrides)] : []),
       ...modelField(result),
       ...(result.skippedTasks > 0
         ? [['left out', `${formatCount(result.skippedTasks)} tasks, not finite`] as const]
@@ -53,6 +53,12 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
   );
   return result.evaluation ? `${head}\n\n${renderEvaluation(result, spec, options)}` : head;
 }
+
+/** What --set changed of the job file. */
+export const changedField = (overrides: readonly string[]): readonly [string, string] => [
+  'changed',
+  `${overrides.join(', ')} (--set)`,
+];
 
 /** Where the model is, of a run that could have saved it. */
 function modelField({ model, state }: RunResult): (readonly [string, string])[] {

@@ -134,6 +134,11 @@ test('a job that goes on has figures, but neither a verdict nor its colour', () 
   assert.doesNotMatch(text, /ours is worse|Not reproduced/);
 });
 
+test('what --set changed stands in the details of a job that goes on', () => {
+  const { endedAt: _, ...going } = job({ state: 'RUNNING', overrides: ['meta.iterations=150'] });
+  assert.match(renderJobDetails(going, options), /^changed +meta\.iterations=150 \(--set\)$/m);
+});
+
 test('a run that could have saved its model says where it is, or that it is not saved', () => {
   const result = runResult(job(), 1, 1);
   assert.match(renderResult({ ...result, model: null }, spec(), options), /^model +not saved$/m);

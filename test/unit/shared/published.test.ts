@@ -59,6 +59,7 @@ test('a figure has known fields, an accuracy is of a classification, and from 0 
     {},
     /published\.byInnerStep\.1\.median: got an unknown field; accepted: one of mean/,
   );
+  refuses({ byInnerStep: { '01': { mean: 1 } } }, {}, /published\.byInnerStep\.01: got/);
   refuses({ metric: 'accuracy' }, {}, /published\.metric: got accuracy; accepted: loss, for a regression/);
   const percent = { metric: 'accuracy', byInnerStep: { 3: { mean: 98.7 } } };
   refuses(percent, images, /published\.byInnerStep\.3\.mean: got 98\.7; accepted: an accuracy from 0 to 1/);
