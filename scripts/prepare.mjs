@@ -1,13 +1,17 @@
 // npm's `prepare`: npm runs it after `npm ci` in a checkout, before `npm pack`, and to install this package from git.
 // It makes onnxruntime-node fit to travel inside our package, and builds dist/ where the compilers are installed.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 withoutInstallScript('node_modules/onnxruntime-node/package.json');
 
+/** Made by esbuild of report.ts. */
+const bundle = join('client', 'report', 'report-bundle.js');
 const compilers = ['typescript', 'esbuild'];
 const missing = compilers.filter((name) => !existsSync(`node_modules/${name}/package.json`));
 if (missing.length === 0) {
+  removeModulesWithoutSource('dist');
   // npm is a batch file on Windows, which only a shell can start.
   const { status } = spawnSync('npm run build', { shell: true, stdio: 'inherit' });
   process.exitCode = status ?? 1;
@@ -30,4 +34,14 @@ function withoutInstallScript(file) {
   delete manifest.scripts.postinstall;
   writeFileSync(`${file}.new`, `${JSON.stringify(manifest, null, 2)}\n`);
   renameSync(`${file}.new`, file);
+}
+
+/** The compiler leaves behind what it made of a source that was removed or renamed since; it must not get into the package. */
+function removeModulesWithoutSource(built) {
+  if (!existsSync(built)) return;
+  for (const name of readdirSync(built, { recursive: true })) {
+    const source = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(name)?.[1];
+    if (source === undefined || existsSync(`${source}.ts`) || name === bundle) continue;
+    rmSync(join(built, name));
+  }
 }

@@ -2,10 +2,20 @@
 // them for real is `npm run test:package`.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import test from 'node:test';
 import { packageRoot } from '../../../shared/wire.ts';
 import { importsOf, resolveImport } from './boundaries.ts';
@@ -30,6 +40,14 @@ const packages: readonly (readonly [name: string, content: Package])[] = [
   ['metatrain-client', clientPackage()],
 ];
 const [[, whole], [, client]] = packages as unknown as [[string, Package], [string, Package]];
+
+function filesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    .sort();
+}
 
 /** npm's own list. From a copy without the bundled engine, which takes a minute to compress and is not ours to check. */
 function wholePackage(): Package {
@@ -133,12 +151,8 @@ test('files that are read as they are, and not built, are in the package', () =>
     'deploy/prometheus/rules',
   ];
   const files = folders
-    .flatMap((folder) =>
-      readdirSync(join(packageRoot, folder), { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile() && !/\.ts$|tsconfig/.test(entry.name))
-        .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(packageRoot.length + 1)),
-    )
-    .map((path) => path.replaceAll('\\', '/'));
+    .flatMap((folder) => filesIn(join(packageRoot, folder)).map((file) => `${folder}/${file}`))
+    .filter((file) => !/\.ts$|tsconfig/.test(file));
   assert.ok(files.length > 15, `only ${files.length} were found`);
   assert.deepEqual(
     files.filter((path) => !whole.files.includes(path)),
@@ -206,16 +220,44 @@ test('an installation without devDependencies (npm ci --omit=dev) builds nothing
   );
 });
 
-/** npm's `prepare` where nothing is installed but an onnxruntime-node with this manifest. */
-function prepared(manifest: object) {
+test('a built module whose source is gone does not get into the package', () => {
+  const { files } = prepared(
+    { name: 'onnxruntime-node' },
+    {
+      'package.json': '{"scripts":{"build":"node --version"}}',
+      'node_modules/typescript/package.json': '{}',
+      'node_modules/esbuild/package.json': '{}',
+      'shared/kept.ts': '',
+      'dist/shared/kept.js': '',
+      'dist/shared/kept.d.ts': '',
+      'dist/shared/gone.js': '',
+      'dist/shared/gone.js.map': '',
+      'dist/shared/gone.d.ts': '',
+      'dist/client/report/report-bundle.js': '',
+    },
+  );
+  assert.deepEqual(files, ['client/report/report-bundle.js', 'shared/kept.d.ts', 'shared/kept.js']);
+});
+
+/** npm's `prepare` where nothing is installed but an onnxruntime-node with this manifest, and these files are there. */
+function prepared(manifest: object, content: Readonly<Record<string, string>> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-prepare-'));
   try {
     const folder = join(directory, 'node_modules', 'onnxruntime-node');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+    for (const [file, text] of Object.entries(content)) {
+      mkdirSync(join(directory, file, '..'), { recursive: true });
+      writeFileSync(join(directory, file), text);
+    }
     const script = join(packageRoot, 'scripts', 'prepare.mjs');
     const { status, stderr } = spawnSync(process.execPath, [script], { cwd: directory, encoding: 'utf8' });
-    return { status, stderr, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as unknown };
+    return {
+      status,
+      stderr,
+      manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as unknown,
+      files: filesIn(join(directory, 'dist')),
+    };
   } finally {
     rmSync(directory, { recursive: true });
   }
