@@ -1,12 +1,11 @@
 // How much memory this machine, or the container that we are in, has in all. A property of where we run and not of the moment: what is free right now
 // would make equal jobs behave differently from one minute to the next.
 import { totalmem } from 'node:os';
-import { constrainedMemory } from 'node:process';
+import { cgroupLimits } from './cgroup.ts';
 
 /** Bytes: the machine's, or the container's limit where that is lower. */
 export function machineMemoryBytes(): number {
-  const limit = constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return Math.min(totalmem(), cgroupLimits().memoryBytes ?? Number.POSITIVE_INFINITY);
 }
 
 /**

@@ -1,6 +1,6 @@
 // The worker's configuration: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env
 // in the worker. A bad value ends the process with one line that names it.
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../shared/connection.ts';
@@ -9,6 +9,7 @@ import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { isLoopback } from '../shared/loopback.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
+import { usableProcessors } from '../shared/machine-processors.ts';
 import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
 import { randomId } from '../shared/rng.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
@@ -113,7 +114,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
       `${hostname()
         .replace(/[^A-Za-z0-9._-]/g, '-')
         .slice(0, 60)}-${randomId(4)}`,
-    slots: flags.slots ?? (device === 'cpu' ? Math.min(availableParallelism(), maxSlots) : 1),
+    slots: flags.slots ?? (device === 'cpu' ? Math.min(usableProcessors(), maxSlots) : 1),
     engine,
     device,
     tensorflow: flags.tensorflow ?? { kind: 'installed' },
@@ -180,7 +181,10 @@ function describeFlags(): Command {
     )
     .addOption(new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'))
     .addOption(
-      new Option('--slots <n>', 'shards computed at once, one thread each (default: one per core; on a GPU one)')
+      new Option(
+        '--slots <n>',
+        'shards computed at once, one thread each (default: one per core that the machine or CPU quota gives; on a GPU one)',
+      )
         .env('METATRAIN_SLOTS')
         .argParser(wholeNumber(1, maxSlots)),
     )

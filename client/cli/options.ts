@@ -1,9 +1,9 @@
 // Every flag of the command line, once: its text, its METATRAIN_ variable, its default and what it accepts. Commands pick from here,
 // so that a flag means the same everywhere and a variable is read in one place (by commander, as part of its option).
-import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../../shared/connection.ts';
 import { logFormats, logLevels } from '../../shared/log.ts';
+import { usableProcessors } from '../../shared/machine-processors.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
 
@@ -177,5 +177,5 @@ function parseUrl(text: string): string {
 }
 
 function defaultWorkers(): number {
-  return Math.min(Math.max(availableParallelism(), 2), 16);
+  return Math.min(Math.max(usableProcessors(), 2), 16);
 }
