@@ -7,6 +7,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   coordinator: () => import('./coordinator/main.ts'),
   engine: () => import('./engine/main.ts'),
   'end-to-end': () => import('./end-to-end/main.ts'),
+  'many-jobs': () => import('./many-jobs.ts'),
   memory: () => import('./memory.ts'),
   observability: () => import('./observability/main.ts'),
 };

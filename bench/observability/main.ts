@@ -11,7 +11,7 @@
 // has two new ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and
 // shows what chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
 // coordinator and workers take for a meta-step, where the system tells it (/proc): it leaves out those who watch.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,7 @@ import { delay } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { endlessJob } from '../endless-job.ts';
 import { workloads } from '../engine/workloads.ts';
+import { processorMs } from '../processor-time.ts';
 import { startNats } from './nats.ts';
 
 const parts = ['metrics', 'nats', 'console'] as const;
@@ -377,14 +378,6 @@ function speedOf(spans: readonly Progress[]): Speed {
 
 function described({ stepsPerSecond, processorMsPerStep }: Speed): string {
   return `${stepsPerSecond.toFixed(0)} meta-steps/s, ${processorMsPerStep.toFixed(3)} ms of processor time each`;
-}
-
-/** Of a process so far, user and system, from the clock of the kernel, which ticks a hundred times a second. */
-function processorMs(pid: number): number {
-  if (process.platform !== 'linux') return Number.NaN;
-  // the name before may hold anything, brackets too
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
