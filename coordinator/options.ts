@@ -2,6 +2,7 @@
 
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
+import { maxUnfinishedJobs } from '../shared/wire.ts';
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
 import type { NatsOptions } from './event-bus/open.ts';
 import type { SecurityOptions } from './rpc/exposure.ts';
@@ -61,7 +62,7 @@ export const defaultTraceRate = 5;
 export const defaultJobBytes = Math.floor(machineMemoryBytes() * shareForCompute);
 
 const defaultLimits: CoordinatorLimits = {
-  unfinishedJobs: 1_000,
+  unfinishedJobs: maxUnfinishedJobs,
   jobBytes: defaultJobBytes,
   endedJobs: 10_000,
   unfinishedJobsPerClient: 200,

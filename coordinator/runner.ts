@@ -12,7 +12,7 @@ import type { Training } from './aggregation/training.ts';
 import type { Checkpointing, Restored } from './checkpointing.ts';
 import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
-import type { CoreEvent, DiskNews, HeldShard } from './core/event.ts';
+import type { CoreEvent, DiskNews, HeldShard, ShardProgress } from './core/event.ts';
 import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, describeLease, tickMsOf } from './core/state.ts';
 import { step } from './core/step.ts';
@@ -205,6 +205,10 @@ export class Runner {
     this.#log.info({ workerId, reason }, 'worker drains');
     this.#observer.workerDraining?.({ at, link, reason });
     this.#dispatch({ kind: 'workerDraining', workerId, connection });
+  }
+
+  progress({ workerId, connection }: WorkerLink, progress: ShardProgress): void {
+    this.#dispatch({ kind: 'shardProgressed', workerId, connection, ...progress });
   }
 
   /** Results that the worker still holds from before this stream. */

@@ -48,6 +48,8 @@ export class WorkerMetrics {
       engine.sessions[isSessionShared ? 'shared' : 'created'].add();
       if (!isSessionShared) engine.session.observe(sessionMs / 1_000);
     },
+    programOpened: () => this.#tree.programs.opened.add(),
+    programEvicted: () => this.#tree.programs.evicted.add(),
     shardFinished: ({ work, computeMs, engineMs }) => {
       const { shards, engine } = this.#tree;
       shards.ended[work].finished.add();
@@ -88,7 +90,7 @@ export class WorkerMetrics {
     meter.gauge('metatrain_worker_queued_shards', 'Shards that wait for a thread.', () => view()?.census().queued);
     meter.gauge(
       'metatrain_engine_predicted_bytes',
-      'What the programs that are open in all threads take at their peaks together, by prediction.',
+      'What the programs that are open in all threads take together, with their runs at their peaks, by prediction.',
       () => view()?.census().predictedBytes,
     );
     meter.gauge(
@@ -115,11 +117,21 @@ function declareTree(meter: Meter) {
       ),
       compute: meter.histogram(
         'metatrain_worker_compute_seconds',
-        'Time of a finished shard in its compute thread, once its program is open, by kind of work.',
+        'Time of a finished shard in its compute thread, without opening and compiling its program, by kind of work.',
         secondsBuckets,
         ['work', works],
       ),
       threadsDied: meter.counter('metatrain_worker_threads_died_total', 'Compute threads that died.'),
+    },
+    programs: {
+      opened: meter.counter(
+        'metatrain_worker_programs_opened_total',
+        "Times that a thread opened a job's program, to compile it.",
+      ),
+      evicted: meter.counter(
+        'metatrain_worker_programs_evicted_total',
+        "Programs of jobs under way that a thread closed to make room for another job's: the memory is too small for all.",
+      ),
     },
     engine: {
       trace: meter.histogram(

@@ -3,7 +3,7 @@
 // A shard whose stream is lost is computed to its end: the same work, leased again, takes it over.
 import { PassingMap, PassingSet } from '../shared/passing.ts';
 import { protocolVersion } from '../shared/wire.ts';
-import type { ShardWork } from './compute/shard.ts';
+import type { ShardWork, StartProgress } from './compute/shard.ts';
 
 export interface Lease {
   readonly leaseId: string;
@@ -21,6 +21,7 @@ export interface HeldLease {
   readonly lease: Lease;
   /** The lease for which the shard was begun: names the computation. */
   readonly computation: string;
+  progress: Omit<StartProgress, 'leaseId'>;
 }
 
 /** Why a stream ended. */
@@ -42,6 +43,8 @@ export type SessionEvent =
   | { readonly kind: 'leased'; readonly lease: Lease }
   | { readonly kind: 'leaseCancelled'; readonly leaseId: string }
   /** `leaseId`: the computation's. */
+  | ({ readonly kind: 'startingChanged' } & StartProgress)
+  /** `leaseId`: the computation's. */
   | { readonly kind: 'shardEnded'; readonly leaseId: string }
   | { readonly kind: 'jobClosed'; readonly jobId: string }
   /** The stream is closed, by whomever. `jitter`: a random fraction. */
@@ -58,6 +61,7 @@ export type SessionOrder =
   | { readonly kind: 'runShard'; readonly lease: Lease }
   /** `leaseId`: the computation's. */
   | { readonly kind: 'cancelShard'; readonly leaseId: string }
+  | ({ readonly kind: 'sendProgress' } & StartProgress)
   /** The outcome that came with this event, as the lease's. */
   | { readonly kind: 'sendOutcome'; readonly leaseId: string }
   | { readonly kind: 'sendDrain'; readonly reason: string; readonly graceMs: number }
@@ -163,6 +167,8 @@ export class SessionState {
         this.#leases.delete(event.leaseId);
         return [{ kind: 'cancelShard', leaseId: held.computation }, ...this.#leaveWhenDone(now)];
       }
+      case 'startingChanged':
+        return this.#noteProgress(event);
       case 'shardEnded':
         return this.#endShard(event.leaseId, now);
       case 'jobClosed':
@@ -187,11 +193,26 @@ export class SessionState {
     for (const orphan of this.#orphans) {
       if (orphan.lease.workKey !== lease.workKey) continue;
       this.#orphans.delete(orphan);
-      this.#leases.set(lease.leaseId, { lease, computation: orphan.computation });
-      return [];
+      const { computation, progress } = orphan;
+      const { leaseId } = lease;
+      this.#leases.set(leaseId, { lease, computation, progress });
+      return progress.isStarting ? [{ kind: 'sendProgress', leaseId, ...progress }] : [];
     }
-    this.#leases.set(lease.leaseId, { lease, computation: lease.leaseId });
+    const progress = { isStarting: false, isReopening: false };
+    this.#leases.set(lease.leaseId, { lease, computation: lease.leaseId, progress });
     return [{ kind: 'runShard', lease }];
+  }
+
+  #noteProgress({ leaseId: computation, isStarting, isReopening }: StartProgress): SessionOrder[] {
+    const progress = { isStarting, isReopening };
+    const orders: SessionOrder[] = [];
+    for (const [leaseId, held] of this.#leases) {
+      if (held.computation !== computation) continue;
+      held.progress = progress;
+      orders.push({ kind: 'sendProgress', leaseId, ...progress });
+    }
+    for (const orphan of this.#orphans) if (orphan.computation === computation) orphan.progress = progress;
+    return orders;
   }
 
   #endShard(computation: string, now: number): SessionOrder[] {

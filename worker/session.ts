@@ -9,7 +9,7 @@ import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.t
 import type { Logger } from '../shared/log.ts';
 import { PassingMap } from '../shared/passing.ts';
 import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
-import { protocolVersion } from '../shared/wire.ts';
+import { maxUnfinishedJobs, protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
@@ -63,8 +63,6 @@ const tickMs = 50;
 /** The largest payload taken: 256 Mi parameters. */
 const maxPayloadBytes = 2 ** 30;
 const maxPayloads = 64;
-/** Jobs known at once; beyond it the one opened longest ago is closed. */
-const maxJobs = 64;
 /** Results kept in case they are asked for again. */
 const heldResultsBytes = 64 * 2 ** 20;
 /** Versions of θ per job whose hashes are known. */
@@ -75,7 +73,7 @@ export class Session {
   readonly #dependencies: SessionDependencies;
   readonly #state: SessionState;
   readonly #observer: WorkerObserver;
-  /** Elements of each open job's parameters, in order of opening; undefined until the layout is known. */
+  /** Elements of each open job's parameters, in order of opening: beyond `maxUnfinishedJobs` the oldest is closed; undefined until the layout is known. */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
   readonly #shards = new PassingMap<string, Lease>();
@@ -105,6 +103,7 @@ export class Session {
   run(): Promise<SessionEnd> {
     this.#dependencies.pool.listen({
       onOutcome: (outcome) => this.#endShard(outcome),
+      onProgress: (progress) => this.#step({ kind: 'startingChanged', ...progress }),
       onExhausted: ({ message }) => this.#step({ kind: 'computeFailed', message }),
     });
     return new Promise((resolve) => {
@@ -156,6 +155,13 @@ export class Session {
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
         this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
         if (outcome.kind === 'finished') this.#observeResult(lease, outcome, false);
+        break;
+      }
+      case 'sendProgress': {
+        const { leaseId, isStarting, isReopening: reopening } = order;
+        this.#outbox?.sendUrgent({
+          shardProgress: { leaseId, phase: isStarting ? 'starting' : 'computing', reopening },
+        });
         break;
       }
       case 'sendDrain':
@@ -304,7 +310,7 @@ export class Session {
   #openJob({ jobId, spec, layout, data: expectedData }: JobOpened__Output): void {
     this.#jobs.delete(jobId);
     for (const oldest of this.#jobs.keys()) {
-      if (this.#jobs.size < maxJobs) break;
+      if (this.#jobs.size < maxUnfinishedJobs) break;
       this.#closeJob(oldest);
     }
     this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);

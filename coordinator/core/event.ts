@@ -17,6 +17,14 @@ export interface HeldShard {
   readonly shard: number;
 }
 
+export interface ShardProgress {
+  readonly leaseId: string;
+  /** It waits for a thread, or for its program to be opened and compiled. */
+  readonly isStarting: boolean;
+  /** The worker had closed the job's program to make room for another's. */
+  readonly isReopening: boolean;
+}
+
 /** Of the disk on which jobs are kept. */
 export type DiskNews =
   /** The disk refuses what this job, or any, must write: it goes on when `neededBytes` are free; 0 where it is not for want of room. */
@@ -63,6 +71,7 @@ export type CoreEvent =
   | (FromWorker & { readonly kind: 'workerDraining' })
   /** Shards that the worker has computed already: leased to it, they cost nothing. */
   | (FromWorker & { readonly kind: 'resultsOffered'; readonly held: readonly HeldShard[] })
+  | (FromWorker & ShardProgress & { readonly kind: 'shardProgressed' })
   /** A result whose form and hash are right; whether it counts is the core's to say. */
   | (FromWorker & {
       readonly kind: 'resultArrived';

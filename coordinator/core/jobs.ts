@@ -58,6 +58,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     lastCheckpoint: { step: 0, at: state.now },
     shardMs: {},
     served: 0,
+    stretch: undefined,
   };
   state.jobs.set(plan.jobId, job);
   return job;

@@ -2,6 +2,7 @@
 import type { CoreEffect, LeaseCancellation } from './effect.ts';
 import { updateIdle } from './placement.ts';
 import type { Batch, CoreState, Job, Lease, Shard, Worker, WorkKind } from './state.ts';
+import { beginStretch } from './stretch.ts';
 
 /** Ended leases whose reason is remembered: at least so many, at most twice as many. */
 const endedLeasesKept = 5_000;
@@ -22,6 +23,8 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
     worker,
     grantedAt: state.now,
     deadlineAt: state.now + deadlineMs,
+    starting: undefined,
+    startingMs: 0,
   };
   state.leases.set(lease.leaseId, lease);
   worker.leases.add(lease);
@@ -73,7 +76,25 @@ export function cancelLeases(
   }
 }
 
-/** Running mean of the time from grant to result, the newest fifth of the weight. */
+/** Opening and compiling a program is no silence: the deadline stands still, up to `startCeilingMs` in all. */
+export function beginStarting(state: CoreState, lease: Lease, isReopening: boolean): void {
+  if (lease.starting) return;
+  lease.starting = { since: state.now, leftMs: lease.deadlineAt - state.now, isReopening };
+  lease.deadlineAt += Math.max(0, state.options.startCeilingMs - lease.startingMs);
+}
+
+/** The deadline goes on, with what was left of it. */
+export function endStarting(state: CoreState, lease: Lease): void {
+  if (!lease.starting) return;
+  const { since, leftMs, isReopening } = lease.starting;
+  const tookMs = state.now - since;
+  lease.starting = undefined;
+  lease.startingMs += tookMs;
+  lease.deadlineAt = Math.min(lease.deadlineAt, state.now + leftMs);
+  if (isReopening) beginStretch(state, lease.job, tookMs);
+}
+
+/** Running mean of the time from grant to result without starting, the newest fifth of the weight. */
 export function measureShard(job: Job, work: WorkKind, elapsedMs: number): void {
   const before = job.shardMs[work];
   job.shardMs[work] = before === undefined ? elapsedMs : before + 0.2 * (elapsedMs - before);

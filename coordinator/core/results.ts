@@ -5,7 +5,15 @@ import { isErrorCode } from '../../shared/errors.ts';
 import type { CoreEffect, LeaseLoss } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
-import { cancelLeases, endLease, giveShardBack, measureShard, reasonOfEnd } from './leases.ts';
+import {
+  beginStarting,
+  cancelLeases,
+  endLease,
+  endStarting,
+  giveShardBack,
+  measureShard,
+  reasonOfEnd,
+} from './leases.ts';
 import { batchesOf, describeShard } from './meta-steps.ts';
 import { isCompatible, isWilling } from './placement.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
@@ -26,7 +34,8 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     return;
   }
   endLease(state, lease, 'its result has been counted');
-  if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt);
+  endStarting(state, lease);
+  if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt - lease.startingMs);
   shard.isDone = true;
   batch.remaining -= 1;
   const overtaken = { cause: 'overtaken', reason: "another worker's result of the shard has been counted" } as const;
@@ -64,6 +73,13 @@ export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, e
   }
   endLease(state, lease, 'it failed for good');
   failJob(state, lease.job, { code, message: event.message }, effects);
+}
+
+export function noteProgress(state: CoreState, event: EventOf<'shardProgressed'>): void {
+  const lease = liveLease(state, event);
+  if (!lease) return;
+  if (event.isStarting) beginStarting(state, lease, event.isReopening);
+  else endStarting(state, lease);
 }
 
 /** On every tick. */

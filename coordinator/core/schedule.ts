@@ -8,6 +8,7 @@ import { grantLease } from './leases.ts';
 import { batchesOf, beginAhead } from './meta-steps.ts';
 import { holderOf, workerFor } from './placement.ts';
 import type { Batch, CoreState, Job, Worker } from './state.ts';
+import { stretchOf } from './stretch.ts';
 
 interface Match {
   readonly job: Job;
@@ -40,9 +41,12 @@ function nextMatch(state: CoreState): Match | undefined {
   return best;
 }
 
-const comesBefore = (a: Job, b: Job): boolean =>
-  b.plan.priority - a.plan.priority < 0 ||
-  (a.plan.priority === b.plan.priority && (a.served < b.served || (a.served === b.served && a.order < b.order)));
+function comesBefore(a: Job, b: Job): boolean {
+  if (a.plan.priority !== b.plan.priority) return a.plan.priority > b.plan.priority;
+  const [ofA, ofB] = [stretchOf(a), stretchOf(b)];
+  if (ofA || ofB) return ofA !== undefined && (ofB === undefined || ofA.sinceMs < ofB.sinceMs);
+  return a.served === b.served ? a.order < b.order : a.served < b.served;
+}
 
 function matchOfJob(state: CoreState, job: Job): Match | undefined {
   for (const batch of batchesOf(job)) {

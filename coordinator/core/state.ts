@@ -15,8 +15,16 @@ export interface CoreOptions {
   readonly leaseFactor: number;
   readonly leaseFloorMs: number;
   readonly leaseCeilingMs: number;
-  /** Deadline while nothing is measured yet: the first shard compiles the job's programs. */
+  /** Deadline while nothing is measured yet. */
   readonly leaseFirstMs: number;
+  /** A shard that is being started stops its lease's deadline for so long, at most. */
+  readonly startCeilingMs: number;
+  /**
+   * A job whose program a worker had to open again comes first, of its priority, until it has been granted this factor of the time that it took, up to
+   * the ceiling.
+   */
+  readonly stretchFactor: number;
+  readonly stretchCeilingMs: number;
   /** The slow tail is computed twice once a lease is older than this factor of the measured shard time, and than the floor. */
   readonly duplicateFactor: number;
   readonly duplicateFloorMs: number;
@@ -46,6 +54,9 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   leaseFloorMs: 30_000,
   leaseCeilingMs: 1_800_000,
   leaseFirstMs: 300_000,
+  startCeilingMs: 1_800_000,
+  stretchFactor: 10,
+  stretchCeilingMs: 60_000,
   duplicateFactor: 2,
   duplicateFloorMs: 500,
   workersToFailShard: 3,
@@ -158,6 +169,8 @@ export interface Job {
   readonly shardMs: Partial<Record<WorkKind, number>>;
   /** Compute time granted so far, in shards' time: the job with the least comes next. */
   served: number;
+  /** The newest time that it came before other jobs of its priority, although they had been served less: in `served`, from where to where. */
+  stretch: { readonly sinceMs: number; readonly from: number; readonly to: number } | undefined;
 }
 
 export interface Worker {
@@ -210,6 +223,10 @@ export interface Lease {
   readonly worker: Worker;
   readonly grantedAt: number;
   deadlineAt: number;
+  /** While the shard waits for a thread or for its program: since when, and what was left of the deadline then. */
+  starting: { readonly since: number; readonly leftMs: number; readonly isReopening: boolean } | undefined;
+  /** Time that starting took, before the present one. */
+  startingMs: number;
 }
 
 /** Where a lease is, under the names that log lines and events use. */

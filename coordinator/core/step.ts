@@ -16,7 +16,7 @@ import {
   writeRecoveryCheckpoints,
 } from './jobs.ts';
 import { endCoolDowns } from './quarantine.ts';
-import { acceptFailure, acceptResult, expireLeases } from './results.ts';
+import { acceptFailure, acceptResult, expireLeases, noteProgress } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
 import { type CoreState, tickMsOf } from './state.ts';
 import { reportWaits } from './waiting.ts';
@@ -79,6 +79,10 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
     case 'resultsOffered':
       takeOffers(state, event);
       return effects;
+    case 'shardProgressed':
+      seeWorker(state, event);
+      noteProgress(state, event);
+      return effects;
     case 'resultArrived':
       seeWorker(state, event);
       acceptResult(state, event, effects);
@@ -105,6 +109,8 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
     default:
       event satisfies never;
   }
+  // The job's next shards are known once the reduction is answered, which is at once: until then its slots are nobody else's.
+  if (effects.some(({ kind }) => kind === 'reduce')) return effects;
   grantLeases(state, effects);
   return effects;
 }

@@ -152,7 +152,7 @@ export class ClusterMetrics {
   #resultKept({ lease, computeMs, payloadBytes, keepMs }: Happening<'resultKept'>): void {
     const now = this.#clock.elapsedMs();
     const { leases, shards, metaSteps, payload, compute } = this.#tree;
-    const { batch, shard, job, grantedAt, paramsVersion } = lease;
+    const { batch, shard, job, grantedAt, startingMs, paramsVersion } = lease;
     shards.results.counted.add();
     shards.tasks[batch.work].add(shard.taskCount);
     payload.received.add(payloadBytes);
@@ -171,7 +171,7 @@ export class ClusterMetrics {
     if (batch.work !== 'train') return;
     if (isLast) metaSteps.seconds.observe(batchSeconds);
     leases.staleness.observe(batch.step - paramsVersion);
-    metaSteps.phase.broadcast.observe(Math.max(0, seconds(now - grantedAt) - computeSeconds));
+    metaSteps.phase.broadcast.observe(Math.max(0, seconds(now - grantedAt - startingMs) - computeSeconds));
     metaSteps.phase.compute.observe(computeSeconds);
     metaSteps.phase.reduce.observe(keepMs / 1_000);
   }

@@ -208,6 +208,14 @@ class WorkerStream implements WorkerLink {
       case 'shardFailure':
         this.#runner.failure(this, boundFailure(message.shardFailure!));
         break;
+      case 'shardProgress': {
+        const { leaseId, phase, reopening: isReopening } = message.shardProgress!;
+        if (phase !== 'starting' && phase !== 'computing') {
+          throw invalid('shard_progress.phase', `"${phase.slice(0, 40)}"`, 'starting or computing');
+        }
+        this.#runner.progress(this, { leaseId, isStarting: phase === 'starting', isReopening });
+        break;
+      }
       case 'resultsHeld':
         this.#runner.offered(this, heldShards(message.resultsHeld!));
         break;

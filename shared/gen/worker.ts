@@ -24,6 +24,7 @@ import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output a
 import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from './metatrain/v1/ResultsHeld.ts';
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from './metatrain/v1/ShardFailure.ts';
 import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from './metatrain/v1/ShardLease.ts';
+import type { ShardProgress as _metatrain_v1_ShardProgress, ShardProgress__Output as _metatrain_v1_ShardProgress__Output } from './metatrain/v1/ShardProgress.ts';
 import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _metatrain_v1_ShardResult__Output } from './metatrain/v1/ShardResult.ts';
 import type { TrainResult as _metatrain_v1_TrainResult, TrainResult__Output as _metatrain_v1_TrainResult__Output } from './metatrain/v1/TrainResult.ts';
 import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatrain_v1_TrainWork__Output } from './metatrain/v1/TrainWork.ts';
@@ -62,6 +63,7 @@ export interface ProtoGrpcType {
       ResultsHeld: MessageTypeDefinition<_metatrain_v1_ResultsHeld, _metatrain_v1_ResultsHeld__Output>
       ShardFailure: MessageTypeDefinition<_metatrain_v1_ShardFailure, _metatrain_v1_ShardFailure__Output>
       ShardLease: MessageTypeDefinition<_metatrain_v1_ShardLease, _metatrain_v1_ShardLease__Output>
+      ShardProgress: MessageTypeDefinition<_metatrain_v1_ShardProgress, _metatrain_v1_ShardProgress__Output>
       ShardResult: MessageTypeDefinition<_metatrain_v1_ShardResult, _metatrain_v1_ShardResult__Output>
       TrainResult: MessageTypeDefinition<_metatrain_v1_TrainResult, _metatrain_v1_TrainResult__Output>
       TrainWork: MessageTypeDefinition<_metatrain_v1_TrainWork, _metatrain_v1_TrainWork__Output>

@@ -197,8 +197,9 @@ export class SimulatedWorker {
     const isFaulty = this.#rng.uniform() < 0.8;
     if (this.#character === 'silent' && isFaulty) return;
     const usualMs = this.#rng.between(30, 120) * (this.#character === 'slow' ? 12 : 1);
+    const startMs = this.#rng.uniform() < 0.03 ? this.#start(stream, leaseId) : 0;
     const life = this.#life;
-    this.#time.after(usualMs, () => {
+    this.#time.after(startMs + usualMs, () => {
       if (this.#life !== life) return;
       if (this.#character === 'failing' && isFaulty) {
         if (this.#cancelled.delete(leaseId)) return;
@@ -220,6 +221,24 @@ export class SimulatedWorker {
       if (this.#cancelled.delete(leaseId)) return;
       this.#send(stream, leaseId, isValid ? value : value ^ 1, isValid, false);
     });
+  }
+
+  /** Compiles for longer than many a lease. @returns how long. */
+  #start(stream: Stream, leaseId: string): number {
+    const startMs = this.#rng.between(100, 15_000);
+    const isReopening = this.#rng.uniform() < 0.5;
+    const life = this.#life;
+    const tell = (isStarting: boolean) =>
+      this.#toCoordinator(() => {
+        const { workerId, connection, coordinator } = stream;
+        const from = { at: coordinator.at, workerId, connection, leaseId };
+        coordinator.dispatch({ kind: 'shardProgressed', ...from, isStarting, isReopening });
+      });
+    tell(true);
+    this.#time.after(startMs, () => {
+      if (this.#life === life) tell(false);
+    });
+    return startMs;
   }
 
   #send(stream: Stream, leaseId: string, value: number, isValid: boolean, isPresentedAgain: boolean): void {

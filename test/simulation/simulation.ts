@@ -134,6 +134,7 @@ class Simulation {
       heartbeatIntervalMs: heartbeatMs,
       leaseFloorMs: 5_000,
       leaseFirstMs: 6_000,
+      startCeilingMs: 10_000,
       duplicateFloorMs: 100,
       recoveryCheckpointMs: 2_000,
       maxRunningJobs: 3,

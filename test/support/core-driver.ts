@@ -84,6 +84,13 @@ export class CoreDriver {
     return [...(this.state.workers.get(workerId)?.leases ?? [])];
   }
 
+  reopen({ leaseId, worker }: Lease, tookMs: number): void {
+    const from = { ...this.#from(worker.workerId), leaseId, isReopening: true };
+    this.send({ kind: 'shardProgressed', ...from, isStarting: true });
+    this.pass(tookMs);
+    this.send({ kind: 'shardProgressed', ...from, isStarting: false });
+  }
+
   answer(lease: Lease): void {
     const { leaseId, batch, worker } = lease;
     this.send({

@@ -7,6 +7,9 @@ export interface PoolHappenings {
   readonly shardStarted: { readonly leaseId: string };
   /** A program was traced; it has a session, its own or that of an equal graph. `leaseId`: the shard that it was needed for. */
   readonly compiled: { readonly leaseId: string | undefined; readonly report: CompileReport };
+  readonly programOpened: Readonly<Record<string, never>>;
+  /** A program was closed to make room for another; its job's next shard opens it again. */
+  readonly programEvicted: Readonly<Record<string, never>>;
   /** `engineMs` of `computeMs` were spent in the engine's runs. */
   readonly shardFinished: {
     readonly leaseId: string;

@@ -9,7 +9,7 @@ import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
 import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
 import { type FromThread, isSameOpening, type JobOpening, type ThreadData, type ToThread } from './protocol.ts';
-import { failureOf, type ShardOutcome, type ShardWork } from './shard.ts';
+import { failureOf, type ShardOutcome, type ShardWork, type StartProgress } from './shard.ts';
 
 export interface ComputePoolOptions extends ThreadData {
   /** Compute threads: shards run at once. */
@@ -29,6 +29,7 @@ export interface ComputePoolDependencies {
 
 export interface ComputePoolListener {
   onOutcome(outcome: ShardOutcome): void;
+  onProgress(progress: StartProgress): void;
   /** Every thread has died too often: the pool runs nothing any more. */
   onExhausted(error: MetatrainError): void;
 }
@@ -39,6 +40,8 @@ const crashesPerSlot = 3;
 const queuedPerSlot = 16;
 /** A thread still busy with a cancelled shard after this long is replaced. */
 const cancelGraceMs = 30_000;
+/** One that compiles by then has so long besides: the job's next shard needs the program all the same. */
+const compileGraceMs = 1_800_000;
 const startTimeoutMs = 120_000;
 const stopTimeoutMs = 5_000;
 
@@ -48,6 +51,8 @@ interface Shard {
   readonly work: ShardWork;
   readonly params: HeldParams | undefined;
   isCancelled: boolean;
+  /** It did not get a thread at once. */
+  hasWaited: boolean;
 }
 
 interface Slot {
@@ -55,8 +60,11 @@ interface Slot {
   thread: Worker;
   state: SlotState;
   shard: Shard | undefined;
-  /** The job it ran last: its program is open there. */
-  lastJobId: string | undefined;
+  /** Jobs whose programs are open in the thread. */
+  readonly openPrograms: Set<string>;
+  /** Jobs whose programs were once closed there to make room. */
+  readonly evictedPrograms: Set<string>;
+  isCompiling: boolean;
   crashes: number;
   predictedBytes: number;
   /** What the thread reported of itself before it died. */
@@ -142,7 +150,11 @@ export class ComputePool {
     this.#openings.delete(jobId);
     this.#params.forget(jobId);
     for (const { leaseId } of this.#shards().filter((shard) => shard.jobId === jobId)) this.cancel(leaseId);
-    for (const slot of this.#slots) tell(slot, { kind: 'closeJob', jobId });
+    for (const slot of this.#slots) {
+      slot.openPrograms.delete(jobId);
+      slot.evictedPrograms.delete(jobId);
+      tell(slot, { kind: 'closeJob', jobId });
+    }
   }
 
   /** θ of the version, copied. */
@@ -163,7 +175,7 @@ export class ComputePool {
       const limit = queuedPerSlot * this.slots;
       if (this.#queue.length >= limit) throw new MetatrainError('QUEUE_FULL', `${limit} shards are waiting already`);
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
-      this.#queue.push({ leaseId, jobId, work, params, isCancelled: false });
+      this.#queue.push({ leaseId, jobId, work, params, isCancelled: false, hasWaited: false });
     } catch (thrown) {
       const failure = failureOf(thrown);
       this.#observer.shardFailed?.({ leaseId, work: work.kind, failure });
@@ -171,6 +183,10 @@ export class ComputePool {
       return;
     }
     this.#dispatch();
+    const last = this.#queue.at(-1);
+    if (last?.leaseId !== leaseId) return;
+    last.hasWaited = true;
+    this.#listener?.onProgress({ leaseId, isStarting: true, isReopening: false });
   }
 
   /** The shard's outcome is not told any more. Unknown leases are ignored. */
@@ -187,12 +203,18 @@ export class ComputePool {
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
     this.#observer.shardCancelled?.({ leaseId, work: shard.work.kind });
-    this.#clock.after(cancelGraceMs, () => {
+    this.#replaceUnlessDone(slot, shard, cancelGraceMs);
+  }
+
+  #replaceUnlessDone(slot: Slot, shard: Shard, graceMs: number): void {
+    this.#clock.after(graceMs, () => {
       if (slot.shard !== shard || this.#isClosing) return;
-      this.#log.warn(
-        { slot: slot.number, jobId: shard.jobId, leaseId },
-        'a cancelled shard does not end: its thread is replaced',
-      );
+      if (slot.isCompiling && graceMs < compileGraceMs) {
+        this.#replaceUnlessDone(slot, shard, compileGraceMs);
+        return;
+      }
+      const { jobId, leaseId } = shard;
+      this.#log.warn({ slot: slot.number, jobId, leaseId }, 'a cancelled shard does not end: its thread is replaced');
       void slot.thread.terminate();
       this.#replace(slot);
     });
@@ -215,7 +237,9 @@ export class ComputePool {
       thread: this.#startThread(),
       state: 'starting',
       shard: undefined,
-      lastJobId: undefined,
+      openPrograms: new Set(),
+      evictedPrograms: new Set(),
+      isCompiling: false,
       crashes: 0,
       predictedBytes: 0,
       failure: undefined,
@@ -261,6 +285,26 @@ export class ComputePool {
       case 'compiled':
         this.#log.debug({ slot: slot.number, jobId: message.jobId, ...message.report }, 'compiled a program');
         this.#observer.compiled?.({ leaseId: slot.shard?.leaseId, report: message.report });
+        return;
+      case 'compiling':
+      case 'computing': {
+        slot.isCompiling = message.kind === 'compiling';
+        const { shard, isCompiling: isStarting } = slot;
+        if (!shard || shard.isCancelled) return;
+        const isReopening = slot.evictedPrograms.has(shard.jobId);
+        this.#listener?.onProgress({ leaseId: shard.leaseId, isStarting, isReopening });
+        return;
+      }
+      case 'opened':
+        // The job may have been closed meanwhile.
+        if (this.#openings.has(message.jobId)) slot.openPrograms.add(message.jobId);
+        this.#observer.programOpened?.({});
+        return;
+      case 'evicted':
+        slot.openPrograms.delete(message.jobId);
+        if (this.#openings.has(message.jobId)) slot.evictedPrograms.add(message.jobId);
+        this.#log.debug({ slot: slot.number, jobId: message.jobId }, 'closed a program to make room for another');
+        this.#observer.programEvicted?.({});
         return;
       case 'memory':
         slot.predictedBytes = message.predictedBytes;
@@ -332,7 +376,9 @@ export class ComputePool {
   #replace(slot: Slot): void {
     release(slot);
     slot.state = 'starting';
-    slot.lastJobId = undefined;
+    slot.openPrograms.clear();
+    slot.evictedPrograms.clear();
+    slot.isCompiling = false;
     slot.predictedBytes = 0;
     slot.failure = undefined;
     slot.thread = this.#startThread();
@@ -347,17 +393,22 @@ export class ComputePool {
       this.#queue.shift();
       slot.state = 'busy';
       slot.shard = shard;
-      slot.lastJobId = shard.jobId;
       const { leaseId, jobId, work } = shard;
+      if (shard.hasWaited) this.#listener?.onProgress({ leaseId, isStarting: false, isReopening: false });
       this.#observer.shardStarted?.({ leaseId });
       tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
     }
   }
 
-  /** A thread that has the job's program open, before any other. */
+  /** A thread that has the job's program open, else the one with the fewest open. */
   #freeSlotFor(jobId: string): Slot | undefined {
-    const idle = this.#slots.filter(({ state }) => state === 'idle');
-    return idle.find(({ lastJobId }) => lastJobId === jobId) ?? idle[0];
+    let free: Slot | undefined;
+    for (const slot of this.#slots) {
+      if (slot.state !== 'idle') continue;
+      if (slot.openPrograms.has(jobId)) return slot;
+      if (!free || slot.openPrograms.size < free.openPrograms.size) free = slot;
+    }
+    return free;
   }
 
   async #stop(slot: Slot): Promise<void> {

@@ -1,6 +1,5 @@
-// The programs that one compute thread has open: at most `limit`, the least recently used closed first. A program that failed to
-// open is not kept, so the next shard tries again.
-
+// The programs that one compute thread has open. Memory alone limits their number: when a program needs what others hold, the least recently used of
+// them is closed, and its job's next shard opens it again. A program that failed to open is not kept, so the next shard tries again.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
@@ -9,8 +8,13 @@ import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
 import type { JobOpening } from './protocol.ts';
 
+/** What a program does with its thread. */
 export interface ProgramEvents {
   onCompiled(report: CompileReport): void;
+  /** To be put around what compiles: its time is none of computing. */
+  compiling<Result>(compile: () => Promise<Result>): Promise<Result>;
+  /** Closes the program of another job. @returns false when there is none. */
+  makeRoom(): Promise<boolean>;
 }
 
 export interface JobToOpen {
@@ -21,20 +25,21 @@ export interface JobToOpen {
 
 export type OpenProgram = (job: JobToOpen, events: ProgramEvents) => Promise<JobProgram>;
 
-export interface ProgramCacheDependencies {
+export interface ProgramCacheDependencies extends Pick<ProgramEvents, 'compiling'> {
   readonly openProgram: OpenProgram;
   readonly onCompiled?: (jobId: string, report: CompileReport) => void;
+  readonly onOpened?: (jobId: string) => void;
+  /** Closed to make room, although its job goes on. */
+  readonly onEvicted?: (jobId: string) => void;
 }
 
 export class ProgramCache {
-  readonly #limit: number;
   readonly #dependencies: ProgramCacheDependencies;
   readonly #openings = new Map<string, JobOpening>();
   /** In order of use, the least recent first. */
   readonly #programs = new PassingMap<string, JobProgram>();
 
-  constructor(options: { readonly limit: number }, dependencies: ProgramCacheDependencies) {
-    this.#limit = options.limit;
+  constructor(dependencies: ProgramCacheDependencies) {
     this.#dependencies = dependencies;
   }
 
@@ -45,9 +50,7 @@ export class ProgramCache {
 
   async closeJob(jobId: string): Promise<void> {
     this.#openings.delete(jobId);
-    const program = this.#programs.get(jobId);
-    this.#programs.delete(jobId);
-    await program?.close();
+    await this.#close(jobId);
   }
 
   /** @throws MetatrainError whatever opening the program throws; `JOB_UNKNOWN` when the job was never opened. */
@@ -60,33 +63,42 @@ export class ProgramCache {
     }
     const opening = this.#openings.get(jobId);
     if (opening === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
-    while (this.#programs.size >= this.#limit) await this.#closeLeastRecent();
-    const { openProgram, onCompiled } = this.#dependencies;
-    const job = { spec: parseJobSpec(opening.spec), expectedData: opening.expectedData };
-    const program = await openProgram(job, { onCompiled: (report) => onCompiled?.(jobId, report) });
+    const { openProgram, onCompiled, onOpened, compiling } = this.#dependencies;
+    const { expectedData } = opening;
+    const program = await compiling(() =>
+      openProgram(
+        { spec: parseJobSpec(opening.spec), expectedData },
+        {
+          onCompiled: (report) => onCompiled?.(jobId, report),
+          compiling,
+          makeRoom: () => this.#evictFor(jobId),
+        },
+      ),
+    );
     this.#programs.set(jobId, program);
+    onOpened?.(jobId);
     return program;
-  }
-
-  /** Frees what other jobs hold. @returns whether there was any. */
-  async closeOthers(jobId: string): Promise<boolean> {
-    const others = [...this.#programs.keys()].filter((other) => other !== jobId);
-    for (const other of others) {
-      const program = this.#programs.get(other);
-      this.#programs.delete(other);
-      await program?.close();
-    }
-    return others.length > 0;
   }
 
   async close(): Promise<void> {
     this.#openings.clear();
-    while (this.#programs.size > 0) await this.#closeLeastRecent();
+    for (const jobId of [...this.#programs.keys()]) await this.#close(jobId);
   }
 
-  async #closeLeastRecent(): Promise<void> {
-    const [jobId, program] = this.#programs[Symbol.iterator]().next().value as [string, JobProgram];
+  /** @returns whether there was a program of another job. */
+  async #evictFor(jobId: string): Promise<boolean> {
+    for (const other of this.#programs.keys()) {
+      if (other === jobId) continue;
+      await this.#close(other);
+      this.#dependencies.onEvicted?.(other);
+      return true;
+    }
+    return false;
+  }
+
+  async #close(jobId: string): Promise<void> {
+    const program = this.#programs.get(jobId);
     this.#programs.delete(jobId);
-    await program.close();
+    await program?.close();
   }
 }

@@ -36,6 +36,12 @@ export type FromThread =
   | { readonly kind: 'unable'; readonly failure: ShardFailureReason }
   /** A program of the job was traced and has a session now. */
   | { readonly kind: 'compiled'; readonly jobId: string; readonly report: CompileReport }
+  /** The shard's program is being opened or compiled: the thread answers nobody until it is `computing`. */
+  | { readonly kind: 'compiling'; readonly leaseId: string }
+  | { readonly kind: 'computing'; readonly leaseId: string }
+  | { readonly kind: 'opened'; readonly jobId: string }
+  /** The job's program was closed to make room for another; its next shard opens it again. */
+  | { readonly kind: 'evicted'; readonly jobId: string }
   /** What the thread's open programs take, by prediction; told when it changes. */
   | { readonly kind: 'memory'; readonly predictedBytes: number }
   | ShardOutcome;

@@ -8,9 +8,6 @@ import { type OpenProgram, ProgramCache } from './program-cache.ts';
 import type { FromThread, ToThread } from './protocol.ts';
 import { failureOf, type ShardOutput, type ShardWork } from './shard.ts';
 
-/** Programs that a thread keeps open: a job in training, its evaluation and a few neighbours. */
-const openPrograms = 4;
-
 export interface ComputeThread {
   readonly fingerprint: string;
   readonly openProgram: OpenProgram;
@@ -31,10 +28,14 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
     port.close();
     return;
   }
-  const programs = new ProgramCache(
-    { limit: openPrograms },
-    { ...thread, onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }) },
-  );
+  const compilation = new Compilation(tell);
+  const programs = new ProgramCache({
+    openProgram: thread.openProgram,
+    compiling: (compile) => compilation.during(compile),
+    onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }),
+    onOpened: (jobId) => tell({ kind: 'opened', jobId }),
+    onEvicted: (jobId) => tell({ kind: 'evicted', jobId }),
+  });
   const params = new ParamsCopy();
   const engineMs = thread.engineMs ?? (() => 0);
   let toldBytes = 0;
@@ -47,22 +48,15 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
   const runShard = async (message: ToThread & { kind: 'runShard' }) => {
     const { leaseId, jobId, work } = message;
     try {
-      let startedAt = 0;
+      const startedAt = performance.now();
       const engineMsBefore = engineMs();
+      compilation.begin(leaseId);
       const metaParams = message.params && params.of(message.params);
-      const run = async () => {
-        const program = await programs.programOf(jobId);
-        startedAt = performance.now();
-        return { output: await compute(program, work, metaParams), data: program.data };
-      };
-      const { output, data } = await run().catch(async (thrown) => {
-        // the programs of other jobs may go: they are compiled again when their next shard comes
-        if (!isOutOfMemory(thrown) || !(await programs.closeOthers(jobId))) throw thrown;
-        return run();
-      });
-      const computeMs = performance.now() - startedAt;
+      const program = await programs.programOf(jobId);
+      const output = await compute(program, work, metaParams);
+      const computeMs = performance.now() - startedAt - compilation.tookMs;
       const spentMs = { computeMs, engineMs: engineMs() - engineMsBefore };
-      tell({ kind: 'finished', leaseId, output, data, ...spentMs }, transferable(output));
+      tell({ kind: 'finished', leaseId, output, data: program.data, ...spentMs }, transferable(output));
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
@@ -91,6 +85,40 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
     previous = previous.then(() => handle(message));
   });
   tell({ kind: 'ready', fingerprint: thread.fingerprint });
+}
+
+/** Of the shard at hand: tells the agent when compiling begins and ends, since the thread answers nobody meanwhile. */
+class Compilation {
+  readonly #tell: (message: FromThread) => void;
+  #leaseId = '';
+  #isUnderWay = false;
+  /** So far, for this shard. */
+  tookMs = 0;
+
+  constructor(tell: (message: FromThread) => void) {
+    this.#tell = tell;
+  }
+
+  begin(leaseId: string): void {
+    this.#leaseId = leaseId;
+    this.tookMs = 0;
+  }
+
+  /** Opening a program may compile: what is inside another counts once. */
+  async during<Result>(compile: () => Promise<Result>): Promise<Result> {
+    if (this.#isUnderWay) return compile();
+    const leaseId = this.#leaseId;
+    const startedAt = performance.now();
+    this.#isUnderWay = true;
+    this.#tell({ kind: 'compiling', leaseId });
+    try {
+      return await compile();
+    } finally {
+      this.#isUnderWay = false;
+      this.tookMs += performance.now() - startedAt;
+      this.#tell({ kind: 'computing', leaseId });
+    }
+  }
 }
 
 /** The thread's own copy of θ: native code takes no shared memory, and a buffer kept is a page fault saved. */
@@ -124,8 +152,6 @@ async function compute(program: JobProgram, work: ShardWork, metaParams?: Float3
       return work satisfies never;
   }
 }
-
-const isOutOfMemory = (thrown: unknown): boolean => thrown instanceof MetatrainError && thrown.code === 'OUT_OF_MEMORY';
 
 function given(metaParams: Float32Array | undefined): Float32Array {
   if (!metaParams) throw new MetatrainError('INTERNAL', 'a shard that needs meta-parameters came without them');

@@ -15,6 +15,15 @@ export type ShardWork =
   | { readonly kind: 'train'; readonly paramsVersion: number; readonly shard: TrainShard }
   | { readonly kind: 'evaluate'; readonly paramsVersion: number; readonly shard: EvaluateShard };
 
+/** What the agent hears of a shard before its outcome. */
+export interface StartProgress {
+  readonly leaseId: string;
+  /** It waits for a thread, or for its program to be opened and compiled. */
+  readonly isStarting: boolean;
+  /** The program had been open here and was closed to make room for another job's. */
+  readonly isReopening: boolean;
+}
+
 /** `payloadSha256`: 32 bytes, over the output's float32 vector; hashed in the thread so that the agent never has to. */
 export type ShardOutput =
   | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }

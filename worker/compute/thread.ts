@@ -25,15 +25,17 @@ void serveShards(parentPort, async () => {
   return { fingerprint, openProgram, engineMs: () => engineMs, predictedBytes: () => sessions.heldBytes };
 });
 
-async function openProgram({ spec, expectedData }: JobToOpen, { onCompiled }: ProgramEvents): Promise<JobProgram> {
+async function openProgram({ spec, expectedData }: JobToOpen, events: ProgramEvents): Promise<JobProgram> {
   const { engine: needed, device } = spec.placement;
   if (needed !== offered.engine || device !== offered.device) {
     const message = `the job needs ${needed}/${device}, this worker offers ${offered.engine}/${offered.device}`;
     throw new MetatrainError('DEVICE_MISSING', message, { details: { needed, device } });
   }
-  const engine = timedEngine(await createEngine(offered, { sessions, onCompiled }), (ms) => {
+  const { onCompiled, makeRoom, compiling } = events;
+  const onRun = (ms: number) => {
     engineMs += ms;
-  });
+  };
+  const engine = timedEngine(await createEngine(offered, { sessions, makeRoom, onCompiled }), { compiling, onRun });
   try {
     const program = await openJobProgram(spec, { engine, dataDirectories, expectedData });
     return {

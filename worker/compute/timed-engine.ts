@@ -1,9 +1,14 @@
-// An engine whose runs are timed, for the worker's metrics and for nothing else: what it computes is the engine's own.
+// An engine that tells when it compiles and how long its runs take: what it computes is the engine's own.
 import type { Engine } from '../engine/engine.ts';
 import { startStopwatch } from '../engine/stopwatch.ts';
+import type { ProgramEvents } from './program-cache.ts';
 
-/** @param onRun told how long each run took, failed ones too. */
-export function timedEngine(engine: Engine, onRun: (ms: number) => void): Engine {
+export interface EngineTimes extends Pick<ProgramEvents, 'compiling'> {
+  /** Told how long each run took, failed ones too. */
+  readonly onRun: (ms: number) => void;
+}
+
+export function timedEngine(engine: Engine, { compiling, onRun }: EngineTimes): Engine {
   return {
     fingerprint: engine.fingerprint,
     get statistics() {
@@ -11,7 +16,7 @@ export function timedEngine(engine: Engine, onRun: (ms: number) => void): Engine
     },
     close: () => engine.close(),
     async compile(options) {
-      const program = await engine.compile(options);
+      const program = await compiling(() => engine.compile(options));
       return {
         ...program,
         async run(metaParams, tasks) {

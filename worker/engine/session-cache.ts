@@ -1,5 +1,6 @@
 // The sessions of one compute thread, by the hash of what they compute: programs with equal graphs share one, and it is released when the last of them is.
-// Keeps the account of memory: a session that would go beyond the limit is refused, with the figures, before it is made.
+// Keeps the account of memory: before a session that would go beyond the limit is made, its owner is asked to close others; where that is not enough,
+// it is refused with the figures.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceKind } from './devices.ts';
@@ -19,7 +20,11 @@ export interface SessionRequest {
   readonly device: DeviceKind;
   /** Predicted for one run. */
   readonly peakBytes: number;
+  /** What the open session takes besides: the model, its kernels' code, ONNX Runtime's own. */
+  readonly openBytes: number;
   readonly tasksPerRun: number;
+  /** Closes something that can be opened again. @returns false when there is nothing left to close. Default: nothing. */
+  readonly makeRoom?: (() => Promise<boolean>) | undefined;
 }
 
 export interface HeldSession {
@@ -33,6 +38,7 @@ export interface HeldSession {
 interface Entry {
   readonly session: Promise<Session>;
   readonly peakBytes: number;
+  readonly openBytes: number;
   holders: number;
 }
 
@@ -50,8 +56,14 @@ export class SessionCache {
     return { created: this.#created, shared: this.#shared, open: this.#entries.size };
   }
 
-  /** Predicted for all that are open: ONNX Runtime keeps a session's memory for its next run. */
+  /** Predicted for all that are open, with their runs: ONNX Runtime keeps a session's memory for its next run. */
   get heldBytes(): number {
+    let held = 0;
+    for (const { peakBytes, openBytes } of this.#entries.values()) held += peakBytes + openBytes;
+    return held;
+  }
+
+  get #peakBytes(): number {
     let held = 0;
     for (const { peakBytes } of this.#entries.values()) held += peakBytes;
     return held;
@@ -60,12 +72,12 @@ export class SessionCache {
   /** @throws MetatrainError `OUT_OF_MEMORY` when the session would go beyond the limit, `INTERNAL` when the model is refused. */
   async acquire(request: SessionRequest): Promise<HeldSession> {
     const key = `${request.device} ${createHash('sha256').update(request.identity).digest('hex')}`;
+    if (!this.#entries.has(key)) await this.#makeRoom(request);
     let entry = this.#entries.get(key);
     const isShared = entry !== undefined;
     if (entry === undefined) {
-      this.#refuseBeyondLimit(request);
-      const { open, peakBytes } = request;
-      entry = { session: open(), peakBytes, holders: 0 };
+      const { open, peakBytes, openBytes } = request;
+      entry = { session: open(), peakBytes, openBytes, holders: 0 };
       this.#entries.set(key, entry);
     }
     const held = entry;
@@ -92,14 +104,20 @@ export class SessionCache {
     return { session, isShared, release };
   }
 
-  #refuseBeyondLimit({ program, device, peakBytes, tasksPerRun }: SessionRequest): void {
+  async #makeRoom(request: SessionRequest): Promise<void> {
     // the limit is of this machine's memory; what a GPU has is not known here
-    if (device !== 'cpu') return;
+    if (request.device !== 'cpu') return;
+    const { peakBytes, openBytes, makeRoom } = request;
+    while (peakBytes + openBytes + this.heldBytes > this.#memoryLimitBytes && (await makeRoom?.()));
+    // Nothing that can go is left. The limit leaves room for what sessions take besides, so that the runs alone decide.
+    if (peakBytes + this.#peakBytes > this.#memoryLimitBytes) throw this.#refusal(request);
+  }
+
+  #refusal({ program, peakBytes, tasksPerRun }: SessionRequest): MetatrainError {
     const limit = this.#memoryLimitBytes;
-    const held = this.heldBytes;
-    if (peakBytes + held <= limit) return;
+    const held = this.#peakBytes;
     const others = held > 0 ? `, beside ${mebibytes(held)} for the programs that are open` : '';
-    throw new MetatrainError(
+    return new MetatrainError(
       'OUT_OF_MEMORY',
       `program "${program}" needs about ${mebibytes(peakBytes)} for a run of ${tasksPerRun} task${tasksPerRun === 1 ? '' : 's'}${others}; a compute thread here has ${mebibytes(limit)}. Less is needed with fewer tasks a shard (placement.shardSize), fewer inner steps, algorithm.rematerialize: true or algorithm.order: first; a worker has more for each thread with fewer --slots or a larger --memory`,
       { details: { program, predictedBytes: peakBytes, heldBytes: held, limitBytes: limit, tasksPerRun } },

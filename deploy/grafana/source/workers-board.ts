@@ -72,7 +72,7 @@ export const workersBoard: Board = {
         ]),
         graph(
           'Compute time of a shard',
-          'Median and 99th percentile over all chosen workers, by kind of work; programs are open.',
+          'Median and 99th percentile over all chosen workers, by kind of work, without compiling.',
           units.Seconds,
           [
             [
@@ -122,6 +122,15 @@ export const workersBoard: Board = {
           'That programs got since the worker started: created, or shared with a program of an equal graph.',
           units.Short,
           [[`sum by (instance, origin) (${of('metatrain_engine_sessions_total')})`, '{{instance}} {{origin}}']],
+        ),
+        graph(
+          'Programs opened and evicted',
+          "Programs of jobs that threads open a second, and those that they close to make room for another job's: where these go on, --memory is too small for the jobs at once.",
+          units.Short,
+          [
+            [perSecond('metatrain_worker_programs_opened_total', 'instance'), '{{instance}} opened'],
+            [perSecond('metatrain_worker_programs_evicted_total', 'instance'), '{{instance}} evicted'],
+          ],
         ),
         graph(
           'Cost of a program',

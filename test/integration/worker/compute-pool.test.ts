@@ -3,11 +3,15 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { BroadcastChannel } from 'node:worker_threads';
 import { pino } from 'pino';
+import { defaultCoreOptions } from '../../../coordinator/core/state.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { type Logger, silentLogger } from '../../../shared/log.ts';
+import type { ObserverOf } from '../../../shared/observers.ts';
 import { bytesOfVector, hashOfVector } from '../../../shared/tensor-codec.ts';
 import { ComputePool, type ComputePoolOptions } from '../../../worker/compute/pool.ts';
-import type { ShardOutcome, ShardWork } from '../../../worker/compute/shard.ts';
+import type { PoolHappenings } from '../../../worker/compute/pool-happening.ts';
+import type { ShardOutcome, ShardWork, StartProgress } from '../../../worker/compute/shard.ts';
+import type { CompileReport } from '../../../worker/engine/engine.ts';
 import { newsChannel, releaseChannel } from '../../support/fake-thread.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { Mailbox } from '../../support/mailbox.ts';
@@ -15,6 +19,7 @@ import { Mailbox } from '../../support/mailbox.ts';
 const threadFile = new URL('../../support/fake-thread.js', import.meta.url);
 const realThread = new URL('../../../worker/compute/thread.js', import.meta.url);
 let outcomes: Mailbox<ShardOutcome>;
+let starting: Mailbox<StartProgress>;
 let exhausted: Mailbox<string>;
 let news: Mailbox<string>;
 let newsFeed: BroadcastChannel;
@@ -22,6 +27,7 @@ let pool: ComputePool | undefined;
 
 beforeEach(() => {
   outcomes = new Mailbox();
+  starting = new Mailbox();
   exhausted = new Mailbox();
   news = new Mailbox();
   newsFeed = new BroadcastChannel(newsChannel);
@@ -33,11 +39,16 @@ afterEach(async () => {
   await pool?.close();
 });
 
-async function startPool(options: Partial<ComputePoolOptions> = {}, log: Logger = silentLogger): Promise<ComputePool> {
-  const dependencies = { clock: realClock, log };
+async function startPool(
+  options: Partial<ComputePoolOptions> = {},
+  log: Logger = silentLogger,
+  observer: ObserverOf<PoolHappenings> = {},
+): Promise<ComputePool> {
+  const dependencies = { clock: realClock, log, observer };
   pool = await ComputePool.start({ slots: 1, dataDirectories: [], threadFile, ...options }, dependencies);
   pool.listen({
     onOutcome: (outcome) => outcomes.put(outcome),
+    onProgress: (progress) => starting.put(progress),
     onExhausted: ({ message }) => exhausted.put(message),
   });
   return pool;
@@ -171,20 +182,108 @@ test('a cancelled shard tells no outcome, whether it waited or ran', async () =>
   assert.equal(outcomes.size, 0);
 });
 
-test('a thread keeps four programs open and closes the least recently used first', async () => {
+test('a thread opens the program of each job once, of more jobs than are run at once', async () => {
   const started = await startPool();
-  for (const name of ['a', 'b', 'c', 'd', 'a', 'e']) {
+  const names = Array.from({ length: 2 * defaultCoreOptions.maxRunningJobs }, (_, index) => `job-${index}`);
+  for (const name of names) {
     started.openJob(name, { spec: sinusoidSpec(name), expectedData: [] });
     started.putParams(name, 0, bytesOfVector(Float32Array.of(0, 0, 0)));
-    started.run(`lease-${name}`, name, train());
-    await outcomes.take('the outcome');
   }
+  for (const round of ['first', 'second', 'last']) {
+    for (const name of names) {
+      started.run(`${round} of ${name}`, name, train());
+      await outcomes.take('the outcome');
+    }
+  }
+  started.openJob('end', { spec: sinusoidSpec('end'), expectedData: [] });
+  started.run('end', 'end', { kind: 'initialize' });
   const told: string[] = [];
-  while (told.at(-1) !== 'began e') told.push(await news.take('news of job e'));
+  while (told.at(-1) !== 'opened end') told.push(await news.take('news of the last job'));
   assert.deepEqual(
     told.filter((line) => !line.startsWith('began')),
-    ['opened a', 'opened b', 'opened c', 'opened d', 'closed b', 'opened e'],
+    [...names, 'end'].map((name) => `opened ${name}`),
   );
+});
+
+test('where memory is short, the program used least recently makes room, alone, and that is told', async () => {
+  let opened = 0;
+  let evicted = 0;
+  const observer: ObserverOf<PoolHappenings> = {
+    programOpened: () => {
+      opened += 1;
+    },
+    programEvicted: () => {
+      evicted += 1;
+    },
+  };
+  // An open session counts for half a MiB and its run: there is room for three of these.
+  const started = await startPool({ threadFile: realThread, memoryLimitBytes: 1_800_000 }, silentLogger, observer);
+  for (const [name, width] of [
+    ['one', 8],
+    ['two', 9],
+    ['three', 10],
+  ] as const) {
+    assert.equal((await realOutcome(started, name, [width])).kind, 'finished', name);
+  }
+  assert.deepEqual([opened, evicted], [3, 0]);
+  started.run('again', 'one', train());
+  assert.equal((await outcomes.take('the outcome')).kind, 'finished');
+  assert.equal((await realOutcome(started, 'four', [11])).kind, 'finished');
+  started.run('still there', 'one', train());
+  assert.equal((await outcomes.take('the outcome')).kind, 'finished');
+  assert.deepEqual([opened, evicted], [4, 1]);
+  started.run('opened again', 'two', train());
+  assert.equal((await outcomes.take('the outcome')).kind, 'finished');
+  assert.deepEqual([opened, evicted], [5, 2]);
+});
+
+test('a job goes to the thread that has its program open, and a new one to the thread with the fewest', async () => {
+  const started = await startPool({ slots: 2 });
+  for (const name of ['a', 'b', 'c', 'd', 'a', 'b', 'c', 'd']) {
+    started.openJob(name, { spec: sinusoidSpec(name), expectedData: [] });
+    started.putParams(name, 0, bytesOfVector(Float32Array.of(0, 0, 0)));
+    started.run(`lease of ${name}`, name, train());
+    await outcomes.take('the outcome');
+  }
+  started.openJob('end', { spec: sinusoidSpec('end'), expectedData: [] });
+  started.run('end', 'end', { kind: 'initialize' });
+  const told: string[] = [];
+  while (told.at(-1) !== 'opened end') told.push(await news.take('news of the last job'));
+  assert.deepEqual(
+    told.filter((line) => line.startsWith('opened')),
+    ['opened a', 'opened b', 'opened c', 'opened d', 'opened end'],
+  );
+});
+
+test('a shard tells when its program is opened and when that is done, and a shard that waits for a thread is told of, too', async () => {
+  const started = await openedPool('hold');
+  started.run('first', 'hold', train());
+  assert.deepEqual(await starting.take('the beginning'), { leaseId: 'first', isStarting: true, isReopening: false });
+  assert.deepEqual(await starting.take('the end'), { leaseId: 'first', isStarting: false, isReopening: false });
+  assert.equal(await news.take('news'), 'opened hold');
+  assert.equal(await news.take('news'), 'began hold');
+  started.run('second', 'hold', { kind: 'initialize' });
+  assert.deepEqual(await starting.take('the wait'), { leaseId: 'second', isStarting: true, isReopening: false });
+  assert.equal(starting.size, 0);
+  await release();
+  assert.equal((await outcomes.take('the first outcome')).leaseId, 'first');
+  assert.deepEqual(await starting.take('the end of the wait'), {
+    leaseId: 'second',
+    isStarting: false,
+    isReopening: false,
+  });
+  assert.equal((await outcomes.take('the second outcome')).leaseId, 'second');
+});
+
+test('what compiling takes is none of a shard’s compute time', async () => {
+  const reports: CompileReport[] = [];
+  const observer: ObserverOf<PoolHappenings> = { compiled: ({ report }) => reports.push(report) };
+  const started = await startPool({ threadFile: realThread }, silentLogger, observer);
+  const first = await realOutcome(started, 'job', [64, 64]);
+  assert.ok(first.kind === 'finished');
+  const { traceMs, optimizeMs, sessionMs } = reports[0]!;
+  assert.ok(first.computeMs < traceMs + optimizeMs + sessionMs, `${first.computeMs} ms of computing`);
+  assert.ok(first.engineMs <= first.computeMs);
 });
 
 test('closing a job closes its program; opening it again with the same spec does not', async () => {

@@ -212,7 +212,17 @@ test('a paused job makes room for one that waits', () => {
   core.submit({ jobId: 'b' });
   const first = only(core.connect('w'), 'sendLease');
   core.tell({ kind: 'jobPauseRequested', jobId: 'a' });
-  assert.equal(only(core.result(first), 'sendLease').lease.job.plan.jobId, 'b');
+  core.result(first);
+  assert.equal(only(core.reduced('a'), 'sendLease').lease.job.plan.jobId, 'b');
+});
+
+test('a slot stays with the job whose next shards follow from the reduction that it has made due', () => {
+  const core = new Core();
+  core.submit({ jobId: 'a', batchSize: 1, shardSize: 1 });
+  core.submit({ jobId: 'b' });
+  const first = only(core.connect('w'), 'sendLease');
+  assert.deepEqual(of(core.result(first), 'sendLease'), []);
+  assert.equal(of(core.reduced('a'), 'sendLease').length, 1);
 });
 
 test('what a job’s state does not allow is refused and changes nothing', () => {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { CoreEffect } from '../../../coordinator/core/effect.ts';
 import { idleReason } from '../../../coordinator/core/placement.ts';
-import { Core, of, only } from './core-harness.ts';
+import { Core, type EffectOf, of, only } from './core-harness.ts';
 
-test('the first lease waits for the compiler; later ones for eight times the measured time, within floor and ceiling', () => {
+test('the first lease waits for longer; later ones for eight times the measured time, within floor and ceiling', () => {
   const core = new Core({ leaseFloorMs: 100, leaseCeilingMs: 5_000, leaseFirstMs: 3_000 });
   core.submit({ iterations: 100, batchSize: 1, shardSize: 1 });
   let effects = core.connect('w');
@@ -20,6 +20,64 @@ test('the first lease waits for the compiler; later ones for eight times the mea
   deadlines.push(only(effects, 'sendLease').deadlineMs);
   // Means of the training shards' times, the newest a fifth: 50, 50, 60, 49, 1039.2.
   assert.deepEqual(deadlines, [3_000, 3_000, 400, 400, 480, 392, 5_000]);
+});
+
+/** The worker says whether the lease's shard is being started. */
+function progress(core: Core, { lease }: EffectOf<'sendLease'>, isStarting: boolean): void {
+  const { leaseId, worker } = lease;
+  core.tell({ kind: 'shardProgressed', ...core.from(worker.workerId), leaseId, isStarting, isReopening: false });
+}
+
+test('a program that compiles for longer than the first lease keeps its lease and counts for nothing in the shard’s time', () => {
+  const core = new Core({ leaseFirstMs: 10_000, leaseFloorMs: 1 });
+  core.submit({ batchSize: 1, shardSize: 1 });
+  const [sent] = of(core.initialize(core.connect('w')), 'sendLease');
+  assert.ok(sent);
+  core.tick(1_000);
+  progress(core, sent, true);
+  assert.deepEqual(core.tick(1_000, 600), [], 'ten minutes of compiling');
+  progress(core, sent, false);
+  core.tick(1_000, 3);
+  assert.equal(of(core.result(sent), 'keepResult').length, 1);
+  assert.equal(sent.lease.job.shardMs.train, 4_000);
+});
+
+test('once its program is compiled, a shard has what was left of its deadline, however often it compiles', () => {
+  const core = new Core({ leaseFirstMs: 10_000, leaseFloorMs: 1 });
+  core.submit();
+  const sent = only(core.connect('w'), 'sendLease');
+  for (let round = 0; round < 3; round += 1) {
+    core.tick(1_000, 3);
+    progress(core, sent, true);
+    core.tick(1_000, 60);
+    progress(core, sent, false);
+  }
+  assert.equal(of(core.tick(1_000), 'cancelLease').length, 1);
+});
+
+test('a shard that starts for longer than half an hour in all loses its lease', () => {
+  const core = new Core({ leaseFirstMs: 10_000, leaseFloorMs: 1 });
+  core.submit();
+  const sent = only(core.connect('w'), 'sendLease');
+  progress(core, sent, true);
+  core.tick(1_000, 1_000);
+  progress(core, sent, false);
+  progress(core, sent, true);
+  progress(core, sent, true);
+  assert.deepEqual(core.tick(1_000, 809), []);
+  assert.equal(of(core.tick(1_000), 'cancelLease').length, 1);
+});
+
+test('a coordinator that stood still while a program compiled does not hold it against the lease', () => {
+  const core = new Core({ heartbeatIntervalMs: 1_000, leaseFirstMs: 10_000, leaseFloorMs: 1 });
+  core.submit();
+  const sent = only(core.connect('w'), 'sendLease');
+  core.tick(100);
+  progress(core, sent, true);
+  core.tick(3_600_000);
+  progress(core, sent, false);
+  assert.deepEqual(core.tick(1_000, 9), []);
+  assert.equal(of(core.tick(1_000), 'cancelLease').length, 1);
 });
 
 test('every failure doubles the shard’s next deadline', () => {

@@ -50,6 +50,42 @@ test('jobs of one priority share the slots by compute time, shard by shard', () 
   assert.ok(ratio > 0.9 && ratio < 1.1, `compute time ${JSON.stringify(spent)}`);
 });
 
+test('a job whose program a worker had to open again keeps the slot for ten times as long, and then the others catch up', () => {
+  const core = new CoreDriver();
+  core.connect('w1');
+  core.submit('one');
+  core.submit('other');
+  const turns: string[] = [];
+  const turn = () => {
+    const [lease] = core.held('w1');
+    assert.ok(lease);
+    const { jobId } = lease.job.plan;
+    // A worker with room for one program opens the other at every change of jobs.
+    if (turns.at(-1) !== jobId) core.reopen(lease, 200);
+    core.pass(50);
+    core.answer(lease);
+    turns.push(jobId);
+  };
+  for (let i = 0; i < 400; i += 1) turn();
+  const changes = turns.filter((jobId, i) => jobId !== turns[i - 1]).length;
+  assert.ok(changes <= 12, `${changes} changes in 400 shards`);
+  const share = turns.filter((jobId) => jobId === 'one').length / turns.length;
+  assert.ok(share > 0.4 && share < 0.6, `one job got ${share}`);
+});
+
+test('a stretch stands back for a job of higher priority', () => {
+  const core = new CoreDriver();
+  core.connect('w1');
+  core.submit('usual');
+  core.answerAll('w1');
+  const [lease] = core.held('w1');
+  assert.ok(lease);
+  core.reopen(lease, 1_000);
+  core.submit('urgent', { priority: 2 });
+  core.answerAll('w1');
+  assert.equal(jobOf(core, 'w1'), 'urgent');
+});
+
 test('where no more jobs may run, one of a higher priority displaces the least urgent, which goes on later', () => {
   const core = new CoreDriver({ maxRunningJobs: 2 });
   core.connect('w1');

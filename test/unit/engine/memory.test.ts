@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../../worker/engine/devices.ts';
-import type { CompileReport, TaskProgramOptions } from '../../../worker/engine/engine.ts';
+import type { CompileReport, Engine, TaskProgramOptions } from '../../../worker/engine/engine.ts';
 import { peakBytesOf } from '../../../worker/engine/graph/cost.ts';
 import { sizeOf } from '../../../worker/engine/graph/operation.ts';
 import { planProgram } from '../../../worker/engine/plan.ts';
@@ -203,5 +203,26 @@ describe('sessions', () => {
     await first.dispose();
     await engine.compile(other);
     await engine.close();
+  });
+
+  it('ask for room before they are refused, and for no more than they need', async () => {
+    const closed: string[] = [];
+    const peak = peakOf(program);
+    const sessions = new SessionCache({ memoryLimitBytes: 3 * (2 ** 19 + peak) });
+    const makeRoom = async () => {
+      const [name, engine] = open.shift() ?? [];
+      if (!name) return false;
+      closed.push(name);
+      await engine?.close();
+      return true;
+    };
+    const open: [string, Engine][] = [];
+    for (const taskCount of [2, 3, 4, 5]) {
+      const engine = await createCompiledEngine({ facts: deviceFacts('cpu'), sessions, makeRoom });
+      await engine.compile({ ...program, taskCount });
+      open.push([`of ${taskCount}`, engine]);
+    }
+    assert.deepEqual(closed, ['of 2', 'of 3']);
+    for (const [, engine] of open) await engine.close();
   });
 });

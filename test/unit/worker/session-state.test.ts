@@ -262,3 +262,19 @@ test('a worker that cannot compute any more exits 1 and then says nothing', () =
   assert.deepEqual(subject.after(60_000), []);
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), []);
 });
+
+test('a shard that is being started is told of under its lease, and again under the lease that takes it over', () => {
+  const subject = Subject.serving('a');
+  const isReopening = false;
+  const changed = (isStarting: boolean) =>
+    subject.step({ kind: 'startingChanged', leaseId: 'a', isStarting, isReopening });
+  assert.deepEqual(changed(true), [{ kind: 'sendProgress', leaseId: 'a', isStarting: true, isReopening }]);
+  subject.step(ended());
+  subject.after(100);
+  subject.step(welcome());
+  const again = subject.step({ kind: 'leased', lease: lease('b', 'a') });
+  assert.deepEqual(again, [{ kind: 'sendProgress', leaseId: 'b', isStarting: true, isReopening }]);
+  assert.deepEqual(changed(false), [{ kind: 'sendProgress', leaseId: 'b', isStarting: false, isReopening }]);
+  subject.step(ended());
+  assert.deepEqual(changed(true), [], 'nobody is there to be told');
+});

@@ -7,6 +7,7 @@ import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from '../../metatrain/v1/ShardFailure.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from '../../metatrain/v1/Drain.ts';
 import type { WorkerBatch as _metatrain_v1_WorkerBatch, WorkerBatch__Output as _metatrain_v1_WorkerBatch__Output } from '../../metatrain/v1/WorkerBatch.ts';
+import type { ShardProgress as _metatrain_v1_ShardProgress, ShardProgress__Output as _metatrain_v1_ShardProgress__Output } from '../../metatrain/v1/ShardProgress.ts';
 import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from '../../metatrain/v1/ResultsHeld.ts';
 
 export interface WorkerMessage {
@@ -17,8 +18,9 @@ export interface WorkerMessage {
   'shardFailure'?: (_metatrain_v1_ShardFailure | null);
   'drain'?: (_metatrain_v1_Drain | null);
   'batch'?: (_metatrain_v1_WorkerBatch | null);
+  'shardProgress'?: (_metatrain_v1_ShardProgress | null);
   'resultsHeld'?: (_metatrain_v1_ResultsHeld | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"resultsHeld";
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"shardProgress"|"resultsHeld";
 }
 
 export interface WorkerMessage__Output {
@@ -29,6 +31,7 @@ export interface WorkerMessage__Output {
   'shardFailure'?: (_metatrain_v1_ShardFailure__Output | null);
   'drain'?: (_metatrain_v1_Drain__Output | null);
   'batch'?: (_metatrain_v1_WorkerBatch__Output | null);
+  'shardProgress'?: (_metatrain_v1_ShardProgress__Output | null);
   'resultsHeld'?: (_metatrain_v1_ResultsHeld__Output | null);
-  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"resultsHeld";
+  'message'?: "hello"|"heartbeat"|"payloadChunk"|"shardResult"|"shardFailure"|"drain"|"batch"|"shardProgress"|"resultsHeld";
 }
