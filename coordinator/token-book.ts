@@ -1,10 +1,11 @@
 // The tokens that this coordinator accepts, from its tokens file, which is read again when it has changed or when told to. A file that
 // cannot be read or understood changes nothing: the tokens before it stay, and the log says so. Knows hashes only.
 import { timingSafeEqual } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Clock } from '../shared/clock.ts';
-import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
+import { asMetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { readNamedFile } from '../shared/named-file.ts';
 import { hashOfSecret, parseTokens, type TokenEntry } from '../shared/tokens.ts';
 
 const lookEveryMs = 2_000;
@@ -82,15 +83,7 @@ export class TokenBook {
   }
 }
 
-function read(file: string): TokenEntry[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new MetatrainError('REQUEST_INVALID', `--tokens: ${asMetatrainError(cause).message}`, { cause });
-  }
-  return parseTokens(text, file);
-}
+const read = (file: string): TokenEntry[] => parseTokens(readNamedFile('--tokens', file).toString('utf8'), file);
 
 /** Differs when the file was written or replaced. */
 function looksOf(file: string): string {

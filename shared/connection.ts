@@ -1,11 +1,11 @@
 // How a client or worker reaches its coordinator: encrypted or not, with which certificate and token, directly or through a proxy. Refuses to
 // send a token where others could read it. Reads the files that the flags name; errors name the file and never repeat what is in it.
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { hostOf, isLoopback } from './loopback.ts';
+import { readNamedFile } from './named-file.ts';
 import { proxyTo } from './proxy.ts';
 import { isSecret } from './tokens.ts';
 import { whyUnreachable } from './unreachable.ts';
@@ -97,7 +97,7 @@ function readPems(ca: string, cert: string | undefined, key: string | undefined)
 
 /** @throws MetatrainError `REQUEST_INVALID` naming the flag and the file. */
 export function readPem(flag: string, file: string): Buffer {
-  const pem = readNamed(flag, file);
+  const pem = readNamedFile(flag, file);
   if (!pem.includes('-----BEGIN ')) throw invalid(`${flag}: ${file} is no PEM file (metatrain certs makes them)`);
   return pem;
 }
@@ -118,28 +118,12 @@ export function checkPem(
 }
 
 function tokenOf({ tokenFile, token }: ConnectionOptions): string | undefined {
-  const secret = tokenFile === undefined ? token : readNamed('--token-file', tokenFile).toString('utf8');
+  const secret = tokenFile === undefined ? token : readNamedFile('--token-file', tokenFile).toString('utf8');
   if (secret === undefined) return undefined;
   if (isSecret(secret.trim())) return secret.trim();
   const where = tokenFile === undefined ? 'METATRAIN_TOKEN' : `--token-file ${tokenFile}`;
   throw invalid(`${where}: got something else; accepted: one secret as metatrain token create prints it, mt_…`);
 }
-
-function readNamed(flag: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = unreadable[code ?? ''] ?? `cannot be read: ${asMetatrainError(cause).message}`;
-    throw invalid(`${flag}: ${file} ${reason}`);
-  }
-}
-
-const unreadable: Readonly<Record<string, string>> = {
-  ENOENT: 'is not there; give the path of a file that is',
-  EACCES: 'may not be read by this user',
-  EISDIR: 'is a folder; give a file in it',
-};
 
 function bearer(secret: string): Interceptor {
   return (options, nextCall) =>

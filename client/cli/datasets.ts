@@ -63,6 +63,7 @@ function fetchCommand({ terminal, environment, signal }: CommandContext): Comman
         const result = await fetchDataSetFile(file, {
           directory,
           signal,
+          environment,
           ...(mirror === undefined ? {} : { mirror }),
           onProgress: (received, total) =>
             terminal.progress(file.file, () => `${formatBytes(received)} of ${formatBytes(total)}`),

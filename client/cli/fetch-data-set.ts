@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { realClock } from '../../shared/clock.ts';
 import type { DataSetFile } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { isLoopback } from '../../shared/loopback.ts';
 
 export interface FetchOptions {
   readonly directory: string;
@@ -14,6 +15,8 @@ export interface FetchOptions {
   readonly mirror?: string;
   readonly onProgress?: (receivedBytes: number, totalBytes: number) => void;
   readonly signal?: AbortSignal;
+  /** Where the variables of a proxy are looked for, which an error then names. Default: none. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** A server that says nothing for so long is given up. Default 30,000 ms. */
   readonly stallMs?: number;
 }
@@ -106,13 +109,25 @@ async function download(url: string, part: string, file: DataSetFile, options: F
     const reason = messageOf(stalled.signal.aborted ? stalled.signal.reason : thrown);
     throw new MetatrainError(
       'DATA_SET_MISSING',
-      `cannot fetch ${url}: ${reason}. What has come so far is kept; run the command again to go on, ` +
+      `cannot fetch ${url}: ${reason}${aboutProxy(url, options.environment)}. What has come so far is kept; run the command again to go on, ` +
         `or put ${file.file} into ${options.directory} by hand`,
       { details: { url }, cause: thrown },
     );
   } finally {
     cancelStall();
   }
+}
+
+/** Node's fetch takes a proxy of the environment only when it is told to, and an old Node never does. */
+function aboutProxy(url: string, environment: FetchOptions['environment'] = {}): string {
+  const { hostname, protocol } = new URL(url);
+  if (isLoopback(hostname)) return '';
+  const name = `${protocol.slice(0, -1)}_proxy`;
+  const variable = [name, name.toUpperCase()].find((name) => environment[name]);
+  if (variable === undefined) return '';
+  return environment.NODE_USE_ENV_PROXY === '1'
+    ? ` (through the proxy of ${variable}, unless this Node is older than 22.21 or 24.5)`
+    : ` (not through the proxy of ${variable}: Node 22.21, 24.5 or later takes it with NODE_USE_ENV_PROXY=1)`;
 }
 
 async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number } | undefined> {

@@ -1,11 +1,11 @@
 // Where events go beyond this process: checks what was asked for, reads the secrets, and sets the publisher going. A mistake that a person must
 // mend (a file that is not there, a secret that would travel unencrypted) stops the start; that NATS is away stops nothing.
-import { readFileSync } from 'node:fs';
 import type { Clock } from '../../shared/clock.ts';
 import { checkPem, readPem } from '../../shared/connection.ts';
-import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { hostOf, isLoopback } from '../../shared/loopback.ts';
+import { readNamedFile } from '../../shared/named-file.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { connectToNats, type NatsPlace, type StreamLimits, type TlsFiles } from './connection.ts';
 import { EventPublisher } from './publisher.ts';
@@ -65,12 +65,7 @@ function identityOf(options: NatsOptions): NatsPlace['identity'] {
 }
 
 function readSecret(flag: string, file: string): string {
-  let secret: string;
-  try {
-    secret = readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw invalid(`${flag}: ${asMetatrainError(cause).message}`);
-  }
+  const secret = readNamedFile(flag, file).toString('utf8').trim();
   if (secret === '') throw invalid(`${flag}: ${file} is empty`);
   return secret;
 }

@@ -93,3 +93,16 @@ test('`metatrain jobs watch` gives up after --give-up-seconds', async (t) => {
   assert.equal(code, 1);
   assert.match(stderr, /^error: /m);
 });
+
+test('a proxy of the environment is named where it was used, and NO_PROXY in capitals does without it', async (t) => {
+  const proxied = { METATRAIN_COORDINATOR: 'cluster.invalid:7420', http_proxy: 'http://user:secret@127.0.0.1:9' };
+  const through = await metatrain(t, ['workers'], proxied);
+  assert.equal(through.code, 1);
+  assert.match(
+    through.stderr,
+    /^error: no coordinator answers at cluster\.invalid:7420 through the proxy 127\.0\.0\.1:9 \(http_proxy\); NO_PROXY=cluster\.invalid/m,
+  );
+  assert.doesNotMatch(through.stderr, /secret/);
+  const past = await metatrain(t, ['workers'], { ...proxied, NO_PROXY: 'cluster.invalid' });
+  assert.match(past.stderr, /^error: (there is no host|the name) cluster\.invalid/m);
+});

@@ -187,3 +187,19 @@ test('a folder that cannot be made is named', async (t) => {
     message: /^cannot make the folder .*a-file\/letters: ENOTDIR/,
   });
 });
+
+test('a fetch that fails beside a proxy of the environment says whether the proxy was used', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-fetch-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const file = { file: 'x.zip', url: 'http://data.invalid/x.zip', bytes: 1, sha256, part: 'small' };
+  const failure = (environment: Record<string, string>) => fetchDataSetFile(file, { directory, environment });
+  for (const [environment, message] of [
+    [{}, /^cannot fetch http:\/\/data\.invalid\/x\.zip: [^(]*\. What/],
+    [{ https_proxy: 'http://p:1' }, /x\.zip: [^(]*\. What/],
+    [{ http_proxy: 'http://p:1' }, /\(not through the proxy of http_proxy: .*NODE_USE_ENV_PROXY=1\)\. What/],
+    [{ HTTP_PROXY: 'http://p:1' }, /\(not through the proxy of HTTP_PROXY: /],
+    [{ http_proxy: 'http://p:1', NODE_USE_ENV_PROXY: '1' }, /\(through the proxy of http_proxy, unless /],
+  ] as const) {
+    await assert.rejects(failure(environment), { code: 'DATA_SET_MISSING', message });
+  }
+});

@@ -103,9 +103,9 @@ test('a file that is missing, empty or no PEM stops the start and is named', asy
   const { open, file } = await place(t);
   writeFileSync(file('empty'), '\n');
   for (const [options, expected] of [
-    [{ credentialsFile: file('none') }, /^--nats-credentials: ENOENT/],
+    [{ credentialsFile: file('none') }, /^--nats-credentials: .*none is not there; /],
     [{ tokenFile: file('empty') }, /^--nats-token-file: .*empty is empty$/],
-    [{ user: 'u', passwordFile: file('none') }, /^--nats-password-file: ENOENT/],
+    [{ user: 'u', passwordFile: file('none') }, /^--nats-password-file: .*none is not there; /],
     [{ tls: { ca: file('empty') } }, /^--nats-tls-ca: .*empty is no PEM file/],
   ] as const) {
     assert.throws(() => open(options), { code: 'REQUEST_INVALID', message: expected });

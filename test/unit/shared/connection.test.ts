@@ -31,3 +31,11 @@ test('a token is sent unencrypted to this machine only, unless told so', () => {
   }
   assert.equal(connectionTo('127.0.0.1:7420', { token }).interceptors.length, 1);
 });
+
+test('a channel to loopback is told to use no proxy, and TLS to an address sends no address as its name', () => {
+  const optionsOf = (address: string, tlsCa?: string) => connectionTo(address, { tlsCa }).channelOptions;
+  assert.equal(optionsOf('127.0.0.1:7420')['grpc.enable_http_proxy'], 0);
+  assert.equal(optionsOf('10.0.0.7:7420', 'system')['grpc.ssl_target_name_override'], 'address.invalid');
+  assert.equal(optionsOf('cluster.example:7420', 'system')['grpc.ssl_target_name_override'], undefined);
+  assert.equal(optionsOf('10.0.0.7:7420')['grpc.ssl_target_name_override'], undefined);
+});
