@@ -197,6 +197,12 @@ test('a command that needs more than the client says which package has it', () =
   }
 });
 
+test('what decides the bits of a result has one version, because our package-lock.json does not travel', () => {
+  for (const name of ['@tensorflow/tfjs', 'onnxruntime-node']) {
+    assert.match(whole.manifest.dependencies[name] ?? 'missing', /^\d+\.\d+\.\d+$/, name);
+  }
+});
+
 test('the bundled onnxruntime-node has no install script, which needs another host than the registry', () => {
   assert.deepEqual(whole.manifest.bundleDependencies, ['onnxruntime-node']);
   const { manifest } = prepared({
