@@ -4,6 +4,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, realClock } from '../shared/clock.ts';
+import { ConnectionLimit, maxOpenFiles } from '../shared/connection-limit.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
 import { suitHeapToPayloads } from '../shared/heap.ts';
@@ -28,7 +29,7 @@ import { JobBook } from './job-book.ts';
 import { JobRequests } from './job-requests.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import type { Observer } from './observer.ts';
-import { type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { type CoordinatorLimits, type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { PayloadMemory } from './payload-memory.ts';
 import { Refusals } from './refusals.ts';
 import { callMeter } from './rpc/call-meter.ts';
@@ -83,12 +84,13 @@ export async function startCoordinator(
   const { endedJobSeriesMs } = limits;
   const metrics = http && new ClusterMetrics({ version: packageVersion(), endedJobSeriesMs }, clock);
   const meter = metrics && callMeter(metrics.meter, clock);
-  const door = new Door(limits, { tokens, refusals, clock, log, meter });
+  const connections = openConnections(limits, { tokens, refusals, clock });
+  const door = new Door(limits, { tokens, refusals, clock, log, meter, connections });
   const state = await StateDirectory.open(stateDirectory, {
     limits: { summaries: limits.loggedSummaries, others: limits.loggedEvents, followers: limits.watchers },
     onCorrupt: ({ code, message }) => log.error({ code, reason: message }, 'the job database is damaged'),
   });
-  const parts: Parts = { servers: [], watched: [], door, tokens, state };
+  const parts: Parts = { servers: [], watched: [], door, connections, tokens, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
@@ -121,7 +123,7 @@ export async function startCoordinator(
     const cluster = clusterService({ runner, book, events: state.jobs.log, clock, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
-    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door });
+    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door, connections });
     parts.servers.push(server);
     let httpServer: HttpServer | undefined;
     if (http) {
@@ -160,6 +162,7 @@ export async function startCoordinator(
 /** What is open, from the first moment on. */
 interface Parts {
   readonly door: Door;
+  readonly connections: ConnectionLimit;
   readonly tokens: TokenBook | undefined;
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
@@ -172,6 +175,19 @@ interface Parts {
   traces?: { close(): Promise<void> };
   stopSweeping?: () => void;
   closing?: Promise<void>;
+}
+
+/** Of the files that the process may open, half are for connections to gRPC; of those a quarter for whoever has shown no token yet. */
+function openConnections(
+  limits: CoordinatorLimits,
+  { tokens, refusals, clock }: { tokens: TokenBook | undefined; refusals: Refusals; clock: Clock },
+): ConnectionLimit {
+  const connections = Math.min(limits.connections, Math.max(64, Math.floor(maxOpenFiles() / 2)));
+  const strangers = Math.floor(connections / 4);
+  const { strangerMs } = limits;
+  return new ConnectionLimit({ connections, strangers, ...(tokens && { strangerMs }) }, clock, (peer, reason) =>
+    refusals.report('a connection', peer, new MetatrainError('QUEUE_FULL', reason)),
+  );
 }
 
 const sweepMemoryMs = 30_000;
@@ -221,10 +237,12 @@ const tellOfWorkers = (events: EventLog, log: Logger): Observer =>
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, tokens, state, servers, watched, runner, disk, bus, metrics, traces, stopSweeping } = parts;
+    const { door, connections, tokens, state, servers, watched, runner, disk, bus, metrics, traces, stopSweeping } =
+      parts;
     disk?.close();
     stopSweeping?.();
     door.close();
+    connections.close();
     tokens?.close();
     const checkpointed = runner?.close();
     const shuttingDown = new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later');

@@ -35,6 +35,10 @@ export interface CoordinatorLimits {
   readonly endedJobs: number;
   /** The same of one client, where clients have tokens. */
   readonly unfinishedJobsPerClient: number;
+  /** Connections to gRPC, and at most half of the files that the process may open; a quarter of them from whoever has made no call that was let in. */
+  readonly connections: number;
+  /** Where clients have tokens: how long a connection may be open without a call that was let in. */
+  readonly strangerMs: number;
   /** Calls, streams among them, that one client may have open, where clients have tokens. Workers' streams count as workers. */
   readonly callsPerClient: number;
   /** WatchJob streams; the same of WatchEvents and the console's. */
@@ -66,6 +70,8 @@ const defaultLimits: CoordinatorLimits = {
   jobBytes: defaultJobBytes,
   endedJobs: 10_000,
   unfinishedJobsPerClient: 200,
+  connections: 16_384,
+  strangerMs: 10_000,
   callsPerClient: 512,
   watchers: 2_000,
   httpAnswers: 2_000,

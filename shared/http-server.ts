@@ -2,6 +2,7 @@
 // closed. Errors become JSON with a stable code. Knows nothing of what the routes answer.
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { maxOpenFiles } from './connection-limit.ts';
 import { asMetatrainError, type ErrorCode, httpStatusOf, MetatrainError } from './errors.ts';
 import { type Exchange, HttpFront } from './http-front/front.ts';
 import type { Asked, Piece } from './http-front/protocol.ts';
@@ -74,6 +75,10 @@ export interface Health {
 /** A job file of the largest size whose every byte needs an escape of six, and its envelope. */
 export const maxBodyBytes = 6 * maxSpecBytes + 4_096;
 
+/** Open at once, and of the files that the process may open at most a quarter, but so many in any case. */
+const maxConnections = 8_192;
+const fewest = 16;
+
 /** @throws MetatrainError `ADDRESS_IN_USE`, `REQUEST_INVALID` */
 export async function startHttpServer(
   { host, port, tls }: HttpServerOptions,
@@ -95,6 +100,7 @@ export async function startHttpServer(
     port,
     tls,
     maxBodyBytes,
+    maxConnections: Math.min(maxConnections, Math.max(fewest, Math.floor(maxOpenFiles() / 4))),
     answer: (asked, exchange) => answerWith(app, tls ? 'https' : 'http', asked, exchange),
     log,
   });

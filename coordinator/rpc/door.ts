@@ -3,6 +3,7 @@
 // it who called, the metrics what was called. Never logs or answers with anything of a secret.
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
+import type { ConnectionLimit } from '../../shared/connection-limit.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { TokenEntry } from '../../shared/tokens.ts';
@@ -27,6 +28,14 @@ interface DoorDependencies {
   readonly log: Logger;
   /** Default: nobody counts. */
   readonly meter?: CallMeter | undefined;
+  /** Told of whoever is let in. */
+  readonly connections?: ConnectionLimit | undefined;
+}
+
+/** What a call says of itself before its token is looked at. */
+interface Asked {
+  readonly path: string;
+  readonly peer: string;
 }
 
 interface OpenCall {
@@ -46,12 +55,15 @@ export class Door {
   readonly #refusals: Refusals;
   readonly #log: Logger;
   readonly #meter: CallMeter;
+  readonly #connections: ConnectionLimit | undefined;
   readonly #open = new Set<OpenCall>();
   readonly #callsOf = new Map<string, number>();
   readonly #stopSweeping: () => void;
 
-  constructor(options: DoorOptions, { tokens, refusals, clock, log, meter = countNothing }: DoorDependencies) {
+  constructor(options: DoorOptions, dependencies: DoorDependencies) {
+    const { tokens, refusals, clock, log, meter = countNothing, connections } = dependencies;
     this.#options = options;
+    this.#connections = connections;
     this.#tokens = tokens;
     this.#refusals = refusals;
     this.#log = log;
@@ -76,7 +88,7 @@ export class Door {
               call.sendStatus(refusal);
             };
             try {
-              leave = this.#enter(path, metadata, refuse);
+              leave = this.#enter({ path, peer: call.getPeer() }, metadata, refuse);
             } catch (thrown) {
               this.#refusals.report(path, call.getPeer(), thrown);
               refuse(thrown);
@@ -94,16 +106,18 @@ export class Door {
   };
 
   /** @returns to be called when the call is over; may be called twice. @throws MetatrainError `UNAUTHENTICATED`, `FORBIDDEN`, `QUEUE_FULL` */
-  #enter(path: string, metadata: Metadata, end: (error: MetatrainError) => void): () => void {
+  #enter({ path, peer }: Asked, metadata: Metadata, end: (error: MetatrainError) => void): () => void {
     const access = accessTo(path);
     if (access === undefined) throw new MetatrainError('FORBIDDEN', `${path} is open to nobody`);
     if (!this.#tokens) {
+      this.#connections?.trust(peer);
       admitAs(metadata, anybody);
       return () => {};
     }
     if (access === 'everybody') return () => {};
     const entry = authenticate(this.#tokens, metadata.get('authorization').map(String));
     demandRole(entry, access, path);
+    this.#connections?.trust(peer);
     admitAs(metadata, { name: entry.name, roles: new Set(entry.roles) });
     return this.#count({ path, entry, end });
   }

@@ -1,15 +1,15 @@
 // The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
 // the door.
-import { createServer } from 'node:net';
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { realClock } from '../../shared/clock.ts';
-import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import type { ConnectionLimit } from '../../shared/connection-limit.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import { ClusterService, channelOptions, JobService, loadReflectionDefinition } from '../../shared/wire.ts';
 import type { Door } from './door.ts';
+import { listenOn } from './listener.ts';
 import { reflectionService } from './reflection.ts';
 import { workerServiceDefinition } from './worker-messages.ts';
 
@@ -22,6 +22,7 @@ export interface ServerHandlers {
 export interface ServerSecurity {
   readonly credentials: ServerCredentials;
   readonly door: Door;
+  readonly connections: ConnectionLimit;
 }
 
 export interface RunningServer {
@@ -41,9 +42,8 @@ export async function startServer(
   host: string,
   port: number,
   handlers: ServerHandlers,
-  { credentials, door }: ServerSecurity,
+  { credentials, door, connections }: ServerSecurity,
 ): Promise<RunningServer> {
-  await mustBeFree(host, port);
   const server = new Server({
     ...channelOptions,
     'grpc.max_concurrent_streams': maxStreamsPerConnection,
@@ -56,39 +56,23 @@ export async function startServer(
   health.addToServer(server);
   reflectionService(loadReflectionDefinition()).addToServer(server);
 
-  const bound = await new Promise<number>((resolve, reject) => {
-    const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    server.bindAsync(target, credentials, (error, actual) => {
-      if (error) reject(new MetatrainError('REQUEST_INVALID', `cannot listen on ${target}: ${error.message}`));
-      else resolve(actual);
-    });
+  const gate = server.createConnectionInjector(credentials);
+  const listener = await listenOn(host, port, (socket) => {
+    if (connections.add(socket)) gate.injectConnection(socket);
   });
   return {
-    address: host.includes(':') ? `[${host}]:${bound}` : `${host}:${bound}`,
+    address: host.includes(':') ? `[${host}]:${listener.port}` : `${host}:${listener.port}`,
     async close(graceMs) {
+      listener.close();
       for (const name of serviceNames) health.setStatus(name, 'NOT_SERVING');
       const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      const cancelForce = realClock.after(graceMs, () => server.forceShutdown());
+      const cancelForce = realClock.after(graceMs, () => {
+        server.forceShutdown();
+        // gRPC waits for a client that does not read its answer.
+        connections.closeAll();
+      });
       await ended;
       cancelForce();
     },
   };
-}
-
-/** gRPC says only in words why it could not bind, so the port is tried before. */
-async function mustBeFree(host: string, port: number): Promise<void> {
-  if (port === 0) return;
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject);
-    probe.listen({ host, port }, resolve);
-  }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EADDRINUSE') {
-      const message = `cannot listen on ${host}:${port}: ${asMetatrainError(cause).message} (--listen HOST:PORT)`;
-      throw new MetatrainError('REQUEST_INVALID', message, { cause });
-    }
-    const message = `${host}:${port} is in use; choose another port with --listen HOST:PORT (port 0 takes any free one)`;
-    throw new MetatrainError('ADDRESS_IN_USE', message, { details: { host, port }, cause });
-  });
-  await new Promise((resolve) => probe.close(resolve));
 }

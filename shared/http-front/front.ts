@@ -129,8 +129,8 @@ export class HttpFront {
   }
 
   async #start(): Promise<void> {
-    const { host, tls, maxBodyBytes, threadFile } = this.#options;
-    const workerData: FrontData = { host, port: this.#port, tls, maxBodyBytes };
+    const { host, tls, maxBodyBytes, maxConnections, threadFile } = this.#options;
+    const workerData: FrontData = { host, port: this.#port, tls, maxBodyBytes, maxConnections };
     const thread = new Worker(threadFile ?? new URL('./thread.js', import.meta.url), { workerData, name: 'http' });
     this.#thread = thread;
     await new Promise<void>((resolve, reject) => {

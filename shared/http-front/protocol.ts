@@ -8,6 +8,8 @@ export interface FrontData {
   readonly tls: { readonly cert: Uint8Array; readonly key: Uint8Array; readonly clientCa?: Uint8Array } | undefined;
   /** Of a request's body, of which no more than one byte beyond is read. */
   readonly maxBodyBytes: number;
+  /** Open at once; beyond it the one that has waited longest without an open stream is closed. */
+  readonly maxConnections: number;
 }
 
 export type Headers = readonly (readonly [name: string, value: string])[];

@@ -5,6 +5,8 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
+import { realClock } from '../clock.ts';
+import { ConnectionLimit, peerOf } from '../connection-limit.ts';
 import type { FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
 
 interface Open {
@@ -14,7 +16,7 @@ interface Open {
 
 if (!parentPort) throw new Error('shared/http-front/thread is started by the front, not by hand');
 const port = parentPort;
-const { host, port: askedPort, tls, maxBodyBytes } = workerData as FrontData;
+const { host, port: askedPort, tls, maxBodyBytes, maxConnections } = workerData as FrontData;
 const open = new Map<number, Open>();
 let asked = 0;
 
@@ -75,6 +77,9 @@ function hear(message: ToFront): void {
       outgoing.end(message.body);
       break;
     case 'begin':
+      // It is counted and bounded where it was begun.
+      connections.trust(peerOf(incoming.socket));
+      outgoing.once('close', () => connections.distrust(peerOf(incoming.socket)));
       outgoing.writeHead(200, Object.fromEntries(message.headers));
       break;
     case 'piece':
@@ -105,16 +110,27 @@ function close(graceMs: number): void {
   AbortSignal.timeout(graceMs).addEventListener('abort', () => server.closeAllConnections(), { once: true });
 }
 
+/** A client that says nothing, or half a request, has so long. */
+const patience = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
+
+const connections = new ConnectionLimit(
+  { connections: maxConnections, strangers: maxConnections },
+  realClock,
+  () => undefined,
+);
+
 const server = tls
   ? createSecureServer(
       {
+        ...patience,
         cert: Buffer.from(tls.cert),
         key: Buffer.from(tls.key),
         ...(tls.clientCa && { ca: Buffer.from(tls.clientCa), requestCert: true, rejectUnauthorized: false }),
       },
       take,
     )
-  : createServer(take);
+  : createServer(patience, take);
+server.on('connection', (socket) => connections.add(socket));
 server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
   tell({ kind: 'notListening', code, message });
   port.close();

@@ -1,10 +1,12 @@
 // What one peer may ask of the coordinator's memory. Limits of jobs, watchers, workers and payloads are tested where these are.
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
+import { connect as tcp } from 'node:net';
 import test from 'node:test';
 import { compressionAlgorithms, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { JobService } from '../../../shared/wire.ts';
 import { call, specText, TestCluster } from '../coordinator/cluster.ts';
+import { SecuredCluster, token } from './secured-cluster.ts';
 
 /** Sends whatever it is told to, plain or compressed. */
 function submit(
@@ -53,4 +55,51 @@ test('one worker too many is refused, and let in once another has left', async (
   await first.close();
   const third = await cluster.worker('third');
   assert.equal(third.messages[0]?.message, 'welcome');
+});
+
+test('connections without a call that was let in give way, and never a client’s or a worker’s', async (t) => {
+  const cluster = await TestCluster.start(t, { limits: { connections: 16 } });
+  await cluster.worker('w');
+  await call(cluster.jobs, 'ListJobs', {});
+  const [host, port] = cluster.address.split(':');
+  const silent = Array.from({ length: 40 }, () =>
+    tcp(Number(port), host)
+      .on('error', () => undefined)
+      .resume(),
+  );
+  t.after(() => {
+    for (const socket of silent) socket.destroy();
+  });
+  let closed = 0;
+  await new Promise<void>((resolve) => {
+    for (const socket of silent) {
+      socket.once('close', () => {
+        closed += 1;
+        // A quarter of 16 may be strangers'.
+        if (closed === 36) resolve();
+      });
+    }
+  });
+  const job = await cluster.end(await cluster.submit());
+  assert.equal(job.state, 'JOB_STATE_SUCCEEDED');
+});
+
+test('where tokens are asked for, a connection that shows none is closed after its time, and one that has shown one stays', async (t) => {
+  const reader = token('reader', ['read']);
+  const cluster = await SecuredCluster.start(t, [reader], { limits: { strangerMs: 1 } });
+  const { address } = cluster.coordinator;
+  const session = connect(`http://${address}`).on('error', () => undefined);
+  t.after(() => session.destroy());
+  const answer = session.request({
+    ':method': 'POST',
+    ':path': '/metatrain.v1.JobService/ListJobs',
+    'content-type': 'application/grpc',
+    authorization: `Bearer ${reader.secret}`,
+  });
+  answer.end(Buffer.alloc(5));
+  await new Promise((resolve) => answer.once('response', resolve));
+  const [host, port] = address.split(':');
+  const silent = tcp(Number(port), host).resume();
+  await new Promise((resolve) => silent.once('close', resolve));
+  assert.equal(session.closed || session.destroyed, false);
 });

@@ -1,7 +1,7 @@
 // HTTP in a thread of its own: what it does when clients misbehave or it ends, and that it costs the process around it nothing that lasts.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,7 +14,7 @@ import { Mailbox } from '../../support/mailbox.ts';
 import { TestProcess } from '../../support/processes.ts';
 import { ask, EventStream, post } from '../console/http-client.ts';
 
-const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10 };
+const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10, maxConnections: 4 };
 const text = [['content-type', 'text/plain']] as const;
 
 test('a body is read once it is asked for, whole, or cut where it is too long, and the client hears the answer', async (t) => {
@@ -142,3 +142,40 @@ test('however it is asked, no buffer is transferred: V8 goes on without looking 
     [],
   );
 });
+
+test('connections that say nothing give way to those that ask, and an answer that is still written stays', async (t) => {
+  const answer = async ({ target }: Asked, exchange: Exchange) => {
+    if (!target.endsWith('/stream')) return exchange.whole(200, text, 'fine');
+    exchange.begin(text);
+    void exchange.write('.');
+  };
+  const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
+  t.after(() => front.close(0));
+  const open = () =>
+    connect(front.port, '127.0.0.1')
+      .on('error', () => undefined)
+      .resume();
+  const stream = open();
+  stream.write('GET /stream HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => stream.once('data', resolve));
+  let streamEnded = false;
+  stream.once('close', () => (streamEnded = true));
+  const silent = Array.from({ length: 20 }, open);
+  await closedOf(silent, 17);
+  assert.equal((await ask(`127.0.0.1:${front.port}`, '/')).body.toString(), 'fine');
+  assert.equal(streamEnded, false);
+  for (const socket of [...silent, stream]) socket.destroy();
+});
+
+/** Resolves when so many of the sockets are closed. */
+function closedOf(sockets: readonly Socket[], count: number): Promise<void> {
+  let closed = 0;
+  return new Promise((resolve) => {
+    for (const socket of sockets) {
+      socket.once('close', () => {
+        closed += 1;
+        if (closed === count) resolve();
+      });
+    }
+  });
+}
