@@ -1,6 +1,6 @@
 // When the certificates that the coordinator serves with expire: for a metric, and for a word in the log at its start. They are read once, so
 // these are the ones that count until a restart.
-import { X509Certificate } from 'node:crypto';
+import { firstExpiry } from '../shared/certificate-expiry.ts';
 import type { Logger } from '../shared/log.ts';
 import type { ServerPems } from './rpc/exposure.ts';
 
@@ -14,17 +14,14 @@ const warnBeforeMs = 30 * 86_400_000;
 
 /** Nothing for a coordinator without TLS. The files have been checked. */
 export function certificateExpiries(pems: ServerPems | undefined): CertificateExpiry[] {
-  if (!pems) return [];
-  const { cert, clientCa } = pems;
-  return [
-    { certificate: 'server', at: firstExpiry(cert) },
-    ...(clientCa ? [{ certificate: 'clientCa', at: firstExpiry(clientCa) } as const] : []),
-  ];
-}
-
-function firstExpiry(pem: Buffer): number {
-  const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return Math.min(...blocks.map((block) => Date.parse(new X509Certificate(block).validTo)));
+  const files = [
+    ['server', pems?.cert],
+    ['clientCa', pems?.clientCa],
+  ] as const;
+  return files.flatMap(([certificate, pem]) => {
+    const at = pem && firstExpiry(pem);
+    return at === undefined ? [] : [{ certificate, at }];
+  });
 }
 
 /** @param now milliseconds since 1970. */

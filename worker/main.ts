@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { firstExpiry } from '../shared/certificate-expiry.ts';
 import { realClock } from '../shared/clock.ts';
-import { connectionTo } from '../shared/connection.ts';
+import { connectionTo, readPem } from '../shared/connection.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
 import { suitHeapToPayloads } from '../shared/heap.ts';
@@ -66,7 +67,11 @@ try {
   // First: a flag that is wrong is told before a thread is started.
   const connection = connectionTo(config.coordinator, config.connection);
   const { kind: device } = facts;
-  const metrics = config.http && new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes });
+  const { tlsCert } = config.connection;
+  const certificateExpiresAt = tlsCert === undefined ? undefined : firstExpiry(readPem('--tls-cert', tlsCert));
+  const metrics =
+    config.http &&
+    new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes, certificateExpiresAt });
   const traces = config.tracing && (await openTraces(config.tracing));
   const observer: WorkerObserver = everyone([
     ...(metrics ? [metrics.observer] : []),

@@ -11,6 +11,8 @@ export interface WorkerMetricsOptions {
   readonly device: string;
   /** What all compute threads may take together, by prediction. */
   readonly memoryBytes: number;
+  /** Of the certificate that it shows the coordinator, in milliseconds since 1970; undefined where it has none. */
+  readonly certificateExpiresAt?: number | undefined;
 }
 
 /** What the metrics read at a scrape. */
@@ -69,7 +71,8 @@ export class WorkerMetrics {
     },
   };
 
-  #readAtScrape({ workerId, version, engine, device, memoryBytes }: WorkerMetricsOptions): void {
+  #readAtScrape(options: WorkerMetricsOptions): void {
+    const { workerId, version, engine, device, memoryBytes, certificateExpiresAt } = options;
     const { meter } = this;
     const view = () => this.#view;
     const labels = { worker_id: workerId, version, engine, device };
@@ -102,6 +105,11 @@ export class WorkerMetrics {
       'metatrain_worker_peak_resident_bytes',
       'The most memory that the process has had so far: beside the prediction, the measured peak.',
       () => view()?.peakResidentBytes(),
+    );
+    meter.gauge(
+      'metatrain_worker_certificate_expiry_timestamp_seconds',
+      'When the certificate expires that the worker shows the coordinator, in seconds since 1970; absent where it shows none.',
+      () => (certificateExpiresAt === undefined ? undefined : certificateExpiresAt / 1_000),
     );
   }
 }

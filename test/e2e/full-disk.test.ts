@@ -34,7 +34,9 @@ test('short of room every job pauses with the reason, a new one is refused, and 
   await cluster.refused(cluster.client.submitJob(spec), told);
   await cluster.refused(cluster.client.resumeJob(jobId), /goes on by itself: the disk of .* is full/);
   // What was in flight counts, and nothing more is begun.
-  const { state, steps, checkpoints } = await cluster.client.getJob(jobId);
+  const { state, steps, checkpoints, waiting } = await cluster.client.getJob(jobId);
+  assert.equal(waiting?.reason, 'disk');
+  assert.match(waiting.message, told);
   assert.deepEqual([state, checkpoints.map(({ step }) => step)], ['PAUSED', [20]]);
   assert.ok(steps === 30 || steps === 31, `${steps} meta-steps`);
   cluster.disk.makeRoom();

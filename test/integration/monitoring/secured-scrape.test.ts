@@ -49,6 +49,16 @@ test('Prometheus with the authority and a token that may read is served, and wit
   );
   const byJob = new Map(targets.map((target) => [target.labels.job, target]));
   assert.deepEqual([byJob.get('with')?.health, byJob.get('with')?.lastError], ['up', '']);
+  const expiry = await prometheus.until(
+    async () => {
+      const samples = await prometheus.query(
+        'metatrain_certificate_expiry_timestamp_seconds{certificate="server"} - time()',
+      );
+      return samples.length > 0 ? samples : undefined;
+    },
+    () => 'the expiry of the certificate',
+  );
+  assert.ok(expiry[0]!.value > 86_400, `${expiry[0]!.value} s`);
   assert.equal(byJob.get('without')?.health, 'down');
   assert.match(byJob.get('without')?.lastError ?? '', /HTTP status 401/);
 });
