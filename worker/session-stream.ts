@@ -52,11 +52,8 @@ export function streamsTo(address: string, connection: Connection = connectionTo
       const isUnreachable = code === status.UNAVAILABLE && !isFromCoordinator && !isHeard;
       const why = isUnreachable ? await whyUnreachable() : undefined;
       if (isDropped) return;
-      listener.onEnd({
-        code: status[code] ?? 'UNKNOWN',
-        message: code === status.OK ? 'the coordinator closed the stream' : (why ?? details),
-        isFromCoordinator,
-      });
+      const message = why ?? (isFromCoordinator ? details : inBetween(code, details));
+      listener.onEnd({ code: status[code] ?? 'UNKNOWN', message, isFromCoordinator });
     });
     return {
       write: (message) => call.write(message),
@@ -68,4 +65,12 @@ export function streamsTo(address: string, connection: Connection = connectionTo
       },
     };
   };
+}
+
+/** What a status means that is not the coordinator's own. */
+function inBetween(code: status, details: string): string {
+  if (code === status.OK) return 'the coordinator closed the stream';
+  return code === status.UNAVAILABLE
+    ? details
+    : `${details}; something between here and the coordinator ended the stream`;
 }
