@@ -2,15 +2,14 @@
 // Each is written in operators that have gradients themselves, so it can be differentiated to any order.
 // Pooling is differentiated as a maximum or a mean over shifted slices, since `MaxPoolGrad` and `AvgPoolGrad` have no gradients.
 import type * as tfjs from '@tensorflow/tfjs';
-
-type Tf = typeof tfjs;
-type Tensor = tfjs.Tensor;
-type Attributes = Readonly<Record<string, unknown>>;
+import { edgeGradients } from './tf-edge-gradients.ts';
+import { type Attributes, register, sumTo, type Tensor, type Tf } from './tf-register.ts';
 
 /** Registers them with the given TensorFlow.js; calling it twice is harmless. */
 export function registerMissingGradients(tf: Tf): void {
   zeroGradients(tf);
   arithmeticGradients(tf);
+  edgeGradients(tf);
   convolutionGradients(tf);
   poolingGradients(tf);
   movementGradients(tf);
@@ -19,18 +18,6 @@ export function registerMissingGradients(tf: Tf): void {
   register(tf, 'Elu', ['x'], (dy, [x]) => ({
     x: () => tf.mul(dy, tf.where(tf.greater(x!, 0), tf.onesLike(x!), tf.exp(tf.minimum(x!, 0)))),
   }));
-}
-
-function register(
-  tf: Tf,
-  kernelName: string,
-  inputsToSave: string[],
-  gradient: (dy: Tensor, saved: Tensor[], attributes: Attributes) => Record<string, () => Tensor>,
-): void {
-  if (tf.getGradient(kernelName) !== undefined) tf.unregisterGradient(kernelName);
-  const gradFunc = (dy: Tensor | Tensor[], saved: Tensor[], attributes: Attributes) =>
-    gradient(dy as Tensor, saved, attributes);
-  tf.registerGradient({ kernelName, inputsToSave, gradFunc: gradFunc as tfjs.GradConfig['gradFunc'] });
 }
 
 /** Piecewise constant functions. */
@@ -83,12 +70,6 @@ function productsOfOthers(tf: Tf, factors: readonly Tensor[]): Tensor[] {
   const before = running(factors);
   const behind = running([...factors].reverse()).reverse();
   return factors.map((_, i) => tf.mul(before[i]!, behind[i]!));
-}
-
-/** The transpose of broadcasting: a gradient of the result's shape as one of the operand's. */
-function sumTo(tf: Tf, gradient: Tensor, operand: Tensor): Tensor {
-  const axes = tf.broadcast_util.getReductionAxes(operand.shape, gradient.shape);
-  return axes.length === 0 ? gradient : tf.reshape(tf.sum(gradient, axes), operand.shape);
 }
 
 /** A convolution is linear in its input and in its filter, so each of its three kernels is a gradient of the other two. */
