@@ -259,6 +259,18 @@ describe('Omniglot', () => {
       );
     });
 
+    it('as missing data what only the small set cannot do, where the job file leaves the set open', async () => {
+      const asks: Partial<typeof spec>[] = [{ ways: 13 }, { alphabets: { train: ['Greek'], test: ['Klingon'] } }];
+      for (const ask of asks) {
+        const error = await refusalOf(open(keep(smallFixture()), { ...ask, dataSet: 'auto' }));
+        assert.equal(error.code, 'DATA_SET_MISSING');
+        assert.match(
+          error.message,
+          /^task\..*: got .*; the full set, which is not here, may do\. Fetch it with: metatrain /,
+        );
+      }
+    });
+
     it('an unknown alphabet, listing the known ones', async () => {
       const error = await refusalOf(open(keep(smallFixture()), { alphabets: { train: ['Greek'], test: ['Klingon'] } }));
       assert.equal(error.code, 'REQUEST_INVALID');

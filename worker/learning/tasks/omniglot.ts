@@ -8,7 +8,7 @@ import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
 import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
 import { refuseOtherData } from '../../../shared/other-data.ts';
 import { taskRng } from '../../../shared/rng.ts';
-import type { OpenDistribution, Split, TaskClass } from './distribution.ts';
+import type { EvaluationSplit, OpenDistribution, Split, TaskClass } from './distribution.ts';
 import {
   type Character,
   drawingsPerCharacter,
@@ -29,12 +29,14 @@ export const openOmniglot: OpenDistribution<OmniglotTaskSpec & { readonly querie
   const { characters, sha256 } = await contentOf(paths);
   const identity: DataIdentity = { name: omniglot.name, part: set, sha256 };
   refuseOtherData(expectedData, [identity]);
-  const splits = splitCharacters(characters, set, spec.alphabets);
   const turns = spec.rotations ? 4 : 1;
-  const { evaluationSplit } = context;
-  if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
-  refuseOverlap(splits);
-  for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
+  let splits: Splits<Character>;
+  try {
+    splits = splitCharacters(characters, set, spec.alphabets);
+    refuseSplits(splits, context.evaluationSplit, ways, turns);
+  } catch (thrown) {
+    throw spec.dataSet === 'auto' && set === 'small' ? missingFullSet(thrown) : thrown;
+  }
 
   return {
     shape: taskShapeOf(spec),
@@ -138,6 +140,19 @@ function contentOf(paths: readonly string[]): Promise<Content> {
     if (cache.size > maxCached) cache.delete(cache.keys().next().value!);
   }
   return content;
+}
+
+function refuseSplits(splits: Splits<Character>, evaluationSplit: EvaluationSplit, ways: number, turns: number): void {
+  if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
+  refuseOverlap(splits);
+  for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
+}
+
+/** What the small set cannot give the full set may, which another worker may have: no fault of the job file yet. */
+function missingFullSet(refusal: unknown): unknown {
+  if (!(refusal instanceof MetatrainError) || refusal.code !== 'REQUEST_INVALID') return refusal;
+  const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(omniglot)}`;
+  return new MetatrainError('DATA_SET_MISSING', message, { details: refusal.details, cause: refusal });
 }
 
 function noSuchSplit(split: string): MetatrainError {
