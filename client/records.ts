@@ -52,6 +52,8 @@ export interface Evaluation {
   readonly lossByInnerStep: readonly Estimate[];
   /** Index = number of inner steps; absent for regression. */
   readonly accuracyByInnerStep?: readonly Estimate[];
+  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  readonly divergedTasks: number;
 }
 
 export interface MetaStepSummary {
@@ -321,13 +323,15 @@ export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: Checkp
   return { step, bytes, sha256, paramsSha256 };
 }
 
-function evaluationFromWire({ step, protocol, lossByInnerStep, accuracyByInnerStep }: Evaluation__Output): Evaluation {
+function evaluationFromWire(evaluation: Evaluation__Output): Evaluation {
+  const { step, protocol, lossByInnerStep, accuracyByInnerStep, divergedTasks } = evaluation;
   if (!protocol) throw new TypeError('the coordinator sent an evaluation without its protocol');
   return {
     step,
     protocol,
     lossByInnerStep,
     ...(accuracyByInnerStep.length > 0 ? { accuracyByInnerStep } : {}),
+    divergedTasks,
   };
 }
 

@@ -9,7 +9,7 @@ import type { Lease } from './core/state.ts';
 import { protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
 import type { ShardLedger } from './shard-ledger.ts';
-import type { CheckedResult } from './shard-results.ts';
+import { type CheckedResult, type ExpectedResult, expectedOf } from './shard-results.ts';
 import {
   type ChainHead,
   type EvaluationRecord,
@@ -22,6 +22,7 @@ import { keptEvaluations } from './store/thinning.ts';
 export interface LiveJob {
   readonly record: JobRecord;
   readonly spec: JobSpec;
+  readonly expected: ExpectedResult;
   readonly progress: Progress;
   training: Training | undefined;
   readonly ledger: ShardLedger;
@@ -41,7 +42,7 @@ export function liveJob(
   const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
   const { chainHead } = record;
   const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-  return { record, spec, progress, training, ledger, proof };
+  return { record, spec, expected: expectedOf(spec), progress, training, ledger, proof };
 }
 
 export function trainingOf({ training, record }: LiveJob): Training {
@@ -96,7 +97,11 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
   return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
 }
 
-/** Adds what the evaluation's shards sent to the record, and returns it. */
+/**
+ * Adds what the evaluation's shards sent to the record, and returns it.
+ *
+ * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged.
+ */
 export function summariseEvaluation(job: LiveJob): EvaluationRecord {
   const { record, spec } = job;
   const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();

@@ -230,9 +230,8 @@ export class Runner {
     }
     let result: CheckedResult;
     try {
-      const { training, record } = this.#liveJob(lease.job.plan.jobId);
-      const expected = { elements: training?.elements, data: record.data };
-      result = checkResult(lease, message, takePayload, expected);
+      const { expected, record } = this.#liveJob(lease.job.plan.jobId);
+      result = checkResult(lease, message, takePayload, expected, record.data);
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');

@@ -1,10 +1,14 @@
-// Checks what a worker sent against the lease that it answers: the right kind, counts, length, hash, and finite. What passes here may
-// enter a sum; what does not is a failed attempt, with the reason for the worker and the job. Made with other data than the job's, a result
+// Checks what a worker sent against its lease and the job file: kind, counts, length, hash, range, and finite. What passes here may enter a
+// sum; what does not is a failed attempt, with the reason for the worker and the job. Made with other data than the job's, a result
 // is refused before anything of it is looked at.
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { boundText, excerpt } from '../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import { parameterCount } from '../shared/job-spec/parameter-count.ts';
+import { isClassification } from '../shared/job-spec/task.ts';
+import { taskShapeOf } from '../shared/job-spec/task-shape.ts';
 import { refuseOtherData } from '../shared/other-data.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../shared/tensor-codec.ts';
 import { squaredNorm } from './aggregation/meta-gradient.ts';
@@ -46,29 +50,41 @@ const maxTensorNameBytes = 200;
 const maxTensorRank = 16;
 /** Characters of what a worker sent that its refusal repeats. */
 const maxGotLength = 200;
+const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
 /** UTF-8 bytes; it stands in every evaluation's protocol. */
 const maxSplitDescriptionBytes = 1_024;
 const maxDataSets = 16;
 
+/** What the job file says of every result. */
 export interface ExpectedResult {
-  /** Parameters of the job's layout; undefined before θ₀. */
-  readonly elements: number | undefined;
-  /** What the job keeps to; undefined before its first result. */
-  readonly data: readonly DataIdentity[] | undefined;
+  readonly parameters: number;
+  readonly isClassification: boolean;
+  /** `evaluation.innerSteps`. */
+  readonly innerSteps: number;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID`, `RESULT_NOT_FINITE` or `DATA_SET_DIFFERS` */
+export const expectedOf = ({ model, task, evaluation }: JobSpec): ExpectedResult => ({
+  parameters: parameterCount(model, taskShapeOf(task)),
+  isClassification: isClassification(task),
+  innerSteps: evaluation.innerSteps,
+});
+
+/**
+ * @param expectedData what the job keeps to; undefined before its first result.
+ * @throws MetatrainError `REQUEST_INVALID`, `RESULT_NOT_FINITE` or `DATA_SET_DIFFERS`
+ */
 export function checkResult(
   lease: Lease,
   message: ShardResult__Output,
   takePayload: TakePayload,
-  { elements, data: expectedData }: ExpectedResult,
+  expected: ExpectedResult,
+  expectedData: readonly DataIdentity[] | undefined,
 ): CheckedResult {
   const { jobId } = lease.job.plan;
   if (message.jobId !== jobId) throw refused('job_id', message.jobId, jobId);
   const data = checkData(message.data);
   if (expectedData) refuseOtherData(expectedData, data);
-  return { data, ...checkOutput(lease, message, takePayload, elements) };
+  return { data, ...checkOutput(lease, message, takePayload, expected) };
 }
 
 function checkData(data: ShardResult__Output['data']): DataIdentity[] {
@@ -86,16 +102,16 @@ function checkOutput(
   lease: Lease,
   message: ShardResult__Output,
   takePayload: TakePayload,
-  elements: number | undefined,
+  expected: ExpectedResult,
 ): CheckedOutput {
   const { batch, shard } = lease;
   if (message.result !== batch.work) throw refused('result', message.result ?? 'nothing', batch.work);
   switch (message.result) {
     case 'initialize': {
       const { layout, payloadSha256, splitDescription, transductive } = message.initialize ?? {};
-      const checked = checkLayout(layout?.tensors ?? []);
+      const checked = checkLayout(layout?.tensors ?? [], expected.parameters);
       const { bytes } = takePayload(payloadSha256 ?? Buffer.alloc(0));
-      const metaParams = vectorOverBytes(bytes, layoutElements(checked));
+      const metaParams = vectorOverBytes(bytes, expected.parameters);
       mustBeFinite(metaParams, 'the first meta-parameters');
       return {
         work: 'initialize',
@@ -106,18 +122,12 @@ function checkOutput(
       };
     }
     case 'train': {
-      if (elements === undefined) throw new Error('training work is leased only when the layout is known');
       const { payloadSha256, queryLoss, queryAccuracy, nonFiniteTasks } = message.train!;
-      checkCount('query_loss', queryLoss.length, [shard.taskCount]);
-      checkCount('query_accuracy', queryAccuracy.length, [0, shard.taskCount]);
-      const isSorted = nonFiniteTasks.every(
-        (task, i) => task < shard.taskCount && task > (nonFiniteTasks[i - 1] ?? -1),
-      );
-      if (!isSorted) {
-        throw refused('non_finite_tasks', nonFiniteTasks.join(', '), `ascending offsets below ${shard.taskCount}`);
-      }
+      checkNonFiniteTasks(nonFiniteTasks, shard.taskCount);
+      checkLosses('query_loss', queryLoss, shard.taskCount, nonFiniteTasks);
+      checkAccuracies('query_accuracy', queryAccuracy, expected.isClassification ? shard.taskCount : 0);
       const { bytes, release } = takePayload(payloadSha256);
-      const metaGradientSum = vectorOverBytes(bytes, elements);
+      const metaGradientSum = vectorOverBytes(bytes, expected.parameters);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
       return {
         work: 'train',
@@ -132,9 +142,12 @@ function checkOutput(
     }
     case 'evaluate': {
       const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;
+      if (innerSteps !== expected.innerSteps) {
+        throw refused('inner_steps', String(innerSteps), `${expected.innerSteps}, as evaluation.innerSteps says`);
+      }
       const rows = shard.taskCount * (innerSteps + 1);
-      checkCount('loss_by_inner_step', lossByInnerStep.length, [rows]);
-      checkCount('accuracy_by_inner_step', accuracyByInnerStep.length, [0, rows]);
+      checkLosses('loss_by_inner_step', lossByInnerStep, rows, 'all');
+      checkAccuracies('accuracy_by_inner_step', accuracyByInnerStep, expected.isClassification ? rows : 0);
       return { work: 'evaluate', lossByInnerStep, accuracyByInnerStep, innerSteps };
     }
     default:
@@ -142,7 +155,10 @@ function checkOutput(
   }
 }
 
-function checkLayout(tensors: readonly { readonly name: string; readonly shape: readonly number[] }[]): ParamsLayout {
+function checkLayout(
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  parameters: number,
+): ParamsLayout {
   if (tensors.length < 1 || tensors.length > maxTensors) {
     throw refused('layout', `${tensors.length} tensors`, `1 to ${maxTensors}`);
   }
@@ -160,7 +176,12 @@ function checkLayout(tensors: readonly { readonly name: string; readonly shape: 
       `names of ${maxTensorNameBytes} bytes, ${maxTensorRank} dimensions`,
     );
   }
-  return { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
+  const layout = { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
+  const elements = layoutElements(layout);
+  if (elements !== parameters) {
+    throw refused('layout', `${elements} parameters`, `${parameters}, which the model of the job file has`);
+  }
+  return layout;
 }
 
 /** @returns the vector's squared norm, which the check has come by. */
@@ -170,8 +191,41 @@ function mustBeFinite(vector: Float32Array, what: string): number {
   throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
 }
 
-function checkCount(field: string, count: number, accepted: readonly number[]): void {
-  if (!accepted.includes(count)) throw refused(field, `${count} values`, accepted.join(' or '));
+function checkCount(field: string, count: number, accepted: number): void {
+  if (count !== accepted) throw refused(field, `${count} values`, String(accepted));
+}
+
+function checkNonFiniteTasks(tasks: readonly number[], taskCount: number): void {
+  const isSorted = tasks.every((task, i) => task < taskCount && task > (tasks[i - 1] ?? -1));
+  if (!isSorted)
+    throw refused('non_finite_tasks', tasks.slice(0, 20).join(', '), `ascending offsets below ${taskCount}`);
+}
+
+/**
+ * Losses are computed in float32. One that is not finite says that its task diverged.
+ *
+ * @param diverged positions that may hold such a loss.
+ */
+function checkLosses(
+  field: string,
+  losses: readonly number[],
+  count: number,
+  diverged: readonly number[] | 'all',
+): void {
+  checkCount(field, losses.length, count);
+  const mayDiverge = diverged === 'all' ? undefined : new Set(diverged);
+  const wrong = losses.findIndex((loss, i) =>
+    Number.isFinite(loss) ? Math.abs(loss) > maxFloat32 : mayDiverge && !mayDiverge.has(i),
+  );
+  if (wrong < 0) return;
+  const accepted = Number.isFinite(losses[wrong]) ? 'float32 values' : 'finite values, except of non_finite_tasks';
+  throw refused(field, `${losses[wrong]} at ${wrong}`, accepted);
+}
+
+function checkAccuracies(field: string, accuracies: readonly number[], count: number): void {
+  checkCount(field, accuracies.length, count);
+  const wrong = accuracies.findIndex((accuracy) => !(accuracy >= 0 && accuracy <= 1));
+  if (wrong >= 0) throw refused(field, `${accuracies[wrong]} at ${wrong}`, '0 to 1');
 }
 
 function refused(field: string, got: string, accepted: string): MetatrainError {

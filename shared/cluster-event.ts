@@ -79,6 +79,8 @@ export interface EvaluationData extends OfJob {
   readonly lossByInnerStep: readonly EstimateData[];
   /** The same; empty for regression. */
   readonly accuracyByInnerStep: readonly EstimateData[];
+  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  readonly divergedTasks: number;
 }
 
 export interface CheckpointData extends OfJob {

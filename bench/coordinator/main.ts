@@ -72,10 +72,11 @@ const list = (text: string): number[] =>
   });
 
 async function measure(workers: number, bytes: number, seconds: number): Promise<object> {
-  const elements = Math.ceil(bytes / 4);
+  const width = widthFor(bytes / 4);
+  const elements = parametersOf(width);
   const bare = await measureBare(workers, elements, seconds, 0);
   const lockStep = await measureBare(workers, elements, seconds, workers);
-  const ours = await measureCoordinator(workers, elements, seconds);
+  const ours = await measureCoordinator(workers, width, seconds);
   // A round of the bare streams is one shard: θ out, a gradient in.
   const bareShards = bare.rounds / bare.seconds;
   const lockStepShards = lockStep.rounds / lockStep.seconds;
@@ -121,7 +122,7 @@ async function measureBare(
   }
 }
 
-async function measureCoordinator(workers: number, elements: number, seconds: number): Promise<Rate> {
+async function measureCoordinator(workers: number, width: number, seconds: number): Promise<Rate> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
   const coordinator = new ManagedProcess({
     title: 'the coordinator',
@@ -132,9 +133,9 @@ async function measureCoordinator(workers: number, elements: number, seconds: nu
   });
   const { address } = (await coordinator.ready) as { address: string };
   const client = new MetatrainClient({ address });
-  const children = await startWorkers(address, workers, elements);
+  const children = await startWorkers(address, workers, parametersOf(width));
   try {
-    const { jobId } = await client.submitJob(jobFile(workers));
+    const { jobId } = await client.submitJob(jobFile(workers, width));
     const count = async () => {
       const { steps, error } = await client.getJob(jobId);
       if (error) throw new MetatrainError('INTERNAL', error.message);
@@ -150,12 +151,18 @@ async function measureCoordinator(workers: number, elements: number, seconds: nu
   }
 }
 
+/** Parameters of two hidden layers of `width` between one input and one output. */
+const parametersOf = (width: number): number => (width + 2) ** 2 - 3;
+
+/** The width that gives at least so many parameters. */
+const widthFor = (parameters: number): number => Math.ceil(Math.sqrt(parameters + 3)) - 2;
+
 /** One shard a worker and meta-step. Plain SGD: the optimizer is not what is measured. */
-const jobFile = (workers: number) =>
+const jobFile = (workers: number, width: number) =>
   JSON.stringify({
     name: 'null',
     task: { distribution: 'sinusoid' },
-    model: { architecture: 'mlp' },
+    model: { architecture: 'mlp', hiddenLayers: [width, width] },
     algorithm: { name: 'maml' },
     meta: { iterations: 100_000_000, batchSize: workers, optimizer: { name: 'sgd', learningRate: 0.1 } },
     evaluation: { tasks: 2, innerSteps: 1 },

@@ -9,6 +9,25 @@ export interface Estimate {
 /** One shard's part: row-major [tasks × (innerSteps + 1)]. */
 export type EvaluationRows = readonly number[];
 
+/** The losses of the tasks whose loss is finite after every number of inner steps, and how many tasks that leaves out. */
+export function withoutDiverged(
+  shards: readonly EvaluationRows[],
+  columns: number,
+): { readonly shards: EvaluationRows[]; readonly divergedTasks: number } {
+  let divergedTasks = 0;
+  const converged = shards.map((rows) => {
+    if (rows.every(Number.isFinite)) return rows;
+    const kept: number[] = [];
+    for (let first = 0; first < rows.length; first += columns) {
+      const row = rows.slice(first, first + columns);
+      if (row.every(Number.isFinite)) kept.push(...row);
+      else divergedTasks += 1;
+    }
+    return kept;
+  });
+  return { shards: converged, divergedTasks };
+}
+
 /**
  * @param shards every shard's rows, in shard order.
  * @param columns innerSteps + 1.

@@ -6,7 +6,7 @@ import type { MetaSpec } from '../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
-import { type Estimate, type EvaluationRows, summariseRows } from './evaluation-summary.ts';
+import { type Estimate, type EvaluationRows, summariseRows, withoutDiverged } from './evaluation-summary.ts';
 import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
@@ -36,6 +36,14 @@ type TrainShardFacts = Omit<TrainShardSum, 'metaGradientSum' | 'release'>;
 export interface EvaluateShardRows {
   readonly lossByInnerStep: EvaluationRows;
   readonly accuracyByInnerStep: EvaluationRows;
+  readonly innerSteps: number;
+}
+
+export interface EvaluationSummary {
+  readonly lossByInnerStep: readonly Estimate[];
+  readonly accuracyByInnerStep: readonly Estimate[];
+  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  readonly divergedTasks: number;
   readonly innerSteps: number;
 }
 
@@ -219,8 +227,12 @@ export class Training {
     };
   }
 
-  /** Loss and, for classification, accuracy after 0, 1, … inner steps. */
-  summariseEvaluation(): { lossByInnerStep: Estimate[]; accuracyByInnerStep: Estimate[]; innerSteps: number } {
+  /**
+   * Loss of the tasks that did not diverge and, for classification, accuracy of all tasks, after 0, 1, … inner steps.
+   *
+   * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is no loss to tell.
+   */
+  summariseEvaluation(): EvaluationSummary {
     const shards = (this.#evaluation ?? []).map((rows) => {
       if (!rows) throw new Error('a shard of this evaluation is missing');
       return rows;
@@ -229,11 +241,16 @@ export class Training {
     const [first] = shards;
     if (!first) throw new Error('no result of this evaluation was kept');
     const { innerSteps } = first;
+    const columns = innerSteps + 1;
     const losses = shards.map(({ lossByInnerStep }) => lossByInnerStep);
+    const { shards: converged, divergedTasks } = withoutDiverged(losses, columns);
+    const tasks = sumOf(losses, (rows) => rows.length) / columns;
+    if (divergedTasks === tasks) throw allDiverged(this.#metaParams.step, tasks, innerSteps);
     const accuracies = shards.map(({ accuracyByInnerStep }) => accuracyByInnerStep);
     return {
-      lossByInnerStep: summariseRows(losses, innerSteps + 1),
-      accuracyByInnerStep: first.accuracyByInnerStep.length > 0 ? summariseRows(accuracies, innerSteps + 1) : [],
+      lossByInnerStep: summariseRows(converged, columns),
+      accuracyByInnerStep: first.accuracyByInnerStep.length > 0 ? summariseRows(accuracies, columns) : [],
+      divergedTasks,
       innerSteps,
     };
   }
@@ -242,6 +259,13 @@ export class Training {
 /** The values of the tasks whose meta-gradients are in the sum. */
 const countedOf = ({ nonFiniteTasks }: TrainShardFacts, values: readonly number[]): readonly number[] =>
   nonFiniteTasks.length === 0 ? values : values.filter((_, offset) => !nonFiniteTasks.includes(offset));
+
+const allDiverged = (step: number, tasks: number, innerSteps: number) =>
+  new MetatrainError(
+    'RESULT_NOT_FINITE',
+    `all ${tasks} tasks of the evaluation after ${step} meta-steps diverged: none has a finite loss after each of 0 to ${innerSteps} inner ` +
+      'steps; a smaller algorithm.innerLearningRate or fewer evaluation.innerSteps may help',
+  );
 
 const tooManyLeftOut = (step: number, leftOut: number, tasks: number) =>
   new MetatrainError(

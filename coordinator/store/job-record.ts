@@ -111,6 +111,8 @@ export interface EvaluationRecord {
   };
   readonly lossByInnerStep: readonly Estimate[];
   readonly accuracyByInnerStep: readonly Estimate[];
+  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  readonly divergedTasks: number;
 }
 
 export interface CheckpointRecord {

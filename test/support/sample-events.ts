@@ -30,6 +30,7 @@ const evaluation = {
   },
   lossByInnerStep: [estimate, estimate],
   accuracyByInnerStep: [estimate, estimate],
+  divergedTasks: 0,
 };
 
 export const sampleRecord: JobRecord = {

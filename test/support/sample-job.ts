@@ -30,6 +30,7 @@ export function sampleEvaluation(step: number, means: readonly number[], accurac
       splitDescription: 'sine waves',
     },
     lossByInnerStep: means.map((mean) => ({ mean, halfWidth95: 0.1 * mean })),
+    divergedTasks: 0,
     ...(accuracies && { accuracyByInnerStep: accuracies.map((mean) => ({ mean, halfWidth95: 0.02 })) }),
   };
 }

@@ -115,10 +115,13 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
     async train(metaParams, { firstTask, taskCount }) {
       const params = viewsOf(layout, metaParams);
       const { metaGradient, queryLoss, queryAccuracy } = await runTrain(params, firstTask, taskCount);
-      if (isAllFinite(metaGradient)) {
+      if (isAllFinite(metaGradient) && queryLoss.every(Number.isFinite)) {
         return { metaGradientSum: metaGradient, queryLoss, queryAccuracy, nonFiniteTasks: [] };
       }
-      const single = (offset: number) => runTrain(params, firstTask + offset, 1);
+      const single = async (offset: number) => {
+        const { metaGradient, queryLoss: alone } = await runTrain(params, firstTask + offset, 1);
+        return { metaGradient, hasFiniteLoss: Number.isFinite(queryLoss[offset]) && alone.every(Number.isFinite) };
+      };
       return { ...(await sumOfFinite(layout, taskCount, single)), queryLoss, queryAccuracy };
     },
     async evaluate(metaParams, { split, firstTask, taskCount }) {
@@ -143,18 +146,18 @@ function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: nu
   return stacked;
 }
 
-/** A task is left out when its meta-gradient is not finite, or when adding it takes the sum out of float32's range: the sum stays finite. */
+/** A task is left out when its meta-gradient or query loss is not finite, or when adding it takes the sum out of float32's range: the sum stays finite. */
 async function sumOfFinite(
   layout: ParamsLayout,
   taskCount: number,
-  single: (offset: number) => Promise<{ readonly metaGradient: Float32Array }>,
+  single: (offset: number) => Promise<{ readonly metaGradient: Float32Array; readonly hasFiniteLoss: boolean }>,
 ): Promise<Pick<TrainShardResult, 'metaGradientSum' | 'nonFiniteTasks'>> {
   let metaGradientSum: Float32Array = new Float32Array(layoutElements(layout));
   const nonFiniteTasks: number[] = [];
   for (let offset = 0; offset < taskCount; offset++) {
-    const { metaGradient } = await single(offset);
+    const { metaGradient, hasFiniteLoss } = await single(offset);
     const sum = metaGradientSum.map((value, index) => value + metaGradient[index]!);
-    if (isAllFinite(sum)) metaGradientSum = sum;
+    if (hasFiniteLoss && isAllFinite(sum)) metaGradientSum = sum;
     else nonFiniteTasks.push(offset);
   }
   return { metaGradientSum, nonFiniteTasks };

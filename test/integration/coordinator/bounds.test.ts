@@ -44,7 +44,7 @@ test('a worker whose results repeat endless texts is quarantined, and the list o
 test('after 210 evaluations of 1,000 inner steps a job is read and listed as any other, and its story has all of them', async (t) => {
   const innerSteps = 1_000;
   const cluster = await TestCluster.start(t);
-  await cluster.worker('w1', { innerSteps });
+  await cluster.worker('w1');
   const jobId = await cluster.submit(
     specText({ iterations: 210, batchSize: 1, shardSize: 1, evaluation: { every: 1, tasks: 2, innerSteps } }),
   );

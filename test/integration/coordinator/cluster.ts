@@ -11,13 +11,14 @@ import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
 import { type Logger, silentLogger } from '../../../shared/log.ts';
 import { ClusterService, channelOptions, JobService } from '../../../shared/wire.ts';
-import { NullWorker, type NullWorkerOptions } from './null-worker.ts';
+import { NullWorker, type NullWorkerOptions, smallModel } from './null-worker.ts';
 
 export interface SpecOptions {
   readonly name?: string;
   readonly iterations?: number;
   readonly batchSize?: number;
   readonly shardSize?: number;
+  readonly model?: object;
   readonly meta?: object;
   readonly evaluation?: object;
   readonly checkpoint?: object;
@@ -28,7 +29,7 @@ export function specText(options: SpecOptions = {}): string {
   return JSON.stringify({
     name: options.name ?? 'null-job',
     task: { distribution: 'sinusoid' },
-    model: { architecture: 'mlp' },
+    model: options.model ?? smallModel,
     algorithm: { name: 'maml' },
     meta: {
       iterations: options.iterations ?? 20,

@@ -7,6 +7,9 @@ import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v
 import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
+import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parameterCount } from '../../../shared/job-spec/parameter-count.ts';
+import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
 import {
   bytesOfVector,
   chunksOf,
@@ -26,8 +29,6 @@ export interface NullWorkerOptions {
   readonly hello?: Hello;
   readonly fingerprint?: string;
   readonly protocolVersion?: number;
-  readonly layout?: ParamsLayout;
-  readonly innerSteps?: number;
   /** What it says that its tasks are drawn from. Default: no data. */
   readonly data?: readonly DataIdentity[];
   /** Default: no TLS, no token. */
@@ -37,6 +38,7 @@ export interface NullWorkerOptions {
   readonly onLease?: (lease: ShardLease__Output, worker: NullWorker) => void;
 }
 
+/** 17 parameters, as `smallModel` has on a sinusoid. */
 export const smallLayout: ParamsLayout = {
   tensors: [
     { name: 'hidden/weights', shape: [3, 4] },
@@ -44,6 +46,16 @@ export const smallLayout: ParamsLayout = {
     { name: 'scale', shape: [] },
   ],
 };
+
+/** Of 17 parameters on a sinusoid: 2 + 2, 6 + 3, 3 + 1. */
+export const smallModel = { architecture: 'mlp', hiddenLayers: [2, 3] } as const;
+
+/** As many parameters as the job file's model has: `smallLayout` where that fits. */
+function layoutOf({ model, task }: JobSpec): ParamsLayout {
+  const parameters = parameterCount(model, taskShapeOf(task));
+  if (parameters === layoutElements(smallLayout)) return smallLayout;
+  return { tensors: [{ name: 'theta', shape: [parameters] }] };
+}
 
 /** The point towards which task t pulls parameter i. */
 const targetOf = (task: number, i: number): number => Math.fround(((task * 31 + i * 17) % 101) / 101);
@@ -72,7 +84,7 @@ export class NullWorker {
   readonly #call: ClientDuplexStream<WorkerMessage, CoordinatorMessage__Output>;
   readonly #payloads = new PayloadAssembler({ payloadBytes: 2 ** 30, payloads: 64 });
   readonly #params = new Map<string, Float32Array>();
-  readonly #layout: ParamsLayout;
+  readonly #specs = new Map<string, JobSpec>();
   #heartbeat: NodeJS.Timeout | undefined;
   #isWelcome = false;
   #isEnding = false;
@@ -81,7 +93,6 @@ export class NullWorker {
   constructor(options: NullWorkerOptions) {
     this.#options = options;
     this.workerId = options.workerId;
-    this.#layout = options.layout ?? smallLayout;
     const { credentials, interceptors } = options.connection ?? connectionTo(options.address);
     this.#client = new WorkerService(options.address, credentials, { ...channelOptions, interceptors });
     this.#call = this.#client.connect();
@@ -153,8 +164,9 @@ export class NullWorker {
     const said = { leaseId, jobId, data: [...(this.#options.data ?? [])] };
     switch (lease.work) {
       case 'initialize': {
-        const payloadSha256 = this.sendPayload(initialParams(this.#layout));
-        const tensors = this.#layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
+        const layout = layoutOf(this.#specOf(jobId));
+        const payloadSha256 = this.sendPayload(initialParams(layout));
+        const tensors = layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
         this.send({
           shardResult: {
             ...said,
@@ -172,7 +184,7 @@ export class NullWorker {
       }
       case 'evaluate': {
         const { firstTask, taskCount } = lease.evaluate!;
-        const innerSteps = this.#options.innerSteps ?? 2;
+        const { innerSteps } = this.#specOf(jobId).evaluation;
         const lossByInnerStep = Array.from({ length: taskCount * (innerSteps + 1) }, (_, i) => {
           const task = firstTask + Math.floor(i / (innerSteps + 1));
           return task + 1 / (1 + (i % (innerSteps + 1)));
@@ -183,6 +195,12 @@ export class NullWorker {
       default:
         throw new Error('a lease without work');
     }
+  }
+
+  #specOf(jobId: string): JobSpec {
+    const spec = this.#specs.get(jobId);
+    if (!spec) throw new Error(`a lease of job ${jobId} came before the job was opened`);
+    return spec;
   }
 
   #receive(message: CoordinatorMessage__Output): void {
@@ -198,6 +216,9 @@ export class NullWorker {
         for (const resolve of this.#welcomed) resolve();
         break;
       }
+      case 'jobOpened':
+        this.#specs.set(message.jobOpened!.jobId, parseJobSpec(message.jobOpened!.spec));
+        break;
       case 'payloadChunk':
         this.#payloads.add(message.payloadChunk!);
         break;

@@ -45,6 +45,7 @@ const evaluation: Evaluation = {
     splitDescription: 'sine waves',
   },
   lossByInnerStep: [3, 0.7].map((mean) => ({ mean, halfWidth95: 0.1 })),
+  divergedTasks: 0,
 };
 
 const job: Job = {

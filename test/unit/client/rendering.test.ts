@@ -49,6 +49,7 @@ const evaluation = (means: readonly number[], halfWidth95 = 0.05): Evaluation =>
     splitDescription: 'sine waves',
   },
   lossByInnerStep: means.map((mean) => ({ mean, halfWidth95 })),
+  divergedTasks: 0,
 });
 
 const spec = (changes: Readonly<Record<string, unknown>> = {}): JobSpec => parseJobSpec(sinusoidSpec('waves', changes));

@@ -31,7 +31,7 @@ function evaluation(step: number, innerSteps: number): EvaluationRecord {
     innerSteps,
     splitDescription: 's'.repeat(1_024),
   };
-  return { step, protocol, lossByInnerStep: estimates, accuracyByInnerStep: estimates };
+  return { step, protocol, lossByInnerStep: estimates, accuracyByInnerStep: estimates, divergedTasks: 0 };
 }
 
 const evaluations = (count: number, innerSteps: number) => {

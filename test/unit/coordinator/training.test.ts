@@ -1,7 +1,7 @@
 // The numbers of a job: evaluations summed up, learning rates, and meta-steps that never let anything in that is not finite.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { summariseRows } from '../../../coordinator/aggregation/evaluation-summary.ts';
+import { summariseRows, withoutDiverged } from '../../../coordinator/aggregation/evaluation-summary.ts';
 import { isFiniteVector, MetaGradientSum } from '../../../coordinator/aggregation/meta-gradient.ts';
 import { Training, type TrainShardSum } from '../../../coordinator/aggregation/training.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
@@ -45,6 +45,37 @@ test('a half-width of a large evaluation holds the true mean in 95 of 100 cases'
   }
   // Binomial(1000, 0.95): σ = 6.9; the seed is fixed, so this either holds for ever or never.
   assert.ok(Math.abs(held - 950) < 25, `${held} of 1000`);
+});
+
+test('a task that diverged after any inner step is left out of the losses, and counted', () => {
+  const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+  const shards = [
+    [1, 2, 3, nan],
+    [infinity, 4, 5, 6],
+    [7, 8],
+  ];
+  assert.deepEqual(withoutDiverged(shards, 2), {
+    shards: [
+      [1, 2],
+      [5, 6],
+      [7, 8],
+    ],
+    divergedTasks: 2,
+  });
+});
+
+test('an evaluation tells how many tasks diverged, and fails when all did', () => {
+  const training = Training.begin(metaSpec({}), layout, Float32Array.of(1, 2));
+  const evaluate = (losses: readonly number[]) => {
+    training.keepEvaluateResult(0, 1, { lossByInnerStep: losses, accuracyByInnerStep: [], innerSteps: 1 });
+    return training.summariseEvaluation();
+  };
+  const { divergedTasks, lossByInnerStep } = evaluate([1, 3, 2, Number.NaN, 3, 5]);
+  assert.deepEqual([divergedTasks, lossByInnerStep.map(({ mean }) => mean)], [1, [2, 4]]);
+  assert.throws(() => evaluate([1, Number.NaN, Number.POSITIVE_INFINITY, 2]), {
+    code: 'RESULT_NOT_FINITE',
+    message: /^all 2 tasks of the evaluation after 0 meta-steps diverged: /,
+  });
 });
 
 test('every schedule follows its closed form over a whole job', () => {

@@ -124,8 +124,11 @@ describe("a job's program", () => {
     assert.deepEqual(shard.metaGradientSum, sum);
   });
 
-  /** An engine whose programs return `gradient(task)` everywhere; it counts what was compiled and disposed of. */
-  function scriptedEngine(gradient: (task: number) => number, failures = 0) {
+  /** An engine whose programs return `gradient(task)` everywhere and `loss(task)`; it counts what was compiled and disposed of. */
+  function scriptedEngine(
+    gradient: (task: number) => number,
+    { failures = 0, loss = () => 0 }: { readonly failures?: number; readonly loss?: (task: number) => number } = {},
+  ) {
     const counts = { compiled: 0, disposed: 0 };
     let run = 0;
     let toFail = failures;
@@ -147,7 +150,7 @@ describe("a job's program", () => {
                 new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value),
               ]),
             );
-            return { sum, each: { queryLoss: new Float32Array(taskCount) } };
+            return { sum, each: { queryLoss: Float32Array.from(tasks, loss) } };
           },
           dispose: async () => {
             counts.disposed += 1;
@@ -169,8 +172,18 @@ describe("a job's program", () => {
     assert.ok(shard.metaGradientSum.every((value) => value === expected));
   });
 
+  it('leaves out a task whose query loss is not finite, whatever its meta-gradient', async () => {
+    const loss = (task: number) => [1, Number.POSITIVE_INFINITY, Number.NaN, 2][task]!;
+    const { scripted } = scriptedEngine((task) => 10 ** task, { loss });
+    const program = await open(job(), scripted);
+    const { metaParams } = program.initialize();
+    const shard = await program.train(metaParams, { metaStep: 0, firstTask: 0, taskCount: 4 });
+    assert.deepEqual(shard.nonFiniteTasks, [1, 2]);
+    assert.ok(shard.metaGradientSum.every((value) => value === 1_001));
+  });
+
   it('compiles once for each kind of work and number of tasks, tries a failure again, and disposes of all when closed', async () => {
-    const { scripted, counts } = scriptedEngine(() => 1, 1);
+    const { scripted, counts } = scriptedEngine(() => 1, { failures: 1 });
     const program = await openJobProgram(job(), { dataDirectories: [], engine: scripted });
     const { metaParams } = program.initialize();
     const train = (taskCount: number) => program.train(metaParams, { metaStep: 0, firstTask: 0, taskCount });

@@ -9,6 +9,7 @@ export interface Evaluation {
   'protocol'?: (_metatrain_v1_EvaluationProtocol | null);
   'lossByInnerStep'?: (_metatrain_v1_Estimate)[];
   'accuracyByInnerStep'?: (_metatrain_v1_Estimate)[];
+  'divergedTasks'?: (number);
 }
 
 export interface Evaluation__Output {
@@ -16,4 +17,5 @@ export interface Evaluation__Output {
   'protocol': (_metatrain_v1_EvaluationProtocol__Output | null);
   'lossByInnerStep': (_metatrain_v1_Estimate__Output)[];
   'accuracyByInnerStep': (_metatrain_v1_Estimate__Output)[];
+  'divergedTasks': (number);
 }
