@@ -50,6 +50,20 @@ export function trainingOf({ training, record }: LiveJob): Training {
   return training;
 }
 
+/** Leases whose result comes with a payload of so many bytes. */
+export function countPayloads(
+  leases: Iterable<Lease>,
+  payloadBytes: number,
+  jobs: ReadonlyMap<string, Pick<LiveJob, 'expected'>>,
+): number {
+  let payloads = 0;
+  for (const { job, batch } of leases) {
+    const parameters = jobs.get(job.plan.jobId)?.expected.parameters ?? 0;
+    if (batch.work !== 'evaluate' && payloadBytes === parameters * Float32Array.BYTES_PER_ELEMENT) payloads += 1;
+  }
+  return payloads;
+}
+
 /** Takes a shard's result in: as θ₀, into its meta-step's sum, or into its evaluation. */
 export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): void {
   const { record } = job;

@@ -108,10 +108,10 @@ export async function startCoordinator(
     const requests = new JobRequests({ runner, book });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;
-    const { payloadBytes: maxPayloadBytes, workers: maxWorkers } = limits;
+    const { workers: maxWorkers } = limits;
     const workers = workerService(
-      { heartbeatIntervalMs, version: packageVersion(), maxPayloadBytes, maxWorkers },
-      { runner, clock, log, memory: openPayloadMemory(parts, clock), traceLease: traces?.traceLease },
+      { heartbeatIntervalMs, version: packageVersion(), maxWorkers },
+      { runner, clock, log, memory: openPayloadMemory(limits.jobBytes, parts, clock), traceLease: traces?.traceLease },
     );
     if (nats) {
       const isInsecure = security.isInsecure ?? false;
@@ -193,8 +193,8 @@ function openConnections(
 const sweepMemoryMs = 30_000;
 
 /** What no job has used for a while goes back to the system. */
-function openPayloadMemory(parts: Parts, clock: Clock): PayloadMemory {
-  const memory = new PayloadMemory();
+function openPayloadMemory(maxArrivingBytes: number, parts: Parts, clock: Clock): PayloadMemory {
+  const memory = new PayloadMemory(maxArrivingBytes);
   parts.stopSweeping = clock.every(sweepMemoryMs, () => memory.sweep());
   return memory;
 }

@@ -52,8 +52,6 @@ export interface CoordinatorLimits {
   readonly loggedSummaries: number;
   /** The same of all other events. */
   readonly loggedEvents: number;
-  /** Bytes of one payload: 4 a parameter. */
-  readonly payloadBytes: number;
   /** How long an ended job's metrics stay, so that their last values are scraped. */
   readonly endedJobSeriesMs: number;
   /** Time that open calls get when the coordinator closes. */
@@ -79,7 +77,6 @@ const defaultLimits: CoordinatorLimits = {
   workers: 4_096,
   loggedSummaries: 50_000,
   loggedEvents: 50_000,
-  payloadBytes: 2 ** 30,
   endedJobSeriesMs: 60_000,
   closeGraceMs: 2_000,
 };

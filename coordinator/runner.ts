@@ -21,6 +21,7 @@ import type { JobBook, Submission } from './job-book.ts';
 import { engineKey, planOf, standingOf } from './job-plan.ts';
 import {
   applyMetaStep,
+  countPayloads,
   keepResult,
   type LiveJob,
   liveJob,
@@ -189,9 +190,8 @@ export class Runner {
   disconnect(link: WorkerLink, reason: string): void {
     const { workerId, connection } = link;
     if (!this.#links.remove(connection)) return;
-    const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker disconnected');
-    this.#observer.workerDisconnected?.({ at, link, reason });
+    this.#observer.workerDisconnected?.({ at: this.#clock.now(), link, reason });
     this.#dispatch({ kind: 'workerDisconnected', workerId, connection, reason });
   }
 
@@ -201,9 +201,8 @@ export class Runner {
 
   drain(link: WorkerLink, reason: string): void {
     const { workerId, connection } = link;
-    const at = this.#clock.now();
     this.#log.info({ workerId, reason }, 'worker drains');
-    this.#observer.workerDraining?.({ at, link, reason });
+    this.#observer.workerDraining?.({ at: this.#clock.now(), link, reason });
     this.#dispatch({ kind: 'workerDraining', workerId, connection });
   }
 
@@ -220,7 +219,6 @@ export class Runner {
   result(link: WorkerLink, message: ShardResult__Output, takePayload: TakePayload): void {
     const { workerId, connection } = link;
     const { leaseId, computeMs, presentedAgain: isPresentedAgain } = message;
-    const at = this.#clock.now();
     const lease = this.#core.leases.get(leaseId);
     if (!lease || lease.worker.connection !== connection) {
       // The core knows why; the result itself is not worth a look.
@@ -237,8 +235,9 @@ export class Runner {
       this.#log.warn({ ...describeLease(lease), workerId, code, reason: message }, 'a result was rejected');
       this.#links.order(connection, () => link.cancelLease(leaseId, message));
       this.#links.countResult(connection, false);
-      this.#observer.resultRejected?.({ at, lease, code, reason: message });
-      const failure = { code, message, isPermanent: false, isRejected: true };
+      this.#observer.resultRejected?.({ at: this.#clock.now(), lease, code, reason: message });
+      // A coordinator without room for the payload is no fault of the worker.
+      const failure = { code, message, isPermanent: false, isRejected: code !== 'QUEUE_FULL' };
       this.#dispatch({ kind: 'shardFailed', workerId, connection, leaseId, ...failure });
       return;
     }
@@ -247,11 +246,16 @@ export class Runner {
     }
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
-    const { work } = result;
     this.#dispatch(
-      { kind: 'resultArrived', workerId, connection, leaseId, work, nonFiniteTasks, isPresentedAgain },
+      { kind: 'resultArrived', workerId, connection, leaseId, work: result.work, nonFiniteTasks, isPresentedAgain },
       { checked: result, computeMs },
     );
+  }
+
+  /** Leases of this stream that are answered with a payload of so many bytes. */
+  payloadsExpected({ workerId, connection }: WorkerLink, payloadBytes: number): number {
+    const worker = this.#core.workers.get(workerId);
+    return worker?.connection === connection ? countPayloads(worker.leases, payloadBytes, this.#jobs) : 0;
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
@@ -259,8 +263,7 @@ export class Runner {
     const lease = this.#core.leases.get(leaseId);
     const what = lease ? describeLease(lease) : { leaseId };
     this.#log.warn({ ...what, workerId, code, reason: message }, 'a shard failed');
-    const at = this.#clock.now();
-    this.#observer.shardFailed?.({ at, workerId, leaseId, code });
+    this.#observer.shardFailed?.({ at: this.#clock.now(), workerId, leaseId, code });
     const from = { workerId, connection, leaseId };
     this.#dispatch({ kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false });
   }

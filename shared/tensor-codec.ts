@@ -98,6 +98,19 @@ export interface PayloadAssemblerLimits {
   readonly payloads: number;
 }
 
+/** Where the bytes of payloads on their way in are kept. */
+export interface PayloadMemory {
+  /**
+   * @param held payloads of that size that are here already.
+   * @throws MetatrainError where there is no memory for it, or it is not expected.
+   */
+  allocate(payloadBytes: number, held: number): Buffer;
+  /** Bytes that nobody has taken. */
+  release(bytes: Buffer): void;
+}
+
+const freshMemory: PayloadMemory = { allocate: (bytes) => Buffer.allocUnsafe(bytes), release: () => undefined };
+
 interface Payload {
   readonly bytes: Buffer;
   received: number;
@@ -110,13 +123,13 @@ interface Payload {
  */
 export class PayloadAssembler {
   readonly #limits: PayloadAssemblerLimits;
-  readonly #allocate: (bytes: number) => Buffer;
+  readonly #memory: PayloadMemory;
   readonly #payloads = new PassingMap<string, Payload>();
 
-  /** @param allocate memory for a payload, whatever is in it. Default: fresh. */
-  constructor(limits: PayloadAssemblerLimits, allocate: (bytes: number) => Buffer = Buffer.allocUnsafe) {
+  /** @param memory Default: fresh. */
+  constructor(limits: PayloadAssemblerLimits, memory: PayloadMemory = freshMemory) {
     this.#limits = limits;
-    this.#allocate = allocate;
+    this.#memory = memory;
   }
 
   /** @throws MetatrainError `REQUEST_INVALID` on a chunk that does not continue its payload, is too large or completes to another hash. */
@@ -144,7 +157,7 @@ export class PayloadAssembler {
     const { bytes, received } = payload;
     const end = chunk.offset + chunk.data.byteLength;
     if (chunk.offset > received || end > bytes.byteLength || chunk.payloadBytes !== bytes.byteLength) {
-      this.#payloads.delete(name);
+      this.#drop(name);
       throw refused(
         'offset',
         `${chunk.offset} + ${chunk.data.byteLength} of ${chunk.payloadBytes}`,
@@ -163,8 +176,37 @@ export class PayloadAssembler {
     if (payload.received < payload.bytes.byteLength) return;
     const hash = sha256(payload.bytes).toString('hex');
     if (hash === name) return;
-    this.#payloads.delete(name);
+    this.#drop(name);
     throw refused('payload_sha256', name, `${hash}, the hash of the bytes`);
+  }
+
+  #allocate(payloadBytes: number): Buffer {
+    let held = 0;
+    for (const { bytes } of this.#payloads.values()) if (bytes.byteLength === payloadBytes) held += 1;
+    return this.#memory.allocate(payloadBytes, held);
+  }
+
+  #copyOf(bytes: Buffer): Buffer {
+    const copy = this.#allocate(bytes.byteLength);
+    copy.set(bytes);
+    return copy;
+  }
+
+  #drop(name: string): void {
+    const payload = this.#payloads.get(name);
+    if (!payload) return;
+    this.#payloads.delete(name);
+    this.#memory.release(payload.bytes);
+  }
+
+  /** Forgets the payload, whole or not, where it is here. */
+  drop(payloadSha256: Uint8Array): void {
+    this.#drop(Buffer.from(payloadSha256).toString('hex'));
+  }
+
+  /** Forgets every payload. */
+  close(): void {
+    for (const name of [...this.#payloads.keys()]) this.#drop(name);
   }
 
   /** The whole payload, the caller's own; forgotten once it has been taken as often as it came; undefined when it is not (or not wholly) there. */
@@ -173,7 +215,7 @@ export class PayloadAssembler {
     const payload = this.#payloads.get(name);
     if (!payload || payload.copies === 0) return undefined;
     payload.copies -= 1;
-    if (payload.copies > 0) return Buffer.from(payload.bytes);
+    if (payload.copies > 0) return this.#copyOf(payload.bytes);
     this.#payloads.delete(name);
     return payload.bytes;
   }

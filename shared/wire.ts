@@ -21,6 +21,9 @@ export const defaultCoordinatorAddress = '127.0.0.1:7420';
 /** Bytes of one payload chunk, at most: a heartbeat is never stuck behind more than this. */
 export const maxChunkBytes = 1_048_576;
 
+/** The largest payload: 256 Mi parameters, float32. */
+export const maxPayloadBytes = 2 ** 30;
+
 /** Jobs that have not ended, which a coordinator keeps by default and a worker may be told of. */
 export const maxUnfinishedJobs = 1_000;
 

@@ -1,15 +1,16 @@
 // The worker's side of `WorkerService.Connect`: feeds what arrives to the state machine and performs its orders on the stream and the
 // compute pool. Decides nothing itself; tensors pass through here, never through the state machine.
 import type { Clock } from '../shared/clock.ts';
-import { MetatrainError } from '../shared/errors.ts';
+import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { JobOpened__Output } from '../shared/gen/metatrain/v1/JobOpened.ts';
 import type { ParamsAnnounced__Output } from '../shared/gen/metatrain/v1/ParamsAnnounced.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { Logger } from '../shared/log.ts';
 import { PassingMap } from '../shared/passing.ts';
-import { layoutElements, PayloadAssembler } from '../shared/tensor-codec.ts';
-import { maxUnfinishedJobs, protocolVersion } from '../shared/wire.ts';
+import { PayloadInbox } from '../shared/payload-inbox.ts';
+import { layoutElements } from '../shared/tensor-codec.ts';
+import { maxPayloadBytes, maxUnfinishedJobs, protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
 import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
@@ -60,8 +61,6 @@ export interface SessionEnd {
 }
 
 const tickMs = 50;
-/** The largest payload taken: 256 Mi parameters. */
-const maxPayloadBytes = 2 ** 30;
 const maxPayloads = 64;
 /** Results kept in case they are asked for again. */
 const heldResultsBytes = 64 * 2 ** 20;
@@ -80,7 +79,9 @@ export class Session {
   readonly #held = new HeldResults(heldResultsBytes);
   /** Job → version → SHA-256 of θ, of this stream. */
   readonly #paramsSha256 = new Map<string, PassingMap<number, string>>();
-  #payloads = newAssembler();
+  #payloads = newInbox();
+  /** Why a job's newest θ could not be taken: its leases are answered with this. */
+  readonly #refusedParams = new Map<string, { readonly version: number; readonly error: MetatrainError }>();
   #stream: CoordinatorStream | undefined;
   #outbox: Outbox | undefined;
   #stopTicking: (() => void) | undefined;
@@ -219,7 +220,8 @@ export class Session {
     this.#stream?.drop();
     this.#stream = undefined;
     this.#outbox = undefined;
-    this.#payloads = newAssembler();
+    this.#payloads = newInbox();
+    this.#refusedParams.clear();
     this.#paramsSha256.clear();
     this.#dependencies.pool.forgetParams();
   }
@@ -291,16 +293,27 @@ export class Session {
     if (leases.length > 0) this.#outbox?.sendUrgent(heldMessage(leases));
   }
 
-  /** Answered at once where the result is still here. */
+  /** Answered at once where the result is still here, or where θ could not be taken. */
   #takeLease(message: ShardLease__Output): void {
     const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
+    const { leaseId, jobId } = lease;
     const held = this.#held.get(lease.workKey);
-    if (!held) {
+    const refusal = this.#refusalOf(lease);
+    if (held) {
+      this.#outbox?.send(outcomeMessages(jobId, { ...held, leaseId }, true));
+      this.#observeResult(lease, held, true);
+    } else if (refusal) {
+      // Another worker may have room for it, or get it whole.
+      const failure = { code: refusal.code, message: refusal.message, permanent: false };
+      this.#outbox?.send(outcomeMessages(jobId, { kind: 'failed', leaseId, failure }));
+    } else {
       this.#step({ kind: 'leased', lease });
-      return;
     }
-    this.#outbox?.send(outcomeMessages(lease.jobId, { ...held, leaseId: lease.leaseId }, true));
-    this.#observeResult(lease, held, true);
+  }
+
+  #refusalOf({ jobId, work }: Lease): MetatrainError | undefined {
+    const refused = this.#refusedParams.get(jobId);
+    return work.kind !== 'initialize' && refused?.version === work.paramsVersion ? refused.error : undefined;
   }
 
   #observeResult(lease: Lease, outcome: ShardOutcome, isHeld: boolean): void {
@@ -321,23 +334,28 @@ export class Session {
   #closeJob(jobId: string): void {
     this.#jobs.delete(jobId);
     this.#paramsSha256.delete(jobId);
+    this.#refusedParams.delete(jobId);
     this.#held.forgetJob(jobId);
     this.#step({ kind: 'jobClosed', jobId });
     this.#dependencies.pool.closeJob(jobId);
     this.#observer.jobClosed?.({ jobId });
   }
 
+  /** What is wrong with one job's θ fails that job's shards here; the stream and the other jobs go on. */
   #takeParams({ jobId, paramsVersion, payloadSha256 }: ParamsAnnounced__Output): void {
-    const bytes = this.#payloads.take(payloadSha256);
-    const elements = this.#jobs.get(jobId);
-    const accepted = elements === undefined ? 'a multiple of 4 bytes' : `${elements * 4} bytes`;
-    if (!bytes || (elements === undefined ? bytes.byteLength % 4 !== 0 : bytes.byteLength !== elements * 4)) {
-      const got = bytes ? `${bytes.byteLength} bytes` : 'a payload that was not sent';
-      const message = `params_announced: job ${jobId}, version ${paramsVersion}: got ${got}; accepted: ${accepted}`;
-      throw new MetatrainError('REQUEST_INVALID', message);
+    this.#refusedParams.delete(jobId);
+    try {
+      const bytes = this.#payloads.take(payloadSha256);
+      checkParamsBytes(bytes.byteLength, this.#jobs.get(jobId));
+      this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
+      this.#observer.paramsReceived?.({ bytes: bytes.byteLength });
+    } catch (thrown) {
+      const { code, message } = asMetatrainError(thrown);
+      const error = new MetatrainError(code, `the parameters of version ${paramsVersion} cannot be taken: ${message}`);
+      this.#dependencies.log.warn({ jobId, code, reason: message }, 'parameters cannot be taken');
+      this.#refusedParams.set(jobId, { version: paramsVersion, error });
+      return;
     }
-    this.#dependencies.pool.putParams(jobId, paramsVersion, bytes);
-    this.#observer.paramsReceived?.({ bytes: bytes.byteLength });
     const hashes = this.#paramsSha256.get(jobId) ?? new PassingMap<number, string>();
     this.#paramsSha256.set(jobId, hashes);
     hashes.set(paramsVersion, payloadSha256.toString('hex'));
@@ -348,4 +366,11 @@ export class Session {
   }
 }
 
-const newAssembler = () => new PayloadAssembler({ payloadBytes: maxPayloadBytes, payloads: maxPayloads });
+/** @param elements of the job's layout; undefined while that is not known. */
+function checkParamsBytes(bytes: number, elements: number | undefined): void {
+  if (elements === undefined ? bytes % 4 === 0 : bytes === elements * 4) return;
+  const accepted = elements === undefined ? 'a multiple of 4 bytes' : `${elements * 4} bytes`;
+  throw new MetatrainError('REQUEST_INVALID', `got ${bytes} bytes; accepted: ${accepted}`);
+}
+
+const newInbox = () => new PayloadInbox({ payloadBytes: maxPayloadBytes, payloads: maxPayloads });

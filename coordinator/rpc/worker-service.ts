@@ -12,8 +12,8 @@ import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardRes
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import type { Logger } from '../../shared/log.ts';
-import { PayloadAssembler } from '../../shared/tensor-codec.ts';
-import { protocolVersion } from '../../shared/wire.ts';
+import { PayloadInbox } from '../../shared/payload-inbox.ts';
+import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard } from '../core/event.ts';
 import type { Lease } from '../core/state.ts';
 import type { PayloadMemory } from '../payload-memory.ts';
@@ -29,8 +29,6 @@ export interface WorkerServiceOptions {
   readonly heartbeatIntervalMs: number;
   /** MetaTrain's version, for people. */
   readonly version: string;
-  /** Bytes of one payload (θ₀ or a shard's meta-gradient), at most. */
-  readonly maxPayloadBytes: number;
   /** Workers connected at once, at most. */
   readonly maxWorkers: number;
 }
@@ -53,8 +51,6 @@ const helloTimeoutMs = 10_000;
 const maxSlots = 1_024;
 const maxWaitingMessages = 16_384;
 const maxHeldResults = 256;
-/** Broken payloads of one stream before it is closed. */
-const maxBrokenPayloads = 100;
 
 export function workerService(
   options: WorkerServiceOptions,
@@ -100,10 +96,7 @@ class WorkerStream implements WorkerLink {
   readonly #onClosed: () => void;
   #phase: 'greeting' | 'serving' | 'closed' = 'greeting';
   readonly #memory: PayloadMemory;
-  readonly #newAssembler: (payloads: number) => PayloadAssembler;
-  #payloads: PayloadAssembler;
-  #brokenPayload: MetatrainError | undefined;
-  #brokenPayloads = 0;
+  readonly #payloads: PayloadInbox;
   /** What the worker has been told of each job. */
   readonly #jobs = new Map<string, { hasLayout: boolean; paramsVersion: number }>();
 
@@ -126,9 +119,10 @@ class WorkerStream implements WorkerLink {
     this.#names = names;
     this.#onClosed = onClosed;
     this.#memory = memory;
-    this.#newAssembler = (payloads) =>
-      new PayloadAssembler({ payloadBytes: options.maxPayloadBytes, payloads }, (bytes) => memory.allocate(bytes));
-    this.#payloads = this.#newAssembler(1);
+    this.#payloads = new PayloadInbox(
+      { payloadBytes: maxPayloadBytes, payloads: maxSlots },
+      { allocate: (bytes, held) => this.#allocate(bytes, held), release: (bytes) => memory.drop(bytes) },
+    );
     this.#outbox = new Outbox((message, done) => this.#write(message, done), packMessages, maxWaitingMessages);
     this.#cancelHelloTimeout = clock.after(helloTimeoutMs, () =>
       this.close(new MetatrainError('DEADLINE_EXCEEDED', `no hello within ${helloTimeoutMs} ms`)),
@@ -169,7 +163,6 @@ class WorkerStream implements WorkerLink {
     this.fingerprint = hello.engineFingerprint;
     this.slots = hello.slots;
     this.version = boundText(hello.version, 64);
-    this.#payloads = this.#newAssembler(hello.slots + 1);
     this.#phase = 'serving';
     const { heartbeatIntervalMs, version: coordinatorVersion } = this.#options;
     this.#outbox.pushUrgent({ welcome: { protocolVersion, heartbeatIntervalMs, coordinatorVersion } });
@@ -196,11 +189,7 @@ class WorkerStream implements WorkerLink {
         this.#runner.heard(this);
         break;
       case 'payloadChunk':
-        try {
-          this.#payloads.add(message.payloadChunk!);
-        } catch (thrown) {
-          this.#countBrokenPayload(asMetatrainError(thrown));
-        }
+        this.#payloads.add(message.payloadChunk!);
         break;
       case 'shardResult':
         this.#takeResult(message.shardResult!);
@@ -233,26 +222,28 @@ class WorkerStream implements WorkerLink {
     }
   }
 
-  /** The result that names the payload will fail with this reason; a stream of them is not worth keeping. */
-  #countBrokenPayload(error: MetatrainError): void {
-    this.#brokenPayload = error;
-    this.#brokenPayloads += 1;
-    if (this.#brokenPayloads > maxBrokenPayloads) throw error;
+  /** What a worker announces is not believed: a payload is as large as the job of one of its leases says, and there is one a lease. */
+  #allocate(payloadBytes: number, held: number): Buffer {
+    const expected = this.#runner.payloadsExpected(this, payloadBytes);
+    if (held < expected) return this.#memory.allocate(payloadBytes);
+    const accepted = expected > 0 ? `${expected} of that size, one a lease` : 'what a lease of this worker calls for';
+    throw invalid('payload_bytes', String(payloadBytes), accepted);
   }
 
   #takeResult(result: ShardResult__Output): void {
-    this.#runner.result(this, result, (sha256) => this.#takePayload(sha256));
+    let isTaken = false;
+    this.#runner.result(this, result, (sha256) => {
+      isTaken = true;
+      return this.#takePayload(sha256);
+    });
     // A result that did not count has left its payload behind.
-    const left = this.#payloads.take(payloadNameOf(result) ?? noName);
-    if (left) this.#memory.release(left);
+    if (!isTaken) this.#payloads.drop(payloadNameOf(result) ?? noName);
   }
 
   #takePayload(sha256: Uint8Array): TakenPayload {
     const bytes = this.#payloads.take(sha256);
-    if (bytes) return { bytes, release: () => this.#memory.release(bytes) };
-    throw (
-      this.#brokenPayload ?? invalid('payload_sha256', 'a payload that was not sent', 'one whose chunks came before')
-    );
+    this.#memory.arrived(bytes);
+    return { bytes, release: () => this.#memory.release(bytes) };
   }
 
   #end(reason: string): void {
@@ -267,6 +258,7 @@ class WorkerStream implements WorkerLink {
     this.#phase = 'closed';
     this.#cancelHelloTimeout();
     this.#outbox.clear();
+    this.#payloads.close();
     this.#jobs.clear();
     if (this.#names.get(this.workerId)?.connection === this.connection) this.#names.delete(this.workerId);
     this.#onClosed();

@@ -20,11 +20,15 @@ interface Version {
 export class ParamsStore {
   readonly #jobs = new Map<string, PassingMap<number, Version>>();
 
-  /** Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to come. */
+  /**
+   * Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to come.
+   *
+   * @throws MetatrainError `OUT_OF_MEMORY`
+   */
   put(jobId: string, version: number, bytes: Uint8Array): void {
     const versions = this.#jobs.get(jobId) ?? new PassingMap<number, Version>();
     this.#jobs.set(jobId, versions);
-    const buffer = this.#makeRoom(versions, bytes.byteLength) ?? new SharedArrayBuffer(bytes.byteLength);
+    const buffer = this.#makeRoom(versions, bytes.byteLength) ?? allocate(bytes.byteLength);
     new Uint8Array(buffer).set(bytes);
     versions.delete(version);
     versions.set(version, { buffer, readers: 0 });
@@ -66,5 +70,13 @@ export class ParamsStore {
       if (buffer.byteLength === bytes) reusable = buffer;
     }
     return reusable;
+  }
+}
+
+function allocate(bytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(bytes);
+  } catch (cause) {
+    throw new MetatrainError('OUT_OF_MEMORY', `there is no memory for parameters of ${bytes} bytes`, { cause });
   }
 }

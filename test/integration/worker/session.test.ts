@@ -219,36 +219,52 @@ test('a coordinator that answers no heartbeat is left for a new connection', asy
   await silent.ended;
 });
 
-test('a payload with a wrong hash is refused: the worker drops the stream and starts anew', async (context) => {
-  const { coordinator } = await start(context);
-  const lying = await coordinator.connection();
-  await lying.welcome();
-  openJob(lying, 'sum');
-  const data = Buffer.alloc(12);
-  lying.send({ payloadChunk: { payloadSha256: sha256(Buffer.from('other')), payloadBytes: 12, offset: 0, data } });
-  const honest = await coordinator.connection();
-  await honest.welcome();
-  openJob(honest, 'sum');
-  honest.sendParams('sum', 0, Float32Array.of(1));
-  leaseTrain(honest, 'sum', 'lease-1');
-  assert.equal((await honest.next('shardResult')).leaseId, 'lease-1');
-  assert.ok(!lying.heard.some(({ shardResult, shardFailure }) => shardResult ?? shardFailure));
-});
+/** Each announces version 0 of the job's parameters, which cannot be taken. */
+const wrongParams: Record<string, (connection: FakeConnection) => RegExp> = {
+  'with a wrong hash'(connection) {
+    const payloadSha256 = sha256(Buffer.from('other'));
+    connection.send({ payloadChunk: { payloadSha256, payloadBytes: 12, offset: 0, data: Buffer.alloc(12) } });
+    connection.send({ paramsAnnounced: { jobId: 'wrong', paramsVersion: 0, payloadSha256 } });
+    return /payload_sha256: got [0-9a-f]{64}; accepted: [0-9a-f]{64}, the hash of the bytes/;
+  },
+  'that do not fit the layout'(connection) {
+    connection.sendParams('wrong', 0, new Float32Array(5));
+    return /got 20 bytes; accepted: 24 bytes/;
+  },
+  'that were never sent'(connection) {
+    connection.send({ paramsAnnounced: { jobId: 'wrong', paramsVersion: 0, payloadSha256: Buffer.alloc(32) } });
+    return /got a payload that was not sent/;
+  },
+  'beyond the largest payload'(connection) {
+    const payloadSha256 = Buffer.alloc(32, 7);
+    const [payloadBytes, data] = [2 ** 31, Buffer.alloc(4)];
+    for (const offset of [0, 4, 8]) connection.send({ payloadChunk: { payloadSha256, payloadBytes, offset, data } });
+    connection.send({ paramsAnnounced: { jobId: 'wrong', paramsVersion: 0, payloadSha256 } });
+    return /payload_bytes: got 2147483648; accepted: at most 1073741824/;
+  },
+};
 
-test('parameters that do not fit the layout, or were never sent, are refused', async (context) => {
-  const { coordinator } = await start(context);
-  const short = await coordinator.connection();
-  await short.welcome();
-  short.send({
-    jobOpened: { jobId: 'sum', spec: sinusoidSpec('sum'), layout: { tensors: [{ name: 'w', shape: [2, 3] }] } },
+for (const [what, announce] of Object.entries(wrongParams)) {
+  test(`parameters ${what} fail their job's shards alone: the stream and the other jobs go on`, async (context) => {
+    const { coordinator } = await start(context);
+    const connection = await coordinator.connection();
+    await connection.welcome();
+    const layout = { tensors: [{ name: 'w', shape: [2, 3] }] };
+    connection.send({ jobOpened: { jobId: 'wrong', spec: sinusoidSpec('sum'), layout } });
+    openJob(connection, 'sum');
+    const reason = announce(connection);
+    connection.sendParams('sum', 0, Float32Array.of(1));
+    leaseTrain(connection, 'wrong', 'lease-1');
+    const { leaseId, jobId, message, permanent } = await connection.next('shardFailure');
+    assert.deepEqual([leaseId, jobId, permanent], ['lease-1', 'wrong', false]);
+    assert.match(message, reason);
+    leaseTrain(connection, 'sum', 'lease-2');
+    assert.equal((await connection.next('shardResult')).leaseId, 'lease-2');
+    connection.sendParams('wrong', 1, new Float32Array(6));
+    leaseTrain(connection, 'wrong', 'lease-3', 1);
+    assert.equal((await connection.next('shardResult')).leaseId, 'lease-3', 'the next version may be taken');
   });
-  short.sendParams('sum', 0, new Float32Array(5));
-  const unsent = await coordinator.connection();
-  await unsent.welcome();
-  openJob(unsent, 'sum');
-  unsent.send({ paramsAnnounced: { jobId: 'sum', paramsVersion: 0, payloadSha256: Buffer.alloc(32) } });
-  await (await coordinator.connection()).welcome();
-});
+}
 
 test('a lease without work is refused', async (context) => {
   const { coordinator } = await start(context);

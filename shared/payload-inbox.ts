@@ -1,0 +1,86 @@
+// Payloads as they come in on one stream. A payload that cannot be taken is refused alone: the reason waits for whoever asks for the payload, its
+// other chunks are dropped, and the stream goes on. Only a chunk that belongs to no payload is the peer's breach of the protocol.
+import { asMetatrainError, MetatrainError } from './errors.ts';
+import { PassingMap } from './passing.ts';
+import {
+  PayloadAssembler,
+  type PayloadAssemblerLimits,
+  type PayloadChunk,
+  type PayloadMemory,
+} from './tensor-codec.ts';
+import { maxChunkBytes } from './wire.ts';
+
+/** Refused payloads whose reason is remembered, the newest. */
+const keptRefusals = 64;
+
+const hashBytes = 32;
+
+type Chunk = {
+  readonly [Field in keyof PayloadChunk]: PayloadChunk[Field] extends Buffer ? Uint8Array : PayloadChunk[Field];
+};
+
+export class PayloadInbox {
+  readonly #assembler: PayloadAssembler;
+  /** By name. */
+  readonly #refusals = new PassingMap<string, MetatrainError>();
+
+  constructor(limits: PayloadAssemblerLimits, memory?: PayloadMemory) {
+    this.#assembler = new PayloadAssembler(limits, memory);
+  }
+
+  /** @throws MetatrainError `REQUEST_INVALID` on a chunk without a hash for a name, or above the size of a chunk. */
+  add(chunk: Chunk): void {
+    const { payloadSha256, offset, data } = chunk;
+    if (payloadSha256.byteLength !== hashBytes) {
+      throw breach('payload_sha256', `${payloadSha256.byteLength} bytes`, `${hashBytes} bytes`);
+    }
+    if (data.byteLength > maxChunkBytes) throw breach('data', `${data.byteLength} bytes`, `at most ${maxChunkBytes}`);
+    if (this.#refusals.size > 0) {
+      const name = nameOf(payloadSha256);
+      // From its first byte on, a payload may be tried again.
+      if (offset === 0) this.#refusals.delete(name);
+      else if (this.#refusals.has(name)) return;
+    }
+    try {
+      this.#assembler.add(chunk);
+    } catch (thrown) {
+      this.#refuse(nameOf(payloadSha256), asMetatrainError(thrown));
+    }
+  }
+
+  #refuse(name: string, reason: MetatrainError): void {
+    this.#refusals.set(name, reason);
+    for (const oldest of this.#refusals.keys()) {
+      if (this.#refusals.size <= keptRefusals) return;
+      this.#refusals.delete(oldest);
+    }
+  }
+
+  /** The whole payload, the caller's own. @throws MetatrainError why it is not there. */
+  take(payloadSha256: Uint8Array): Buffer {
+    const bytes = this.#assembler.take(payloadSha256);
+    if (bytes) return bytes;
+    const refusal = this.#refusals.get(nameOf(payloadSha256));
+    if (refusal) throw refusal;
+    throw breach('payload_sha256', 'a payload that was not sent', 'one whose chunks came before');
+  }
+
+  /** Drops the payload, where it is here. */
+  drop(payloadSha256: Uint8Array): void {
+    this.#assembler.drop(payloadSha256);
+  }
+
+  /** Drops everything: the stream has ended. */
+  close(): void {
+    this.#assembler.close();
+    this.#refusals.clear();
+  }
+}
+
+const nameOf = (payloadSha256: Uint8Array): string => Buffer.from(payloadSha256).toString('hex');
+
+function breach(field: string, got: string, accepted: string): MetatrainError {
+  return new MetatrainError('REQUEST_INVALID', `payload: ${field}: got ${got}; accepted: ${accepted}`, {
+    details: { field },
+  });
+}
