@@ -205,6 +205,13 @@ export class ServiceTarget {
       fc.record({ shardResult: fc.record(result) }),
       fc.record({ shardFailure: fc.record({ leaseId, code: texts, message: texts, permanent: fc.boolean() }) }),
       fc.record({
+        shardProgress: fc.record({
+          leaseId,
+          phase: fc.oneof(texts, fc.constantFrom('starting', 'computing')),
+          reopening: fc.boolean(),
+        }),
+      }),
+      fc.record({
         resultsHeld: fc.record({
           results: fc.array(
             fc.record({
@@ -296,7 +303,7 @@ const goodSpec = JSON.stringify({
 function withLease(message: WorkerMessage, lease: ShardLease__Output | undefined): WorkerMessage {
   const text = JSON.stringify(message).includes('"$');
   if (!text) return message;
-  const { shardResult, shardFailure } = message;
+  const { shardResult, shardFailure, shardProgress } = message;
   const replace = <T extends { leaseId?: string; jobId?: string }>(part: T): T => ({
     ...part,
     leaseId: part.leaseId === '$lease' ? (lease?.leaseId ?? '') : part.leaseId,
@@ -304,5 +311,6 @@ function withLease(message: WorkerMessage, lease: ShardLease__Output | undefined
   });
   if (shardResult) return { shardResult: replace(shardResult) };
   if (shardFailure) return { shardFailure: replace(shardFailure) };
+  if (shardProgress) return { shardProgress: replace(shardProgress) };
   return message;
 }

@@ -326,6 +326,17 @@ test('a bad hello is refused with the field, what it was and what is accepted', 
   }
 });
 
+test('a shard’s progress in words that nobody knows ends the stream, with those that are accepted', async (t) => {
+  const cluster = await TestCluster.start(t);
+  await cluster.submit();
+  const worker = await cluster.worker('w1', {
+    onLease: ({ leaseId }, speaker) => speaker.send({ shardProgress: { leaseId, phase: 'dreaming' } }),
+  });
+  const { code, details } = await worker.ended;
+  assert.equal(code, status.INVALID_ARGUMENT);
+  assert.match(details, /shard_progress\.phase: got "dreaming"; accepted: starting or computing/);
+});
+
 test('a second stream of a worker fences the first one', async (t) => {
   const cluster = await TestCluster.start(t);
   const first = await cluster.worker('same');

@@ -98,6 +98,32 @@ test('the hello carries who the worker is, and a shard comes back with its gradi
   assert.ok(result.computeMs > 0);
 });
 
+test('a worker says that it opens a program before it does, and that it computes before the result', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  openJob(connection, 'sum');
+  const initialize = (leaseId: string) =>
+    connection.send({ shardLease: { leaseId, jobId: 'sum', attempt: 1, deadlineMs: 60_000, initialize: {} } });
+  initialize('first');
+  await connection.next('shardResult');
+  const told = connection.heard.flatMap(({ shardProgress, shardResult }) => [
+    ...(shardProgress ? [`${shardProgress.leaseId} ${shardProgress.phase} ${shardProgress.reopening}`] : []),
+    ...(shardResult ? [`${shardResult.leaseId} result`] : []),
+  ]);
+  assert.deepEqual(told, ['first starting false', 'first computing false', 'first result']);
+});
+
+test('a job is known for as long as it is open, however many were opened after it', async (context) => {
+  const { coordinator } = await start(context);
+  const connection = await coordinator.connection();
+  await connection.welcome();
+  for (let number = 0; number < 200; number += 1) openJob(connection, `job-${number}`);
+  connection.send({ shardLease: { leaseId: 'old', jobId: 'job-0', attempt: 1, deadlineMs: 60_000, initialize: {} } });
+  const { result } = await resultOf(connection);
+  assert.equal(result.leaseId, 'old');
+});
+
 test('an initialize shard returns the layout and θ₀, an evaluate shard its rows', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
