@@ -104,6 +104,7 @@ const figures: Readonly<Record<string, readonly [source: RegExp, byInnerStep: ob
     /^MAML, Finn et al\. 2017, §5\.1$/,
     { 1: { mean: 0.67 }, 5: { mean: 0.38 }, 10: { mean: 0.35 } },
   ],
+  'omniglot-5way-1shot-paper.yaml': [/^MAML, Finn et al\. 2017, §5\.2$/, { 3: { mean: 0.987, halfWidth95: 0.004 } }],
   'omniglot-5way-1shot.yaml': [/^MAML, Finn et al\. 2017, §5\.2$/, { 3: { mean: 0.987, halfWidth95: 0.004 } }],
   'omniglot-5way-1shot-fomaml.yaml': [
     /^1st-order MAML \+ Transduction, Nichol et al\. 2018, table 2$/,
