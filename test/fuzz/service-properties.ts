@@ -294,7 +294,7 @@ export class ServiceTarget {
 const goodSpec = JSON.stringify({
   name: 'fuzz',
   task: { distribution: 'sinusoid' },
-  model: { architecture: 'mlp' },
+  model: { architecture: 'mlp', hiddenLayers: [2, 3] },
   algorithm: { name: 'maml' },
   meta: { iterations: 2, batchSize: 2 },
   evaluation: { tasks: 2, innerSteps: 1 },

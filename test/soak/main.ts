@@ -74,7 +74,7 @@ const jobFile = (priority: 'low' | 'normal' | 'high', iterations: number) =>
     name: 'soak',
     seed: rng.below(1_000),
     task: { distribution: 'sinusoid' },
-    model: { architecture: 'mlp' },
+    model: { architecture: 'mlp', hiddenLayers: [2, 3] },
     algorithm: { name: 'maml' },
     meta: { iterations, batchSize: 16 },
     evaluation: { tasks: 8, innerSteps: 2 },
