@@ -12,6 +12,7 @@ import json
 import struct
 import sys
 import tempfile
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -27,7 +28,7 @@ class Stubs:
         from grpc_tools import protoc
 
         well_known = f"{grpc_tools.__path__[0]}/_proto"
-        names = [f"metatrain/v1/{name}.proto" for name in ("job", "cluster", "worker", "device")]
+        names = [f"metatrain/v1/{path.name}" for path in sorted(Path(proto_directory, "metatrain", "v1").glob("*.proto"))]
         self.directory = tempfile.TemporaryDirectory(prefix="metatrain-stubs-")
         out = self.directory.name
         if protoc.main(["protoc", f"-I{proto_directory}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *names]) != 0:
