@@ -48,7 +48,7 @@ export interface RunnerDependencies {
   readonly observer?: Observer;
 }
 
-/** The time is added where the event joins the queue. */
+/** The event's own object, made for the queue: the time is added to it there. */
 type Untimed<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
 
 interface Arrival {
@@ -206,8 +206,8 @@ export class Runner {
     this.#dispatch({ kind: 'workerDraining', workerId, connection });
   }
 
-  progress({ workerId, connection }: WorkerLink, progress: ShardProgress): void {
-    this.#dispatch({ kind: 'shardProgressed', workerId, connection, ...progress });
+  progress({ workerId, connection }: WorkerLink, { leaseId, isStarting, isReopening }: ShardProgress): void {
+    this.#dispatch({ kind: 'shardProgressed', workerId, connection, leaseId, isStarting, isReopening });
   }
 
   /** Results that the worker still holds from before this stream. */
@@ -272,8 +272,8 @@ export class Runner {
 
   #dispatch(untimed: Untimed<CoreEvent>, result?: ArrivedResult): void {
     if (this.#isClosed) return;
-    // The core measures durations: its time is the clock that is never set.
-    const event = { ...untimed, at: this.#clock.elapsedMs() } as CoreEvent;
+    // The core measures durations: its time is the clock that is never set. Added to the event itself: a copy of it takes microseconds.
+    const event = Object.assign(untimed, { at: this.#clock.elapsedMs() }) as CoreEvent;
     this.#arrivals.push({ event, result });
     if (this.#isDispatching) return;
     this.#isDispatching = true;
