@@ -1,6 +1,7 @@
 // The client library: everything a program needs to submit, follow and read jobs. What is not exported here is not promised.
 export type { ClusterEvent, EventData, EventName } from '../shared/cluster-event.ts';
 export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
+export type { DataIdentity } from '../shared/data-identity.ts';
 export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
 export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
 export type { Waiting, WaitReason } from '../shared/waiting.ts';
@@ -14,6 +15,7 @@ export {
   type SubmitOptions,
   type WatchEventsOptions,
 } from './metatrain-client.ts';
+export type { PatienceOptions } from './patience.ts';
 export {
   type CheckpointInfo,
   type Estimate,
@@ -29,7 +31,9 @@ export {
   jobStates,
   type MetaStepSummary,
   type ShardRetried,
+  type SkippedShard,
   type Verdict,
+  type WorkerDevice,
   type WorkerInfo,
   type WorkerState,
 } from './records.ts';

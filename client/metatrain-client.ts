@@ -88,6 +88,7 @@ export class MetatrainClient {
   readonly #longestStreamMs: number;
   readonly #longestSilenceMs: number;
 
+  /** @throws MetatrainError `REQUEST_INVALID` for an address that is not HOST:PORT. */
   constructor(options: MetatrainClientOptions = {}) {
     this.address = options.address ?? defaultCoordinatorAddress;
     this.#deadlineMs = options.deadlineMs ?? 10_000;
@@ -340,7 +341,7 @@ export class MetatrainClient {
       const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', abort);
         if (signal?.aborted) reject(signal.reason);
-        else if (error || response === undefined) void this.#failure(error).then(reject);
+        else if (error || response === undefined) void this.#failure(error).then(reject, reject);
         else resolve(response);
       });
       const abort = () => call.cancel();

@@ -4,7 +4,8 @@ import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { asMetatrainError, MetatrainError } from './errors.ts';
-import { hostOf, isLoopback } from './loopback.ts';
+import { excerpt } from './foreign-text.ts';
+import { hostOf, isAddress, isLoopback } from './loopback.ts';
 import { readNamedFile } from './named-file.ts';
 import { proxyTo } from './proxy.ts';
 import { isSecret } from './tokens.ts';
@@ -41,6 +42,11 @@ export interface Connection {
  */
 export function connectionTo(address: string, options: ConnectionOptions = {}): Connection {
   const { tlsCa, tlsCert, tlsKey, insecure } = options;
+  if (!isAddress(address)) {
+    throw invalid(
+      `the coordinator's address: got ${excerpt(address, 100)}; accepted: HOST:PORT, such as 127.0.0.1:7420`,
+    );
+  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw invalid('--tls-cert and --tls-key go together');
   if (tlsCert !== undefined && tlsCa === undefined) {
     throw invalid('--tls-cert needs --tls-ca: FILE, or `system` for the authorities that Node trusts');

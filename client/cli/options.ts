@@ -3,6 +3,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { ConnectionOptions } from '../../shared/connection.ts';
 import { logFormats, logLevels } from '../../shared/log.ts';
+import { isAddress } from '../../shared/loopback.ts';
 import { usableProcessors } from '../../shared/machine-processors.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
@@ -129,8 +130,7 @@ export function parseOverride(text: string): Override {
 
 /** HOST:PORT; an IPv6 host stands in brackets. */
 export function parseAddress(text: string): string {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text);
-  if (!match || Number(match[2]) > 65_535) {
+  if (!isAddress(text)) {
     throw new InvalidArgumentError(`it must be HOST:PORT, such as ${defaultCoordinatorAddress}`);
   }
   return text;

@@ -18,6 +18,22 @@ test('loopback is 127.0.0.0/8, ::1 in any spelling, and localhost; no other name
   assert.equal(hostOf('cluster.example:7420'), 'cluster.example');
 });
 
+test('an address that is not HOST:PORT is refused before anything is connected, with what is accepted', () => {
+  for (const address of [
+    'localhost',
+    '',
+    ':7420',
+    '127.0.0.1:',
+    '127.0.0.1:99999',
+    '::1:7420',
+    'http://a:7420',
+    'a b:1',
+  ]) {
+    assert.throws(() => connectionTo(address), { code: 'REQUEST_INVALID', message: /accepted: HOST:PORT/ }, address);
+  }
+  for (const address of ['localhost:7420', '[::1]:1', 'cluster.example:65535']) connectionTo(address);
+});
+
 test('a token is sent unencrypted to this machine only, unless told so', () => {
   const token = newSecret();
   for (const address of ['10.0.0.7:7420', 'cluster.example:7420', '[2001:db8::1]:7420']) {
