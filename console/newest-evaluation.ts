@@ -3,6 +3,7 @@ import {
   type ComparedRow,
   type Comparison,
   compare,
+  divergedText,
   formatFigure,
   measureName,
   outcomeWords,
@@ -77,17 +78,20 @@ function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { s
 }
 
 /** What is to be known before the figures are believed. */
-function protocolLines(comparison: Comparison, { protocol }: Evaluation, { spec }: JobDetail): HTMLElement[] {
+function protocolLines(comparison: Comparison, evaluation: Evaluation, { spec }: JobDetail): HTMLElement[] {
   const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
     h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));
-  const ours = line('Our protocol', undefined, cardText(protocolCard(protocol, spec)));
+  const ours = line('Our protocol', undefined, cardText(protocolCard(evaluation.protocol, spec)));
+  const diverged = divergedText(evaluation);
+  const warning = diverged === undefined ? [] : [line('Diverged', 'tone-doubtful', diverged)];
   const { published } = spec;
-  if (!published) return [ours];
+  if (!published) return [...warning, ours];
   const { differences } = comparison;
   const outcome = outcomeWords(comparison);
   const list = h('ul', {}, ...differences.map((text) => h('li', {}, text)));
   return [
     line('Outcome', `tone-${outcome.tone}`, outcome.text),
+    ...warning,
     ours,
     line('Published', undefined, publishedText(published)),
     ...(differences.length > 0 ? [line('Differs', undefined, list)] : []),

@@ -194,7 +194,8 @@ function obstaclesTo({ spec, evaluation }: ComparedJob, known: readonly Differen
   ];
   const missing = needed.filter((field) => !stated.has(field));
   const otherMeasure = known.filter(({ field }) => saysWhatIsMeasured.test(field)).map(({ text }) => text);
-  const { divergedTasks = 0, protocol: facts } = evaluation;
+  const diverged = divergedText(evaluation);
+  const { protocol: facts } = evaluation;
   const isTest = stated.has('evaluation.split') || facts.split === 'test';
   const unmeasured = Object.keys(byInnerStep).filter((innerSteps) => Number(innerSteps) >= measuredSteps);
   return [
@@ -202,8 +203,14 @@ function obstaclesTo({ spec, evaluation }: ComparedJob, known: readonly Differen
     ...(otherMeasure.length > 0 ? [`another measurement: ${otherMeasure.join(', ')}`] : []),
     ...(isTest ? [] : [`evaluated on the ${facts.split} split`]),
     ...(unmeasured.length > 0 ? [`not measured: ${unmeasured.join(', ')} inner steps`] : []),
-    ...(divergedTasks > 0 ? [`${formatCount(divergedTasks)} of ${formatCount(facts.tasks)} tasks diverged`] : []),
+    ...(diverged === undefined ? [] : [diverged]),
   ];
+}
+
+/** Tasks of an evaluation that diverged, in words; undefined where none did. */
+export function divergedText({ divergedTasks = 0, protocol }: ComparedJob['evaluation']): string | undefined {
+  if (divergedTasks === 0) return undefined;
+  return `${formatCount(divergedTasks)} of ${formatCount(protocol.tasks)} tasks diverged (left out of the losses)`;
 }
 
 /** What the numbers are, such as `mean squared error`. Accuracies are shown in per cent. */

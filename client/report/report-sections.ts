@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import {
   type ComparedRow,
   compare,
+  divergedText,
   formatFigure,
   measureName,
   outcomeWords,
@@ -88,6 +89,7 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   const comparison = compare({ ...job, evaluation });
   const { metric, rows, differences } = comparison;
   const outcome = published && outcomeWords(comparison);
+  const diverged = divergedText(evaluation);
   const hasPublished = rows.some((row) => row.published);
   const table = html`<div class="scroll"><table>
 <thead><tr><th class="number">inner steps</th><th class="number">ours</th>${
@@ -99,7 +101,7 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
 <h2>Result</h2>
 <p>${measureName(metric, spec)}, mean over ${formatCount(evaluation.protocol.tasks)} ${evaluation.protocol.split} tasks ± 95 %,
 after ${formatCount(evaluation.step)} meta-steps.</p>
-${outcome ? html`<p class="verdict ${outcome.tone}">${outcome.text}.</p>` : ''}
+${diverged === undefined ? '' : html`<p class="verdict doubtful">${diverged}.</p>`}${outcome ? html`<p class="verdict ${outcome.tone}">${outcome.text}.</p>` : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
 <dl class="facts card">

@@ -1,6 +1,6 @@
 // Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
 import { describeData } from '../../../shared/data-identity.ts';
-import { printableLines, printableRecord } from '../../../shared/foreign-text.ts';
+import { excerpt, printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { Job, JobSummary } from '../../records.ts';
@@ -8,6 +8,9 @@ import { runResult } from '../run-result.ts';
 import { colouredState, headline, progressLine, summaryHeadline, viewOf } from './progress.ts';
 import { changedField, type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
+
+/** Characters of a reason in the list; `jobs show` has it whole. */
+const longestWait = 120;
 
 export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {
   if (jobs.length === 0) return 'no jobs';
@@ -31,7 +34,7 @@ export function renderJobList(jobs: readonly JobSummary[], style: Style = plainS
         `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
         lastEvaluation ? summaryHeadline(lastEvaluation) : '-',
         job.submittedAt ? formatTime(job.submittedAt) : '-',
-        ...(someWait ? [job.waiting?.message ?? ''] : []),
+        ...(someWait ? [excerpt(job.waiting?.message ?? '', longestWait)] : []),
       ];
     }),
     style,

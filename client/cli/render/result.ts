@@ -4,6 +4,7 @@ import {
   type ComparedRow,
   type Comparison,
   compare,
+  divergedText,
   formatFigure,
   measureName,
   outcomeWords,
@@ -74,7 +75,9 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
   const { protocol } = evaluation;
   const measure = measureName(comparison.metric, spec);
   const title = `${style.bold(`Test result: ${measure}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
+  const diverged = divergedText(evaluation);
   const parts = [title, resultTable(comparison, style)];
+  if (diverged !== undefined) parts.push(indented(style.yellow(diverged)));
   if (published) {
     const block = (text: string, indent = 13) => wrap(text, Math.max(width - indent, 30));
     const { text, tone } = outcomeWords(comparison);

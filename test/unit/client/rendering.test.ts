@@ -77,6 +77,27 @@ const job = (changes: Partial<Job> = {}): Job => ({
 
 const options = { width: 100, style: plainStyle };
 
+test('a result says how many of its tasks diverged, also where there is no published figure', () => {
+  const evaluated = { ...evaluation([3, 0.5]), divergedTasks: 7 };
+  const text = (divergedTasks: number) =>
+    renderResult(runResult(job({ evaluations: [{ ...evaluated, divergedTasks }] }), 60, 1), spec(), {
+      width: 100,
+      style: plainStyle,
+    });
+  assert.match(text(7), /\n {2}7 of 600 tasks diverged \(left out of the losses\)\n/);
+  assert.doesNotMatch(text(0), /diverged/);
+});
+
+test('the list of jobs cuts a long reason to wait, and the job itself shows it whole', () => {
+  const message = `refused: ${'x'.repeat(2_000)}`;
+  const waiting = { reason: 'otherData', message } as const;
+  const row = renderJobList([job({ state: 'QUEUED', waiting })])
+    .split('\n')
+    .find((line) => line.includes('refused'));
+  assert.ok(row?.endsWith('x...') && row.length < 300, row);
+  assert.ok(renderJobDetails(job({ state: 'RUNNING', waiting }), { width: 100, style: plainStyle }).includes(message));
+});
+
 test('a result reads as a person expects it', () => {
   const measured = evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38]);
   const overrides = ['meta.batchSize=8', 'seed=7'];

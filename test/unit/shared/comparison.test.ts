@@ -238,7 +238,7 @@ test('why a figure is not comparable is said with the values of both', () => {
   assert.equal(silent.text, 'Not comparable: the published protocol does not state evaluation.tasks');
   assert.equal(
     outcomeWords(compare(jobOf(cases['one test task diverged']!))).text,
-    'Not comparable: 1 of 600 tasks diverged',
+    'Not comparable: 1 of 600 tasks diverged (left out of the losses)',
   );
 });
 
