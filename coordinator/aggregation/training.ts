@@ -257,8 +257,11 @@ export class Training {
 }
 
 /** The values of the tasks whose meta-gradients are in the sum. */
-const countedOf = ({ nonFiniteTasks }: TrainShardFacts, values: readonly number[]): readonly number[] =>
-  nonFiniteTasks.length === 0 ? values : values.filter((_, offset) => !nonFiniteTasks.includes(offset));
+function countedOf({ nonFiniteTasks }: TrainShardFacts, values: readonly number[]): readonly number[] {
+  if (nonFiniteTasks.length === 0) return values;
+  const leftOut = new Set(nonFiniteTasks);
+  return values.filter((_, offset) => !leftOut.has(offset));
+}
 
 const allDiverged = (step: number, tasks: number, innerSteps: number) =>
   new MetatrainError(
