@@ -46,7 +46,8 @@ async function addressesOf(host: string): Promise<string[]> {
 /** @returns false when the address is not this machine's, and optional. */
 function listen(server: Server, host: string, port: number, isOptional: boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    // Told again later, when a connection could not be accepted for want of files or memory: it is the client's to try again.
+    server.on('error', (error: NodeJS.ErrnoException) => {
       if (isOptional && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve(false);
       else reject(error);
     });

@@ -73,6 +73,8 @@ export async function startServer(
       });
       await ended;
       cancelForce();
+      // Those that have not come as far as a session, such as in the middle of TLS.
+      connections.closeAll();
     },
   };
 }

@@ -131,7 +131,9 @@ const server = tls
     )
   : createServer(patience, take);
 server.on('connection', (socket) => connections.add(socket));
-server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+server.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  // A connection could not be accepted for want of files or memory: it is the client's to try again.
+  if (server.listening) return;
   tell({ kind: 'notListening', code, message });
   port.close();
 });
