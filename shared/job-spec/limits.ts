@@ -1,6 +1,7 @@
 // The limits on products of a job file's fields. Each field has a limit of its own in the schema; their products decide whether an array, a
 // message or the coordinator's memory can hold what the job makes, and are refused here, before anything is stored.
 import { formatCount } from '../numbers.ts';
+import type { AlgorithmSpec } from './algorithm.ts';
 import type { FieldProblem } from './explain.ts';
 import type { MetaSpec } from './meta.ts';
 import type { ModelSpec } from './model.ts';
@@ -12,6 +13,7 @@ import { taskShapeOf } from './task-shape.ts';
 export interface SizedSpec {
   readonly task: TaskSpec & { readonly queries: number };
   readonly model: ModelSpec;
+  readonly algorithm: AlgorithmSpec;
   readonly meta: MetaSpec;
   readonly evaluation: { readonly tasks: number; readonly innerSteps: number };
   readonly placement: { readonly shardSize: number };
@@ -35,6 +37,15 @@ const maxShardLosses = 65_536;
 /** Numbers in the arrays of one shard's tasks: 1 GiB of float32. */
 const maxShardNumbers = 2 ** 28;
 
+/**
+ * Layers of one program: each inner step traces the model once more. A layer at second order is about 36 operators, and compiling an operator takes
+ * about 8 KiB and 1 to 3 ms: programs at the limit take 1.3 GB of a compute thread's heap, and some minutes.
+ */
+export const maxProgramLayers = 4_096;
+
+/** Layers that one pass through the model traces. A pass through conv4 makes as many operators as 26 layers of an mlp. */
+const layersOf = (model: ModelSpec): number => (model.architecture === 'mlp' ? model.hiddenLayers.length + 1 : 26);
+
 /** Meta-batches that may be under way at once. */
 export const batchesUnderWay = ({ meta: { update } }: SizedSpec): number =>
   1 + (update.mode === 'async' ? update.maxStaleness : 0);
@@ -46,9 +57,14 @@ export function evaluationShardSize({ placement, evaluation }: SizedSpec): numbe
 
 /** Every product that exceeds its limit, each under the field that most likely is to change. */
 export function excesses(spec: SizedSpec): FieldProblem[] {
-  return [modelExcess(spec), shardExcess(spec), batchExcess(spec), ...evaluationExcesses(spec)].flatMap(
-    (problem) => problem ?? [],
-  );
+  return [
+    modelExcess(spec),
+    programExcess('algorithm.innerSteps', spec.algorithm, spec),
+    programExcess('evaluation.innerSteps', spec.evaluation, spec),
+    shardExcess(spec),
+    batchExcess(spec),
+    ...evaluationExcesses(spec),
+  ].flatMap((problem) => problem ?? []);
 }
 
 function modelExcess({ model, task }: SizedSpec): FieldProblem | undefined {
@@ -62,6 +78,21 @@ function modelExcess({ model, task }: SizedSpec): FieldProblem | undefined {
     field,
     got: `${got}, a model of ${formatCount(parameters)} parameters`,
     accepted: `at most ${formatCount(maxParameters)} parameters`,
+  };
+}
+
+function programExcess(
+  field: string,
+  { innerSteps }: { readonly innerSteps: number },
+  { model }: SizedSpec,
+): FieldProblem | undefined {
+  const layers = layersOf(model);
+  if (innerSteps * layers <= maxProgramLayers) return undefined;
+  const what = model.architecture === 'mlp' ? `an mlp of ${layers} layers` : `conv4, which counts as ${layers} layers`;
+  return {
+    field,
+    got: `${innerSteps} with ${what}, a program of ${formatCount(innerSteps * layers)} layers`,
+    accepted: `at most ${Math.floor(maxProgramLayers / layers)} with this model: programs have at most ${formatCount(maxProgramLayers)} layers`,
   };
 }
 

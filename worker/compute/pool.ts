@@ -1,5 +1,6 @@
 // The compute threads of one worker process: queues shards, gives each free thread one, and tells every shard's outcome once, unless
-// it was cancelled. A thread that dies fails its shard and is replaced, a bounded number of times. The agent's event loop never computes.
+// it was cancelled. A thread that dies with a shard fails that shard and is replaced: no job's program ends the pool. A thread that dies without one is
+// replaced a bounded number of times. The agent's event loop never computes.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -30,12 +31,12 @@ export interface ComputePoolDependencies {
 export interface ComputePoolListener {
   onOutcome(outcome: ShardOutcome): void;
   onProgress(progress: StartProgress): void;
-  /** Every thread has died too often: the pool runs nothing any more. */
+  /** No thread lives any more, and none that was started anew stayed alive: the pool runs nothing any more. */
   onExhausted(error: MetatrainError): void;
 }
 
-/** A slot whose thread dies this often without finishing a shard in between is given up. */
-const crashesPerSlot = 3;
+/** A slot is given up when this many of its threads in a row die without a shard: then it is this machine that fails, not a job. */
+const idleDeathsPerSlot = 3;
 /** Shards that wait for a thread, per slot: more than a coordinator that counts slots ever sends. */
 const queuedPerSlot = 16;
 /** A thread still busy with a cancelled shard after this long is replaced. */
@@ -65,7 +66,8 @@ interface Slot {
   /** Jobs whose programs were once closed there to make room. */
   readonly evictedPrograms: Set<string>;
   isCompiling: boolean;
-  crashes: number;
+  /** Deaths without a shard since the slot last had one. */
+  idleDeaths: number;
   predictedBytes: number;
   /** What the thread reported of itself before it died. */
   failure: MetatrainError | undefined;
@@ -240,7 +242,7 @@ export class ComputePool {
       openPrograms: new Set(),
       evictedPrograms: new Set(),
       isCompiling: false,
-      crashes: 0,
+      idleDeaths: 0,
       predictedBytes: 0,
       failure: undefined,
     };
@@ -311,7 +313,6 @@ export class ComputePool {
         return;
       case 'finished':
       case 'failed': {
-        slot.crashes = 0;
         const shard = release(slot);
         slot.state = 'idle';
         this.#dispatch();
@@ -354,12 +355,12 @@ export class ComputePool {
       this.#whenStarted(error);
       return;
     }
-    slot.crashes += 1;
+    const shard = release(slot);
+    slot.idleDeaths = shard ? 0 : slot.idleDeaths + 1;
     slot.predictedBytes = 0;
     this.#observer.threadDied?.({});
-    this.#log.error({ slot: slot.number, crashes: slot.crashes, code: error.code }, error.message);
-    const shard = release(slot);
-    if (slot.crashes < crashesPerSlot) this.#replace(slot);
+    this.#log.error({ slot: slot.number, jobId: shard?.jobId, code: error.code }, error.message);
+    if (slot.idleDeaths < idleDeathsPerSlot) this.#replace(slot);
     if (shard && !shard.isCancelled) {
       const { leaseId, work } = shard;
       const message = `the compute thread died: ${error.message}`;
@@ -368,7 +369,7 @@ export class ComputePool {
       this.#listener?.onOutcome({ kind: 'failed', leaseId, failure });
     }
     if (this.#slots.every(({ state }) => state === 'gone')) {
-      const message = `every compute thread died ${crashesPerSlot} times without finishing a shard; the last: ${error.message}`;
+      const message = `every compute thread died ${idleDeathsPerSlot} times without a shard; the last: ${error.message}`;
       this.#listener?.onExhausted(new MetatrainError(error.code, message));
     }
   }
@@ -393,6 +394,7 @@ export class ComputePool {
       this.#queue.shift();
       slot.state = 'busy';
       slot.shard = shard;
+      slot.idleDeaths = 0;
       const { leaseId, jobId, work } = shard;
       if (shard.hasWaited) this.#listener?.onProgress({ leaseId, isStarting: false, isReopening: false });
       this.#observer.shardStarted?.({ leaseId });

@@ -158,13 +158,25 @@ test('a thread that runs out of memory fails its shard with OUT_OF_MEMORY', asyn
   assert.equal(failure.permanent, false);
 });
 
-test('threads that only die exhaust the pool after three times each', async () => {
+test('a thread that dies of a job is replaced however often, and the pool still runs the shards of another', async () => {
   const started = await openedPool('exit');
-  for (let attempt = 1; attempt <= 3; attempt += 1) {
+  for (let attempt = 1; attempt <= 5; attempt += 1) {
     started.run(`lease-${attempt}`, 'exit', train());
     assert.equal((await outcomes.take('a failure')).kind, 'failed');
   }
-  assert.match(await exhausted.take('the end of the pool'), /every compute thread died 3 times.*exited with code 3/);
+  started.openJob('sum', { spec: sinusoidSpec('sum'), expectedData: [] });
+  started.run('other', 'sum', { kind: 'initialize' });
+  assert.equal((await outcomes.take('the outcome of the other job')).kind, 'finished');
+  assert.equal(exhausted.size, 0);
+});
+
+test('threads that die without a shard exhaust the pool after three times each', async () => {
+  const dying = `import { parentPort } from 'node:worker_threads';
+    parentPort.postMessage({ kind: 'ready', fingerprint: 'fake-engine' });
+    setImmediate(() => process.exit(3));`;
+  await startPool({ threadFile: new URL(`data:text/javascript,${encodeURIComponent(dying)}`) });
+  const end = await exhausted.take('the end of the pool');
+  assert.match(end, /every compute thread died 3 times without a shard.*exited with code 3/);
 });
 
 test('a cancelled shard tells no outcome, whether it waited or ran', async () => {

@@ -48,6 +48,22 @@ const cases: readonly {
       'invalid job: model.filters: got 4096, a model of 453,074,949 parameters; accepted: at most 268,435,456 parameters',
   },
   {
+    what: 'training that traces too many layers',
+    base: sinusoid,
+    fits: { model: { hiddenLayers: Array(32).fill(8) }, algorithm: { innerSteps: 124 } },
+    exceeds: { model: { hiddenLayers: Array(32).fill(8) }, algorithm: { innerSteps: 125 } },
+    message:
+      'invalid job: algorithm.innerSteps: got 125 with an mlp of 33 layers, a program of 4,125 layers; accepted: at most 124 with this model: programs have at most 4,096 layers',
+  },
+  {
+    what: 'an evaluation that traces too many layers',
+    base: omniglot,
+    fits: { evaluation: { innerSteps: 157 } },
+    exceeds: { evaluation: { innerSteps: 1_000 } },
+    message:
+      'invalid job: evaluation.innerSteps: got 1000 with conv4, which counts as 26 layers, a program of 26,000 layers; accepted: at most 157 with this model: programs have at most 4,096 layers',
+  },
+  {
     what: 'a meta-batch of too many shards',
     base: sinusoid,
     fits: { meta: { batchSize: 16_384 }, placement: { shardSize: 1 } },
