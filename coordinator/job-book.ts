@@ -281,6 +281,7 @@ export class JobBook {
   /** Tries once more, and says what a restart will find as it was before. */
   end(): void {
     this.retry();
+    this.#store.end();
     const waiting = [...this.#unsaved].filter(([, { isWaiting }]) => isWaiting);
     const jobIds = waiting.map(([jobId]) => jobId);
     if (jobIds.length > 0)

@@ -155,6 +155,11 @@ export class JobStore {
     this.#ordered.retry();
   }
 
+  /** From now on an event that cannot be written is refused instead of waiting. */
+  end(): void {
+    this.#ordered.end();
+  }
+
   /**
    * Adds the event to the job's own and to the cluster's log: both or neither, since what is put in one go is one transaction.
    *

@@ -13,6 +13,7 @@ interface WaitingWrite {
 export class OrderedWrites {
   readonly #room: DiskRoom;
   readonly #waiting: WaitingWrite[] = [];
+  #hasEnded = false;
 
   constructor(room: DiskRoom) {
     this.#room = room;
@@ -21,16 +22,22 @@ export class OrderedWrites {
   /**
    * @param bytes about how much `write` writes; it is called at once where there is room and nothing waits.
    * @returns when it is on the disk.
-   * @throws MetatrainError `DISK_FULL` when too much waits already, or the disk was full after all.
+   * @throws MetatrainError `DISK_FULL` or `STORAGE_UNAVAILABLE` when too much waits already, when nothing may wait any more, or when the disk
+   *   refused after all.
    */
   run(bytes: number, write: () => Promise<unknown>): Promise<unknown> {
     const missing = this.#room.missing(bytes, essentialReserveBytes);
     if (this.#waiting.length === 0 && !missing) return this.#room.write(bytes, essentialReserveBytes, write);
     // There is room again, and what waits goes first: see `retry`.
-    if (missing && this.#waiting.length >= maxWaiting) return Promise.reject(missing);
+    if (missing && (this.#hasEnded || this.#waiting.length >= maxWaiting)) return Promise.reject(missing);
     const written = new Promise((settle) => this.#waiting.push({ bytes, write, settle }));
     if (!missing) this.retry();
     return written;
+  }
+
+  /** From now on a write that cannot be made is refused at once: nobody will call `retry`, and who closes must not wait for it. */
+  end(): void {
+    this.#hasEnded = true;
   }
 
   /** Writes what waits, as much as there is room for. */

@@ -1,13 +1,18 @@
-// A real Prometheus scrapes a real coordinator and two real workers while two real jobs run, and every expression of every panel returns data.
+// A real Prometheus scrapes a real coordinator and two real workers while two real jobs run, and every expression of every panel returns data. They
+// speak TLS, so that there are certificates whose expiry a panel shows.
 // Nothing fails in this run on purpose: what panels show of faults (retries, quarantine, recovery, dropped events) is a count that exists from the
 // start, at zero; core-leases, quarantine and cluster-metrics tests are where those counts move.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { MetatrainClient } from '../../../client/index.ts';
 import { type Coordinator, startCoordinator } from '../../../coordinator/main.ts';
+import { connectionTo } from '../../../shared/connection.ts';
+import { metatrain } from '../../support/command.ts';
 import { panelQueries, rulesFile, variableQueries } from '../../support/dashboards.ts';
 import { NatsServer } from '../../support/nats-server.ts';
 import { withoutPrograms } from '../../support/needs.ts';
@@ -48,8 +53,8 @@ interface Cluster {
   readonly coordinator: Coordinator;
   readonly client: MetatrainClient;
   readonly prometheus: Prometheus;
-  /** HOST:PORT of the metrics of each process, the coordinator's first. */
-  readonly targets: readonly string[];
+  /** What each process exposes, the coordinator first. */
+  readonly expositions: readonly (() => Promise<string>)[];
 }
 
 async function start(test: TestContext): Promise<Cluster> {
@@ -58,16 +63,23 @@ async function start(test: TestContext): Promise<Cluster> {
   const fixture = smallFixture();
   test.after(() => fixture.remove());
   const nats = await NatsServer.start(test);
+  const certificates = join(stateDirectory, 'certificates');
+  await metatrain(test, ['certs', '--out', certificates]);
+  const pem = (name: string) => join(certificates, `${name}.pem`);
   const here = { host: '127.0.0.1', port: 0 };
   const coordinator = await startCoordinator({
     stateDirectory,
     ...here,
     http: here,
+    security: { tls: { cert: pem('coordinator'), key: pem('coordinator-key') } },
     nats: { servers: [nats.url], stream: streamLimits },
     limits: { endedJobSeriesMs: 2_000, closeGraceMs: 500 },
   });
   test.after(() => coordinator.close());
-  const flags = ['--coordinator', coordinator.address, '--slots', '1', '--http', '127.0.0.1:0'];
+  const flags = [
+    ...['--coordinator', coordinator.address, '--slots', '1', '--http', '127.0.0.1:0'],
+    ...['--tls-ca', pem('ca'), '--tls-cert', pem('client'), '--tls-key', pem('client-key')],
+  ];
   const starting = ['one', 'two'].map((workerId) =>
     new TestProcess(test, 'worker/main.js', [
       ...flags,
@@ -75,23 +87,32 @@ async function start(test: TestContext): Promise<Cluster> {
     ]).ready<{ http: string }>(),
   );
   const workers = (await Promise.all(starting)).map(({ http }) => http);
-  const targets = [coordinator.http ?? '', ...workers];
+  const ca = readFileSync(pem('ca'));
+  const expositions = [
+    () => readSecured(`https://${coordinator.http}/metrics`, ca),
+    ...workers.map((target) => async () => (await fetch(`http://${target}/metrics`)).text()),
+  ];
+  const secured = { scheme: 'https', tls_config: { ca_file: pem('ca') } };
   const scrapes = [
-    { job_name: 'metatrain-coordinator', static_configs: [{ targets: [coordinator.http] }] },
+    { job_name: 'metatrain-coordinator', ...secured, static_configs: [{ targets: [coordinator.http] }] },
     { job_name: 'metatrain-workers', static_configs: [{ targets: workers }] },
   ];
   const prometheus = await Prometheus.start(test, scrapes, { ruleFiles: [rulesFile] });
-  const client = new MetatrainClient({ address: coordinator.address });
+  const connection = connectionTo(coordinator.address, { tlsCa: pem('ca') });
+  const client = new MetatrainClient({ address: coordinator.address, connection });
   test.after(() => client.close());
-  return { coordinator, client, prometheus, targets };
+  return { coordinator, client, prometheus, expositions };
 }
 
-const expositionOf = async (target: string): Promise<string> => (await fetch(`http://${target}/metrics`)).text();
+const readSecured = (url: string, ca: Buffer): Promise<string> =>
+  new Promise((resolve, reject) => {
+    get(url, { ca, agent: false }, (answer) => text(answer).then(resolve, reject)).once('error', reject);
+  });
 
 test('every expression of every panel returns data from a real run, and a job’s series end with it', {
   skip,
 }, async (t) => {
-  const { client, prometheus, targets } = await start(t);
+  const { client, prometheus, expositions } = await start(t);
   const jobIds: string[] = [];
   for (const spec of [sinusoidJob, omniglotJob]) jobIds.push((await client.submitJob(spec)).jobId);
 
@@ -129,8 +150,8 @@ test('every expression of every panel returns data from a real run, and a job’
   });
 
   await t.test('promtool accepts what each process exposes', async () => {
-    for (const target of targets) {
-      const exposition = await expositionOf(target);
+    for (const expose of expositions) {
+      const exposition = await expose();
       assert.match(exposition, /^metatrain_/m);
       assert.deepEqual(promtool(['check', 'metrics'], exposition), { isContent: true, said: '' });
     }
@@ -162,7 +183,7 @@ test('every expression of every panel returns data from a real run, and a job’
       );
     }
     await prometheus.until(
-      async () => !(await expositionOf(targets[0]!)).includes('job_id=') || undefined,
+      async () => !(await expositions[0]!()).includes('job_id=') || undefined,
       () => 'the series of ended jobs are still exposed',
     );
     await prometheus.until(

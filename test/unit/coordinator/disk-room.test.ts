@@ -165,6 +165,18 @@ async function openBook(t: TestContext) {
   return { store, book: new JobBook(store, limits, silentLogger, () => undefined) };
 }
 
+test('once writes have ended, one that cannot be made is refused at once, so that nobody waits for it in vain', async () => {
+  const writes = new OrderedWrites(room);
+  disk.freeBytes = 0;
+  writes.end();
+  await assert.rejects(
+    writes.run(1, async () => assert.fail('written')),
+    { code: 'DISK_FULL' },
+  );
+  disk.freeBytes = 1e12;
+  assert.equal(await writes.run(1, async () => 'written'), 'written');
+});
+
 test('what becomes of a job while the disk is full is told from memory, and written when there is room', async (t) => {
   disk.freeBytes = 1e12;
   const { book, store } = await openBook(t);
