@@ -16,9 +16,7 @@ import type { EvaluateShardRows, TrainShardSum } from './aggregation/training.ts
 import type { Lease } from './core/state.ts';
 
 /** `data`: what the tasks were drawn from. */
-export type CheckedResult = { readonly data: readonly DataIdentity[] } & CheckedOutput;
-
-type CheckedOutput =
+export type CheckedResult = { readonly data: readonly DataIdentity[] } & (
   | {
       readonly work: 'initialize';
       readonly layout: ParamsLayout;
@@ -27,7 +25,8 @@ type CheckedOutput =
       readonly isTransductive: boolean;
     }
   | ({ readonly work: 'train'; readonly payloadSha256: Uint8Array } & TrainShardSum)
-  | ({ readonly work: 'evaluate' } & EvaluateShardRows);
+  | ({ readonly work: 'evaluate' } & EvaluateShardRows)
+);
 
 export interface ArrivedResult {
   readonly checked: CheckedResult;
@@ -84,7 +83,7 @@ export function checkResult(
   if (message.jobId !== jobId) throw refused('job_id', message.jobId, jobId);
   const data = checkData(message.data);
   if (expectedData) refuseOtherData(expectedData, data);
-  return { data, ...checkOutput(lease, message, takePayload, expected) };
+  return checkOutput(lease, message, takePayload, expected, data);
 }
 
 function checkData(data: ShardResult__Output['data']): DataIdentity[] {
@@ -103,7 +102,8 @@ function checkOutput(
   message: ShardResult__Output,
   takePayload: TakePayload,
   expected: ExpectedResult,
-): CheckedOutput {
+  data: readonly DataIdentity[],
+): CheckedResult {
   const { batch, shard } = lease;
   if (message.result !== batch.work) throw refused('result', message.result ?? 'nothing', batch.work);
   switch (message.result) {
@@ -114,6 +114,7 @@ function checkOutput(
       const metaParams = vectorOverBytes(bytes, expected.parameters);
       mustBeFinite(metaParams, 'the first meta-parameters');
       return {
+        data,
         work: 'initialize',
         layout: checked,
         metaParams,
@@ -130,6 +131,7 @@ function checkOutput(
       const metaGradientSum = vectorOverBytes(bytes, expected.parameters);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
       return {
+        data,
         work: 'train',
         payloadSha256,
         metaGradientSum,
@@ -148,7 +150,7 @@ function checkOutput(
       const rows = shard.taskCount * (innerSteps + 1);
       checkLosses('loss_by_inner_step', lossByInnerStep, rows, 'all');
       checkAccuracies('accuracy_by_inner_step', accuracyByInnerStep, expected.isClassification ? rows : 0);
-      return { work: 'evaluate', lossByInnerStep, accuracyByInnerStep, innerSteps };
+      return { data, work: 'evaluate', lossByInnerStep, accuracyByInnerStep, innerSteps };
     }
     default:
       return message.result satisfies never;

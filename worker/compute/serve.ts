@@ -55,8 +55,11 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
       const program = await programs.programOf(jobId);
       const output = await compute(program, work, metaParams);
       const computeMs = performance.now() - startedAt - compilation.tookMs;
-      const spentMs = { computeMs, engineMs: engineMs() - engineMsBefore };
-      tell({ kind: 'finished', leaseId, output, data: program.data, ...spentMs }, transferable(output));
+      const engineTookMs = engineMs() - engineMsBefore;
+      tell(
+        { kind: 'finished', leaseId, output, data: program.data, computeMs, engineMs: engineTookMs },
+        transferable(output),
+      );
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
