@@ -5,16 +5,12 @@ import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { boundText, maxWorkerTextBytes } from '../../shared/foreign-text.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
-import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';
-import type { ResultsHeld__Output } from '../../shared/gen/metatrain/v1/ResultsHeld.ts';
-import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import type { Logger } from '../../shared/log.ts';
 import { PayloadInbox } from '../../shared/payload-inbox.ts';
 import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
-import type { HeldShard } from '../core/event.ts';
 import type { Lease } from '../core/state.ts';
 import type { PayloadMemory } from '../payload-memory.ts';
 import type { Runner } from '../runner.ts';
@@ -23,6 +19,7 @@ import type { LeaseOrder, WorkerDevice, WorkerLink } from '../worker-link.ts';
 import { callerOf } from './caller.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
 import { toServiceError } from './status.ts';
+import { boundFailure, checkHello, deviceOf, heldShards, invalid, maxSlots, shardProgress } from './worker-input.ts';
 import { jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
 
 export interface WorkerServiceOptions {
@@ -48,9 +45,7 @@ type WorkerNames = Map<string, { readonly client: string; readonly connection: n
 type WorkerCall = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
 
 const helloTimeoutMs = 10_000;
-const maxSlots = 1_024;
 const maxWaitingMessages = 16_384;
-const maxHeldResults = 256;
 
 export function workerService(
   options: WorkerServiceOptions,
@@ -197,14 +192,9 @@ class WorkerStream implements WorkerLink {
       case 'shardFailure':
         this.#runner.failure(this, boundFailure(message.shardFailure!));
         break;
-      case 'shardProgress': {
-        const { leaseId, phase, reopening: isReopening } = message.shardProgress!;
-        if (phase !== 'starting' && phase !== 'computing') {
-          throw invalid('shard_progress.phase', `"${phase.slice(0, 40)}"`, 'starting or computing');
-        }
-        this.#runner.progress(this, { leaseId, isStarting: phase === 'starting', isReopening });
+      case 'shardProgress':
+        this.#runner.progress(this, shardProgress(message.shardProgress!));
         break;
-      }
       case 'resultsHeld':
         this.#runner.offered(this, heldShards(message.resultsHeld!));
         break;
@@ -329,65 +319,7 @@ class WorkerStream implements WorkerLink {
   }
 }
 
-/** What a worker says of a failure is stored, joined with what others say, and sent to every watcher. */
-const boundFailure = (failure: ShardFailure__Output): ShardFailure__Output => ({
-  ...failure,
-  code: boundText(failure.code, 64),
-  message: boundText(failure.message, maxWorkerTextBytes),
-});
-
 const noName = Buffer.alloc(0);
 
 const payloadNameOf = ({ initialize, train }: ShardResult__Output): Uint8Array | undefined =>
   (initialize ?? train)?.payloadSha256;
-
-function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
-  if (results.length > maxHeldResults) {
-    throw invalid('results_held', `${results.length} results`, `at most ${maxHeldResults}`);
-  }
-  return results.map(({ jobId, work, paramsVersion: step, shard }) => {
-    if (work === 'initialize' || work === 'train' || work === 'evaluate') return { jobId, work, step, shard };
-    throw invalid('results_held.work', work.slice(0, 40), 'initialize, train or evaluate');
-  });
-}
-
-function deviceOf({ device }: Hello__Output): WorkerDevice {
-  const text = (value = '') => boundText(value, 200);
-  return {
-    kind: device?.kind || 'cpu',
-    name: text(device?.name),
-    memoryBytes: device?.memoryBytes ?? 0,
-    driver: text(device?.driver),
-  };
-}
-
-function checkHello(hello: Hello__Output): void {
-  if (hello.protocolVersion !== protocolVersion) {
-    const message =
-      `the worker speaks protocol version ${hello.protocolVersion}, the coordinator speaks ${protocolVersion}; ` +
-      'run the same major version of metatrain on both';
-    throw new MetatrainError('PROTOCOL_MISMATCH', message);
-  }
-  const limits = { workerId: 128, engineFingerprint: 400 } as const;
-  for (const field of ['workerId', 'engineFingerprint'] as const) {
-    const { length } = hello[field];
-    if (length < 1 || length > limits[field]) {
-      throw invalid(`hello.${field}`, `${length} characters`, `1 to ${limits[field]}`);
-    }
-  }
-  // Other words than these would make a worker that no job can ask for.
-  const accepted = { engine: ['', 'compiled', 'eager'], kind: ['', 'cpu', 'webgpu', 'cuda'] };
-  for (const [field, value, words] of [
-    ['engine', hello.engine, accepted.engine],
-    ['device.kind', hello.device?.kind ?? '', accepted.kind],
-  ] as const) {
-    if (!words.includes(value)) {
-      throw invalid(`hello.${field}`, `"${value.slice(0, 40)}"`, words.slice(1).join(', '));
-    }
-  }
-  if (hello.slots < 1 || hello.slots > maxSlots) throw invalid('hello.slots', String(hello.slots), `1 to ${maxSlots}`);
-}
-
-function invalid(field: string, got: string, accepted: string): MetatrainError {
-  return new MetatrainError('REQUEST_INVALID', `${field}: got ${got}; accepted: ${accepted}`);
-}
