@@ -110,7 +110,8 @@ function failAttempt(
 ): void {
   const { job, shard, worker } = lease;
   shard.failures.push({ workerId: worker.workerId, message, code });
-  shard.suspects.set(worker.workerId, message);
+  // Where the coordinator has no room for the result, the worker has not failed.
+  if (code !== 'QUEUE_FULL') shard.suspects.set(worker.workerId, message);
   if (machineLacks.has(code) && isLackedByAll(state, lease)) {
     endLease(state, lease, message);
     const messages = new Map(shard.failures.map((failure) => [failure.workerId, failure.message]));

@@ -107,8 +107,8 @@ export class CoreDriver {
     for (const lease of this.held(workerId)) this.answer(lease);
   }
 
-  fail(lease: Lease, isRejected = false): void {
-    const reason = { code: 'INTERNAL', message: `${lease.worker.workerId} cannot`, isPermanent: false, isRejected };
+  fail(lease: Lease, isRejected = false, code = 'INTERNAL'): void {
+    const reason = { code, message: `${lease.worker.workerId} cannot`, isPermanent: false, isRejected };
     this.send({ kind: 'shardFailed', ...this.#from(lease.worker.workerId), leaseId: lease.leaseId, ...reason });
   }
 

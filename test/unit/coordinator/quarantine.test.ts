@@ -134,3 +134,17 @@ test('a worker that says that it leaves is not blamed for the shards that it giv
   for (let i = 0; i < 8; i += 1) core.answerAll('good');
   assert.deepEqual(coolDowns(core), []);
 });
+
+test('a worker is not blamed for a result that the coordinator had no room for', () => {
+  const blamed = (code: string) => {
+    const core = new CoreDriver({ failuresToQuarantine: 1 });
+    for (const name of ['good', 'full']) core.connect(name);
+    core.submit('job', { batchSize: 8 });
+    while (core.held('full').length === 0) core.answerAll('good');
+    for (const lease of core.held('full')) core.fail(lease, false, code);
+    for (let i = 0; i < 8; i += 1) core.answerAll('good');
+    return coolDowns(core).length;
+  };
+  assert.equal(blamed('INTERNAL'), 1);
+  assert.equal(blamed('QUEUE_FULL'), 0);
+});
