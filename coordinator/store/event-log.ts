@@ -1,12 +1,14 @@
 // What happened in the cluster, jobs and workers in one order, durable and bounded: what WatchEvents, the console and NATS read. A job's event
 // is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
 // else: one that does not read costs no memory, and finds later what is still kept. Who keeps up reads from memory, however many they are.
+import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
 import { nextTurn } from '../../shared/clock.ts';
 import { type ClusterEvent, type EventName, nameOf, sequenceOf, sequenceText } from '../../shared/cluster-event.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
 import type { LoggedEvent } from '../cluster-events.ts';
+import { KeptEntries, type KeptEntry } from './kept-entries.ts';
 import type { OrderedWrites } from './ordered-writes.ts';
 import { SealedTable } from './sealed-table.ts';
 
@@ -15,11 +17,16 @@ export interface EventLogLimits {
   readonly summaries: number;
   /** The same of all other events. */
   readonly others: number;
+  /** Bytes of the kept events of each of the two, at most. */
+  readonly bytes: number;
   /** Who may read at once. */
   readonly followers: number;
 }
 
-const defaultLimits: EventLogLimits = { summaries: 50_000, others: 50_000, followers: 2_000 };
+const defaultLimits: EventLogLimits = { summaries: 50_000, others: 50_000, bytes: 2 ** 28, followers: 2_000 };
+
+/** No event takes more; a key that says so has been changed by the disk. */
+const maxEventBytes = 2 ** 20;
 
 export interface FollowOptions {
   /** Only events with a greater sequence. Default 0: all that are kept. */
@@ -36,8 +43,8 @@ export interface FollowOptions {
   readonly isOwn?: boolean;
 }
 
-/** Sorts by sequence; the kind stands in the key so that a start need not read a hundred thousand events. */
-type EntryKey = [sequence: number, kind: Kind];
+/** Sorts by sequence; kind and bytes stand in the key so that a start need not read a hundred thousand events. */
+type EntryKey = [sequence: number, kind: Kind, bytes: number];
 type Kind = 0 | 1;
 const other = 0;
 const summary = 1;
@@ -62,11 +69,10 @@ export class EventLog {
   readonly #limits: EventLogLimits;
   readonly #ordered: OrderedWrites;
   readonly #entries: SealedTable<LoggedEvent, EntryKey>;
-  readonly #ofJobs: SealedTable<Kind, [jobId: string, sequence: number | string]>;
+  readonly #ofJobs: SealedTable<EntryKey, [jobId: string, sequence: number | string]>;
   /** `clusterId`, and how far each reader that must miss nothing has come. */
   readonly #notes: SealedTable<string | number, string>;
-  /** Sequences that are kept, oldest first, by kind. */
-  readonly #kept: readonly [others: number[], summaries: number[]] = [[], []];
+  readonly #kept: readonly [others: KeptEntries, summaries: KeptEntries];
   readonly #notify = new Set<() => void>();
   readonly #recent = new RecentEvents();
   #newest = 0;
@@ -83,6 +89,8 @@ export class EventLog {
   ) {
     this.#ordered = ordered;
     this.#limits = { ...defaultLimits, ...limits };
+    const { others, summaries, bytes } = this.#limits;
+    this.#kept = [new KeptEntries({ count: others, bytes }), new KeptEntries({ count: summaries, bytes })];
     this.#entries = new SealedTable(root, 'log', onCorrupt);
     this.#ofJobs = new SealedTable(root, 'log-of-jobs', onCorrupt);
     this.#notes = new SealedTable(root, 'log-notes', onCorrupt);
@@ -91,9 +99,10 @@ export class EventLog {
     // Before the first event, and so on the disk before it.
     if (known === undefined) this.#notes.put('clusterId', this.clusterId).catch(() => undefined);
     this.#newest = this.#newestOnDisk();
-    for (const [sequence, kind] of this.#entries.keys()) {
+    for (const [sequence, kind, bytes] of this.#entries.keys()) {
       // A key that the disk has changed may be any number.
-      if (sequence <= this.#newest && (kind === other || kind === summary)) this.#kept[kind].push(sequence);
+      const isPossible = sequence <= this.#newest && bytes >= 0 && bytes <= maxEventBytes;
+      if (isPossible && (kind === other || kind === summary)) this.#kept[kind].add({ sequence, bytes });
     }
   }
 
@@ -119,9 +128,7 @@ export class EventLog {
 
   /** How many kept events have a greater sequence. */
   countAfter(sequence: number): number {
-    let count = 0;
-    for (const kept of this.#kept) count += kept.length - positionAfter(kept, sequence);
-    return count;
+    return this.#kept[other].countAfter(sequence) + this.#kept[summary].countAfter(sequence);
   }
 
   /** @returns when it is on the disk: then readers find it, and followers have been told. Waits for room; rejects when it could not be written. */
@@ -134,23 +141,21 @@ export class EventLog {
     this.#newest += 1;
     const sequence = this.#newest;
     const kind = kindOf(event.name);
-    const kept = this.#kept[kind];
-    kept.push(sequence);
-    if (kept.length > (kind === summary ? this.#limits.summaries : this.#limits.others)) this.#drop(kind);
-    if (isOfJob(event.name)) void this.#ofJobs.put([event.subject, sequence], kind).catch(() => undefined);
-    return this.#entries.put([sequence, kind], event).then(() => {
+    const key: EntryKey = [sequence, kind, serialize(event).byteLength];
+    this.#kept[kind].add({ sequence, bytes: key[2] });
+    for (const entry of this.#kept[kind].takeExcess()) this.#drop(kind, entry);
+    if (isOfJob(event.name)) void this.#ofJobs.put([event.subject, sequence], key).catch(() => undefined);
+    return this.#entries.put(key, event).then(() => {
       this.#recent.add(sequence, this.#cloudEvent(sequence, event));
       for (const notify of [...this.#notify]) notify();
     });
   }
 
-  #drop(kind: Kind): void {
-    const sequence = this.#kept[kind].shift();
-    if (sequence === undefined) return;
+  #drop(kind: Kind, { sequence, bytes }: KeptEntry): void {
     this.#recent.drop(sequence);
-    const event = this.#entries.find([sequence, kind]);
+    const event = this.#entries.find([sequence, kind, bytes]);
     // What could not be removed stays: a full disk must not end the process.
-    this.#entries.remove([sequence, kind]).catch(() => undefined);
+    this.#entries.remove([sequence, kind, bytes]).catch(() => undefined);
     if (event) this.#ofJobs.remove([event.subject, sequence]).catch(() => undefined);
   }
 
@@ -219,24 +224,23 @@ export class EventLog {
   /** The newest kept events, at most `count`, in order and without summaries of meta-steps; the cursor is after everything that can be read now. */
   latest(count: number): Page {
     const newest = this.#newestOnDisk();
-    const events = this.#kept[other].slice(-count).flatMap((sequence) => {
-      const event = this.#entries.find([sequence, other]);
+    const events = this.#kept[other].newest(count).flatMap(({ sequence, bytes }) => {
+      const event = this.#entries.find([sequence, other, bytes]);
       return event && sequence <= newest ? [this.#cloudEvent(sequence, event)] : [];
     });
     return { events, cursor: newest };
   }
 
   #readAll(cursor: number): ClusterEvent[] {
-    const range = { start: [cursor + 1, other] satisfies EntryKey, limit: eventsPerRead };
+    const range = { start: [cursor + 1], limit: eventsPerRead };
     return this.#entries.readable(range).map(({ key: [sequence], value }) => this.#cloudEvent(sequence, value));
   }
 
   #readJob(cursor: number, jobId: string): ClusterEvent[] {
     const entries = this.#ofJobs.readable({ start: [jobId, cursor + 1], end: [jobId, last], limit: eventsPerRead });
-    return entries.flatMap(({ key, value: kind }) => {
-      const sequence = Number(key[1]);
-      const event = this.#entries.find([sequence, kind]);
-      return event ? [this.#cloudEvent(sequence, event)] : [];
+    return entries.flatMap(({ value: key }) => {
+      const event = this.#entries.find(key);
+      return event ? [this.#cloudEvent(key[0], event)] : [];
     });
   }
 
@@ -256,11 +260,12 @@ export class EventLog {
 
   /** The sequence before the first event at `time` or later. Where the clock was set back, near it. */
   #before(time: number): number {
-    let low = Math.min(this.#kept[other][0] ?? Number.POSITIVE_INFINITY, this.#kept[summary][0] ?? this.#newest);
+    const oldestOf = (kind: Kind) => this.#kept[kind].oldest?.sequence ?? this.#newest;
+    let low = Math.min(oldestOf(other), oldestOf(summary));
     let high = this.#newest + 1;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const [next] = this.#entries.readable({ start: [middle, other], limit: 1 });
+      const [next] = this.#entries.readable({ start: [middle], limit: 1 });
       if (!next || next.value.at >= time) high = middle;
       else low = next.key[0] + 1;
     }
@@ -312,15 +317,3 @@ class RecentEvents {
 const isOfJob = (name: EventName): boolean => name.startsWith('job.');
 
 const kindOf = (name: EventName): Kind => (name === 'job.meta_steps_applied' ? summary : other);
-
-/** How many of the ascending numbers are not greater than `value`. */
-function positionAfter(ascending: readonly number[], value: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ascending[middle] ?? 0) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}

@@ -3,12 +3,14 @@
 // behind it. Events are bounded per job: meta-step summaries get sparser,
 // so that what is kept still tells the whole job; of everything else the oldest go first.
 import { dirname } from 'node:path';
+import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { jobEvent } from '../cluster-events.ts';
 import { DiskRoom, essentialReserveBytes, reserveBytes } from './disk-room.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';
+import { KeptEntries } from './kept-entries.ts';
 import { loadLmdb } from './native.ts';
 import { OrderedWrites } from './ordered-writes.ts';
 import { makePrivateFile } from './private-files.ts';
@@ -17,6 +19,9 @@ import { densest, estimatesIn } from './thinning.ts';
 
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
+
+/** Of those that are no summaries, kept per job. An evaluation of 1,000 inner steps takes 40 kB, one with accuracies 80 kB. */
+const maxEventBytesPerJob = 2 ** 24;
 
 /** The newest summaries, which stay as they came: whoever follows a job misses none of them. */
 const neverThinned = 100;
@@ -34,11 +39,11 @@ interface Submission {
   readonly spec: string;
 }
 
-/** What of a job's events is in the database: the next number, and the kept numbers, oldest first. */
+/** What of a job's events is in the database: the next number, and what is kept, oldest first. */
 interface EventWindow {
   nextSequence: number;
   readonly summaries: number[];
-  readonly others: number[];
+  readonly others: KeptEntries;
 }
 
 export interface JobStoreOptions {
@@ -185,15 +190,17 @@ export class JobStore {
   }
 
   /** Drops what the event takes the place of. */
-  #keep(jobId: string, window: EventWindow, { sequence, body }: JobEventRecord): void {
-    const isSummary = body.kind === 'metaStep';
-    const kept = isSummary ? window.summaries : window.others;
-    kept.push(sequence);
-    if (kept.length > maxEventsPerJob) {
-      const [dropped] = kept.splice(isSummary ? densest(kept, neverThinned) : 0, 1);
-      // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
-      if (dropped !== undefined) this.#events.remove([jobId, dropped]).catch(() => undefined);
+  #keep(jobId: string, { summaries, others }: EventWindow, event: JobEventRecord): void {
+    let dropped: readonly number[] = [];
+    if (event.body.kind === 'metaStep') {
+      summaries.push(event.sequence);
+      if (summaries.length > maxEventsPerJob) dropped = summaries.splice(densest(summaries, neverThinned), 1);
+    } else {
+      others.add({ sequence: event.sequence, bytes: serialize(event).byteLength });
+      dropped = others.takeExcess().map(({ sequence }) => sequence);
     }
+    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+    for (const sequence of dropped) this.#events.remove([jobId, sequence]).catch(() => undefined);
   }
 
   /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. @throws MetatrainError `DISK_FULL` */
@@ -227,13 +234,15 @@ export class JobStore {
   #windowOf(jobId: string): EventWindow {
     let window = this.#windows.get(jobId);
     if (!window) {
-      window = { nextSequence: 1, summaries: [], others: [] };
+      const others = new KeptEntries({ count: maxEventsPerJob, bytes: maxEventBytesPerJob });
+      window = { nextSequence: 1, summaries: [], others };
       for (const entry of this.#events.checked({ start: [jobId, 0], end: [jobId, last] })) {
         // The number of one that cannot be read is not given again.
         window.nextSequence = entry.isGood ? entry.value.sequence + 1 : window.nextSequence + 1;
         if (!entry.isGood) continue;
         const { sequence, body } = entry.value;
-        (body.kind === 'metaStep' ? window.summaries : window.others).push(sequence);
+        if (body.kind === 'metaStep') window.summaries.push(sequence);
+        else others.add({ sequence, bytes: serialize(entry.value).byteLength });
       }
       this.#windows.set(jobId, window);
     }

@@ -44,3 +44,28 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
   // 5,900 over 900 is 6.6; the places that are closest give way first, so a gap is at most twice another.
   assert.ok(Math.max(...gaps) <= 16, `the widest gap is ${Math.max(...gaps)}`);
 });
+
+test('of a job with many large evaluations the story keeps the newest that fit into its bytes, over a restart too', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'jobs.lmdb');
+  const record = { ...sampleRecord, jobId: 'large' };
+  const [evaluation] = record.evaluations;
+  const estimates = Array.from({ length: 10_000 }, () => ({ mean: 0.5, halfWidth95: 0.25 }));
+  const body: JobEventBody = { kind: 'evaluated', evaluation: { ...evaluation!, lossByInnerStep: estimates } };
+  const counts: number[] = [];
+  for (const last of [60, 120]) {
+    const store = await JobStore.open(path);
+    for (let sequence = last - 59; sequence <= last; sequence += 1) await store.append(record, 1, body).stored;
+    const kept = store.eventsAfter('large', 0, last).map(({ sequence }) => sequence);
+    assert.deepEqual(
+      kept,
+      Array.from({ length: kept.length }, (_, i) => last - kept.length + 1 + i),
+    );
+    counts.push(kept.length);
+    await store.close();
+  }
+  const [before, after] = counts;
+  assert.ok(before! > 10 && before! < 60, `${before} evaluations of 400 kB are kept`);
+  assert.equal(after, before);
+});

@@ -132,6 +132,51 @@ test('beyond the limit the oldest summaries go, and nothing else; of other event
   assert.deepEqual(sequences(await read(log)), [9, 10, 11, 12, 13, 14, 15]);
 });
 
+/** About 120 kB: losses and accuracies after 0, 1, …, 1,000 inner steps. */
+function evaluated(jobId: string, jobSequence: number): LoggedEvent {
+  const estimates = Array.from({ length: 1_001 }, () => ({ mean: 0.5, halfWidth95: 0.25 }));
+  const protocol = {
+    distribution: 'omniglot',
+    split: 'test',
+    tasks: 2,
+    ways: 5,
+    shots: 1,
+    queries: 1,
+    transductive: false,
+    innerSteps: 1_000,
+    splitDescription: '',
+  };
+  const data = {
+    jobId,
+    jobSequence,
+    step: jobSequence,
+    protocol,
+    lossByInnerStep: estimates,
+    accuracyByInnerStep: estimates,
+    divergedTasks: 0,
+  };
+  return { name: 'job.evaluated', subject: jobId, at: 1_000, data };
+}
+
+test('events beyond the limit of bytes go as well, the oldest first, also after a restart; the newest stays whatever its size', async (t) => {
+  const bytes = 1_000_000;
+  const first = await openLog(t, { bytes });
+  await first.log.append(summary('a', 1));
+  for (let i = 2; i <= 31; i += 1) await first.log.append(evaluated('a', i));
+  const kept = first.log.countAfter(1);
+  assert.ok(kept >= 4 && kept < 30, `${kept} evaluations are kept`);
+  const expected = [1, ...Array.from({ length: kept }, (_, i) => 32 - kept + i)];
+  assert.deepEqual(sequences(await read(first.log, { jobId: 'a' })), expected);
+  await first.close();
+  const { log } = await openLog(t, { bytes }, first.directory);
+  await log.append(evaluated('a', 32));
+  assert.equal(log.countAfter(1), kept);
+  assert.deepEqual(sequences(await read(log)), [1, ...expected.slice(2), 32]);
+  const { log: small } = await openLog(t, { bytes: 10 });
+  for (let i = 1; i <= 3; i += 1) await small.append(evaluated('a', i));
+  assert.deepEqual(sequences(await read(small)), [3]);
+});
+
 test('since a moment: the events from then on, whatever was kept before', async (t) => {
   const { log } = await openLog(t, { others: 100 });
   for (let i = 1; i <= 150; i += 1) await log.append(left('w', i * 10));
