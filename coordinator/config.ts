@@ -1,6 +1,7 @@
 // The coordinator's command line: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env in
 // the coordinator. A bad value ends the process with one line that names it.
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseAddress } from '../shared/address.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
@@ -76,8 +77,8 @@ function describeFlags(): Command {
     .addOption(
       new Option('--listen <host:port>', 'where clients and workers connect; port 0 takes a free one')
         .env('METATRAIN_LISTEN')
-        .default(parseAddress(defaultCoordinatorAddress), defaultCoordinatorAddress)
-        .argParser(parseAddress),
+        .default(parseListen(defaultCoordinatorAddress), defaultCoordinatorAddress)
+        .argParser(parseListen),
     )
     .addOption(
       new Option(
@@ -85,7 +86,7 @@ function describeFlags(): Command {
         'where metrics, health and the console are served, or off; default: the port after that of --listen',
       )
         .env('METATRAIN_HTTP')
-        .argParser((value) => (value === 'off' ? value : parseAddress(value))),
+        .argParser((value) => (value === 'off' ? value : parseListen(value))),
     )
     .addOption(
       new Option(
@@ -204,12 +205,8 @@ function portAfter({ host, port }: Flags['listen']): Flags['listen'] | 'off' {
   return { host, port: port === 0 ? 0 : port + 1 };
 }
 
-function parseAddress(value: string): Flags['listen'] {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
-    throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420, the port from 0 to 65535.');
-  }
-  return { host, port };
+function parseListen(value: string): Flags['listen'] {
+  const listen = parseAddress(value);
+  if (listen) return listen;
+  throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420, the port from 0 to 65535.');
 }

@@ -3,9 +3,10 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
+import { hostOf, isDestination } from './address.ts';
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { excerpt } from './foreign-text.ts';
-import { hostOf, isAddress, isLoopback } from './loopback.ts';
+import { isLoopback } from './loopback.ts';
 import { readNamedFile } from './named-file.ts';
 import { proxyTo } from './proxy.ts';
 import { isSecret } from './tokens.ts';
@@ -42,7 +43,7 @@ export interface Connection {
  */
 export function connectionTo(address: string, options: ConnectionOptions = {}): Connection {
   const { tlsCa, tlsCert, tlsKey, insecure } = options;
-  if (!isAddress(address)) {
+  if (!isDestination(address)) {
     throw invalid(
       `the coordinator's address: got ${excerpt(address, 100)}; accepted: HOST:PORT, such as 127.0.0.1:7420`,
     );

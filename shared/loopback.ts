@@ -19,13 +19,3 @@ export function isLoopback(host: string): boolean {
       return bare === 'localhost';
   }
 }
-
-/** Whether it is HOST:PORT; an IPv6 host stands in brackets. */
-export function isAddress(text: string): boolean {
-  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text)?.[1];
-  return port !== undefined && Number(port) <= 65_535;
-}
-
-/** The host of HOST:PORT, an IPv6 address without its brackets. */
-export const hostOf = (address: string): string =>
-  address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');

@@ -2,8 +2,9 @@
 // at the system's error code, at the certificate, at the first bytes of the answer. Every reason is one sentence with its remedy.
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import { hostOf } from './address.ts';
 import { realClock } from './clock.ts';
-import { hostOf, isLoopback } from './loopback.ts';
+import { isLoopback } from './loopback.ts';
 import type { HttpProxy } from './proxy.ts';
 
 export interface Destination {

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { isDestination, parseAddress } from '../shared/address.ts';
 import type { ConnectionOptions } from '../shared/connection.ts';
 import { dataDirectories } from '../shared/data-directory.ts';
 import { asMetatrainError } from '../shared/errors.ts';
@@ -148,7 +149,7 @@ function describeFlags(): Command {
       new Option('--coordinator <host:port>', 'the coordinator to work for')
         .env('METATRAIN_COORDINATOR')
         .default(defaultCoordinatorAddress)
-        .argParser(parseAddress),
+        .argParser(parseCoordinator),
     )
     .addOption(
       new Option(
@@ -314,21 +315,15 @@ function parseTensorflow(value: string): TensorflowSource {
   return value === 'reference' ? { kind: 'reference' } : { kind: 'directory', directory: resolve(value) };
 }
 
-function parseAddress(value: string): string {
-  const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[^:\s/]+):(\d{1,5})$/.exec(value)?.[1]);
-  if (!(port >= 1 && port <= 65_535)) throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420.');
-  return value;
+function parseCoordinator(value: string): string {
+  if (isDestination(value)) return value;
+  throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7420.');
 }
 
 function parseHttp(value: string): Flags['http'] {
-  if (value === 'off') return value;
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
-    throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7422, the port from 0 to 65535, or off.');
-  }
-  return { host, port };
+  const http = value === 'off' ? value : parseAddress(value);
+  if (http !== undefined) return http;
+  throw new InvalidArgumentError('Accepted: HOST:PORT, such as 127.0.0.1:7422, the port from 0 to 65535, or off.');
 }
 
 function parseMemory(value: string): number {

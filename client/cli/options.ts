@@ -1,9 +1,9 @@
 // Every flag of the command line, once: its text, its METATRAIN_ variable, its default and what it accepts. Commands pick from here,
 // so that a flag means the same everywhere and a variable is read in one place (by commander, as part of its option).
 import { InvalidArgumentError, Option } from 'commander';
+import { isDestination, parseAddress } from '../../shared/address.ts';
 import type { ConnectionOptions } from '../../shared/connection.ts';
 import { logFormats, logLevels } from '../../shared/log.ts';
-import { isAddress } from '../../shared/loopback.ts';
 import { usableProcessors } from '../../shared/machine-processors.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
@@ -18,7 +18,7 @@ export const coordinatorOption = () =>
   new Option('--coordinator <host:port>', 'the coordinator to talk to')
     .env('METATRAIN_COORDINATOR')
     .default(defaultCoordinatorAddress)
-    .argParser(parseAddress);
+    .argParser(parseCoordinator);
 
 export const connectionOptions = (): Option[] => [
   new Option(
@@ -81,7 +81,7 @@ export const listenOption = () =>
   new Option('--listen <host:port>', 'address of the coordinator; port 0 takes a free one')
     .env('METATRAIN_LISTEN')
     .default(defaultCoordinatorAddress)
-    .argParser(parseAddress);
+    .argParser(parseListen);
 
 export const logLevelOption = (level: string) =>
   new Option('--log-level <level>', 'what the processes log to stderr')
@@ -128,12 +128,14 @@ export function parseOverride(text: string): Override {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** HOST:PORT; an IPv6 host stands in brackets. */
-export function parseAddress(text: string): string {
-  if (!isAddress(text)) {
-    throw new InvalidArgumentError(`it must be HOST:PORT, such as ${defaultCoordinatorAddress}`);
-  }
-  return text;
+export const parseCoordinator = (text: string): string => accepted(text, isDestination(text));
+
+/** Also port 0. */
+export const parseListen = (text: string): string => accepted(text, parseAddress(text) !== undefined);
+
+function accepted(address: string, isAccepted: boolean): string {
+  if (isAccepted) return address;
+  throw new InvalidArgumentError(`it must be HOST:PORT, such as ${defaultCoordinatorAddress}`);
 }
 
 export function wholeNumber(low: number, high: number): (text: string) => number {

@@ -17,10 +17,10 @@ import {
   StorageType,
   type StreamConfig,
 } from 'nats';
+import { hostOf } from '../../shared/address.ts';
 import { type ClusterEvent, sequenceOf } from '../../shared/cluster-event.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { hostOf } from '../../shared/loopback.ts';
 import { allSubjects, subjectOf } from './subjects.ts';
 
 export interface NatsPlace {

@@ -1,10 +1,12 @@
 // Where events go beyond this process: checks what was asked for, reads the secrets, and sets the publisher going. A mistake that a person must
 // mend (a file that is not there, a secret that would travel unencrypted) stops the start; that NATS is away stops nothing.
+
+import { hostOf } from '../../shared/address.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { checkPem, readPem } from '../../shared/connection.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { hostOf, isLoopback } from '../../shared/loopback.ts';
+import { isLoopback } from '../../shared/loopback.ts';
 import { readNamedFile } from '../../shared/named-file.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { connectToNats, type NatsPlace, type StreamLimits, type TlsFiles } from './connection.ts';

@@ -7,7 +7,8 @@ import {
   dataDirectoryOption,
   limitOption,
   mirrorOption,
-  parseAddress,
+  parseCoordinator,
+  parseListen,
   parseOverride,
   parseSince,
   setOption,
@@ -62,11 +63,13 @@ test('--since is a while ago, a moment, or the sequence of an event', () => {
 
 test('an address is HOST:PORT, IPv6 in brackets', () => {
   for (const good of ['127.0.0.1:7420', 'coordinator:1', 'a-b.example.org:65535', '[::1]:7420', 'localhost:0']) {
-    assert.equal(parseAddress(good), good);
+    assert.equal(parseListen(good), good);
   }
   for (const bad of ['', 'localhost', ':7420', 'localhost:', 'localhost:port', '::1:7420', 'a:65536', 'http://a:1']) {
-    assert.throws(() => parseAddress(bad), /it must be HOST:PORT, such as 127\.0\.0\.1:7420/, bad);
+    assert.throws(() => parseListen(bad), /it must be HOST:PORT, such as 127\.0\.0\.1:7420/, bad);
   }
+  assert.equal(parseCoordinator('[::1]:7420'), '[::1]:7420');
+  assert.throws(() => parseCoordinator('localhost:0'), /it must be HOST:PORT/);
 });
 
 test('whole numbers keep to their range, which the message names', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { hostOf } from '../../../shared/address.ts';
 import { connectionTo } from '../../../shared/connection.ts';
-import { hostOf, isLoopback } from '../../../shared/loopback.ts';
+import { isLoopback } from '../../../shared/loopback.ts';
 import { newSecret } from '../../../shared/tokens.ts';
 
 test('loopback is 127.0.0.0/8, ::1 in any spelling, and localhost; no other name and no other address', () => {
@@ -26,6 +27,7 @@ test('an address that is not HOST:PORT is refused before anything is connected, 
     '127.0.0.1:',
     '127.0.0.1:99999',
     '::1:7420',
+    'localhost:0',
     'http://a:7420',
     'a b:1',
   ]) {
