@@ -27,7 +27,8 @@ export function packageFromRegistry(name: string, version: string): string {
   const aside = `${home}.${process.pid}`;
   mkdirSync(aside, { recursive: true });
   try {
-    const args = ['install', '--silent', '--no-save', '--prefix', aside, `${name}@${version}`];
+    // What is fetched runs on another Node than the one that fetches it, and `npm run` passes our engine-strict on.
+    const args = ['install', '--silent', '--no-save', '--engine-strict=false', '--prefix', aside, `${name}@${version}`];
     const { status, error } = spawnSync('npm', args, { stdio: 'inherit', timeout: installTimeoutMs });
     if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`);
     rmSync(home, { recursive: true, force: true });
