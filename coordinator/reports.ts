@@ -1,4 +1,4 @@
-// What the core reports for the log, for a job's story and for observers, and that changes nothing: retries, quarantines, waits.
+// Writes what the core reports into the log and a job's events, and tells observers: retries, quarantines, waits. Changes no state.
 import type { Logger } from '../shared/log.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { JobBook } from './job-book.ts';

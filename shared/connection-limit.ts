@@ -1,5 +1,5 @@
-// Limits the connections of a server. Every connection begins as a stranger's; whoever has shown that they may be here is trusted. Of strangers only
-// so many may be open, for so long: beyond that the oldest of them makes room. So nobody without a token can take every file descriptor.
+// Limits the connections of a server. A connection is a stranger's until a call on it has been let in. Strangers may have a limited number of connections,
+// each for a limited time. One more closes the oldest of theirs, so that nobody without a token can take every file descriptor.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Clock } from './clock.ts';

@@ -1,5 +1,5 @@
-// Payloads as they come in on one stream. A payload that cannot be taken is refused alone: the reason waits for whoever asks for the payload, its
-// other chunks are dropped, and the stream goes on. Only a chunk that belongs to no payload is the peer's breach of the protocol.
+// Payloads as they arrive on one stream. A payload that cannot be taken is refused alone: its other chunks are dropped, the stream goes on, and `take`
+// throws the reason. Only a chunk that belongs to no payload breaks the protocol.
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { PassingMap } from './passing.ts';
 import {

@@ -1,5 +1,5 @@
-// Why a job computes nothing although it has not ended. Read off the state when somebody asks. A job that waits for workers that are not there
-// also says so in its story, once that has lasted; the other reasons are usual, or an event tells of them already.
+// Why a job that has not ended computes nothing. Derived from the state on request. A job that has waited long for workers that are not there also
+// gets an event. The other reasons are usual, or have an event already.
 import type { Waiting, WaitReason } from '../../shared/waiting.ts';
 import type { CoreEffect } from './effect.ts';
 import { batchesOf } from './meta-steps.ts';
@@ -24,7 +24,7 @@ export function waitingLine(state: CoreState): Job[] {
   return waiting.sort((a, b) => b.plan.priority - a.plan.priority || a.order - b.order);
 }
 
-/** On every tick: tells the story of a job that has waited long for workers that are not there, and that it goes on. */
+/** On every tick: reports jobs that have waited long for workers that are not there, and those that go on after that. */
 export function reportWaits(state: CoreState, effects: CoreEffect[]): void {
   const computing = jobsWithLeases(state);
   for (const job of state.admitted) {

@@ -25,16 +25,16 @@ export class DiskRoom {
 
   /**
    * @param measure bytes that may still be written; throws where the file system does not tell.
-   * @param missing the error `STORAGE_UNAVAILABLE` when the directory is not there any more; then nothing is written.
+   * @param gone the error `STORAGE_UNAVAILABLE` when the directory is not there any more; then nothing is written.
    */
   constructor(
     directory: string,
     measure: (directory: string) => number = freeBytesOf,
-    missing: () => MetatrainError | undefined = () => undefined,
+    gone: () => MetatrainError | undefined = () => undefined,
   ) {
     this.directory = directory;
     this.#measure = measure;
-    this.#gone = missing;
+    this.#gone = gone;
   }
 
   /** Bytes that may still be written, besides those that are being written. */
