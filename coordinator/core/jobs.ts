@@ -1,5 +1,5 @@
 // The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the order of work:
-// θ₀ → (meta-step → evaluation where due → checkpoint where due)* → final checkpoint and final evaluation → succeeded. The final checkpoint is
+// θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and final evaluation → succeeded. The final checkpoint is
 // begun first: an evaluation that fails must not cost the trained θ.
 // A request that the job's state does not allow throws before anything has changed.
 import { MetatrainError } from '../../shared/errors.ts';
@@ -112,9 +112,12 @@ export function markStarted(job: Job, effects: CoreEffect[]): void {
 /** Nothing is in flight: what comes next for this job. */
 function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void {
   const { plan, step } = job;
+  // Before an evaluation, which may take long: the job file's checkpoint never finds a recovery checkpoint of this step in its place.
   if (step === plan.iterations && job.finalCheckpoint === 'due') {
     job.finalCheckpoint = 'writing';
     writeCheckpoint(state, job, 'final', effects);
+  } else if (isCheckpointDue(job)) {
+    writeCheckpoint(state, job, 'scheduled', effects);
   }
   if (!job.hasParams) {
     job.phase = { kind: 'computing', batch: initializeBatch() };
@@ -124,14 +127,15 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
     job.phase = { kind: 'finishing' };
     endFinishedJob(state, job, effects);
   } else {
-    const isDue = plan.checkpointEvery > 0 && step > 0 && step % plan.checkpointEvery === 0;
-    if (isDue && job.lastCheckpoint.step < step) writeCheckpoint(state, job, 'scheduled', effects);
     const batch = job.ahead.shift() ?? metaBatch(plan, step);
     job.phase = { kind: 'computing', batch };
     // Begun before its turn, and complete already.
     if (batch.remaining === 0) completeBatch(job, batch, effects);
   }
 }
+
+const isCheckpointDue = ({ plan: { checkpointEvery, iterations }, step, lastCheckpoint }: Job): boolean =>
+  checkpointEvery > 0 && step > lastCheckpoint.step && step < iterations && step % checkpointEvery === 0;
 
 function writeCheckpoint(
   state: CoreState,

@@ -43,9 +43,26 @@ test('evaluations and checkpoints come when the plan says, and not twice for one
     effects = core.reduced();
   }
   assert.deepEqual(story, [
-    ...['initialize 0', 'train 0', 'train 1', 'evaluate 2', 'scheduled checkpoint 2', 'train 2', 'train 3'],
+    ...['initialize 0', 'train 0', 'train 1', 'scheduled checkpoint 2', 'evaluate 2', 'train 2', 'train 3'],
     ...['final checkpoint 4', 'evaluate 4'],
   ]);
+});
+
+test('an evaluation that takes minutes costs no scheduled checkpoint: no recovery checkpoint takes its place', () => {
+  const core = new Core();
+  core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4, shardSize: 4 }, checkpointEvery: 2 });
+  let effects = core.initialize(core.connect('w'));
+  for (let metaStep = 0; metaStep < 2; metaStep += 1) {
+    core.result(only(effects, 'sendLease'));
+    effects = core.reduced();
+  }
+  const evaluation = only(effects, 'sendLease');
+  assert.equal(evaluation.lease.batch.work, 'evaluate');
+  const checkpoints = [...of(effects, 'writeCheckpoint'), ...of(core.tick(1_000, 90), 'writeCheckpoint')];
+  assert.deepEqual(
+    checkpoints.map(({ purpose, step }) => `${purpose} ${step}`),
+    ['scheduled 2'],
+  );
 });
 
 test('a job keeps to the fingerprint of its first result; another worker idles and is told why', () => {
