@@ -1,6 +1,8 @@
-// Sixteen small jobs at once on one worker, against the same jobs one after another on the same worker: processor time of coordinator and worker, and
-// wall time. The jobs' graphs differ, so that none shares a program with another. What is beyond 1 is what it costs to take turns; a worker that
-// compiles programs again at every turn pays many times over. The two take turns in one run, after a round that is not measured.
+// Sixteen small jobs at once on one worker, against the same jobs one after another on the same worker:
+// processor time of coordinator and worker, and wall time. The jobs' graphs differ, so that none shares
+// a program with another. What is beyond 1 is what it costs to take turns; a worker that compiles
+// programs again at every turn pays many times over. The two take turns in one run, after a round that
+// is not measured.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

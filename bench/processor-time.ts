@@ -1,7 +1,10 @@
 // The processor time of a process, where the system tells it.
 import { readFileSync } from 'node:fs';
 
-/** Milliseconds so far, user and system, from the clock of the kernel, which ticks a hundred times a second. NaN where there is no /proc. */
+/**
+ * Milliseconds so far, user and system, from the clock of the kernel, which ticks a hundred times a
+ * second. NaN where there is no /proc.
+ */
 export function processorMs(pid: number): number {
   if (process.platform !== 'linux') return Number.NaN;
   // the name before may hold anything, brackets too

@@ -1,5 +1,6 @@
-// Turns whatever a gRPC call rejects with into a MetatrainError, once, at this door. The coordinator names its code in the trailing
-// metadata; an error without one comes from a proxy, the network, or another program, and may pass. Message text is never matched.
+// Turns whatever a gRPC call rejects with into a MetatrainError, once, at this door. The coordinator
+// names its code in the trailing metadata; an error without one comes from a proxy, the network, or
+// another program, and may pass. Message text is never matched.
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { MetatrainError } from '../shared/errors.ts';
 import { coordinatorsCode } from '../shared/wire.ts';
@@ -35,12 +36,15 @@ export function fromGrpcError(thrown: unknown, address: string): MetatrainError 
   }
 }
 
-/** True when nothing but the network, or nobody at all, may have answered: then `whyUnreachable` can tell more. */
+/**
+ * True when nothing but the network, or nobody at all, may have answered: then `whyUnreachable` can
+ * tell more.
+ */
 export const isUnreachable = ({ details }: MetatrainError): boolean => details.status === 'UNAVAILABLE';
 
 /**
- * True for a failure that another try may mend: the connection or the coordinator went away, the call outlived its deadline, or the answer was
- * not the coordinator's own.
+ * True for a failure that another try may mend: the connection or the coordinator went away, the call
+ * outlived its deadline, or the answer was not the coordinator's own.
  */
 export function isTransient(error: MetatrainError): boolean {
   return error.code === 'NOT_READY' || error.code === 'SHUTTING_DOWN' || error.code === 'DEADLINE_EXCEEDED';

@@ -38,7 +38,10 @@ export interface MetatrainClientOptions {
   readonly deadlineMs?: number;
   /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
   readonly longestStreamMs?: number;
-  /** A watch opens a fresh stream when it has heard nothing for so long; the coordinator gives a sign of life every 15 s. Default 45,000 ms. */
+  /**
+   * A watch opens a fresh stream when it has heard nothing for so long; the coordinator gives a sign of
+   * life every 15 s. Default 45,000 ms.
+   */
   readonly longestSilenceMs?: number;
 }
 
@@ -50,7 +53,10 @@ export interface CallControl {
 export interface SubmitOptions extends CallControl {
   /** At most 128 characters; a second submit with the same key and spec returns the first one's job. */
   readonly idempotencyKey?: string;
-  /** What was changed of the job file that was read, such as `meta.iterations=500`: for the record, `spec` has the changes in it. At most 100. */
+  /**
+   * What was changed of the job file that was read, such as `meta.iterations=500`: for the record,
+   * `spec` has the changes in it. At most 100.
+   */
   readonly overrides?: readonly string[];
 }
 
@@ -276,7 +282,10 @@ export class MetatrainClient {
     return hasEnded((await this.getJob(jobId, signal && { signal })).state);
   }
 
-  /** A stream of events that ends without an error when it has lasted long enough, or gives no sign of life. */
+  /**
+   * A stream of events that ends without an error when it has lasted long enough, or gives no sign of
+   * life.
+   */
   async *#streamOnce<Message>(
     start: (call: CallOptions) => ClientReadableStream<Message>,
     signal?: AbortSignal,

@@ -1,5 +1,6 @@
-// How long a client keeps trying while the coordinator does not answer. Every answer, also a sign of life, ends an outage; patience and pauses
-// then begin anew. What no other try can mend is thrown at once.
+// How long a client keeps trying while the coordinator does not answer. Every answer, also a sign of
+// life, ends an outage; patience and pauses then begin anew. What no other try can mend is thrown at
+// once.
 import { asMetatrainError, type MetatrainError } from '../shared/errors.ts';
 import { isTransient } from './grpc-errors.ts';
 
@@ -43,7 +44,10 @@ export class Patience {
     this.#retryMs = firstRetryMs;
   }
 
-  /** Waits before the next try. @throws what was thrown, when another try cannot mend it or it is time to give up */
+  /**
+   * Waits before the next try. @throws what was thrown, when another try cannot mend it or it is time
+   * to give up
+   */
   async failed(thrown: unknown): Promise<void> {
     const error = asMetatrainError(thrown);
     const now = this.#time.now();

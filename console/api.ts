@@ -5,7 +5,10 @@ import type { ApiError, JobEvent, StreamedEvents } from '../shared/http-api.ts';
 import { after } from './clock.ts';
 import { addressOf } from './place.ts';
 
-/** The coordinator gives a sign of life every 15 s. A stream that is silent for longer ends, and whoever reads it opens another. */
+/**
+ * The coordinator gives a sign of life every 15 s. A stream that is silent for longer ends, and whoever
+ * reads it opens another.
+ */
 const longestSilenceMs = 45_000;
 
 const tokenKey = 'metatrain.token';

@@ -1,5 +1,5 @@
-// When the certificates that the coordinator serves with expire: for a metric, and for a word in the log at its start. They are read once, so
-// these are the ones that count until a restart.
+// When the certificates that the coordinator serves with expire: for a metric, and for a word in the
+// log at its start. They are read once, so these are the ones that count until a restart.
 import { firstExpiry } from '../shared/certificate-expiry.ts';
 import type { Logger } from '../shared/log.ts';
 import type { ServerPems } from './rpc/exposure.ts';

@@ -1,6 +1,7 @@
-// Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a restart. A checkpoint counts once
-// its file is complete and its record is on the disk; an older one is removed only after that. Where the disk refuses one, it waits with its
-// snapshot until the disk takes it: nothing that was to be kept is left out.
+// Writes a job's checkpoints one after another and keeps the newest; finds the newest good one after a
+// restart. A checkpoint counts once its file is complete and its record is on the disk; an older one is
+// removed only after that. Where the disk refuses one, it waits with its snapshot until the disk takes
+// it: nothing that was to be kept is left out.
 import type { Checkpoint } from '../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
@@ -41,7 +42,8 @@ export class Checkpointing {
   }
 
   /**
-   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept. Where the disk refuses, it waits, see `retry`.
+   * Writes the snapshot after the writes before it, records it, and removes what is no longer kept.
+   * Where the disk refuses, it waits, see `retry`.
    *
    * @throws MetatrainError `INTERNAL` when it cannot be written, `DISK_FULL` or `STORAGE_UNAVAILABLE` when the job or the coordinator ended while it waited; the
    *   checkpoints before it stay.
@@ -128,8 +130,8 @@ export class Checkpointing {
   }
 
   /**
-   * Lets those try again that may succeed now: with the room that they need, or because what refused them may have passed. Lets those go whose job
-   * has ended.
+   * Lets those try again that may succeed now: with the room that they need, or because what refused
+   * them may have passed. Lets those go whose job has ended.
    *
    * @returns what still waits: the job, and the error that says why.
    */

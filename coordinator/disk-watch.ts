@@ -1,5 +1,6 @@
-// Looks once a second whether the state directory is there and how much room its disk has. When either is missing, every job pauses with the reason,
-// before anything is lost, and goes on by itself when it is there again. What could not be written meanwhile is written then.
+// Looks once a second whether the state directory is there and how much room its disk has. When either
+// is missing, every job pauses with the reason, before anything is lost, and goes on by itself when it
+// is there again. What could not be written meanwhile is written then.
 import type { Clock } from '../shared/clock.ts';
 import type { MetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';

@@ -145,7 +145,10 @@ export class JobBook {
     throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
   }
 
-  /** A known job's record, from memory or the disk; undefined, and said in the log, where it cannot be read. */
+  /**
+   * A known job's record, from memory or the disk; undefined, and said in the log, where it cannot be
+   * read.
+   */
   #find(jobId: string): JobRecord | undefined {
     const inMemory = this.#open.get(jobId)?.record ?? this.#unsaved.get(jobId)?.record;
     if (inMemory || this.#unreadable.has(jobId)) return inMemory;
@@ -159,7 +162,10 @@ export class JobBook {
     }
   }
 
-  /** Newest first, those submitted before `before` only; fewer than `size` where their summaries are large. */
+  /**
+   * Newest first, those submitted before `before` only; fewer than `size` where their summaries are
+   * large.
+   */
   page(states: ReadonlySet<JobStateName>, before: number, size: number): JobPage {
     const { items: jobs, hasMore } = fillPage(this.#newestFirst(states, before), size, summaryBytes);
     return { jobs, nextBefore: hasMore ? jobs.at(-1)?.order : undefined };

@@ -1,5 +1,6 @@
-// How much of the coordinator's memory a job may take at once, from its job file alone. An upper bound for admission, not a measurement: jobs are
-// refused at submission, since a coordinator without memory ends every job.
+// How much of the coordinator's memory a job may take at once, from its job file alone. An upper bound
+// for admission, not a measurement: jobs are refused at submission, since a coordinator without memory
+// ends every job.
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { batchesUnderWay, evaluationShardSize } from '../shared/job-spec/limits.ts';
@@ -17,7 +18,10 @@ const jobBytes = 65_536;
 /** θ as it is, the next one, and its encoded chunks. */
 const paramsCopies = 3;
 
-/** @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that wait for their turn, and an evaluation's losses. */
+/**
+ * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
+ * wait for their turn, and an evaluation's losses.
+ */
 export function memoryOf(spec: JobSpec): number {
   const { meta, placement, evaluation } = spec;
   const parameters = parameterCount(spec.model, taskShapeOf(spec.task));

@@ -177,7 +177,10 @@ interface Parts {
   closing?: Promise<void>;
 }
 
-/** Of the files that the process may open, half are for connections to gRPC; of those a quarter for whoever has shown no token yet. */
+/**
+ * Of the files that the process may open, half are for connections to gRPC; of those a quarter for
+ * whoever has shown no token yet.
+ */
 function openConnections(
   limits: CoordinatorLimits,
   { tokens, refusals, clock }: { tokens: TokenBook | undefined; refusals: Refusals; clock: Clock },

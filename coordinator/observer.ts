@@ -60,7 +60,10 @@ interface Happenings {
   readonly checkpointFailed: { readonly record: JobRecord; readonly code: string; readonly reason: string };
 }
 
-/** `at`: milliseconds since 1970, to be shown; the clock may be set, so durations are never differences of it. */
+/**
+ * `at`: milliseconds since 1970, to be shown; the clock may be set, so durations are never differences
+ * of it.
+ */
 export type Happening<Name extends keyof Happenings> = Happenings[Name] & { readonly at: number };
 
 export type Observer = ObserverOf<{ readonly [Name in keyof Happenings]: Happening<Name> }>;

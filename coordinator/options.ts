@@ -13,7 +13,10 @@ export interface CoordinatorOptions {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
-  /** Where metrics, health and the console are served, and the origin that browsers know it by behind a proxy. Default: nowhere. */
+  /**
+   * Where metrics, health and the console are served, and the origin that browsers know it by behind a
+   * proxy. Default: nowhere.
+   */
   readonly http?: { readonly host: string; readonly port: number; readonly publicOrigin?: string };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
@@ -35,7 +38,10 @@ export interface CoordinatorLimits {
   readonly endedJobs: number;
   /** The same of one client, where clients have tokens. */
   readonly unfinishedJobsPerClient: number;
-  /** Connections to gRPC, and at most half of the files that the process may open; a quarter of them from whoever has made no call that was let in. */
+  /**
+   * Connections to gRPC, and at most half of the files that the process may open; a quarter of them
+   * from whoever has made no call that was let in.
+   */
   readonly connections: number;
   /** Where clients have tokens: how long a connection may be open without a call that was let in. */
   readonly strangerMs: number;

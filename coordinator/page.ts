@@ -1,4 +1,5 @@
-// One page of a list that a client reads in pages: bounded in items, and in bytes, so that it always fits a message.
+// One page of a list that a client reads in pages: bounded in items, and in bytes, so that it always
+// fits a message.
 
 /** Bytes of a page's items, about: a quarter of a message's limit. */
 const maxPageBytes = 1_000_000;

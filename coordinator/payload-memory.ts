@@ -1,5 +1,6 @@
-// Memory for payloads on their way in, of all streams together. Bounded: what is allocated counts until it is released or taken. Released memory is used
-// again, since fresh memory of that size is zeroed by the system page by page and keeps the garbage collector busy.
+// Memory for payloads on their way in, of all streams together. Bounded: what is allocated counts until
+// it is released or taken. Released memory is used again, since fresh memory of that size is zeroed by
+// the system page by page and keeps the garbage collector busy.
 import { MetatrainError } from '../shared/errors.ts';
 
 const maxIdleBytes = 128 * 2 ** 20;
@@ -33,7 +34,8 @@ export class PayloadMemory {
   }
 
   /**
-   * What is in it does not matter. It begins at a boundary of 8 bytes unless it is small. It counts as arriving until `arrived` or `drop`.
+   * What is in it does not matter. It begins at a boundary of 8 bytes unless it is small. It counts as
+   * arriving until `arrived` or `drop`.
    *
    * @throws MetatrainError `QUEUE_FULL`
    */

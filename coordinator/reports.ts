@@ -1,4 +1,5 @@
-// Writes what the core reports into the log and a job's events, and tells observers: retries, quarantines, waits. Changes no state.
+// Writes what the core reports into the log and a job's events, and tells observers: retries,
+// quarantines, waits. Changes no state.
 import type { Logger } from '../shared/log.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { JobBook } from './job-book.ts';

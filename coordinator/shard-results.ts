@@ -1,6 +1,7 @@
-// Checks what a worker sent against its lease and the job file: kind, counts, length, hash, range, and finite. What passes here may enter a
-// sum; what does not is a failed attempt, with the reason for the worker and the job. Made with other data than the job's, a result
-// is refused before anything of it is looked at.
+// Checks what a worker sent against its lease and the job file: kind, counts, length, hash, range, and
+// finite. What passes here may enter a sum; what does not is a failed attempt, with the reason for the
+// worker and the job. Made with other data than the job's, a result is refused before anything of it is
+// looked at.
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { boundText, excerpt } from '../shared/foreign-text.ts';

@@ -1,6 +1,9 @@
 // HOST:PORT, the form of every address that a person gives.
 
-/** The port is from 0 to 65535; an IPv6 host stands in brackets. @returns undefined when it is something else. */
+/**
+ * The port is from 0 to 65535; an IPv6 host stands in brackets. @returns undefined when it is something
+ * else.
+ */
 export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];

@@ -1,7 +1,10 @@
 // When certificates expire.
 import { X509Certificate } from 'node:crypto';
 
-/** @returns milliseconds since 1970; of several certificates in the file, of the first that expires; undefined where there is none. */
+/**
+ * @returns milliseconds since 1970; of several certificates in the file, of the first that expires;
+ * undefined where there is none.
+ */
 export function firstExpiry(pem: Buffer): number | undefined {
   const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);
   return blocks ? Math.min(...blocks.map((block) => Date.parse(new X509Certificate(block).validTo))) : undefined;

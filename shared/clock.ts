@@ -1,9 +1,15 @@
 // Real time enters the process here and nowhere else, so that tests and the simulator can replace it.
 
 export interface Clock {
-  /** Milliseconds since the epoch, for times that people read and dates that expire. Never for a duration: somebody may set this clock. */
+  /**
+   * Milliseconds since the epoch, for times that people read and dates that expire. Never for a
+   * duration: somebody may set this clock.
+   */
   now(): number;
-  /** Milliseconds, with fractions, since some moment: for every duration, deadline and rate, since nobody can set it. */
+  /**
+   * Milliseconds, with fractions, since some moment: for every duration, deadline and rate, since
+   * nobody can set it.
+   */
   elapsedMs(): number;
   /** Calls `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, callback: () => void): () => void;

@@ -1,7 +1,9 @@
-// An evaluation beside the published figure of its job file: the numbers, and a verdict that never claims more than they show. The one place of
-// the rule, and of the words for it in terminal, report, console and API. Pure, and free of Node, so that a browser can have it too.
+// An evaluation beside the published figure of its job file: the numbers, and a verdict that never
+// claims more than they show. The one place of the rule, and of the words for it in terminal, report,
+// console and API. Pure, and free of Node, so that a browser can have it too.
 //
-// The rule. A claim (reproduced, or reached) needs a job that has succeeded, and at every inner step that the source reports:
+// The rule. A claim (reproduced, or reached) needs a job that has succeeded, and at every inner step
+// that the source reports:
 // - what is measured is what the source measured: every stated field of `task` and `evaluation`, and `transductive`. The source must state at
 //   least the distribution, ways, shots, queries, tasks and `transductive`. More test tasks than the source's are as good.
 // - no test task diverged, as the mean would leave out the worst.
@@ -165,7 +167,10 @@ function verdictOn(ours: Estimate, published: Figure, metric: Metric): RowVerdic
 const widestHalfWidth = ({ mean, halfWidth95 }: Figure): number =>
   halfWidth95 ? 2 * halfWidth95 : Math.abs(mean) / 10;
 
-/** Fields that differ, and what was changed with `--set` where no field of the source says how it should be. */
+/**
+ * Fields that differ, and what was changed with `--set` where no field of the source says how it should
+ * be.
+ */
 function differencesOf(job: ComparedJob, published: PublishedSpec): Difference[] {
   const { spec, overrides, data, evaluation } = job;
   const stated = new Set(statedFields(published.protocol).map(([field]) => field));

@@ -1,5 +1,6 @@
-// Limits the connections of a server. A connection is a stranger's until a call on it has been let in. Strangers may have a limited number of connections,
-// each for a limited time. One more closes the oldest of theirs, so that nobody without a token can take every file descriptor.
+// Limits the connections of a server. A connection is a stranger's until a call on it has been let in.
+// Strangers may have a limited number of connections, each for a limited time. One more closes the
+// oldest of theirs, so that nobody without a token can take every file descriptor.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Clock } from './clock.ts';
@@ -117,7 +118,10 @@ export class ConnectionLimit {
 export const peerOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
   `${remoteAddress}:${remotePort}`;
 
-/** Files that this process may have open, connections among them; infinite where the system does not tell. */
+/**
+ * Files that this process may have open, connections among them; infinite where the system does not
+ * tell.
+ */
 export function maxOpenFiles(): number {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8');

@@ -1,5 +1,6 @@
-// How a client or worker reaches its coordinator: encrypted or not, with which certificate and token, directly or through a proxy. Refuses to
-// send a token where others could read it. Reads the files that the flags name; errors name the file and never repeat what is in it.
+// How a client or worker reaches its coordinator: encrypted or not, with which certificate and token,
+// directly or through a proxy. Refuses to send a token where others could read it. Reads the files that
+// the flags name; errors name the file and never repeat what is in it.
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
@@ -80,8 +81,9 @@ export function connectionTo(address: string, options: ConnectionOptions = {}): 
 }
 
 /**
- * TLS tells the server which name is asked for, and an IP address is no name (RFC 6066). grpc-js tells it nevertheless and Node warns, so the
- * server is told a name that nobody has (RFC 2606). The certificate is checked against the address.
+ * TLS tells the server which name is asked for, and an IP address is no name (RFC 6066). grpc-js tells
+ * it nevertheless and Node warns, so the server is told a name that nobody has (RFC 2606). The
+ * certificate is checked against the address.
  */
 const nameOfNobody = 'address.invalid';
 

@@ -23,8 +23,8 @@ export interface DataSet {
   readonly citation: string;
   readonly files: readonly DataSetFile[];
   /**
-   * SHA-256 of what a worker reads out of each official part, in `DataIdentity`'s sense: equal for archives that were packed anew from the
-   * same drawings.
+   * SHA-256 of what a worker reads out of each official part, in `DataIdentity`'s sense: equal for
+   * archives that were packed anew from the same drawings.
    */
   readonly contents: Readonly<Record<string, string>>;
 }

@@ -1,10 +1,14 @@
-// Text that another process wrote: names, failure messages, reasons, sources. It is bounded where it enters the cluster, and escaped
-// where it reaches a terminal. Pure, and without Node, so that the console can use it as well.
+// Text that another process wrote: names, failure messages, reasons, sources. It is bounded where it
+// enters the cluster, and escaped where it reaches a terminal. Pure, and without Node, so that the
+// console can use it as well.
 
 /** UTF-8 bytes of a text that a worker chose, such as a failure's message or a reason to leave. */
 export const maxWorkerTextBytes = 2_048;
 
-/** UTF-8 bytes of a text that the coordinator composes of several, such as the messages of three workers. */
+/**
+ * UTF-8 bytes of a text that the coordinator composes of several, such as the messages of three
+ * workers.
+ */
 export const maxReasonBytes = 8_192;
 
 const encoder = new TextEncoder();
@@ -20,8 +24,9 @@ export function boundText(text: string, maxBytes: number): string {
 }
 
 /**
- * Characters that a terminal obeys, or that hide or reorder text: C0 and C1 controls, DEL, bidirectional and zero-width
- * characters, line and paragraph separators, and what is no character at all (half a surrogate pair, unassigned, private use).
+ * Characters that a terminal obeys, or that hide or reorder text: C0 and C1 controls, DEL,
+ * bidirectional and zero-width characters, line and paragraph separators, and what is no character at
+ * all (half a surrogate pair, unassigned, private use).
  */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const unprintableInLines = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu;
@@ -41,7 +46,10 @@ export function excerpt(text: string, limit: number): string {
   return isWhole ? characters.join('') : `${characters.slice(0, limit - 3).join('')}...`;
 }
 
-/** A copy of plain data in which every text, keys included, is on one line and printable. Other objects, such as dates, stay. */
+/**
+ * A copy of plain data in which every text, keys included, is on one line and printable. Other objects,
+ * such as dates, stay.
+ */
 export function printableRecord<Value>(value: Value): Value {
   if (typeof value === 'string') return printable(value) as Value;
   if (Array.isArray(value)) return value.map(printableRecord) as Value;

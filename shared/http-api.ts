@@ -148,7 +148,10 @@ export interface StreamedEvents<Event extends ClusterEvent | JobEvent> {
   readonly happened: Event;
   /** Of GET /events alone: when something about them changed, at most once a second. */
   readonly workers: WorkerList;
-  /** Jobs that compute nothing although they have not ended, by id: of GET /jobs/ID/events that job alone. When it has changed, at most once a second. */
+  /**
+   * Jobs that compute nothing although they have not ended, by id: of GET /jobs/ID/events that job
+   * alone. When it has changed, at most once a second.
+   */
   readonly waiting: Readonly<Record<string, Waiting>>;
   /** What was kept has been sent; from here on it is live. */
   readonly 'caught-up': Record<string, never>;

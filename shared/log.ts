@@ -45,8 +45,8 @@ export function createLogger(component: string, { level = 'info', format = 'auto
 const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
 
 /**
- * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any other line stays. Both are
- * printable: a log holds names and reasons that workers and clients chose.
+ * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any
+ * other line stays. Both are printable: a log holds names and reasons that workers and clients chose.
  *
  * @param title who says it. Default: the line's component.
  */

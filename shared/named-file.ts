@@ -1,4 +1,5 @@
-// Reads a file that a flag names. An error names the flag and the file, and says in words why the file cannot be read.
+// Reads a file that a flag names. An error names the flag and the file, and says in words why the file
+// cannot be read.
 import { readFileSync } from 'node:fs';
 import { asMetatrainError, MetatrainError } from './errors.ts';
 

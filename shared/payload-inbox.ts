@@ -1,5 +1,6 @@
-// Payloads as they arrive on one stream. A payload that cannot be taken is refused alone: its other chunks are dropped, the stream goes on, and `take`
-// throws the reason. Only a chunk that belongs to no payload breaks the protocol.
+// Payloads as they arrive on one stream. A payload that cannot be taken is refused alone: its other
+// chunks are dropped, the stream goes on, and `take` throws the reason. Only a chunk that belongs to no
+// payload breaks the protocol.
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { PassingMap } from './passing.ts';
 import {
@@ -28,7 +29,10 @@ export class PayloadInbox {
     this.#assembler = new PayloadAssembler(limits, memory);
   }
 
-  /** @throws MetatrainError `REQUEST_INVALID` on a chunk without a hash for a name, or above the size of a chunk. */
+  /**
+   * @throws MetatrainError `REQUEST_INVALID` on a chunk without a hash for a name, or above the size of
+   * a chunk.
+   */
   add(chunk: Chunk): void {
     const { payloadSha256, offset, data } = chunk;
     if (payloadSha256.byteLength !== hashBytes) {

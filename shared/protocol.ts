@@ -1,5 +1,5 @@
-// How a figure was made: the facts of a protocol, ours or a published one, as a sentence and as a list, and the points in which two differ.
-// Pure, and free of Node, so that a browser can have it too.
+// How a figure was made: the facts of a protocol, ours or a published one, as a sentence and as a list,
+// and the points in which two differ. Pure, and free of Node, so that a browser can have it too.
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec, PublishedSpec, StatedProtocol } from './job-spec/index.ts';
 import { formatCount } from './numbers.ts';

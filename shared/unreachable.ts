@@ -1,5 +1,6 @@
-// Why nobody answers at a coordinator's address. gRPC says it only in words of other libraries, so this file connects once more and looks:
-// at the system's error code, at the certificate, at the first bytes of the answer. Every reason is one sentence with its remedy.
+// Why nobody answers at a coordinator's address. gRPC says it only in words of other libraries, so this
+// file connects once more and looks: at the system's error code, at the certificate, at the first bytes
+// of the answer. Every reason is one sentence with its remedy.
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { hostOf } from './address.ts';
@@ -17,7 +18,10 @@ export interface Destination {
 
 /** What a look at the address found. */
 type Sight =
-  /** A code of the system or of OpenSSL; `ETIMEDOUT` also for one that says nothing, `ECLOSED` for one that hangs up. */
+  /**
+   * A code of the system or of OpenSSL; `ETIMEDOUT` also for one that says nothing, `ECLOSED` for one
+   * that hangs up.
+   */
   | { readonly kind: 'failed'; readonly code: string; readonly isConnected: boolean }
   | { readonly kind: 'untrusted'; readonly code: string; readonly validFrom: string; readonly validTo: string }
   | { readonly kind: 'http2' }
@@ -102,7 +106,7 @@ function untrusted(address: string, { code, validFrom, validTo }: Extract<Sight,
 
 const isAlert = (code: string): boolean => /_ALERT_/.test(code);
 
-/** @param security undefined: unencrypted; `unverified`: TLS with whoever is there. */
+/** @param security undefined: unencrypted; `unverified`: TLS with any server. */
 function look(address: string, security: SecureContext | 'unverified' | undefined): Promise<Sight> {
   const host = hostOf(address);
   const port = Number(address.slice(address.lastIndexOf(':') + 1));

@@ -1,4 +1,5 @@
-// Why a job computes nothing although it has not ended: a closed set of words for metrics and programs, and a sentence for people.
+// Why a job computes nothing although it has not ended: a closed set of words for metrics and programs,
+// and a sentence for people.
 
 export const waitReasons = [
   /** Paused by request. */

@@ -44,10 +44,16 @@ export const channelOptions: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-/** How often a stream of events sends a sign of life: before proxies end a silent stream, most after 60 s. */
+/**
+ * How often a stream of events sends a sign of life: before proxies end a silent stream, most after 60
+ * s.
+ */
 export const signOfLifeMs = 15_000;
 
-/** Trailing metadata key under which the coordinator sends the code of an error. Nobody else sends it: a status without it is not the coordinator's. */
+/**
+ * Trailing metadata key under which the coordinator sends the code of an error. Nobody else sends it: a
+ * status without it is not the coordinator's.
+ */
 export const codeMetadataKey = 'metatrain-code';
 
 /** @returns undefined when a proxy, the network or another program ended the call. */

@@ -11,7 +11,10 @@ export interface WorkerMetricsOptions {
   readonly device: string;
   /** What all compute threads may take together, by prediction. */
   readonly memoryBytes: number;
-  /** Of the certificate that it shows the coordinator, in milliseconds since 1970; undefined where it has none. */
+  /**
+   * Of the certificate that it shows the coordinator, in milliseconds since 1970; undefined where it
+   * has none.
+   */
   readonly certificateExpiresAt?: number | undefined;
 }
 

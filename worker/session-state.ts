@@ -29,7 +29,10 @@ export interface StreamEnd {
   /** The name of a gRPC status for what the other side or the network said, an `ErrorCode` for what this side found. */
   readonly code: string;
   readonly message: string;
-  /** The coordinator itself ended the stream with an error. False: a proxy, the network or this side did, or nobody said why. */
+  /**
+   * The coordinator itself ended the stream with an error. False: a proxy, the network or this side
+   * did, or nobody said why.
+   */
   readonly isFromCoordinator: boolean;
 }
 
@@ -105,7 +108,10 @@ export const defaultSessionTimes: SessionTimes = {
   giveUpMs: 600_000,
 };
 
-/** What another attempt would meet again, where the coordinator itself says so: a proxy's 401 or 404 has the same status and may pass. */
+/**
+ * What another attempt would meet again, where the coordinator itself says so: a proxy's 401 or 404 has
+ * the same status and may pass.
+ */
 const fatalEnds: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',
   'FAILED_PRECONDITION',

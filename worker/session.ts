@@ -72,7 +72,10 @@ export class Session {
   readonly #dependencies: SessionDependencies;
   readonly #state: SessionState;
   readonly #observer: WorkerObserver;
-  /** Elements of each open job's parameters, in order of opening: beyond `maxUnfinishedJobs` the oldest is closed; undefined until the layout is known. */
+  /**
+   * Elements of each open job's parameters, in order of opening: beyond `maxUnfinishedJobs` the oldest
+   * is closed; undefined until the layout is known.
+   */
   readonly #jobs = new Map<string, number | undefined>();
   /** Shards under way, by the lease that began them. */
   readonly #shards = new PassingMap<string, Lease>();

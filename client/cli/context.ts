@@ -27,7 +27,10 @@ export class Interruption extends Error {
   }
 }
 
-/** The patience of a command that waits. It tells the person of an outage once, however many streams notice it. */
+/**
+ * The patience of a command that waits. It tells the person of an outage once, however many streams
+ * notice it.
+ */
 export function patienceOf({ giveUpSeconds }: { readonly giveUpSeconds: number }, terminal: Terminal): PatienceOptions {
   let isAway = false;
   return {

@@ -1,4 +1,5 @@
-// `--gate`: lets the exit code of a run follow its verdict, so that a pipeline stops when a published figure is missed.
+// `--gate`: lets the exit code of a run follow its verdict, so that a pipeline stops when a published
+// figure is missed.
 import { Option } from 'commander';
 import { isClaim, type Verdict } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -7,7 +8,10 @@ import type { JobSpec } from '../../shared/job-spec/index.ts';
 export const gateOption = () =>
   new Option('--gate', 'exit 1 unless the published figure of the job file is reproduced or reached');
 
-/** @throws MetatrainError `REQUEST_INVALID` for a job that can have no verdict, before anything is trained. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` for a job that can have no verdict, before anything is
+ * trained.
+ */
 export function refuseWithoutFigure({ published }: JobSpec): void {
   if (published && Object.keys(published.byInnerStep).length > 0) return;
   throw new MetatrainError(

@@ -1,5 +1,5 @@
-// Where `metatrain run` saves the trained model, and saving it there: the job's last checkpoint, verified by its SHA-256. A file that the person did
-// not name is never replaced by another model.
+// Where `metatrain run` saves the trained model, and saving it there: the job's last checkpoint,
+// verified by its SHA-256. A file that the person did not name is never replaced by another model.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
@@ -44,7 +44,10 @@ export async function modelFile({ name }: JobSpec, output: string | false | unde
   return { file, mayReplace: output !== undefined };
 }
 
-/** @param job has succeeded. @throws MetatrainError when the file cannot be written or did not arrive whole. */
+/**
+ * @param job has succeeded. @throws MetatrainError when the file cannot be written or did not arrive
+ * whole.
+ */
 export async function saveModel(
   client: MetatrainClient,
   { jobId, checkpoints }: Job,

@@ -1,5 +1,5 @@
-// The programs that `metatrain` starts as processes of their own. The small package metatrain-client is made without them: there a command that
-// needs one says which package has it.
+// The programs that `metatrain` starts as processes of their own. The small package metatrain-client is
+// made without them: there a command that needs one says which package has it.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MetatrainError } from '../../shared/errors.ts';

@@ -1,6 +1,7 @@
-// The two streams of a command. Results go to stdout; notes, logs and progress to stderr, so that a script reads only results. On a
-// terminal, progress is a block of live lines at the bottom, redrawn in place; elsewhere each line is printed once, at a calm rate.
-// No control character but a line break and the colours of `Style` leaves through here; renderers escape line breaks inside a field.
+// The two streams of a command. Results go to stdout; notes, logs and progress to stderr, so that a
+// script reads only results. On a terminal, progress is a block of live lines at the bottom, redrawn in
+// place; elsewhere each line is printed once, at a calm rate. No control character but a line break and
+// the colours of `Style` leaves through here; renderers escape line breaks inside a field.
 import { realClock } from '../../shared/clock.ts';
 import { printableJson } from '../../shared/foreign-text.ts';
 import { printableText, type Style, styleFor } from './render/text.ts';

@@ -9,7 +9,10 @@ export interface Estimate {
 /** One shard's part: row-major [tasks × (innerSteps + 1)]. */
 export type EvaluationRows = readonly number[];
 
-/** The losses of the tasks whose loss is finite after every number of inner steps, and how many tasks that leaves out. */
+/**
+ * The losses of the tasks whose loss is finite after every number of inner steps, and how many tasks
+ * that leaves out.
+ */
 export function withoutDiverged(
   shards: readonly EvaluationRows[],
   columns: number,

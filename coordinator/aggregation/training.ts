@@ -70,7 +70,10 @@ export interface TrainingSnapshot {
 
 const noChain = Buffer.alloc(32);
 
-/** Share of a meta-batch's tasks that may be left out; beyond it the meta-step fails, since its mean would say little of the distribution. */
+/**
+ * Share of a meta-batch's tasks that may be left out; beyond it the meta-step fails, since its mean
+ * would say little of the distribution.
+ */
 const maxLeftOutShare = 0.5;
 
 interface TrainBatch {
@@ -228,7 +231,8 @@ export class Training {
   }
 
   /**
-   * Loss of the tasks that did not diverge and, for classification, accuracy of all tasks, after 0, 1, … inner steps.
+   * Loss of the tasks that did not diverge and, for classification, accuracy of all tasks, after 0, 1,
+   * … inner steps.
    *
    * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is no loss to tell.
    */

@@ -1,5 +1,5 @@
-// What the core is told. Every event carries its time, in milliseconds since some moment, never less than the event before; the core has no
-// other clock.
+// What the core is told. Every event carries its time, in milliseconds since some moment, never less
+// than the event before; the core has no other clock.
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { JobPlan, WorkKind } from './state.ts';
 
@@ -27,7 +27,10 @@ export interface ShardProgress {
 
 /** Of the disk on which jobs are kept. */
 export type DiskNews =
-  /** The disk refuses what this job, or any, must write: it goes on when `neededBytes` are free; 0 where it is not for want of room. */
+  /**
+   * The disk refuses what this job, or any, must write: it goes on when `neededBytes` are free; 0 where
+   * it is not for want of room.
+   */
   | {
       readonly kind: 'roomMissing';
       /** Absent: every job. */

@@ -1,7 +1,7 @@
-// The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the order of work:
-// θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and final evaluation → succeeded. The final checkpoint is
-// begun first: an evaluation that fails must not cost the trained θ.
-// A request that the job's state does not allow throws before anything has changed.
+// The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the
+// order of work: θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and
+// final evaluation → succeeded. The final checkpoint is begun first: an evaluation that fails must not
+// cost the trained θ. A request that the job's state does not allow throws before anything has changed.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect, JobFailure } from './effect.ts';
 import { evaluationBatch, isEvaluationDue } from './evaluation.ts';
@@ -112,7 +112,8 @@ export function markStarted(job: Job, effects: CoreEffect[]): void {
 /** Nothing is in flight: what comes next for this job. */
 function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void {
   const { plan, step } = job;
-  // Before an evaluation, which may take long: the job file's checkpoint never finds a recovery checkpoint of this step in its place.
+  // Before an evaluation, which may take long: the job file's checkpoint never finds a recovery
+  // checkpoint of this step in its place.
   if (step === plan.iterations && job.finalCheckpoint === 'due') {
     job.finalCheckpoint = 'writing';
     writeCheckpoint(state, job, 'final', effects);

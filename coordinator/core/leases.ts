@@ -76,7 +76,10 @@ export function cancelLeases(
   }
 }
 
-/** Opening and compiling a program is no silence: the deadline stands still, up to `startCeilingMs` in all. */
+/**
+ * Opening and compiling a program is no silence: the deadline stands still, up to `startCeilingMs` in
+ * all.
+ */
 export function beginStarting(state: CoreState, lease: Lease, isReopening: boolean): void {
   if (lease.starting) return;
   lease.starting = { since: state.now, leftMs: lease.deadlineAt - state.now, isReopening };

@@ -1,5 +1,7 @@
-// Which worker may compute which shard. A job is computed by the engine and on the device that it asks for. It keeps to the fingerprint of its
-// first result, since other fingerprints round otherwise; `placement.mixed` lifts that. It keeps to the data of its first result in any case. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
+// Which worker may compute which shard. A job is computed by the engine and on the device that it asks
+// for. It keeps to the fingerprint of its first result, since other fingerprints round otherwise;
+// `placement.mixed` lifts that. It keeps to the data of its first result in any case. Keeps the index
+// of idle workers, so that a match costs nothing in a large cluster.
 import { PassingSet } from '../../shared/passing.ts';
 import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
 

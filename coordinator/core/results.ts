@@ -140,7 +140,10 @@ function isLackedByAll(state: CoreState, { job, shard }: Lease): boolean {
   return true;
 }
 
-/** The worker reads other data than the job began with: neither the shard nor the worker has failed, but this job is not for it. */
+/**
+ * The worker reads other data than the job began with: neither the shard nor the worker has failed, but
+ * this job is not for it.
+ */
 function refuseWorker(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
   lease.job.otherData.set(lease.worker, message);
   endLease(state, lease, message);

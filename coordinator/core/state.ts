@@ -20,8 +20,8 @@ export interface CoreOptions {
   /** A shard that is being started stops its lease's deadline for so long, at most. */
   readonly startCeilingMs: number;
   /**
-   * A job whose program a worker had to open again comes first, of its priority, until it has been granted this factor of the time that it took, up to
-   * the ceiling.
+   * A job whose program a worker had to open again comes first, of its priority, until it has been
+   * granted this factor of the time that it took, up to the ceiling.
    */
   readonly stretchFactor: number;
   readonly stretchCeilingMs: number;
@@ -142,7 +142,10 @@ export interface Job {
   /** Submission order. */
   readonly order: number;
   status: 'queued' | 'running' | 'paused';
-  /** Paused until so much is free on the coordinator's disk, 0: until the disk takes writes again; undefined: it does not wait for that. */
+  /**
+   * Paused until so much is free on the coordinator's disk, 0: until the disk takes writes again;
+   * undefined: it does not wait for that.
+   */
   waitsForBytes: number | undefined;
   /** While it waits for that: why, as of the newest look at the disk. */
   waitsBecause: string;
@@ -158,7 +161,10 @@ export interface Job {
   readonly ahead: Batch[];
   /** The engine fingerprint that the job keeps to, from its first result on. */
   fingerprint: string | undefined;
-  /** Workers that read other data than the job began with, and how they said so. A new stream of theirs is heard anew. */
+  /**
+   * Workers that read other data than the job began with, and how they said so. A new stream of theirs
+   * is heard anew.
+   */
   readonly otherData: Map<Worker, string>;
   /** Steps whose evaluation is known. */
   readonly evaluatedSteps: Set<number>;
@@ -169,7 +175,10 @@ export interface Job {
   readonly shardMs: Partial<Record<WorkKind, number>>;
   /** Compute time granted so far, in shards' time: the job with the least comes next. */
   served: number;
-  /** The newest time that it came before other jobs of its priority, although they had been served less: in `served`, from where to where. */
+  /**
+   * The newest time that it came before other jobs of its priority, although they had been served less:
+   * in `served`, from where to where.
+   */
   stretch: { readonly sinceMs: number; readonly from: number; readonly to: number } | undefined;
 }
 
@@ -223,7 +232,10 @@ export interface Lease {
   readonly worker: Worker;
   readonly grantedAt: number;
   deadlineAt: number;
-  /** While the shard waits for a thread or for its program: since when, and what was left of the deadline then. */
+  /**
+   * While the shard waits for a thread or for its program: since when, and what was left of the
+   * deadline then.
+   */
   starting: { readonly since: number; readonly leftMs: number; readonly isReopening: boolean } | undefined;
   /** Time that starting took, before the present one. */
   startingMs: number;

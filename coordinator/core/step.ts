@@ -109,7 +109,8 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
     default:
       event satisfies never;
   }
-  // The job's next shards are known once the reduction is answered, which is at once: until then its slots are nobody else's.
+  // The job's next shards are known once the reduction is answered, which is at once: until then its
+  // slots are nobody else's.
   if (effects.some(({ kind }) => kind === 'reduce')) return effects;
   grantLeases(state, effects);
   return effects;

@@ -1,12 +1,16 @@
-// Why a job that has not ended computes nothing. Derived from the state on request. A job that has waited long for workers that are not there also
-// gets an event. The other reasons are usual, or have an event already.
+// Why a job that has not ended computes nothing. Derived from the state on request. A job that has
+// waited long for workers that are not there also gets an event. The other reasons are usual, or have
+// an event already.
 import type { Waiting, WaitReason } from '../../shared/waiting.ts';
 import type { CoreEffect } from './effect.ts';
 import { batchesOf } from './meta-steps.ts';
 import { hasFreeSlot, isCompatible, isWilling } from './placement.ts';
 import type { CoreState, Job, Worker } from './state.ts';
 
-/** Jobs that have not ended and compute nothing, by id. A job with a shard in flight, or whose results are being added, does not wait. */
+/**
+ * Jobs that have not ended and compute nothing, by id. A job with a shard in flight, or whose results
+ * are being added, does not wait.
+ */
 export function waitingJobs(state: CoreState): Map<string, Waiting> {
   const computing = jobsWithLeases(state);
   const line = new Map(waitingLine(state).map((job, position) => [job, position]));
@@ -18,13 +22,19 @@ export function waitingJobs(state: CoreState): Map<string, Waiting> {
   return found;
 }
 
-/** Jobs that may be computed and are not admitted, in the order in which they will be: of the highest priority first, then as submitted. */
+/**
+ * Jobs that may be computed and are not admitted, in the order in which they will be: of the highest
+ * priority first, then as submitted.
+ */
 export function waitingLine(state: CoreState): Job[] {
   const waiting = [...state.jobs.values()].filter((job) => job.status !== 'paused' && !state.admitted.has(job));
   return waiting.sort((a, b) => b.plan.priority - a.plan.priority || a.order - b.order);
 }
 
-/** On every tick: reports jobs that have waited long for workers that are not there, and those that go on after that. */
+/**
+ * On every tick: reports jobs that have waited long for workers that are not there, and those that go
+ * on after that.
+ */
 export function reportWaits(state: CoreState, effects: CoreEffect[]): void {
   const computing = jobsWithLeases(state);
   for (const job of state.admitted) {

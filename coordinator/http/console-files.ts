@@ -26,7 +26,10 @@ export const sharedModules: readonly string[] = [
   ...['axis', 'cluster-event', 'comparison', 'data-identity', 'job-charts', 'numbers', 'protocol', 'web/chart'],
 ];
 
-/** Every address that is a page of the console, and what leads from there to the first. The page's own addresses are relative: a proxy may serve it under a path. */
+/**
+ * Every address that is a page of the console, and what leads from there to the first. The page's own
+ * addresses are relative: a proxy may serve it under a path.
+ */
 const pages = { '/': './', '/submit': './', '/jobs/:jobId': '../' } as const;
 
 export function consoleFiles(log: Logger): HttpRoutes {

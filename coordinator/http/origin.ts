@@ -8,7 +8,10 @@ import { isLoopback } from '../../shared/loopback.ts';
 export interface OriginOptions {
   /** That of `--http`. */
   readonly host: string;
-  /** Where browsers find the console when a proxy serves it under another name, such as `https://metatrain.example`. */
+  /**
+   * Where browsers find the console when a proxy serves it under another name, such as
+   * `https://metatrain.example`.
+   */
   readonly publicOrigin: string | undefined;
   /** A page of another name then has no token: a token is kept by origin, and is sent by our own page alone. */
   readonly asksForTokens: boolean;

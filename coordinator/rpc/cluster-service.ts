@@ -47,7 +47,10 @@ export function clusterService({ runner, book, events, clock, log }: ClusterServ
   };
 }
 
-/** @param pageToken number of the last stream on the page before. @throws MetatrainError `REQUEST_INVALID` */
+/**
+ * @param pageToken number of the last stream on the page before. @throws MetatrainError
+ * `REQUEST_INVALID`
+ */
 function listWorkers(views: readonly WorkerView[], pageToken: string): ListWorkersResponse {
   const after = pageToken === '' ? 0 : Number(pageToken);
   if (!(after >= 0)) throw invalidField('page_token', JSON.stringify(pageToken), 'the next_page_token of another page');

@@ -28,7 +28,7 @@ interface DoorDependencies {
   readonly log: Logger;
   /** Default: nobody counts. */
   readonly meter?: CallMeter | undefined;
-  /** Told of whoever is let in. */
+  /** Told of every caller that is let in. */
   readonly connections?: ConnectionLimit | undefined;
 }
 

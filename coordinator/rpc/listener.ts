@@ -1,4 +1,5 @@
-// Takes the connections of the gRPC server, on every address of a host, and closes those beyond the limits before gRPC hears of them.
+// Takes the connections of the gRPC server, on every address of a host, and closes those beyond the
+// limits before gRPC hears of them.
 import { lookup } from 'node:dns/promises';
 import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -46,7 +47,8 @@ async function addressesOf(host: string): Promise<string[]> {
 /** @returns false when the address is not this machine's, and optional. */
 function listen(server: Server, host: string, port: number, isOptional: boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    // Told again later, when a connection could not be accepted for want of files or memory: it is the client's to try again.
+    // Told again later, when a connection could not be accepted for want of files or memory: it is the
+    // client's to try again.
     server.on('error', (error: NodeJS.ErrnoException) => {
       if (isOptional && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve(false);
       else reject(error);

@@ -8,7 +8,10 @@ import { codeMetadataKey } from '../../shared/wire.ts';
 import type { Caller } from '../authentication.ts';
 import { callerOf } from './caller.ts';
 
-/** HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one: percent-encoded, with three bytes for one of UTF-8. */
+/**
+ * HTTP/2 peers limit headers to some 8 to 16 KiB, and a status message is one: percent-encoded, with
+ * three bytes for one of UTF-8.
+ */
 const maxEncodedBytes = 7_500;
 
 export function toServiceError(thrown: unknown, log: Logger): ServiceError {

@@ -1,5 +1,5 @@
-// How a stream's messages are written no faster than they are read, how a silent stream shows that it is alive, and how open streams are ended
-// with the coordinator.
+// How a stream's messages are written no faster than they are read, how a silent stream shows that it
+// is alive, and how open streams are ended with the coordinator.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -25,8 +25,8 @@ export function drained(call: ServerWritableStream<unknown, unknown>, over: Abor
 const signOfLife = { sequence: 0 };
 
 /**
- * Writes a sign of life at once, so that the reader knows that the stream is accepted, and then regularly, so that a proxy does not take it for a
- * dead one. A reader that does not read gets none.
+ * Writes a sign of life at once, so that the reader knows that the stream is accepted, and then
+ * regularly, so that a proxy does not take it for a dead one. A reader that does not read gets none.
  *
  * @returns ends it
  */

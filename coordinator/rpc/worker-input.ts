@@ -1,4 +1,5 @@
-// What a worker says, checked and bounded before anything is done with it: proto3 promises no field, and a worker may be anybody's program.
+// What a worker says, checked and bounded before anything is done with it: proto3 promises no field,
+// and a worker may be anybody's program.
 import { MetatrainError } from '../../shared/errors.ts';
 import { boundText, maxWorkerTextBytes } from '../../shared/foreign-text.ts';
 import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';

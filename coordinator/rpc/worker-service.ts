@@ -212,7 +212,10 @@ class WorkerStream implements WorkerLink {
     }
   }
 
-  /** What a worker announces is not believed: a payload is as large as the job of one of its leases says, and there is one a lease. */
+  /**
+   * What a worker announces is not believed: a payload is as large as the job of one of its leases
+   * says, and there is one a lease.
+   */
   #allocate(payloadBytes: number, held: number): Buffer {
     const expected = this.#runner.payloadsExpected(this, payloadBytes);
     if (held < expected) return this.#memory.allocate(payloadBytes);

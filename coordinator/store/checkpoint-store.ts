@@ -28,7 +28,10 @@ export class CheckpointStore {
     return join(this.#path, jobId, `step-${String(step).padStart(9, '0')}.safetensors`);
   }
 
-  /** @throws MetatrainError `DISK_FULL`, `STORAGE_UNAVAILABLE`, or `INTERNAL` with the file and the reason; no partial file stays behind, and the older file stays. */
+  /**
+   * @throws MetatrainError `DISK_FULL`, `STORAGE_UNAVAILABLE`, or `INTERNAL` with the file and the
+   * reason; no partial file stays behind, and the older file stays.
+   */
   async write(checkpoint: Checkpoint): Promise<{ readonly sha256: string; readonly bytes: number }> {
     const { jobId, step } = checkpoint.metadata;
     const file = this.fileOf(jobId, step);
@@ -52,7 +55,10 @@ export class CheckpointStore {
     }
   }
 
-  /** @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there; `STORAGE_UNAVAILABLE` when it cannot be read now. */
+  /**
+   * @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there;
+   * `STORAGE_UNAVAILABLE` when it cannot be read now.
+   */
   async read(jobId: string, record: CheckpointRecord): Promise<Checkpoint> {
     const file = this.fileOf(jobId, record.step);
     let bytes: Buffer;

@@ -1,5 +1,6 @@
-// Lets one coordinator at a time have a state directory. The lock is the operating system's own, on a file inside the directory: taking it is one
-// step, it needs no path of limited length, and it ends with the process, however that ends. The file is never removed.
+// Lets one coordinator at a time have a state directory. The lock is the operating system's own, on a
+// file inside the directory: taking it is one step, it needs no path of limited length, and it ends
+// with the process, however that ends. The file is never removed.
 import { closeSync, fstatSync, openSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -16,7 +17,10 @@ export class DirectoryLock {
     this.#descriptor = descriptor;
   }
 
-  /** @throws MetatrainError `NOT_READY` when another coordinator has the directory, and the system's error when the file cannot be opened. */
+  /**
+   * @throws MetatrainError `NOT_READY` when another coordinator has the directory, and the system's
+   * error when the file cannot be opened.
+   */
   static async take(directory: string): Promise<DirectoryLock> {
     const { tryLock } = await loadFileLocks();
     const file = join(directory, fileName);

@@ -49,7 +49,10 @@ export class DiskRoom {
     return Math.max(0, free - this.#promisedBytes);
   }
 
-  /** The error that writing so much would be: `DISK_FULL`, or `STORAGE_UNAVAILABLE` where the directory is gone. Undefined where it can be written. */
+  /**
+   * The error that writing so much would be: `DISK_FULL`, or `STORAGE_UNAVAILABLE` where the directory
+   * is gone. Undefined where it can be written.
+   */
   missing(bytes: number, reserve: number = reserveBytes): MetatrainError | undefined {
     const gone = this.#gone();
     if (gone) return gone;

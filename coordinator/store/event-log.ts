@@ -43,7 +43,10 @@ export interface FollowOptions {
   readonly isOwn?: boolean;
 }
 
-/** Sorts by sequence; kind and bytes stand in the key so that a start need not read a hundred thousand events. */
+/**
+ * Sorts by sequence; kind and bytes stand in the key so that a start need not read a hundred thousand
+ * events.
+ */
 type EntryKey = [sequence: number, kind: Kind, bytes: number];
 type Kind = 0 | 1;
 const other = 0;
@@ -106,7 +109,10 @@ export class EventLog {
     }
   }
 
-  /** The sequence of the newest event, 0 where there is none. Those after the newest that can be read are counted: no number is given twice. */
+  /**
+   * The sequence of the newest event, 0 where there is none. Those after the newest that can be read
+   * are counted: no number is given twice.
+   */
   #newestOnDisk(): number {
     let unreadable = 0;
     for (const { key, isGood } of this.#entries.checked({ reverse: true })) {

@@ -1,5 +1,6 @@
-// Which file systems a state directory may be on. A lock and a memory map hold among the processes of one machine: on a file system that several
-// machines share, two coordinators could own one directory, and the database could be torn. Known by Linux alone; elsewhere nothing is refused.
+// Which file systems a state directory may be on. A lock and a memory map hold among the processes of
+// one machine: on a file system that several machines share, two coordinators could own one directory,
+// and the database could be torn. Known by Linux alone; elsewhere nothing is refused.
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 import { MetatrainError } from '../../shared/errors.ts';
 
@@ -22,7 +23,10 @@ const networkFileSystems: ReadonlyMap<number, string> = new Map([
 
 const fuse = 0x65735546;
 
-/** Of FUSE file systems only the name in the table of mounts tells which are remote: `fuse.` and one of these. */
+/**
+ * Of FUSE file systems only the name in the table of mounts tells which are remote: `fuse.` and one of
+ * these.
+ */
 const networkFuse: ReadonlySet<string> = new Set([
   ...[
     'glusterfs',
@@ -60,7 +64,10 @@ export interface FileSystemProbe {
   mountTypeOf(path: string): string | undefined;
 }
 
-/** The file system's name when it is one of several machines, undefined when it is this machine's own or cannot be told. */
+/**
+ * The file system's name when it is one of several machines, undefined when it is this machine's own or
+ * cannot be told.
+ */
 export function networkFileSystemOf(path: string, probe: FileSystemProbe = linuxProbe): string | undefined {
   // 32 bits, which some systems widen with their sign.
   const type = probe.typeOf(path) >>> 0;

@@ -32,7 +32,10 @@ export interface JobRecord {
   readonly idempotencyKey?: string;
   /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
   readonly owner?: string;
-  /** What the client changed of its job file, such as `meta.iterations=500`; absent where it changed nothing. */
+  /**
+   * What the client changed of its job file, such as `meta.iterations=500`; absent where it changed
+   * nothing.
+   */
   readonly overrides?: readonly string[];
   state: JobStateName;
   /** Paused by itself, for want of room on the disk: a restart lets it go on. */

@@ -1,7 +1,8 @@
-// Job records, idempotency keys and events in one embedded database. A promise that resolves means the write is on the disk. Reads are
-// synchronous (the database is mapped into memory) and checked against a digest. Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
-// behind it. Events are bounded per job: meta-step summaries get sparser,
-// so that what is kept still tells the whole job; of everything else the oldest go first.
+// Job records, idempotency keys and events in one embedded database. A promise that resolves means the
+// write is on the disk. Reads are synchronous (the database is mapped into memory) and checked against
+// a digest. Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
+// behind it. Events are bounded per job: meta-step summaries get sparser, so that what is kept still
+// tells the whole job; of everything else the oldest go first.
 import { dirname } from 'node:path';
 import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
@@ -20,7 +21,10 @@ import { densest, estimatesIn } from './thinning.ts';
 /** Kept per job, of each: meta-step summaries, and everything else. */
 const maxEventsPerJob = 1_000;
 
-/** Of those that are no summaries, kept per job. An evaluation of 1,000 inner steps takes 40 kB, one with accuracies 80 kB. */
+/**
+ * Of those that are no summaries, kept per job. An evaluation of 1,000 inner steps takes 40 kB, one
+ * with accuracies 80 kB.
+ */
 const maxEventBytesPerJob = 2 ** 24;
 
 /** The newest summaries, which stay as they came: whoever follows a job misses none of them. */
@@ -76,7 +80,10 @@ export class JobStore {
     this.log = new EventLog(root, this.#ordered, onCorrupt, limits);
   }
 
-  /** @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had better not be opened, `NOT_READY` without lmdb's binary. */
+  /**
+   * @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had
+   * better not be opened, `NOT_READY` without lmdb's binary.
+   */
   static async open(
     path: string,
     { limits = {}, room = new DiskRoom(dirname(path)), onCorrupt = () => undefined }: JobStoreOptions = {},
@@ -199,7 +206,8 @@ export class JobStore {
       others.add({ sequence: event.sequence, bytes: serialize(event).byteLength });
       dropped = others.takeExcess().map(({ sequence }) => sequence);
     }
-    // What could not be removed is removed with a later one, or stays: a full disk must not end the process.
+    // What could not be removed is removed with a later one, or stays: a full disk must not end the
+    // process.
     for (const sequence of dropped) this.#events.remove([jobId, sequence]).catch(() => undefined);
   }
 

@@ -1,5 +1,6 @@
-// Which entries of a log are kept, oldest first, bounded by their number and by their bytes: a few large entries must not fill a disk that a
-// limit on their number was to protect. Knows no database: it says which entries go.
+// Which entries of a log are kept, oldest first, bounded by their number and by their bytes: a few
+// large entries must not fill a disk that a limit on their number was to protect. Knows no database: it
+// says which entries go.
 
 export interface KeptEntry {
   /** Ascending. */
@@ -26,7 +27,10 @@ export class KeptEntries {
     this.#bytes += entry.bytes;
   }
 
-  /** Takes out the oldest entries that exceed a limit, and returns them. The newest entry stays, whatever its size. */
+  /**
+   * Takes out the oldest entries that exceed a limit, and returns them. The newest entry stays,
+   * whatever its size.
+   */
   takeExcess(): KeptEntry[] {
     let excess = 0;
     while (this.#entries.length - excess > 1) {

@@ -35,7 +35,10 @@ export class OrderedWrites {
     return written;
   }
 
-  /** From now on a write that cannot be made is refused at once: nobody will call `retry`, and who closes must not wait for it. */
+  /**
+   * From now on a write that cannot be made is refused at once: nobody will call `retry`, and who
+   * closes must not wait for it.
+   */
   end(): void {
     this.#hasEnded = true;
   }

@@ -1,5 +1,5 @@
-// Whether the paths of what is open still lead to it. A directory that was deleted or replaced goes on being written to without an error, and is
-// gone with the process.
+// Whether the paths of what is open still lead to it. A directory that was deleted or replaced goes on
+// being written to without an error, and is gone with the process.
 import { type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { MetatrainError } from '../../shared/errors.ts';

@@ -1,5 +1,6 @@
-// A table of the database in which every value carries a SHA-256 over itself, its key and the table's name. A value that the disk has changed, or that
-// stands under another key, is an error with its name and never an answer. Values are what `node:v8` can serialize.
+// A table of the database in which every value carries a SHA-256 over itself, its key and the table's
+// name. A value that the disk has changed, or that stands under another key, is an error with its name
+// and never an answer. Values are what `node:v8` can serialize.
 import { createHash } from 'node:crypto';
 import { deserialize, serialize } from 'node:v8';
 import type { Database, Key, RangeOptions, RootDatabase } from 'lmdb';

@@ -1,5 +1,6 @@
-// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files) and `coordinator.lock`. One coordinator at a time
-// has it, on a file system of this machine, and only its owner can read it.
+// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files) and
+// `coordinator.lock`. One coordinator at a time has it, on a file system of this machine, and only its
+// owner can read it.
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';

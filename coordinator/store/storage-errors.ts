@@ -1,4 +1,5 @@
-// What the system says when a file cannot be written or read, sorted by what helps: room on the disk, time, or nothing.
+// What the system says when a file cannot be written or read, sorted by what helps: room on the disk,
+// time, or nothing.
 import { getSystemErrorName } from 'node:util';
 import { MetatrainError } from '../../shared/errors.ts';
 
@@ -10,7 +11,10 @@ const passing: ReadonlySet<string> = new Set([
   ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR', 'EBUSY', 'ETIMEDOUT', 'EACCES', 'EPERM'],
 ]);
 
-/** Of writes alone: what failed to be written is written again from its beginning. What cannot be read for these reasons is damaged. */
+/**
+ * Of writes alone: what failed to be written is written again from its beginning. What cannot be read
+ * for these reasons is damaged.
+ */
 const passingForWrites: ReadonlySet<string> = new Set(['EIO', 'EROFS']);
 
 /** Such as `EMFILE`, as Node names it, or as lmdb does: with errno. */
@@ -28,6 +32,9 @@ export const mayBeWrittenLater = (thrown: unknown): boolean => isIn(passing, thr
 
 export const mayBeReadLater = (thrown: unknown): boolean => isIn(passing, thrown);
 
-/** The state directory takes no writes now, for want of room or for another reason that passes: who can wait tries again. */
+/**
+ * The state directory takes no writes now, for want of room or for another reason that passes: who can
+ * wait tries again.
+ */
 export const isStorageRefusal = (thrown: unknown): thrown is MetatrainError =>
   thrown instanceof MetatrainError && (thrown.code === 'DISK_FULL' || thrown.code === 'STORAGE_UNAVAILABLE');

@@ -1,8 +1,10 @@
-// Which of many to drop where only some can be kept, so that those that stay still tell the whole job. Pure.
+// Which of many to drop where only some can be kept, so that those that stay still tell the whole job.
+// Pure.
 import type { EvaluationRecord } from './job-record.ts';
 
 /**
- * Where ascending numbers stand closest, the oldest such place: taking that one away again and again leaves them evenly spread.
+ * Where ascending numbers stand closest, the oldest such place: taking that one away again and again
+ * leaves them evenly spread.
  *
  * @param spared of the newest, not to be taken. The first never is.
  */
@@ -20,7 +22,10 @@ export function densest(numbers: readonly number[], spared: number): number {
 
 /** Evaluations in a record. */
 const maxEvaluations = 200;
-/** Their estimates in all, unless the newest alone has more. 200 evaluations of 10 inner steps, with losses and accuracies, have 4,400. */
+/**
+ * Their estimates in all, unless the newest alone has more. 200 evaluations of 10 inner steps, with
+ * losses and accuracies, have 4,400.
+ */
 const maxEstimates = 10_000;
 
 export const estimatesIn = (evaluations: readonly EvaluationRecord[]): number =>
@@ -29,7 +34,10 @@ export const estimatesIn = (evaluations: readonly EvaluationRecord[]): number =>
     0,
   );
 
-/** Evaluations as a record keeps them: the newest whole, and of the earlier ones as many as there is room for, evenly spread. */
+/**
+ * Evaluations as a record keeps them: the newest whole, and of the earlier ones as many as there is
+ * room for, evenly spread.
+ */
 export function keptEvaluations(evaluations: readonly EvaluationRecord[]): EvaluationRecord[] {
   const kept = [...evaluations];
   while (kept.length > 1 && (kept.length > maxEvaluations || estimatesIn(kept) > maxEstimates)) {

@@ -1,5 +1,6 @@
-// The field types that several sections of the job file share. Models and losses compute in float32, so a number is checked as float32 has it:
-// what is written as 1e-50 would be used as 0, and 1e39 as infinity.
+// The field types that several sections of the job file share. Models and losses compute in float32, so
+// a number is checked as float32 has it: what is written as 1e-50 would be used as 0, and 1e39 as
+// infinity.
 import { z } from 'zod';
 
 /** Smallest and largest number above zero that float32 holds. */

@@ -1,5 +1,6 @@
-// The limits on products of a job file's fields. Each field has a limit of its own in the schema; their products decide whether an array, a
-// message or the coordinator's memory can hold what the job makes, and are refused here, before anything is stored.
+// The limits on products of a job file's fields. Each field has a limit of its own in the schema; their
+// products decide whether an array, a message or the coordinator's memory can hold what the job makes,
+// and are refused here, before anything is stored.
 import { formatCount } from '../numbers.ts';
 import type { AlgorithmSpec } from './algorithm.ts';
 import type { FieldProblem } from './explain.ts';
@@ -19,7 +20,10 @@ export interface SizedSpec {
   readonly placement: { readonly shardSize: number };
 }
 
-/** Parameters of a model: 1 GiB of float32, which is the largest payload that coordinator and worker take. */
+/**
+ * Parameters of a model: 1 GiB of float32, which is the largest payload that coordinator and worker
+ * take.
+ */
 export const maxParameters = 2 ** 28;
 
 /** Tasks of a shard: their losses and accuracies travel in one message, which then takes about 1 MiB. */
@@ -28,7 +32,10 @@ export const maxShardTasks = 65_536;
 /** Shards that the coordinator keeps of one job: of all meta-batches under way, or of one evaluation. */
 export const maxShards = 16_384;
 
-/** Losses of one evaluation, tasks × (innerSteps + 1): the coordinator keeps them until the last shard is in. */
+/**
+ * Losses of one evaluation, tasks × (innerSteps + 1): the coordinator keeps them until the last shard
+ * is in.
+ */
 export const maxEvaluationLosses = 10_000_000;
 
 /** Losses of one evaluation shard: with as many accuracies, its message takes about 1 MiB. */
@@ -38,19 +45,26 @@ const maxShardLosses = 65_536;
 const maxShardNumbers = 2 ** 28;
 
 /**
- * Layers of one program: each inner step traces the model once more. Measured with an mlp at second order: a layer makes 30 to 36 operators, and compiling takes
- * about 10 kB of a compute thread's heap and 1 to 2 ms an operator. A program at the limit therefore takes 1.5 GB and some minutes.
+ * Layers of one program: each inner step traces the model once more. Measured with an mlp at second
+ * order: a layer makes 30 to 36 operators, and compiling takes about 10 kB of a compute thread's heap
+ * and 1 to 2 ms an operator. A program at the limit therefore takes 1.5 GB and some minutes.
  */
 export const maxProgramLayers = 4_096;
 
-/** Layers that one pass through the model traces. A pass through conv4 makes as many operators as 26 layers of an mlp. */
+/**
+ * Layers that one pass through the model traces. A pass through conv4 makes as many operators as 26
+ * layers of an mlp.
+ */
 const layersOf = (model: ModelSpec): number => (model.architecture === 'mlp' ? model.hiddenLayers.length + 1 : 26);
 
 /** Meta-batches that may be under way at once. */
 export const batchesUnderWay = ({ meta: { update } }: SizedSpec): number =>
   1 + (update.mode === 'async' ? update.maxStaleness : 0);
 
-/** Tasks of one evaluation shard: `placement.shardSize`, or fewer where the result would not fit into a message. */
+/**
+ * Tasks of one evaluation shard: `placement.shardSize`, or fewer where the result would not fit into a
+ * message.
+ */
 export function evaluationShardSize({ placement, evaluation }: SizedSpec): number {
   return Math.min(placement.shardSize, Math.floor(maxShardLosses / (evaluation.innerSteps + 1)));
 }

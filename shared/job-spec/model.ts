@@ -16,9 +16,15 @@ export const conv4Model = z.strictObject({
   filters: z.int().min(1).max(4096).default(64),
   /** `stride`: stride 2, then the spatial mean (MAML on Omniglot). `max-pool`: stride 1, 2×2 max-pooling, then flatten. */
   downsampling: z.enum(['stride', 'max-pool']).default('max-pool'),
-  /** Whether batch norm multiplies by a learned scale besides adding a learned shift. The code of Finn et al. 2017 only shifts. */
+  /**
+   * Whether batch norm multiplies by a learned scale besides adding a learned shift. The code of Finn
+   * et al. 2017 only shifts.
+   */
   batchNormScale: z.boolean().default(true),
-  /** Weights of the linear layer: `xavier` uniform, or `normal` with σ = 1 (the code of Finn et al. 2017 for averaged features). Its bias is zero. */
+  /**
+   * Weights of the linear layer: `xavier` uniform, or `normal` with σ = 1 (the code of Finn et al. 2017
+   * for averaged features). Its bias is zero.
+   */
   headInitialization: z.enum(['xavier', 'normal']).default('xavier'),
 });
 

@@ -1,4 +1,5 @@
-// How many parameters θ has, from the job file alone. The worker's models define the layout itself; a test compares the two.
+// How many parameters θ has, from the job file alone. The worker's models define the layout itself; a
+// test compares the two.
 import type { ModelSpec } from './model.ts';
 import type { TaskShape } from './task-shape.ts';
 

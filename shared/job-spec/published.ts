@@ -1,5 +1,6 @@
-// The `published` section: the figure that a job is compared with, and the protocol behind it. The protocol is stated in the job file's own fields, so
-// that a program can compare it with the job; only what no field holds is prose. A field that is left out is one that the source does not tell.
+// The `published` section: the figure that a job is compared with, and the protocol behind it. The
+// protocol is stated in the job file's own fields, so that a program can compare it with the job; only
+// what no field holds is prose. A field that is left out is one that the source does not tell.
 import { z } from 'zod';
 import { type AlgorithmSpec, algorithmSchema } from './algorithm.ts';
 import { type EvaluationSpec, evaluationSchema } from './evaluation.ts';
@@ -7,7 +8,10 @@ import { type MetaSpec, metaSchema } from './meta.ts';
 import { type ModelSpec, modelSchema } from './model.ts';
 import { type TaskSpec, taskSchema } from './task.ts';
 
-/** Any part of a section. `null`: the source has no such thing, such as no clipping of the meta-gradient. */
+/**
+ * Any part of a section. `null`: the source has no such thing, such as no clipping of the
+ * meta-gradient.
+ */
 type Stated<Section> = Section extends readonly unknown[]
   ? Section
   : Section extends object
@@ -21,7 +25,10 @@ export interface StatedProtocol {
   readonly algorithm?: Stated<AlgorithmSpec>;
   readonly meta?: Stated<MetaSpec>;
   readonly evaluation?: Stated<Omit<EvaluationSpec, 'every'>>;
-  /** Whether a prediction for one query example may use the other query examples. Not a field of a job file: the model decides it. */
+  /**
+   * Whether a prediction for one query example may use the other query examples. Not a field of a job
+   * file: the model decides it.
+   */
   readonly transductive?: boolean;
 }
 
@@ -50,7 +57,10 @@ export const publishedSchema = z.strictObject({
 
 export type PublishedSpec = z.infer<typeof publishedSchema>;
 
-/** The same fields and checks, with every field optional, no defaults, and the name that chooses among several schemas required. */
+/**
+ * The same fields and checks, with every field optional, no defaults, and the name that chooses among
+ * several schemas required.
+ */
 function stated(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault) return stated(schema.unwrap() as z.ZodType);
   if (schema instanceof z.ZodOptional) return stated(schema.unwrap() as z.ZodType).nullable();

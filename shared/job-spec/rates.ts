@@ -1,4 +1,5 @@
-// The meta-learning rates that a schedule makes of the optimizer's rate: each field may be right and their product not.
+// The meta-learning rates that a schedule makes of the optimizer's rate: each field may be right and
+// their product not.
 import { scheduleFactor } from '../learning-rate.ts';
 import type { FieldProblem } from './explain.ts';
 import { isPositiveFloat32 } from './fields.ts';

@@ -1,4 +1,5 @@
-// What a job's tasks look like to a model: a function of the job file alone, so that whoever reads the file knows how large the job is.
+// What a job's tasks look like to a model: a function of the job file alone, so that whoever reads the
+// file knows how large the job is.
 import { isClassification, type TaskSpec } from './task.ts';
 
 export interface TaskShape {

@@ -1,4 +1,5 @@
-// A coordinator that may open no more files, as many connections can make it: what it cannot write waits, and is written when it can.
+// A coordinator that may open no more files, as many connections can make it: what it cannot write
+// waits, and is written when it can.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';

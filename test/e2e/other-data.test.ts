@@ -1,4 +1,5 @@
-// Real workers with different files on their disks: each is refused by name, and the job gives the bytes of the one that it began with.
+// Real workers with different files on their disks: each is refused by name, and the job gives the
+// bytes of the one that it began with.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -96,8 +97,8 @@ class Cluster {
   }
 
   /**
-   * Resumes the job, which no worker with its data computes now, and follows it to its end. Once `refused` workers were refused, `right`
-   * starts one.
+   * Resumes the job, which no worker with its data computes now, and follows it to its end. Once
+   * `refused` workers were refused, `right` starts one.
    *
    * @returns the job, and why its shards were given back, by worker.
    */

@@ -1,5 +1,6 @@
-// `npm run nginx -- [--minutes N]`: a worker and a client behind Debian's nginx with its defaults, for N minutes of silence (default 10) and then
-// a job, and with the entrance gone for 60 s in the middle of another. The suite has the same with an impatient nginx.
+// `npm run nginx -- [--minutes N]`: a worker and a client behind Debian's nginx with its defaults, for
+// N minutes of silence (default 10) and then a job, and with the entrance gone for 60 s in the middle
+// of another. The suite has the same with an impatient nginx.
 import test from 'node:test';
 import { parseArgs } from 'node:util';
 import { delay } from '../../shared/clock.ts';

@@ -1,4 +1,5 @@
-// Both packages in empty projects, on each Node with the npm of its time: the install, a job, the client library and command, the types.
+// Both packages in empty projects, on each Node with the npm of its time: the install, a job, the
+// client library and command, the types.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test, { after, before, describe } from 'node:test';
@@ -13,7 +14,10 @@ const {
 } = process.env;
 assert.ok(whole && client && nodes, 'npm run test:package packs first and then runs this file');
 
-/** Newer versions of npm do not run on older versions of Node; 10 and 11 run install scripts, 12 does not. */
+/**
+ * Newer versions of npm do not run on older versions of Node; 10 and 11 run install scripts, 12 does
+ * not.
+ */
 const npmOf: Readonly<Record<number, string>> = { 20: '10', 22: '11', 24: '12' };
 
 const typescripts = {

@@ -1,4 +1,5 @@
-// An empty project, as somebody has it who installs us: its own Node, its own npm, no settings of ours. Removed when the test ends.
+// An empty project, as somebody has it who installs us: its own Node, its own npm, no settings of ours.
+// Removed when the test ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// `npm run test:package`: packs both packages as `npm pack` does, then installs and uses them in empty projects with Node 20, 22 and 24. Not part of
-// `npm test`: it needs the npm registry and takes minutes. `npm run test:package -- 22` takes one Node.
+// `npm run test:package`: packs both packages as `npm pack` does, then installs and uses them in empty
+// projects with Node 20, 22 and 24. Not part of `npm test`: it needs the npm registry and takes
+// minutes. `npm run test:package -- 22` takes one Node.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
-// A whole cluster on virtual time from one seed: hundreds of workers of every character, clients that submit, pause and cancel, and every
-// fault there is: loss, delay, duplication, reordering, partitions, crashes of both sides, a coordinator that stands still, disks that fill and tear.
-// Holds when every job ends as it must, and those that succeed with the very numbers of a run without a cluster.
+// A whole cluster on virtual time from one seed: hundreds of workers of every character, clients that
+// submit, pause and cancel, and every fault there is: loss, delay, duplication, reordering, partitions,
+// crashes of both sides, a coordinator that stands still, disks that fill and tear. Holds when every
+// job ends as it must, and those that succeed with the very numbers of a run without a cluster.
 import assert from 'node:assert/strict';
 import { defaultCoreOptions, type JobPlan } from '../../coordinator/core/state.ts';
 import { type Rng, taskRng } from '../../shared/rng.ts';

@@ -1,5 +1,6 @@
-// A worker and a client that know of their coordinator only nginx's entrance: silence, then a job; the entrance gone in the middle of a job. A
-// watch of all events lives through everything and tells each event once.
+// A worker and a client that know of their coordinator only nginx's entrance: silence, then a job; the
+// entrance gone in the middle of a job. A watch of all events lives through everything and tells each
+// event once.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// An entrance before a coordinator, as a proxy of HTTP/2 is one: forwards every stream, and on request answers for the coordinator, resets what
-// is open, or lets nothing through any more. Unencrypted.
+// An entrance before a coordinator, as a proxy of HTTP/2 is one: forwards every stream, and on request
+// answers for the coordinator, resets what is open, or lets nothing through any more. Unencrypted.
 import {
   type ClientHttp2Session,
   connect,
@@ -48,7 +48,10 @@ export class Entrance {
     return entrance;
   }
 
-  /** Answers the next stream with this status, in HTML as a web server does. May be called several times. */
+  /**
+   * Answers the next stream with this status, in HTML as a web server does. May be called several
+   * times.
+   */
   refuseNext(httpStatus: number): void {
     this.#refusals.push(httpStatus);
   }

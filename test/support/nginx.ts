@@ -1,5 +1,6 @@
-// Debian's nginx before a coordinator, with its defaults but for what a test adds: one entrance for gRPC, one for HTTP at the root and under
-// /mt/. Stopped and started again on the same ports; everything is gone when the test ends.
+// Debian's nginx before a coordinator, with its defaults but for what a test adds: one entrance for
+// gRPC, one for HTTP at the root and under /mt/. Stopped and started again on the same ports;
+// everything is gone when the test ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -21,7 +21,8 @@ export class ParamsStore {
   readonly #jobs = new Map<string, PassingMap<number, Version>>();
 
   /**
-   * Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to come.
+   * Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to
+   * come.
    *
    * @throws MetatrainError `OUT_OF_MEMORY`
    */

@@ -1,6 +1,7 @@
-// The compute threads of one worker process: queues shards, gives each free thread one, and tells every shard's outcome once, unless
-// it was cancelled. A thread that dies with a shard fails that shard and is replaced: no job's program ends the pool. A thread that dies without one is
-// replaced a bounded number of times. The agent's event loop never computes.
+// The compute threads of one worker process: queues shards, gives each free thread one, and tells every
+// shard's outcome once, unless it was cancelled. A thread that dies with a shard fails that shard and
+// is replaced: no job's program ends the pool. A thread that dies without one is replaced a bounded
+// number of times. The agent's event loop never computes.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -31,11 +32,17 @@ export interface ComputePoolDependencies {
 export interface ComputePoolListener {
   onOutcome(outcome: ShardOutcome): void;
   onProgress(progress: StartProgress): void;
-  /** No thread lives any more, and none that was started anew stayed alive: the pool runs nothing any more. */
+  /**
+   * No thread lives any more, and none that was started anew stayed alive: the pool runs nothing any
+   * more.
+   */
   onExhausted(error: MetatrainError): void;
 }
 
-/** A slot is given up when this many of its threads in a row die without a shard: then it is this machine that fails, not a job. */
+/**
+ * A slot is given up when this many of its threads in a row die without a shard: then it is this
+ * machine that fails, not a job.
+ */
 const idleDeathsPerSlot = 3;
 /** Shards that wait for a thread, per slot: more than a coordinator that counts slots ever sends. */
 const queuedPerSlot = 16;

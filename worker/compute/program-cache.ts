@@ -1,5 +1,6 @@
-// The programs that one compute thread has open. Memory alone limits their number: when a program needs what others hold, the least recently used of
-// them is closed, and its job's next shard opens it again. A program that failed to open is not kept, so the next shard tries again.
+// The programs that one compute thread has open. Memory alone limits their number: when a program needs
+// what others hold, the least recently used of them is closed, and its job's next shard opens it again.
+// A program that failed to open is not kept, so the next shard tries again.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';

@@ -90,7 +90,10 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
   tell({ kind: 'ready', fingerprint: thread.fingerprint });
 }
 
-/** Of the shard at hand: tells the agent when compiling begins and ends, since the thread answers nobody meanwhile. */
+/**
+ * Of the shard at hand: tells the agent when compiling begins and ends, since the thread answers nobody
+ * meanwhile.
+ */
 class Compilation {
   readonly #tell: (message: FromThread) => void;
   #leaseId = '';

@@ -84,8 +84,9 @@ export async function createCompiledEngine(options: CompiledEngineOptions): Prom
 }
 
 /**
- * What an open session takes beside its run, measured as the growth of a process: 0.5 MiB for a small MLP in ONNX Runtime; 15 MiB for a conv4 in the fused
- * executor, which has sessions and compiled functions for each kind of product.
+ * What an open session takes beside its run, measured as the growth of a process: 0.5 MiB for a small
+ * MLP in ONNX Runtime; 15 MiB for a conv4 in the fused executor, which has sessions and compiled
+ * functions for each kind of product.
  */
 const openBytes = { onnx: 2 ** 19, fused: 2 ** 24 } as const;
 

@@ -11,7 +11,10 @@ import { loadTensorflow, type TensorflowSource } from './tensorflow.ts';
 export interface EngineDependencies {
   /** Shared with other engines of the thread; default one of the engine's own, without a limit of memory. */
   readonly sessions?: SessionCache;
-  /** Closes a program of another engine of the thread that can be opened again; false when there is none. Default: there is none. */
+  /**
+   * Closes a program of another engine of the thread that can be opened again; false when there is
+   * none. Default: there is none.
+   */
   readonly makeRoom?: () => Promise<boolean>;
   /** Told of every program that is compiled. */
   readonly onCompiled?: (report: CompileReport) => void;

@@ -1,5 +1,6 @@
-// The sessions of one compute thread, by the hash of what they compute: programs with equal graphs share one, and it is released when the last of them is.
-// Keeps the account of memory: before a session that would go beyond the limit is made, its owner is asked to close others; where that is not enough,
+// The sessions of one compute thread, by the hash of what they compute: programs with equal graphs
+// share one, and it is released when the last of them is. Keeps the account of memory: before a session
+// that would go beyond the limit is made, its owner is asked to close others; where that is not enough,
 // it is refused with the figures.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -23,7 +24,10 @@ export interface SessionRequest {
   /** What the open session takes besides: the model, its kernels' code, ONNX Runtime's own. */
   readonly openBytes: number;
   readonly tasksPerRun: number;
-  /** Closes something that can be opened again. @returns false when there is nothing left to close. Default: nothing. */
+  /**
+   * Closes something that can be opened again. @returns false when there is nothing left to close.
+   * Default: nothing.
+   */
   readonly makeRoom?: (() => Promise<boolean>) | undefined;
 }
 
@@ -56,7 +60,10 @@ export class SessionCache {
     return { created: this.#created, shared: this.#shared, open: this.#entries.size };
   }
 
-  /** Predicted for all that are open, with their runs: ONNX Runtime keeps a session's memory for its next run. */
+  /**
+   * Predicted for all that are open, with their runs: ONNX Runtime keeps a session's memory for its
+   * next run.
+   */
   get heldBytes(): number {
     let held = 0;
     for (const { peakBytes, openBytes } of this.#entries.values()) held += peakBytes + openBytes;
@@ -109,7 +116,8 @@ export class SessionCache {
     if (request.device !== 'cpu') return;
     const { peakBytes, openBytes, makeRoom } = request;
     while (peakBytes + openBytes + this.heldBytes > this.#memoryLimitBytes && (await makeRoom?.()));
-    // Nothing that can go is left. The limit leaves room for what sessions take besides, so that the runs alone decide.
+    // Nothing that can go is left. The limit leaves room for what sessions take besides, so that the
+    // runs alone decide.
     if (peakBytes + this.#peakBytes > this.#memoryLimitBytes) throw this.#refusal(request);
   }
 

@@ -1,6 +1,8 @@
-// Derivatives at the points where a function has none, or an infinite one: zero, to every order, where TensorFlow.js gives NaN, −1 or what the
-// engine happens to make of 0 · ∞. So a norm, a deviation of equal numbers or a masked root is no NaN. Elsewhere each is the usual derivative.
-// At such a point the divisor becomes 1 and the dividend is multiplied by 0: both are needed, or a higher order meets 0 / 0.
+// Derivatives at the points where a function has none, or an infinite one: zero, to every order, where
+// TensorFlow.js gives NaN, −1 or what the engine happens to make of 0 · ∞. So a norm, a deviation of
+// equal numbers or a masked root is no NaN. Elsewhere each is the usual derivative. At such a point the
+// divisor becomes 1 and the dividend is multiplied by 0: both are needed, or a higher order meets 0 /
+// 0.
 import { register, sumTo, type Tensor, type Tf } from './tf-register.ts';
 
 export function edgeGradients(tf: Tf): void {
@@ -33,8 +35,9 @@ function quotient(tf: Tf, dividend: Tensor, divisor: Tensor, isRegular: Tensor):
 }
 
 /**
- * b · a^(b − 1), with an exponent of 0 where b = 0: 0 · a^0 is 0 also for a = 0. Only the exponent is touched, so that a constant one leaves
- * the graph as it was: the gradient of `rsqrt`, and so batch norm, is made of powers. By b: a^b · ln a, and 0 where a ≤ 0.
+ * b · a^(b − 1), with an exponent of 0 where b = 0: 0 · a^0 is 0 also for a = 0. Only the exponent is
+ * touched, so that a constant one leaves the graph as it was: the gradient of `rsqrt`, and so batch
+ * norm, is made of powers. By b: a^b · ln a, and 0 where a ≤ 0.
  */
 function powerGradient(tf: Tf): void {
   register(tf, 'Pow', ['a', 'b'], (dy, [a, b]) => {

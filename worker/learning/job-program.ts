@@ -27,7 +27,10 @@ export interface TrainShardResult {
   readonly queryLoss: readonly number[];
   /** Query accuracy after adaptation, 0 to 1, one a task; empty for regression. */
   readonly queryAccuracy: readonly number[];
-  /** Offsets of the tasks whose meta-gradient or query loss was not finite, and which are not in the sum. */
+  /**
+   * Offsets of the tasks whose meta-gradient or query loss was not finite, and which are not in the
+   * sum.
+   */
   readonly nonFiniteTasks: readonly number[];
 }
 

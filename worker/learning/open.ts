@@ -146,7 +146,10 @@ function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: nu
   return stacked;
 }
 
-/** A task is left out when its meta-gradient or query loss is not finite, or when adding it takes the sum out of float32's range: the sum stays finite. */
+/**
+ * A task is left out when its meta-gradient or query loss is not finite, or when adding it takes the
+ * sum out of float32's range: the sum stays finite.
+ */
 async function sumOfFinite(
   layout: ParamsLayout,
   taskCount: number,

@@ -26,7 +26,10 @@ export const styleFor = (hasColour: boolean): Style => (hasColour ? colourStyle 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colour is made of.
 const colourCodes = /\u001b\[(?:0|1|2|22|[349]\d|10\d)m/g;
 
-/** `text` with its line breaks and colours; every other control, invisible or bidirectional character is escaped. */
+/**
+ * `text` with its line breaks and colours; every other control, invisible or bidirectional character is
+ * escaped.
+ */
 export function printableText(text: string): string {
   const colours = text.match(colourCodes) ?? [];
   return text

@@ -1,4 +1,5 @@
-// A client behind an entrance that resets streams, answers for the coordinator, or goes silent: every event comes once, until the job has ended.
+// A client behind an entrance that resets streams, answers for the coordinator, or goes silent: every
+// event comes once, until the job has ended.
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { MetatrainClient, type MetatrainClientOptions } from '../../../client/index.ts';
@@ -21,7 +22,10 @@ async function arrivalOf(entrance: Entrance, path: string): Promise<void> {
   while ((await entrance.arrival()) !== path);
 }
 
-/** NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM: what proxies end a silent stream with. */
+/**
+ * NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM: what proxies end a silent stream
+ * with.
+ */
 const resetCodes = [0, 2, 7, 8, 11];
 
 test('watches of a job and of events go on after every reset of their streams, and tell each event once', async (t) => {

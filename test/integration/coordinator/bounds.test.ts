@@ -1,4 +1,4 @@
-// A job and its workers that say as much as they can: whoever else asks is answered.
+// A job and its workers that say as much as they can: other clients are answered.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ClusterEvent__Output } from '../../../shared/gen/metatrain/v1/ClusterEvent.ts';

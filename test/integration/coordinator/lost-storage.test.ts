@@ -1,5 +1,5 @@
-// A state directory that is taken away from a running coordinator: it stops acknowledging what it cannot keep, says why, and goes on when the
-// directory is put back.
+// A state directory that is taken away from a running coordinator: it stops acknowledging what it
+// cannot keep, says why, and goes on when the directory is put back.
 import assert from 'node:assert/strict';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import test from 'node:test';

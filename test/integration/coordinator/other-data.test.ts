@@ -1,4 +1,5 @@
-// Workers that draw their tasks from other data than the job began with: what they send never counts, and both hashes are named.
+// Workers that draw their tasks from other data than the job began with: what they send never counts,
+// and both hashes are named.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { DataIdentity } from '../../../shared/data-identity.ts';
@@ -11,7 +12,10 @@ const refusal = `the job keeps to the data it began with, letters small sha256 $
 
 const workersOf = async (cluster: TestCluster) => (await call(cluster.cluster, 'ListWorkers', {})).workers;
 
-/** A job whose worker of one slot has come to meta-step 2 and answers nothing more until it is told to go on. */
+/**
+ * A job whose worker of one slot has come to meta-step 2 and answers nothing more until it is told to
+ * go on.
+ */
 async function heldJob(cluster: TestCluster) {
   const held: (() => void)[] = [];
   let isHolding = true;

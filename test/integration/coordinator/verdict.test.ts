@@ -1,4 +1,5 @@
-// What a job's record holds of its claim: the changes that were submitted with it, and the verdict, once it has succeeded and not before.
+// What a job's record holds of its claim: the changes that were submitted with it, and the verdict,
+// once it has succeeded and not before.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JobDetail } from '../../../shared/http-api.ts';

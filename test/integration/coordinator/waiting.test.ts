@@ -1,4 +1,5 @@
-// A job that waits says why wherever it is read: GetJob, ListJobs, its story, the HTTP API, its live stream and a metric.
+// A job that waits says why wherever it is read: GetJob, ListJobs, its story, the HTTP API, its live
+// stream and a metric.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JobDetail, JobList } from '../../../shared/http-api.ts';

@@ -1,7 +1,8 @@
-// A real Prometheus scrapes a real coordinator and two real workers while two real jobs run, and every expression of every panel returns data. They
-// speak TLS, so that there are certificates whose expiry a panel shows.
-// Nothing fails in this run on purpose: what panels show of faults (retries, quarantine, recovery, dropped events) is a count that exists from the
-// start, at zero; core-leases, quarantine and cluster-metrics tests are where those counts move.
+// A real Prometheus scrapes a real coordinator and two real workers while two real jobs run, and every
+// expression of every panel returns data. They speak TLS, so that there are certificates whose expiry a
+// panel shows. Nothing fails in this run on purpose: what panels show of faults (retries, quarantine,
+// recovery, dropped events) is a count that exists from the start, at zero; core-leases, quarantine and
+// cluster-metrics tests are where those counts move.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';

@@ -1,4 +1,5 @@
-// The console behind nginx as Debian has it: under a path, and with nginx's own Host header, which names the coordinator and not the page.
+// The console behind nginx as Debian has it: under a path, and with nginx's own Host header, which
+// names the coordinator and not the page.
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { says, TestBrowser } from '../../support/browser.ts';

@@ -1,5 +1,5 @@
-// Why nobody answers: each reason with its own sentence and remedy, found at real sockets. test/integration/security/tls.test.ts has the
-// certificates of a real coordinator.
+// Why nobody answers: each reason with its own sentence and remedy, found at real sockets.
+// test/integration/security/tls.test.ts has the certificates of a real coordinator.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';

@@ -1,5 +1,5 @@
-// A coordinator, a worker and a job file that put commands to the terminal into every text they have. Each renderer, and the terminal
-// itself, escapes them.
+// A coordinator, a worker and a job file that put commands to the terminal into every text they have.
+// Each renderer, and the terminal itself, escapes them.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderDataSets } from '../../../client/cli/render/data-sets.ts';

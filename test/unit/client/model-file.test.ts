@@ -1,4 +1,5 @@
-// Where `metatrain run` saves a model: where it was told, or beside whoever ran it, and never over another model that nobody named.
+// Where `metatrain run` saves a model: where it was told, or in the working directory, and never over
+// another model that nobody named.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// What is kept of a job fits a message of gRPC, whatever its workers said and however much it evaluated; and so does every page.
+// What is kept of a job fits a message of gRPC, whatever its workers said and however much it
+// evaluated; and so does every page.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fillPage } from '../../../coordinator/page.ts';

@@ -1,4 +1,5 @@
-// A database whose bits the disk has changed: nothing that is read back is silently wrong, and what is whole is still read.
+// A database whose bits the disk has changed: nothing that is read back is silently wrong, and what is
+// whole is still read.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,7 +48,10 @@ async function setUp(t: TestContext) {
   return { path, store, raw, first, second, reported, log, logged };
 }
 
-/** lmdb lets its view of the database go by a timer of 0 ms; one that is set later comes later. Then what the raw handle wrote is seen. */
+/**
+ * lmdb lets its view of the database go by a timer of 0 ms; one that is set later comes later. Then
+ * what the raw handle wrote is seen.
+ */
 const seen = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** The log's own key of an event, which says how large the event is. */
@@ -57,7 +61,10 @@ function logKey(log: Database<Buffer, Key>, sequence: number): Key {
   return key;
 }
 
-/** Calls `check` with one bit of the table's value changed, for about 100 places in it, and puts the value back each time. */
+/**
+ * Calls `check` with one bit of the table's value changed, for about 100 places in it, and puts the
+ * value back each time.
+ */
 async function withChangedBits(table: Database<Buffer, Key>, key: Key, check: (where: string) => void): Promise<void> {
   const whole = Buffer.from(table.get(key)!);
   const stride = Math.ceil(whole.byteLength / 100);

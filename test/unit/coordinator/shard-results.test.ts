@@ -1,4 +1,5 @@
-// What a worker says is held against the lease and the job file: whatever the job file did not ask for is refused by field.
+// What a worker says is held against the lease and the job file: whatever the job file did not ask for
+// is refused by field.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Lease, WorkKind } from '../../../coordinator/core/state.ts';

@@ -1,4 +1,5 @@
-// Why a job computes nothing: each reason from the state that makes it, in the order in which they are looked for.
+// Why a job computes nothing: each reason from the state that makes it, in the order in which they are
+// looked for.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { takeCensus } from '../../../coordinator/core/census.ts';

@@ -1,4 +1,5 @@
-// Derivatives where a function has a kink, a pole or none at all: both engines give the numbers of the table of traps, to third order.
+// Derivatives where a function has a kink, a pole or none at all: both engines give the numbers of the
+// table of traps, to third order.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createEngine } from '../../../worker/engine/create.ts';

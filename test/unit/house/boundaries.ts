@@ -99,7 +99,8 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
   [
     'a clock that can be set',
     /\b(realClock|[cC]lock)\.now\b/,
-    // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are measured with `elapsedMs`.
+    // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are
+    // measured with `elapsedMs`.
     /^(coordinator\/(main|runner|token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],

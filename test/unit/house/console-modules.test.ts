@@ -1,4 +1,5 @@
-// The console is a page of modules that the coordinator serves one by one: a module that is imported and not served breaks every page.
+// The console is a page of modules that the coordinator serves one by one: a module that is imported
+// and not served breaks every page.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';

@@ -1,5 +1,5 @@
-// What npm would pack, from our own package and from the client's: nothing that only we need, and everything that their programs need. Installing
-// them for real is `npm run test:package`.
+// What npm would pack, from our own package and from the client's: nothing that only we need, and
+// everything that their programs need. Installing them for real is `npm run test:package`.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -49,7 +49,10 @@ function filesIn(folder: string): string[] {
     .sort();
 }
 
-/** npm's own list. From a copy without the bundled engine, which takes a minute to compress and is not ours to check. */
+/**
+ * npm's own list. From a copy without the bundled engine, which takes a minute to compress and is not
+ * ours to check.
+ */
 function wholePackage(): Package {
   const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as Manifest;
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-package-'));
@@ -245,7 +248,10 @@ test('a built module whose source is gone does not get into the package', () => 
   assert.deepEqual(files, ['client/report/report-bundle.js', 'shared/kept.d.ts', 'shared/kept.js']);
 });
 
-/** npm's `prepare` where nothing is installed but an onnxruntime-node with this manifest, and these files are there. */
+/**
+ * npm's `prepare` where nothing is installed but an onnxruntime-node with this manifest, and these
+ * files are there.
+ */
 function prepared(manifest: object, content: Readonly<Record<string, string>> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-prepare-'));
   try {

@@ -15,9 +15,10 @@ import { type Fixture, smallFixture } from './omniglot-fixture.ts';
 import { along, directionsFrom, dot, flat, norm, openParts, type Parts, runOnTasks, smallJobs } from './small-jobs.ts';
 
 /**
- * Half the distance of a difference. A relu that switches within it bends the difference. Max-pooling of blank paper, with thousands of near
- * ties, bends it at 1e-3 already, and so does a head with weights of deviation 1, whose loss is steep. Rounding, some 1e-7 of a loss near 1,
- * forbids much less than 3e-5.
+ * Half the distance of a difference. A relu that switches within it bends the difference. Max-pooling
+ * of blank paper, with thousands of near ties, bends it at 1e-3 already, and so does a head with
+ * weights of deviation 1, whose loss is steep. Rounding, some 1e-7 of a loss near 1, forbids much less
+ * than 3e-5.
  */
 const reachOf = (model: ModelSpec): number =>
   model.architecture === 'conv4' && (model.downsampling === 'max-pool' || model.headInitialization === 'normal')

@@ -124,7 +124,10 @@ describe("a job's program", () => {
     assert.deepEqual(shard.metaGradientSum, sum);
   });
 
-  /** An engine whose programs return `gradient(task)` everywhere and `loss(task)`; it counts what was compiled and disposed of. */
+  /**
+   * An engine whose programs return `gradient(task)` everywhere and `loss(task)`; it counts what was
+   * compiled and disposed of.
+   */
   function scriptedEngine(
     gradient: (task: number) => number,
     { failures = 0, loss = () => 0 }: { readonly failures?: number; readonly loss?: (task: number) => number } = {},

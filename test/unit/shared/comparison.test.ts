@@ -1,4 +1,5 @@
-// The verdict on an evaluation: which numbers, under which protocol, support which claim. The rule stands at the head of shared/comparison.ts.
+// The verdict on an evaluation: which numbers, under which protocol, support which claim. The rule
+// stands at the head of shared/comparison.ts.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type ComparedJob, compare, isClaim, outcomeWords, verdictOf } from '../../../shared/comparison.ts';

@@ -53,7 +53,7 @@ function setUp(limits: ConnectionLimits) {
   return { connect, trust, distrust, wait, open, closed };
 }
 
-test('of too many strangers the oldest makes room, and whoever is trusted stays', () => {
+test('of too many strangers the oldest makes room, and trusted connections stay', () => {
   const { connect, trust, open, closed } = setUp({ connections: 5, strangers: 2 });
   connect(1);
   trust(1);
@@ -88,7 +88,7 @@ test('a connection that is closed by its own end makes room, whether it was trus
   assert.deepEqual(open(), [3, 4]);
 });
 
-test('a stranger is closed after its time, and whoever is trusted or has none stays', () => {
+test('a stranger is closed after its time, and connections that are trusted or have no limit stay', () => {
   const timed = setUp({ connections: 9, strangers: 9, strangerMs: 10_000 });
   timed.connect(1);
   timed.trust(1);

@@ -1,4 +1,5 @@
-// Products of a job file's fields: what an array, a message or the coordinator cannot hold is refused by name; what fits exactly is taken.
+// Products of a job file's fields: what an array, a message or the coordinator cannot hold is refused
+// by name; what fits exactly is taken.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';

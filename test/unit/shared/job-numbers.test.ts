@@ -1,4 +1,5 @@
-// Numbers at the edge: what float32 has as 0 or infinity is refused by name, alone or as a product, and what it just holds is taken.
+// Numbers at the edge: what float32 has as 0 or infinity is refused by name, alone or as a product, and
+// what it just holds is taken.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';

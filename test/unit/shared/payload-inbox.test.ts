@@ -1,4 +1,5 @@
-// One payload that cannot be taken is refused alone, with its reason; only what belongs to no payload is a breach of the protocol.
+// One payload that cannot be taken is refused alone, with its reason; only what belongs to no payload
+// is a breach of the protocol.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MetatrainError } from '../../../shared/errors.ts';

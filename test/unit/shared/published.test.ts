@@ -1,4 +1,5 @@
-// The `published` section of a job file: any part of a job's own fields, checked as a job's are, and compared with them.
+// The `published` section of a job file: any part of a job's own fields, checked as a job's are, and
+// compared with them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -34,7 +34,8 @@ export const buildConv4: BuildModel<Conv4ModelSpec> = (
       {
         name: 'linear.weights',
         shape: [features, task.outputs],
-        // A deviation of 1 makes large logits: on the small Omniglot sets, 250 meta-steps reached 73 % with it and 87 % with Xavier.
+        // A deviation of 1 makes large logits: on the small Omniglot sets, 250 meta-steps reached 73 %
+        // with it and 87 % with Xavier.
         initialize: headInitialization === 'normal' ? normal(1) : xavierUniform(features, task.outputs),
       },
       { name: 'linear.bias', shape: [task.outputs], initialize: zeros },
@@ -68,7 +69,10 @@ function blockParameters(block: number, inputs: number, filters: number, hasScal
   ];
 }
 
-/** Scale · (x − mean) / √(variance + ε) + shift, without a scale when it is undefined; mean and variance per channel over this batch. Ioffe & Szegedy 2015, algorithm 1. */
+/**
+ * Scale · (x − mean) / √(variance + ε) + shift, without a scale when it is undefined; mean and variance
+ * per channel over this batch. Ioffe & Szegedy 2015, algorithm 1.
+ */
 function batchNorm(x: tf.Tensor4D, scale: tf.Tensor | undefined, shift: tf.Tensor): tf.Tensor4D {
   const centred = tf.sub(x, tf.mean(x, [0, 1, 2]));
   const variance = tf.mean(tf.square(centred), [0, 1, 2]);

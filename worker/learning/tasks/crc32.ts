@@ -1,4 +1,5 @@
-// CRC-32 as zip archives record it (ISO 3309, reflected polynomial edb88320). Node's own `zlib.crc32` is there from Node 20.15 on only.
+// CRC-32 as zip archives record it (ISO 3309, reflected polynomial edb88320). Node's own `zlib.crc32`
+// is there from Node 20.15 on only.
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte;
   for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ 0xedb88320 : remainder >>> 1;

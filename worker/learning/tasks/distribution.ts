@@ -55,8 +55,8 @@ export interface DistributionContext {
 }
 
 /**
- * Other data than `expectedData` must be refused (`refuseOtherData`) before anything is said about the spec: what the spec asks for may
- * well be right for the job's data.
+ * Other data than `expectedData` must be refused (`refuseOtherData`) before anything is said about the
+ * spec: what the spec asks for may well be right for the job's data.
  *
  * @throws MetatrainError `REQUEST_INVALID`, `DATA_SET_MISSING` or `DATA_CORRUPT` when the data cannot give the tasks that the spec asks for,
  *   `DATA_SET_DIFFERS` when it is not the data that the job began with.

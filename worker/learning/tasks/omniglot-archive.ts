@@ -1,6 +1,8 @@
-// Reads Omniglot's official zips, which nobody need unpack: `<set>/<alphabet>/character<NN>/<id>_<NN>.png`, 20 drawings a character, each
-// 105 × 105 in black and white. Drawings are kept as 28 × 28 bytes of ink, so the full set takes 25 MB. What does not look like this is
-// refused as DATA_CORRUPT with the archive and the entry named; so is an entry whose checksum is not the one that the archive records.
+// Reads Omniglot's official zips, which nobody need unpack:
+// `<set>/<alphabet>/character<NN>/<id>_<NN>.png`, 20 drawings a character, each 105 × 105 in black and
+// white. Drawings are kept as 28 × 28 bytes of ink, so the full set takes 25 MB. What does not look
+// like this is refused as DATA_CORRUPT with the archive and the entry named; so is an entry whose
+// checksum is not the one that the archive records.
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { inflateRawSync } from 'node:zlib';

@@ -148,7 +148,10 @@ function refuseSplits(splits: Splits<Character>, evaluationSplit: EvaluationSpli
   for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
 }
 
-/** What the small set cannot give the full set may, which another worker may have: no fault of the job file yet. */
+/**
+ * What the small set cannot give the full set may, which another worker may have: no fault of the job
+ * file yet.
+ */
 function missingFullSet(refusal: unknown): unknown {
   if (!(refusal instanceof MetatrainError) || refusal.code !== 'REQUEST_INVALID') return refusal;
   const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(omniglot)}`;
