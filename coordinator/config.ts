@@ -7,9 +7,9 @@ import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/
 import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
+import type { SecurityOptions } from './access/exposure.ts';
 import { addNatsFlags, type NatsFlags, natsOptionsOf } from './event-bus/config.ts';
 import { type CoordinatorOptions, defaultJobBytes, defaultTraceRate } from './options.ts';
-import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorConfig {
   readonly options: CoordinatorOptions;

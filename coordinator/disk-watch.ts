@@ -4,8 +4,8 @@
 import type { Clock } from '../shared/clock.ts';
 import type { MetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Checkpointing } from './checkpointing.ts';
-import type { JobBook } from './job-book.ts';
+import type { Checkpointing } from './jobs/checkpointing.ts';
+import type { JobBook } from './jobs/job-book.ts';
 import type { Runner } from './runner.ts';
 import { type DiskRoom, roomToGoOnBytes } from './store/disk-room.ts';
 

@@ -3,8 +3,8 @@
 import { MetatrainError } from '../shared/errors.ts';
 import { parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Waiting } from '../shared/waiting.ts';
-import type { Caller } from './authentication.ts';
-import type { JobBook } from './job-book.ts';
+import type { Caller } from './access/authentication.ts';
+import type { JobBook } from './jobs/job-book.ts';
 import type { Runner } from './runner.ts';
 import { askedFor, type CheckpointRecord, hasEnded, type JobRecord, type JobStateName } from './store/job-record.ts';
 

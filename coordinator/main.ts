@@ -14,9 +14,10 @@ import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { everyone } from '../shared/observers.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
-import { certificateExpiries, warnOfExpiry } from './certificates.ts';
-import { Checkpointing } from './checkpointing.ts';
-import { workerEvents } from './cluster-events.ts';
+import { certificateExpiries, warnOfExpiry } from './access/certificates.ts';
+import { readServerPems, refuseExposure } from './access/exposure.ts';
+import { Refusals } from './access/refusals.ts';
+import { TokenBook } from './access/token-book.ts';
 import { readConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { openEventBus } from './event-bus/open.ts';
@@ -25,25 +26,25 @@ import { api } from './http/api.ts';
 import { consoleFiles } from './http/console-files.ts';
 import { Gate } from './http/gate.ts';
 import { OpenAnswers } from './http/open-answers.ts';
-import { JobBook } from './job-book.ts';
 import { JobRequests } from './job-requests.ts';
+import { Checkpointing } from './jobs/checkpointing.ts';
+import { JobBook } from './jobs/job-book.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
-import type { Observer } from './observer.ts';
+import type { Observer } from './observers/happenings.ts';
+import type { ClusterTraces } from './observers/tracing.ts';
+import { workerEvents } from './observers/worker-events.ts';
 import { type CoordinatorLimits, type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { PayloadMemory } from './payload-memory.ts';
-import { Refusals } from './refusals.ts';
 import { callMeter } from './rpc/call-meter.ts';
 import { clusterService } from './rpc/cluster-service.ts';
+import { serverCredentials } from './rpc/credentials.ts';
 import { Door } from './rpc/door.ts';
-import { readServerPems, refuseExposure, serverCredentials } from './rpc/exposure.ts';
 import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
 import { Runner } from './runner.ts';
 import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
-import { TokenBook } from './token-book.ts';
-import type { ClusterTraces } from './tracing.ts';
+import { PayloadMemory } from './workers/payload-memory.ts';
 
 export type { CoordinatorOptions };
 
@@ -219,7 +220,10 @@ async function openTraces(
   parts: Parts,
   dependencies: { readonly clock: Clock; readonly log: Logger },
 ): Promise<ClusterTraces> {
-  const [{ Tracing }, { ClusterTraces }] = await Promise.all([import('../shared/tracing.ts'), import('./tracing.ts')]);
+  const [{ Tracing }, { ClusterTraces }] = await Promise.all([
+    import('../shared/tracing.ts'),
+    import('./observers/tracing.ts'),
+  ]);
   const service = { service: 'metatrain-coordinator', version: packageVersion(), instance: randomId() };
   const tracing = new Tracing(options, service, dependencies);
   const traces = new ClusterTraces(options, { tracing, clock: dependencies.clock });

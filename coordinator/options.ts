@@ -3,9 +3,9 @@
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { maxUnfinishedJobs } from '../shared/wire.ts';
+import type { SecurityOptions } from './access/exposure.ts';
 import { type CoreOptions, defaultCoreOptions } from './core/state.ts';
 import type { NatsOptions } from './event-bus/open.ts';
-import type { SecurityOptions } from './rpc/exposure.ts';
 
 export interface CoordinatorOptions {
   /** Where records and checkpoints are kept; made where it is missing. */

@@ -2,8 +2,8 @@
 // quarantines, waits. Changes no state.
 import type { Logger } from '../shared/log.ts';
 import type { CoreEffect } from './core/effect.ts';
-import type { JobBook } from './job-book.ts';
-import type { Observer } from './observer.ts';
+import type { JobBook } from './jobs/job-book.ts';
+import type { Observer } from './observers/happenings.ts';
 
 export type Report = Extract<CoreEffect, { kind: 'reportRetry' | 'reportQuarantine' | 'reportLetBack' | 'reportWait' }>;
 

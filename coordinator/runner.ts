@@ -9,7 +9,6 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import type { Training } from './aggregation/training.ts';
-import type { Checkpointing, Restored } from './checkpointing.ts';
 import { type Census, takeCensus } from './core/census.ts';
 import type { CoreEffect } from './core/effect.ts';
 import type { CoreEvent, DiskNews, HeldShard, ShardProgress } from './core/event.ts';
@@ -17,8 +16,9 @@ import { idleReason } from './core/placement.ts';
 import { type CoreOptions, type CoreState, createState, describeLease, tickMsOf } from './core/state.ts';
 import { step } from './core/step.ts';
 import { waitingJobs } from './core/waiting.ts';
-import type { JobBook, Submission } from './job-book.ts';
-import { engineKey, planOf, standingOf } from './job-plan.ts';
+import type { Checkpointing, Restored } from './jobs/checkpointing.ts';
+import type { JobBook, Submission } from './jobs/job-book.ts';
+import { engineKey, planOf, standingOf } from './jobs/job-plan.ts';
 import {
   applyMetaStep,
   countPayloads,
@@ -29,15 +29,15 @@ import {
   recordVerdict,
   summariseEvaluation,
   trainingOf,
-} from './live-job.ts';
-import type { Observer } from './observer.ts';
+} from './jobs/live-job.ts';
+import type { ArrivedResult, CheckedResult, TakePayload } from './jobs/shard-results.ts';
+import { checkResult, payloadBytesOf } from './jobs/shard-results.ts';
+import type { Observer } from './observers/happenings.ts';
 import { tellReport } from './reports.ts';
-import type { ArrivedResult, CheckedResult, TakePayload } from './shard-results.ts';
-import { checkResult, payloadBytesOf } from './shard-results.ts';
 import { failureRecord, hasEnded, type JobRecord } from './store/job-record.ts';
 import { isStorageRefusal } from './store/storage-errors.ts';
-import type { WorkerLink } from './worker-link.ts';
-import { WorkerLinks, type WorkerView } from './worker-links.ts';
+import type { WorkerLink } from './workers/worker-link.ts';
+import { WorkerLinks, type WorkerView } from './workers/worker-links.ts';
 
 export interface RunnerDependencies {
   readonly book: JobBook;

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
-import { planOf } from '../coordinator/job-plan.ts';
+import { planOf } from '../coordinator/jobs/job-plan.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';

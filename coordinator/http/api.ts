@@ -3,9 +3,9 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../shared/http-server.ts';
-import type { Caller } from '../authentication.ts';
-import type { JobBook } from '../job-book.ts';
+import type { Caller } from '../access/authentication.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
+import type { JobBook } from '../jobs/job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { EventLog } from '../store/event-log.ts';

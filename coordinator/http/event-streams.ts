@@ -5,7 +5,7 @@ import { sequenceOf } from '../../shared/cluster-event.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { StreamedEvents } from '../../shared/http-api.ts';
 import type { Waiting } from '../../shared/waiting.ts';
-import type { JobBook } from '../job-book.ts';
+import type { JobBook } from '../jobs/job-book.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { jobEventJson, workerList } from './json.ts';

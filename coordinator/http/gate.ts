@@ -3,9 +3,9 @@
 import { createMiddleware } from 'hono/factory';
 import type { Visit } from '../../shared/http-server.ts';
 import type { Role } from '../../shared/tokens.ts';
-import { anybody, authenticate, type Caller, demandRole } from '../authentication.ts';
-import type { Refusals } from '../refusals.ts';
-import type { TokenBook } from '../token-book.ts';
+import { anybody, authenticate, type Caller, demandRole } from '../access/authentication.ts';
+import type { Refusals } from '../access/refusals.ts';
+import type { TokenBook } from '../access/token-book.ts';
 
 export interface Visitor extends Caller {
   /** False once the token has expired or was withdrawn: a stream must not outlive its permission. */

@@ -3,7 +3,7 @@ import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { yamlText } from '../../shared/job-spec/yaml.ts';
 import type { Waiting } from '../../shared/waiting.ts';
-import type { Caller } from '../authentication.ts';
+import type { Caller } from '../access/authentication.ts';
 import { workerState } from '../core/census.ts';
 import { mayControl } from '../job-requests.ts';
 import {
@@ -13,7 +13,7 @@ import {
   type JobEventRecord,
   type JobRecord,
 } from '../store/job-record.ts';
-import type { WorkerView } from '../worker-links.ts';
+import type { WorkerView } from '../workers/worker-links.ts';
 
 /**
  * @param caller who asks.

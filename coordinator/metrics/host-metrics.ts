@@ -1,7 +1,7 @@
 // What the coordinator's machine runs out of, read when somebody scrapes: room on its disk, and the
 // time of its certificates.
 import type { Meter } from '../../shared/metrics/meter.ts';
-import type { CertificateExpiry } from '../certificates.ts';
+import type { CertificateExpiry } from '../access/certificates.ts';
 import { type DiskRoom, reserveBytes } from '../store/disk-room.ts';
 
 export interface HostView {

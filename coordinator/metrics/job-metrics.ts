@@ -3,7 +3,7 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { Meter } from '../../shared/metrics/meter.ts';
 import type { Estimate } from '../aggregation/evaluation-summary.ts';
-import type { Happening } from '../observer.ts';
+import type { Happening } from '../observers/happenings.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 
 /** Jobs with series at once. More than run at once by default; where more do, the first to start have them. */

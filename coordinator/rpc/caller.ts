@@ -1,6 +1,6 @@
 // Who makes a call. The door says it, handlers ask; a client cannot, since nothing of it is in what the client sends.
 import type { Metadata } from '@grpc/grpc-js';
-import type { Caller } from '../authentication.ts';
+import type { Caller } from '../access/authentication.ts';
 
 const nobody: Caller = { name: '', roles: new Set() };
 

@@ -13,13 +13,13 @@ import type { WorkerState as WorkerStateMessage } from '../../shared/gen/metatra
 import type { Logger } from '../../shared/log.ts';
 import { workerState } from '../core/census.ts';
 import type { WorkerState } from '../core/state.ts';
-import type { JobBook } from '../job-book.ts';
 import { invalidField } from '../job-requests.ts';
-import { fillPage } from '../page.ts';
+import type { JobBook } from '../jobs/job-book.ts';
+import { fillPage } from '../jobs/page.ts';
 import type { Runner } from '../runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { hasEnded } from '../store/job-record.ts';
-import type { WorkerView } from '../worker-links.ts';
+import type { WorkerView } from '../workers/worker-links.ts';
 import { timestamp } from './job-messages.ts';
 import { unary } from './status.ts';
 import { OpenStreams, sendSignsOfLife } from './streaming.ts';

@@ -10,8 +10,8 @@ import type { ListJobsRequest__Output } from '../../shared/gen/metatrain/v1/List
 import type { ListJobsResponse } from '../../shared/gen/metatrain/v1/ListJobsResponse.ts';
 import type { WatchJobRequest__Output } from '../../shared/gen/metatrain/v1/WatchJobRequest.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { JobBook } from '../job-book.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
+import type { JobBook } from '../jobs/job-book.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { JobRecord, JobStateName } from '../store/job-record.ts';
 import { checkpointMessage, eventMessage, jobMessage, stateOfMessage, summaryMessage } from './job-messages.ts';

@@ -5,7 +5,7 @@ import { grpcStatusOf, MetatrainError } from '../../shared/errors.ts';
 import { boundText } from '../../shared/foreign-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import { codeMetadataKey } from '../../shared/wire.ts';
-import type { Caller } from '../authentication.ts';
+import type { Caller } from '../access/authentication.ts';
 import { callerOf } from './caller.ts';
 
 /**

@@ -8,7 +8,7 @@ import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFa
 import type { ShardProgress__Output } from '../../shared/gen/metatrain/v1/ShardProgress.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard, ShardProgress } from '../core/event.ts';
-import type { WorkerDevice } from '../worker-link.ts';
+import type { WorkerDevice } from '../workers/worker-link.ts';
 
 /** Slots of a worker, at most. */
 export const maxSlots = 1_024;

@@ -5,7 +5,7 @@ import type { ShardLease } from '../../shared/gen/metatrain/v1/ShardLease.ts';
 import { bytesOfVector, chunksOf } from '../../shared/tensor-codec.ts';
 import { WorkerService } from '../../shared/wire.ts';
 import type { MetaParams } from '../aggregation/training.ts';
-import type { LeaseOrder } from '../worker-link.ts';
+import type { LeaseOrder } from '../workers/worker-link.ts';
 import type { MessageSequence, OutgoingMessage } from './outbox.ts';
 
 const { Connect } = WorkerService.service;

@@ -7,7 +7,7 @@ import { nextTurn } from '../../shared/clock.ts';
 import { type ClusterEvent, type EventName, nameOf, sequenceOf, sequenceText } from '../../shared/cluster-event.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { randomId } from '../../shared/rng.ts';
-import type { LoggedEvent } from '../cluster-events.ts';
+import type { LoggedEvent } from './cluster-events.ts';
 import { KeptEntries, type KeptEntry } from './kept-entries.ts';
 import type { OrderedWrites } from './ordered-writes.ts';
 import { SealedTable } from './sealed-table.ts';

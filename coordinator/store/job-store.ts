@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import { jobEvent } from '../cluster-events.ts';
+import { jobEvent } from './cluster-events.ts';
 import { DiskRoom, essentialReserveBytes, reserveBytes } from './disk-room.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import type { JobEventBody, JobEventRecord, JobRecord } from './job-record.ts';

@@ -1,7 +1,8 @@
 // One event of every kind, made from records as the coordinator makes them, with every field that may be there.
-import { jobEvent, type LoggedEvent, workerEvents } from '../../coordinator/cluster-events.ts';
+import { workerEvents } from '../../coordinator/observers/worker-events.ts';
+import { jobEvent, type LoggedEvent } from '../../coordinator/store/cluster-events.ts';
 import type { JobEventBody, JobRecord } from '../../coordinator/store/job-record.ts';
-import type { WorkerLink } from '../../coordinator/worker-link.ts';
+import type { WorkerLink } from '../../coordinator/workers/worker-link.ts';
 import type { EventName } from '../../shared/cluster-event.ts';
 
 const at = 1_800_000_000_123;

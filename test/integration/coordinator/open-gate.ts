@@ -1,6 +1,7 @@
 // The gate of a coordinator that asks for no tokens.
+
+import { Refusals } from '../../../coordinator/access/refusals.ts';
 import { Gate } from '../../../coordinator/http/gate.ts';
-import { Refusals } from '../../../coordinator/refusals.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
 

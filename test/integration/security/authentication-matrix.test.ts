@@ -11,7 +11,7 @@ import {
   type ServiceDefinition,
   status,
 } from '@grpc/grpc-js';
-import { Refusals } from '../../../coordinator/refusals.ts';
+import { Refusals } from '../../../coordinator/access/refusals.ts';
 import { Door } from '../../../coordinator/rpc/door.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';

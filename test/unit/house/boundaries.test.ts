@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { packageRoot } from '../../../shared/wire.ts';
 import {
+  asRooms,
   findCycle,
   formFaultsIn,
   importsOf,
@@ -52,6 +53,10 @@ test('no sources import each other in a ring', () => {
   assert.equal(findCycle(sourcesIn(productFolders)), undefined);
 });
 
+test('no rooms of the coordinator import each other in a ring', () => {
+  assert.equal(findCycle(asRooms(sourcesIn(productFolders))), undefined);
+});
+
 test('every file opens with what it is for and stays short enough to read', () => {
   const sources = sourcesIn([...productFolders, 'bench', 'test', 'scripts']);
   assert.deepEqual(sources.flatMap(formFaultsIn), []);
@@ -81,12 +86,25 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['client/cli/run.ts', "import { status } from '@grpc/grpc-js';", /whose door is/],
   ['worker/learning/models/mlp.ts', "import * as tf from '@tensorflow/tfjs';", /whose door is/],
   ['coordinator/aggregation/training.ts', "import * as ort from 'onnxruntime-node';", /whose door is/],
-  ['coordinator/job-book.ts', "import { open } from 'lmdb';", /whose door is/],
+  ['coordinator/jobs/job-book.ts', "import { open } from 'lmdb';", /whose door is/],
   ['coordinator/runner.ts', "import { pino } from 'pino';", /whose door is/],
   ['coordinator/runner.ts', "import { Registry } from 'prom-client';", /whose door is/],
   ['coordinator/runner.ts', "import { trace } from '@opentelemetry/api';", /whose door is/],
   ['coordinator/runner.ts', "import { connect } from '@nats-io/transport-node';", /whose door is/],
-  ['coordinator/job-plan.ts', "import { z } from 'zod';", /whose door is/],
+  ['coordinator/runner.ts', "import { JobRequests } from './job-requests.ts';", /stands above it/],
+  ['coordinator/runner.ts', "import type { DiskWatch } from './disk-watch.ts';", /stands above it/],
+  ['coordinator/runner.ts', "import { api } from './http/api.ts';", /stands above it/],
+  ['coordinator/jobs/live-job.ts', "import type { Runner } from '../runner.ts';", /jobs uses core, aggregation, store/],
+  ['coordinator/jobs/job-book.ts', "import type { Observer } from '../observers/happenings.ts';", /and no other room/],
+  ['coordinator/observers/tracing.ts', "import type { JobBook } from '../jobs/job-book.ts';", /and no other room/],
+  [
+    'coordinator/store/event-log.ts',
+    "import type { Observer } from '../observers/happenings.ts';",
+    /and no other room/,
+  ],
+  ['coordinator/access/token-book.ts', "import { Door } from '../rpc/door.ts';", /access uses no other room/],
+  ['coordinator/http/gate.ts', "import { Door } from '../rpc/door.ts';", /http serves/],
+  ['coordinator/jobs/job-plan.ts', "import { z } from 'zod';", /whose door is/],
   ['worker/session.ts', "import { Worker } from 'node:worker_threads';", /whose door is/],
   ['coordinator/main.ts', "import { spawn } from 'node:child_process';", /whose door is/],
   ['client/watch.ts', "import { setTimeout } from 'node:timers/promises';", /whose door is/],
@@ -156,6 +174,18 @@ test('a ring of imports is found, and a diamond is none', () => {
   assert.equal(findCycle(diamond), undefined);
   const ring = [...diamond.slice(0, 3), { path: 'shared/d.ts', text: "import type { A } from './a.ts';" }];
   assert.equal(findCycle(ring), 'shared/a.ts → shared/b.ts → shared/d.ts → shared/a.ts');
+});
+
+test('a ring between rooms is found, also where no files form one', () => {
+  const sources = [
+    { path: 'coordinator/jobs/a.ts', text: "import '../store/b.ts';" },
+    { path: 'coordinator/store/b.ts', text: "import './c.ts';" },
+    { path: 'coordinator/store/d.ts', text: "import '../jobs/e.ts';" },
+    { path: 'coordinator/runner.ts', text: "import './jobs/a.ts';" },
+  ];
+  assert.equal(findCycle(sources), undefined);
+  assert.equal(findCycle(asRooms(sources)), 'coordinator/jobs → coordinator/store → coordinator/jobs');
+  assert.equal(findCycle(asRooms(sources.slice(0, 2))), undefined);
 });
 
 test('a file that is too long, or that opens without a word, is named', () => {

@@ -20,6 +20,21 @@ interface Reach {
   readonly because: string;
 }
 
+/** The coordinator's rooms, the lowest first, and which of the rooms below each may use. `main`, `runner` and the like stand above the rooms. */
+const roomsBelow: Readonly<Record<string, readonly string[]>> = {
+  aggregation: [],
+  access: [],
+  store: ['aggregation'],
+  workers: ['core', 'aggregation'],
+  'event-bus': ['store'],
+  jobs: ['core', 'aggregation', 'store'],
+  observers: ['core', 'aggregation', 'store', 'workers'],
+  metrics: ['core', 'aggregation', 'access', 'store', 'workers', 'observers'],
+};
+
+/** These serve clients and workers: they use the runner, and the runner knows no service. */
+const services = ['rpc', 'http'];
+
 const reaches: readonly Reach[] = [
   { of: /^shared\//, mayImport: /^shared\//, because: 'shared imports nothing of ours' },
   { of: /^coordinator\//, mayImport: /^(coordinator|shared)\//, because: 'the coordinator knows no worker, no client' },
@@ -45,6 +60,7 @@ const reaches: readonly Reach[] = [
     mayImport: /^(coordinator\/core\/|shared\/(errors|passing|waiting)\.ts$)/,
     because: 'the core decides; it imports errors, containers, words and nothing that acts',
   },
+  ...coordinatorRooms(),
   {
     of: /^console\//,
     mayImport:
@@ -52,6 +68,30 @@ const reaches: readonly Reach[] = [
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];
+
+function coordinatorRooms(): Reach[] {
+  const rooms = Object.entries(roomsBelow).map(([room, below]) => ({
+    of: new RegExp(`^coordinator/${room}/`),
+    mayImport: new RegExp(`^(coordinator/(${[room, ...below].join('|')})|shared)/`),
+    because: below.length > 0 ? `${room} uses ${below.join(', ')} and no other room` : `${room} uses no other room`,
+  }));
+  const aboveRunner = `(main|config|job-requests|disk-watch)\\.ts$`;
+  return [
+    ...rooms,
+    ...services.map((service) => ({
+      of: new RegExp(`^coordinator/${service}/`),
+      mayImport: new RegExp(
+        `^(shared/|coordinator/(${service}|core|aggregation|access|store|workers|jobs)/|coordinator/(runner|job-requests)\\.ts$)`,
+      ),
+      because: `${service} serves: it uses the runner and the requests, and no other service or observer`,
+    })),
+    {
+      of: /^coordinator\/runner[a-z-]*\.ts$/,
+      mayImport: new RegExp(`^(?!coordinator/((${services.join('|')}|metrics|event-bus)/|${aboveRunner}))`),
+      because: 'the runner knows nothing of what stands above it: services, requests, the watch of the disk',
+    },
+  ];
+}
 
 /** A package of others, and the only files through which it may come in. A package that is not here has no door. */
 const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
@@ -101,7 +141,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     /\b(realClock|[cC]lock)\.now\b/,
     // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are
     // measured with `elapsedMs`.
-    /^(coordinator\/(main|runner|token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
+    /^(coordinator\/(main|runner|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
   ],
   ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
   ['the console', /\bconsole\s*\./, /^$/],
@@ -203,6 +243,23 @@ export function findCycle(sources: readonly Source[]): string | undefined {
     if (cycle) return cycle;
   }
   return undefined;
+}
+
+/** The sources with each of the coordinator's rooms taken as one: what `findCycle` finds in them is a ring between rooms. */
+export function asRooms(sources: readonly Source[]): Source[] {
+  const texts = new Map<string, string>();
+  const roomOf = (path: string) => /^coordinator\/[a-z-]+(?=\/)/.exec(path)?.[0] ?? path;
+  for (const { path, text } of sources) {
+    const room = roomOf(path);
+    const lines = importsOf(text).flatMap(({ specifier }) => {
+      const target = resolveImport(path, specifier);
+      if (target === undefined || roomOf(target) === room) return [];
+      const relative = `${'../'.repeat(room.split('/').length - 1)}${roomOf(target)}`;
+      return [`import '${relative.startsWith('.') ? relative : `./${relative}`}';`];
+    });
+    texts.set(room, [...(texts.get(room)?.split('\n') ?? []), ...lines].join('\n'));
+  }
+  return [...texts].map(([path, text]) => ({ path, text }));
 }
 
 export const maxLines = 500;

@@ -1,0 +1,59 @@
+// How much of the coordinator's memory a job may take at once, from its job file alone. An upper bound
+// for admission, not a measurement: jobs are refused at submission, since a coordinator without memory
+// ends every job.
+import { MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { batchesUnderWay, evaluationShardSize } from '../../shared/job-spec/limits.ts';
+import { parameterCount } from '../../shared/job-spec/parameter-count.ts';
+import { taskShapeOf } from '../../shared/job-spec/task-shape.ts';
+import { formatCount } from '../../shared/numbers.ts';
+import { slotNames } from '../aggregation/meta-optimizer.ts';
+
+const floatBytes = 4;
+const doubleBytes = 8;
+/** A shard's lease, attempts and place in the core: 655 bytes were measured. */
+const shardBytes = 1_024;
+/** Records, the job file and its newest events. */
+const jobBytes = 65_536;
+/** θ as it is, the next one, and its encoded chunks. */
+const paramsCopies = 3;
+
+/**
+ * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
+ * wait for their turn, and an evaluation's losses.
+ */
+export function memoryOf(spec: JobSpec): number {
+  const { meta, placement, evaluation } = spec;
+  const parameters = parameterCount(spec.model, taskShapeOf(spec.task));
+  const batches = batchesUnderWay(spec);
+  const shards = batches * Math.ceil(meta.batchSize / placement.shardSize);
+  const vectors = paramsCopies + 2 * slotNames(meta.optimizer).length + shards;
+  const training = parameters * (floatBytes * vectors + doubleBytes * batches) + shardBytes * shards;
+  const lossesAndAccuracies = 2 * doubleBytes * evaluation.tasks * (evaluation.innerSteps + 1);
+  const evaluating = lossesAndAccuracies + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(spec));
+  return jobBytes + training + evaluating;
+}
+
+/**
+ * @param others the jobs that have not ended.
+ * @param jobBytes what all jobs may take together.
+ * @throws MetatrainError `REQUEST_INVALID` where the job alone takes more, `QUEUE_FULL` where the others leave too little.
+ */
+export function refuseBeyondMemory(spec: JobSpec, others: readonly JobSpec[], jobBytes: number): void {
+  const neededBytes = memoryOf(spec);
+  const what = `the job may take ${inMebibytes(neededBytes)} of the coordinator's memory`;
+  if (neededBytes > jobBytes) {
+    const message =
+      `${what}, more than the ${inMebibytes(jobBytes)} that all jobs may take together (--job-memory); ` +
+      'a smaller model, a larger placement.shardSize or fewer evaluation.tasks take less';
+    throw new MetatrainError('REQUEST_INVALID', message, { details: { neededBytes, jobBytes } });
+  }
+  const takenBytes = others.reduce((sum, other) => sum + memoryOf(other), 0);
+  if (takenBytes + neededBytes <= jobBytes) return;
+  const message =
+    `${what}, and the ${others.length} jobs that have not ended leave ${inMebibytes(Math.max(0, jobBytes - takenBytes))} ` +
+    `of ${inMebibytes(jobBytes)} (--job-memory); try again when one has`;
+  throw new MetatrainError('QUEUE_FULL', message, { details: { neededBytes, takenBytes, jobBytes } });
+}
+
+const inMebibytes = (bytes: number): string => `${formatCount(bytes / 2 ** 20)} MiB`;

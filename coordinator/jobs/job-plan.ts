@@ -1,0 +1,54 @@
+// What the core and an evaluation's protocol take from a job's spec.
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { evaluationShardSize } from '../../shared/job-spec/limits.ts';
+import type { JobPlan } from '../core/state.ts';
+import type { EvaluationRecord, JobRecord } from '../store/job-record.ts';
+
+const ranks = { low: 0, normal: 1, high: 2 } as const;
+/** Engine and device in one word, as the core compares them. */
+export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
+
+export function planOf(jobId: string, spec: JobSpec): JobPlan {
+  const { meta, evaluation, checkpoint, placement } = spec;
+  return {
+    jobId,
+    iterations: meta.iterations,
+    batchSize: meta.batchSize,
+    shardSize: placement.shardSize,
+    evaluation: { every: evaluation.every, tasks: evaluation.tasks, shardSize: evaluationShardSize(spec) },
+    checkpointEvery: checkpoint.every,
+    engine: engineKey(placement.engine, placement.device),
+    isMixed: placement.mixed,
+    onNonFinite: meta.onNonFinite,
+    priority: ranks[placement.priority],
+    maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
+  };
+}
+
+/** Where a job stands after a restart, as the core is told. */
+export function standingOf(record: JobRecord, spec: JobSpec) {
+  return {
+    plan: planOf(record.jobId, spec),
+    step: record.steps,
+    hasStarted: record.startedAt !== undefined,
+    isPaused: record.state === 'paused' && !record.waitsForRoom,
+    fingerprint: record.engineFingerprint,
+    evaluatedSteps: record.evaluations.map(({ step }) => step),
+    hasFinalCheckpoint: record.checkpoints.some(({ purpose }) => purpose === 'final'),
+  };
+}
+
+export function protocolOf(
+  { task, evaluation }: JobSpec,
+  measured: { readonly innerSteps: number; readonly transductive: boolean; readonly splitDescription: string },
+): EvaluationRecord['protocol'] {
+  return {
+    distribution: task.distribution,
+    split: evaluation.split,
+    tasks: evaluation.tasks,
+    ways: 'ways' in task ? task.ways : 0,
+    shots: task.shots,
+    queries: task.queries,
+    ...measured,
+  };
+}

@@ -1,0 +1,168 @@
+// A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
+// when; nothing here decides, sends or waits.
+import { verdictOf } from '../../shared/comparison.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { stalenessWeight } from '../aggregation/staleness.ts';
+import { type AppliedMetaStep, Training } from '../aggregation/training.ts';
+import type { Lease } from '../core/state.ts';
+import {
+  type ChainHead,
+  type EvaluationRecord,
+  type JobRecord,
+  maxNamedTasks,
+  maxSkippedShards,
+} from '../store/job-record.ts';
+import { keptEvaluations } from '../store/thinning.ts';
+import { protocolOf } from './job-plan.ts';
+import { Progress } from './progress.ts';
+import type { ShardLedger } from './shard-ledger.ts';
+import { type CheckedResult, type ExpectedResult, expectedOf } from './shard-results.ts';
+
+export interface LiveJob {
+  readonly record: JobRecord;
+  readonly spec: JobSpec;
+  readonly expected: ExpectedResult;
+  readonly progress: Progress;
+  training: Training | undefined;
+  readonly ledger: ShardLedger;
+  /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
+  proof: ChainHead | undefined;
+}
+
+/** A job that has come as far as its training, which its record then says. */
+export function liveJob(
+  record: JobRecord,
+  spec: JobSpec,
+  { training, ledger, now }: Pick<LiveJob, 'training' | 'ledger'> & { readonly now: number },
+): LiveJob {
+  record.steps = training?.metaParams.step ?? 0;
+  record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
+  record.skippedTasks = training?.skippedTasks ?? 0;
+  const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
+  const { chainHead } = record;
+  const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
+  return { record, spec, expected: expectedOf(spec), progress, training, ledger, proof };
+}
+
+export function trainingOf({ training, record }: LiveJob): Training {
+  if (!training) throw new Error(`job ${record.jobId} has no meta-parameters yet`);
+  return training;
+}
+
+/** Leases whose result comes with a payload of so many bytes. */
+export function countPayloads(
+  leases: Iterable<Lease>,
+  payloadBytes: number,
+  jobs: ReadonlyMap<string, Pick<LiveJob, 'expected'>>,
+): number {
+  let payloads = 0;
+  for (const { job, batch } of leases) {
+    const parameters = jobs.get(job.plan.jobId)?.expected.parameters ?? 0;
+    if (batch.work !== 'evaluate' && payloadBytes === parameters * Float32Array.BYTES_PER_ELEMENT) payloads += 1;
+  }
+  return payloads;
+}
+
+/** Takes a shard's result in: as θ₀, into its meta-step's sum, or into its evaluation. */
+export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): void {
+  const { record } = job;
+  const { fingerprint } = lease.worker;
+  record.engineFingerprint ??= fingerprint;
+  record.data ??= result.data;
+  record.hasMixedFingerprints ||= fingerprint !== record.engineFingerprint;
+  switch (result.work) {
+    case 'initialize':
+      record.splitDescription = result.splitDescription;
+      record.isTransductive = result.isTransductive;
+      job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
+      break;
+    case 'train':
+      keepTrainResult(job, lease, result);
+      break;
+    case 'evaluate':
+      trainingOf(job).keepEvaluateResult(lease.shard.index, lease.batch.shards.length, result);
+      break;
+    default:
+      result satisfies never;
+  }
+}
+
+/** Adds a shard's result to its meta-step, and notes what of it is on record. */
+function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResult, { work: 'train' }>): void {
+  const { batch, shard, paramsVersion } = lease;
+  const { index } = shard;
+  const shards = batch.shards.length;
+  const weight = stalenessWeight(job.spec.algorithm.name, batch.step - paramsVersion);
+  trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
+  job.ledger.add(batch.step, index, shards, result.payloadSha256);
+  if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
+}
+
+/** Applies the meta-step whose shards are all in, and notes on the record where the job is now. */
+export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep; readonly chain: ChainHead } {
+  const { record, ledger } = job;
+  const training = trainingOf(job);
+  const applied = training.applyMetaStep(record.iterations);
+  record.steps = training.metaParams.step;
+  record.paramsSha256 = training.metaParams.sha256.toString('hex');
+  record.skippedTasks = training.skippedTasks;
+  ledger.endStep(record.steps - 1);
+  return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
+}
+
+/**
+ * Adds what the evaluation's shards sent to the record, and returns it.
+ *
+ * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged.
+ */
+export function summariseEvaluation(job: LiveJob): EvaluationRecord {
+  const { record, spec } = job;
+  const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
+  const { splitDescription, isTransductive: transductive } = record;
+  const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
+  const evaluation = { step: record.steps, protocol, ...estimates };
+  record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
+  return evaluation;
+}
+
+/** Notes how the last evaluation stands beside the published figure, for a job that has succeeded. */
+export function recordVerdict(record: JobRecord, spec: JobSpec): void {
+  const { state, overrides = [], data = [] } = record;
+  const evaluation = record.evaluations.at(-1);
+  const verdict = evaluation && verdictOf({ state, spec, overrides, data, evaluation });
+  if (verdict) record.verdict = verdict;
+}
+
+/** Once, also where the meta-step is applied again after a restart. */
+function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: readonly number[]): void {
+  const others = (record.skippedShards ?? []).filter(
+    ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
+  );
+  const tasks = offsets.slice(0, maxNamedTasks).map((offset) => shard.firstTask + offset);
+  const skipped = { metaStep: batch.step, shard: shard.index, count: offsets.length, tasks };
+  record.skippedShards = [...others, skipped].slice(-maxSkippedShards);
+}
+
+/**
+ * Notes the chain of the meta-step just applied. Come back to where the job was before a restart, the chain must be what it was then.
+ *
+ * @returns that it is, in words; undefined where there is nothing to prove.
+ * @throws MetatrainError `CHAIN_BROKEN` when it is not, unless the job lets engines mix or steps overlap and so promises no bytes.
+ */
+export function proveChain(job: LiveJob, chain: ChainHead): string | undefined {
+  const { proof, spec, record } = job;
+  const { step, sha256 } = chain;
+  if (step > (record.chainHead?.step ?? -1)) record.chainHead = chain;
+  if (proof?.step !== step) return undefined;
+  job.proof = undefined;
+  if (proof.sha256 === sha256) {
+    return `meta-step ${step}, applied before the restart, has been applied again to the same bytes`;
+  }
+  const message =
+    `meta-step ${step} was applied before the coordinator's restart with chain ${proof.sha256}, and applying it again gave ${sha256}: ` +
+    'a worker, its engine or its data has changed';
+  const promisesBytes = !spec.placement.mixed && spec.meta.update.mode === 'sync';
+  if (promisesBytes) throw new MetatrainError('CHAIN_BROKEN', message, { details: { step } });
+  return message;
+}

@@ -1,0 +1,52 @@
+// One worker's stream as the runner sees it: orders go in, nothing comes back but events to the runner. The services implement it.
+import type { DataIdentity } from '../../shared/data-identity.ts';
+import type { MetatrainError } from '../../shared/errors.ts';
+import type { ParamsLayout } from '../../shared/tensor-codec.ts';
+import type { MetaParams } from '../aggregation/training.ts';
+import type { Lease } from '../core/state.ts';
+
+export interface LeaseOrder {
+  readonly lease: Lease;
+  readonly deadlineMs: number;
+  /** The job file as JSON with every default. */
+  readonly spec: string;
+  /** What the job keeps to; empty before its first result, and where its tasks need no data. */
+  readonly data: readonly DataIdentity[];
+  /** `validation` or `test`: where an evaluation's tasks come from. */
+  readonly evaluationSplit: string;
+  /** Both undefined before θ₀. The link sends θ once per version, and the layout once. */
+  readonly layout: ParamsLayout | undefined;
+  readonly metaParams: MetaParams | undefined;
+}
+
+/** As the worker reports it; an empty text and zero bytes mean unknown. */
+export interface WorkerDevice {
+  /** `cpu`, `webgpu` or `cuda`. */
+  readonly kind: string;
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly driver: string;
+}
+
+export interface WorkerLink {
+  readonly workerId: string;
+  /** Unique per coordinator start, growing. */
+  readonly connection: number;
+  /** `compiled` or `eager`. */
+  readonly engine: string;
+  readonly device: WorkerDevice;
+  readonly fingerprint: string;
+  readonly slots: number;
+  readonly version: string;
+  readonly address: string;
+  readonly connectedAt: number;
+  /** @returns bytes of θ that go with it. */
+  sendLease(order: LeaseOrder): number;
+  cancelLease(leaseId: string, reason: string): void;
+  /** The job has ended: the worker may forget it. */
+  closeJob(jobId: string): void;
+  /** Ends the stream with the error's status. May be called twice. */
+  close(error: MetatrainError): void;
+  /** Orders are written out when this is called, in one go. */
+  flush(): void;
+}

@@ -1,0 +1,267 @@
+// The numbers of a job: evaluations summed up, learning rates, and meta-steps that never let anything in that is not finite.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { summariseRows, withoutDiverged } from '../../../../coordinator/aggregation/evaluation-summary.ts';
+import { isFiniteVector, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
+import { Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
+import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
+import type { MetaSpec } from '../../../../shared/job-spec/meta.ts';
+import { integerPower, scheduleFactor } from '../../../../shared/learning-rate.ts';
+import { taskRng } from '../../../../shared/rng.ts';
+import { hashOfVector, sha256 } from '../../../../shared/tensor-codec.ts';
+import { sinusoidSpec } from '../../../support/job-specs.ts';
+
+test('an evaluation is the mean of its tasks ± 1.96·σ/√tasks, for each number of inner steps', () => {
+  // Two tasks in one shard, one in the next; two columns.
+  const [before, after] = summariseRows(
+    [
+      [1, 10, 2, 20],
+      [6, 30],
+    ],
+    2,
+  );
+  assert.deepEqual([before?.mean, after?.mean], [3, 20]);
+  // Population variances: ((−2)² + (−1)² + 3²)/3 = 14/3 and (10² + 0 + 10²)/3 = 200/3.
+  assert.ok(Math.abs(before!.halfWidth95 - (1.96 * Math.sqrt(14 / 3)) / Math.sqrt(3)) < 1e-15);
+  assert.ok(Math.abs(after!.halfWidth95 - (1.96 * Math.sqrt(200 / 3)) / Math.sqrt(3)) < 1e-14);
+});
+
+test('how an evaluation was cut into shards does not change a bit of it', () => {
+  const rng = taskRng(1, 'test', 0);
+  const rows = Array.from({ length: 600 * 3 }, () => 10 ** rng.between(-3, 3));
+  const cut = (tasks: number) =>
+    Array.from({ length: Math.ceil(600 / tasks) }, (_, i) => rows.slice(3 * tasks * i, 3 * tasks * (i + 1)));
+  const whole = summariseRows([rows], 3);
+  for (const tasks of [1, 7, 100]) assert.deepEqual(summariseRows(cut(tasks), 3), whole);
+});
+
+test('a half-width of a large evaluation holds the true mean in 95 of 100 cases', () => {
+  let held = 0;
+  const evaluations = 1_000;
+  for (let i = 0; i < evaluations; i += 1) {
+    const rng = taskRng(2, 'test', i);
+    const [estimate] = summariseRows([Array.from({ length: 200 }, () => 5 + rng.normal())], 1);
+    if (Math.abs(estimate!.mean - 5) <= estimate!.halfWidth95) held += 1;
+  }
+  // Binomial(1000, 0.95): σ = 6.9; the seed is fixed, so this either holds for ever or never.
+  assert.ok(Math.abs(held - 950) < 25, `${held} of 1000`);
+});
+
+test('a task that diverged after any inner step is left out of the losses, and counted', () => {
+  const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+  const shards = [
+    [1, 2, 3, nan],
+    [infinity, 4, 5, 6],
+    [7, 8],
+  ];
+  assert.deepEqual(withoutDiverged(shards, 2), {
+    shards: [
+      [1, 2],
+      [5, 6],
+      [7, 8],
+    ],
+    divergedTasks: 2,
+  });
+});
+
+test('an evaluation tells how many tasks diverged, and fails when all did', () => {
+  const training = Training.begin(metaSpec({}), layout, Float32Array.of(1, 2));
+  const evaluate = (losses: readonly number[]) => {
+    training.keepEvaluateResult(0, 1, { lossByInnerStep: losses, accuracyByInnerStep: [], innerSteps: 1 });
+    return training.summariseEvaluation();
+  };
+  const { divergedTasks, lossByInnerStep } = evaluate([1, 3, 2, Number.NaN, 3, 5]);
+  assert.deepEqual([divergedTasks, lossByInnerStep.map(({ mean }) => mean)], [1, [2, 4]]);
+  assert.throws(() => evaluate([1, Number.NaN, Number.POSITIVE_INFINITY, 2]), {
+    code: 'RESULT_NOT_FINITE',
+    message: /^all 2 tasks of the evaluation after 0 meta-steps diverged: /,
+  });
+});
+
+test('every schedule follows its closed form over a whole job', () => {
+  const iterations = 1_000;
+  for (let step = 0; step < iterations; step += 1) {
+    const t = step / iterations;
+    assert.equal(scheduleFactor({ name: 'constant' }, step, iterations), 1);
+    const near = (actual: number, expected: number) => assert.ok(Math.abs(actual - expected) < 1e-12, `step ${step}`);
+    near(scheduleFactor({ name: 'linear', final: 0.1 }, step, iterations), 1 - 0.9 * t);
+    near(
+      scheduleFactor({ name: 'cosine', final: 0.1 }, step, iterations),
+      0.1 + 0.9 * Math.cos((Math.PI * t) / 2) ** 2,
+    );
+    const decays = Math.floor(step / 100);
+    near(scheduleFactor({ name: 'step', every: 100, factor: 0.9 }, step, iterations), Math.exp(decays * Math.log(0.9)));
+  }
+});
+
+test('integer powers are those of repeated multiplication', () => {
+  assert.equal(integerPower(0.9, 0), 1);
+  assert.equal(integerPower(3, 13), 1_594_323);
+  let power = 1;
+  for (let exponent = 1; exponent <= 300; exponent += 1) {
+    power *= 0.999;
+    // Each of at most 300 multiplications rounds by 2⁻⁵³.
+    assert.ok(Math.abs(integerPower(0.999, exponent) / power - 1) < 300 * 2 ** -52);
+  }
+});
+
+test('a norm of large values does not overflow, and one odd value makes a vector not finite', () => {
+  const sum = new MetaGradientSum(new Float64Array(2), 1);
+  sum.add(0, Float32Array.of(3 * 2 ** 120, 4 * 2 ** 120));
+  assert.equal(sum.mean(1).norm, 5 * 2 ** 120);
+  for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    // Those of a vector's end, which are fewer than four, too.
+    for (let at = 0; at < 11; at += 1) {
+      const vector = Float32Array.from({ length: 11 }, (_, i) => [1, -3.4e38, 0][i % 3]!);
+      assert.equal(isFiniteVector(vector), true);
+      vector[at] = odd;
+      assert.equal(isFiniteVector(vector), false);
+    }
+  }
+});
+
+const layout = { tensors: [{ name: 'w', shape: [2] }] };
+
+function metaSpec(changes: Readonly<Record<string, unknown>>): MetaSpec {
+  return parseJobSpec(sinusoidSpec('t', { meta: { iterations: 10, batchSize: 4, ...changes } })).meta;
+}
+
+const plainDescent = { optimizer: { name: 'sgd', learningRate: 0.5 } };
+
+function result(metaGradientSum: readonly number[], changes: Partial<TrainShardSum> = {}): TrainShardSum {
+  return {
+    metaGradientSum: Float32Array.from(metaGradientSum),
+    queryLoss: [1, 3],
+    queryAccuracy: [],
+    nonFiniteTasks: [],
+    ...changes,
+  };
+}
+
+test('a meta-step is the mean meta-gradient of the whole meta-batch, whatever order its shards came in', () => {
+  const hashes = [
+    [0, 1],
+    [1, 0],
+  ].map((order) => {
+    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    const shards = [result([4, 0]), result([0, -8], { queryLoss: [5, 7] })];
+    for (const shard of order) training.keepTrainResult(shard, 2, shards[shard]!);
+    const applied = training.applyMetaStep(10);
+    // θ − 0.5 · (4, −8)/4.
+    assert.deepEqual([...training.metaParams.vector], [0.5, 3]);
+    assert.equal(training.metaParams.step, 1);
+    assert.equal(applied.queryLoss, 4);
+    assert.equal(applied.metaGradientNorm, Math.sqrt(1 + 4));
+    return training.chain.toString('hex');
+  });
+  assert.equal(hashes[0], hashes[1]);
+});
+
+test('a meta-step tells how much its tasks agree, from measured shards of full weight alone', () => {
+  const applied = (shards: readonly TrainShardSum[], weights = [1, 1]) => {
+    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    for (const [index, shard] of shards.entries()) {
+      training.keepTrainResult(index, shards.length, shard, { metaStep: 0, weight: weights[index]! });
+    }
+    return training.applyMetaStep(10).taskGradients;
+  };
+  const shards = () => [result([4, 0], { squaredNorm: 16 }), result([0, -8], { squaredNorm: 64 })];
+  // Two shards of two tasks: (16/2 + 64/2 − 80/4)/(2 − 1) = 20, and (80 − 80)/8 = 0.
+  const spread = applied(shards());
+  assert.ok(Math.abs(spread!.variance - 20) < 1e-12);
+  assert.ok(Math.abs(spread!.cosine) < 1e-12);
+  assert.equal(applied(shards(), [1, 0.5]), undefined);
+  assert.equal(applied([...shards().slice(0, 1), result([1, 1])]), undefined);
+});
+
+test('the chain of hashes names every θ: SHA-256 of the link before and of θ', () => {
+  const start = Float32Array.of(1, 2);
+  const training = Training.begin(metaSpec(plainDescent), layout, start);
+  const link = (before: Buffer, hash: string) => sha256(Buffer.concat([before, Buffer.from(hash, 'hex')]));
+  const first = link(Buffer.alloc(32), hashOfVector(start));
+  assert.deepEqual(training.chain, first);
+  training.keepTrainResult(0, 1, result([1, 1]));
+  training.applyMetaStep(10);
+  assert.deepEqual(training.chain, link(first, hashOfVector(training.metaParams.vector)));
+});
+
+test('a published θ is never written to again, nor is a snapshot', () => {
+  const training = Training.begin(metaSpec({ optimizer: { name: 'adam' } }), layout, Float32Array.of(1, 2));
+  const before = training.metaParams;
+  training.keepTrainResult(0, 1, result([1, 1]));
+  training.applyMetaStep(10);
+  const snapshot = training.snapshot();
+  const copy = structuredClone(snapshot.slots);
+  training.keepTrainResult(0, 1, result([2, 2]));
+  training.applyMetaStep(10);
+  assert.deepEqual([...before.vector], [1, 2]);
+  assert.deepEqual(snapshot.slots, copy);
+  assert.equal(snapshot.metaParams.step, 1);
+});
+
+test('a job that goes on from a snapshot takes the very steps of one that never stopped', () => {
+  const meta = metaSpec({ optimizer: { name: 'adam', learningRate: 0.1 }, schedule: { name: 'cosine' }, clipNorm: 1 });
+  let training = Training.begin(meta, layout, Float32Array.of(1, 2));
+  const unbroken = Training.begin(meta, layout, Float32Array.of(1, 2));
+  for (let step = 0; step < 10; step += 1) {
+    for (const each of [training, unbroken]) {
+      each.keepTrainResult(0, 1, result([Math.sin(step), 3 * Math.cos(step)]));
+      each.applyMetaStep(10);
+    }
+    training = Training.restore(meta, structuredClone(training.snapshot()));
+    assert.deepEqual(training.metaParams.vector, unbroken.metaParams.vector);
+  }
+});
+
+test('tasks that are not finite are left out of the means and counted', () => {
+  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  const facts = { queryLoss: [1, 9, 2, 3], queryAccuracy: [0.5, 1, 0.5, 0.5], nonFiniteTasks: [1] };
+  training.keepTrainResult(0, 1, result([3, 3], facts));
+  const applied = training.applyMetaStep(10);
+  assert.deepEqual([...training.metaParams.vector], [0.5, 1.5], '3 of 4 tasks: a mean of 1');
+  assert.deepEqual([applied.queryLoss, applied.queryAccuracy, applied.skippedTasks], [2, 0.5, 1]);
+  assert.deepEqual([training.metaParams.step, training.skippedTasks], [1, 1]);
+});
+
+const { NaN: notANumber } = Number;
+const leftOutCases = [
+  { queryLoss: [notANumber, 1], nonFiniteTasks: [0], left: undefined },
+  { queryLoss: [notANumber, notANumber], nonFiniteTasks: [0, 1], left: '2 of the 2' },
+  { queryLoss: [notANumber, notANumber, 1], nonFiniteTasks: [0, 1], left: '2 of the 3' },
+  { queryLoss: [Number.POSITIVE_INFINITY, notANumber, 1], nonFiniteTasks: [], left: '2 of the 3' },
+  { queryLoss: [notANumber], nonFiniteTasks: [0], left: '1 of the 1' },
+];
+for (const { left, ...facts } of leftOutCases) {
+  const tasks = `${facts.nonFiniteTasks.length} left out of losses ${facts.queryLoss.join(', ')}`;
+  test(`a meta-step that leaves out more than half of its tasks is refused and changes nothing: ${tasks}`, () => {
+    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    training.keepTrainResult(0, 1, result([0, 0], facts));
+    if (left === undefined) {
+      assert.equal(training.applyMetaStep(10).queryLoss, 1);
+      return;
+    }
+    const message = new RegExp(`^${left} tasks of meta-step 0 .*meta\\.onNonFinite: skip .*at most half`);
+    assert.throws(() => training.applyMetaStep(10), { code: 'RESULT_NOT_FINITE', message });
+    assert.deepEqual([...training.metaParams.vector], [1, 2]);
+    assert.deepEqual([training.metaParams.step, training.skippedTasks], [0, 0]);
+  });
+}
+
+test('a meta-step that would leave the finite numbers is refused, and θ stays as it was', () => {
+  const huge = { optimizer: { name: 'sgd', learningRate: 1e30 } };
+  const training = Training.begin(metaSpec(huge), layout, Float32Array.of(1, 2));
+  training.keepTrainResult(0, 1, result([1e30, 0]));
+  assert.throws(() => training.applyMetaStep(10), {
+    code: 'RESULT_NOT_FINITE',
+    message:
+      /meta-step 0 would make the meta-parameters infinite or NaN .*meta\.optimizer\.learningRate or meta\.clipNorm/,
+  });
+  assert.deepEqual([...training.metaParams.vector], [1, 2]);
+  assert.equal(training.metaParams.step, 0);
+});
+
+test('a meta-step waits for all of its shards', () => {
+  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  training.keepTrainResult(1, 2, result([1, 1]));
+  assert.throws(() => training.applyMetaStep(10), /shard/);
+});

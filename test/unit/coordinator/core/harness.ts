@@ -1,0 +1,104 @@
+// A core to tell events to, and ways to look at what it orders.
+import assert from 'node:assert/strict';
+import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
+import type { CoreEvent } from '../../../../coordinator/core/event.ts';
+import { type CoreOptions, createState, defaultCoreOptions, type JobPlan } from '../../../../coordinator/core/state.ts';
+import { step } from '../../../../coordinator/core/step.ts';
+
+export type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
+type Without<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
+
+/** As every job is unless a test says otherwise. */
+export const defaultPlan = {
+  jobId: 'j',
+  iterations: 3,
+  batchSize: 10,
+  shardSize: 4,
+  evaluation: { every: 0, tasks: 6, shardSize: 4 },
+  checkpointEvery: 0,
+  isMixed: false,
+  onNonFinite: 'fail',
+  priority: 1,
+  maxStaleness: 0,
+  engine: 'compiled/cpu',
+} as JobPlan;
+
+/** A core, its time, and its workers' streams. */
+export class Core {
+  readonly state;
+  now = 1_000;
+  readonly #connections = new Map<string, number>();
+  #lastConnection = 0;
+
+  constructor(options: Partial<CoreOptions> = {}) {
+    this.state = createState({ ...defaultCoreOptions, startId: 's', ...options });
+  }
+
+  tell(event: Without<CoreEvent>): CoreEffect[] {
+    return step(this.state, { ...event, at: this.now } as CoreEvent);
+  }
+
+  submit(plan: Partial<JobPlan> = {}): CoreEffect[] {
+    return this.tell({ kind: 'jobSubmitted', plan: { ...defaultPlan, ...plan } });
+  }
+
+  connect(workerId: string, { slots = 1, fingerprint = 'f', engine = 'compiled/cpu' } = {}): CoreEffect[] {
+    this.#lastConnection += 1;
+    this.#connections.set(workerId, this.#lastConnection);
+    const hello = { kind: 'workerConnected', ...this.from(workerId), engine, fingerprint, slots };
+    return this.tell(hello as Without<CoreEvent>);
+  }
+
+  from(workerId: string): { readonly workerId: string; readonly connection: number } {
+    return { workerId, connection: this.#connections.get(workerId) ?? 0 };
+  }
+
+  /** The worker's result of a lease, after `elapsedMs`. */
+  result({ lease }: EffectOf<'sendLease'>, elapsedMs = 0, nonFiniteTasks: readonly number[] = []): CoreEffect[] {
+    this.now += elapsedMs;
+    const { worker, leaseId, batch } = lease;
+    const from = { workerId: worker.workerId, connection: worker.connection };
+    return this.tell({ kind: 'resultArrived', ...from, leaseId, work: batch.work, nonFiniteTasks });
+  }
+
+  fail({ lease }: EffectOf<'sendLease'>, message: string, isPermanent = false, code = 'INTERNAL'): CoreEffect[] {
+    const { worker, leaseId } = lease;
+    const from = { workerId: worker.workerId, connection: worker.connection };
+    const failure = { kind: 'shardFailed', ...from, leaseId, code, message, isPermanent, isRejected: false };
+    return this.tell(failure as Without<CoreEvent>);
+  }
+
+  reduced(jobId = 'j'): CoreEffect[] {
+    return this.tell({ kind: 'reduced', jobId });
+  }
+
+  /** Ticks `times` times, `everyMs` apart, with a heartbeat of each worker. */
+  tick(everyMs: number, times = 1): CoreEffect[] {
+    const effects: CoreEffect[] = [];
+    for (let i = 0; i < times; i += 1) {
+      this.now += everyMs;
+      for (const workerId of this.state.workers.keys()) this.tell({ kind: 'workerSeen', ...this.from(workerId) });
+      effects.push(...this.tell({ kind: 'tick' }));
+    }
+    return effects;
+  }
+
+  /** Past θ₀: the effects that follow the reduction of the first shard, which `workerId` computes at once. */
+  initialize(effects: readonly CoreEffect[], jobId = 'j'): CoreEffect[] {
+    for (const lease of of(effects, 'sendLease').filter(({ lease }) => lease.job.plan.jobId === jobId))
+      this.result(lease);
+    return this.reduced(jobId);
+  }
+}
+
+export const of = <Kind extends CoreEffect['kind']>(effects: readonly CoreEffect[], kind: Kind): EffectOf<Kind>[] =>
+  effects.filter((effect): effect is EffectOf<Kind> => effect.kind === kind);
+
+export const only = <Kind extends CoreEffect['kind']>(effects: readonly CoreEffect[], kind: Kind): EffectOf<Kind> => {
+  const found = of(effects, kind);
+  assert.equal(found.length, 1, `one ${kind} among ${effects.map((effect) => effect.kind).join(', ')}`);
+  return found[0]!;
+};
+
+export const statesIn = (effects: readonly CoreEffect[]): string[] =>
+  of(effects, 'changeJobState').map(({ state }) => state);

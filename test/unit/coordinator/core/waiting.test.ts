@@ -1,0 +1,131 @@
+// Why a job computes nothing: each reason from the state that makes it, in the order in which they are
+// looked for.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { takeCensus } from '../../../../coordinator/core/census.ts';
+import { updateIdle } from '../../../../coordinator/core/placement.ts';
+import { waitingJobs } from '../../../../coordinator/core/waiting.ts';
+import { Core, of, only } from './harness.ts';
+
+const whyOf = (core: Core, jobId = 'j') => {
+  const { reason, message } = waitingJobs(core.state).get(jobId) ?? {};
+  return [reason, message];
+};
+
+const stories = (core: Core, ticks: number) => of(core.tick(1_000, ticks), 'reportWait').map(({ reason }) => reason);
+
+test('without any worker a job waits for one that offers its engine and device', () => {
+  const core = new Core();
+  core.submit({ engine: 'compiled/cuda' });
+  assert.deepEqual(whyOf(core), [
+    'noWorker',
+    'it needs a worker that offers compiled/cuda (placement); no worker is connected',
+  ]);
+});
+
+test('with workers of other engines it says what those offer', () => {
+  const core = new Core();
+  core.submit({ engine: 'compiled/cuda' });
+  core.connect('a', { engine: 'eager/cpu' });
+  core.connect('b');
+  assert.deepEqual(whyOf(core), [
+    'noWorker',
+    'it needs a worker that offers compiled/cuda (placement); those that are connected offer compiled/cpu, eager/cpu',
+  ]);
+});
+
+test('a job with a shard in flight, and one whose results are added, does not wait', () => {
+  const core = new Core();
+  core.connect('a');
+  const lease = only(core.submit(), 'sendLease');
+  assert.deepEqual(whyOf(core), [undefined, undefined]);
+  core.result(lease);
+  assert.deepEqual(whyOf(core), [undefined, undefined]);
+});
+
+test('a job whose fingerprint no connected worker has waits for that', () => {
+  const core = new Core();
+  core.connect('a', { fingerprint: 'old' });
+  core.initialize(core.submit());
+  core.tell({ kind: 'workerDisconnected', ...core.from('a'), reason: 'gone' });
+  core.connect('b', { fingerprint: 'new' });
+  const [reason, message] = whyOf(core);
+  assert.equal(reason, 'otherEngine');
+  assert.match(message ?? '', /fingerprint old, which no connected worker has \(placement\.mixed: true/);
+});
+
+test('a job whose workers drain or are quarantined waits for those', () => {
+  const core = new Core();
+  core.connect('a');
+  core.connect('b');
+  core.tell({ kind: 'workerDraining', ...core.from('a') });
+  const failing = core.state.workers.get('b')!;
+  failing.health.standing = 'quarantined';
+  updateIdle(core.state, failing);
+  core.submit();
+  const [reason, message] = whyOf(core);
+  assert.equal(reason, 'workersHeld');
+  assert.match(message ?? '', /1 are about to leave and 1 are quarantined/);
+});
+
+test('a job whose workers compute for others waits for those', () => {
+  const core = new Core();
+  core.connect('a');
+  core.submit();
+  core.submit({ jobId: 'k' });
+  assert.deepEqual(whyOf(core, 'k'), ['workersBusy', 'the workers that may compute it (1) compute for other jobs']);
+});
+
+test('beyond the jobs that are computed at once a job says how many are before it', () => {
+  const core = new Core({ maxRunningJobs: 1 });
+  core.submit();
+  core.submit({ jobId: 'k' });
+  core.submit({ jobId: 'l' });
+  core.submit({ jobId: 'urgent', priority: 2 });
+  assert.deepEqual(whyOf(core, 'j'), ['queue', '1 jobs are computed at once, the limit of this coordinator']);
+  assert.match(whyOf(core, 'l')[1] ?? '', /, and 2 more are before it$/);
+  assert.equal(whyOf(core, 'urgent')[0], 'noWorker');
+});
+
+test('paused by request and paused for want of room are told apart, the latter with the newest figures', () => {
+  const core = new Core();
+  core.submit();
+  core.tell({ kind: 'roomMissing', neededBytes: 10, reason: '1 MiB are free and 2 MiB are needed' });
+  core.tell({ kind: 'roomMissing', neededBytes: 10, reason: '1.5 MiB are free and 2 MiB are needed' });
+  assert.deepEqual(whyOf(core), ['disk', '1.5 MiB are free and 2 MiB are needed']);
+  core.tell({ kind: 'jobPauseRequested', jobId: 'j' });
+  assert.equal(whyOf(core)[0], 'paused');
+  core.tell({ kind: 'jobResumeRequested', jobId: 'j' });
+  assert.equal(whyOf(core)[0], 'noWorker');
+});
+
+test('the story of a job says once that it waits for workers that are not there, after a while, and that it goes on', () => {
+  const core = new Core({ waitTellMs: 10_000 });
+  core.submit({ engine: 'compiled/cuda' });
+  assert.deepEqual(stories(core, 10), []);
+  assert.deepEqual(stories(core, 60), [
+    'waits: it needs a worker that offers compiled/cuda (placement); no worker is connected',
+  ]);
+  core.connect('a', { engine: 'compiled/cuda' });
+  assert.deepEqual(stories(core, 1), ['a worker that may compute it is there again']);
+  assert.deepEqual(stories(core, 60), []);
+});
+
+test('a job that waits for its turn or for busy workers tells no story', () => {
+  const core = new Core({ waitTellMs: 10_000, maxRunningJobs: 2 });
+  core.connect('a');
+  for (const jobId of ['j', 'k', 'l']) core.submit({ jobId });
+  assert.deepEqual(stories(core, 60), []);
+  const { waiting } = takeCensus(core.state);
+  assert.deepEqual([waiting.workersBusy, waiting.queue, waiting.noWorker], [1, 1, 0]);
+});
+
+test('a job whose workers read other data than it began with waits for one that reads the same', () => {
+  const core = new Core();
+  core.connect('a');
+  core.fail(only(core.submit(), 'sendLease'), 'it reads omniglot/small', false, 'DATA_SET_DIFFERS');
+  assert.deepEqual(whyOf(core), [
+    'otherData',
+    'the workers that offer its engine read other data: it reads omniglot/small',
+  ]);
+});

@@ -1,0 +1,66 @@
+// How often a job's meta-steps are summarised: closely at first, so that a short job has a curve, and never more than is of use to who follows a long one.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AppliedMetaStep } from '../../../../coordinator/aggregation/training.ts';
+import { Progress } from '../../../../coordinator/jobs/progress.ts';
+
+const applied: AppliedMetaStep = {
+  queryLoss: 1,
+  queryAccuracy: undefined,
+  metaGradientNorm: 1,
+  taskGradients: undefined,
+  learningRate: 0.001,
+  skippedTasks: 0,
+};
+
+/** When there was a summary, of a job that applies a meta-step every 10 ms from 0 on. */
+function summaryTimes(steps: number, iterations = Number.MAX_SAFE_INTEGER): number[] {
+  const progress = new Progress(iterations, 25, 0, 0);
+  const times: number[] = [];
+  for (let step = 1; step <= steps; step++) if (progress.applied(10 * step, step, applied)) times.push(10 * step);
+  return times;
+}
+
+test('four a second for five seconds, then a twentieth of the time so far between two, at most a second', () => {
+  const times = summaryTimes(10_000);
+  const intervals = times.map((time, i) => time - (times[i - 1] ?? 0));
+  times.forEach((time, i) => {
+    const asked = Math.min(1_000, Math.max(250, time / 20));
+    assert.ok(intervals[i]! >= asked && intervals[i]! < asked + 10, `${intervals[i]} ms at ${time} ms`);
+  });
+  assert.equal(times.filter((time) => time <= 5_000).length, 20);
+});
+
+test('however often a job is evaluated, its meta-steps are summarised, and what evaluations take is no part of its pace', () => {
+  const progress = new Progress(1_000, 25, 0, 0);
+  const steps: number[] = [];
+  let now = 0;
+  for (let step = 1; step <= 999; step++) {
+    now += 40;
+    const summary = progress.applied(now, step, applied);
+    if (summary) {
+      steps.push(step);
+      assert.ok(Math.abs(summary.metaStepsPerSecond - 25) < 1e-9, `${summary.metaStepsPerSecond} at meta-step ${step}`);
+    }
+    if (step % 5 === 0) {
+      now += 700;
+      progress.resume(now);
+    }
+  }
+  const gaps = steps.map((step, i) => step - (steps[i - 1] ?? 0));
+  assert.equal(gaps[0], 7, '280 ms of training');
+  assert.equal(gaps.at(-1), 25, 'a second of training');
+  assert.ok(Math.max(...gaps) <= 25, `${Math.max(...gaps)} meta-steps without a summary`);
+});
+
+test('a job that waited for an hour has a curve as close as one that did not', () => {
+  const progress = new Progress(1_000, 25, 0, 0);
+  progress.resume(3_600_000);
+  const summary = [];
+  for (let step = 1; step <= 100; step++) summary.push(progress.applied(3_600_000 + 10 * step, step, applied));
+  assert.equal(summary.filter((told) => told !== undefined).length, 4);
+});
+
+test('the last meta-step always has one', () => {
+  assert.deepEqual(summaryTimes(3, 3), [30]);
+});
