@@ -16,7 +16,7 @@ import { randomId } from '../shared/rng.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import { type DeviceKind, type DeviceVisibility, devices, type EngineName, engines } from './engine/devices.ts';
-import type { TensorflowSource } from './engine/tensorflow.ts';
+import type { TensorflowSource } from './engine/tf/tensorflow.ts';
 
 export interface WorkerConfig {
   /** HOST:PORT. */

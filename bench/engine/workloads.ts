@@ -7,7 +7,7 @@ import type {
   TensorSpecs,
   TypedArray,
 } from '../../worker/engine/engine.ts';
-import { tf } from '../../worker/engine/tf.ts';
+import { tf } from '../../worker/engine/tf/tf.ts';
 
 type Tensor = ReturnType<typeof tf.tensor>;
 

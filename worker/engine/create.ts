@@ -6,7 +6,7 @@ import { type DeviceFacts, type DeviceKind, deviceFacts, type EngineName, engine
 import { createEagerEngine } from './eager.ts';
 import type { CompileReport, Engine } from './engine.ts';
 import type { SessionCache } from './session-cache.ts';
-import { loadTensorflow, type TensorflowSource } from './tensorflow.ts';
+import { loadTensorflow, type TensorflowSource } from './tf/tensorflow.ts';
 
 export interface EngineDependencies {
   /** Shared with other engines of the thread; default one of the engine's own, without a limit of memory. */

@@ -6,8 +6,8 @@ import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, 
 import { fingerprintOf } from './fingerprint.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
-import type { TensorflowBackend } from './tensorflow.ts';
-import { tf } from './tf.ts';
+import type { TensorflowBackend } from './tf/tensorflow.ts';
+import { tf } from './tf/tf.ts';
 import { trace } from './trace/trace.ts';
 
 /** Bumped whenever a registered gradient changes the bits of any result. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine, TaskProgramOptions } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 
 interface EdgeCase {
   readonly name: string;

@@ -11,8 +11,8 @@ import type { FusedPlan } from '../../../worker/engine/fused/plan.ts';
 import { sizeOf } from '../../../worker/engine/graph/operation.ts';
 import type { OptimizeOptions } from '../../../worker/engine/passes/pipeline.ts';
 import { planProgram } from '../../../worker/engine/plan.ts';
-import { loadTensorflow } from '../../../worker/engine/tensorflow.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { loadTensorflow } from '../../../worker/engine/tf/tensorflow.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import { operatorProgram } from './operator-checks.ts';
 import { operatorCases } from './operators.ts';
 import {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine, NamedArrays, TaskProgramOptions } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import { type ConvOptions, convProgram, fill, mlpProgram, relativeError } from './programs.ts';
 
 const small: ConvOptions = {

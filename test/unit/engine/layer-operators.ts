@@ -1,6 +1,6 @@
 // The catalogue's layers: what a model is built of, from dense layers to attention.
 import type { NamedTensors } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import {
   bent,
   elementwise,

@@ -1,6 +1,6 @@
 // What an entry of the catalogue of operators is, and what entries are made of.
 import type { NamedTensors, TensorSpec, TensorSpecs } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 
 export interface OperatorCase {
   readonly name: string;

@@ -9,7 +9,7 @@ import type {
   TaskProgramOptions,
   TensorSpecs,
 } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import type { OperatorCase } from './operator-case.ts';
 import { fill, numbers, relativeError } from './programs.ts';
 

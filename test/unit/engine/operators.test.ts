@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { MetatrainError } from '../../../shared/errors.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { NamedTensors } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import { checkBatched, checkGradient, checkSecondOrder, checkTraced, type Engines } from './operator-checks.ts';
 import { operatorCases, operatorFamilies } from './operators.ts';
 

@@ -1,7 +1,7 @@
 // The catalogue of operators: for each one that a model, a loss or an algorithm is written with, a small function of parameters and a task's tensors.
 // The checks beside it hold every entry to the same claims, and docs/engine.md shows the entries as a table. An operator is covered by adding it here
 // or, a layer, to layer-operators.ts.
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import { layerFamilies } from './layer-operators.ts';
 import {
   bent,

@@ -8,7 +8,7 @@ import { peakBytesOf } from '../../../worker/engine/graph/cost.ts';
 import { nodesOf, type Operation, uniformValue } from '../../../worker/engine/graph/operation.ts';
 import { nameOfOperation, printGraph } from '../../../worker/engine/graph/print.ts';
 import { builderFor, optimize, switchable } from '../../../worker/engine/passes/pipeline.ts';
-import { tf } from '../../../worker/engine/tf.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 import { trace } from '../../../worker/engine/trace/trace.ts';
 import { assertGolden } from '../../support/golden.ts';
 import { operatorProgram } from './operator-checks.ts';

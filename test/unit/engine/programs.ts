@@ -7,8 +7,8 @@ import type {
   TensorSpecs,
   TypedArray,
 } from '../../../worker/engine/engine.ts';
-import { tf } from '../../../worker/engine/tf.ts';
-import { rematerialize } from '../../../worker/engine/tf-rematerialize.ts';
+import { rematerialize } from '../../../worker/engine/tf/rematerialize.ts';
+import { tf } from '../../../worker/engine/tf/tf.ts';
 
 export type Loss = (
   params: NamedTensors,

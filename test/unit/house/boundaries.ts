@@ -46,6 +46,21 @@ const reaches: readonly Reach[] = [
     because: 'the engine knows no learning, no network',
   },
   {
+    of: /^worker\/engine\/passes\/rules\//,
+    mayImport: /^worker\/engine\/(engine\.ts$|graph\/|passes\/(pass\.ts$|rules\/))/,
+    because: 'local rules serve both targets, and look at the graph alone',
+  },
+  {
+    of: /^worker\/engine\/passes\/onnx\//,
+    mayImport: /^worker\/engine\/(engine\.ts$|graph\/|passes\/(pass\.ts$|rules\/|onnx\/))/,
+    because: 'the passes of one target know nothing of the other',
+  },
+  {
+    of: /^worker\/engine\/passes\/fused\//,
+    mayImport: /^worker\/engine\/(engine\.ts$|graph\/|passes\/(pass\.ts$|rules\/|fused\/))/,
+    because: 'the passes of one target know nothing of the other',
+  },
+  {
     of: /^worker\/(engine|learning)\//,
     mayImport: /^(worker\/(engine|learning)\/|shared\/(?!wire\.ts|gen\/|clock\.ts|log\.ts))/,
     because: 'algorithms, models, tasks and the engine do not know that a network exists, and have no clock',

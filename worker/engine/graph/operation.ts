@@ -120,7 +120,7 @@ export type Operation =
   | ({ readonly kind: 'convFilterGradient'; readonly filterSize: readonly [number, number] } & Window)
   /**
    * Images [N, H, W, C] as rows [N·h·w, kh·kw·C]: what each position of a filter's window has met, so that a convolution is one product. A row is
-   * never written to memory as a whole; made for the fused executor by `passes/columns.ts`, which leaves `groups` at one.
+   * never written to memory as a whole; made for the fused executor by `passes/fused/columns.ts`, which leaves `groups` at one.
    */
   | ({
       readonly kind: 'columns';

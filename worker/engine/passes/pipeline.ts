@@ -1,19 +1,21 @@
-// The list of passes that a traced graph goes through before it becomes ONNX. Each can be left out by name, which measurements and tests use;
-// only those marked `required` must stay, since the ONNX writer depends on them.
+// The two lists of passes that a traced graph goes through, one for each target. Each pass can be left out by name, which measurements and tests use;
+// only those marked `isRequired` must stay, since what runs the graph depends on them.
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
 import { startStopwatch } from '../stopwatch.ts';
 import { batchTasks } from './batch-tasks.ts';
-import { joinBiases } from './biases.ts';
-import { lowerConvolutions } from './columns.ts';
-import { postponeTransposes } from './layout.ts';
-import { lowerFilterGradients, lowerIndices } from './lower-composites.ts';
+import { lowerConvolutions } from './fused/columns.ts';
+import { keepLeadingAxes } from './fused/leading-axes.ts';
+import { lowerShortColumns } from './fused/short-columns.ts';
+import { lowerIndices } from './indices.ts';
+import { joinBiases } from './onnx/biases.ts';
+import { lowerFilterGradients } from './onnx/filter-gradients.ts';
+import { dropKeptAxes } from './onnx/kept-axes.ts';
+import { postponeTransposes } from './onnx/layout.ts';
+import { chooseScales } from './onnx/scales.ts';
+import { spreadWindows } from './onnx/windows.ts';
 import type { Pass, PassRequest } from './pass.ts';
-import { chooseScales } from './scales.ts';
-import { lowerShortColumns } from './short-columns.ts';
-import { ruleFamilies, simplify } from './simplify.ts';
-import { dropKeptAxes, keepLeadingAxes } from './unit-axes.ts';
-import { spreadWindows } from './windows.ts';
+import { ruleFamilies, simplify } from './rules/simplify.ts';
 
 /** Not a pass: every builder shares equal nodes as they are made. Left out by this name, the trace's builder too. */
 export const commonSubexpressions = 'common-subexpressions';
@@ -23,8 +25,8 @@ export function builderFor({ without = [] }: OptimizeOptions): GraphBuilder {
   return new GraphBuilder({ shareEqualNodes: !without.includes(commonSubexpressions) });
 }
 
-/** In the order in which they run. `simplify` consists of rule families (see there), which can be left out by their own names too. */
-export const passes: readonly Pass[] = [
+/** ONNX Runtime runs the graph as one model: activations are laid out as its convolutions want them. */
+const onnxPasses: readonly Pass[] = [
   { name: 'simplify', run: simplify },
   { name: 'lower-indices', isRequired: true, run: lowerIndices },
   { name: 'batch-tasks', isRequired: true, run: batchTasks },
@@ -39,12 +41,12 @@ export const passes: readonly Pass[] = [
   { name: 'join-biases', run: joinBiases },
 ];
 
-/** For the fused executor, a run of one task: activations keep TensorFlow's order, and convolutions are products of rows. */
+/** The fused executor runs the graph, a task a run: activations keep TensorFlow's order, and convolutions are products of rows. */
 const fusedPasses: readonly Pass[] = [
-  ...passes.slice(
-    0,
-    passes.findIndex(({ name }) => name === 'postpone-transposes'),
-  ),
+  { name: 'simplify', run: simplify },
+  { name: 'lower-indices', isRequired: true, run: lowerIndices },
+  { name: 'batch-tasks', isRequired: true, run: batchTasks },
+  { name: 'simplify-batched', run: simplify },
   { name: 'lower-convolutions', isRequired: true, run: lowerConvolutions },
   { name: 'simplify-lowered', run: simplify },
   { name: 'keep-leading-axes', run: keepLeadingAxes },
@@ -52,8 +54,14 @@ const fusedPasses: readonly Pass[] = [
   { name: 'lower-short-columns', run: lowerShortColumns },
 ];
 
+/** Who runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
+export type Target = 'onnx' | 'fused';
+
+/** In the order in which they run. `simplify` consists of rule families (`rules/`), which can be left out by their own names too. */
+const pipelines: Readonly<Record<Target, readonly Pass[]>> = { onnx: onnxPasses, fused: fusedPasses };
+
 /** The names that `without` takes. */
-export const switchable: readonly string[] = namesOf(passes);
+export const switchable: readonly string[] = namesOf(onnxPasses);
 
 function namesOf(list: readonly Pass[]): string[] {
   const optional = list.filter(({ isRequired }) => !isRequired).map(({ name }) => name);
@@ -69,9 +77,6 @@ export interface PassReport {
   readonly applied: Readonly<Record<string, number>>;
 }
 
-/** Who runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
-export type Target = 'onnx' | 'fused';
-
 export interface OptimizeOptions {
   /** Default: `onnx` for `optimize`; a program's plan asks the fused executor first. */
   readonly target?: Target;
@@ -85,7 +90,6 @@ export function optimize(
   taskCount: number,
   options: OptimizeOptions = {},
 ): { graph: Graph; reports: PassReport[] } {
-  const target = options.target === 'fused' ? fusedPasses : passes;
   const known = new Set([...switchable, ...namesOf(fusedPasses)]);
   const unknown = options.without?.filter((name) => !known.has(name)) ?? [];
   if (unknown.length > 0)
@@ -97,7 +101,7 @@ export function optimize(
   };
   const reports: PassReport[] = [];
   let current = graph;
-  for (const pass of target) {
+  for (const pass of pipelines[options.target ?? 'onnx']) {
     if (request.without.has(pass.name) && pass.isRequired !== true) continue;
     const elapsed = startStopwatch();
     const nodesBefore = nodesOf(current).length;

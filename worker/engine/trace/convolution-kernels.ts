@@ -4,8 +4,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { GraphNode, Window } from '../graph/operation.ts';
-import { tf } from '../tf.ts';
-import { averagePoolDefinition, maxPoolDefinition } from '../tf-gradients.ts';
+import { averagePoolDefinition, maxPoolDefinition } from '../tf/gradients.ts';
+import { tf } from '../tf/tf.ts';
 import type { Call, Kernel } from './kernel.ts';
 import { traceBackend } from './recorder.ts';
 

@@ -3,7 +3,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { BinaryFunction, DType, GraphNode, ReduceFunction, UnaryFunction } from '../graph/operation.ts';
-import { tf } from '../tf.ts';
+import { tf } from '../tf/tf.ts';
 import { convolutionKernels } from './convolution-kernels.ts';
 import type { Call, Kernel } from './kernel.ts';
 import { movementKernels } from './movement-kernels.ts';

@@ -1,7 +1,7 @@
 // TensorFlow.js kernels that move or make numbers without computing: shapes, slices, joins, indices, constants.
 import { arrayOf } from '../graph/builder.ts';
 import { type DType, type GraphNode, sizeOf } from '../graph/operation.ts';
-import { tf } from '../tf.ts';
+import { tf } from '../tf/tf.ts';
 import type { Call, Kernel } from './kernel.ts';
 
 export const movementKernels: Readonly<Record<string, Kernel>> = {

@@ -6,7 +6,7 @@ import { MetatrainError } from '../../../shared/errors.ts';
 import type { TypedArray } from '../engine.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { DType, GraphNode, Shape } from '../graph/operation.ts';
-import { tf } from '../tf.ts';
+import { tf } from '../tf/tf.ts';
 
 export const traceBackendName = 'metatrain-trace';
 

@@ -5,7 +5,7 @@ import { asMetatrainError, MetatrainError } from '../../../shared/errors.ts';
 import type { TaskFunction, TaskProgramOptions, TensorSpecs } from '../engine.ts';
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphOutput, nodesOf } from '../graph/operation.ts';
-import { tf } from '../tf.ts';
+import { tf } from '../tf/tf.ts';
 import { registerTraceKernels } from './kernels.ts';
 import { Recording, traceBackend, traceBackendName } from './recorder.ts';
 

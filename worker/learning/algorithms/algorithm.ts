@@ -2,7 +2,7 @@
 // Both are pure functions of tensors that an engine compiles. Algorithms know neither models' insides, nor data sets, nor the network.
 import type { AlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
 import type { NamedTensors, TaskFunction, TaskOutputs } from '../../engine/engine.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { type Learner, querySet } from './learner.ts';
 
 export interface Algorithm {

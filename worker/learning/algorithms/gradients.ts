@@ -1,8 +1,8 @@
 // Gradients with respect to named parameters, on TensorFlow.js's own differentiation. They nest: a gradient within a function that is
 // differentiated is differentiated with it.
 import type { NamedTensors } from '../../engine/engine.ts';
-import { tf } from '../../engine/tf.ts';
-import { rematerialize } from '../../engine/tf-rematerialize.ts';
+import { rematerialize } from '../../engine/tf/rematerialize.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { type Examples, type Learner, lossOf } from './learner.ts';
 
 /** ∂ loss / ∂ params on the examples, by name. */

@@ -1,9 +1,9 @@
 // What an algorithm adapts: a model's prediction with the loss of its kind of task. Losses are means over examples, in plain operators that
-// have gradients of every order; TensorFlow.js's own cross-entropies lose terms of the second (see worker/engine/tf.ts).
+// have gradients of every order; TensorFlow.js's own cross-entropies lose terms of the second (see worker/engine/tf/tf.ts).
 
 import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import type { Model } from '../models/model.ts';
 
 export interface Examples {

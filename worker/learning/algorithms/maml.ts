@@ -2,7 +2,7 @@
 // equation 1). `order: first` takes ∇_φ L_query(φ_k) in its place, that is, treats every inner gradient as a constant (§5.2).
 import type { MamlAlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { after, type BuildAlgorithm, trainOutputs } from './algorithm.ts';
 import { differentiate, gradientsOf, mapParams, withoutKeeping } from './gradients.ts';
 import { type Examples, querySet, supportSet } from './learner.ts';

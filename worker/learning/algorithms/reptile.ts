@@ -5,7 +5,7 @@
 // since a task's result may depend on θ and the task alone.
 import type { ReptileAlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { after, type BuildAlgorithm, trainOutputs } from './algorithm.ts';
 import { gradientsOf, mapParams } from './gradients.ts';
 import { type Examples, querySet, supportSet } from './learner.ts';

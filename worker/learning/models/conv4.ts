@@ -4,7 +4,7 @@
 // Batch norm normalises with the statistics of the very batch, in training and in test, and all its parameters are adapted in the inner loop.
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { Conv4ModelSpec } from '../../../shared/job-spec/model.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { normal, ones, xavierUniform, zeros } from './initializers.ts';
 import type { BuildModel, Parameter } from './model.ts';
 

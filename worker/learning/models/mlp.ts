@@ -2,7 +2,7 @@
 // (Finn et al. 2017, §5.1: two hidden layers of 40, relu). Inputs of any shape are flattened.
 import type { MlpModelSpec } from '../../../shared/job-spec/model.ts';
 import { elementsOf } from '../../../shared/tensor-codec.ts';
-import { tf } from '../../engine/tf.ts';
+import { tf } from '../../engine/tf/tf.ts';
 import { he, truncatedNormal, zeros } from './initializers.ts';
 import type { BuildModel } from './model.ts';
 

@@ -5,7 +5,7 @@ import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import type { Rng } from '../../../shared/rng.ts';
 import { elementsOf, layoutElements, type ParamsLayout } from '../../../shared/tensor-codec.ts';
 import type { NamedTensors } from '../../engine/engine.ts';
-import type { tf } from '../../engine/tf.ts';
+import type { tf } from '../../engine/tf/tf.ts';
 import type { Initializer } from './initializers.ts';
 
 export interface Model {

@@ -1,7 +1,7 @@
 // Moves that undo or repeat each other: reshapes of reshapes, transposes of transposes, slices of pads and of joins. What remains moves data
 // once, and a reshape goes past an elementwise operator only where that lets it meet another.
-import { type GraphBuilder, isIdentity } from '../graph/builder.ts';
-import { type GraphNode, isConstant, sameShape, sizeOf } from '../graph/operation.ts';
+import { type GraphBuilder, isIdentity } from '../../graph/builder.ts';
+import { type GraphNode, isConstant, sameShape, sizeOf } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
 
 export const movementRules: Rule = (node, { builder }) => {

@@ -3,7 +3,7 @@
 // equal numbers or a masked root is no NaN. Elsewhere each is the usual derivative. At such a point the
 // divisor becomes 1 and the dividend is multiplied by 0: both are needed, or a higher order meets 0 /
 // 0.
-import { register, sumTo, type Tensor, type Tf } from './tf-register.ts';
+import { register, sumTo, type Tensor, type Tf } from './register.ts';
 
 export function edgeGradients(tf: Tf): void {
   // tfjs's own is −1 at 0.

@@ -2,8 +2,8 @@
 // Each is written in operators that have gradients themselves, so it can be differentiated to any order.
 // Pooling is differentiated as a maximum or a mean over shifted slices, since `MaxPoolGrad` and `AvgPoolGrad` have no gradients.
 import type * as tfjs from '@tensorflow/tfjs';
-import { edgeGradients } from './tf-edge-gradients.ts';
-import { type Attributes, register, sumTo, type Tensor, type Tf } from './tf-register.ts';
+import { edgeGradients } from './edge-gradients.ts';
+import { type Attributes, register, sumTo, type Tensor, type Tf } from './register.ts';
 
 /** Registers them with the given TensorFlow.js; calling it twice is harmless. */
 export function registerMissingGradients(tf: Tf): void {

@@ -1,7 +1,7 @@
 // Sums over the task axis go into what they add up: the sum of T small matrix products is one product over T times as many rows, and the sum of T
 // filter gradients is one filter gradient over T times as many images.
-import type { GraphBuilder } from '../graph/builder.ts';
-import { type GraphNode, sameShape } from '../graph/operation.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import { type GraphNode, sameShape } from '../../graph/operation.ts';
 import type { Rule, RuleContext } from './rule.ts';
 
 export const taskSumRules: Rule = (node, context) => {

@@ -1,8 +1,8 @@
 // The one door to TensorFlow.js: loads it, keeps it quiet, and completes its gradients so that a gradient of a gradient is right.
 // Models, algorithms and both executors import `tf` from here and nowhere else.
 import * as tf from '@tensorflow/tfjs';
-import { registerMissingGradients } from './tf-gradients.ts';
-import { recordSavedOutputsAfterTheirKernel } from './tf-tape.ts';
+import { registerMissingGradients } from './gradients.ts';
+import { recordSavedOutputsAfterTheirKernel } from './tape.ts';
 
 /** What of TensorFlow.js's engine its types keep private. */
 interface EngineInternals {

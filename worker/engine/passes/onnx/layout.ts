@@ -1,9 +1,9 @@
 // Postpones transposes. Each value is carried as a tensor in some order of axes and the permutation that is still owed; elementwise operators, reductions,
 // pads and most reshapes work in whatever order their largest operand has, so the two transposes around a chain of them cancel. A transpose is written
 // only where an operator insists on the order of its axes: convolutions, products, outputs. In effect activations stay in the convolutions' own order.
-import { type GraphBuilder, isIdentity } from '../graph/builder.ts';
-import { type Graph, type GraphNode, nodesOf, type Shape, sizeOf } from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+import { type GraphBuilder, isIdentity } from '../../graph/builder.ts';
+import { type Graph, type GraphNode, nodesOf, type Shape, sizeOf } from '../../graph/operation.ts';
+import type { PassRequest } from '../pass.ts';
 
 /** The value is transpose(node, perm): its axis i is the node's axis perm[i]. */
 interface Lazy {

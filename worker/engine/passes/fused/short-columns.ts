@@ -1,8 +1,8 @@
 // Columns of few numbers, as a first layer on one channel has them, make short work of a convolution: kernels add up the products as they go, image by image
 // shifted against the filter. The filter's gradient stays a product: there the few numbers are rows. Runs last: nothing should move the shifts into each other.
-import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
-import { type Graph, type GraphNode, type Operation, sizeOf } from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
+import { type Graph, type GraphNode, type Operation, sizeOf } from '../../graph/operation.ts';
+import type { PassRequest } from '../pass.ts';
 
 /** Numbers in a column that are still few. */
 const fewNumbers = 9;

@@ -1,6 +1,6 @@
 // What a local rewrite rule is, for the rules and for the traversal that runs them.
-import type { GraphBuilder } from '../graph/builder.ts';
-import type { GraphNode } from '../graph/operation.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import type { GraphNode } from '../../graph/operation.ts';
 
 export interface RuleContext {
   readonly builder: GraphBuilder;

@@ -1,9 +1,16 @@
 // A dense layer on given numbers, x·W + b, as one product [x 1]·[W; b]: the bias costs no pass over the layer's result, and its gradient no sum over
 // that of the loss. Where an inner loop updates W and b by this layer's gradients, the two are one tensor from the first step to the last. Only for an
 // x that does not depend on the parameters; elsewhere the ones would have to be appended anew in every step.
-import type { GraphBuilder } from '../graph/builder.ts';
-import { type BinaryFunction, type Graph, type GraphNode, nodesOf, type Shape, sameShape } from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import {
+  type BinaryFunction,
+  type Graph,
+  type GraphNode,
+  nodesOf,
+  type Shape,
+  sameShape,
+} from '../../graph/operation.ts';
+import type { PassRequest } from '../pass.ts';
 
 export function joinBiases(graph: Graph, { newBuilder }: PassRequest): Graph {
   const layers = new Layers(graph);

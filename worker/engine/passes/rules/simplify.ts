@@ -1,13 +1,13 @@
 // Runs the local rules: each looks at one node whose operands are already simplified and may put a cheaper one in its place. Rules come in
 // named families that can be left out one by one; the traversal repeats until no rule applies.
-import { rewriteGraph } from '../graph/builder.ts';
-import { type Graph, type GraphNode, usesOf } from '../graph/operation.ts';
+import { rewriteGraph } from '../../graph/builder.ts';
+import { type Graph, type GraphNode, usesOf } from '../../graph/operation.ts';
+import type { PassRequest, PassResult } from '../pass.ts';
 import { algebraRules } from './algebra.ts';
 import { broadcastRules } from './broadcasts.ts';
 import { factorRules } from './factors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { movementRules } from './movement.ts';
-import type { PassRequest, PassResult } from './pass.ts';
 import { productRules } from './products.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { taskSumRules } from './task-sums.ts';

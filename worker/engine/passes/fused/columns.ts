@@ -2,9 +2,9 @@
 // input gradient is the same with the filter turned round, so that all three products of a convolution are long in what they add up. A graph with a
 // convolution that this does not cover keeps it, and is not fused. A convolution's two gradients share the columns of what comes from above where its
 // window moves by single pixels.
-import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
-import type { Graph, GraphNode, Operation, Window } from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
+import type { Graph, GraphNode, Operation, Window } from '../../graph/operation.ts';
+import type { PassRequest } from '../pass.ts';
 
 const nchwToNhwc = [0, 2, 3, 1];
 const nhwcToNchw = [0, 3, 1, 2];

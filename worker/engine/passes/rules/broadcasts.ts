@@ -1,7 +1,7 @@
 // Keeps broadcasts lazy: an elementwise operator reads the small tensor itself, a sum over copies is a product, and a broadcast that must happen
 // happens after the arithmetic. Uniform constants shrink to single numbers where another operand gives the shape.
-import type { GraphBuilder } from '../graph/builder.ts';
-import { type GraphNode, type Shape, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import { type GraphNode, type Shape, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
 
 export const broadcastRules: Rule = (node, { builder }) => {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import util from 'node:util';
-import { type DeviceKind, deviceMissing, hasNvidiaDriver } from './devices.ts';
+import { type DeviceKind, deviceMissing, hasNvidiaDriver } from '../devices.ts';
 import { tf } from './tf.ts';
 
 export type TensorflowSource =

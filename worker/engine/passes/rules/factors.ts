@@ -1,7 +1,7 @@
 // Factors and terms that do not vary along an axis, such as the per-channel numbers of batch norm, move out of sums over that axis and meet each other
 // first: each of them then costs a few numbers, where it cost a pass over a whole activation.
-import type { GraphBuilder } from '../graph/builder.ts';
-import { type GraphNode, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import { type GraphNode, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import { isMuchSmaller } from './algebra.ts';
 import type { Rule, RuleContext } from './rule.ts';
 

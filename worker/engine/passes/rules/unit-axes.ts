@@ -1,8 +1,7 @@
 // Axes of length one. Reductions keep their axes, and the reshapes that drop them sink past elementwise operators until they meet the reshape that
-// puts them back, or an output. `dropKeptAxes` finally lets a reduction drop its axes itself where a reshape is left behind it.
-import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
-import { type Graph, type GraphNode, isConstant, type Shape, sameShape, usesOf } from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+// puts them back, or an output.
+import type { GraphBuilder } from '../../graph/builder.ts';
+import { type GraphNode, isConstant, type Shape, sameShape } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
 
 export const unitAxisRules: Rule = (node, { builder }) => {
@@ -73,34 +72,4 @@ function reduceOfDropped(
   if (kept === undefined) return undefined;
   const axes = op.axes.map((axis) => kept[axis]!);
   return builder.reshape(builder.reduce(op.fn, x.inputs[0]!, axes, true), node.shape);
-}
-
-/** reshape(reduce keeping its axes) → reduce dropping them, and with them what other axes of length one the reshape drops. */
-export function dropKeptAxes(graph: Graph, { newBuilder }: PassRequest): Graph {
-  const uses = usesOf(graph);
-  return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {
-    const x = inputs[0];
-    if (node.op.kind !== 'reshape' || x?.op.kind !== 'reduce' || !x.op.keepDims || uses.get(node.inputs[0]!) !== 1)
-      return undefined;
-    const reduced = x.op.axes;
-    const kept = keptAxes(builder.make(node.op, [x]));
-    const dropped = kept === undefined ? [] : x.shape.map((_, axis) => axis).filter((axis) => !kept.includes(axis));
-    if (!reduced.every((axis) => dropped.includes(axis))) return undefined;
-    return builder.reduce(x.op.fn, x.inputs[0]!, dropped, false);
-  });
-}
-
-/** A mean [1, 1, 1, C] that is read as [C] is read as it is, so that the rules for sums see whose mean it is. */
-export function keepLeadingAxes(graph: Graph, { newBuilder }: PassRequest): Graph {
-  return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {
-    if (node.op.kind !== 'binary') return undefined;
-    const kept = inputs.map((input) => {
-      const source = input.op.kind === 'reshape' ? input.inputs[0]! : input;
-      const ones = source.shape.length - input.shape.length;
-      const isLeading = source.shape.slice(0, ones).every((n) => n === 1);
-      if (ones <= 0 || source.shape.length > node.shape.length || !isLeading) return input;
-      return sameShape(source.shape.slice(ones), input.shape) ? source : input;
-    });
-    return builder.make(node.op, kept);
-  });
 }

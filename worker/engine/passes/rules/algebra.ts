@@ -1,7 +1,7 @@
 // Identities of arithmetic: x·1, x+0, −(−x), (x·a)·b and their kind. A product with zero becomes zero even though NaN·0 is NaN: the zeros
 // are gradients of parts that a function does not depend on, and a NaN elsewhere still shows.
-import type { GraphBuilder } from '../graph/builder.ts';
-import { type GraphNode, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import { type GraphNode, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { keptAxes } from './unit-axes.ts';
 

@@ -4,7 +4,7 @@
 //
 // Values that are added or moved share a scale: they are a group. Where groups meet stands a factor, which costs nothing once it is one. The scales
 // are chosen so that factors cost as little as may be, from all ones on, by moves that each make the graph cheaper.
-import { type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
+import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
 import {
   type Graph,
   type GraphNode,
@@ -14,8 +14,8 @@ import {
   sizeOf,
   uniformValue,
   usesOf,
-} from '../graph/operation.ts';
-import type { PassRequest } from './pass.ts';
+} from '../../graph/operation.ts';
+import type { PassRequest } from '../pass.ts';
 
 type Matmul = Extract<Operation, { kind: 'matmul' }>;
 
