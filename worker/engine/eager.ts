@@ -1,14 +1,16 @@
-// The eager executor: the task function runs on a TensorFlow.js backend, task after task: TensorFlow's, on the cpu or CUDA, or tfjs's own `cpu`
-// backend, which is slow and simple, and so the reference that everything else is compared with.
+// The eager executor: the task function runs on a TensorFlow.js backend, task after task:
+// TensorFlow's, on the cpu or CUDA, or tfjs's own `cpu` backend, which is slow and simple, and so
+// the reference that everything else is compared with.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceFacts } from './devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions, TensorSpec, TypedArray } from './engine.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { type Shape, sameShape } from './graph/operation.ts';
 import { startStopwatch } from './stopwatch.ts';
-import { arrayTypes, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
+import { arrayTypes, type OutputSpecs, outputSpecs, stackedOutputs, taskView } from './task-arrays.ts';
 import type { TensorflowBackend } from './tf/tensorflow.ts';
 import { tf } from './tf/tf.ts';
-import { trace } from './trace/trace.ts';
+import { traceOutline } from './trace/trace.ts';
 
 /** Bumped whenever a registered gradient changes the bits of any result. */
 export const eagerBuild = 1;
@@ -40,8 +42,8 @@ export function createEagerEngine({ facts, backend, version }: EagerEngineOption
 }
 
 function createProgram(program: TaskProgramOptions, backend: string): TaskProgram {
-  // tracing is how the outputs' shapes are known before the first run, and it refuses what the contract forbids
-  const outputs = outputSpecs(trace(program), program.taskCount);
+  // the outputs' shapes are known before the first run, and what the contract forbids is refused
+  const outputs = outputSpecs(traceOutline(program, backend), program.taskCount);
   return {
     outputs,
     run: async (metaParams, tasks) => {
@@ -49,7 +51,8 @@ function createProgram(program: TaskProgramOptions, backend: string): TaskProgra
       tf.setBackend(backend);
       try {
         const results: Record<string, TypedArray>[] = [];
-        for (let task = 0; task < program.taskCount; task++) results.push(runTask(program, metaParams, tasks, task));
+        for (let task = 0; task < program.taskCount; task++)
+          results.push(runTask(program, outputs, metaParams, tasks, task));
         return stackedOutputs(outputs, results);
       } finally {
         tf.setBackend(before);
@@ -61,6 +64,7 @@ function createProgram(program: TaskProgramOptions, backend: string): TaskProgra
 
 function runTask(
   program: TaskProgramOptions,
+  outputs: OutputSpecs,
   metaParams: NamedArrays,
   tasks: NamedArrays,
   task: number,
@@ -75,14 +79,34 @@ function runTask(
       return [name, tensorOf(`task.${name}`, tasks[name], spec, task, program.taskCount)];
     });
     const { sum, each } = program.taskFunction(Object.fromEntries(params), Object.fromEntries(inputs));
-    for (const [group, tensors] of Object.entries({ sum, each })) {
+    for (const [group, tensors] of [
+      ['sum', sum],
+      ['each', each],
+    ] as const) {
       for (const [name, tensor] of Object.entries(tensors)) {
+        const shape = group === 'sum' ? outputs.sum[name]?.shape : outputs.each[name]?.shape.slice(1);
+        if (shape === undefined || !sameShape(shape, tensor.shape))
+          throw otherShape(program, `${group}.${name}`, shape, tensor.shape);
         const type = arrayTypes[tensor.dtype as keyof typeof arrayTypes];
         results[`${group}.${name}`] = new type(tensor.dataSync() as Float32Array);
       }
     }
   });
   return results;
+}
+
+function otherShape(
+  { name }: TaskProgramOptions,
+  output: string,
+  known: Shape | undefined,
+  got: Shape,
+): MetatrainError {
+  const wanted = known === undefined ? 'was not there' : `had shape [${known}]`;
+  return new MetatrainError(
+    'REQUEST_INVALID',
+    `program "${name}": output ${output} ${wanted} when the program was compiled and has shape [${got}] now; shapes may not depend on values`,
+    { details: { program: name, output } },
+  );
 }
 
 function tensorOf(name: string, array: TypedArray | undefined, spec: TensorSpec, index: number, count: number) {

@@ -1,6 +1,7 @@
-// What the rest of the worker knows of tensors' execution: a per-task function written in TensorFlow.js ops, compiled for a fixed
-// number of tasks and run on typed arrays. Executors (compiled, eager) live behind it; nothing here names a vendor but tfjs.
-// Invariant: for one fingerprint, equal inputs give equal bytes.
+// What the rest of the worker knows of tensors' execution: a per-task function written in
+// TensorFlow.js ops, compiled for a fixed number of tasks and run on typed arrays. Executors
+// (compiled, eager) live behind it; nothing here names a vendor but tfjs. Invariant: for one
+// fingerprint, equal inputs give equal bytes.
 import type * as tf from '@tensorflow/tfjs';
 
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
@@ -14,15 +15,20 @@ export type TensorSpecs = Readonly<Record<string, TensorSpec>>;
 export type NamedTensors = Readonly<Record<string, tf.Tensor>>;
 export type NamedArrays = Readonly<Record<string, TypedArray>>;
 
-/** What a task function returns: `sum` is added over the tasks of a run (in task order), `each` is kept for every task. */
+/**
+ * What a task function returns: `sum` is added over the tasks of a run (in task order), `each` is
+ * kept for every task.
+ */
 export interface TaskOutputs {
   readonly sum: NamedTensors;
   readonly each: NamedTensors;
 }
 
 /**
- * One task's computation, a pure function: no side effects, no randomness, no reading of tensor values, control flow on shapes
- * and options only. It may call `tf.grads` and `tf.valueAndGrads`, nested (second order).
+ * One task's computation, a pure function: no side effects, no randomness, no reading of tensor
+ * values, control flow on shapes and options only. It may call `tf.grads` and `tf.valueAndGrads`,
+ * nested (second order). Random numbers, and whatever differs from task to task or from run to run,
+ * are passed in as task tensors.
  */
 export type TaskFunction = (metaParams: NamedTensors, task: NamedTensors) => TaskOutputs;
 
@@ -42,7 +48,8 @@ export interface TaskProgram {
   /** Shapes of the outputs: `sum` as the task function returns them, `each` with a leading axis T. */
   readonly outputs: { readonly sum: TensorSpecs; readonly each: TensorSpecs };
   /**
-   * @param metaParams one array a meta-parameter, row-major; views into a larger buffer are fine and are not changed.
+   * @param metaParams one array a meta-parameter, row-major; views into a larger buffer are fine
+   * and are not changed.
    * @param tasks one array a task tensor, stacked: row-major [T, …shape].
    * @returns freshly owned arrays.
    */
@@ -83,12 +90,16 @@ export interface EngineStatistics {
 }
 
 export interface Engine {
-  /** Executor, its version, device, instruction set and JavaScript engine: equal fingerprints give equal bytes. */
+  /**
+   * Executor, its version, device, instruction set and JavaScript engine: equal fingerprints give
+   * equal bytes.
+   */
   readonly fingerprint: string;
   readonly statistics: EngineStatistics;
   /**
-   * @throws MetatrainError `REQUEST_INVALID` naming the operator that is missing and the program that used it, `OUT_OF_MEMORY` with the figures
-   * when a run would need more memory than there is.
+   * @throws MetatrainError `REQUEST_INVALID` naming the program and the operator that is missing or
+   * that draws random numbers, or saying that it reads a tensor's values, `OUT_OF_MEMORY` with the
+   * figures when a run would need more memory than there is.
    */
   compile(options: TaskProgramOptions): Promise<TaskProgram>;
   /** Frees every program. May be called twice. */

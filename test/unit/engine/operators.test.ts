@@ -38,7 +38,7 @@ describe('operators', () => {
     } as const;
     await assert.rejects(engines.compiled.compile(program), {
       code: 'REQUEST_INVALID',
-      message: 'program "maml transformer train": the compiled engine has no operator Einsum; engine: eager may',
+      message: 'program "maml transformer train": the compiled engine has no operator Einsum; engine: eager runs it',
       details: { program: 'maml transformer train', operator: 'Einsum' },
     });
   });

@@ -158,7 +158,11 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     // measured with `elapsedMs`.
     /^(coordinator\/(main|runner|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
   ],
-  ['real chance', /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/, /^shared\/rng\.ts$/],
+  [
+    'real chance',
+    /\bMath\.random\b|\b(randomBytes|randomUUID|randomInt|getRandomValues)\b/,
+    /^(shared\/rng|worker\/engine\/tf\/randomness)\.ts$/,
+  ],
   ['the console', /\bconsole\s*\./, /^$/],
   [
     'anything but a decision',

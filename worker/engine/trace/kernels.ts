@@ -1,12 +1,13 @@
-// What each TensorFlow.js kernel is in our operators. One table a family; a kernel that is not here is refused by name.
-// NHWC becomes NCHW with explicit transposes, which the layout pass removes again.
-import type * as tfjs from '@tensorflow/tfjs';
+// What each TensorFlow.js kernel is in our operators. One table a family; a kernel that is not here
+// is refused by name. NHWC becomes NCHW with explicit transposes, which the layout pass removes
+// again.
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { BinaryFunction, DType, GraphNode, ReduceFunction, UnaryFunction } from '../graph/operation.ts';
 import { tf } from '../tf/tf.ts';
 import { convolutionKernels } from './convolution-kernels.ts';
 import type { Call, Kernel } from './kernel.ts';
 import { movementKernels } from './movement-kernels.ts';
+import { hasOutline, missingOperator, type Tensors, tryKernel } from './outline.ts';
 import { traceBackend, traceBackendName } from './recorder.ts';
 
 const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
@@ -70,7 +71,8 @@ const arithmeticKernels: Readonly<Record<string, Kernel>> = {
   Rsqrt: ({ builder, node }) => builder.unary('reciprocal', builder.unary('sqrt', node('x'))),
   NotEqual: ({ builder, node }) => builder.unary('not', builder.binary('equal', node('a'), node('b'))),
   LogicalXor: ({ builder, node }) => builder.unary('not', builder.binary('equal', node('a'), node('b'))),
-  // floor(a / b) and a − floor(a / b)·b, whose sign is b's; integers through floats, exact below 2²⁴ as in TensorFlow.js
+  // floor(a / b) and a − floor(a / b)·b, whose sign is b's; integers through floats, exact below
+  // 2²⁴ as in TensorFlow.js
   FloorDiv: ({ builder, node }) => floorDivide(builder, node('a'), node('b')),
   Mod: ({ builder, node }) => {
     const quotient = floorDivide(builder, node('a'), node('b'));
@@ -252,19 +254,29 @@ export function registerTraceKernels(): void {
       kernelFunc: ({ inputs, attrs }) => {
         const backend = traceBackend();
         const recording = backend.current();
-        const tensors = inputs as unknown as Record<string, tfjs.TensorInfo>;
-        const result = kernel({
-          builder: recording.builder,
-          node: (name) => backend.nodeOf(tensors[name]!),
-          hasNode: (name) => tensors[name] !== undefined && tensors[name] !== null,
-          nodes: () => Object.values(tensors).map((tensor) => backend.nodeOf(tensor)),
-          attributes: attrs ?? {},
-          refuse: (what) =>
-            recording.refuse(`the compiled engine has no ${kernelName} ${what}; engine: eager may`, {
-              operator: kernelName,
-            }),
-        });
-        return Array.isArray(result) ? result.map((node) => backend.tensorInfoOf(node)) : backend.tensorInfoOf(result);
+        const tensors = inputs as unknown as Tensors;
+        const attributes = attrs ?? {};
+        if (recording.runner !== undefined && hasOutline(tensors)) return tryKernel(kernelName, tensors, attributes);
+        let refusal: Error | undefined;
+        try {
+          const result = kernel({
+            builder: recording.builder,
+            node: (name) => backend.nodeOf(tensors[name]!),
+            hasNode: (name) => tensors[name] !== undefined && tensors[name] !== null,
+            nodes: () => Object.values(tensors).map((tensor) => backend.nodeOf(tensor!)),
+            attributes,
+            refuse: (what) => {
+              refusal = missingOperator(recording, kernelName, what);
+              return refusal;
+            },
+          });
+          return Array.isArray(result)
+            ? result.map((node) => backend.tensorInfoOf(node))
+            : backend.tensorInfoOf(result);
+        } catch (error) {
+          if (error !== refusal || recording.runner === undefined) throw error;
+          return tryKernel(kernelName, tensors, attributes);
+        }
       },
     });
   }

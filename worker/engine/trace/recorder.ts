@@ -1,6 +1,7 @@
-// A TensorFlow.js backend that computes nothing: every kernel it runs becomes a node of our graph. Traced functions see tensors with shapes
-// and without values; reading one is an error that says so. Constants keep their values.
-// Tracing is synchronous, so one recorder at a time serves a thread.
+// A TensorFlow.js backend that computes nothing: every kernel it runs becomes a node of our graph.
+// Traced functions see tensors with shapes and without values; reading one is an error that says
+// so. Constants keep their values. Tracing is synchronous, so one recorder at a time serves a
+// thread.
 import type * as tfjs from '@tensorflow/tfjs';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { TypedArray } from '../engine.ts';
@@ -10,19 +11,31 @@ import { tf } from '../tf/tf.ts';
 
 export const traceBackendName = 'metatrain-trace';
 
-/** A tensor's content: a node of the current graph, or plain numbers that become a constant when a kernel first uses them. */
+/**
+ * A tensor's content: a node of the current graph, or plain numbers that become a constant when a
+ * kernel first uses them.
+ */
 type Content =
   | { readonly kind: 'node'; readonly node: GraphNode; readonly recording: Recording }
-  | { readonly kind: 'values'; readonly values: TypedArray; readonly shape: Shape; readonly dtype: DType };
+  | { readonly kind: 'values'; readonly values: TypedArray; readonly shape: Shape; readonly dtype: DType }
+  /** What an operator without a rule made, of a type that the graph lacks, such as complex64. */
+  | { readonly kind: 'outline'; readonly dtype: tfjs.DataType; readonly recording: Recording };
 
 /** One function's trace. */
 export class Recording {
   readonly builder: GraphBuilder;
   readonly programName: string;
+  /**
+   * The TensorFlow.js backend that will run the program, for the outline of a program that is not
+   * compiled: an operator without a rule is tried on it (see outline.ts). Undefined where the graph
+   * itself is wanted: such an operator is refused then.
+   */
+  readonly runner: string | undefined;
 
-  constructor(programName: string, builder: GraphBuilder) {
+  constructor(programName: string, builder: GraphBuilder, runner?: string) {
     this.programName = programName;
     this.builder = builder;
+    this.runner = runner;
   }
 
   refuse(what: string, details: Readonly<Record<string, unknown>> = {}): MetatrainError {
@@ -51,7 +64,26 @@ class TraceBackend extends tf.KernelBackend {
     const recording = this.current();
     if (content.kind === 'values') return recording.builder.constant(content.values, content.shape, content.dtype);
     if (content.recording !== recording) throw recording.refuse('it uses a tensor that another trace made');
+    if (content.kind === 'outline')
+      throw recording.refuse(`an output is of type ${content.dtype}; accepted: float32, int32, bool`);
     return content.node;
+  }
+
+  /** Whether the tensor has no place in the graph, so that an operator on it has none either. */
+  isOutline(tensor: tfjs.TensorInfo): boolean {
+    return this.contents.get(tensor.dataId).kind === 'outline';
+  }
+
+  /** The tensor's values where they are plain numbers. */
+  valuesOf(tensor: tfjs.TensorInfo): TypedArray | undefined {
+    const content = this.contents.get(tensor.dataId);
+    return content.kind === 'values' ? content.values : undefined;
+  }
+
+  outlineOf(shape: Shape, dtype: tfjs.DataType): tfjs.TensorInfo {
+    const dataId = {};
+    this.contents.set(dataId, { kind: 'outline', dtype, recording: this.current() });
+    return { dataId, shape: [...shape], dtype };
   }
 
   tensorInfoOf(node: GraphNode): tfjs.TensorInfo {

@@ -1,12 +1,15 @@
-// From a task function to a graph: runs it once on tensors that have shapes only. Inputs that the function never uses still appear among
-// the program's inputs; outputs keep their names, `sum` and `each` apart.
+// From a task function to a graph: runs it once on tensors that have shapes only. Inputs that the
+// function never uses still appear among the program's inputs; outputs keep their names, `sum` and
+// `each` apart.
 import type * as tfjs from '@tensorflow/tfjs';
 import { asMetatrainError, MetatrainError } from '../../../shared/errors.ts';
 import type { TaskFunction, TaskProgramOptions, TensorSpecs } from '../engine.ts';
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphOutput, nodesOf } from '../graph/operation.ts';
+import { withoutRandomness } from '../tf/randomness.ts';
 import { tf } from '../tf/tf.ts';
 import { registerTraceKernels } from './kernels.ts';
+import { missingOperator, registerKernelsOf } from './outline.ts';
 import { Recording, traceBackend, traceBackendName } from './recorder.ts';
 
 /** The prefix of an output's name in the graph: how its tasks are joined. */
@@ -29,19 +32,38 @@ export interface TracedGraph extends Graph {
 }
 
 /**
- * The graph of one task. Its inputs are the meta-parameters and the task's tensors, its outputs `sum.<name>` and `each.<name>`.
- * @throws MetatrainError `REQUEST_INVALID` naming the program and the operator that is missing, or what else the function may not do.
+ * The graph of one task. Its inputs are the meta-parameters and the task's tensors, its outputs
+ * `sum.<name>` and `each.<name>`.
+ * @throws MetatrainError `REQUEST_INVALID` naming the program and the operator that is missing, or
+ * what else the function may not do.
  */
 export function trace(request: TraceRequest, builder: GraphBuilder = new GraphBuilder()): TracedGraph {
+  return record(request, new Recording(request.name, builder));
+}
+
+/**
+ * A graph with the outputs of one task, of which only their names, shapes and types are to be used:
+ * what an operator without a rule makes enters it as an input. For a program that runs on the
+ * TensorFlow.js backend `runner`, operator by operator.
+ * @throws MetatrainError as `trace` does, save that an operator is missing only where the runner
+ * has none.
+ */
+export function traceOutline(request: TraceRequest, runner: string): Graph {
+  registerTraceKernels();
+  registerKernelsOf(runner);
+  return record(request, new Recording(request.name, new GraphBuilder(), runner));
+}
+
+function record(request: TraceRequest, recording: Recording): TracedGraph {
   const backend = traceBackend();
   registerTraceKernels();
   const before = tf.getBackend();
-  const recording = new Recording(request.name, builder);
+  const { builder } = recording;
   backend.recording = recording;
   try {
     tf.setBackend(traceBackendName);
     const outputs: GraphOutput[] = [];
-    tf.tidy(() => {
+    const run = () => {
       const inputs = (source: 'metaParams' | 'task', specs: TensorSpecs) =>
         Object.fromEntries(
           Object.entries(specs).map(([name, { shape, dtype }]) => {
@@ -56,7 +78,8 @@ export function trace(request: TraceRequest, builder: GraphBuilder = new GraphBu
           outputs.push({ name: `${group}.${name}`, node: backend.nodeOf(tensor as tfjs.TensorInfo) });
         }
       }
-    });
+    };
+    tf.tidy(() => withoutRandomness((operator) => drawsRandomly(recording, operator), run));
     if (outputs.length === 0) throw recording.refuse('the task function returns no output');
     return { outputs, recorded: { ...builder.counts, live: nodesOf({ outputs }).length } };
   } catch (error) {
@@ -67,15 +90,25 @@ export function trace(request: TraceRequest, builder: GraphBuilder = new GraphBu
   }
 }
 
-/** What TensorFlow.js says when a kernel or a gradient is missing, with the operator and the program named. */
+function drawsRandomly(recording: Recording, operator: string): MetatrainError {
+  return recording.refuse(
+    `it calls ${operator}, and a task function may not draw random numbers: they would be the same in every run. ` +
+      "Draw them from the task's random stream and pass them in as a task tensor",
+    { operator },
+  );
+}
+
+/**
+ * What TensorFlow.js says when a kernel or a gradient is missing, with the operator and the program
+ * named.
+ */
 function explain(error: unknown, recording: Recording): MetatrainError {
   if (error instanceof MetatrainError) {
     return error.details.program === undefined ? withProgram(error, recording) : error;
   }
   const message = error instanceof Error ? error.message : String(error);
   const kernel = /Kernel '(\w+)' not registered/.exec(message)?.[1];
-  if (kernel !== undefined)
-    return recording.refuse(`the compiled engine has no operator ${kernel}; engine: eager may`, { operator: kernel });
+  if (kernel !== undefined) return missingOperator(recording, kernel);
   const gradient = /gradient function not found for (\w+)/.exec(message)?.[1];
   if (gradient !== undefined)
     return recording.refuse(`operator ${gradient} has no gradient of that order`, { operator: gradient });
