@@ -42,22 +42,22 @@ async function receive(chunks: AsyncIterable<CheckpointChunk__Output>, handle: F
   let received = 0;
   for await (const chunk of chunks) {
     if (chunk.info) info = checkpointFromWire(chunk.info);
-    if (!info) throw corrupt('it did not begin with what it holds');
-    if (chunk.offset !== received) throw corrupt(`a piece at byte ${chunk.offset} came after ${received} bytes`);
+    if (!info) throw corrupt('it did not begin with its description');
+    if (chunk.offset !== received) throw corrupt(`a piece for byte ${chunk.offset} arrived after ${received} bytes`);
     received += chunk.data.length;
-    if (received > info.bytes) throw corrupt(`more came than the ${info.bytes} bytes that were announced`);
+    if (received > info.bytes) throw corrupt(`more than the announced ${info.bytes} bytes arrived`);
     hash.update(chunk.data);
     await handle.writeFile(chunk.data);
   }
-  if (!info) throw corrupt('nothing came');
-  if (received < info.bytes) throw corrupt(`${received} of ${info.bytes} bytes came`);
+  if (!info) throw corrupt('nothing arrived');
+  if (received < info.bytes) throw corrupt(`${received} of ${info.bytes} bytes arrived`);
   const sha256 = hash.digest('hex');
-  if (sha256 !== info.sha256) throw corrupt(`its SHA-256 is ${sha256}, announced was ${info.sha256}`);
+  if (sha256 !== info.sha256) throw corrupt(`its SHA-256 is ${sha256}, the coordinator announced ${info.sha256}`);
   return info;
 }
 
 const corrupt = (what: string) =>
-  new MetatrainError('CHECKPOINT_CORRUPT', `the checkpoint did not arrive whole: ${what}`);
+  new MetatrainError('CHECKPOINT_CORRUPT', `the download of the checkpoint failed: ${what}`);
 
 function unwritable(file: string, cause: unknown): MetatrainError {
   const reason = cause instanceof Error ? cause.message : String(cause);

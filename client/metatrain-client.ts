@@ -322,7 +322,8 @@ export class MetatrainClient {
       }
     } catch (thrown) {
       signal?.throwIfAborted();
-      if (silence.wasTooLong) throw new MetatrainError('DEADLINE_EXCEEDED', `${this.address} gives no sign of life`);
+      if (silence.wasTooLong)
+        throw new MetatrainError('DEADLINE_EXCEEDED', `${this.address} sent no message for too long`);
       throw await this.#failure(thrown);
     } finally {
       silence.end();

@@ -27,14 +27,16 @@ const authorityDays = 3_650;
 export function certsCommand({ terminal }: CommandContext): Command {
   const command = new Command('certs')
     .description('make a development authority, and certificates for the coordinator and for its clients and workers')
-    .requiredOption('--out <dir>', 'folder for the files; an authority that is there is used again')
+    .requiredOption('--out <dir>', 'folder for the files; an existing authority in it is used again')
     .addOption(
-      new Option('--host <name...>', 'names and addresses by which the coordinator is called')
+      new Option('--host <name...>', 'host names and addresses of the coordinator')
         .default(['localhost', '127.0.0.1', '::1'], 'localhost, 127.0.0.1, ::1')
         .argParser(collectHosts()),
     )
     .addOption(
-      new Option('--days <count>', 'how long the certificates are good').default(365).argParser(wholeNumber(1, 3_650)),
+      new Option('--days <count>', 'for how many days the certificates are valid')
+        .default(365)
+        .argParser(wholeNumber(1, 3_650)),
     )
     .addOption(jsonOption())
     .action(async ({ out, host, days, json }: CertsOptions) => {
@@ -128,5 +130,5 @@ const usage = (files: CertificateFiles, hosts: readonly string[]): string =>
     `  metatrain coordinator --tls-cert ${files.coordinatorCert} --tls-key ${files.coordinatorKey} --tls-client-ca ${files.ca} …`,
     'workers and clients:',
     `  --tls-ca ${files.ca} --tls-cert ${files.clientCert} --tls-key ${files.clientKey}`,
-    'The authority signs for whoever has its key: keep ca-key.pem where only you can read it.',
+    'Anyone with ca-key.pem can make trusted certificates: keep it where only you can read it.',
   ].join('\n');

@@ -18,7 +18,7 @@ function downloadCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('download')
     .description('save a checkpoint (safetensors), verified against its SHA-256')
     .argument('<id>', 'id of the job')
-    .option('--output <file>', 'where to save it; an older file is replaced (default: <id>.safetensors)')
+    .option('--output <file>', 'where to save it; an existing file is replaced (default: <id>.safetensors)')
     .addOption(stepOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())

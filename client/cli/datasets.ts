@@ -14,13 +14,13 @@ import { renderDataSets } from './render/data-sets.ts';
 
 export const datasetsCommand = (context: CommandContext): Command =>
   new Command('datasets')
-    .description('list and fetch data sets (alone: list)')
+    .description('list and fetch data sets (default: list)')
     .addCommand(listCommand(context))
     .addCommand(fetchCommand(context));
 
 function listCommand({ terminal, environment }: CommandContext): Command {
   return new Command('list')
-    .description('list the data sets and which of their files are here')
+    .description('list the data sets and which of their files are on this machine')
     .addOption(dataDirectoryOption())
     .addOption(coordinatorOption().hideHelp())
     .addOption(jsonOption())
@@ -70,8 +70,8 @@ function fetchCommand({ terminal, environment, signal }: CommandContext): Comman
         }).finally(() => terminal.endProgress(file.file));
         fetched.push(result);
         const verified =
-          file.sha256 === null ? `SHA-256 ${result.sha256}, no official one is known` : 'SHA-256 verified';
-        terminal.note(`  ${result.alreadyThere ? 'was there already' : 'fetched'}, ${verified}`);
+          file.sha256 === null ? `SHA-256 ${result.sha256}, no official hash is known` : 'SHA-256 verified';
+        terminal.note(`  ${result.alreadyThere ? 'already there' : 'fetched'}, ${verified}`);
       }
       if (json) terminal.printJson({ name, directory, files: fetched });
       else
@@ -82,7 +82,10 @@ function fetchCommand({ terminal, environment, signal }: CommandContext): Comman
   return addExamples(command, [
     ['metatrain datasets fetch omniglot', 'all of it'],
     ['metatrain datasets fetch omniglot --part small', 'only the two small sets'],
-    ['metatrain datasets fetch omniglot --mirror http://mirror.example/omniglot/', 'where the source is out of reach'],
+    [
+      'metatrain datasets fetch omniglot --mirror http://mirror.example/omniglot/',
+      'if the official source is unreachable',
+    ],
   ]);
 }
 

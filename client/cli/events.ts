@@ -26,10 +26,10 @@ const usualLookBackMs = 600_000;
 
 export function eventsCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('events')
-    .description('follow what happens to jobs and workers')
+    .description('follow events of jobs and workers')
     .addOption(eventsJobOption())
     .addOption(sinceOption())
-    .option('--no-follow', 'print the events that are there and exit')
+    .option('--no-follow', 'print the kept events and exit')
     .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption('print each event as one line of JSON: CloudEvents 1.0, as on NATS'))
@@ -51,8 +51,8 @@ export function eventsCommand({ terminal, signal }: CommandContext): Command {
       }),
     );
   return addExamples(command, [
-    ['metatrain events --since 1h', 'the last hour, and what comes'],
-    ['metatrain events --job ID --json', "one job's whole story, until it has ended"],
-    ['metatrain events --since 1042 --no-follow', 'what came after event 1042'],
+    ['metatrain events --since 1h', 'events of the last hour, then new ones'],
+    ['metatrain events --job ID --json', 'all events of one job, until it ends'],
+    ['metatrain events --since 1042 --no-follow', 'events after event 1042'],
   ]);
 }

@@ -53,8 +53,8 @@ export async function fetchDataSetFile(file: DataSetFile, options: FetchOptions)
     await rm(part, { force: true });
     throw new MetatrainError(
       'DATA_CORRUPT',
-      `${url} is not the file of the catalogue: its SHA-256 is ${fetched.sha256}, expected was ${file.sha256}. ` +
-        'The download was thrown away; try again, or fetch from another --mirror',
+      `${url} is not the file of the catalogue: its SHA-256 is ${fetched.sha256}, expected ${file.sha256}. ` +
+        'The download was deleted; try again, or use another --mirror',
       { details: { url, sha256: fetched.sha256, expected: file.sha256 } },
     );
   }
@@ -69,7 +69,7 @@ async function download(url: string, part: string, file: DataSetFile, options: F
   const heard = () => {
     cancelStall();
     cancelStall = realClock.after(stallMs, () =>
-      stalled.abort(new Error(`the server said nothing for ${stallMs / 1000} s`)),
+      stalled.abort(new Error(`the server sent nothing for ${stallMs / 1000} s`)),
     );
   };
   const anySignal = signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal;
@@ -109,7 +109,7 @@ async function download(url: string, part: string, file: DataSetFile, options: F
     const reason = messageOf(stalled.signal.aborted ? stalled.signal.reason : thrown);
     throw new MetatrainError(
       'DATA_SET_MISSING',
-      `cannot fetch ${url}: ${reason}${aboutProxy(url, options.environment)}. What has come so far is kept; run the command again to go on, ` +
+      `cannot fetch ${url}: ${reason}${aboutProxy(url, options.environment)}. The bytes that have arrived are kept; run the command again to continue, ` +
         `or put ${file.file} into ${options.directory} by hand`,
       { details: { url }, cause: thrown },
     );
@@ -127,7 +127,7 @@ function aboutProxy(url: string, environment: FetchOptions['environment'] = {}):
   if (variable === undefined) return '';
   return environment.NODE_USE_ENV_PROXY === '1'
     ? ` (through the proxy of ${variable}, unless this Node is older than 22.21 or 24.5)`
-    : ` (not through the proxy of ${variable}: Node 22.21, 24.5 or later takes it with NODE_USE_ENV_PROXY=1)`;
+    : ` (not through the proxy of ${variable}: Node 22.21, 24.5 or later uses it with NODE_USE_ENV_PROXY=1)`;
 }
 
 async function hashOf(path: string): Promise<{ readonly sha256: string; readonly bytes: number } | undefined> {

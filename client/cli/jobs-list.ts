@@ -33,7 +33,7 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
           return;
         }
         terminal.print(renderJobList(shown, terminal.style));
-        if (hasMore) terminal.note(`there are more: --limit ${options.limit * 2}`);
+        if (hasMore) terminal.note(`there are more jobs; to see them: --limit ${options.limit * 2}`);
       }),
     );
 }

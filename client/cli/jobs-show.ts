@@ -16,8 +16,11 @@ export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('show')
     .description('show a job: state, evaluations, checkpoints and its spec with every default')
     .argument('<id>', 'id of the job')
-    .option('--plot', 'its curves instead: meta-loss, accuracy, meta-gradient norm, and adaptation by inner step')
-    .option('--ascii', 'with --plot: draw with ASCII alone (default: where the locale or the terminal has no more)')
+    .option('--plot', 'draw its curves instead: meta-loss, accuracy, meta-gradient norm, and adaptation by inner step')
+    .option(
+      '--ascii',
+      'with --plot: draw with ASCII characters only (default: if the terminal or the locale has no Unicode)',
+    )
     .addOption(coordinatorOption())
     .addOption(jsonOption())
     .action((jobId: string, options: ShowOptions) =>
@@ -39,7 +42,7 @@ export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
       }),
     );
   return addExamples(command, [
-    ['metatrain jobs show JOB-ID --plot', 'curves, as wide as the terminal'],
+    ['metatrain jobs show JOB-ID --plot', 'curves as wide as the terminal'],
     ['metatrain jobs show JOB-ID --plot --json', 'the numbers behind them: `metaSteps` and `evaluations`'],
   ]);
 }

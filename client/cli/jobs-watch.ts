@@ -17,8 +17,8 @@ const maxWatched = 50;
 export function jobsWatchCommand(context: CommandContext): Command {
   const { terminal } = context;
   return new Command('watch')
-    .description('follow jobs until they have ended; exit 1 unless all succeed')
-    .argument('[id...]', `ids of the jobs (default: all that have not ended, at most ${maxWatched})`)
+    .description('follow jobs until they end; exit 1 unless all succeed')
+    .argument('[id...]', `ids of the jobs (default: all unfinished jobs, at most ${maxWatched})`)
     .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())

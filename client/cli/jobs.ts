@@ -8,10 +8,10 @@ import { jobsWatchCommand } from './jobs-watch.ts';
 
 export const jobsCommand = (context: CommandContext): Command =>
   new Command('jobs')
-    .description('list, show, watch and control jobs (alone: list)')
+    .description('list, show, watch and control jobs (default: list)')
     .addCommand(jobsListCommand(context))
     .addCommand(jobsShowCommand(context))
     .addCommand(jobsWatchCommand(context))
-    .addCommand(controlCommand('cancel', 'end a job that has not ended; its checkpoints stay', context))
-    .addCommand(controlCommand('pause', 'hold a job back after the shards now in flight', context))
-    .addCommand(controlCommand('resume', 'let a paused job go on', context));
+    .addCommand(controlCommand('cancel', 'cancel an unfinished job; its checkpoints stay', context))
+    .addCommand(controlCommand('pause', 'pause a job; shards in flight finish first', context))
+    .addCommand(controlCommand('resume', 'resume a paused job', context));

@@ -220,7 +220,7 @@ export class LocalCluster {
         if (this.#alive === 0) this.#fail(new MetatrainError('NOT_READY', `no worker is left: ${what}`));
         return;
       }
-      note(`${what}; its shards go to others and it is started again`);
+      note(`${what}; other workers compute its shards, and it is started again`);
       worker.restarts += 1;
       await delay(restartAfterMs, this.#closing.signal).catch(() => {});
       if (this.#isClosing) return;

@@ -119,7 +119,7 @@ function parseReady(line: string, title: string): Readonly<Record<string, unknow
   try {
     return JSON.parse(line) as Record<string, unknown>;
   } catch (cause) {
-    throw new MetatrainError('INTERNAL', `${title} said "${line}" in the place of its ready line`, { cause });
+    throw new MetatrainError('INTERNAL', `${title} said "${line}" instead of its ready line`, { cause });
   }
 }
 

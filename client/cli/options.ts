@@ -1,5 +1,5 @@
-// Every flag of the command line, once: its text, its METATRAIN_ variable, its default and what it accepts. Commands pick from here,
-// so that a flag means the same everywhere and a variable is read in one place (by commander, as part of its option).
+// The flags that several commands share: help text, METATRAIN_ variable, default and accepted values. A flag means
+// the same in every command. commander reads the variable as part of the option.
 import { InvalidArgumentError, Option } from 'commander';
 import { isDestination, parseAddress } from '../../shared/address.ts';
 import type { ConnectionOptions } from '../../shared/connection.ts';
@@ -8,7 +8,7 @@ import { usableProcessors } from '../../shared/machine-processors.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
 
-/** What a command that talks to a coordinator was told. The flags of the connection are added to each such command in one place. */
+/** The options of each command that calls a coordinator. `runCommandLine` adds the flags of the connection. */
 export interface CommonOptions extends ConnectionOptions {
   readonly coordinator: string;
   readonly json?: true;
@@ -23,41 +23,39 @@ export const coordinatorOption = () =>
 export const connectionOptions = (): Option[] => [
   new Option(
     '--tls-ca <file>',
-    'encrypt, and trust a coordinator whose certificate this authority (PEM) signed, or `system`',
+    'encrypt, and trust certificates of this authority (PEM); `system`: those of the authorities that Node trusts',
   ).env('METATRAIN_TLS_CA'),
-  new Option('--tls-cert <file>', 'certificate (PEM) for a coordinator that asks for one: mutual TLS').env(
-    'METATRAIN_TLS_CERT',
-  ),
-  new Option('--tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_TLS_KEY'),
+  new Option('--tls-cert <file>', 'client certificate (PEM), for mutual TLS').env('METATRAIN_TLS_CERT'),
+  new Option('--tls-key <file>', 'private key (PEM) of --tls-cert').env('METATRAIN_TLS_KEY'),
   new Option('--token-file <file>', 'file with the token; METATRAIN_TOKEN holds the token itself').env(
     'METATRAIN_TOKEN_FILE',
   ),
-  new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'),
+  new Option('--insecure', 'allow sending the token unencrypted to another machine, where others can read it'),
 ];
 
 export const giveUpOption = () =>
-  new Option('--give-up-seconds <n>', 'how long to keep trying when the coordinator does not answer any more')
+  new Option('--give-up-seconds <n>', 'how long to retry while the coordinator does not answer')
     .env('METATRAIN_GIVE_UP_SECONDS')
     .default(600)
     .argParser(wholeNumber(0, 86_400));
 
 export const jsonOption = (what = 'print one JSON object as the last line of stdout') => new Option('--json', what);
 
-export const eventsJobOption = () => new Option('--job <id>', "only this job's events, until it has ended");
+export const eventsJobOption = () => new Option('--job <id>', 'only events of this job, until it ends');
 
-/** From where events are read: a while ago, a moment, or after an event. */
+/** Where reading events starts: some time ago, at a time, or after an event. */
 export type Since = { readonly lookBackMs: number } | { readonly since: Date } | { readonly afterSequence: number };
 
 export const sinceOption = () =>
   new Option(
     '--since <when>',
-    'from when on: 90s, 10m, 2h or 7d ago, a moment such as 2026-01-31T12:00:00Z, or after the event of this sequence (default: 10m; with --job or --no-follow all that are kept)',
+    'where to start: 90s, 10m, 2h or 7d ago, at a time such as 2026-01-31T12:00:00Z, or after the event with this sequence number (default: 10m; all kept events with --job or --no-follow)',
   ).argParser(parseSince);
 
 export const workersOption = () =>
   new Option('--workers <count>', 'worker processes, each with one compute thread')
     .env('METATRAIN_WORKERS')
-    .default(defaultWorkers(), `one a core, from 2 to 16: ${defaultWorkers()} here`)
+    .default(defaultWorkers(), `one per core, from 2 to 16: ${defaultWorkers()} here`)
     .argParser(wholeNumber(1, 256));
 
 export const setOption = () =>
@@ -71,26 +69,26 @@ export const stateDirectoryOption = () =>
     'keep jobs and checkpoints here (default: a temporary directory, removed at the end)',
   ).env('METATRAIN_STATE_DIR');
 
-/** Its variable METATRAIN_DATA_DIR, a list like PATH, is read by the workers themselves, which inherit it. */
+/** The workers themselves read METATRAIN_DATA_DIR, a list like PATH: they inherit the variable. */
 export const dataDirectoryOption = () =>
   new Option('--data-dir <dir>', 'look for data sets here before the cache; may be repeated (env: METATRAIN_DATA_DIR)')
     .default([], 'none')
     .argParser((text: string, earlier: readonly string[]) => [...earlier, text]);
 
 export const listenOption = () =>
-  new Option('--listen <host:port>', 'address of the coordinator; port 0 takes a free one')
+  new Option('--listen <host:port>', 'address of the coordinator; port 0 means any free port')
     .env('METATRAIN_LISTEN')
     .default(defaultCoordinatorAddress)
     .argParser(parseListen);
 
 export const logLevelOption = (level: string) =>
-  new Option('--log-level <level>', 'what the processes log to stderr')
+  new Option('--log-level <level>', 'lowest level that the processes log to stderr')
     .env('METATRAIN_LOG_LEVEL')
     .choices([...logLevels])
     .default(level);
 
 export const logFormatOption = () =>
-  new Option('--log-format <format>', 'JSON lines or readable ones; auto: readable on a terminal')
+  new Option('--log-format <format>', 'JSON lines or readable text; auto: readable text on a terminal')
     .env('METATRAIN_LOG_FORMAT')
     .choices([...logFormats])
     .default('auto');
@@ -104,7 +102,7 @@ export const stateFilterOption = () =>
     .argParser((text: string, earlier: readonly JobState[]) => [...earlier, parseState(text)]);
 
 export const limitOption = () =>
-  new Option('--limit <count>', 'jobs to list at most').default(50).argParser(wholeNumber(1, 100_000));
+  new Option('--limit <count>', 'maximum number of jobs').default(50).argParser(wholeNumber(1, 100_000));
 
 export const stepOption = () =>
   new Option('--step <meta-step>', 'the checkpoint of this meta-step (default: the latest)').argParser(
@@ -112,7 +110,10 @@ export const stepOption = () =>
   );
 
 export const mirrorOption = () =>
-  new Option('--mirror <url>', 'fetch the files from this folder instead; their hashes must be the same')
+  new Option(
+    '--mirror <url>',
+    'fetch the files from this address instead of the official source; the hashes must match',
+  )
     .env('METATRAIN_MIRROR')
     .argParser(parseUrl);
 
@@ -130,7 +131,7 @@ export function parseOverride(text: string): Override {
 
 export const parseCoordinator = (text: string): string => accepted(text, isDestination(text));
 
-/** Also port 0. */
+/** Accepts port 0 as well. */
 export const parseListen = (text: string): string => accepted(text, parseAddress(text) !== undefined);
 
 function accepted(address: string, isAccepted: boolean): string {
@@ -161,7 +162,7 @@ export function parseSince(text: string): Since {
   const since = new Date(/^\d{4}-\d\d-\d\d/.test(text) ? text : Number.NaN);
   if (!Number.isNaN(since.getTime())) return { since };
   throw new InvalidArgumentError(
-    'it must be a duration such as 10m, a moment such as 2026-01-31T12:00:00Z, or the sequence of an event',
+    'it must be a duration such as 10m, a time such as 2026-01-31T12:00:00Z, or the sequence number of an event',
   );
 }
 

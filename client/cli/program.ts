@@ -20,14 +20,14 @@ import { workersCommand } from './workers.ts';
 export function buildProgram(context: CommandContext, version: string): Command {
   const program = new Command('metatrain')
     .description(
-      'Distributed meta-training: a coordinator shards meta-learning tasks across workers, with the same bytes on any cluster.',
+      'Distributed meta-training. A coordinator shards meta-learning tasks across workers. A job gives the same bytes on any cluster.',
     )
     .version(version, '--version', 'print the version')
     .enablePositionalOptions()
     .helpCommand('help [command]', 'help on a command')
     .addHelpText(
       'after',
-      '\nEvery flag that names a place or a setting is also a variable: --coordinator is METATRAIN_COORDINATOR.\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted.',
+      '\nA flag whose help names an environment variable can be set by it: --coordinator by METATRAIN_COORDINATOR.\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted.',
     )
     .commandsGroup('On this machine:')
     .addCommand(quickstartCommand(context))

@@ -62,7 +62,7 @@ export function replayCommand(context: CommandContext): Command {
       }),
     );
   return addExamples(command, [
-    ['metatrain jobs show JOB-ID --json', 'names the shards with skipped tasks: skippedShards'],
+    ['metatrain jobs show JOB-ID --json', 'shards with skipped tasks: skippedShards'],
     ['metatrain replay JOB-ID 120 3', 'shard 3 of meta-step 120'],
   ]);
 }
@@ -107,7 +107,7 @@ async function runReplay(program: string, flags: readonly string[], signal: Abor
   try {
     return JSON.parse(said) as Replayed;
   } catch (cause) {
-    throw new MetatrainError('INTERNAL', `the replay said ${said}: ${asMetatrainError(cause).message}`, { cause });
+    throw new MetatrainError('INTERNAL', `the replay printed ${said}: ${asMetatrainError(cause).message}`, { cause });
   }
 }
 
@@ -120,7 +120,7 @@ function describe(job: Job, replayed: Replayed, recorded: string): string {
     `not finite  ${nonFiniteTasks.join(', ') || 'none'}`,
     `on record   ${recorded}`,
     `replayed    ${payloadSha256}`,
-    isEqual ? 'The same bytes.' : 'Other bytes.',
+    isEqual ? 'The bytes are equal.' : 'The bytes differ.',
   ];
   if (!isEqual && engineFingerprint !== job.engineFingerprint) {
     lines.push(`This machine's engine is ${engineFingerprint}; the job was computed by ${job.engineFingerprint}.`);

@@ -17,9 +17,9 @@ interface ReportOptions extends CommonOptions {
 
 export function reportCommand({ terminal, signal }: CommandContext, version: string): Command {
   const command = new Command('report')
-    .description('write a job as one HTML file that needs nothing else: curves, result, protocol, job file, events')
+    .description('write a job as one self-contained HTML file: curves, result, protocol, job file, events')
     .argument('<id>', 'id of the job, in any state')
-    .option('--output <file>', 'where to write it; an older file is replaced (default: <id>.html)')
+    .option('--output <file>', 'where to write it; an existing file is replaced (default: <id>.html)')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
     .action((jobId: string, options: ReportOptions) =>
@@ -39,6 +39,6 @@ export function reportCommand({ terminal, signal }: CommandContext, version: str
       }),
     );
   return addExamples(command, [
-    ['metatrain report JOB-ID --output result.html', 'open it in any browser, also without a network'],
+    ['metatrain report JOB-ID --output result.html', 'opens in any browser, also without a network'],
   ]);
 }

@@ -150,7 +150,7 @@ const maxAttempts = 100;
 const resumeNote = ({ jobId, state, steps, iterations }: Job, stateDir: string): string =>
   state === 'SUCCEEDED'
     ? `this job has already been run in ${stateDir} (${jobId}); this is its result`
-    : `goes on with ${jobId} from ${stateDir}, after meta-step ${steps} of ${iterations}`;
+    : `continues ${jobId} from ${stateDir}, after meta-step ${steps} of ${iterations}`;
 
 /** What `--json` prints for a run that ended by an error of ours or a person's signal. */
 export function errorRecord(thrown: unknown): { readonly error: { readonly code: string; readonly message: string } } {

@@ -34,7 +34,7 @@ export function runCommand(context: CommandContext): Command {
     .addOption(setOption())
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
-    .option('--output <file>', 'save the trained model (safetensors) here; an older file is replaced')
+    .option('--output <file>', 'save the trained model (safetensors) here; an existing file is replaced')
     .option('--no-output', 'do not save the model (default: NAME.safetensors in the working directory)')
     .addOption(gateOption())
     .addOption(logLevelOption('warn'))
@@ -57,7 +57,7 @@ export function runCommand(context: CommandContext): Command {
   return addExamples(command, [
     ['metatrain run examples/sinusoid-paper.yaml', "MAML's sinusoid table with the paper's own settings"],
     ['metatrain run job.yaml --set meta.iterations=500 --json', 'a short run, for a script'],
-    ['metatrain run job.yaml --state-dir ./state', 'go on later with the same command'],
+    ['metatrain run job.yaml --state-dir ./state', 'the same command continues the job later'],
     [
       'metatrain run job.yaml --gate --output model.safetensors',
       'for a pipeline: exit 1 unless the published figure is met',

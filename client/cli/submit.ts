@@ -29,10 +29,13 @@ export function submitCommand(context: CommandContext): Command {
   const command = new Command('submit')
     .description('submit a job to a coordinator and print its id')
     .argument('<job-file>', 'YAML or JSON; `-` reads stdin')
-    .option('--watch', 'follow the job until it has ended; exit 1 unless it succeeds')
+    .option('--watch', 'follow the job until it ends; exit 1 unless it succeeds')
     .addOption(gateOption())
     .addOption(setOption())
-    .option('--idempotency-key <text>', 'submit at most once under this name')
+    .option(
+      '--idempotency-key <text>',
+      'submit at most once with this key; a retry returns the id of the first submission',
+    )
     .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
@@ -66,6 +69,6 @@ export function submitCommand(context: CommandContext): Command {
     );
   return addExamples(command, [
     ['metatrain submit job.yaml', 'prints the id alone, for a script'],
-    ['metatrain submit job.yaml --watch', 'and follows it to the result'],
+    ['metatrain submit job.yaml --watch', 'follows the job to its result'],
   ]);
 }

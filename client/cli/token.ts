@@ -36,20 +36,26 @@ export const tokenCommand = (context: CommandContext): Command =>
 function createCommand({ terminal }: CommandContext): Command {
   const command = new Command('create')
     .description("make a token: the secret for its user, and the line for the coordinator's tokens file")
-    .requiredOption('--name <name>', 'whose it is; owns the jobs submitted with it')
+    .requiredOption('--name <name>', 'name of the user or machine; it owns the jobs submitted with the token')
     .addOption(
-      new Option('--roles <roles>', `what it may be used for, separated by commas: ${roles.join(', ')}`)
+      new Option('--roles <roles>', `roles of the token, separated by commas: ${roles.join(', ')}`)
         .argParser(parseRoles)
         .makeOptionMandatory(),
     )
     .addOption(
       new Option(
         '--expires <time>',
-        'when it stops to work: 12h, 30d or a time such as 2027-01-31T00:00:00Z',
+        'when the token expires: in 12h or 30d, or at a time such as 2027-01-31T00:00:00Z',
       ).argParser(parseExpiry),
     )
-    .option('--tokens <file>', 'append the line to this tokens file, made where it is missing (default: print it)')
-    .option('--token-file <file>', 'write the secret into this new file, for its owner alone (default: print it)')
+    .option(
+      '--tokens <file>',
+      'append the line to this tokens file, which is created if it is missing (default: print the line)',
+    )
+    .option(
+      '--token-file <file>',
+      'write the secret into this new file, which only its owner can read (default: print the secret)',
+    )
     .addOption(jsonOption())
     .action(async (options: CreateOptions) => {
       const { json, tokens, tokenFile } = options;
@@ -69,7 +75,7 @@ function createCommand({ terminal }: CommandContext): Command {
         return;
       }
       terminal.print(
-        tokenFile === undefined ? `secret, shown this once:  ${secret}` : `secret written to ${tokenFile}`,
+        tokenFile === undefined ? `secret, shown only once:  ${secret}` : `secret written to ${tokenFile}`,
       );
       terminal.print(tokens === undefined ? `line for the tokens file:  ${line}` : `line appended to ${tokens}`);
     });
@@ -117,7 +123,7 @@ function parseRoles(text: string): readonly Role[] {
 function parseExpiry(text: string): number {
   const [, count, unit = ''] = /^(\d{1,5})([mhd])$/.exec(text) ?? [];
   const at = count === undefined ? Date.parse(text) : realClock.now() + Number(count) * (unitMs[unit] ?? Number.NaN);
-  if (!(at > realClock.now())) throw new InvalidArgumentError('it must be 90m, 12h, 30d or a time to come');
+  if (!(at > realClock.now())) throw new InvalidArgumentError('it must be 90m, 12h, 30d or a time in the future');
   return at;
 }
 

@@ -27,7 +27,7 @@ export function upCommand(context: CommandContext): Command {
     .description('start a local cluster that runs until it is interrupted, and print its addresses')
     .addOption(workersOption())
     .addOption(listenOption())
-    .option('--insecure', 'listen beyond this machine: whoever can connect then does what they like')
+    .option('--insecure', 'allow --listen beyond this machine; anyone who can connect then has full control')
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
     .addOption(logLevelOption('info'))

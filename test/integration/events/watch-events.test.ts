@@ -115,5 +115,5 @@ test('`metatrain events` prints a line an event, or a CloudEvent, and follows', 
 
   const wrong = await metatrain(t, ['events', '--since', 'yesterday'], environment);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /'yesterday' is invalid\. it must be a duration such as 10m, a moment such as/);
+  assert.match(wrong.stderr, /'yesterday' is invalid\. it must be a duration such as 10m, a time such as/);
 });

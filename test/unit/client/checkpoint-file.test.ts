@@ -52,17 +52,20 @@ const broken: Readonly<Record<string, readonly [chunks: readonly Chunk[], error:
       [first, { ...second, data: altered }],
       { code: 'CHECKPOINT_CORRUPT', message: /SHA-256/ },
     ],
-    'an end that is missing': [[first], { code: 'CHECKPOINT_CORRUPT', message: /10 of 25 bytes came/ }],
+    'an end that is missing': [[first], { code: 'CHECKPOINT_CORRUPT', message: /10 of 25 bytes arrived/ }],
     'a piece that is missing': [
       [first, { ...second, offset: 11 }],
-      { code: 'CHECKPOINT_CORRUPT', message: /at byte 11/ },
+      { code: 'CHECKPOINT_CORRUPT', message: /for byte 11/ },
     ],
     'more than was announced': [
       [first, second, { offset: 25, data: Buffer.of(0) }],
-      { code: 'CHECKPOINT_CORRUPT', message: /more came than the 25 bytes/ },
+      { code: 'CHECKPOINT_CORRUPT', message: /more than the announced 25 bytes/ },
     ],
-    'nothing at all': [[], { code: 'CHECKPOINT_CORRUPT', message: /nothing came/ }],
-    'no word of what it holds': [[second], { code: 'CHECKPOINT_CORRUPT', message: /did not begin with what it holds/ }],
+    'nothing at all': [[], { code: 'CHECKPOINT_CORRUPT', message: /nothing arrived/ }],
+    'no word of what it holds': [
+      [second],
+      { code: 'CHECKPOINT_CORRUPT', message: /did not begin with its description/ },
+    ],
     'a connection that breaks': [[first, away], { code: 'NOT_READY', message: /has gone/ }],
   };
 

@@ -88,7 +88,7 @@ test('the flags of the commands have the documented defaults and limits', () => 
   assert.equal(parsed(workersOption(), ['--workers', '256']), 256);
   assert.throws(() => parsed(workersOption(), ['--workers', '257']), /from 1 to 256/);
   const workers = parsed(workersOption(), []) as number;
-  assert.ok(workers >= 2 && workers <= 16, `one a core, from 2 to 16: ${workers}`);
+  assert.ok(workers >= 2 && workers <= 16, `one per core, from 2 to 16: ${workers}`);
 });
 
 test('states are filtered in any case, several at once; an unknown one is refused with the list', () => {
