@@ -118,7 +118,10 @@ test('a server that does not have it is told with its answer; nothing is left', 
 
 test('a download that is cut leaves no file by the name of the data set, and goes on where it stopped', async (t) => {
   const at = await place(t, begin(40_000), rest);
-  await assert.rejects(at.fetchCutAt(40_000), { code: 'DATA_SET_MISSING', message: /run the command again to continue/ });
+  await assert.rejects(at.fetchCutAt(40_000), {
+    code: 'DATA_SET_MISSING',
+    message: /run the command again to continue/,
+  });
   assert.ok(!existsSync(at.path));
   assert.deepEqual(readFileSync(`${at.path}.part`), content.subarray(0, 40_000));
   assert.equal((await at.fetch()).sha256, sha256);
@@ -194,8 +197,8 @@ test('a fetch that fails beside a proxy of the environment says whether the prox
   const file = { file: 'x.zip', url: 'http://data.invalid/x.zip', bytes: 1, sha256, part: 'small' };
   const failure = (environment: Record<string, string>) => fetchDataSetFile(file, { directory, environment });
   for (const [environment, message] of [
-    [{}, /^cannot fetch http:\/\/data\.invalid\/x\.zip: [^(]*\. What/],
-    [{ https_proxy: 'http://p:1' }, /x\.zip: [^(]*\. What/],
+    [{}, /^cannot fetch http:\/\/data\.invalid\/x\.zip: [^(]*\. The bytes/],
+    [{ https_proxy: 'http://p:1' }, /x\.zip: [^(]*\. The bytes/],
     [{ http_proxy: 'http://p:1' }, /\(not through the proxy of http_proxy: .*NODE_USE_ENV_PROXY=1\)\. The bytes/],
     [{ HTTP_PROXY: 'http://p:1' }, /\(not through the proxy of HTTP_PROXY: /],
     [{ http_proxy: 'http://p:1', NODE_USE_ENV_PROXY: '1' }, /\(through the proxy of http_proxy, unless /],
