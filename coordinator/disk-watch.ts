@@ -6,7 +6,7 @@ import type { MetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Checkpointing } from './jobs/checkpointing.ts';
 import type { JobBook } from './jobs/job-book.ts';
-import type { Runner } from './runner.ts';
+import type { Runner } from './runner/runner.ts';
 import { type DiskRoom, roomToGoOnBytes } from './store/disk-room.ts';
 
 const lookEveryMs = 1_000;

@@ -5,7 +5,7 @@ import { parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import type { Caller } from './access/authentication.ts';
 import type { JobBook } from './jobs/job-book.ts';
-import type { Runner } from './runner.ts';
+import type { Runner } from './runner/runner.ts';
 import { askedFor, type CheckpointRecord, hasEnded, type JobRecord, type JobStateName } from './store/job-record.ts';
 
 const maxKeyLength = 128;

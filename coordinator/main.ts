@@ -31,6 +31,8 @@ import { Checkpointing } from './jobs/checkpointing.ts';
 import { JobBook } from './jobs/job-book.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
 import type { Observer } from './observers/happenings.ts';
+import { jobStory } from './observers/job-story.ts';
+import { logLines } from './observers/log-lines.ts';
 import type { ClusterTraces } from './observers/tracing.ts';
 import { workerEvents } from './observers/worker-events.ts';
 import { type CoordinatorLimits, type CoordinatorOptions, type ResolvedOptions, resolveOptions } from './options.ts';
@@ -41,7 +43,7 @@ import { Door } from './rpc/door.ts';
 import { jobService } from './rpc/job-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
-import { Runner } from './runner.ts';
+import { Runner } from './runner/runner.ts';
 import type { EventLog } from './store/event-log.ts';
 import { StateDirectory } from './store/state-directory.ts';
 import { PayloadMemory } from './workers/payload-memory.ts';
@@ -98,11 +100,14 @@ export async function startCoordinator(
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
     if (metrics) parts.metrics = metrics;
     const observer: Observer = everyone([
+      logLines(log),
+      // Before the others: what clients read of a job waits for no metric.
+      jobStory((record, at, body) => book.append(record, at, body)),
       tellOfWorkers(state.jobs.log, log),
       ...(metrics ? [metrics.observer] : []),
       ...(traces ? [traces.observer] : []),
     ]);
-    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, log, observer });
+    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, observer });
     parts.runner = runner;
     metrics?.attend(runner);
     metrics?.attendHost({ room: state.room, certificates });

@@ -1,6 +1,7 @@
-// What the core orders. The runner performs effects in order, before it takes the next event.
+// What the core orders, as plain data that names jobs, workers and leases by their ids. The runner performs effects in order, before it takes
+// the next event: until then `leaseOf` finds every lease that they name, also one that has just ended.
 import type { ErrorCode } from '../../shared/errors.ts';
-import type { Lease, WorkKind } from './state.ts';
+import type { WorkKind } from './state.ts';
 
 export interface JobFailure {
   readonly code: ErrorCode;
@@ -15,10 +16,10 @@ export type LeaseCancellation = 'deadline' | 'overtaken' | 'jobEnded';
 export type JobTransition = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
 export type CoreEffect =
-  | { readonly kind: 'sendLease'; readonly lease: Lease; readonly deadlineMs: number }
+  | { readonly kind: 'sendLease'; readonly leaseId: string; readonly deadlineMs: number }
   | {
       readonly kind: 'cancelLease';
-      readonly lease: Lease;
+      readonly leaseId: string;
       readonly cause: LeaseCancellation;
       readonly reason: string;
     }
@@ -30,7 +31,7 @@ export type CoreEffect =
       readonly message: string;
     }
   /** The result that came with this event counts, as this lease's shard. */
-  | { readonly kind: 'keepResult'; readonly lease: Lease }
+  | { readonly kind: 'keepResult'; readonly leaseId: string }
   /** The result that came with this event does not count. */
   | { readonly kind: 'dropResult'; readonly leaseId: string; readonly workerId: string; readonly reason: string }
   /** Every shard of the batch is in: adopt θ₀, apply the meta-step, or sum the evaluation up. Answered by `reduced` or `jobBroken`. */
@@ -63,14 +64,5 @@ export type CoreEffect =
   | { readonly kind: 'reportLetBack'; readonly workerId: string; readonly reason: string }
   /** For the job's story: it waits for workers that are not there, or goes on. */
   | { readonly kind: 'reportWait'; readonly jobId: string; readonly reason: string }
-  | {
-      readonly kind: 'reportRetry';
-      /** The lease that ended. */
-      readonly lease: Lease;
-      readonly cause: LeaseLoss;
-      readonly jobId: string;
-      readonly step: number;
-      readonly shard: number;
-      readonly workerId: string;
-      readonly reason: string;
-    };
+  /** This lease has ended, and its shard waits for another worker. */
+  | { readonly kind: 'reportRetry'; readonly leaseId: string; readonly cause: LeaseLoss; readonly reason: string };

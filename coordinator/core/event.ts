@@ -75,7 +75,7 @@ export type CoreEvent =
   /** Shards that the worker has computed already: leased to it, they cost nothing. */
   | (FromWorker & { readonly kind: 'resultsOffered'; readonly held: readonly HeldShard[] })
   | (FromWorker & ShardProgress & { readonly kind: 'shardProgressed' })
-  /** A result whose form and hash are right; whether it counts is the core's to say. */
+  /** A result of a lease that lives, whose form and hash are right; whether it counts is the core's to say. */
   | (FromWorker & {
       readonly kind: 'resultArrived';
       readonly leaseId: string;
@@ -85,6 +85,8 @@ export type CoreEvent =
       /** Computed for an earlier lease: tells nothing of how long a shard takes. */
       readonly isPresentedAgain?: boolean;
     })
+  /** A result for a lease that does not live, or that is another stream's: nobody has looked into it. */
+  | (FromWorker & { readonly kind: 'lateResultArrived'; readonly leaseId: string })
   | (FromWorker & {
       readonly kind: 'shardFailed';
       readonly leaseId: string;
@@ -105,3 +107,6 @@ export type CoreEvent =
       readonly code: ErrorCode;
       readonly message: string;
     };
+
+/** An event before its time is known. */
+export type Untimed<Event = CoreEvent> = Event extends CoreEvent ? Omit<Event, 'at'> : never;

@@ -30,7 +30,7 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
   worker.leases.add(lease);
   shard.leases.add(lease);
   updateIdle(state, worker);
-  return { kind: 'sendLease', lease, deadlineMs };
+  return { kind: 'sendLease', leaseId: lease.leaseId, deadlineMs };
 }
 
 /** `leaseFactor` times the measured time, doubled by every failure of the shard, between floor and ceiling. */
@@ -44,6 +44,7 @@ function deadlineFor({ options }: CoreState, job: Job, work: WorkKind, shard: Sh
 /** Takes the lease out of every index. The shard is the caller's to mark done or to give back. */
 export function endLease(state: CoreState, lease: Lease, reason: string): void {
   state.leases.delete(lease.leaseId);
+  state.justEnded.set(lease.leaseId, lease);
   lease.worker.leases.delete(lease);
   lease.shard.leases.delete(lease);
   updateIdle(state, lease.worker);
@@ -72,7 +73,7 @@ export function cancelLeases(
 ): void {
   for (const lease of [...leases]) {
     endLease(state, lease, reason);
-    effects.push({ kind: 'cancelLease', lease, cause, reason });
+    effects.push({ kind: 'cancelLease', leaseId: lease.leaseId, cause, reason });
   }
 }
 

@@ -24,8 +24,8 @@ type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }
 export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, effects: CoreEffect[]): void {
   const lease = liveLease(state, event);
   if (!lease) {
-    const reason = reasonOfEnd(state, event.leaseId) ?? 'no such lease: it is from before the coordinator started';
-    effects.push({ kind: 'dropResult', leaseId: event.leaseId, workerId: event.workerId, reason });
+    // It lived when the result was checked, and ended by an event before this one.
+    dropLateResult(state, event, effects);
     return;
   }
   const { job, batch, shard } = lease;
@@ -51,8 +51,18 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     failJob(state, job, { code: 'RESULT_NOT_FINITE', message }, effects);
     return;
   }
-  effects.push({ kind: 'keepResult', lease });
+  effects.push({ kind: 'keepResult', leaseId: lease.leaseId });
   if (batch.remaining === 0 && batchesOf(job)[0] === batch) completeBatch(job, batch, effects);
+}
+
+/** For a lease that has ended, or that was never granted to this stream: the worker is told why the result does not count. */
+export function dropLateResult(
+  state: CoreState,
+  { leaseId, workerId }: { readonly leaseId: string; readonly workerId: string },
+  effects: CoreEffect[],
+): void {
+  const reason = reasonOfEnd(state, leaseId) ?? 'no such lease: it is from before the coordinator started';
+  effects.push({ kind: 'dropResult', leaseId, workerId, reason });
 }
 
 export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {
@@ -88,7 +98,7 @@ export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
     // A job that failed in this very loop has taken its other leases along.
     if (state.now < lease.deadlineAt || !state.leases.has(lease.leaseId)) continue;
     const message = `no result within the lease's ${Math.round(lease.deadlineAt - lease.grantedAt)} ms`;
-    effects.push({ kind: 'cancelLease', lease, cause: 'deadline', reason: message });
+    effects.push({ kind: 'cancelLease', leaseId: lease.leaseId, cause: 'deadline', reason: message });
     failAttempt(state, lease, { cause: 'deadline', message, code: 'SHARD_FAILED' }, effects);
   }
 }
@@ -183,18 +193,8 @@ function retryOrFail(state: CoreState, lease: Lease, cause: LeaseLoss, reason: s
 }
 
 function giveBack(lease: Lease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
-  const { job, batch, shard, worker } = lease;
   giveShardBack(lease);
-  effects.push({
-    kind: 'reportRetry',
-    lease,
-    cause,
-    jobId: job.plan.jobId,
-    step: batch.step,
-    shard: shard.index,
-    workerId: worker.workerId,
-    reason,
-  });
+  effects.push({ kind: 'reportRetry', leaseId: lease.leaseId, cause, reason });
 }
 
 /** The lease, if it lives and the message comes from the very stream to which it was granted. */

@@ -262,6 +262,8 @@ export interface CoreState {
   /** Workers with a free slot, by engine and fingerprint, the longest idle first. */
   readonly idle: PassingMap<string, PassingSet<Worker>>;
   readonly leases: PassingMap<string, Lease>;
+  /** Those that the newest event has ended, for the effects that name them. */
+  readonly justEnded: PassingMap<string, Lease>;
   /** Workers with failures that are not forgiven, connected or not, the oldest first. */
   readonly health: Map<string, Health>;
   /** Results that a worker still holds from before its stream or the coordinator was lost: its shard goes back to it where that costs nobody time. */
@@ -276,6 +278,13 @@ export interface CoreState {
   jobsSeen: number;
 }
 
+/** The lease that an effect names, for as long as the effects of the newest event are performed. */
+export function leaseOf({ leases, justEnded }: CoreState, leaseId: string): Lease {
+  const lease = leases.get(leaseId) ?? justEnded.get(leaseId);
+  if (!lease) throw new Error(`no effect of the newest event names lease ${leaseId}`);
+  return lease;
+}
+
 export function createState(options: CoreOptions): CoreState {
   return {
     options,
@@ -286,6 +295,7 @@ export function createState(options: CoreOptions): CoreState {
     workers: new Map(),
     idle: new PassingMap(),
     leases: new PassingMap(),
+    justEnded: new PassingMap(),
     health: new Map(),
     offers: new Map(),
     endedLeases: new Map(),

@@ -16,7 +16,7 @@ import {
   writeRecoveryCheckpoints,
 } from './jobs.ts';
 import { endCoolDowns } from './quarantine.ts';
-import { acceptFailure, acceptResult, expireLeases, noteProgress } from './results.ts';
+import { acceptFailure, acceptResult, dropLateResult, expireLeases, noteProgress } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
 import { type CoreState, tickMsOf } from './state.ts';
 import { reportWaits } from './waiting.ts';
@@ -33,6 +33,7 @@ import {
 export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
   const effects: CoreEffect[] = [];
   state.now = event.at;
+  if (state.justEnded.size > 0) state.justEnded.clear();
   switch (event.kind) {
     case 'tick': {
       const sinceTickMs = state.lastTickAt > 0 ? state.now - state.lastTickAt : 0;
@@ -87,6 +88,10 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       seeWorker(state, event);
       acceptResult(state, event, effects);
       break;
+    case 'lateResultArrived':
+      seeWorker(state, event);
+      dropLateResult(state, event, effects);
+      return effects;
     case 'shardFailed':
       seeWorker(state, event);
       acceptFailure(state, event, effects);

@@ -6,7 +6,7 @@ import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../s
 import type { Caller } from '../access/authentication.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { JobBook } from '../jobs/job-book.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { type JobRecord, type JobStateName, jobStateNames } from '../store/job-record.ts';

@@ -6,7 +6,7 @@ import type { MetatrainError } from '../../shared/errors.ts';
 import type { StreamedEvents } from '../../shared/http-api.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import type { JobBook } from '../jobs/job-book.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { jobEventJson, workerList } from './json.ts';
 

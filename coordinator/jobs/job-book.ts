@@ -6,7 +6,6 @@ import type { Logger } from '../../shared/log.ts';
 import { randomId } from '../../shared/rng.ts';
 import {
   boundBody,
-  failureRecord,
   hasEnded,
   type JobEventBody,
   type JobEventRecord,
@@ -294,15 +293,6 @@ export class JobBook {
       this.#log.error({ jobIds }, 'the disk takes no writes: the records of jobs stay as they were');
   }
 
-  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
-  async giveUp(record: JobRecord, { code, message }: MetatrainError, at: number): Promise<void> {
-    this.#log.error({ jobId: record.jobId, code, reason: message }, 'a job cannot be taken up again');
-    const error = failureRecord({ code, message });
-    Object.assign(record, { state: 'failed', error, endedAt: at });
-    this.append(record, at, { kind: 'stateChanged', state: 'failed', reason: message, error });
-    await this.save(record);
-  }
-
   #forgetOldest(): void {
     if (this.#forgettable.length <= this.#limits.endedJobs) return;
     const jobId = this.#forgettable.shift();
@@ -331,7 +321,11 @@ export class JobBook {
     throw new MetatrainError('SHARD_UNKNOWN', message);
   }
 
-  /** @param record as it is with the event. */
+  /**
+   * Adds to the job's story. The event reaches the disk with its place in the cluster's log, in one transaction, and watchers only then.
+   *
+   * @param record as it is with the event.
+   */
   append(record: JobRecord, at: number, body: JobEventBody): void {
     const { jobId } = record;
     this.#unstored.set(jobId, (this.#unstored.get(jobId) ?? 0) + 1);

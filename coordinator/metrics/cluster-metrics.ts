@@ -97,6 +97,9 @@ export class ClusterMetrics {
     workerDraining: () => this.#tree.workers.drained.add(),
     workerQuarantined: () => this.#tree.workers.quarantined.add(),
     workerLetBack: () => {},
+    resultsOffered: () => {},
+    jobGivenUp: () => {},
+    jobWaits: () => {},
     leaseGranted: ({ lease, payloadBytes }) => {
       const { leases, payload } = this.#tree;
       leases.granted[lease.batch.work].add();
@@ -127,6 +130,9 @@ export class ClusterMetrics {
       this.#tree.metaSteps.applied.add();
       this.#tree.shards.skippedTasks.add(applied.skippedTasks);
     },
+    metaStepsSummarised: () => {},
+    chainCompared: () => {},
+    shardHashesLost: () => {},
     evaluated: () => this.#tree.metaSteps.evaluations.add(),
     checkpointWritten: ({ checkpoint, writeMs }) => {
       const { checkpoints, checkpointBytes, phase } = this.#tree.metaSteps;

@@ -1,11 +1,18 @@
-// What the runner tells whoever watches the cluster: metrics, events, traces. Observers decide nothing. What they are handed is the runner's
-// own and is read, never kept or changed.
+// What the runner reports: the log, a job's story, worker events, metrics and traces subscribe to it by name. Observers decide nothing. What they are
+// handed is the runner's own and is read, never kept or changed. A write that a decision depends on (a record, a checkpoint) is no observer's:
+// the runner does it, and reports it afterwards.
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
 import type { AppliedMetaStep } from '../aggregation/training.ts';
 import type { JobFailure, LeaseCancellation, LeaseLoss } from '../core/effect.ts';
 import type { Lease, WorkKind } from '../core/state.ts';
-import type { CheckpointRecord, EvaluationRecord, JobRecord, JobStateName } from '../store/job-record.ts';
+import type {
+  CheckpointRecord,
+  EvaluationRecord,
+  JobRecord,
+  JobStateName,
+  MetaStepRecord,
+} from '../store/job-record.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 
 interface Happenings {
@@ -16,9 +23,15 @@ interface Happenings {
     readonly reason: string;
     readonly failure?: JobFailure;
   };
+  /** After a restart, the job could not be taken up again; it has failed. */
+  readonly jobGivenUp: { readonly record: JobRecord; readonly failure: JobFailure };
+  /** It waits for workers that are not there, or goes on. */
+  readonly jobWaits: { readonly record: JobRecord; readonly reason: string };
   readonly workerConnected: { readonly link: WorkerLink };
   readonly workerDisconnected: { readonly link: WorkerLink; readonly reason: string };
   readonly workerDraining: { readonly link: WorkerLink; readonly reason: string };
+  /** It still holds so many results from before its stream. */
+  readonly resultsOffered: { readonly link: WorkerLink; readonly results: number };
   readonly workerQuarantined: { readonly workerId: string; readonly coolDownMs: number; readonly reason: string };
   /** A quarantined worker has proved itself. */
   readonly workerLetBack: { readonly workerId: string; readonly reason: string };
@@ -36,28 +49,42 @@ interface Happenings {
   readonly resultDropped: { readonly workerId: string; readonly leaseId: string; readonly reason: string };
   /** A result that cannot be one. */
   readonly resultRejected: { readonly lease: Lease; readonly code: string; readonly reason: string };
-  /** The worker could not compute the shard. */
-  readonly shardFailed: { readonly workerId: string; readonly leaseId: string; readonly code: string };
+  /** The worker could not compute the shard. `lease` is undefined when it has ended. */
+  readonly shardFailed: {
+    readonly workerId: string;
+    readonly leaseId: string;
+    readonly lease: Lease | undefined;
+    readonly code: string;
+    readonly reason: string;
+  };
+  /** The lease has ended, and its shard goes to another worker. */
   readonly shardRetried: {
-    /** The lease that ended. */
+    readonly record: JobRecord;
     readonly lease: Lease;
     readonly cause: LeaseLoss;
-    readonly jobId: string;
-    readonly metaStep: number;
-    readonly shard: number;
-    readonly workerId: string;
     readonly reason: string;
   };
   /** θ₀ was adopted, a meta-step applied, or an evaluation summed up, in `reduceMs`. */
   readonly batchReduced: { readonly record: JobRecord; readonly work: WorkKind; readonly reduceMs: number };
   readonly metaStepApplied: { readonly record: JobRecord; readonly applied: AppliedMetaStep };
+  /** What the meta-steps since the last summary came to. */
+  readonly metaStepsSummarised: { readonly record: JobRecord; readonly summary: MetaStepRecord };
+  /** After a restart, the job is where it was before it; `finding` says whether the bytes are equal. */
+  readonly chainCompared: { readonly record: JobRecord; readonly metaStep: number; readonly finding: string };
   readonly evaluated: { readonly record: JobRecord; readonly evaluation: EvaluationRecord };
   readonly checkpointWritten: {
     readonly record: JobRecord;
     readonly checkpoint: CheckpointRecord;
     readonly writeMs: number;
   };
-  readonly checkpointFailed: { readonly record: JobRecord; readonly code: string; readonly reason: string };
+  readonly checkpointFailed: {
+    readonly record: JobRecord;
+    readonly metaStep: number;
+    readonly code: string;
+    readonly reason: string;
+  };
+  /** Without them `metatrain replay` cannot check a shard; the job goes on. */
+  readonly shardHashesLost: { readonly record: JobRecord; readonly error: unknown };
 }
 
 /**

@@ -16,7 +16,7 @@ import type { WorkerState } from '../core/state.ts';
 import { invalidField } from '../job-requests.ts';
 import type { JobBook } from '../jobs/job-book.ts';
 import { fillPage } from '../jobs/page.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { hasEnded } from '../store/job-record.ts';
 import type { WorkerView } from '../workers/worker-links.ts';

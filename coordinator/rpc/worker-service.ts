@@ -13,7 +13,7 @@ import { PayloadInbox } from '../../shared/payload-inbox.ts';
 import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
 import type { Lease } from '../core/state.ts';
 import type { TakenPayload } from '../jobs/shard-results.ts';
-import type { Runner } from '../runner.ts';
+import type { Runner } from '../runner/runner.ts';
 import type { PayloadMemory } from '../workers/payload-memory.ts';
 import type { LeaseOrder, WorkerDevice, WorkerLink } from '../workers/worker-link.ts';
 import { callerOf } from './caller.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
 import { hasFreeSlot, isCompatible } from '../../coordinator/core/placement.ts';
-import type { Batch, CoreState, Job, Worker } from '../../coordinator/core/state.ts';
+import { type Batch, type CoreState, type Job, leaseOf, type Worker } from '../../coordinator/core/state.ts';
 
 export function checkState(state: CoreState): void {
   let held = 0;
@@ -56,8 +56,8 @@ function checkBatch({ shards, pending, remaining }: Batch): void {
 export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): void {
   for (const effect of effects) {
     if (effect.kind !== 'sendLease') continue;
-    const { job, worker } = effect.lease;
-    if (!state.leases.has(effect.lease.leaseId)) continue;
+    if (!state.leases.has(effect.leaseId)) continue;
+    const { job, worker } = leaseOf(state, effect.leaseId);
     assert.ok(isCompatible(job, worker), 'a job keeps to its fingerprint');
     assert.ok(!worker.isDraining, 'a draining worker gets nothing');
     assert.notEqual(worker.health.standing, 'quarantined', 'a quarantined worker gets nothing');

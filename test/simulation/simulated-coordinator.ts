@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import type { CoreEvent } from '../../coordinator/core/event.ts';
-import { type CoreOptions, createState, type JobPlan, type Lease, type Shard } from '../../coordinator/core/state.ts';
+import {
+  type CoreOptions,
+  createState,
+  type JobPlan,
+  type Lease,
+  leaseOf,
+  type Shard,
+} from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';
 import type { Rng } from '../../shared/rng.ts';
 import { mix, reduce, seedOf, shardResult } from './arithmetic.ts';
@@ -125,7 +132,11 @@ export class SimulatedCoordinator {
     const { workerId, connection } = link;
     const from = { at: this.at, workerId, connection, leaseId };
     const lease = this.state.leases.get(leaseId);
-    if (lease && lease.worker.connection === connection && !isValid) {
+    if (!lease || lease.worker.connection !== connection) {
+      this.dispatch({ kind: 'lateResultArrived', ...from });
+      return;
+    }
+    if (!isValid) {
       const message = 'the payload has another hash than its name';
       this.dispatch({
         kind: 'shardFailed',
@@ -138,7 +149,7 @@ export class SimulatedCoordinator {
       return;
     }
     this.dispatch(
-      { kind: 'resultArrived', ...from, work: lease?.batch.work ?? 'train', nonFiniteTasks: [], isPresentedAgain },
+      { kind: 'resultArrived', ...from, work: lease.batch.work, nonFiniteTasks: [], isPresentedAgain },
       value,
     );
   }
@@ -203,15 +214,17 @@ export class SimulatedCoordinator {
   #perform(effect: CoreEffect, value: number | undefined): void {
     switch (effect.kind) {
       case 'sendLease': {
-        const { lease } = effect;
+        const lease = leaseOf(this.state, effect.leaseId);
         const job = this.#jobOf(lease.job.plan.jobId);
         const params = job.training?.params ?? seedOf(lease.job.plan.jobId);
         this.#links.get(lease.worker.connection)?.lease(lease, params);
         break;
       }
-      case 'cancelLease':
-        this.#links.get(effect.lease.worker.connection)?.cancel(effect.lease.leaseId);
+      case 'cancelLease': {
+        const { worker } = leaseOf(this.state, effect.leaseId);
+        this.#links.get(worker.connection)?.cancel(effect.leaseId);
         break;
+      }
       case 'disconnectWorker': {
         const link = this.#links.get(effect.connection);
         this.#links.delete(effect.connection);
@@ -219,7 +232,7 @@ export class SimulatedCoordinator {
         break;
       }
       case 'keepResult':
-        this.#keep(effect.lease, value);
+        this.#keep(leaseOf(this.state, effect.leaseId), value);
         break;
       case 'reduce':
         this.#reduce(effect.jobId, effect.work);

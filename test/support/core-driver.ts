@@ -1,7 +1,7 @@
 // Drives the real core by hand, for unit tests of its decisions: time is a number, workers are names, the answers are the test's.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
-import type { CoreEvent } from '../../coordinator/core/event.ts';
+import type { CoreEvent, Untimed } from '../../coordinator/core/event.ts';
 import {
   type CoreOptions,
   type CoreState,
@@ -9,10 +9,9 @@ import {
   defaultCoreOptions,
   type JobPlan,
   type Lease,
+  leaseOf,
 } from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';
-
-type WithoutTime<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
 
 export class CoreDriver {
   readonly state: CoreState;
@@ -27,11 +26,11 @@ export class CoreDriver {
   }
 
   /** Reductions and checkpoints are answered at once. */
-  send(event: WithoutTime<CoreEvent>): CoreEffect[] {
+  send(event: Untimed): CoreEffect[] {
     const effects = step(this.state, { ...event, at: this.now } as CoreEvent);
     this.effects.push(...effects);
     for (const effect of effects) {
-      if (effect.kind === 'sendLease') this.leases.push(effect.lease);
+      if (effect.kind === 'sendLease') this.leases.push(leaseOf(this.state, effect.leaseId));
       if (effect.kind === 'reduce') this.send({ kind: 'reduced', jobId: effect.jobId });
       if (effect.kind === 'writeCheckpoint') {
         this.send({ kind: 'checkpointWritten', jobId: effect.jobId, step: effect.step });

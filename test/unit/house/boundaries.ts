@@ -96,12 +96,12 @@ function coordinatorRooms(): Reach[] {
     ...services.map((service) => ({
       of: new RegExp(`^coordinator/${service}/`),
       mayImport: new RegExp(
-        `^(shared/|coordinator/(${service}|core|aggregation|access|store|workers|jobs)/|coordinator/(runner|job-requests)\\.ts$)`,
+        `^(shared/|coordinator/(${service}|core|aggregation|access|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
       ),
       because: `${service} serves: it uses the runner and the requests, and no other service or observer`,
     })),
     {
-      of: /^coordinator\/runner[a-z-]*\.ts$/,
+      of: /^coordinator\/runner\//,
       mayImport: new RegExp(`^(?!coordinator/((${services.join('|')}|metrics|event-bus)/|${aboveRunner}))`),
       because: 'the runner knows nothing of what stands above it: services, requests, the watch of the disk',
     },
@@ -156,7 +156,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     /\b(realClock|[cC]lock)\.now\b/,
     // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are
     // measured with `elapsedMs`.
-    /^(coordinator\/(main|runner|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
+    /^(coordinator\/(main|runner\/[a-z-]+|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
   ],
   [
     'real chance',

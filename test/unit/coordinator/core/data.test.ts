@@ -22,7 +22,7 @@ test('a worker with other data is refused the job, and its shard goes on to anot
   const { core, begun, sent } = trainingCore({ rightStays: true });
   const effects = refuse(core, sent);
   const retry = only(effects, 'reportRetry');
-  assert.deepEqual([retry.cause, retry.workerId, retry.reason], ['otherData', 'wrong', differs]);
+  assert.deepEqual([retry.cause, retry.lease.worker.workerId, retry.reason], ['otherData', 'wrong', differs]);
   assert.deepEqual([...sent.lease.shard.failures, ...sent.lease.shard.suspects, sent.lease.shard.losses], [0]);
   assert.equal(of(effects, 'sendLease').length, 0, 'the right worker is busy, and the wrong one gets nothing');
   assert.equal(reasonOf(core, 'wrong'), `refused by job j: ${differs}`);

@@ -1,12 +1,23 @@
 // A core to tell events to, and ways to look at what it orders.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
-import type { CoreEvent } from '../../../../coordinator/core/event.ts';
-import { type CoreOptions, createState, defaultCoreOptions, type JobPlan } from '../../../../coordinator/core/state.ts';
+import type { CoreEvent, Untimed } from '../../../../coordinator/core/event.ts';
+import {
+  type CoreOptions,
+  createState,
+  defaultCoreOptions,
+  type JobPlan,
+  type Lease,
+  leaseOf,
+} from '../../../../coordinator/core/state.ts';
 import { step } from '../../../../coordinator/core/step.ts';
 
-export type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
-type Without<Event> = Event extends CoreEvent ? Omit<Event, 'at'> : never;
+/** An effect beside the lease that it names, as it is when the effect is performed. */
+type Seen<Effect> = Effect extends { kind: 'sendLease' | 'cancelLease' | 'keepResult' | 'reportRetry' }
+  ? Effect & { readonly lease: Lease }
+  : Effect;
+export type SeenEffect = Seen<CoreEffect>;
+export type EffectOf<Kind extends CoreEffect['kind']> = Extract<SeenEffect, { kind: Kind }>;
 
 /** As every job is unless a test says otherwise. */
 export const defaultPlan = {
@@ -34,19 +45,24 @@ export class Core {
     this.state = createState({ ...defaultCoreOptions, startId: 's', ...options });
   }
 
-  tell(event: Without<CoreEvent>): CoreEffect[] {
-    return step(this.state, { ...event, at: this.now } as CoreEvent);
+  tell(event: Untimed): SeenEffect[] {
+    return step(this.state, { ...event, at: this.now } as CoreEvent).map((effect) => this.#see(effect));
   }
 
-  submit(plan: Partial<JobPlan> = {}): CoreEffect[] {
+  #see(effect: CoreEffect): SeenEffect {
+    const namesLease = 'leaseId' in effect && effect.kind !== 'dropResult';
+    return (namesLease ? { ...effect, lease: leaseOf(this.state, effect.leaseId) } : effect) as SeenEffect;
+  }
+
+  submit(plan: Partial<JobPlan> = {}): SeenEffect[] {
     return this.tell({ kind: 'jobSubmitted', plan: { ...defaultPlan, ...plan } });
   }
 
-  connect(workerId: string, { slots = 1, fingerprint = 'f', engine = 'compiled/cpu' } = {}): CoreEffect[] {
+  connect(workerId: string, { slots = 1, fingerprint = 'f', engine = 'compiled/cpu' } = {}): SeenEffect[] {
     this.#lastConnection += 1;
     this.#connections.set(workerId, this.#lastConnection);
     const hello = { kind: 'workerConnected', ...this.from(workerId), engine, fingerprint, slots };
-    return this.tell(hello as Without<CoreEvent>);
+    return this.tell(hello as Untimed);
   }
 
   from(workerId: string): { readonly workerId: string; readonly connection: number } {
@@ -54,27 +70,27 @@ export class Core {
   }
 
   /** The worker's result of a lease, after `elapsedMs`. */
-  result({ lease }: EffectOf<'sendLease'>, elapsedMs = 0, nonFiniteTasks: readonly number[] = []): CoreEffect[] {
+  result({ lease }: EffectOf<'sendLease'>, elapsedMs = 0, nonFiniteTasks: readonly number[] = []): SeenEffect[] {
     this.now += elapsedMs;
     const { worker, leaseId, batch } = lease;
     const from = { workerId: worker.workerId, connection: worker.connection };
     return this.tell({ kind: 'resultArrived', ...from, leaseId, work: batch.work, nonFiniteTasks });
   }
 
-  fail({ lease }: EffectOf<'sendLease'>, message: string, isPermanent = false, code = 'INTERNAL'): CoreEffect[] {
+  fail({ lease }: EffectOf<'sendLease'>, message: string, isPermanent = false, code = 'INTERNAL'): SeenEffect[] {
     const { worker, leaseId } = lease;
     const from = { workerId: worker.workerId, connection: worker.connection };
     const failure = { kind: 'shardFailed', ...from, leaseId, code, message, isPermanent, isRejected: false };
-    return this.tell(failure as Without<CoreEvent>);
+    return this.tell(failure as Untimed);
   }
 
-  reduced(jobId = 'j'): CoreEffect[] {
+  reduced(jobId = 'j'): SeenEffect[] {
     return this.tell({ kind: 'reduced', jobId });
   }
 
   /** Ticks `times` times, `everyMs` apart, with a heartbeat of each worker. */
-  tick(everyMs: number, times = 1): CoreEffect[] {
-    const effects: CoreEffect[] = [];
+  tick(everyMs: number, times = 1): SeenEffect[] {
+    const effects: SeenEffect[] = [];
     for (let i = 0; i < times; i += 1) {
       this.now += everyMs;
       for (const workerId of this.state.workers.keys()) this.tell({ kind: 'workerSeen', ...this.from(workerId) });
@@ -84,21 +100,21 @@ export class Core {
   }
 
   /** Past θ₀: the effects that follow the reduction of the first shard, which `workerId` computes at once. */
-  initialize(effects: readonly CoreEffect[], jobId = 'j'): CoreEffect[] {
+  initialize(effects: readonly SeenEffect[], jobId = 'j'): SeenEffect[] {
     for (const lease of of(effects, 'sendLease').filter(({ lease }) => lease.job.plan.jobId === jobId))
       this.result(lease);
     return this.reduced(jobId);
   }
 }
 
-export const of = <Kind extends CoreEffect['kind']>(effects: readonly CoreEffect[], kind: Kind): EffectOf<Kind>[] =>
+export const of = <Kind extends CoreEffect['kind']>(effects: readonly SeenEffect[], kind: Kind): EffectOf<Kind>[] =>
   effects.filter((effect): effect is EffectOf<Kind> => effect.kind === kind);
 
-export const only = <Kind extends CoreEffect['kind']>(effects: readonly CoreEffect[], kind: Kind): EffectOf<Kind> => {
+export const only = <Kind extends CoreEffect['kind']>(effects: readonly SeenEffect[], kind: Kind): EffectOf<Kind> => {
   const found = of(effects, kind);
   assert.equal(found.length, 1, `one ${kind} among ${effects.map((effect) => effect.kind).join(', ')}`);
   return found[0]!;
 };
 
-export const statesIn = (effects: readonly CoreEffect[]): string[] =>
+export const statesIn = (effects: readonly SeenEffect[]): string[] =>
   of(effects, 'changeJobState').map(({ state }) => state);

@@ -1,9 +1,8 @@
 // Leases in the core: deadlines, results, failures, lost workers, the slow tail. Time passes only by the events' own.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
 import { idleReason } from '../../../../coordinator/core/placement.ts';
-import { Core, type EffectOf, of, only } from './harness.ts';
+import { Core, type EffectOf, of, only, type SeenEffect } from './harness.ts';
 
 test('the first lease waits for longer; later ones for eight times the measured time, within floor and ceiling', () => {
   const core = new Core({ leaseFloorMs: 100, leaseCeilingMs: 5_000, leaseFirstMs: 3_000 });
@@ -180,7 +179,7 @@ test('what every worker lacks fails the job once all have said so, under its own
   const alone = core.state.leases.values().next().value!;
   assert.equal(alone.worker.workerId, 'a');
   const effects = core.fail(
-    { kind: 'sendLease', lease: alone, deadlineMs: 1 },
+    { kind: 'sendLease', leaseId: alone.leaseId, lease: alone, deadlineMs: 1 },
     'no omniglot',
     false,
     'DATA_SET_MISSING',
@@ -199,7 +198,7 @@ test('a worker that is alone gets the shard again, ten times at most', () => {
 test('a shard that kills whoever computes it ends its job, not the cluster', () => {
   const core = new Core();
   core.submit();
-  let effects: CoreEffect[] = [];
+  let effects: SeenEffect[] = [];
   for (let attempt = 1; attempt <= 10; attempt += 1) {
     assert.equal(of(core.connect('w'), 'sendLease').length, 1);
     effects = core.tell({ kind: 'workerDisconnected', ...core.from('w'), reason: 'the stream broke' });
