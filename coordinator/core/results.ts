@@ -61,7 +61,10 @@ export function dropLateResult(
   { leaseId, workerId }: { readonly leaseId: string; readonly workerId: string },
   effects: CoreEffect[],
 ): void {
-  const reason = reasonOfEnd(state, leaseId) ?? 'no such lease: it is from before the coordinator started';
+  const unknown = state.leases.has(leaseId)
+    ? 'the lease was granted to another stream'
+    : 'no such lease: it is from before the coordinator started';
+  const reason = reasonOfEnd(state, leaseId) ?? unknown;
   effects.push({ kind: 'dropResult', leaseId, workerId, reason });
 }
 

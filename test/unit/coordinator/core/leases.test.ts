@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { idleReason } from '../../../../coordinator/core/placement.ts';
+import { leaseOf } from '../../../../coordinator/core/state.ts';
 import { Core, type EffectOf, of, only, type SeenEffect } from './harness.ts';
 
 test('the first lease waits for longer; later ones for eight times the measured time, within floor and ceiling', () => {
@@ -303,4 +304,32 @@ test('while a slot idles the slow tail is computed twice; the first result count
   assert.equal(only(effects, 'cancelLease').lease, slow.lease);
   assert.equal(of(effects, 'reduce').length, 1);
   assert.equal(of(core.result(slow), 'dropResult').length, 1);
+});
+
+test('a late result is answered with why it does not count, and changes no lease', () => {
+  const core = new Core();
+  core.submit();
+  const first = only(core.connect('w'), 'sendLease');
+  core.connect('other');
+  const late = (workerId: string, leaseId: string) => {
+    const effects = core.tell({ kind: 'lateResultArrived', ...core.from(workerId), leaseId });
+    assert.equal(effects.length, 1);
+    return only(effects, 'dropResult').reason;
+  };
+  assert.equal(late('other', first.lease.leaseId), 'the lease was granted to another stream');
+  assert.equal(late('other', 'r-1'), 'no such lease: it is from before the coordinator started');
+  core.result(first);
+  assert.equal(late('w', first.lease.leaseId), 'its result has been counted');
+  assert.equal(core.state.leases.has(first.lease.leaseId), false);
+});
+
+test('an effect names a lease that has just ended until the next event, and an unknown one is our bug', () => {
+  const core = new Core();
+  core.submit();
+  const { leaseId } = only(core.connect('w'), 'sendLease');
+  assert.equal(leaseOf(core.state, leaseId).leaseId, leaseId);
+  const effects = core.tell({ kind: 'workerDisconnected', ...core.from('w'), reason: 'gone' });
+  assert.equal(leaseOf(core.state, only(effects, 'reportRetry').leaseId).worker.workerId, 'w');
+  core.tell({ kind: 'tick' });
+  assert.throws(() => leaseOf(core.state, leaseId), /no effect of the newest event names lease s-1/);
 });
