@@ -1,5 +1,7 @@
-// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and run by ONNX Runtime, on the cpu with one thread;
-// convolutional graphs are run by the fused executor there. Sessions are shared between programs that compute the same. Refuses nothing at run time but arrays of a wrong length.
+// The compiled executor: a task function is traced once, its graph optimised, written as ONNX and
+// run by ONNX Runtime, on the cpu with one thread; convolutional graphs are run by the fused
+// executor there. Sessions are shared between programs that compute the same. At run time only
+// arrays of a wrong length are refused.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceFacts, DeviceKind } from './devices.ts';
 import type { CompileReport, Engine, NamedArrays, TaskProgram, TaskProgramOptions, TypedArray } from './engine.ts';
@@ -16,15 +18,18 @@ import { type HeldSession, SessionCache } from './session-cache.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
 
-/** Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of any result. */
+/**
+ * Bumped whenever a pass, a lowering, the budget of a run or a session option changes the bits of
+ * any result.
+ */
 export const engineBuild = 9;
 
 export interface CompiledEngineOptions {
   readonly facts: DeviceFacts;
   readonly passes?: OptimizeOptions;
-  /** Default: one of the engine's own, without a limit. */
+  /** Default: a cache of this engine alone, without a limit. */
   readonly sessions?: SessionCache;
-  /** In the place of `runBudgetBytes`, for tests. */
+  /** Instead of `runBudgetBytes`, for tests. */
   readonly runBudgetBytes?: number;
   /** See `SessionRequest`. */
   readonly makeRoom?: () => Promise<boolean>;
@@ -84,13 +89,13 @@ export async function createCompiledEngine(options: CompiledEngineOptions): Prom
 }
 
 /**
- * What an open session takes beside its run, measured as the growth of a process: 0.5 MiB for a small
- * MLP in ONNX Runtime; 15 MiB for a conv4 in the fused executor, which has sessions and compiled
- * functions for each kind of product.
+ * The memory that an open session takes in addition to its run, measured as the growth of a
+ * process: 0.5 MiB for a small MLP in ONNX Runtime; 15 MiB for a conv4 in the fused executor, which
+ * has sessions and compiled functions for each kind of product.
  */
 const openBytes = { onnx: 2 ** 19, fused: 2 ** 24 } as const;
 
-/** The fused executor where the plan is one for it, ONNX Runtime with the whole graph as one model otherwise. */
+/** The fused executor if the plan has one, otherwise ONNX Runtime with the whole graph as one model. */
 function sessionSource({ graph, fused, peakBytes }: Plan, device: DeviceKind) {
   if (fused !== undefined) {
     const identity = Buffer.from(`fused ${graphKey(graph)}`);
@@ -118,7 +123,7 @@ function reportOf(program: TaskProgramOptions, plan: Plan, session: HeldSession,
   };
 }
 
-/** Runs of equal size one after another, in task order; their sums are added in that order. */
+/** Computes runs of equal size one after another, in task order, and adds their sums in that order. */
 function createProgram(
   program: TaskProgramOptions,
   { traced, graph, tasksPerRun }: Plan,

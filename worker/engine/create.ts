@@ -1,5 +1,5 @@
-// Chooses and opens an engine. The only function that the rest of the worker calls here. What is not there is refused with its reason and a remedy;
-// TensorFlow is loaded only when it is asked for.
+// Chooses an engine and opens it. An engine or device that this machine lacks is refused with the
+// reason and a remedy. TensorFlow's native library is loaded only when the options name it.
 import { MetatrainError } from '../../shared/errors.ts';
 import { createCompiledEngine } from './compiled.ts';
 import { type DeviceFacts, type DeviceKind, deviceFacts, type EngineName, engines } from './devices.ts';
@@ -9,14 +9,17 @@ import type { SessionCache } from './session-cache.ts';
 import { loadTensorflow, type TensorflowSource } from './tf/tensorflow.ts';
 
 export interface EngineDependencies {
-  /** Shared with other engines of the thread; default one of the engine's own, without a limit of memory. */
+  /**
+   * Shared with other engines of the thread. Default: a cache of this engine alone, without a
+   * memory limit.
+   */
   readonly sessions?: SessionCache;
   /**
-   * Closes a program of another engine of the thread that can be opened again; false when there is
-   * none. Default: there is none.
+   * Closes a program of another engine of the thread that can be opened again. Returns false when
+   * there is no such program. Default: there is none.
    */
   readonly makeRoom?: () => Promise<boolean>;
-  /** Told of every program that is compiled. */
+  /** Called for every program that is compiled. */
   readonly onCompiled?: (report: CompileReport) => void;
 }
 
@@ -24,13 +27,19 @@ export interface EngineOptions {
   /** `compiled` runs traced graphs on ONNX Runtime; `eager` runs TensorFlow.js operators one by one. */
   readonly engine: EngineName;
   readonly device: DeviceKind;
-  /** What is known of the device; looked up when absent. */
+  /** Facts about the device. Default: looked up. */
   readonly facts?: DeviceFacts;
-  /** Where `eager` gets TensorFlow. Default on the cpu: `reference`, TensorFlow.js's own backend; on cuda: `installed`. */
+  /**
+   * Where `eager` gets TensorFlow. Default on the cpu: `reference`, TensorFlow.js's own backend; on
+   * cuda: `installed`.
+   */
   readonly tensorflow?: TensorflowSource;
 }
 
-/** @throws MetatrainError `DEVICE_MISSING` when there is no such engine on such a device here, with the reason and what to do. */
+/**
+ * @throws MetatrainError `DEVICE_MISSING` when this machine has no such engine on such a device,
+ * with the reason and what to do.
+ */
 export async function createEngine(
   { engine, device, ...options }: EngineOptions,
   dependencies: EngineDependencies = {},

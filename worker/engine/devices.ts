@@ -1,5 +1,6 @@
-// What a worker can compute on: the devices' names, the facts that a worker reports of its own, and why one is not there. Asks the system and its
-// drivers; opens no session and loads no TensorFlow.
+// The devices that a worker can compute on: their names, the facts that a worker reports about its
+// own, and the reason when one is missing. Asks the system and its drivers; opens no session and
+// does not load TensorFlow.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -12,7 +13,7 @@ export const devices = ['cpu', 'webgpu', 'cuda'] as const;
 export type EngineName = (typeof engines)[number];
 export type DeviceKind = (typeof devices)[number];
 
-/** What the worker says of its device in its hello; an empty text and zero bytes mean unknown. */
+/** What a worker's hello says about its device; an empty text and zero bytes mean unknown. */
 export interface DeviceFacts {
   readonly kind: DeviceKind;
   readonly name: string;
@@ -20,7 +21,7 @@ export interface DeviceFacts {
   readonly driver: string;
 }
 
-/** What the environment says of the devices that programs may see. */
+/** The environment variables that choose which devices a program may use. */
 export interface DeviceVisibility {
   /** CUDA_VISIBLE_DEVICES: indices or UUIDs, the first of which is used. */
   readonly cudaDevices?: string | undefined;
@@ -28,10 +29,10 @@ export interface DeviceVisibility {
   readonly vulkanDriver?: string | undefined;
 }
 
-/** Longest that a tool which describes a device may take. */
+/** The longest that a tool for describing devices may take. */
 const toolTimeoutMs = 20_000;
 
-/** Looks the device up. Never throws: what cannot be found out stays unknown. */
+/** Looks the device up. Never throws: a fact that cannot be found stays unknown. */
 export function deviceFacts(kind: DeviceKind, visibility: DeviceVisibility = {}): DeviceFacts {
   switch (kind) {
     case 'cpu':
@@ -48,7 +49,7 @@ export function deviceFacts(kind: DeviceKind, visibility: DeviceVisibility = {})
 const unknown = { name: '', memoryBytes: 0, driver: '' };
 type Facts = Omit<DeviceFacts, 'kind'>;
 
-/** Of the first GPU that CUDA will use, from the driver's own tool. */
+/** Facts about the first GPU that CUDA will use, from the driver's own tool. */
 function nvidiaFacts(visible?: string): Facts | undefined {
   const output = outputOf('nvidia-smi', [
     '--query-gpu=index,uuid,name,memory.total,driver_version',
@@ -83,7 +84,10 @@ export function chosenVulkanDriver(file: string | undefined): Facts | undefined 
   }
 }
 
-/** Vulkan's own summary, where its tools are installed; of the first device, which WebGPU prefers too unless told otherwise. */
+/**
+ * Facts from Vulkan's own summary, if its tools are installed. They describe the first device,
+ * which is also WebGPU's default.
+ */
 function vulkanFacts(): Facts | undefined {
   const output = outputOf('vulkaninfo', ['--summary']);
   const fact = (key: string) => new RegExp(`^\\s*${key}\\s*=\\s*(.+)$`, 'm').exec(output ?? '')?.[1]?.trim() ?? '';
@@ -96,15 +100,18 @@ function outputOf(tool: string, args: readonly string[]): string | undefined {
   return status === 0 ? stdout : undefined;
 }
 
-/** Whether a kernel driver for NVIDIA's GPUs is loaded, as far as this system lets one see. */
+/**
+ * Whether a kernel driver for NVIDIA's GPUs is loaded. True on systems where this cannot be
+ * checked.
+ */
 export function hasNvidiaDriver(): boolean {
-  // Elsewhere than on Linux the libraries themselves have to say it.
+  // On systems other than Linux, the libraries themselves report a missing driver.
   return (
     process.platform !== 'linux' || ['/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg'].some((file) => existsSync(file))
   );
 }
 
-/** The one form of "this device is not here": which, why, and what to do about it. */
+/** The error for a missing device: which one, the reason, and what to do. */
 export function deviceMissing(
   engine: EngineName,
   device: DeviceKind,

@@ -42,7 +42,7 @@ export function createEagerEngine({ facts, backend, version }: EagerEngineOption
 }
 
 function createProgram(program: TaskProgramOptions, backend: string): TaskProgram {
-  // the outputs' shapes are known before the first run, and what the contract forbids is refused
+  // tracing finds the outputs' shapes before the first run, and refuses what the contract forbids
   const outputs = outputSpecs(traceOutline(program, backend), program.taskCount);
   return {
     outputs,

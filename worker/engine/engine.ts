@@ -1,7 +1,7 @@
-// What the rest of the worker knows of tensors' execution: a per-task function written in
-// TensorFlow.js ops, compiled for a fixed number of tasks and run on typed arrays. Executors
-// (compiled, eager) live behind it; nothing here names a vendor but tfjs. Invariant: for one
-// fingerprint, equal inputs give equal bytes.
+// The interface between the engine and the rest of the worker: a function of one task, written in
+// TensorFlow.js operators, is compiled for a fixed number of tasks and run on typed arrays. The
+// executors (compiled, eager) implement it; TensorFlow.js is the only vendor that it names.
+// Invariant: for one fingerprint, equal inputs give equal bytes.
 import type * as tf from '@tensorflow/tfjs';
 
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
@@ -57,7 +57,7 @@ export interface TaskProgram {
   dispose(): Promise<void>;
 }
 
-/** What compiling one program took and made; plain data, which crosses threads. */
+/** What compiling one program cost and produced: plain data, which can cross threads. */
 export interface CompileReport {
   readonly program: string;
   readonly taskCount: number;
@@ -70,7 +70,7 @@ export interface CompileReport {
   readonly peakBytes: number;
   /** Floating-point operations of one run, in products and convolutions. */
   readonly arithmetic: number;
-  /** Who runs it: ONNX Runtime as one model, or the fused executor. */
+  /** What runs it: ONNX Runtime as one model, or the fused executor. */
   readonly executor: 'onnx' | 'fused';
   readonly isSessionShared: boolean;
   readonly traceMs: number;
@@ -78,11 +78,14 @@ export interface CompileReport {
   readonly sessionMs: number;
 }
 
-/** Since the engine was made. An executor without sessions counts programs and their tracing alone. */
+/**
+ * Counted since the engine was created. The eager engine has no sessions; it counts programs and
+ * the time of their tracing.
+ */
 export interface EngineStatistics {
   readonly programs: number;
   readonly sessionsCreated: number;
-  /** Programs whose graph another program had a session for. */
+  /** Programs that share the session of another program with an equal graph. */
   readonly sessionsShared: number;
   readonly traceMs: number;
   readonly optimizeMs: number;

@@ -1,5 +1,6 @@
-// The string that says which bits an engine produces: executor and its version, device, processor's vector instructions, JavaScript engine (task
-// sampling uses Math.sin), and the build of our own passes. Workers with equal fingerprints return equal bytes for equal work.
+// The string that identifies the bits that an engine produces: executor and its version, device,
+// processor's vector instructions, JavaScript engine (task sampling uses Math.sin), and the build
+// of our own passes. Workers with equal fingerprints return equal bytes for equal work.
 import { readFileSync } from 'node:fs';
 import { arch, cpus, platform } from 'node:os';
 import type { DeviceFacts } from './devices.ts';
@@ -12,7 +13,10 @@ export interface FingerprintParts {
   readonly version?: string;
 }
 
-/** For example `onnxruntime-1.30.0/cpu/x64-avx512f+fma/v8-11.3/engine-1`. On a GPU its name and driver belong to the device: other ones round otherwise. */
+/**
+ * For example `onnxruntime-1.30.0/cpu/x64-avx512f+fma/v8-11.3/engine-1`. On a GPU the device's part
+ * includes its name and driver, since others round differently.
+ */
 export function fingerprintOf({ device, build, version }: FingerprintParts): string {
   const runtime = version ?? `onnxruntime-${onnxRuntimeVersion}`;
   const v8 = process.versions.v8.split('.').slice(0, 2).join('.');
@@ -25,7 +29,10 @@ function deviceName({ kind, name, driver }: DeviceFacts): string {
   return words.filter((word) => word !== '').join(':');
 }
 
-/** Flags by which ONNX Runtime's kernels and the JavaScript engine choose code that rounds differently. */
+/**
+ * Flags by which ONNX Runtime's kernels and the JavaScript engine choose code that rounds
+ * differently.
+ */
 const decisiveFlags = [
   'avx512f',
   'avx512_bf16',
@@ -57,7 +64,7 @@ function readInstructionSet(): string {
       const present = decisiveFlags.filter((flag) => flags.has(flag));
       if (present.length > 0) return `${arch()}-${present.join('+')}`;
     } catch {
-      // no /proc here: the model's name below decides
+      // without /proc, the model's name below decides
     }
   }
   return `${platform()}-${arch()}-${(cpus()[0]?.model ?? 'unknown').trim().replace(/[^A-Za-z0-9.]+/g, '-')}`;

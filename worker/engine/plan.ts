@@ -1,5 +1,6 @@
-// From a task function to what will be run: traced, optimised, and cut into runs. How many tasks a run takes follows from the graph and one constant,
-// never from the machine or the cluster: sums are rounded in the order of the runs, so it is part of every result.
+// Turns a task function into a plan: traces it, optimises its graph, and divides its tasks into
+// runs. The number of tasks in a run follows from the graph and one constant, never from the
+// machine or the cluster, since sums are rounded in the order of the runs.
 import type { DeviceKind } from './devices.ts';
 import type { TaskProgramOptions } from './engine.ts';
 import { type FusedPlan, planFused } from './fused/plan.ts';
@@ -11,20 +12,21 @@ import { startStopwatch } from './stopwatch.ts';
 import { type TracedGraph, trace } from './trace/trace.ts';
 
 /**
- * A shard whose run would take more is computed as several equal runs, in task order. Joining tasks saves dispatch where tensors are small; large ones
- * gain nothing on a core and leave its caches. Changing it changes bits: see `engineBuild`.
+ * A shard whose run would take more memory is computed as several equal runs, in task order.
+ * Joining tasks saves dispatch where tensors are small; large tensors gain nothing on a core and do
+ * not fit into its caches. A change of this constant changes bits: see `engineBuild`.
  */
 export const runBudgetBytes: Readonly<Record<DeviceKind, number>> = { cpu: 2 ** 28, webgpu: 2 ** 30, cuda: 2 ** 30 };
 
 export interface Plan {
   readonly traced: TracedGraph;
-  /** Of one run. */
+  /** The graph of one run. */
   readonly graph: Graph;
   readonly tasksPerRun: number;
-  /** Where the fused executor takes the graph: a run is one task then. */
+  /** Present if the fused executor runs the graph: a run is one task then. */
   readonly fused?: FusedPlan;
   readonly passes: readonly PassReport[];
-  /** Predicted for one run, see docs/engine.md for how well. */
+  /** Predicted for one run; docs/engine.md compares predictions with measurements. */
   readonly peakBytes: number;
   /** Floating-point operations of one run, in products and convolutions. */
   readonly arithmetic: number;
@@ -33,7 +35,7 @@ export interface Plan {
 }
 
 /**
- * On the cpu the fused executor is asked first, unless `target` is `onnx`.
+ * On the cpu the fused executor is tried first, unless `target` is `onnx`.
  * @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced.
  */
 export function planProgram(
@@ -54,7 +56,8 @@ export function planProgram(
   }
   let tasksPerRun = program.taskCount;
   let run = sized(traced, tasksPerRun, options);
-  // Memory grows with the tasks, less a part that they share: a divisor whose share of what is known exceeds the budget need not be tried.
+  // Memory grows with the tasks, except for the part that they share. So a divisor need not be
+  // tried if its proportional share of the known peak already exceeds the budget.
   const { peakBytes } = run;
   for (const divisor of divisorsBelow(program.taskCount)) {
     if (run.peakBytes <= budget) break;
@@ -74,7 +77,7 @@ export function planProgram(
   };
 }
 
-/** Undefined where there is no convolution, or something about it that the fused executor does not take. */
+/** Undefined if there is no convolution, or one that the fused executor cannot run. */
 function fuse(traced: TracedGraph, options: OptimizeOptions) {
   if (!hasVectorInstructions() || !nodesOf(traced).some(({ op }) => op.kind === 'conv2d')) return undefined;
   const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });

@@ -1,27 +1,30 @@
 // The sessions of one compute thread, by the hash of what they compute: programs with equal graphs
-// share one, and it is released when the last of them is. Keeps the account of memory: before a session
-// that would go beyond the limit is made, its owner is asked to close others; where that is not enough,
-// it is refused with the figures.
+// share one, and it is released when the last of them is. Counts memory: before it creates a
+// session that would exceed the limit, it asks the owner to close others; if that is not enough,
+// the session is refused with the figures.
 import { createHash } from 'node:crypto';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { DeviceKind } from './devices.ts';
 import type { Session } from './onnx/session.ts';
 
 export interface SessionCacheOptions {
-  /** What all sessions together may take by prediction; default no limit. */
+  /** The predicted memory that all sessions together may take. Default: no limit. */
   readonly memoryLimitBytes?: number;
 }
 
 export interface SessionRequest {
-  /** For the refusal. */
+  /** For the error message. */
   readonly program: string;
-  /** Equal for sessions that compute the same: a model's bytes, or what else says all of it. */
+  /** Equal for sessions that compute the same, such as the model's bytes. */
   readonly identity: Uint8Array;
   readonly open: () => Promise<Session>;
   readonly device: DeviceKind;
   /** Predicted for one run. */
   readonly peakBytes: number;
-  /** What the open session takes besides: the model, its kernels' code, ONNX Runtime's own. */
+  /**
+   * What the open session takes in addition: the model, its kernels' code, ONNX Runtime's own
+   * memory.
+   */
   readonly openBytes: number;
   readonly tasksPerRun: number;
   /**
@@ -33,7 +36,7 @@ export interface SessionRequest {
 
 export interface HeldSession {
   readonly session: Session;
-  /** Another program had it made. */
+  /** It was created for another program. */
   readonly isShared: boolean;
   /** May be called twice. */
   release(): Promise<void>;
@@ -61,8 +64,8 @@ export class SessionCache {
   }
 
   /**
-   * Predicted for all that are open, with their runs: ONNX Runtime keeps a session's memory for its
-   * next run.
+   * Predicted for all open sessions and their runs, since ONNX Runtime keeps a session's memory for
+   * its next run.
    */
   get heldBytes(): number {
     let held = 0;
@@ -76,7 +79,10 @@ export class SessionCache {
     return held;
   }
 
-  /** @throws MetatrainError `OUT_OF_MEMORY` when the session would go beyond the limit, `INTERNAL` when the model is refused. */
+  /**
+   * @throws MetatrainError `OUT_OF_MEMORY` when the session would go beyond the limit, `INTERNAL`
+   * when the model is refused.
+   */
   async acquire(request: SessionRequest): Promise<HeldSession> {
     const key = `${request.device} ${createHash('sha256').update(request.identity).digest('hex')}`;
     if (!this.#entries.has(key)) await this.#makeRoom(request);
@@ -112,12 +118,12 @@ export class SessionCache {
   }
 
   async #makeRoom(request: SessionRequest): Promise<void> {
-    // the limit is of this machine's memory; what a GPU has is not known here
+    // the limit is about this machine's memory; a GPU's memory is not known here
     if (request.device !== 'cpu') return;
     const { peakBytes, openBytes, makeRoom } = request;
     while (peakBytes + openBytes + this.heldBytes > this.#memoryLimitBytes && (await makeRoom?.()));
-    // Nothing that can go is left. The limit leaves room for what sessions take besides, so that the
-    // runs alone decide.
+    // No other session can be closed. The limit leaves room for what sessions take in addition to
+    // their runs, so only the runs decide.
     if (peakBytes + this.#peakBytes > this.#memoryLimitBytes) throw this.#refusal(request);
   }
 

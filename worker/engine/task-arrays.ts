@@ -1,10 +1,13 @@
-// Cutting stacked task arrays into tasks and joining their results: `sum` in task order, `each` side by side. Shared by the executors, so that
-// both mean the same by it.
+// Cuts stacked task arrays into tasks and joins their results: `sum` in task order, `each` side by
+// side. Both executors use it, so that both mean the same.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { NamedArrays, TensorSpec, TensorSpecs, TypedArray } from './engine.ts';
 import { type Graph, sizeOf } from './graph/operation.ts';
 
-/** The array itself when it has the type and length that the spec asks for. @throws MetatrainError `REQUEST_INVALID` naming the input. */
+/**
+ * The array itself when it has the type and length that the spec asks for. @throws MetatrainError
+ * `REQUEST_INVALID` naming the input.
+ */
 export function checkedArray(name: string, array: TypedArray | undefined, spec: TensorSpec): TypedArray {
   if (array === undefined)
     throw new MetatrainError('REQUEST_INVALID', `input ${name} is missing`, { details: { input: name } });
@@ -20,7 +23,7 @@ export function checkedArray(name: string, array: TypedArray | undefined, spec: 
   return array;
 }
 
-/** Task number `index` of an array that stacks `count` of them: a view, not a copy. */
+/** Task number `index` of an array that stacks `count` tasks: a view, not a copy. */
 export function taskView(
   name: string,
   array: TypedArray | undefined,
@@ -53,7 +56,10 @@ export function outputSpecs(graph: Graph, taskCount: number): OutputSpecs {
   return { sum, each };
 }
 
-/** `results[r]` holds the outputs of run r as `sum.<name>` and `each.<name>`; runs have equally many tasks, in task order. */
+/**
+ * `results[r]` holds the outputs of run r as `sum.<name>` and `each.<name>`; runs have equally many
+ * tasks, in task order.
+ */
 export function stackedOutputs(
   specs: OutputSpecs,
   results: readonly Readonly<Record<string, TypedArray>>[],

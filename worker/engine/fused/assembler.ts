@@ -1,5 +1,6 @@
-// Writes WebAssembly modules: functions of 32-bit integer parameters over one imported memory, with the fixed-width vector instructions. It knows the
-// binary format (WebAssembly 2.0, chapter 5) and nothing of what is computed.
+// Writes WebAssembly modules: functions of 32-bit integer parameters over one imported memory, with
+// the fixed-width vector instructions. It knows the binary format (WebAssembly 2.0, chapter 5) and
+// nothing about what is computed.
 
 /** Opcodes without immediates but those named below; vector instructions carry the prefix 0xfd. */
 export const opcodes = {
@@ -120,7 +121,7 @@ export class FunctionBody {
     this.bytes.push(0x0d, 0, 0x0b);
   }
 
-  /** As the binary format has it, its length in front. */
+  /** In the binary format, preceded by its length. */
   encode(): number[] {
     const declarations: number[] = [];
     let groups = 0;

@@ -1,5 +1,7 @@
-// Writes the WebAssembly function that lays out what a convolution's window meets: some images [H, W, C] as rows [h·w, kh·kw·C], zeros where the window
-// hangs over the edge. Rows and columns of positions that miss the image in the same way share a loop, so nothing is decided while it runs.
+// Writes the WebAssembly function that lays out what a convolution's window covers: some images
+// [H, W, C] as rows [h·w, kh·kw·C], zeros where the window extends past the edge. Rows and columns
+// of positions that miss the image in the same way share a loop, so the function needs no bounds
+// checks.
 import type { Operation, Shape } from '../graph/operation.ts';
 import { FunctionBody } from './assembler.ts';
 
@@ -160,7 +162,10 @@ class Copier {
   }
 }
 
-/** The function (total, part): adds `floats` numbers to others, and whatever lies behind them up to a whole vector. */
+/**
+ * The function (total, part): adds `floats` numbers to others, and whatever lies behind them up to
+ * a whole vector.
+ */
 export function emitAddition(floats: number): FunctionBody {
   const body = new FunctionBody(2);
   body.loop(Math.ceil(floats / 4), () => {

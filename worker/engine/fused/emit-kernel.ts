@@ -1,6 +1,8 @@
-// Writes a kernel as a WebAssembly function. The loops over rows are outermost, then comes the one along channels, a vector of four or two of them at a time, and
-// innermost the last row: numbers of a channel are read once for the whole row, and sums stay in registers along it before they are added to memory, which also keeps
-// long sums exact. Every operation is IEEE 754's in a fixed order, so the bits are the same on any processor.
+// Writes a kernel as a WebAssembly function. The loops over rows are outermost, then comes the one
+// along channels, a vector of four or two of them at a time, and innermost the last row: numbers of
+// a channel are read once for the whole row, and sums stay in registers along it before they are
+// added to memory, which also keeps long sums exact. Every operation is IEEE 754's in a fixed
+// order, so the bits are the same on any processor.
 import { type GraphNode, sizeOf } from '../graph/operation.ts';
 import { FunctionBody } from './assembler.ts';
 import type { Address } from './indexing.ts';
@@ -28,21 +30,25 @@ export function emitKernel(kernel: Kernel): EmittedKernel {
 interface Stream {
   readonly tensor: number;
   readonly strides: ReadonlyMap<number, number>;
-  /** The offset that it starts at: with strides that lead down, what lies before the tensor is no place for it. */
+  /** The offset that it starts at. With negative strides it must not point before the tensor. */
   lowest: number;
   /** The local that holds it in the loops entered so far. */
   local: number;
 }
 
-/** Instructions of a kernel that goes along two vectors of channels at a time: it reads twice as much of a cache line while it is there. More have no registers. */
+/**
+ * Instructions of a kernel that goes along two vectors of channels at a time: it reads twice as
+ * much of a cache line while it is there. More have no registers.
+ */
 const largestPaired = 24;
 
 /**
- * Tensors of so many bytes are fetched a row at a time before it is computed. Going along four channels of a row, a kernel meets every fourth line of the cache only, which the processor
- * does not foresee; smaller tensors are still in the second level.
+ * Tensors of so many bytes are fetched a row at a time before it is computed. Going along four
+ * channels of a row, a kernel reads every fourth line of the cache only, which the processor does
+ * not prefetch; smaller tensors are still in the second level.
  */
 const leastFetched = 1 << 17;
-/** Of lines one after another, in a row: that of a pool meets two rows of its images. */
+/** The most runs of consecutive cache lines in a row: a row of a pool reads two rows of its images. */
 const mostRuns = 4;
 const floatsPerLine = 16;
 
@@ -134,7 +140,10 @@ class KernelEmitter {
     for (const { stream, outer } of moving) stream.local = outer;
   }
 
-  /** Reads a number of each line of the cache that a row is about to meet of large tensors, in their order, which the processor foresees and fetches ahead. */
+  /**
+   * Reads a number of each line of the cache that a row is about to meet of large tensors, in their
+   * order, which the processor prefetches.
+   */
   private fetchRow(): void {
     const { body, kernel, inner } = this;
     if (inner === undefined) return;
@@ -254,7 +263,7 @@ class KernelEmitter {
     return varying;
   }
 
-  /** Once, with what it needs just before it: few values wait in registers. */
+  /** Emits a value once, right after its operands, so that few values occupy registers at a time. */
   private compute(position: number, vector: number): void {
     const { body } = this;
     const instruction = this.kernel.instructions[position]!;

@@ -1,6 +1,8 @@
-// Writes the WebAssembly functions that carry patches of images into Winograd's domain and out of it (Lavin and Gray, "Fast Algorithms for Convolutional
-// Neural Networks", 2015, section 4.1): a patch of e × e pixels of images [N, H, W, C], one every so many pixels, is sixteen numbers a channel, which lie in
-// sixteen planes [N · patches, C]. Filters are images too: of 3 × 3 pixels, with a patch each.
+// Writes the WebAssembly functions that carry patches of images into Winograd's domain and out of
+// it (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4.1): a
+// patch of e × e pixels of images [N, H, W, C], one every so many pixels, is sixteen numbers a
+// channel, which lie in sixteen planes [N · patches, C]. Filters are images too: of 3 × 3 pixels,
+// with a patch each.
 import { FunctionBody } from './assembler.ts';
 
 /** By rows; a patch is multiplied with it from the left, and with its transpose from the right. */
@@ -12,8 +14,9 @@ export const planeCount = places ** 2;
 
 const transposed = (matrix: Transform): Transform => matrix[0]!.map((_, column) => matrix.map((row) => row[column]!));
 
-// With w = `ofWindow` · d, f = `ofFilter` · g and p = `ofPair` · z, the sum of z[k] g[r] d[k + r] over k < 2 and r < 3 is that of p f w: four products for six. The last
-// row of two has the other sign than in the paper.
+// With w = `ofWindow` · d, f = `ofFilter` · g and p = `ofPair` · z, the sum of z[k] g[r] d[k + r]
+// over k < 2 and r < 3 is that of p f w: four products for six. The last row of two has the other
+// sign than in the paper.
 export const ofWindow: Transform = [
   [1, 0, -1, 0],
   [0, 1, 1, 0],
@@ -26,7 +29,7 @@ export const ofFilter: Transform = [
   [1 / 2, -1 / 2, 1 / 2],
   [0, 0, 1],
 ];
-/** Of two neighbouring pixels that a filter's gradient is summed over. */
+/** For two neighbouring pixels that a filter's gradient is summed over. */
 export const ofPair: Transform = [
   [1, 0],
   [1, 1],
@@ -67,7 +70,10 @@ export function emitFromPlanes(patches: Patches, transform: Transform): Function
   });
 }
 
-/** Of as many vectors as there are, and each row of what comes out for all of them: their stores then fill the lines of the cache one after another. */
+/**
+ * Transforms several vectors at a time and writes each row of the result for all of them, so that
+ * the stores fill the lines of the cache one after another.
+ */
 function carry(
   arithmetic: Arithmetic,
   { from, to, transform }: { readonly from: Square; readonly to: Square; readonly transform: Transform },
@@ -109,8 +115,9 @@ interface Span {
 }
 
 /**
- * Whole lines of the cache at once, where planes lie a multiple of so many bytes apart: sixteen lines then meet in one place of the first level, and those filled a
- * vector at a time are fetched four times. Elsewhere one vector at a time is faster, whose numbers all fit into registers.
+ * Whole lines of the cache at once, where planes lie a multiple of so many bytes apart: sixteen
+ * lines then meet in one place of the first level, and those filled a vector at a time are fetched
+ * four times. Elsewhere one vector at a time is faster, whose numbers all fit into registers.
  */
 const vectorsPerLine = 4;
 const meetingBytes = 2048;
@@ -154,7 +161,8 @@ function emitPatches(
     load: (y, x, vector) => arithmetic.load(plane, planeAt(y, x, vector)),
     store: (y, x, vector, value) => arithmetic.store(plane, planeAt(y, x, vector), value),
   };
-  // A pointer to a patch that begins before its tensor is not followed there; other tensors lie before it, so that it is an address all the same.
+  // A pointer to a patch that begins before its tensor is not followed there; other tensors lie
+  // before it, so that it is an address all the same.
   body.loop(images, () => {
     advance(line, -(pads[0] * width + pads[1]) * channels, imageStart);
     for (const rows of spansOf(patches, 0)) {

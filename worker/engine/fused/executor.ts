@@ -1,5 +1,6 @@
-// Runs a fused plan: one WebAssembly memory holds every tensor, kernels are functions over it, and ONNX Runtime's sessions read and write it in place. One
-// thread, one order: equal inputs give equal bytes.
+// Runs a fused plan: one WebAssembly memory holds every tensor, kernels are functions over it, and
+// ONNX Runtime's sessions read and write it in place. One thread, one order: equal inputs give
+// equal bytes.
 import type { TypedArray } from '../engine.ts';
 import { type GraphNode, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
 import { inputName, loweringFor, lowerToOnnx } from '../onnx/lower.ts';
@@ -87,7 +88,7 @@ class FusedExecutor implements Session {
     return new arrayTypes[node.dtype](this.memory.buffer, address, sizeOf(node.shape));
   }
 
-  /** What a step does, once the functions are there. */
+  /** What a step does, once the functions are instantiated. */
   private async makersOf(step: Step): Promise<(() => Action)[]> {
     switch (step.kind) {
       case 'kernel': {

@@ -1,5 +1,6 @@
-// From graph nodes to the straight-line vector code of a kernel's body: elementwise operators and small reductions over windows are followed down to
-// tensors that lie in memory, so that nothing between them is ever written. Equal nodes at equal places are computed once.
+// From graph nodes to the straight-line vector code of a kernel's body: elementwise operators and
+// small reductions over windows are followed down to tensors that lie in memory, so that nothing
+// between them is ever written. Equal nodes at equal places are computed once.
 import { type GraphNode, type Operation, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
 import type { Opcode } from './assembler.ts';
 import {
@@ -15,13 +16,19 @@ import {
   transposeIndex,
 } from './indexing.ts';
 
-/** Four neighbouring elements; `args` are positions in the list of instructions. Truth is all bits set. */
+/**
+ * Four neighbouring elements; `args` are positions in the list of instructions. Truth is all bits
+ * set.
+ */
 export type Instruction =
   | { readonly kind: 'load'; readonly source: GraphNode; readonly address: Address }
   | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'apply'; readonly code: Opcode; readonly args: readonly number[] };
 
-/** A loop that a value does not depend on while what it is computed from is a reduction: it should be unrolled, so that this happens once. */
+/**
+ * A loop that a value does not depend on while what it is computed from is a reduction: it should
+ * be unrolled, so that this happens once.
+ */
 export class LoopShouldUnroll extends Error {
   readonly loop: number;
   constructor(loop: number) {
@@ -34,7 +41,10 @@ export class LoopShouldUnroll extends Error {
 const largestWindow = 16;
 const largestUnrolled = 4;
 
-/** Whether a reduction is a few elements beside each other, such as a pool's window, and not along the channels. */
+/**
+ * Whether a reduction is a few elements beside each other, such as a pool's window, and not along
+ * the channels.
+ */
 export function isWindow({ op, inputs, shape }: GraphNode): boolean {
   if (op.kind !== 'reduce' || op.fn === 'prod') return false;
   const x = inputs[0]!;
@@ -71,7 +81,10 @@ export class Expression {
     });
   }
 
-  /** Windows that overlap meet the same elements in different words. */
+  /**
+   * Overlapping windows reach the same element by different indices, so loads are shared by
+   * address.
+   */
   private load(source: GraphNode, address: Address): number {
     const strides = [...address.strides].sort(([a], [b]) => a - b).join(' ');
     return this.once(`load ${source.id} ${strides} ${address.offset}`, () =>
@@ -118,7 +131,10 @@ export class Expression {
     }
   }
 
-  /** As an operand of the index's owner; complains of a loop that drops out before a window is computed. */
+  /**
+   * The index into an operand. @throws LoopShouldUnroll where a loop drops out before a window is
+   * computed.
+   */
   private broadcast(operand: GraphNode, index: Index): Index {
     const result = broadcastIndex(index, operand.shape);
     if (!this.mayUnroll || !this.hasWindow(operand)) return result;
@@ -225,7 +241,10 @@ export class Expression {
     }
   }
 
-  /** A product with a truth value as a number lets the other factor through, or is zero, whatever the factor is: as a derivative is meant where a maximum is not. */
+  /**
+   * A product with a truth value as a number lets the other factor through, or is zero, whatever
+   * the factor is: as a derivative is meant where a maximum is not.
+   */
   private product(a: number, b: number): number {
     for (const [truth, factor] of [
       [this.truthOf(a), b],

@@ -1,5 +1,6 @@
-// Where an element of a tensor lies, as a function of a kernel's loops: each axis counts in digits, every digit is a loop or a known number. Reshapes,
-// transposes, slices and broadcasts only rearrange digits, so that a kernel reads through them without moving anything.
+// Where an element of a tensor lies, as a function of a kernel's loops: each axis counts in digits,
+// every digit is a loop or a known number. Reshapes, transposes, slices and broadcasts only
+// rearrange digits, so that a kernel reads through them without moving anything.
 import type { GraphNode, Shape } from '../graph/operation.ts';
 
 /** `loop` is a loop's number, or undefined where the digit's value is known. */
@@ -9,7 +10,10 @@ export interface Digit {
   readonly value: number;
 }
 
-/** Position along one axis: offset + scale · (the digits read as one number, the most significant first). */
+/**
+ * Position along one axis: offset + scale · (the digits read as one number, the most significant
+ * first).
+ */
 export interface AxisIndex {
   readonly digits: readonly Digit[];
   readonly scale: number;
@@ -18,7 +22,10 @@ export interface AxisIndex {
 
 export type Index = readonly AxisIndex[];
 
-/** A kernel's loop must be cut in two, the inner one of this extent, before the index can be told. */
+/**
+ * A kernel's loop must be cut in two, the inner one of this extent, before the index can be
+ * computed.
+ */
 export class LoopMustSplit extends Error {
   readonly loop: number;
   readonly inner: number;
@@ -29,7 +36,10 @@ export class LoopMustSplit extends Error {
   }
 }
 
-/** What is not covered. `node` is the one that a kernel came upon: it is left to ONNX Runtime, and what it reads lies in memory then. */
+/**
+ * Something that kernels cannot do. ONNX Runtime computes the `node` where a kernel met it, and
+ * that node's operands lie in memory.
+ */
 export class NotFusable extends Error {
   node: GraphNode | undefined;
 }

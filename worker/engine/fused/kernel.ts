@@ -1,5 +1,6 @@
-// A kernel is one pass over an iteration space that computes some nodes from tensors in memory: stores them, or adds them up. Here its loops are found:
-// the space's axes, cut where a reshape needs it, unrolled along windows. What is emitted from it is in emit-kernel.ts.
+// A kernel is one pass over an iteration space that computes some nodes from tensors in memory:
+// stores them, or adds them up. Here its loops are found: the space's axes, cut where a reshape
+// needs it, unrolled along windows. What is emitted from it is in emit-kernel.ts.
 import { type GraphNode, type Operation, type Shape, sameShape, sizeOf, uniformValue } from '../graph/operation.ts';
 import { Expression, type Instruction, isWindow, LoopShouldUnroll } from './expression.ts';
 import {
@@ -13,7 +14,7 @@ import {
   withValues,
 } from './indexing.ts';
 
-/** Where a value goes: over what is there, or added to it. */
+/** How a value is stored: replacing what is there, or added to it. */
 export interface Effect {
   readonly target: GraphNode;
   readonly address: Address;
@@ -21,7 +22,10 @@ export interface Effect {
 }
 
 export interface Kernel {
-  /** Loop number → extent. The last loop runs along neighbouring elements, four at a time; unrolled ones are not there. */
+  /**
+   * Loop number → extent. The last loop runs along neighbouring elements, four at a time; unrolled
+   * ones are not there.
+   */
   readonly loops: ReadonlyMap<number, number>;
   readonly instructions: readonly Instruction[];
   readonly stores: readonly Effect[];
@@ -46,7 +50,7 @@ export function spaceKey(node: GraphNode): string {
     .join();
 }
 
-/** A reduction that is a kernel's own, not written out inside one. */
+/** Whether a reduction has a kernel of its own instead of being written out inside another. */
 export function isSum(node: GraphNode): boolean {
   return node.op.kind === 'reduce' && !isWindow(node);
 }
@@ -170,7 +174,10 @@ function combinationsOf(digits: readonly Digit[], unrolled: ReadonlySet<number>)
   return combinations.map((values) => new Map(values));
 }
 
-/** Along the last loop every tensor lies in one piece, or is one number. */
+/**
+ * @throws NotFusable unless every tensor lies in one piece along the last loop, or is one number
+ * there.
+ */
 function checked(kernel: Kernel, lanes: number): Kernel {
   for (const address of loadsOf(kernel)) {
     const stride = address.strides.get(lanes) ?? 0;
@@ -182,7 +189,10 @@ function checked(kernel: Kernel, lanes: number): Kernel {
   return kernel;
 }
 
-/** Where all tensors are gone through in the same order, the loops are one: its length may be a multiple of four though the last axis is not. */
+/**
+ * Where all tensors are gone through in the same order, the loops are one: its length may be a
+ * multiple of four though the last axis is not.
+ */
 function flattened(kernel: Kernel): Kernel {
   const { loops, stores, sums, zeroed } = kernel;
   const rowMajor = new Map<number, number>();

@@ -1,5 +1,6 @@
-// Where each tensor of a fused run lies in the one WebAssembly memory: memory is taken when a step first writes it and given to others after the last
-// step that reads it. The same graph always gets the same plan.
+// Where each tensor of a fused run lies in the one WebAssembly memory: memory is taken when a step
+// first writes it and given to others after the last step that reads it. The same graph always gets
+// the same plan.
 import { type GraphNode, sizeOf } from '../graph/operation.ts';
 
 export interface Lifetime {
@@ -14,7 +15,10 @@ export interface MemoryPlan {
   readonly totalBytes: number;
 }
 
-/** A cache line; tensors that differ by a multiple of a page would meet in the same lines of the cache, so each is followed by one line more. */
+/**
+ * A cache line; tensors that differ by a multiple of a page would meet in the same lines of the
+ * cache, so each is followed by one line more.
+ */
 const line = 64;
 
 export function bytesOf({ shape, dtype }: Pick<GraphNode, 'shape' | 'dtype'>): number {

@@ -1,5 +1,6 @@
-// The part of a graph that ONNX Runtime computes between two kernels, as a graph of its own. Inputs and outputs are named by their position, so that equal
-// parts, as those of the inner steps are, make equal models and share a session.
+// The part of a graph that ONNX Runtime computes between two kernels, as a graph of its own. Inputs
+// and outputs are named by their position, so that equal parts, as those of the inner steps are,
+// make equal models and share a session.
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphNode, isConstant } from '../graph/operation.ts';
 

@@ -1,5 +1,6 @@
-// Who computes which node: the kernels, ONNX Runtime's products of a convolution, or ONNX Runtime with a part of the graph as it is ("offloaded"). And which
-// nodes lie in memory: the others exist only inside a kernel. What a kernel cannot do is found by trying, and offloaded.
+// Who computes which node: the kernels, ONNX Runtime's products of a convolution, or ONNX Runtime
+// with a part of the graph as it is ("offloaded"). And which nodes lie in memory: the others exist
+// only inside a kernel. What a kernel cannot do is found by trying, and offloaded.
 import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue, usesOf } from '../graph/operation.ts';
 import { isWindow } from './expression.ts';
 import { NotFusable } from './indexing.ts';
@@ -24,7 +25,7 @@ export interface Partition {
 const largestRepetition = 8;
 /** What takes more operations than this and is read more than once is computed once. */
 const largestRepeatedWork = 16;
-/** Nodes of at most so many elements go where the values come from. */
+/** Nodes of at most so many elements are computed where their operands come from. */
 const smallSize = 4096;
 
 /** @throws NotFusable where a product has a form that convolutions and their gradients do not have. */
@@ -155,7 +156,10 @@ function workOf(root: GraphNode, isInMemory: (node: GraphNode) => boolean): numb
   return work;
 }
 
-/** Tries a kernel for each root; what stands in its way is put in memory, or offloaded. Whether all could be built. */
+/**
+ * Tries a kernel for each root; what stands in its way is put in memory, or offloaded. Whether all
+ * could be built.
+ */
 function canBuildAll(
   roots: ReadonlySet<GraphNode>,
   isInMemory: (node: GraphNode) => boolean,

@@ -1,5 +1,6 @@
-// Everything about a fused run that follows from its graph: steps, where each tensor lies, how many bytes it takes. Undefined where fusing is not
-// possible or not worth it; the graph then runs as one ONNX model.
+// Everything about a fused run that follows from its graph: steps, where each tensor lies, how many
+// bytes it takes. Undefined where fusing is not possible or not worth it; the graph then runs as
+// one ONNX model.
 import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } from '../graph/operation.ts';
 import { NotFusable } from './indexing.ts';
 import { type Lifetime, type MemoryPlan, planMemory } from './memory-plan.ts';
@@ -12,13 +13,16 @@ export interface FusedPlan {
   readonly graph: Graph;
   readonly steps: readonly Step[];
   readonly memory: MemoryPlan;
-  /** Where steps of products have what they lay out. */
+  /** Where steps of products lay out their operands. */
   readonly scratchAddress: number;
-  /** Of the WebAssembly memory, which is all that a run needs beside ONNX Runtime's own. */
+  /**
+   * The size of the WebAssembly memory, which is all that a run needs in addition to ONNX Runtime's
+   * own.
+   */
   readonly peakBytes: number;
 }
 
-/** Larger tensors in ONNX Runtime's parts mean that kernels did not take what they are for. */
+/** If ONNX Runtime's parts have larger tensors than this, kernels do not cover enough of the graph. */
 const largestOffloaded = 1 << 16;
 const largestMemory = 2 ** 31;
 

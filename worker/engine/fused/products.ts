@@ -1,6 +1,8 @@
-// A product with a convolution's columns, cut along the images so that what it is made of stays in the processor's cache: it is laid out, multiplied and
-// forgotten. Where the columns' rows are what is added up (a filter's gradient), the pieces' products are added in the order of the images. What is laid out
-// are the columns themselves, here, or patches in Winograd's domain, in tiles.ts.
+// A product with a convolution's columns, cut along the images so that what it is made of stays in
+// the processor's cache: it is laid out and multiplied, and its memory is used again. Where the
+// columns' rows are what is added up (a filter's gradient), the pieces' products are added in the
+// order of the images. What is laid out are the columns themselves, here, or patches in Winograd's
+// domain, in tiles.ts.
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphNode, type Operation, type Shape, sizeOf, storageOf } from '../graph/operation.ts';
 import type { FunctionBody } from './assembler.ts';
@@ -27,7 +29,10 @@ export interface Piece {
   readonly images: number;
 }
 
-/** What a step of products does, one after another. What has the same key is the same function, or the same model, and made once. */
+/**
+ * What a step of products does, one after another. What has the same key is the same function, or
+ * the same model, and made once.
+ */
 export type Work =
   | {
       readonly kind: 'call';
@@ -71,8 +76,9 @@ export class Scratch {
 }
 
 /**
- * Of the columns in a piece: more than a second-level cache holds, since a product packs its other operand again for every piece, and what is read from
- * the third level in between costs less than that. Five images of 14 × 14 with 64 channels, a support set's, are one piece.
+ * The size of the columns in a piece. It is more than a second-level cache holds, since a product
+ * packs its other operand again for every piece, which costs more than reads from the third level.
+ * Five images of 14 × 14 with 64 channels, a support set's, are one piece.
  */
 const pieceBytes = 9 << 18;
 
@@ -156,7 +162,10 @@ export function addition(floats: number, total: number, part: number): Work {
   return { kind: 'call', key: `addition of ${floats}`, emit: () => emitAddition(floats), addresses: [total, part] };
 }
 
-/** The products of the input `shared`, which stands for the columns, with the inputs `0`, `1`, …; the results are called so too. */
+/**
+ * The products of the input `shared`, which stands for the columns, with the inputs `0`, `1`, …;
+ * the results are called so too.
+ */
 export function productModel(
   plans: readonly ProductPlan[],
   { inputs, outputs, shared }: { readonly inputs: Blocks; readonly outputs: Blocks; readonly shared: string },

@@ -1,6 +1,7 @@
-// The order of a fused run: steps of kernels, products and parts for ONNX Runtime. Whatever kernels can do is done first, together where they run over
-// the same elements; then the next product in the graph's order, with what else multiplies its columns; only when neither is left, all that ONNX Runtime can do by then as one part.
-// The order follows from the graph alone.
+// The order of a fused run: steps of kernels, products and parts for ONNX Runtime. Whatever kernels
+// can do is done first, together where they run over the same elements; then the next product in
+// the graph's order, with what else multiplies its columns; only when neither is left, all that
+// ONNX Runtime can do by then as one part. The order follows from the graph alone.
 import { type Graph, type GraphNode, isConstant, storageOf, uniformValue } from '../graph/operation.ts';
 import { NotFusable } from './indexing.ts';
 import { buildKernel, isSum, type Kernel, sourcesOf, spaceKey } from './kernel.ts';
@@ -114,7 +115,10 @@ function groupsOf(roots: readonly GraphNode[]): GraphNode[][] {
   return groups;
 }
 
-/** Whether a root only waits for what a kernel over the same elements computes: it can be added up there as it comes. */
+/**
+ * Whether a root only waits for what a kernel over the same elements computes: it can be added up
+ * there as it comes.
+ */
 function isSumOf(
   root: GraphNode,
   group: readonly GraphNode[],

@@ -1,8 +1,10 @@
-// Products with the columns of a 3 × 3 filter that moves pixel by pixel, in Winograd's domain: two by two pixels take sixteen products in the place of
-// thirty-six. F(2×2, 3×3) for what the filter makes of the images, F(3×3, 2×2) for what the filter's gradient sums up (Lavin and Gray, 2015); both read the same
-// patches of the images, so that a convolution's two gradients share them as they share columns.
-// It rounds a pixel's sum as its place in its patch has it. Values that are compared with each other, as a pool does, would differ where they are equal by
-// definition; they stay products of columns, which add up every pixel's terms in the same order.
+// Products with the columns of a 3 × 3 filter that moves pixel by pixel, in Winograd's domain: two
+// by two pixels take sixteen products instead of thirty-six. F(2×2, 3×3) for what the filter makes
+// of the images, F(3×3, 2×2) for what the filter's gradient sums up (Lavin and Gray, 2015); both
+// read the same patches of the images, so that a convolution's two gradients share them as they
+// share columns. A pixel's sum is rounded differently at each place in a patch. So values that are
+// compared with each other, as in a pool, would differ where they are equal by definition. They
+// stay products of columns, which add up every pixel's terms in the same order.
 import { type Graph, type GraphNode, nodesOf } from '../graph/operation.ts';
 import {
   emitFromPlanes,
@@ -30,9 +32,15 @@ import {
 
 /** Pixels along a side of what sixteen planes stand for. */
 const tile = 2;
-/** Of the images' patches in a piece; what they are multiplied with and what comes out are some three times as much. */
+/**
+ * The size of the images' patches in a piece; their other operands and results take some three
+ * times as much.
+ */
 const pieceBytes = 1 << 20;
-/** Of multiplications for each pair of channels: where fewer are saved, the way into the domain and out of it takes longer. */
+/**
+ * The least number of multiplications saved for each pair of channels; below it, the transforms
+ * take longer than the products.
+ */
 const leastSaved = 2048;
 
 /** @param compared of `comparedNodes` */
@@ -50,8 +58,8 @@ export function isTiled(plan: ProductPlan, compared: ReadonlySet<GraphNode>): bo
 }
 
 /**
- * Nodes whose elements are compared with each other or with a number, directly or after what keeps neighbours apart: a rounding error of one element alone
- * would decide.
+ * Nodes whose elements are compared with each other or with a number, directly or after what keeps
+ * neighbours apart: a rounding error of one element alone would decide.
  */
 export function comparedNodes(graph: Graph): ReadonlySet<GraphNode> {
   const compared = new Set<GraphNode>();
@@ -77,7 +85,10 @@ function keepsApart(node: GraphNode): boolean {
   return kind === 'reduce' ? isWindow(node) : kind !== 'matmul' && kind !== 'columns';
 }
 
-/** A product with the images' patches: its filter and the pixels on its other side, and where their planes lie. */
+/**
+ * A product with the images' patches: its filter and the pixels on its other side, and where their
+ * planes lie.
+ */
 interface Tiled extends ProductPlan {
   /** What a filter makes, or what its gradient is summed over. */
   readonly pixels: (images: number) => Patches;
@@ -171,7 +182,10 @@ function otherChannels({ isSummed, other, node }: ProductPlan): number {
   return (isSummed ? other : node).shape[1]!;
 }
 
-/** Whether a filter lies in memory as [others, 3, 3, channels], its nine numbers beside the columns' channels; else as [3, 3, channels, others]. */
+/**
+ * Whether a filter lies in memory as [others, 3, 3, channels], its nine numbers beside the columns'
+ * channels; else as [3, 3, channels, others].
+ */
 function areNineLast({ isSummed, position, op }: ProductPlan): boolean {
   return isSummed ? position === 1 : op.transposeB;
 }

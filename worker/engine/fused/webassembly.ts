@@ -1,4 +1,5 @@
-// The few parts of WebAssembly's JavaScript interface that we use, with their types: TypeScript has them only among those of browsers.
+// The few parts of WebAssembly's JavaScript interface that we use, with their types: TypeScript has
+// them only among those of browsers.
 import { encodeModule, FunctionBody } from './assembler.ts';
 
 export interface Memory {
@@ -19,7 +20,10 @@ interface Interface {
 
 const webAssembly = (globalThis as { readonly WebAssembly?: Interface }).WebAssembly;
 
-/** Whether there is WebAssembly with vector instructions here; without, nothing else of this file may be called. */
+/**
+ * Whether there is WebAssembly with vector instructions here; without, nothing else of this file
+ * may be called.
+ */
 export function hasVectorInstructions(): boolean {
   if (webAssembly === undefined) return false;
   const body = new FunctionBody(1);

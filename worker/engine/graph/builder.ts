@@ -1,6 +1,7 @@
-// Makes nodes. Equal operators on equal operands are one node (common subexpressions vanish as they are written), and node numbers grow
-// from operands to users, so that every list sorted by number can be run.
-// Beyond that it only joins moves that follow each other; all other simplification is the passes', each by itself.
+// Makes nodes. Equal operators on equal operands are one node (common subexpressions vanish as they
+// are written), and node numbers grow from operands to users, so that every list sorted by number
+// can be run. Apart from that it only joins consecutive moves; the passes do all other
+// simplification.
 import { createHash } from 'node:crypto';
 import type { TypedArray } from '../engine.ts';
 import { infer } from './infer.ts';
@@ -24,12 +25,15 @@ export class GraphBuilder {
   private nextId = 0;
   private madeCount = 0;
 
-  /** @param options.shareEqualNodes default true; false leaves every common subexpression in place, for measurements and tests. */
+  /**
+   * @param options.shareEqualNodes default true; false leaves every common subexpression in place,
+   * for measurements and tests.
+   */
   constructor(options: { readonly shareEqualNodes?: boolean } = {}) {
     this.shareEqualNodes = options.shareEqualNodes ?? true;
   }
 
-  /** Nodes that were asked for, and those of them that were not there yet. */
+  /** Nodes that were requested, and those of them that were new. */
   get counts(): { readonly made: number; readonly distinct: number } {
     return { made: this.madeCount, distinct: this.nextId };
   }
@@ -46,7 +50,7 @@ export class GraphBuilder {
     return node;
   }
 
-  /** Whether `make` would return a node that is there already. */
+  /** Whether `make` would return a node that exists already. */
   has(op: Operation, inputs: readonly GraphNode[]): boolean {
     return this.shared.has([keyOf(op), ...inputs.map(({ id }) => id)].join());
   }
@@ -55,7 +59,10 @@ export class GraphBuilder {
     return { id: this.nextId++, op, inputs, ...infer(op, inputs) };
   }
 
-  /** `values` is one number for a uniform tensor, or one for each element; an array whose elements are all equal becomes uniform. */
+  /**
+   * `values` is one number for a uniform tensor, or one for each element; an array whose elements
+   * are all equal becomes uniform.
+   */
   constant(values: TypedArray | number, shape: Shape, dtype: DType): GraphNode {
     const array = typeof values === 'number' ? arrayOf(dtype, [values]) : compact(values);
     return this.make({ kind: 'constant', values: array, shape, dtype });
@@ -82,13 +89,13 @@ export class GraphBuilder {
     return x.dtype === dtype ? x : this.make({ kind: 'cast', dtype }, [x]);
   }
 
-  /** Reshapes of reshapes are one, and none at all where the shape comes back. */
+  /** Consecutive reshapes become one, or none if the shape ends as it began. */
   reshape(x: GraphNode, shape: Shape): GraphNode {
     const source = x.op.kind === 'reshape' ? x.inputs[0]! : x;
     return sameShape(source.shape, shape) ? source : this.make({ kind: 'reshape', shape: [...shape] }, [source]);
   }
 
-  /** Transposes of transposes are one, and none at all where the order comes back. */
+  /** Consecutive transposes become one, or none if the order ends as it began. */
   transpose(x: GraphNode, perm: readonly number[]): GraphNode {
     const inner = x.op.kind === 'transpose' ? x.op.perm : undefined;
     const source = inner === undefined ? x : x.inputs[0]!;
@@ -141,8 +148,8 @@ export class GraphBuilder {
 export type Rewrite = (node: GraphNode, inputs: readonly GraphNode[], builder: GraphBuilder) => GraphNode | undefined;
 
 /**
- * The graph rebuilt from its inputs: `rule` sees each node with its operands already rewritten and may put another in its place;
- * undefined keeps the node as it is.
+ * The graph rebuilt from its inputs: `rule` gets each node with its operands already rewritten and
+ * may return another node instead; undefined keeps the node as it is.
  */
 export function rewriteGraph(graph: Graph, builder: GraphBuilder, rule: Rewrite): Graph {
   const replaced = new Map<GraphNode, GraphNode>();
@@ -162,7 +169,10 @@ export function arrayOf(dtype: DType, values: ArrayLike<number>): TypedArray {
   return dtype === 'int32' ? Int32Array.from(values) : Uint8Array.from(values);
 }
 
-/** One element in the place of many equal ones; bits are compared, so that NaN equals itself and −0 differs from 0. */
+/**
+ * One element instead of many equal ones; bits are compared, so that NaN equals itself and −0
+ * differs from 0.
+ */
 function compact(values: TypedArray): TypedArray {
   if (values.length === 1) return values;
   const bits =
@@ -174,7 +184,10 @@ function compact(values: TypedArray): TypedArray {
 
 const knownKeys = new WeakMap<Operation, string>();
 
-/** Equal operators have equal keys. Operators are never changed, and passes hand most of them on, so the keys are kept. */
+/**
+ * Equal operators have equal keys. Operators are never changed and passes reuse most of them, so
+ * the keys are cached.
+ */
 export function keyOf(op: Operation): string {
   let key = knownKeys.get(op);
   if (key === undefined) {

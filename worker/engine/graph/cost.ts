@@ -1,8 +1,12 @@
-// What a graph costs before anything runs: arithmetic in matrix products and convolutions, and the peak of memory when nodes run in order and
-// each result lives until its last reader. A device's own schedule and allocator take more or less; docs/engine.md has measurements.
+// What a graph will cost, computed before it runs: arithmetic in matrix products and convolutions,
+// and the peak of memory when nodes run in order and each result lives until its last reader. A
+// device's own schedule and allocator take more or less; docs/engine.md has measurements.
 import { type Graph, type GraphNode, nodesOf, sizeOf, storageOf, uniformValue } from './operation.ts';
 
-/** Floating-point operations (a multiplication and an addition count as two) in products and convolutions, where nearly all of them are. */
+/**
+ * Floating-point operations (a multiplication and an addition count as two) in products and
+ * convolutions, where nearly all of them are.
+ */
 export function arithmeticOf(graph: Graph): number {
   let total = 0;
   for (const node of nodesOf(graph)) total += arithmeticOfNode(node);

@@ -1,5 +1,6 @@
-// Shape and type of an operator's result from its operands'. A shape that does not fit is a bug of ours (the tracer has let TensorFlow.js
-// check the user's), so it throws a plain error that names the operator.
+// Shape and type of an operator's result from its operands'. A shape that does not fit is a bug of
+// ours (the tracer has let TensorFlow.js check the user's), so it throws a plain error that names
+// the operator.
 import { type DType, type GraphNode, type Operation, type Shape, sizeOf } from './operation.ts';
 
 export interface Inferred {

@@ -1,12 +1,16 @@
-// The operators of the graph: a small closed set, each a plain record, from which shape and type follow.
-// Tensors are row-major; convolutions are NCHW with OIHW filters, as ONNX has them, and the trace brings TensorFlow's NHWC to that form.
-// Nothing here computes: values live in `fold.ts`, ONNX in `../onnx`.
+// The operators of the graph: a small closed set, each a plain record, from which shape and type
+// follow. Tensors are row-major; convolutions are NCHW with OIHW filters, as ONNX has them, and the
+// trace brings TensorFlow's NHWC to that form. Nothing here computes:
+// `passes/rules/fold-constants.ts` evaluates operators, `onnx/` writes them as ONNX.
 import type { TypedArray } from '../engine.ts';
 
 export type DType = 'float32' | 'int32' | 'bool';
 export type Shape = readonly number[];
 
-/** Elementwise, one operand. `not` takes and gives bool, `isNan` and `isInf` give bool, all others keep their operand's type. */
+/**
+ * Elementwise, one operand. `not` takes and gives bool, `isNan` and `isInf` give bool, all others
+ * keep their operand's type.
+ */
 export type UnaryFunction =
   | 'neg'
   | 'abs'
@@ -66,7 +70,7 @@ export interface Window {
   /** top, left, bottom, right */
   readonly pads: readonly [number, number, number, number];
   readonly dilations: readonly [number, number];
-  /** Input and output channels are cut into this many blocks that do not see each other. */
+  /** Input and output channels are cut into this many independent blocks. */
   readonly groups: number;
 }
 
@@ -109,9 +113,15 @@ export type Operation =
       readonly axes: readonly number[];
       readonly keepDims: boolean;
     }
-  /** Index of the largest or smallest element along an axis, which disappears; the first of equals. int32. */
+  /**
+   * Index of the largest or smallest element along an axis, which disappears; the first of equals.
+   * int32.
+   */
   | { readonly kind: 'argReduce'; readonly fn: 'max' | 'min'; readonly axis: number }
-  /** alpha · op(a) · op(b) over the last two axes; leading axes broadcast. Operands have rank 2 at least. */
+  /**
+   * alpha · op(a) · op(b) over the last two axes; leading axes broadcast. Operands have rank 2 at
+   * least.
+   */
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean; readonly alpha: number }
   | ({ readonly kind: 'conv2d' } & Window)
   /** (dy, filter) → gradient to the input, of spatial size `inputSize`. */
@@ -119,8 +129,9 @@ export type Operation =
   /** (x, dy) → gradient to the filter, of spatial size `filterSize`. */
   | ({ readonly kind: 'convFilterGradient'; readonly filterSize: readonly [number, number] } & Window)
   /**
-   * Images [N, H, W, C] as rows [N·h·w, kh·kw·C]: what each position of a filter's window has met, so that a convolution is one product. A row is
-   * never written to memory as a whole; made for the fused executor by `passes/fused/columns.ts`, which leaves `groups` at one.
+   * Images [N, H, W, C] as rows [N·h·w, kh·kw·C]: what a filter's window covers at each position,
+   * so that a convolution is one product. A row is never written to memory as a whole; made for the
+   * fused executor by `passes/fused/columns.ts`, which leaves `groups` at one.
    */
   | ({
       readonly kind: 'columns';
@@ -131,7 +142,10 @@ export type Operation =
   | { readonly kind: 'softmax'; readonly log: boolean }
   /** (x, indices): the axis is replaced by the indices' axes. */
   | { readonly kind: 'gather'; readonly axis: number }
-  /** (x, indices): the first axes of x, as many as indices has, are summed into `count` rows; an index out of range is dropped. */
+  /**
+   * (x, indices): the first axes of x, as many as indices has, are summed into `count` rows; an
+   * index out of range is dropped.
+   */
   | { readonly kind: 'segmentSum'; readonly count: number }
   | {
       readonly kind: 'oneHot';
@@ -140,7 +154,10 @@ export type Operation =
       readonly off: number;
       readonly dtype: DType;
     }
-  /** (x, others…): x, which is not to be had before the others are. Keeps equal work apart that is done twice on purpose. */
+  /**
+   * (x, others…): x, available only after the others. Keeps apart equal work that is done twice on
+   * purpose.
+   */
   | { readonly kind: 'after' }
   | { readonly kind: 'cumulativeSum'; readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean };
 
@@ -160,7 +177,10 @@ export interface GraphOutput {
   readonly node: GraphNode;
 }
 
-/** A pure function from its input nodes to its outputs; nodes that no output reaches are not part of it. */
+/**
+ * A pure function from its input nodes to its outputs; nodes that no output reaches are not part of
+ * it.
+ */
 export interface Graph {
   readonly outputs: readonly GraphOutput[];
 }
@@ -200,7 +220,10 @@ export function isConstant(node: GraphNode): node is GraphNode & { op: Extract<O
   return node.op.kind === 'constant';
 }
 
-/** The node whose memory holds a node's value: a reshape shares its operand's, but where it has memory of its own. */
+/**
+ * The node whose memory holds a node's value: a reshape shares its operand's memory, unless it has
+ * its own.
+ */
 export function storageOf(node: GraphNode, isOwner: (node: GraphNode) => boolean = () => false): GraphNode {
   let storage = node;
   while (storage.op.kind === 'reshape' && !isOwner(storage)) storage = storage.inputs[0]!;

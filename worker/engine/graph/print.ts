@@ -11,7 +11,7 @@ export function printGraph(graph: Graph): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** As `printGraph`, but complete: graphs with equal keys compute the same, constants and all. */
+/** Like `printGraph`, but complete, with all constants: graphs with equal keys compute the same. */
 export function graphKey(graph: Graph): string {
   const nodes = nodesOf(graph);
   const numbers = new Map(nodes.map((node, index) => [node, index]));
@@ -55,7 +55,10 @@ function isDefault(name: string, value: unknown): boolean {
   return false;
 }
 
-/** How many nodes there are of each operator, the most frequent first, and the bytes that its results take together. */
+/**
+ * How many nodes there are of each operator, the most frequent first, and the bytes that its
+ * results take together.
+ */
 export function countOperations(graph: Graph): { name: string; nodes: number; bytes: number }[] {
   const counts = new Map<string, { nodes: number; bytes: number }>();
   for (const node of nodesOf(graph)) {

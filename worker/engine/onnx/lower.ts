@@ -1,5 +1,5 @@
-// From our graph to an ONNX model, one or a few ONNX nodes for each of ours. Every shape is static. Operators that ONNX has no short word for
-// (`segmentSum`, `oneHot`, `convFilterGradient`) have been rewritten by the passes before.
+// From our graph to an ONNX model, one or a few ONNX nodes for each of ours. Every shape is static.
+// The passes have rewritten `segmentSum`, `oneHot` and `convFilterGradient` before.
 import type { DeviceKind } from '../devices.ts';
 import type { TypedArray } from '../engine.ts';
 import { broadcastShapes } from '../graph/infer.ts';
@@ -86,7 +86,10 @@ const reductionOperators = {
 export interface LoweringOptions {
   /** com.microsoft FusedMatMul: a product with transposes and a factor in one node. */
   readonly fusedMatMul: boolean;
-  /** Write the step function as a HardSigmoid of slope 3e38; numbers below 3e-39 then count as zero in part. */
+  /**
+   * Write the step function as a HardSigmoid of slope 3e38; numbers below 3e-39 then count as zero
+   * in part.
+   */
   readonly hardSigmoidStep: boolean;
 }
 
@@ -106,7 +109,10 @@ export function loweringFor(device: DeviceKind): LoweringOptions {
   }
 }
 
-/** The model's bytes; its inputs are `metaParams.<name>` and `task.<name>`, as far as an output needs them, its outputs those of the graph. */
+/**
+ * The model's bytes; its inputs are `metaParams.<name>` and `task.<name>`, as far as an output
+ * needs them, its outputs those of the graph.
+ */
 export function lowerToOnnx(graph: Graph, options: LoweringOptions): Uint8Array {
   return encodeModel(new Lowering(options).run(graph));
 }
@@ -161,7 +167,10 @@ class Lowering {
     return this.emit('Expand', [this.tensor(values, [], dtype), this.integers(shape)]);
   }
 
-  /** Operands of an elementwise node; uniform constants stay single numbers wherever the others give the result its shape. */
+  /**
+   * Operands of an elementwise node; uniform constants stay single numbers wherever the others give
+   * the result its shape.
+   */
   private broadcastValues(node: GraphNode): string[] {
     const full = node.inputs.filter((input) => uniformValue(input) === undefined);
     const shape = full.reduce<Shape>((joint, input) => broadcastShapes(joint, input.shape), []);
@@ -285,7 +294,8 @@ class Lowering {
           reverse: { int: op.reverse ? 1 : 0 },
         });
       case 'after':
-        // a choice that always falls on x, by a condition that only the others can tell: no optimiser sees through it
+        // a choice that always falls on x, by a condition computed from the others, which no
+        // optimiser can evaluate
         return this.emit('Where', [
           this.neverTrue(node.inputs.slice(1)),
           this.tensor(zeroOf(node.dtype), [], node.dtype),
@@ -302,7 +312,7 @@ class Lowering {
     }
   }
 
-  /** A scalar that is false whatever the values are, and known once all of them are. */
+  /** A scalar that is false for all values, and is available only after all of them. */
   private neverTrue(nodes: readonly GraphNode[]): string {
     const key = nodes.map(({ id }) => id).join();
     const known = this.conditions.get(key);
@@ -327,7 +337,10 @@ class Lowering {
     return condition;
   }
 
-  /** Axes of length one behind a reduced axis are reduced with it, which ONNX Runtime's kernels do twice as fast. */
+  /**
+   * Axes of length one behind a reduced axis are reduced with it, which ONNX Runtime's kernels do
+   * twice as fast.
+   */
   private reduction(x: string, op: Extract<GraphNode['op'], { kind: 'reduce' }>, shape: Shape): string {
     const axes = [...op.axes];
     if (op.keepDims) {
@@ -338,7 +351,10 @@ class Lowering {
     });
   }
 
-  /** A reduction over windows that tile an image is a pool: ONNX Runtime's is many times as fast as its reduction over short inner axes. */
+  /**
+   * A reduction over windows that tile an image is a pool: ONNX Runtime's is many times as fast as
+   * its reduction over short inner axes.
+   */
   private pooled(node: GraphNode, op: Extract<GraphNode['op'], { kind: 'reduce' }>): string | undefined {
     const tiles = node.inputs[0]!.shape;
     const window = windowOf(tiles, op.axes);
@@ -453,7 +469,10 @@ function swapLast(rank: number): number[] {
   );
 }
 
-/** The window's size, when a reduction or a broadcast of [..., H′, k, W′, k] goes over exactly the windows. */
+/**
+ * The window's size, when a reduction or a broadcast of [..., H′, k, W′, k] goes over exactly the
+ * windows.
+ */
 function windowOf(tiles: Shape, axes: readonly number[]): readonly [number, number] | undefined {
   const rank = tiles.length;
   if (rank < 4 || axes.length !== 2 || axes[0] !== rank - 3 || axes[1] !== rank - 1) return undefined;

@@ -1,4 +1,5 @@
-// Whether ONNX Runtime can compute on a device here: one addition, really run. What stands in the way is told with what to do about it.
+// Finds out whether ONNX Runtime can compute on a device of this machine by running one addition.
+// The error says what is missing and what to do.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -25,7 +26,7 @@ export async function probeDevice(device: DeviceKind): Promise<void> {
   }
 }
 
-/** What can be seen to be missing before ONNX Runtime is asked, and complains on stderr. */
+/** What is visibly missing, found before ONNX Runtime would complain on stderr. */
 function requireCudaParts(): void {
   if (!hasNvidiaDriver()) {
     throw deviceMissing(

@@ -1,5 +1,6 @@
 // The part of ONNX's protobuf schema that we write, field numbers as in onnx.proto of ONNX 1.17
-// (https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto, Apache-2.0). Unused messages and fields are left out.
+// (https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto, Apache-2.0). Unused messages and
+// fields are left out.
 import protobuf from 'protobufjs';
 
 const onnxProto = `

@@ -1,5 +1,5 @@
-// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread, sequential: on the cpu a session's results depend on
-// nothing but its model and its inputs.
+// The one door to ONNX Runtime: opens a session on a device and runs it. One intra-op thread,
+// sequential: on the cpu a session's results depend on nothing but its model and its inputs.
 import './telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { MetatrainError } from '../../../shared/errors.ts';
@@ -11,7 +11,10 @@ export interface Feed extends TensorSpec {
 }
 
 export interface SessionOptions {
-  /** Refuse a model with an operator that the device lacks, instead of computing that operator on the cpu. Default false. */
+  /**
+   * Refuse a model with an operator that the device lacks, instead of computing that operator on
+   * the cpu. Default false.
+   */
   readonly wholeOnDevice?: boolean;
   /** Predicted for a run. Default 0: small. */
   readonly peakBytes?: number;
@@ -25,15 +28,16 @@ export interface Session {
 
 /** A session whose results can be written where the caller wants them. */
 export interface BindableSession extends Session {
-  /** A run that reads these arrays and writes those, each time anew. */
+  /** A run that reads `feeds` and writes `results` every time it is called. */
   bind(feeds: Readonly<Record<string, Feed>>, results: Readonly<Record<string, Feed>>): () => Promise<void>;
 }
 
 export const onnxRuntimeVersion = ort.env.versions.node ?? ort.env.versions.common;
 
 /**
- * ONNX Runtime plans a run's memory as one block, from its second run on, and keeps what the first run took beside it: 2.2 times the memory. That
- * saves 3 % of the time of a graph of small nodes (measured on the sinusoid MLP), and nothing where tensors are large.
+ * ONNX Runtime plans a run's memory as one block, from its second run on, and keeps what the first
+ * run took beside it: 2.2 times the memory. That saves 3 % of the time of a graph of small nodes
+ * (measured on the sinusoid MLP), and nothing where tensors are large.
  */
 const largestPlannedBytes = 2 ** 25;
 
@@ -50,7 +54,8 @@ export async function createSession(
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders every pool's input and output
+      // not 'all': its blocked layout (NCHWc) suits constant filters, and for ours it reorders
+      // every pool's input and output
       graphOptimizationLevel: 'extended',
       enableMemPattern: peakBytes < largestPlannedBytes,
       logSeverityLevel: wholeOnDevice ? 4 : 3,
@@ -81,7 +86,7 @@ export async function createSession(
   };
 }
 
-/** Whoever sends a buffer here is rid of it at once. */
+/** A buffer that is transferred to this closed port is freed at once. */
 const nowhere = closedPort();
 
 function closedPort() {
@@ -92,8 +97,10 @@ function closedPort() {
 }
 
 /**
- * ONNX Runtime's binding copies each result into a new buffer, also what it has written where it was told to. Left to the collector, the 50 MB of a
- * convolutional network's task make V8 mark its heap once a task and every product write to memory that no cache holds: a fifth of the time.
+ * ONNX Runtime's binding copies each result into a new buffer, even a result that it has written to
+ * the caller's memory. Left to the collector, the 50 MB of a convolutional network's task make V8
+ * mark its heap once a task and every product write to memory that no cache holds: a fifth of the
+ * time.
  */
 function forget(copies: Readonly<Record<string, ort.Tensor>>, results: Readonly<Record<string, ort.Tensor>>): void {
   const buffers = Object.entries(copies).map(([name, copy]) => ({

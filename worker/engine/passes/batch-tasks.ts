@@ -1,6 +1,8 @@
-// Gives a graph that computes one task a leading task axis, so that T tasks are one run. One rule an operator: a node stays as it is while it depends
-// on meta-parameters alone (all tasks share it), and gains an axis of length T in front once a task's tensor reaches it. A convolution whose filter
-// differs from task to task becomes a grouped one, a group a task; `sum` outputs are added over the axis inside the graph.
+// Gives a graph that computes one task a leading task axis, so that T tasks are one run. Each
+// operator has one rule: a node that depends on meta-parameters alone stays as it is (all tasks
+// share it), and a node that depends on a task's tensor gains a first axis of length T. A
+// convolution whose filter differs from task to task becomes a grouped one, a group a task; `sum`
+// outputs are added over the axis inside the graph.
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, type GraphNode, nodesOf, type Operation, type Shape } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';
@@ -144,7 +146,10 @@ class Batching {
     }
   }
 
-  /** An operand of an elementwise operator or product whose result has `rank` axes within a task: ones go between the task axis and its own. */
+  /**
+   * An operand of an elementwise operator or product whose result has `rank` axes within a task:
+   * ones go between the task axis and its own.
+   */
   private aligned({ node, isBatched }: Value, rank: number): GraphNode {
     if (!isBatched) return node;
     const own = node.shape.slice(1);
@@ -156,8 +161,9 @@ class Batching {
   }
 
   /**
-   * Images stay outermost in memory, [N, T, C, H, W]: read as [N·T, C, H, W] all tasks share a filter, as [N, T·C, H, W] each group has its own, and
-   * neither moves a number. The layout pass carries that order through the operators between convolutions.
+   * Images stay outermost in memory, [N, T, C, H, W]: read as [N·T, C, H, W] all tasks share a
+   * filter, as [N, T·C, H, W] each group has its own, and neither moves a number. The layout pass
+   * carries that order through the operators between convolutions.
    */
   private convolution(
     node: GraphNode,

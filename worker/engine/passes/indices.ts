@@ -1,5 +1,5 @@
-// Indices as comparisons and products: one-hot rows and segment sums in operators that ONNX has. The result is exact, and the ONNX writer and the fused
-// executor both need it.
+// Indices as comparisons and products: one-hot rows and segment sums in operators that ONNX has.
+// The result is exact, and the ONNX writer and the fused executor both need it.
 import { arrayOf, type GraphBuilder, rewriteGraph } from '../graph/builder.ts';
 import { type Graph, type GraphNode, type Operation, sizeOf } from '../graph/operation.ts';
 import type { PassRequest } from './pass.ts';

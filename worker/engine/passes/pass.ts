@@ -1,4 +1,5 @@
-// What a pass is: a pure function from a graph to one that computes the same. The list of them, and their order, is in pipeline.ts.
+// What a pass is: a pure function from a graph to one that computes the same. The lists of passes,
+// in their order, are in pipeline.ts.
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph } from '../graph/operation.ts';
 

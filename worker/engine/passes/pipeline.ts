@@ -1,5 +1,6 @@
-// The two lists of passes that a traced graph goes through, one for each target. Each pass can be left out by name, which measurements and tests use;
-// only those marked `isRequired` must stay, since what runs the graph depends on them.
+// The two lists of passes that a traced graph goes through, one for each target. Each pass can be
+// left out by name, which measurements and tests use; only those marked `isRequired` must stay,
+// since what runs the graph depends on them.
 import { GraphBuilder } from '../graph/builder.ts';
 import { type Graph, nodesOf } from '../graph/operation.ts';
 import { startStopwatch } from '../stopwatch.ts';
@@ -17,7 +18,10 @@ import { spreadWindows } from './onnx/windows.ts';
 import type { Pass, PassRequest } from './pass.ts';
 import { ruleFamilies, simplify } from './rules/simplify.ts';
 
-/** Not a pass: every builder shares equal nodes as they are made. Left out by this name, the trace's builder too. */
+/**
+ * Not a pass: every builder shares equal nodes as they are made. Left out by this name, in the
+ * trace's builder too.
+ */
 export const commonSubexpressions = 'common-subexpressions';
 
 /** The builder that the options ask for. */
@@ -41,7 +45,10 @@ const onnxPasses: readonly Pass[] = [
   { name: 'join-biases', run: joinBiases },
 ];
 
-/** The fused executor runs the graph, a task a run: activations keep TensorFlow's order, and convolutions are products of rows. */
+/**
+ * The fused executor runs the graph, a task a run: activations keep TensorFlow's order, and
+ * convolutions are products of rows.
+ */
 const fusedPasses: readonly Pass[] = [
   { name: 'simplify', run: simplify },
   { name: 'lower-indices', isRequired: true, run: lowerIndices },
@@ -54,10 +61,13 @@ const fusedPasses: readonly Pass[] = [
   { name: 'lower-short-columns', run: lowerShortColumns },
 ];
 
-/** Who runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
+/** What runs the graph: ONNX Runtime as one model, or the fused executor (`../fused`). */
 export type Target = 'onnx' | 'fused';
 
-/** In the order in which they run. `simplify` consists of rule families (`rules/`), which can be left out by their own names too. */
+/**
+ * In the order in which they run. `simplify` consists of rule families (`rules/`), which can be
+ * left out by their own names too.
+ */
 const pipelines: Readonly<Record<Target, readonly Pass[]>> = { onnx: onnxPasses, fused: fusedPasses };
 
 /** The names that `without` takes. */
@@ -78,13 +88,13 @@ export interface PassReport {
 }
 
 export interface OptimizeOptions {
-  /** Default: `onnx` for `optimize`; a program's plan asks the fused executor first. */
+  /** Default: `onnx` for `optimize`; a program's plan tries the fused executor first. */
   readonly target?: Target;
   /** Names of passes or rule families to leave out. Default none. */
   readonly without?: readonly string[];
 }
 
-/** From one task's traced graph to the graph of a run of `taskCount` tasks, ready for the ONNX writer. */
+/** From one task's traced graph to the graph of a run of `taskCount` tasks, ready for the target. */
 export function optimize(
   graph: Graph,
   taskCount: number,

@@ -1,8 +1,8 @@
-// Derivatives at the points where a function has none, or an infinite one: zero, to every order, where
-// TensorFlow.js gives NaN, −1 or what the engine happens to make of 0 · ∞. So a norm, a deviation of
-// equal numbers or a masked root is no NaN. Elsewhere each is the usual derivative. At such a point the
-// divisor becomes 1 and the dividend is multiplied by 0: both are needed, or a higher order meets 0 /
-// 0.
+// Derivatives at the points where a function has none, or an infinite one: zero, to every order,
+// where TensorFlow.js gives NaN, −1 or a result of 0 · ∞ that depends on the engine. So the
+// derivative of a norm, of a deviation of equal numbers or of a masked root is not NaN. At all
+// other points it is the usual derivative. At those special points the divisor becomes 1 and the
+// dividend is multiplied by 0: both are needed, otherwise a higher order computes 0 / 0.
 import { register, sumTo, type Tensor, type Tf } from './register.ts';
 
 export function edgeGradients(tf: Tf): void {

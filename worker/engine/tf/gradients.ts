@@ -1,6 +1,7 @@
-// The gradients that TensorFlow.js lacks or gets wrong at second order, registered for every backend at once.
-// Each is written in operators that have gradients themselves, so it can be differentiated to any order.
-// Pooling is differentiated as a maximum or a mean over shifted slices, since `MaxPoolGrad` and `AvgPoolGrad` have no gradients.
+// The gradients that TensorFlow.js lacks or gets wrong at second order, registered for every
+// backend at once. Each is written in operators that have gradients themselves, so it can be
+// differentiated to any order. Pooling is differentiated as a maximum or a mean over shifted
+// slices, since `MaxPoolGrad` and `AvgPoolGrad` have no gradients.
 import type * as tfjs from '@tensorflow/tfjs';
 import { edgeGradients } from './edge-gradients.ts';
 import { type Attributes, register, sumTo, type Tensor, type Tf } from './register.ts';
@@ -36,13 +37,14 @@ function zeros(tf: Tf, like: Tensor): Tensor {
 }
 
 function arithmeticGradients(tf: Tf): void {
-  // tfjs's own gives each operand a gradient of the result's shape, also where the operand was broadcast.
+  // tfjs's own gives each operand a gradient of the result's shape, also where the operand was
+  // broadcast.
   register(tf, 'SquaredDifference', ['a', 'b'], (dy, [a, b]) => {
     const half = () => tf.mul(dy, tf.mul(2, tf.sub(a!, b!)));
     return { a: () => sumTo(tf, half(), a!), b: () => sumTo(tf, tf.neg(half()), b!) };
   });
-  // tfjs's own uses Cumprod, which has no gradient. The product of all others is that of those before times that of those behind: no
-  // division, so a zero does no harm.
+  // tfjs's own uses Cumprod, which has no gradient. The product of all others is the product of
+  // those before times the product of those after: without a division, so zeros are safe.
   register(tf, 'Prod', ['x'], (dy, [x], attributes) => ({
     x: () => {
       const axes = tf.util.parseAxisParam(
@@ -72,7 +74,10 @@ function productsOfOthers(tf: Tf, factors: readonly Tensor[]): Tensor[] {
   return factors.map((_, i) => tf.mul(before[i]!, behind[i]!));
 }
 
-/** A convolution is linear in its input and in its filter, so each of its three kernels is a gradient of the other two. */
+/**
+ * A convolution is linear in its input and in its filter, so each of its three kernels is a
+ * gradient of the other two.
+ */
 function convolutionGradients(tf: Tf): void {
   const run = (kernel: string, inputs: Record<string, Tensor>, attributes: Attributes) =>
     tf.engine().runKernel(kernel, inputs, attributes as tfjs.NamedAttrMap) as Tensor;
@@ -181,8 +186,8 @@ interface PoolAttributes {
 }
 
 /**
- * Every element that equals its window's maximum receives the window's gradient: of equal elements each receives it whole, as in
- * TensorFlow.js's gradient of `max`.
+ * Every element that equals its window's maximum receives the window's gradient: if several are
+ * equal, each receives all of it, as in TensorFlow.js's gradient of `max`.
  */
 function poolingGradients(tf: Tf): void {
   register(tf, 'MaxPool', ['x'], (dy, [x], attributes) => ({
@@ -224,16 +229,22 @@ export function averagePoolDefinition(tf: Tf, x: tfjs.Tensor4D, attributes: Pool
 
 /** A pool's input seen through its windows. */
 interface Windows {
-  /** Windows neither overlap nor leave the image: then there is one slice, [N, H′, k, W′, k, C], of all positions at once. */
+  /**
+   * Windows neither overlap nor leave the image: then there is one slice, [N, H′, k, W′, k, C], of
+   * all positions at once.
+   */
   readonly isTiling: boolean;
   readonly sliceShapes: number[][];
-  /** For each position in the window what all windows see there, [N, H′, W′, C]; outside of the image they see `padding`. */
+  /**
+   * For each position in the window, the elements of all windows there, [N, H′, W′, C]; outside of
+   * the image they are `padding`.
+   */
   slices(x: tfjs.Tensor4D, padding: number): Tensor[];
   /** The pool's output or its gradient in a shape that broadcasts against a slice. */
   align(y: Tensor): Tensor;
-  /** The transpose of `slices`: adds what each position gives back into the shape of x. */
+  /** The transpose of `slices`: adds the gradients of all positions, in the shape of x. */
   spread(parts: Tensor[]): Tensor;
-  /** How many elements of the image each window sees, in a shape that broadcasts against y. */
+  /** How many elements of the image each window covers, in a shape that broadcasts against y. */
   counts(): Tensor;
 }
 
@@ -268,7 +279,10 @@ function tilingWindows(tf: Tf, info: PoolInfo): Windows {
   };
 }
 
-/** A strided slice is a slice of a reshape: the padded image as cells of stride × stride, [N, rows, s, columns, s, C]. */
+/**
+ * A strided slice is a slice of a reshape: the padded image as cells of stride × stride,
+ * [N, rows, s, columns, s, C].
+ */
 function overlappingWindows(tf: Tf, info: PoolInfo): Windows {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, strideHeight, strideWidth } = info;
   const { top, left } = info.padInfo;
@@ -348,7 +362,7 @@ function movementGradients(tf: Tf): void {
       return tf.reshape(tf.sum(tf.reshape(dy, split), copies), x!.shape);
     },
   }));
-  // tfjs's own forgets what the mirrored borders give back.
+  // tfjs's own leaves out the gradient of the mirrored borders.
   register(tf, 'MirrorPad', ['x'], (dy, [x], attributes) => ({
     x: () => {
       const offset = attributes.mode === 'reflect' ? 1 : 0;
@@ -358,7 +372,7 @@ function movementGradients(tf: Tf): void {
       );
     },
   }));
-  // tfjs has none. What lies between the taken elements receives zero.
+  // tfjs has none. The elements between those taken receive zero.
   register(tf, 'StridedSlice', ['x'], (dy, [x], attributes) => ({
     x: () => {
       const a = attributes as Record<'begin' | 'end' | 'strides', number[]> & Record<string, number>;
@@ -398,7 +412,7 @@ function movementGradients(tf: Tf): void {
   }));
 }
 
-/** The transpose of mirroring along one axis: each border is turned round and added where it came from. */
+/** The transpose of mirroring along one axis: each border is reversed and added where it came from. */
 function foldBorders(
   tf: Tf,
   gradient: Tensor,

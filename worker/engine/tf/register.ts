@@ -1,4 +1,5 @@
-// How a gradient of ours takes the place of TensorFlow.js's own, and what such gradients share.
+// Registers a gradient of ours instead of TensorFlow.js's own, and has the functions that our
+// gradients share.
 import type * as tfjs from '@tensorflow/tfjs';
 
 export type Tf = typeof tfjs;

@@ -1,7 +1,9 @@
-// Rematerialisation: a function whose intermediate tensors are not kept for its gradient but computed again when the gradient is due (Griewank & Walther
-// 2000, checkpointing with one segment). The gradient is the same sum of the same products; what it costs is one more forward pass.
-// In a compiled graph the second pass would be recognised as equal to the first and merged with it. So its operands are put behind a barrier, the
-// graph's `after`: the same values, not to be had before the upstream gradient, which also keeps the second pass from being run too early.
+// Rematerialisation: a function's intermediate tensors are not kept for its gradient, but computed
+// again when the gradient is due (Griewank & Walther 2000, checkpointing with one segment). The
+// gradient is the same sum of the same products; the price is one more forward pass. In a compiled
+// graph the second pass would be recognised as equal to the first and merged with it. So its
+// operands are put behind a barrier, the graph's `after`: the same values, available only after the
+// upstream gradient, which also keeps the second pass from being run too early.
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tf.ts';
 
@@ -26,12 +28,16 @@ interface Tape {
   ): { grads: (Tensor | null)[] };
 }
 
-/** A kernel of the tracing backend alone: executors that run what they see when they see it need no barrier. */
+/**
+ * A kernel that only the tracing backend has: an executor that runs operators one by one needs no
+ * barrier.
+ */
 export const barrierKernel = 'After';
 
 /**
- * `f` of the inputs, with nothing that it computes on the way kept for the gradient. `f` must be pure and may take gradients itself; all float32
- * tensors that it depends on and that are differentiated must be among the inputs.
+ * The result of `f`, whose intermediate tensors are not kept for the gradient. `f` must be pure and
+ * may take gradients itself; all float32 tensors that it depends on and that are differentiated
+ * must be among the inputs.
  */
 export function rematerialize(
   f: (inputs: readonly Tensor[]) => readonly Tensor[],
@@ -67,7 +73,7 @@ function offTape<T>({ state }: Tape, f: () => T): T {
   }
 }
 
-/** Σᵢ dyᵢ · ∂fᵢ/∂x for each x: the gradient of Σᵢ ⟨dyᵢ, fᵢ⟩, whose value nobody asks for. */
+/** Σᵢ dyᵢ · ∂fᵢ/∂x for each x: the gradient of Σᵢ ⟨dyᵢ, fᵢ⟩, whose value is not used. */
 function vectorProduct(
   tape: Tape,
   f: (inputs: readonly Tensor[]) => readonly Tensor[],
@@ -81,7 +87,7 @@ function vectorProduct(
   return grads.map((gradient, i) => gradient ?? tf.zerosLike(xs[i]!));
 }
 
-/** Equal tensors that cannot be had before `upstream` can. */
+/** Equal tensors that are available only after `upstream`. */
 function barrier(tensors: readonly Tensor[], upstream: readonly Tensor[]): Tensor[] {
   if (tf.getKernel(barrierKernel, tf.getBackend()) === undefined) return [...tensors];
   const after = Object.fromEntries(upstream.map((dy, i) => [`after${i}`, dy]));

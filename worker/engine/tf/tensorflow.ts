@@ -1,5 +1,6 @@
-// TensorFlow behind TensorFlow.js, for the eager executor: loaded at the first call and never before. Takes our own build (deploy/tensorflow), or
-// the packages @tensorflow/tfjs-node-gpu and @tensorflow/tfjs-node, and gives each the worker's own copy of tfjs.
+// TensorFlow as a backend of TensorFlow.js, for the eager executor. It is loaded at the first call,
+// from our own build (deploy/tensorflow) or from the packages @tensorflow/tfjs-node-gpu and
+// @tensorflow/tfjs-node, and uses the worker's own copy of tfjs.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,7 +9,10 @@ import { type DeviceKind, deviceMissing, hasNvidiaDriver } from '../devices.ts';
 import { tf } from './tf.ts';
 
 export type TensorflowSource =
-  /** TensorFlow.js's own `cpu` backend: slow and simple, what everything else is compared with. Not TensorFlow at all. */
+  /**
+   * TensorFlow.js's own `cpu` backend: slow and simple, the reference for everything else. It does
+   * not use TensorFlow.
+   */
   | { readonly kind: 'reference' }
   /** Whichever of TensorFlow.js's packages for Node is installed. */
   | { readonly kind: 'installed' }
@@ -16,9 +20,9 @@ export type TensorflowSource =
   | { readonly kind: 'directory'; readonly directory: string };
 
 export interface TensorflowBackend {
-  /** The name under which TensorFlow.js knows it. */
+  /** Its name in TensorFlow.js. */
   readonly backend: string;
-  /** What computes, for the fingerprint. */
+  /** The library that computes, with its version, for the fingerprint. */
   readonly version: string;
 }
 
@@ -45,7 +49,7 @@ export async function loadTensorflow(device: DeviceKind, source: TensorflowSourc
       "Install NVIDIA's driver, or use device cpu",
     );
   }
-  // nothing is chosen before the first tensor
+  // no backend is chosen before the first tensor
   const before = tf.getBackend() ?? 'cpu';
   try {
     if (source.kind === 'directory') loadDirectory(device, source.directory);
@@ -93,7 +97,7 @@ function isInstalled(load: NodeJS.Require, name: string): boolean {
   }
 }
 
-/** Loads with what tfjs-node needs around it, and says of a failure which file it was. */
+/** Prepares what tfjs-node needs and loads it; the error names the file that failed. */
 function guarded(device: DeviceKind, what: string, load: () => void): void {
   (globalThis as Record<symbol, unknown>)[tfjsOfWorker] = tf;
   restoreRemovedFunctions();
@@ -111,10 +115,16 @@ function guarded(device: DeviceKind, what: string, load: () => void): void {
   }
 }
 
-/** Where the build's stand-in for @tensorflow/tfjs finds this copy: a second one would register a second set of gradients. */
+/**
+ * Where the build's stand-in for @tensorflow/tfjs finds this copy: a second one would register a
+ * second set of gradients.
+ */
 const tfjsOfWorker = Symbol.for('metatrain.tfjs');
 
-/** Node 23 removed the one, and warns of the other, that tfjs-node 4.22 calls: https://github.com/tensorflow/tfjs/issues/8609 */
+/**
+ * tfjs-node 4.22 calls two functions of which Node 23 removed one and warns about the other:
+ * https://github.com/tensorflow/tfjs/issues/8609
+ */
 function restoreRemovedFunctions(): void {
   Object.assign(util, {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,

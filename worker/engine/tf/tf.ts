@@ -1,5 +1,6 @@
-// The one door to TensorFlow.js: loads it, keeps it quiet, and completes its gradients so that a gradient of a gradient is right.
-// Models, algorithms and both executors import `tf` from here and nowhere else.
+// The one door to TensorFlow.js: loads it, keeps it quiet, and completes its gradients so that a
+// gradient of a gradient is right. Models, algorithms and both executors import `tf` from here and
+// nowhere else.
 import * as tf from '@tensorflow/tfjs';
 import { registerMissingGradients } from './gradients.ts';
 import { recordSavedOutputsAfterTheirKernel } from './tape.ts';
@@ -15,10 +16,12 @@ type CustomGradient = (...inputs: (tf.Tensor | Save)[]) => {
 };
 
 /**
- * TensorFlow.js records no tape inside `tf.customGrad`, so what such a function saves counts as a constant in the next derivative:
- * `tf.logSoftmax` and `tf.losses.softmaxCrossEntropy` would lose a term of every second-order gradient; and a tensor that its gradient takes from
- * the closure (`tf.logSigmoid`) is gone by then. Here the inputs are saved, and the function runs again on the tape before its gradient is
- * taken, so that every order is the derivative of the one below. The compiled executor shares the repeated nodes with the first run's.
+ * TensorFlow.js records no tape inside `tf.customGrad`, so what such a function saves counts as a
+ * constant in the next derivative: `tf.logSoftmax` and `tf.losses.softmaxCrossEntropy` would lose a
+ * term of every second-order gradient; and a tensor that its gradient takes from the closure
+ * (`tf.logSigmoid`) is gone by then. Here the inputs are saved, and the function runs again on the
+ * tape before its gradient is taken, so that every order is the derivative of the one below. The
+ * compiled executor shares the repeated nodes with the first run's.
  */
 function tapeCustomGradients(): void {
   const engine = tf.engine() as unknown as EngineInternals;

@@ -1,6 +1,6 @@
-// TensorFlow.js's convolutions and pools, brought from NHWC and HWIO to the graph's NCHW and OIHW with explicit transposes.
-// A depthwise convolution is a grouped one with as many groups as input channels; pools are traced as their definitions, so that a
-// gradient finds the same nodes.
+// TensorFlow.js's convolutions and pools, brought from NHWC and HWIO to the graph's NCHW and OIHW
+// with explicit transposes. A depthwise convolution is a grouped one with as many groups as input
+// channels; pools are traced as their definitions, so that a gradient finds the same nodes.
 import type * as tfjs from '@tensorflow/tfjs';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { GraphNode, Window } from '../graph/operation.ts';
@@ -121,7 +121,7 @@ function windowOf(
   };
 }
 
-/** Runs a pool's definition on traced tensors: its kernels record themselves. */
+/** Runs a pool's definition on traced tensors; the kernels that it calls are recorded. */
 function pool(call: Call, definition: typeof maxPoolDefinition): GraphNode {
   const backend = traceBackend();
   const x = tf.engine().makeTensorFromTensorInfo(backend.tensorInfoOf(call.node('x'))) as tfjs.Tensor4D;

@@ -1,6 +1,6 @@
-// What each TensorFlow.js kernel is in our operators. One table a family; a kernel that is not here
-// is refused by name. NHWC becomes NCHW with explicit transposes, which the layout pass removes
-// again.
+// What each TensorFlow.js kernel is in our operators. There is one table for each family;
+// outline.ts deals with kernels that are not here. NHWC becomes NCHW with explicit transposes,
+// which the layout pass removes again.
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { BinaryFunction, DType, GraphNode, ReduceFunction, UnaryFunction } from '../graph/operation.ts';
 import { tf } from '../tf/tf.ts';

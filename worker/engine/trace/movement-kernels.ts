@@ -1,4 +1,5 @@
-// TensorFlow.js kernels that move or make numbers without computing: shapes, slices, joins, indices, constants.
+// TensorFlow.js kernels that move or make numbers without computing: shapes, slices, joins,
+// indices, constants.
 import { arrayOf } from '../graph/builder.ts';
 import { type DType, type GraphNode, sizeOf } from '../graph/operation.ts';
 import { tf } from '../tf/tf.ts';
@@ -148,7 +149,7 @@ export const movementKernels: Readonly<Record<string, Kernel>> = {
   },
 };
 
-/** The part of a tensor that tfjs's helpers look at. */
+/** The part of a tensor that tfjs's helpers read. */
 function shaped(node: GraphNode): never {
   return { shape: [...node.shape], rank: node.shape.length } as never;
 }

@@ -34,8 +34,7 @@ export function hasOutline(tensors: Tensors): boolean {
 const registered = new Set<string>();
 
 /**
- * Lets the trace meet every kernel of the backend: registers those that it has no rule for, once a
- * thread.
+ * Registers every kernel of the backend that the trace has no rule for, once a thread.
  */
 export function registerKernelsOf(backendName: string): void {
   for (const { kernelName } of tf.getKernelsForBackend(backendName)) {
@@ -96,8 +95,7 @@ export function tryKernel(
 }
 
 /**
- * A new input of the graph where the graph has the type, which nothing but the outline's shapes
- * will be read from.
+ * A new input of the graph if the graph has the type. Only the shapes of such a graph are used.
  */
 function infoOf(recording: Recording, shape: readonly number[], dtype: tfjs.DataType): tfjs.TensorInfo {
   const backend = traceBackend();

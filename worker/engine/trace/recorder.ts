@@ -1,7 +1,7 @@
 // A TensorFlow.js backend that computes nothing: every kernel it runs becomes a node of our graph.
 // Traced functions see tensors with shapes and without values; reading one is an error that says
-// so. Constants keep their values. Tracing is synchronous, so one recorder at a time serves a
-// thread.
+// so. Constants keep their values. Tracing is synchronous, so a thread needs one recorder at a
+// time.
 import type * as tfjs from '@tensorflow/tfjs';
 import { MetatrainError } from '../../../shared/errors.ts';
 import type { TypedArray } from '../engine.ts';

@@ -19,14 +19,14 @@ export type TraceRequest = Pick<TaskProgramOptions, 'name' | 'metaParams' | 'tas
   readonly taskFunction: TaskFunction;
 };
 
-/** A graph with what became of the operators that its function used. */
+/** A graph, with the numbers of nodes that were made for it. */
 export interface TracedGraph extends Graph {
   readonly recorded: {
-    /** Nodes that the function's operators and their gradients asked for. */
+    /** Nodes that the function's operators and their gradients requested. */
     readonly made: number;
-    /** Those that no equal one stood for already: the rest were common subexpressions. */
+    /** Those that had no equal node yet; the others were common subexpressions. */
     readonly distinct: number;
-    /** Those that an output needs: the rest was dead code. */
+    /** Those that an output needs; the others were dead code. */
     readonly live: number;
   };
 }

@@ -1,7 +1,8 @@
-// Convolutions for the fused executor: products of rows that hold what a filter's window has met, images last in channels as TensorFlow has them. The
-// input gradient is the same with the filter turned round, so that all three products of a convolution are long in what they add up. A graph with a
-// convolution that this does not cover keeps it, and is not fused. A convolution's two gradients share the columns of what comes from above where its
-// window moves by single pixels.
+// Convolutions for the fused executor: products of rows that hold what the filter's window covers,
+// with channels last as in TensorFlow. The input gradient is the same with the filter rotated by
+// 180°, so that all three products of a convolution add up many terms. A convolution that this pass
+// does not cover stays, and its graph is not fused. Where the window moves by single pixels, a
+// convolution's two gradients share the columns of the upstream gradient.
 import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
 import type { Graph, GraphNode, Operation, Window } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
@@ -26,7 +27,7 @@ export function lowerConvolutions(graph: Graph, { newBuilder }: PassRequest): Gr
   });
 }
 
-/** Every class of pixels meets some of the filter. */
+/** Whether every class of pixels meets a part of the filter. */
 function hasProducts({ groups, strides, dilations }: Window, filter: GraphNode): boolean {
   const isCovered = strides.every((stride, axis) => stride <= filter.shape[axis + 2]!);
   return groups === 1 && isCovered && dilations.every((n) => n === 1);
@@ -48,8 +49,9 @@ function convolution(
 }
 
 /**
- * dy [N, O, h, w], filter [O, C, kh, kw] → [N, C, H, W]. A pixel at i = s·t + a meets the filter's positions k with k ≡ a + pad (mod s), in the opposite
- * order: for each of the s² classes of pixels this is a convolution of dy by a part of the filter, and the classes are interleaved.
+ * dy [N, O, h, w], filter [O, C, kh, kw] → [N, C, H, W]. A pixel at i = s·t + a meets the filter's
+ * positions k with k ≡ a + pad (mod s), in the opposite order: for each of the s² classes of pixels
+ * this is a convolution of dy by a part of the filter, and the classes are interleaved.
  */
 function inputGradient(
   builder: GraphBuilder,
@@ -107,12 +109,15 @@ function filterGradient(
   dy: GraphNode,
   op: Extract<Operation, { kind: 'convFilterGradient' }>,
 ): GraphNode {
-  // Of a first layer there is no input gradient, and the columns of its images are the shorter ones by far.
+  // A first layer has no input gradient, and the columns of its images are much shorter.
   const isShared = [...op.strides, ...op.dilations].every((n) => n === 1) && 4 * x.shape[1]! >= dy.shape[1]!;
   return isShared ? sharedFilterGradient(builder, x, dy, op) : ownFilterGradient(builder, x, dy, op);
 }
 
-/** From the columns that the input gradient has too: every pixel of x with all of dy that it had a part in, in the opposite order of the filter's. */
+/**
+ * From the columns of the input gradient: every pixel of x with all elements of dy that it
+ * contributed to, in the opposite order of the filter's positions.
+ */
 function sharedFilterGradient(
   builder: GraphBuilder,
   x: GraphNode,
@@ -142,7 +147,7 @@ function ownFilterGradient(
   return builder.transpose(hwio, hwioToOihw);
 }
 
-/** Pixel by pixel, with padding before the image; how far it goes, the columns' size says. */
+/** Pixel by pixel, with padding before the image; the columns' size says how far. */
 function singleSteps(before: readonly [number, number]): Window {
   return { strides: [1, 1], dilations: [1, 1], groups: 1, pads: [...before, 0, 0] };
 }

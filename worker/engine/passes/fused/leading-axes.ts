@@ -1,9 +1,13 @@
-// Leading axes of length one, which the products of rows that convolutions have become would drop: kept where the rules for sums need them.
+// Leading axes of length one: an elementwise operator reads its operand with them, since the rules
+// for sums recognise means by them.
 import { rewriteGraph } from '../../graph/builder.ts';
 import { type Graph, sameShape } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
 
-/** A mean [1, 1, 1, C] that is read as [C] is read as it is, so that the rules for sums see whose mean it is. */
+/**
+ * A mean [1, 1, 1, C] that is read as [C] is read as it is, so that the rules for sums recognise
+ * it.
+ */
 export function keepLeadingAxes(graph: Graph, { newBuilder }: PassRequest): Graph {
   return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {
     if (node.op.kind !== 'binary') return undefined;

@@ -1,10 +1,11 @@
-// Columns of few numbers, as a first layer on one channel has them, make short work of a convolution: kernels add up the products as they go, image by image
-// shifted against the filter. The filter's gradient stays a product: there the few numbers are rows. Runs last: nothing should move the shifts into each other.
+// Convolutions with columns of few numbers, such as a first layer on one channel: kernels add up
+// the products of shifted images directly. The filter's gradient stays a product, since the few
+// numbers are rows there. Runs last, so that no other pass merges the shifts.
 import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
 import { type Graph, type GraphNode, type Operation, sizeOf } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
 
-/** Numbers in a column that are still few. */
+/** The most numbers that a short column has. */
 const fewNumbers = 9;
 
 export function lowerShortColumns(graph: Graph, { newBuilder }: PassRequest): Graph {
@@ -33,7 +34,10 @@ function columnsOf({ op }: GraphNode): Extract<Operation, { kind: 'columns' }> {
   return op;
 }
 
-/** For each position in the filter and each channel, what of the images it meets: [N, h, w, 1]. */
+/**
+ * For each position in the filter and each channel, the part of the images that it meets:
+ * [N, h, w, 1].
+ */
 function shifts(builder: GraphBuilder, columns: GraphNode): GraphNode[] {
   const { strides, dilations, pads, filterSize, outputSize } = columnsOf(columns);
   const x = columns.inputs[0]!;

@@ -1,6 +1,8 @@
-// A dense layer on given numbers, x·W + b, as one product [x 1]·[W; b]: the bias costs no pass over the layer's result, and its gradient no sum over
-// that of the loss. Where an inner loop updates W and b by this layer's gradients, the two are one tensor from the first step to the last. Only for an
-// x that does not depend on the parameters; elsewhere the ones would have to be appended anew in every step.
+// A dense layer on given numbers, x·W + b, as one product [x 1]·[W; b]: the bias costs no pass over
+// the layer's result, and its gradient no sum over that of the loss. Where an inner loop updates W
+// and b by this layer's gradients, the two are one tensor from the first step to the last. Only for
+// an x that does not depend on the parameters; elsewhere the ones would have to be appended anew in
+// every step.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import {
   type BinaryFunction,
@@ -17,7 +19,10 @@ export function joinBiases(graph: Graph, { newBuilder }: PassRequest): Graph {
   return layers.isEmpty ? graph : layers.rewrite(newBuilder());
 }
 
-/** Weights [..., K, N] and a bias [..., 1, N] (or of fewer axes), or their gradients, that become [..., K + 1, N]. */
+/**
+ * Weights [..., K, N] and a bias [..., 1, N] (or of fewer axes), or their gradients, that become
+ * [..., K + 1, N].
+ */
 interface Pair {
   readonly weights: GraphNode;
   readonly bias: GraphNode;
@@ -36,10 +41,10 @@ interface Layer {
 class Layers {
   private readonly graph: Graph;
   private readonly nodes: readonly GraphNode[];
-  /** What follows from the tasks' data alone. */
+  /** Nodes that depend on the tasks' data alone. */
   private readonly given = new Set<GraphNode>();
   private readonly pairs = new Map<string, Pair | undefined>();
-  /** By the sum x·W + b. */
+  /** Layers by their node x·W + b. */
   private readonly found = new Map<GraphNode, Layer>();
 
   constructor(graph: Graph) {
@@ -118,7 +123,10 @@ class Layers {
       joined.set(pair, node);
       return node;
     };
-    /** What a node's readers read now: a part of the joined tensor, where they want only weights or bias. */
+    /**
+     * What a node's readers read now: a part of the joined tensor, if they need only weights or
+     * bias.
+     */
     const value = (node: GraphNode): GraphNode => {
       const pair = parts.get(node);
       if (pair === undefined) return rebuilt.get(node)!;
@@ -134,14 +142,15 @@ class Layers {
       if (layer !== undefined) return builder.matmul(withOnes(layer.x), join(layer.pair));
       return builder.make(node.op, node.inputs.map(value));
     };
-    // what is joined must be there first: a reader of a bias may come before the input that its weights begin with
+    // what is joined must be there first: a reader of a bias may come before the input that its
+    // weights begin with
     const isFirst = (node: GraphNode) => node.op.kind === 'input' || this.given.has(node);
     for (const node of this.nodes) if (isFirst(node)) rebuilt.set(node, rebuild(node));
     for (const node of this.nodes) if (!isFirst(node) && !parts.has(node)) rebuilt.set(node, rebuild(node));
     return { outputs: this.graph.outputs.map(({ name, node }) => ({ name, node: value(node) })) };
   }
 
-  /** Weights and biases that are not tensors of their own any more. */
+  /** Weights and biases that are no longer tensors of their own. */
   private parts(): Map<GraphNode, Pair> {
     const parts = new Map<GraphNode, Pair>();
     const add = (pair: Pair) => {

@@ -1,5 +1,5 @@
-// The gradient of a convolution's filter as one matrix product over all images and positions, since ONNX has no operator for it. The result is exact,
-// and the ONNX writer needs it.
+// The gradient of a convolution's filter as one matrix product over all images and positions, since
+// ONNX has no operator for it. The result is exact, and the ONNX writer needs it.
 import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
 import type { Graph, GraphNode, Operation } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
@@ -12,8 +12,10 @@ export function lowerFilterGradients(graph: Graph, { newBuilder }: PassRequest):
 }
 
 /**
- * x [N, G·I, H, W], dy [N, G·O, h, w] → [G·O, I, kh, kw]. For each position in the filter, the pixels of x that it has met; side by side these are
- * [G, I·kh·kw, N·h·w], and their product with dy over all images and positions is the gradient: one matrix product a group, long in what it adds up.
+ * x [N, G·I, H, W], dy [N, G·O, h, w] → [G·O, I, kh, kw]. For each position in the filter, the
+ * pixels of x that it has met; side by side these are [G, I·kh·kw, N·h·w], and their product with
+ * dy over all images and positions is the gradient: one matrix product a group, long in what it
+ * adds up.
  */
 function filterGradient(
   builder: GraphBuilder,

@@ -1,10 +1,14 @@
-// The end of what the rules for axes of length one began: a reduction drops its axes itself where a reshape is left behind it.
+// Completes the rules for axes of length one: a reduction drops its axes itself where a reshape
+// still follows it.
 import { rewriteGraph } from '../../graph/builder.ts';
 import { type Graph, usesOf } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
 import { keptAxes } from '../rules/unit-axes.ts';
 
-/** reshape(reduce keeping its axes) → reduce dropping them, and with them what other axes of length one the reshape drops. */
+/**
+ * reshape(reduce keeping its axes) → reduce dropping them, and with them the other axes of length
+ * one that the reshape drops.
+ */
 export function dropKeptAxes(graph: Graph, { newBuilder }: PassRequest): Graph {
   const uses = usesOf(graph);
   return rewriteGraph(graph, newBuilder(), (node, inputs, builder) => {

@@ -1,6 +1,8 @@
-// Postpones transposes. Each value is carried as a tensor in some order of axes and the permutation that is still owed; elementwise operators, reductions,
-// pads and most reshapes work in whatever order their largest operand has, so the two transposes around a chain of them cancel. A transpose is written
-// only where an operator insists on the order of its axes: convolutions, products, outputs. In effect activations stay in the convolutions' own order.
+// Postpones transposes. Each value is carried as a tensor in some order of axes and the permutation
+// that is still owed; elementwise operators, reductions, pads and most reshapes work in whatever
+// order their largest operand has, so the two transposes around a chain of them cancel. A transpose
+// is written only where an operator needs a certain order of axes: convolutions, products, outputs.
+// In effect activations stay in the convolutions' own order.
 import { type GraphBuilder, isIdentity } from '../../graph/builder.ts';
 import { type Graph, type GraphNode, nodesOf, type Shape, sizeOf } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';
@@ -96,7 +98,10 @@ function orderOfLargest(node: GraphNode, inputs: readonly Lazy[]): readonly numb
   return best === undefined || isIdentity(best.perm) ? undefined : best.perm;
 }
 
-/** An operand laid out so that transposing it by `perm` gives its value with ones in front; broadcasting needs no more. */
+/**
+ * An operand laid out so that transposing it by `perm` gives its value with ones in front;
+ * broadcasting needs no more.
+ */
 function inOrder(input: Lazy, perm: readonly number[], builder: GraphBuilder): GraphNode {
   if (input.perm.length === perm.length && input.perm.every((axis, i) => axis === perm[i])) return input.node;
   const value = settle(input, builder);
@@ -123,8 +128,9 @@ function reordered(values: readonly number[], perm: readonly number[]): number[]
 }
 
 /**
- * A reshape splits and joins axes in groups. Where each group's axes lie side by side in memory in the same order, the reshape can be done there and
- * the rest of the permutation stays owed; otherwise undefined.
+ * A reshape splits and joins axes in groups. Where each group's axes lie side by side in memory in
+ * the same order, the reshape can be done there and the rest of the permutation stays owed;
+ * otherwise undefined.
  */
 function reshape({ node, perm }: Lazy, shape: Shape, builder: GraphBuilder): Lazy | undefined {
   const groups = groupAxes(
@@ -147,14 +153,17 @@ function reshape({ node, perm }: Lazy, shape: Shape, builder: GraphBuilder): Laz
   return { node: result, perm: inverse(inMemory) };
 }
 
-/** Whether axis b follows axis a in memory but for axes of length one. */
+/** Whether axis b follows axis a in memory, except for axes of length one. */
 function isNext(a: number, b: number, shape: Shape): boolean {
   if (b <= a) return false;
   for (let axis = a + 1; axis < b; axis++) if (shape[axis] !== 1) return false;
   return true;
 }
 
-/** Groups of source axes and target axes of equal size, from left to right; axes of length one that the source lacks join a group of their own. */
+/**
+ * Groups of source axes and target axes of equal size, from left to right; axes of length one that
+ * the source lacks join a group of their own.
+ */
 function groupAxes(from: Shape, to: Shape): { from: number[]; to: number[] }[] | undefined {
   const groups: { from: number[]; to: number[] }[] = [];
   let i = 0;

@@ -1,9 +1,11 @@
-// A value may be kept as a multiple of itself. An inner loop multiplies every gradient by the learning rate and, differentiated, does so again on the
-// way back. Those numbers cost a node each, and a product of a matrix and a vector that has one misses ONNX Runtime's kernels for vectors. Where the
-// gradients are kept as the steps that they become (0.01·∂L/∂z in the place of ∂L/∂z), hardly a number is left downstream.
+// Keeps values as multiples of themselves. An inner loop multiplies every gradient by the learning
+// rate, and its derivative does so again. Each of these factors costs a node, and a product of a
+// matrix and a vector with a factor cannot use ONNX Runtime's kernels for vectors. If gradients are
+// kept as the steps that they become (0.01·∂L/∂z instead of ∂L/∂z), hardly any factor is left.
 //
-// Values that are added or moved share a scale: they are a group. Where groups meet stands a factor, which costs nothing once it is one. The scales
-// are chosen so that factors cost as little as may be, from all ones on, by moves that each make the graph cheaper.
+// Values that are added or moved share a scale: they form a group. A factor stands where groups
+// meet, and a factor of one costs nothing. All scales begin at one and change by moves that each
+// make the graph cheaper.
 import { type GraphBuilder, rewriteGraph } from '../../graph/builder.ts';
 import {
   type Graph,
@@ -51,7 +53,7 @@ function linearityOf(node: GraphNode): Linearity {
         ? 'times'
         : 'either';
     case 'reduce':
-      // a number beside what is left of a sum costs little, so that a sum may well have another scale than its terms
+      // a factor on a sum's result costs little, so a sum may have another scale than its terms
       return op.fn === 'sum' || op.fn === 'mean' ? 'times' : 'none';
     case 'matmul':
       return 'product';
@@ -78,10 +80,10 @@ function linearityOf(node: GraphNode): Linearity {
   }
 }
 
-/** Values with one scale: what is kept is `scale` times what is meant. */
+/** Values with one scale: the graph keeps `scale` times the value. */
 class Group {
   scale = 1;
-  /** Kept as it is meant: an input, or what a function that is not linear takes or gives. */
+  /** Keeps the scale of one: an input, or an operand or result of a function that is not linear. */
   isFixed = false;
   readonly factors: Factor[] = [];
   private joined: Group | undefined;
@@ -100,7 +102,7 @@ class Group {
     a.isFixed ||= b.isFixed;
   }
 
-  /** Of all its factors that are not one. */
+  /** The cost of all its factors that are not one. */
   get cost(): number {
     let cost = 0;
     for (const factor of this.factors) if (factor.value !== 1) cost += factor.cost;
@@ -108,12 +110,15 @@ class Group {
   }
 }
 
-/** What a node multiplies by: a number, times the scales of the groups above the line, over the scales of those below it. */
+/**
+ * What a node multiplies by: a number, times the scales of the groups above the line, over the
+ * scales of those below it.
+ */
 class Factor {
   private readonly number: number;
   private readonly above: readonly Group[];
   private readonly below: readonly Group[];
-  /** Of any value but one, in elements that an elementwise node passes over in that time. */
+  /** The cost of any value but one, in elements that an elementwise node processes in that time. */
   readonly cost: number;
 
   constructor(number: number, above: readonly Group[], below: readonly Group[], cost: number) {
@@ -127,7 +132,7 @@ class Factor {
     return new Set([...this.above, ...this.below].map(({ root }) => root));
   }
 
-  /** One, or minus one, where float32 could hardly tell it from that: the numbers were rounded before they came together. */
+  /** One or minus one, if the number differs from it only by the rounding of its factors. */
   get value(): number {
     let value = this.number;
     for (const { root } of this.above) value *= root.scale;
@@ -135,7 +140,10 @@ class Factor {
     return Math.abs(Math.abs(value) - 1) < 2 ** -22 ? Math.sign(value) : value;
   }
 
-  /** The group's scale with which this is one, the other groups' being what they are; undefined where there is none, or none of use. */
+  /**
+   * The group's scale that makes this factor one while the other groups keep theirs; undefined if
+   * there is no useful one.
+   */
   scaleForOne(group: Group): number | undefined {
     const count = (groups: readonly Group[]) => groups.filter(({ root }) => root === group).length;
     const power = count(this.above) - count(this.below);
@@ -145,9 +153,9 @@ class Factor {
   }
 }
 
-/** What starting a node costs, in elements that an elementwise node passes over in that time. */
+/** The cost of starting a node, in elements that an elementwise node processes in that time. */
 const elementsPerNode = 6000;
-/** No number is worth leaving float32's middle range for. */
+/** Larger scales would leave float32's middle range. */
 const largestScaleLog2 = 24;
 const maxSweeps = 8;
 const maxGroupsInMove = 16;
@@ -206,7 +214,10 @@ class Scales {
     }
   }
 
-  /** The group that linear readers of a node see: of a multiple of it, where the node itself is fixed or must agree with others. */
+  /**
+   * The group for a node's linear readers: that of a multiple of the node, if the node itself is
+   * fixed or must agree with others.
+   */
   private seen(node: GraphNode): Group {
     const group = this.groupOf(node);
     if (node.op.kind === 'constant' || !(group.isFixed || linearityOf(node) === 'all')) return group;
@@ -263,7 +274,7 @@ class Scales {
   }
 }
 
-/** @returns whether there was a move that made the graph cheaper, which has been made then. */
+/** Makes one move that makes the graph cheaper. @returns false if there is none. */
 function improve(group: Group): boolean {
   const tried = new Set<number>();
   for (const factor of group.factors) {
@@ -275,7 +286,10 @@ function improve(group: Group): boolean {
   return false;
 }
 
-/** Gives the group that scale, and others those that mend the factors which this broke; keeps as many of them as was cheapest, none if that was. */
+/**
+ * Gives the group that scale, and other groups scales that make one again of the factors that this
+ * changed. Keeps as many of these changes as is cheapest, possibly none.
+ */
 function tryMove(first: Group, scale: number): boolean {
   const before = new Map<Group, number>();
   let total = 0;
@@ -307,7 +321,7 @@ function tryMove(first: Group, scale: number): boolean {
   return kept > 0;
 }
 
-/** What another scale of the group would change in the cost. */
+/** How another scale of the group would change the cost. */
 function changeOf(group: Group, scale: number): number {
   const old = group.scale;
   const before = group.cost;
@@ -319,13 +333,19 @@ function changeOf(group: Group, scale: number): number {
 
 const passOver = (node: GraphNode): number => elementsPerNode + sizeOf(node.shape);
 
-/** A product of matrices takes a number along; ONNX Runtime's kernels for a matrix and a vector do not. */
+/**
+ * A product of matrices includes a factor at no cost; ONNX Runtime's kernels for a matrix and a
+ * vector do not.
+ */
 function productCost(node: GraphNode): number {
   const [rows, columns] = node.shape.slice(-2) as [number, number];
   return rows === 1 || columns === 1 ? elementsPerNode + Math.max(...node.inputs.map(({ shape }) => sizeOf(shape))) : 1;
 }
 
-/** x + (−A·B) = x − A·B and x − (−A·B) = x + A·B: the sign that a scale could not take away costs nothing there. */
+/**
+ * x + (−A·B) = x − A·B and x − (−A·B) = x + A·B: the sign that a scale could not take away costs
+ * nothing there.
+ */
 function subtractNegatives(graph: Graph, builder: GraphBuilder): Graph {
   const uses = usesOf(graph);
   return rewriteGraph(graph, builder, (node, inputs) => {

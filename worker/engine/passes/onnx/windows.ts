@@ -1,6 +1,8 @@
-// Pooling in the convolutions' order. After the layout pass a tiling pool is arithmetic on [..., H′, k, W′, k], where a value of each window meets the
-// window's elements through a broadcast along the innermost axes: the slowest thing an elementwise kernel can do. Here each such value is spread over
-// its window once, as a tensor of its own, which the ONNX writer makes an upsampling; reductions over the windows it makes pools.
+// Pooling in the convolutions' order. After the layout pass a tiling pool is arithmetic on
+// [..., H′, k, W′, k], where a value of each window meets the window's elements through a broadcast
+// along the innermost axes: the slowest thing an elementwise kernel can do. Here each such value is
+// spread over its window once, as a tensor of its own, which the ONNX writer turns into an
+// upsampling; it turns reductions over the windows into pools.
 import { rewriteGraph } from '../../graph/builder.ts';
 import type { Graph, GraphNode, Shape } from '../../graph/operation.ts';
 import type { PassRequest } from '../pass.ts';

@@ -1,5 +1,6 @@
-// Identities of arithmetic: x·1, x+0, −(−x), (x·a)·b and their kind. A product with zero becomes zero even though NaN·0 is NaN: the zeros
-// are gradients of parts that a function does not depend on, and a NaN elsewhere still shows.
+// Identities of arithmetic: x·1, x+0, −(−x), (x·a)·b and their kind. A product with zero becomes
+// zero even though NaN·0 is NaN: the zeros are gradients of parts that a function does not depend
+// on, and a NaN elsewhere still shows.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -14,7 +15,10 @@ export const algebraRules: Rule = (node, context) => {
   return scalingMovesOut(node, context);
 };
 
-/** A number moves outward past what does not change it: after a sum there is less to multiply, and further out it can meet a matrix product. */
+/**
+ * A number moves outward past what does not change it: after a sum there is less to multiply, and
+ * further out it can meet a matrix product.
+ */
 function scalingMovesOut(node: GraphNode, { builder, usesOf }: RuleContext): GraphNode | undefined {
   const { op } = node;
   const isSum = op.kind === 'reduce' && (op.fn === 'sum' || op.fn === 'mean');

@@ -1,5 +1,6 @@
-// Keeps broadcasts lazy: an elementwise operator reads the small tensor itself, a sum over copies is a product, and a broadcast that must happen
-// happens after the arithmetic. Uniform constants shrink to single numbers where another operand gives the shape.
+// Keeps broadcasts lazy: an elementwise operator reads the small tensor itself, a sum over copies
+// is a product, and a broadcast that must happen happens after the arithmetic. Uniform constants
+// shrink to single numbers where another operand gives the shape.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, type Shape, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
@@ -76,7 +77,10 @@ function reduction(
   return op.fn === 'sum' ? builder.binaryScalar('mul', reduced, count) : reduced;
 }
 
-/** reshape(broadcast(x)) → broadcast(reshape(x)) when only axes of length one are added or removed, or x is a single number. */
+/**
+ * reshape(broadcast(x)) → broadcast(reshape(x)) when only axes of length one are added or removed,
+ * or x is a single number.
+ */
 function reshaped(node: GraphNode, builder: GraphBuilder): GraphNode | undefined {
   const x = node.inputs[0]!;
   if (x.op.kind !== 'broadcast') return undefined;
@@ -87,7 +91,10 @@ function reshaped(node: GraphNode, builder: GraphBuilder): GraphNode | undefined
   return target === undefined ? undefined : builder.broadcast(builder.reshape(small, target), node.shape);
 }
 
-/** The shape of `small` after a reshape from `from` to `to` that only inserts or drops axes of length one; undefined for any other. */
+/**
+ * The shape of `small` after a reshape from `from` to `to` that only inserts or drops axes of
+ * length one; undefined for any other.
+ */
 function matchUnitAxes(from: Shape, small: Shape, to: Shape): number[] | undefined {
   const longs = from.flatMap((length, axis) => (length === 1 ? [] : [{ length, small: small[axis]! }]));
   let next = 0;

@@ -1,5 +1,6 @@
-// Factors and terms that do not vary along an axis, such as the per-channel numbers of batch norm, move out of sums over that axis and meet each other
-// first: each of them then costs a few numbers, where it cost a pass over a whole activation.
+// Factors and terms that do not vary along an axis, such as the per-channel numbers of batch norm,
+// move out of sums over that axis and meet each other first: each of them then costs a few numbers
+// instead of a pass over a whole activation.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, sameShape, sizeOf, uniformValue } from '../../graph/operation.ts';
 import { isMuchSmaller } from './algebra.ts';
@@ -26,7 +27,7 @@ function factorsLeaveSum(node: GraphNode, op: Reduce, { builder, usesOf }: RuleC
   const factors: GraphNode[] = [];
   const rest = withoutFactors(x, op.axes, x.shape.length, builder, factors);
   if (rest === undefined || factors.length === 0 || !sameShape(rest.shape, x.shape)) return undefined;
-  // where the product is needed anyway, another product in its place would be one pass more
+  // where the product is needed anyway, another product instead would be one pass more
   if (rest.op.kind === 'binary' && usesOf(x) > 1) return undefined;
   return timesAll(builder.reduce(op.fn, rest, op.axes, true), factors, builder);
 }
@@ -35,7 +36,10 @@ function timesAll(x: GraphNode, factors: readonly GraphNode[], builder: GraphBui
   return factors.reduce((product, factor) => builder.binary('mul', product, factor), x);
 }
 
-/** The product without its factors that are constant along the axes, which go into `factors`; undefined when nothing is left. */
+/**
+ * The product without its factors that are constant along the axes, which go into `factors`;
+ * undefined when nothing is left.
+ */
 function withoutFactors(
   x: GraphNode,
   axes: readonly number[],
@@ -53,7 +57,10 @@ function withoutFactors(
   return a && b ? builder.binary('mul', a, b) : (a ?? b);
 }
 
-/** Σ (x ± s) = Σ x ± n·s, and the mean likewise, where s is the same all along the sum; a sum of deviations from that very mean is zero. */
+/**
+ * Σ (x ± s) = Σ x ± n·s, and the mean likewise, where s is the same all along the sum; a sum of
+ * deviations from that very mean is zero.
+ */
 function termsLeaveSum(node: GraphNode, op: Reduce, { builder, usesOf }: RuleContext): GraphNode | undefined {
   const x = node.inputs[0]!;
   if (x.op.kind !== 'binary' || (x.op.fn !== 'add' && x.op.fn !== 'sub')) return undefined;
@@ -73,7 +80,10 @@ function isDeviation(x: GraphNode, axes: readonly number[]): boolean {
   return mean.op.kind === 'reduce' && mean.op.fn === 'mean' && mean.inputs[0] === y && sameList(mean.op.axes, axes);
 }
 
-/** Σ (x·s ± y·t) = s·Σ x ± t·Σ y, where Σ x and Σ y are known anyway: one pass less over what the brackets hold. */
+/**
+ * Σ (x·s ± y·t) = s·Σ x ± t·Σ y, where Σ x and Σ y are known anyway: one pass less over what the
+ * brackets hold.
+ */
 function knownSums(node: GraphNode, op: Reduce, { builder }: RuleContext): GraphNode | undefined {
   const x = node.inputs[0]!;
   if (x.op.kind !== 'binary' || (x.op.fn !== 'add' && x.op.fn !== 'sub')) return undefined;

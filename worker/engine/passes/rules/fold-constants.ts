@@ -1,5 +1,6 @@
-// Computes at compile time what depends on constants alone, in float32 as the device would. Uniform tensors stay one number whatever their
-// shape; others are folded up to a size at which shipping them in the model stops being cheaper than computing them.
+// Computes at compile time what depends on constants alone, in float32 as the device would. Uniform
+// tensors stay one number whatever their shape; others are folded up to a size at which shipping
+// them in the model stops being cheaper than computing them.
 import { arrayOf, type GraphBuilder } from '../../graph/builder.ts';
 import {
   type BinaryFunction,

@@ -1,5 +1,6 @@
-// Moves that undo or repeat each other: reshapes of reshapes, transposes of transposes, slices of pads and of joins. What remains moves data
-// once, and a reshape goes past an elementwise operator only where that lets it meet another.
+// Moves that undo or repeat each other: reshapes of reshapes, transposes of transposes, slices of
+// pads and of joins. What remains moves data once, and a reshape goes past an elementwise operator
+// only where that lets it meet another.
 import { type GraphBuilder, isIdentity } from '../../graph/builder.ts';
 import { type GraphNode, isConstant, sameShape, sizeOf } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
@@ -67,7 +68,10 @@ function slice(
   return undefined;
 }
 
-/** What a slice takes of a padded tensor: all inside (a slice), or exactly a tensor's part with less padding. */
+/**
+ * What a slice takes of a padded tensor: all inside (a slice), or exactly a tensor's part with less
+ * padding.
+ */
 function sliceOfPad(
   op: Extract<GraphNode['op'], { kind: 'slice' }>,
   x: GraphNode,
@@ -173,7 +177,10 @@ function reduce(
   return undefined;
 }
 
-/** Waiting for a moved tensor is waiting for the tensor; nothing waits for constants, and constants wait for nothing. */
+/**
+ * `after` a moved tensor is `after` the tensor itself; constants are always available and need no
+ * `after`.
+ */
 function after(node: GraphNode, builder: GraphBuilder): GraphNode | undefined {
   const [x, ...others] = node.inputs as [GraphNode, ...GraphNode[]];
   const sources = [...new Set(others.map(unmoved))].filter((other) => !isConstant(other));

@@ -1,5 +1,6 @@
-// Matrix products swallow what stands around them: transposes of their operands, and numbers that multiply an operand or the result.
-// A product that others read too keeps its own result; a scaled operand costs nothing to look through.
+// Matrix products take in what surrounds them: transposes of their operands, and numbers that
+// multiply an operand or the result. A product that others read too keeps its own result; a scaled
+// operand costs nothing to look through.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, type Operation, sameShape, uniformValue } from '../../graph/operation.ts';
 import { isUnary } from './algebra.ts';

@@ -4,7 +4,10 @@ import type { GraphNode } from '../../graph/operation.ts';
 
 export interface RuleContext {
   readonly builder: GraphBuilder;
-  /** How many nodes and outputs read a node. Folding work into a node that others read too would repeat it. */
+  /**
+   * How many nodes and outputs read a node. Folding work into a node that others read too would
+   * repeat it.
+   */
   usesOf(node: GraphNode): number;
 }
 

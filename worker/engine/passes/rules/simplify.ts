@@ -1,5 +1,6 @@
-// Runs the local rules: each looks at one node whose operands are already simplified and may put a cheaper one in its place. Rules come in
-// named families that can be left out one by one; the traversal repeats until no rule applies.
+// Runs the local rules: each looks at one node whose operands are already simplified and may
+// replace it by a cheaper one. Rules come in named families that can be left out one by one; the
+// traversal repeats until no rule applies.
 import { rewriteGraph } from '../../graph/builder.ts';
 import { type Graph, type GraphNode, usesOf } from '../../graph/operation.ts';
 import type { PassRequest, PassResult } from '../pass.ts';
@@ -34,7 +35,7 @@ export function simplify(graph: Graph, { without, newBuilder }: PassRequest): Pa
   for (let traversal = 0; traversal < maxTraversals; traversal++) {
     const builder = newBuilder();
     const oldUses = usesOf(current);
-    // what a rule makes on the way has the one reader that it is made for
+    // a node that a rule makes on the way has one reader, the node that it is made for
     const newUses = new Map<GraphNode, number>();
     const context: RuleContext = { builder, usesOf: (node) => newUses.get(node) ?? 1 };
     let changes = 0;

@@ -1,5 +1,6 @@
-// Sums over the task axis go into what they add up: the sum of T small matrix products is one product over T times as many rows, and the sum of T
-// filter gradients is one filter gradient over T times as many images.
+// Sums over the task axis go into what they add up: the sum of T small matrix products is one
+// product over T times as many rows, and the sum of T filter gradients is one filter gradient over
+// T times as many images.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, sameShape } from '../../graph/operation.ts';
 import type { Rule, RuleContext } from './rule.ts';
@@ -12,7 +13,10 @@ export const taskSumRules: Rule = (node, context) => {
   return context.builder.reshape(sumOverFirst(x, context), node.shape);
 };
 
-/** Whether a sum over the first axis turns into a larger product somewhere below, without repeating work that others need as it is. */
+/**
+ * Whether a sum over the first axis turns into a larger product somewhere below, without repeating
+ * work that others need as it is.
+ */
 function canAbsorb(x: GraphNode, { usesOf }: RuleContext): boolean {
   if (usesOf(x) > 1) return false;
   if (isTaskProduct(x) || isTaskFilterGradient(x)) return true;
@@ -60,7 +64,10 @@ function mergedProduct(x: GraphNode, builder: GraphBuilder): GraphNode {
   return builder.make(x.op, [a, b]);
 }
 
-/** [T, O, I, h, w] out of a gradient with a group a task, x [N, T·C, H, W]: the same memory holds [N·T, C, H, W]. */
+/**
+ * [T, O, I, h, w] out of a gradient with a group a task, x [N, T·C, H, W]: the same memory holds
+ * [N·T, C, H, W].
+ */
 function isTaskFilterGradient(x: GraphNode): boolean {
   const gradient = x.inputs[0];
   if (x.op.kind !== 'reshape' || gradient?.op.kind !== 'convFilterGradient') return false;

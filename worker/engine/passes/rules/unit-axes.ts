@@ -1,5 +1,5 @@
-// Axes of length one. Reductions keep their axes, and the reshapes that drop them sink past elementwise operators until they meet the reshape that
-// puts them back, or an output.
+// Axes of length one. Reductions keep their axes, and the reshapes that drop them sink past
+// elementwise operators until they meet the reshape that puts them back, or an output.
 import type { GraphBuilder } from '../../graph/builder.ts';
 import { type GraphNode, isConstant, type Shape, sameShape } from '../../graph/operation.ts';
 import type { Rule } from './rule.ts';
@@ -20,7 +20,10 @@ export const unitAxisRules: Rule = (node, { builder }) => {
   }
 };
 
-/** For a reshape that only drops axes of length one: for each axis that is left, which axis of the source it is. */
+/**
+ * For a reshape that only drops axes of length one: for each axis that is left, which axis of the
+ * source it is.
+ */
 export function keptAxes(node: GraphNode): number[] | undefined {
   if (node.op.kind !== 'reshape') return undefined;
   const source = node.inputs[0]!.shape;
@@ -44,7 +47,8 @@ function elementwiseOfDropped(node: GraphNode, builder: GraphBuilder): GraphNode
   const lifted: GraphNode[] = [];
   for (const input of node.inputs) {
     const shape = lift(input.shape, rank, kept, source.length);
-    // putting the axes back must cost nothing: the operand is a reshape itself, or a constant, or broadcasts as it is
+    // putting the axes back must cost nothing: the operand is a reshape itself, or a constant, or
+    // broadcasts as it is
     if (!sameShape(shape, input.shape) && input.op.kind !== 'reshape' && !isConstant(input)) return undefined;
     lifted.push(builder.reshape(input, shape));
   }
