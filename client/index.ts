@@ -29,6 +29,8 @@ export {
   type JobState,
   type JobSummary,
   jobStates,
+  type Measure,
+  type MeasureValue,
   type MetaStepSummary,
   type ShardRetried,
   type SkippedShard,

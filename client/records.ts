@@ -1,23 +1,24 @@
 // What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
 // generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
 import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
-import type { Estimate, Verdict } from '../shared/comparison.ts';
+import type { Verdict } from '../shared/comparison.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import type { Timestamp__Output } from '../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo__Output } from '../shared/gen/metatrain/v1/CheckpointInfo.ts';
 import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { Device__Output } from '../shared/gen/metatrain/v1/Device.ts';
 import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.ts';
-import type { EvaluationSummary__Output } from '../shared/gen/metatrain/v1/EvaluationSummary.ts';
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobError__Output } from '../shared/gen/metatrain/v1/JobError.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobSummary__Output } from '../shared/gen/metatrain/v1/JobSummary.ts';
+import type { Measure__Output } from '../shared/gen/metatrain/v1/Measure.ts';
 import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaStepSummary.ts';
 import type { ShardRetried__Output } from '../shared/gen/metatrain/v1/ShardRetried.ts';
 import type { Verdict__Output } from '../shared/gen/metatrain/v1/Verdict.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { Estimate, Measure, MeasureValue } from '../shared/measures.ts';
 import type { Waiting } from '../shared/waiting.ts';
 
 export const jobStates = ['QUEUED', 'RUNNING', 'PAUSED', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
@@ -26,7 +27,7 @@ export type JobState = (typeof jobStates)[number];
 export const hasEnded = (state: JobState): boolean =>
   state === 'SUCCEEDED' || state === 'FAILED' || state === 'CANCELLED';
 
-export type { Estimate, Verdict };
+export type { Estimate, Measure, MeasureValue, Verdict };
 
 export interface EvaluationProtocol {
   readonly distribution: string;
@@ -40,7 +41,6 @@ export interface EvaluationProtocol {
   readonly queries: number;
   /** True when a prediction for one query example may use the other query examples. */
   readonly transductive: boolean;
-  readonly innerSteps: number;
   readonly splitDescription: string;
 }
 
@@ -48,11 +48,9 @@ export interface Evaluation {
   /** Meta-steps applied when it was measured. */
   readonly step: number;
   readonly protocol: EvaluationProtocol;
-  /** Index = number of inner steps, from 0. */
-  readonly lossByInnerStep: readonly Estimate[];
-  /** Index = number of inner steps; absent for regression. */
-  readonly accuracyByInnerStep?: readonly Estimate[];
-  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  /** At most 8. The first is what training minimises. */
+  readonly measures: readonly Measure[];
+  /** Tasks of which some value was not finite. Measures whose values have no range leave them out. */
   readonly divergedTasks: number;
 }
 
@@ -60,9 +58,8 @@ export interface MetaStepSummary {
   /** Meta-steps applied so far. */
   readonly step: number;
   readonly iterations: number;
-  readonly queryLoss: number;
-  /** 0 to 1; absent for regression. */
-  readonly queryAccuracy?: number;
+  /** Means over the last meta-batch, after adaptation. The first is what training minimises. */
+  readonly measures: readonly MeasureValue[];
   readonly metaGradientNorm: number;
   /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
   readonly taskGradientVariance?: number;
@@ -144,15 +141,8 @@ export interface JobSummary
   readonly lastEvaluation?: EvaluationSummary;
 }
 
-/** An evaluation after its last inner step. */
-export interface EvaluationSummary {
-  /** Meta-steps applied when it was measured. */
-  readonly step: number;
-  readonly innerSteps: number;
-  readonly loss?: Estimate;
-  /** 0 to 1; absent for regression. */
-  readonly accuracy?: Estimate;
-}
+/** An evaluation at the last point of each measure. */
+export type EvaluationSummary = Pick<Evaluation, 'step' | 'measures'>;
 
 export interface SkippedShard {
   readonly metaStep: number;
@@ -213,13 +203,10 @@ export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
   const { lastEvaluation } = job;
   return {
     ...outlineFromWire(job),
-    ...(lastEvaluation && { lastEvaluation: evaluationSummaryFromWire(lastEvaluation) }),
+    ...(lastEvaluation && {
+      lastEvaluation: { step: lastEvaluation.step, measures: lastEvaluation.measures.map(measureFromWire) },
+    }),
   };
-}
-
-function evaluationSummaryFromWire(summary: EvaluationSummary__Output): EvaluationSummary {
-  const { step, innerSteps, loss, accuracy } = summary;
-  return { step, innerSteps, ...(loss && { loss }), ...(accuracy && { accuracy }) };
 }
 
 /** What a job and its summary have alike. */
@@ -324,23 +311,27 @@ export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: Checkp
 }
 
 function evaluationFromWire(evaluation: Evaluation__Output): Evaluation {
-  const { step, protocol, lossByInnerStep, accuracyByInnerStep, divergedTasks } = evaluation;
+  const { step, protocol, measures, divergedTasks } = evaluation;
   if (!protocol) throw new TypeError('the coordinator sent an evaluation without its protocol');
-  return {
-    step,
-    protocol,
-    lossByInnerStep,
-    ...(accuracyByInnerStep.length > 0 ? { accuracyByInnerStep } : {}),
-    divergedTasks,
-  };
+  return { step, protocol, measures: measures.map(measureFromWire), divergedTasks };
 }
 
+const measureFromWire = ({ name, title, axis, points, better, unit, estimates }: Measure__Output): Measure => ({
+  name,
+  title,
+  axis,
+  points,
+  better: better as Measure['better'],
+  unit: unit as Measure['unit'],
+  estimates,
+});
+
 export function summaryFromWire(summary: MetaStepSummary__Output): MetaStepSummary {
-  const { _queryAccuracy, queryAccuracy, ...others } = summary;
-  const { _taskGradientVariance, taskGradientVariance, _taskGradientCosine, taskGradientCosine, ...rest } = others;
+  const { _taskGradientVariance, taskGradientVariance, _taskGradientCosine, taskGradientCosine, ...others } = summary;
+  const { measures, ...rest } = others;
   return {
     ...rest,
-    ...(_queryAccuracy && queryAccuracy !== undefined && { queryAccuracy }),
+    measures: measures.map(({ name, value, unit }) => ({ name, value, unit: unit as MeasureValue['unit'] })),
     ...(_taskGradientVariance && taskGradientVariance !== undefined && { taskGradientVariance }),
     ...(_taskGradientCosine && taskGradientCosine !== undefined && { taskGradientCosine }),
   };

@@ -26,10 +26,7 @@ export class JobCurves {
   }
 
   draw({ evaluations, spec: { published } }: JobDetail): void {
-    const measured = evaluations.map(({ accuracyByInnerStep, ...rest }) =>
-      accuracyByInnerStep.length > 0 ? { ...rest, accuracyByInnerStep } : rest,
-    );
-    const charts = chartsOf({ metaSteps: this.#summaries, evaluations: measured, published });
+    const charts = chartsOf({ metaSteps: this.#summaries, evaluations, published });
     const isOfEvaluation = ({ id }: { readonly id: string }) => /^(adaptation|evaluation)-/.test(id);
     this.training.show(charts.filter((chart) => !isOfEvaluation(chart)));
     this.adaptation.show(charts.filter(isOfEvaluation));

@@ -1,11 +1,12 @@
 // One job: how it goes, its curves, its evaluation beside the published figure, checkpoints, job file and story. Live until it ends.
 import { describeData } from '../shared/data-identity.ts';
 import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
+import { formatMeasured } from '../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
 import { beforeNextFrame } from './clock.ts';
-import { h, put, setText } from './dom.ts';
+import { h, KeyedElements, put, setText } from './dom.ts';
 import { EventList } from './event-list.ts';
 import { jobActions, whyNoActions } from './job-actions.ts';
 import { JobCurves } from './job-curves.ts';
@@ -14,9 +15,14 @@ import { NewestEvaluation } from './newest-evaluation.ts';
 import type { PageContext } from './page-context.ts';
 import { addressOf } from './place.ts';
 import { progressBar } from './progress-bar.ts';
-import { accuracyText, etaText, hasEnded, jobEventText, lossText, nothing, stateBadge, timeElement } from './words.ts';
+import { capitalised, etaText, hasEnded, jobEventText, nothing, stateBadge, timeElement } from './words.ts';
 
 const keptEvents = 500;
+
+interface Figure {
+  readonly title: string;
+  readonly text: string;
+}
 
 export async function showJobPage({ main, refused }: PageContext, jobId: string): Promise<void> {
   const path = `/jobs/${encodeURIComponent(jobId)}`;
@@ -58,7 +64,12 @@ class JobPage {
   readonly #note = h('p', { class: 'muted' });
   readonly #error = h('section', { class: 'card error', hidden: true, 'aria-label': 'Why it failed' });
   readonly #progress;
-  readonly #figures = new Map<string, HTMLElement>();
+  readonly #figureList = h('dl', { class: 'figures in-card' });
+  readonly #figures = new KeyedElements<Figure>(this.#figureList, ({ title }) => {
+    const value = h('dd', {});
+    const element = h('div', {}, h('dt', {}, title), value);
+    return { element, update: ({ text }) => setText(value, text) };
+  });
   readonly #facts = h('dl', { class: 'facts' });
   readonly #curves = new JobCurves();
   readonly #noCurves = h('p', { class: 'empty card' });
@@ -74,11 +85,6 @@ class JobPage {
     this.#actions = jobActions(job, (next) => this.update(next));
     this.#progress = progressBar(job);
     this.#draw = beforeNextFrame(() => this.#drawNow());
-    const figures = ['Time', 'Loss', 'Accuracy', 'Steps/s', 'Tasks/s', 'Learning rate'].map((title) => {
-      const value = h('dd', {}, nothing);
-      this.#figures.set(title, value);
-      return h('div', {}, h('dt', {}, title), value);
-    });
     const section = (id: string, title: string, ...children: Node[]) =>
       h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
     put(
@@ -88,7 +94,7 @@ class JobPage {
       this.#waits,
       this.#note,
       this.#error,
-      h('div', { class: 'card' }, this.#progress.element, h('dl', { class: 'figures in-card' }, ...figures)),
+      h('div', { class: 'card' }, this.#progress.element, this.#figureList),
       section('training-title', 'Training', this.#curves.training.element, this.#noCurves),
       section(
         'adaptation-title',
@@ -192,19 +198,17 @@ class JobPage {
   #drawFigures(): void {
     const job = this.#job;
     const { lastMetaStep: last, state } = job;
-    const texts: Record<string, string> = {
-      Time: etaText(job),
-      Loss: lossText(last),
-      Accuracy: accuracyText(last),
-      'Steps/s': last ? formatRate(last.metaStepsPerSecond) : nothing,
-      'Tasks/s': last ? formatRate(last.tasksPerSecond) : nothing,
-      'Learning rate': last ? last.learningRate.toPrecision(3) : nothing,
-    };
-    for (const [title, element] of this.#figures) {
-      setText(element, texts[title] ?? nothing);
-      if (title === 'Accuracy') element.parentElement!.hidden = last !== undefined && last.queryAccuracy === undefined;
-    }
-    if (state === 'paused') setText(this.#figures.get('Time')!, 'paused');
+    const figures: Figure[] = [
+      { title: 'Time', text: state === 'paused' ? 'paused' : etaText(job) },
+      ...(last?.measures ?? []).map((measure) => ({
+        title: capitalised(measure.name),
+        text: formatMeasured(measure, measure.value),
+      })),
+      { title: 'Steps/s', text: last ? formatRate(last.metaStepsPerSecond) : nothing },
+      { title: 'Tasks/s', text: last ? formatRate(last.tasksPerSecond) : nothing },
+      { title: 'Learning rate', text: last ? last.learningRate.toPrecision(3) : nothing },
+    ];
+    this.#figures.show(figures, ({ title }) => title);
   }
 
   #drawFacts(): void {

@@ -4,15 +4,15 @@ import {
   type Comparison,
   compare,
   divergedText,
-  formatFigure,
-  measureName,
   outcomeWords,
   verdictWords,
 } from '../shared/comparison.ts';
 import type { Evaluation, JobDetail } from '../shared/http-api.ts';
+import { axisHead, formatFigure, titleWithUnit } from '../shared/measures.ts';
 import { formatCount } from '../shared/numbers.ts';
 import { cardText, protocolCard, publishedText } from '../shared/protocol.ts';
 import { h, put } from './dom.ts';
+import { capitalised } from './words.ts';
 
 /** Under the curves. */
 export class NewestEvaluation {
@@ -40,29 +40,34 @@ export class NewestEvaluation {
       `${count}. In the curves the band is the newest one's 95 % interval, pale lines are earlier ones${rings}.`,
     );
     const comparison = compare({ ...job, evaluation: newest });
-    put(this.#figures, comparisonTable(comparison, newest, job));
+    put(this.#figures, comparisonTable(comparison, newest, job) ?? 'Nothing was measured.');
     put(this.#protocol, ...protocolLines(comparison, newest, job));
   }
 }
 
-function comparisonTable({ metric, rows }: Comparison, { step }: Evaluation, { spec }: JobDetail): HTMLElement {
-  const { published } = spec;
-  const rowOf = ({ innerSteps, ours, published: figure, verdict }: ComparedRow) => {
+function comparisonTable(
+  { measure, rows }: Comparison,
+  { step }: Evaluation,
+  { spec: { published } }: JobDetail,
+): HTMLElement | undefined {
+  if (!measure) return undefined;
+  const hasAxis = measure.axis !== '';
+  const rowOf = ({ point, ours, published: figure, verdict }: ComparedRow) => {
     const words = verdict && verdictWords(verdict);
     return h(
       'tr',
       {},
-      h('th', { scope: 'row', class: 'number' }, String(innerSteps)),
-      h('td', { class: 'number' }, formatFigure(metric, ours.mean, ours.halfWidth95)),
-      published && h('td', { class: 'number' }, figure ? formatFigure(metric, figure.mean, figure.halfWidth95) : ''),
+      hasAxis && h('th', { scope: 'row', class: 'number' }, point),
+      h('td', { class: 'number' }, formatFigure(measure, ours.mean, ours.halfWidth95)),
+      published && h('td', { class: 'number' }, figure ? formatFigure(measure, figure.mean, figure.halfWidth95) : ''),
       published && h('td', { class: words && `tone-${words.tone}` }, words?.text ?? ''),
     );
   };
-  const heads = ['Inner steps', 'Ours', ...(published ? ['Published'] : [])];
-  const caption = `${measureName(metric, spec)}, mean ± 95 %, after meta-step ${formatCount(step)}`;
+  const heads = [...(hasAxis ? [capitalised(axisHead(measure))] : []), 'Ours', ...(published ? ['Published'] : [])];
+  const caption = `${titleWithUnit(measure)}, mean ± 95 %, after meta-step ${formatCount(step)}`;
   return h(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The newest evaluation by inner step' },
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The newest evaluation' },
     h(
       'table',
       {},

@@ -14,11 +14,10 @@ import { addressOf } from './place.ts';
 import { progressBar } from './progress-bar.ts';
 import { Table, textCell } from './table.ts';
 import {
-  accuracyText,
   clusterEventText,
   etaText,
   hasEnded,
-  lossText,
+  measuresText,
   nothing,
   paceText,
   stateBadge,
@@ -177,8 +176,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
         class: 'number',
         cell: textCell((job) => (job.state === 'running' ? paceText(job.lastMetaStep) : nothing)),
       },
-      { title: 'Loss', class: 'number', cell: textCell((job) => lossText(job.lastMetaStep)) },
-      { title: 'Accuracy', class: 'number', cell: textCell((job) => accuracyText(job.lastMetaStep)) },
+      { title: 'Measured', class: 'number', cell: textCell((job) => measuresText(job.lastMetaStep)) },
       {
         title: 'Submitted',
         class: 'number',

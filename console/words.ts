@@ -1,12 +1,15 @@
 // How the console says things: states, times, rates, one event in a sentence. Pure but for the reader's time zone.
 import { type ClusterEvent, nameOf } from '../shared/cluster-event.ts';
-import type { JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../shared/numbers.ts';
+import type { Evaluation, JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
+import { headline, valueText } from '../shared/measures.ts';
+import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { now } from './clock.ts';
 import { h } from './dom.ts';
 
 export const nothing = '–';
+
+export const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const hasEnded = (state: JobRow['state']): boolean => ['succeeded', 'failed', 'cancelled'].includes(state);
 
@@ -49,11 +52,9 @@ export function timeElement(iso: string): HTMLTimeElement {
   return h('time', { datetime: iso, title: time.toString() }, text);
 }
 
-export const accuracyText = (summary: MetaStepSummary | undefined): string =>
-  summary?.queryAccuracy === undefined ? nothing : formatPercent(summary.queryAccuracy);
-
-export const lossText = (summary: MetaStepSummary | undefined): string =>
-  summary ? formatValue(summary.queryLoss) : nothing;
+/** How the newest meta-batch went, such as `loss 0.0696, accuracy 97.5 %`. */
+export const measuresText = (summary: MetaStepSummary | undefined): string =>
+  summary?.measures.map(valueText).join(', ') || nothing;
 
 export const paceText = (summary: MetaStepSummary | undefined): string =>
   summary ? formatRate(summary.metaStepsPerSecond) : nothing;
@@ -121,19 +122,8 @@ interface StateChange {
 const stateText = ({ state, reason }: StateChange): string =>
   reason === '' || reason === state ? state : `${state}: ${reason}`;
 
-interface Measured {
-  readonly step: number;
-  readonly lossByInnerStep: readonly { readonly mean: number }[];
-  readonly accuracyByInnerStep: readonly { readonly mean: number }[];
-}
-
-function evaluatedText({ step, lossByInnerStep, accuracyByInnerStep }: Measured): string {
-  const accuracy = accuracyByInnerStep.at(-1);
-  const loss = lossByInnerStep.at(-1);
-  const figure = accuracy ? `accuracy ${formatPercent(accuracy.mean)}` : loss ? `loss ${formatValue(loss.mean)}` : '';
-  const innerSteps = lossByInnerStep.length - 1;
-  return `evaluated at meta-step ${formatCount(step)}: ${figure} after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
-}
+const evaluatedText = ({ step, measures }: Pick<Evaluation, 'step' | 'measures'>): string =>
+  `evaluated at meta-step ${formatCount(step)}: ${headline(measures)}`;
 
 const checkpointText = ({ step, bytes }: { readonly step: number; readonly bytes: number }): string =>
   `checkpoint at meta-step ${formatCount(step)}, ${formatBytes(bytes)}`;

@@ -11,6 +11,7 @@ import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
 import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+import { measuresOf } from '../shared/job-spec/measures.ts';
 import { hashOfVector } from '../shared/tensor-codec.ts';
 import { createEngine } from '../worker/engine/create.ts';
 import type { JobProgram } from '../worker/learning/job-program.ts';
@@ -51,9 +52,9 @@ async function applyMetaStep(spec: JobSpec, program: JobProgram, training: Train
     const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
     // The program may use its arrays again.
     const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
-    training.keepTrainResult(index, shards.length, result);
+    training.keepTrainResult(index, shards.length, { ...result, taskCount });
   }
-  training.applyMetaStep(spec.meta.iterations);
+  training.applyMetaStep(spec.meta.iterations, measuresOf(spec).train);
 }
 
 async function replay(): Promise<object> {
@@ -88,8 +89,8 @@ async function replay(): Promise<object> {
       fromStep,
       paramsSha256: sha256.toString('hex'),
       payloadSha256: hashOfVector(result.metaGradientSum),
-      // JSON has no NaN: those losses are null.
-      queryLoss: result.queryLoss,
+      // JSON has no NaN: those values are null.
+      measures: result.measures,
       nonFiniteTasks: result.nonFiniteTasks.map((offset) => firstTask + offset),
       engineFingerprint: engine.fingerprint,
     };

@@ -1,14 +1,9 @@
 // What happened in a cluster, as everybody is told of it: CloudEvents 1.0 in JSON, the same on NATS, over WatchEvents, on the console. The
 // data of the job events is enough to rebuild the table of jobs from nothing else. Types and names only; docs/events.md explains each.
 // Invariant: within v1 fields are added, never changed or taken away.
+import type { Measure, MeasureValue } from './measures.ts';
 
 export type JobStateName = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
-
-/** A mean over tasks and half the width of its 95 % interval. Accuracies are from 0 to 1. */
-interface EstimateData {
-  readonly mean: number;
-  readonly halfWidth95: number;
-}
 
 interface OfJob {
   readonly jobId: string;
@@ -46,10 +41,8 @@ export interface MetaStepsData extends OfJob {
   /** Meta-steps applied so far. */
   readonly step: number;
   readonly iterations: number;
-  /** Mean after adaptation over the last meta-batch. */
-  readonly queryLoss: number;
-  /** From 0 to 1; absent for regression. */
-  readonly queryAccuracy?: number;
+  /** Means over the last meta-batch, after adaptation. The first is what training minimises. */
+  readonly measures: readonly MeasureValue[];
   /** Before clipping. */
   readonly metaGradientNorm: number;
   /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
@@ -72,14 +65,11 @@ export interface EvaluationData extends OfJob {
     readonly shots: number;
     readonly queries: number;
     readonly transductive: boolean;
-    readonly innerSteps: number;
     readonly splitDescription: string;
   };
-  /** Index = number of inner steps, from 0. */
-  readonly lossByInnerStep: readonly EstimateData[];
-  /** The same; empty for regression. */
-  readonly accuracyByInnerStep: readonly EstimateData[];
-  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  /** At most 8. The first is what training minimises. */
+  readonly measures: readonly Measure[];
+  /** Tasks of which some value was not finite. Measures whose values have no range leave them out. */
   readonly divergedTasks: number;
 }
 

@@ -2,8 +2,8 @@
 // claims more than they show. The one place of the rule, and of the words for it in terminal, report,
 // console and API. Pure, and free of Node, so that a browser can have it too.
 //
-// The rule. A claim (reproduced, or reached) needs a job that has succeeded, and at every inner step
-// that the source reports:
+// The rule. A claim (reproduced, or reached) needs a job that has succeeded, and at every point of the
+// measure's axis (each inner step, for one) that the source reports:
 // - what is measured is what the source measured: every stated field of `task` and `evaluation`, and `transductive`. The source must state at
 //   least the distribution, ways, shots, queries, tasks and `transductive`. More test tasks than the source's are as good.
 // - no test task diverged, as the mean would leave out the worst.
@@ -13,21 +13,9 @@
 import type { JobStateName } from './cluster-event.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec, PublishedSpec } from './job-spec/index.ts';
-import { formatCount, formatValue } from './numbers.ts';
+import { axisHead, type Estimate, type Figure, figuresOf, leadingMeasure, type Measure } from './measures.ts';
+import { formatCount } from './numbers.ts';
 import { type Difference, differencesBetween, type ProtocolFacts, protocolOfJob, statedFields } from './protocol.ts';
-
-/** A mean over tasks and half the width of its 95 % interval. Accuracies are from 0 to 1. */
-export interface Estimate {
-  readonly mean: number;
-  readonly halfWidth95: number;
-}
-
-/** What an evaluation measured; index = number of inner steps, from 0. */
-export interface Measured {
-  readonly lossByInnerStep: readonly Estimate[];
-  /** Absent or empty for regression. */
-  readonly accuracyByInnerStep?: readonly Estimate[];
-}
 
 /** A job, and one of its evaluations. */
 export interface ComparedJob {
@@ -37,10 +25,12 @@ export interface ComparedJob {
   readonly overrides: readonly string[];
   /** What the job was computed with. */
   readonly data?: readonly DataIdentity[];
-  readonly evaluation: Measured & { readonly protocol: ProtocolFacts; readonly divergedTasks?: number };
+  readonly evaluation: {
+    readonly measures: readonly Measure[];
+    readonly protocol: ProtocolFacts;
+    readonly divergedTasks?: number;
+  };
 }
-
-export type Metric = 'loss' | 'accuracy';
 
 /** How it bears on the claim: green, yellow, red, or nothing to say. */
 export type Tone = 'good' | 'doubtful' | 'bad' | 'neutral';
@@ -51,7 +41,7 @@ export interface Words {
 }
 
 /**
- * On one inner step:
+ * At one point:
  * - `inside`: the published mean lies inside our 95 % interval.
  * - `better`: it does not, and ours is the better one.
  * - `overlaps`: ours is worse, but the two intervals overlap.
@@ -60,10 +50,9 @@ export interface Words {
  */
 export type RowVerdict = 'inside' | 'better' | 'overlaps' | 'worse' | 'too-wide';
 
-type Figure = PublishedSpec['byInnerStep'][string];
-
 export interface ComparedRow {
-  readonly innerSteps: number;
+  /** Of the measure's axis; empty where it has none. */
+  readonly point: string;
   readonly ours: Estimate;
   readonly published?: Figure;
   /** Absent where there is no figure, or none that ours may be compared with. */
@@ -89,7 +78,9 @@ export type Outcome =
   | 'no-figure';
 
 export interface Comparison {
-  readonly metric: Metric;
+  /** What is compared: the published measure, else the leading one. Undefined where nothing was measured. */
+  readonly measure: Measure | undefined;
+  /** One for each point of the measure. */
   readonly rows: readonly ComparedRow[];
   readonly outcome: Outcome;
   /** All that is known to differ from the source, in words. */
@@ -107,27 +98,26 @@ export interface Verdict extends Pick<Comparison, 'outcome' | 'differences' | 'o
 /** A claim: `--gate` lets it pass. */
 export const isClaim = (outcome: Outcome): boolean => outcome === 'reproduced' || outcome === 'reached';
 
-/** One row for every inner step that was evaluated, from 0. */
+/** One row for every point that was evaluated. */
 export function compare(job: ComparedJob): Comparison {
   const { spec, evaluation, state } = job;
   const { published } = spec;
-  const hasAccuracy = (evaluation.accuracyByInnerStep?.length ?? 0) > 0;
-  const metric = published?.metric ?? (hasAccuracy ? 'accuracy' : 'loss');
-  const ours = (metric === 'accuracy' ? evaluation.accuracyByInnerStep : evaluation.lossByInnerStep) ?? [];
-  const figures = published?.byInnerStep ?? {};
+  const measure = leadingMeasure(evaluation.measures, published?.measure);
+  const figures = published ? figuresOf(published) : {};
   const hasFigures = Object.keys(figures).length > 0;
   const known = published ? differencesOf(job, published) : [];
-  const obstacles = hasFigures ? obstaclesTo(job, known, ours.length) : [];
+  const obstacles = published && hasFigures ? obstaclesTo(job, published, known, measure) : [];
   const isOpen = state.toLowerCase() !== 'succeeded';
-  const rows = ours.map((estimate, innerSteps): ComparedRow => {
-    const figure = figures[innerSteps];
-    if (!figure) return { innerSteps, ours: estimate };
-    const row = { innerSteps, ours: estimate, published: figure };
-    return isOpen || obstacles.length > 0 ? row : { ...row, verdict: verdictOn(estimate, figure, metric) };
+  const rows = (measure?.points ?? []).map((point, i): ComparedRow => {
+    const ours = measure!.estimates[i]!;
+    const figure = measure!.name === published?.measure ? figures[point] : undefined;
+    if (!figure) return { point, ours };
+    const row = { point, ours, published: figure };
+    return isOpen || obstacles.length > 0 ? row : { ...row, verdict: verdictOn(ours, figure, measure!.better) };
   });
   const differences = [...known.map(({ text }) => text), ...(published?.differences ?? [])];
   const outcome = hasFigures ? outcomeOf({ isOpen, rows, differences, obstacles }) : 'no-figure';
-  return { metric, rows, outcome, differences, obstacles };
+  return { measure, rows, outcome, differences, obstacles };
 }
 
 /** @returns undefined for a job that has not succeeded, or has no published figure. */
@@ -153,10 +143,10 @@ function outcomeOf({
   return differences.length > 0 ? 'reached' : 'reproduced';
 }
 
-function verdictOn(ours: Estimate, published: Figure, metric: Metric): RowVerdict {
+function verdictOn(ours: Estimate, published: Figure, better: Measure['better']): RowVerdict {
   if (!(Number.isFinite(ours.mean) && Number.isFinite(ours.halfWidth95))) return 'too-wide';
   const distance = Math.abs(ours.mean - published.mean);
-  const isBetter = metric === 'loss' ? ours.mean < published.mean : ours.mean > published.mean;
+  const isBetter = better === 'lower' ? ours.mean < published.mean : ours.mean > published.mean;
   if (!isBetter && distance > ours.halfWidth95 + (published.halfWidth95 ?? 0)) return 'worse';
   if (ours.halfWidth95 > widestHalfWidth(published)) return 'too-wide';
   if (distance <= ours.halfWidth95) return 'inside';
@@ -189,8 +179,13 @@ const changesFigure = /^(task|model|algorithm|meta|published|evaluation(?!\.(eve
 /** Fields that say what is measured and what it is compared with, rather than how it was trained. */
 const saysWhatIsMeasured = /^(task|evaluation|published)(\.|$)|^transductive$/;
 
-function obstaclesTo({ spec, evaluation }: ComparedJob, known: readonly Difference[], measuredSteps: number): string[] {
-  const { byInnerStep = {}, protocol = {} } = spec.published ?? {};
+function obstaclesTo(
+  { spec, evaluation }: ComparedJob,
+  published: PublishedSpec,
+  known: readonly Difference[],
+  measure: Measure | undefined,
+): string[] {
+  const { protocol } = published;
   const stated = new Set(statedFields(protocol).map(([field]) => field));
   const needed = [
     'task.distribution',
@@ -202,32 +197,29 @@ function obstaclesTo({ spec, evaluation }: ComparedJob, known: readonly Differen
   const diverged = divergedText(evaluation);
   const { protocol: facts } = evaluation;
   const isTest = stated.has('evaluation.split') || facts.split === 'test';
-  const unmeasured = Object.keys(byInnerStep).filter((innerSteps) => Number(innerSteps) >= measuredSteps);
   return [
     ...(missing.length > 0 ? [`the published protocol does not state ${missing.join(', ')}`] : []),
     ...(otherMeasure.length > 0 ? [`another measurement: ${otherMeasure.join(', ')}`] : []),
     ...(isTest ? [] : [`evaluated on the ${facts.split} split`]),
-    ...(unmeasured.length > 0 ? [`not measured: ${unmeasured.join(', ')} inner steps`] : []),
+    ...notMeasured(published, measure),
     ...(diverged === undefined ? [] : [diverged]),
   ];
 }
 
+/** Published figures at points that the evaluation has not, in words. */
+function notMeasured(published: PublishedSpec, measure: Measure | undefined): string[] {
+  if (measure?.name !== published.measure) return [`not measured: ${published.measure}`];
+  const { axis, points } = measure;
+  const missing = Object.keys(figuresOf(published)).filter((point) => !points.includes(point));
+  return missing.length > 0 ? [`not measured: ${missing.join(', ')} ${axisHead({ axis, points })}`] : [];
+}
+
 /** Tasks of an evaluation that diverged, in words; undefined where none did. */
-export function divergedText({ divergedTasks = 0, protocol }: ComparedJob['evaluation']): string | undefined {
+export function divergedText({ divergedTasks = 0, protocol, measures }: ComparedJob['evaluation']): string | undefined {
   if (divergedTasks === 0) return undefined;
-  return `${formatCount(divergedTasks)} of ${formatCount(protocol.tasks)} tasks diverged (left out of the losses)`;
-}
-
-/** What the numbers are, such as `mean squared error`. Accuracies are shown in per cent. */
-export function measureName(metric: Metric, spec: JobSpec): string {
-  if (metric === 'accuracy') return 'accuracy, %';
-  return spec.task.distribution === 'sinusoid' ? 'mean squared error' : 'loss';
-}
-
-/** A loss to three significant digits, an accuracy in per cent, each with its half-width where there is one. */
-export function formatFigure(metric: Metric, mean: number, halfWidth95?: number): string {
-  const format = metric === 'accuracy' ? (value: number) => (100 * value).toFixed(2) : formatValue;
-  return halfWidth95 === undefined ? format(mean) : `${format(mean)} ± ${format(halfWidth95)}`;
+  const [first] = measures;
+  const leftOut = first ? ` (left out of the ${first.name})` : '';
+  return `${formatCount(divergedTasks)} of ${formatCount(protocol.tasks)} tasks diverged${leftOut}`;
 }
 
 export function verdictWords(verdict: RowVerdict): Words {
@@ -247,7 +239,7 @@ export function verdictWords(verdict: RowVerdict): Words {
   }
 }
 
-export function outcomeWords({ outcome, differences, obstacles }: Omit<Comparison, 'metric' | 'rows'>): Words {
+export function outcomeWords({ outcome, differences, obstacles }: Omit<Comparison, 'measure' | 'rows'>): Words {
   const points = `${differences.length} ${differences.length === 1 ? 'point' : 'points'}`;
   const caveat = differences.length > 0 ? `; the protocol differs in ${points}` : '';
   switch (outcome) {

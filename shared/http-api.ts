@@ -1,5 +1,5 @@
-// The JSON of the HTTP API under /api/v1, as the coordinator writes it and the console reads it. Types only. Times are RFC 3339 in UTC, accuracies
-// from 0 to 1. Invariant: within v1 fields are added, never changed or taken away.
+// The JSON of the HTTP API under /api/v1, as the coordinator writes it and the console reads it. Types only. Times are RFC 3339 in UTC, shares
+// (such as accuracies) from 0 to 1. Invariant: within v1 fields are added, never changed or taken away.
 import type {
   CheckpointData,
   ClusterEvent,

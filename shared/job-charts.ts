@@ -1,8 +1,17 @@
 // Which curves a job has, and what is on them: how training went, and what adaptation gains, with the published figures beside it. The same
 // for the terminal, the report and the console, which only draw. Pure, and free of Node, so that a browser can have it too.
 import { type Scale, scaleFor } from './axis.ts';
-import type { Estimate, Measured, Metric } from './comparison.ts';
 import type { PublishedSpec } from './job-spec/index.ts';
+import {
+  areCounts,
+  type Estimate,
+  figuresOf,
+  inReadingOrder,
+  type Measure,
+  type MeasureUnit,
+  type MeasureValue,
+  placeText,
+} from './measures.ts';
 import { formatCount } from './numbers.ts';
 
 export interface ChartPoint {
@@ -21,13 +30,16 @@ export interface ChartSeries {
 }
 
 export interface Chart {
-  /** Stable, such as `meta-loss`. */
+  /** Stable, such as `training-loss`. */
   readonly id: string;
   readonly title: string;
   /** What is measured, in words. */
   readonly about: string;
-  readonly x: 'meta-step' | 'inner step';
-  readonly unit: '' | '%';
+  /** `meta-step`, or the axis of the measure, such as `inner step`. */
+  readonly x: string;
+  /** Of an axis whose points are names: those of x = 0, 1, … */
+  readonly pointNames?: readonly string[];
+  readonly unit: MeasureUnit;
   readonly scale: Scale;
   /** Whether every point is worth a mark: there are few, and each is a measurement of its own. */
   readonly isMarked: boolean;
@@ -37,16 +49,15 @@ export interface Chart {
 
 export interface ReportedMetaStep {
   readonly step: number;
-  readonly queryLoss: number;
-  /** 0 to 1. */
-  readonly queryAccuracy?: number;
+  readonly measures: readonly MeasureValue[];
   readonly metaGradientNorm: number;
   readonly tasksPerSecond: number;
 }
 
-export interface ReportedEvaluation extends Measured {
+export interface ReportedEvaluation {
   readonly step: number;
-  readonly protocol: { readonly split: string; readonly tasks: number; readonly innerSteps: number };
+  readonly protocol: { readonly split: string; readonly tasks: number };
+  readonly measures: readonly Measure[];
 }
 
 export interface JobCurves {
@@ -58,8 +69,11 @@ export interface JobCurves {
 /** Earlier evaluations beside the last one, at most. */
 const maxEarlier = 4;
 
-/** Such as `Query accuracy by meta-step, %`. */
+/** Such as `Adaptation: accuracy by inner step, %`. */
 export const headingOf = ({ title, x, unit }: Chart): string => `${title} by ${x}${unit ? `, ${unit}` : ''}`;
+
+/** A place along the chart in words: a count, or the name of the point. */
+export const xText = ({ pointNames }: Chart, x: number): string => pointNames?.[x] ?? formatCount(x);
 
 /** Over a fortieth of the points to either side. A median, since one bad meta-batch must not look like a trend. */
 export function movingMedian(points: readonly ChartPoint[]): ChartPoint[] {
@@ -88,35 +102,33 @@ export function movingMedian(points: readonly ChartPoint[]): ChartPoint[] {
 
 /** Only charts that have something to show. Values that are not finite are left out. */
 export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Chart[] {
-  const metrics: readonly Metric[] = published?.metric === 'loss' ? ['loss', 'accuracy'] : ['accuracy', 'loss'];
+  const measures = inReadingOrder(evaluations.at(-1)?.measures ?? [], published?.measure);
   return [
     ...trainingCharts(metaSteps),
-    ...metrics.flatMap((metric) => adaptationChart(metric, evaluations, published)),
-    ...metrics.flatMap((metric) => evaluationChart(metric, evaluations)),
+    ...measures.flatMap((measure) => adaptationChart(measure, evaluations, published)),
+    ...measures.flatMap((measure) => evaluationChart(measure, evaluations)),
   ];
 }
 
 function trainingCharts(metaSteps: readonly ReportedMetaStep[]): Chart[] {
   const chart = (
     words: Pick<Chart, 'id' | 'title' | 'about'>,
-    measure: (reported: ReportedMetaStep) => number | undefined,
+    read: (reported: ReportedMetaStep) => number | undefined,
     shape: Partial<Pick<Chart, 'unit' | 'scale'>> = {},
   ): Chart[] => {
-    const points = metaSteps.flatMap((reported) => pointAt(reported.step, measure(reported)));
+    const points = metaSteps.flatMap((reported) => pointAt(reported.step, read(reported)));
     if (points.length === 0) return [];
     const scale = scaleFor(points.map(({ y }) => y));
     const series = [{ label: words.title, role: 'main', points } as const];
     return [{ ...words, x: 'meta-step', unit: '', scale, isMarked: false, series, ...shape }];
   };
   return [
-    ...chart(
-      { id: 'meta-loss', title: 'Meta-loss', about: 'query loss after adaptation, mean of a meta-batch' },
-      ({ queryLoss }) => queryLoss,
-    ),
-    ...chart(
-      { id: 'query-accuracy', title: 'Query accuracy', about: 'after adaptation, mean of a meta-batch' },
-      ({ queryAccuracy }) => (queryAccuracy === undefined ? undefined : 100 * queryAccuracy),
-      { unit: '%', scale: 'linear' },
+    ...(metaSteps.at(-1)?.measures ?? []).flatMap(({ name, unit }) =>
+      chart(
+        { id: `training-${name}`, title: `Training: ${name}`, about: 'after adaptation, mean of a meta-batch' },
+        ({ measures }) => scaled(unit, measures.find((measure) => measure.name === name)?.value),
+        unit === '%' ? { unit, scale: 'linear' } : { unit },
+      ),
     ),
     ...chart(
       { id: 'meta-gradient-norm', title: 'Meta-gradient norm', about: 'before clipping' },
@@ -130,73 +142,88 @@ function trainingCharts(metaSteps: readonly ReportedMetaStep[]): Chart[] {
   ];
 }
 
+/** Of the newest evaluation, along the measure's axis; nothing where it has a single point. */
 function adaptationChart(
-  metric: Metric,
+  measure: Measure,
   evaluations: readonly ReportedEvaluation[],
   published: PublishedSpec | undefined,
 ): Chart[] {
   const latest = evaluations.at(-1);
-  const points = latest && pointsByInnerStep(latest, metric);
-  if (!latest || !points || points.length === 0) return [];
+  const { name, axis, unit } = measure;
+  const places = placesOf(measure, published);
+  const points = pointsAlong(measure, places);
+  if (!latest || measure.points.length < 2 || points.length === 0) return [];
   const series: ChartSeries[] = [{ label: afterMetaSteps(latest), role: 'main', points }];
-  if (published?.metric === metric) {
-    const figures = Object.entries(published.byInnerStep).flatMap(([steps, { mean, halfWidth95 }]) =>
-      pointAt(Number(steps), mean * factorOf(metric), halfWidth95 && halfWidth95 * factorOf(metric)),
+  if (published?.measure === name) {
+    const figures = Object.entries(figuresOf(published)).flatMap(([point, { mean, halfWidth95 }]) =>
+      pointAt(places.of(point), scaled(unit, mean), scaled(unit, halfWidth95)),
     );
     series.push({ label: 'published', role: 'published', points: figures.sort((a, b) => a.x - b.x) });
   }
   for (const evaluation of spread(evaluations.slice(0, -1), maxEarlier)) {
-    const earlier = pointsByInnerStep(evaluation, metric) ?? [];
-    series.push({ label: afterMetaSteps(evaluation), role: 'earlier', points: earlier });
+    const earlier = measureIn(evaluation, name);
+    if (!earlier) continue;
+    series.push({ label: afterMetaSteps(evaluation), role: 'earlier', points: pointsAlong(earlier, places) });
   }
   return [
     {
-      id: `adaptation-${metric}`,
-      title: `Adaptation: ${metric}`,
+      id: `adaptation-${name}`,
+      title: `Adaptation: ${name}`,
       about: `${describe(latest)} ± 95 %, ${afterMetaSteps(latest)}`,
-      x: 'inner step',
-      unit: unitOf(metric),
-      scale: metric === 'accuracy' ? 'linear' : scaleFor(series.flatMap((one) => one.points.map(({ y }) => y))),
+      x: axis,
+      ...(places.names && { pointNames: places.names }),
+      unit,
+      scale: unit === '%' ? 'linear' : scaleFor(series.flatMap((one) => one.points.map(({ y }) => y))),
       isMarked: true,
       series,
     },
   ];
 }
 
-/** What the last inner step reaches, evaluation by evaluation; nothing before there are two. */
-function evaluationChart(metric: Metric, evaluations: readonly ReportedEvaluation[]): Chart[] {
+/** What the last point reaches, evaluation by evaluation; nothing before there are two. */
+function evaluationChart({ name, axis, points, unit }: Measure, evaluations: readonly ReportedEvaluation[]): Chart[] {
   const latest = evaluations.at(-1);
-  const points = evaluations.flatMap((evaluation) => {
-    const last = estimatesOf(evaluation, metric)?.at(-1);
-    return last ? pointOf(evaluation.step, last, metric) : [];
+  const reached = evaluations.flatMap((evaluation) => {
+    const last = measureIn(evaluation, name)?.estimates.at(-1);
+    return last ? pointOf(evaluation.step, last, unit) : [];
   });
-  if (!latest || points.length < 2) return [];
-  const { innerSteps } = latest.protocol;
+  if (!latest || reached.length < 2) return [];
+  const place = placeText(axis, points.at(-1) ?? '');
   return [
     {
-      id: `evaluation-${metric}`,
-      title: `Evaluation: ${metric}`,
-      about: `${describe(latest)} ± 95 %, after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`,
+      id: `evaluation-${name}`,
+      title: `Evaluation: ${name}`,
+      about: `${describe(latest)} ± 95 %${place && `,${place}`}`,
       x: 'meta-step',
-      unit: unitOf(metric),
-      scale: metric === 'accuracy' ? 'linear' : scaleFor(points.map(({ y }) => y)),
+      unit,
+      scale: unit === '%' ? 'linear' : scaleFor(reached.map(({ y }) => y)),
       isMarked: true,
-      series: [
-        { label: `${metric} after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`, role: 'main', points },
-      ],
+      series: [{ label: `${name}${place}`, role: 'main', points: reached }],
     },
   ];
 }
 
-function pointsByInnerStep(evaluation: Measured, metric: Metric): ChartPoint[] | undefined {
-  return estimatesOf(evaluation, metric)?.flatMap((estimate, x) => pointOf(x, estimate, metric));
+/** Where the points of an axis are: counts at their number, names one after another, as they come. */
+interface Places {
+  readonly of: (point: string) => number;
+  readonly names?: readonly string[];
 }
 
-const estimatesOf = (evaluation: Measured, metric: Metric): readonly Estimate[] | undefined =>
-  metric === 'accuracy' ? evaluation.accuracyByInnerStep : evaluation.lossByInnerStep;
+function placesOf({ name, points }: Measure, published: PublishedSpec | undefined): Places {
+  if (areCounts(points)) return { of: Number };
+  const others = published?.measure === name ? Object.keys(figuresOf(published)) : [];
+  const names = [...new Set([...points, ...others])];
+  return { of: (point) => names.indexOf(point), names };
+}
 
-const pointOf = (x: number, { mean, halfWidth95 }: Estimate, metric: Metric): ChartPoint[] =>
-  pointAt(x, mean * factorOf(metric), halfWidth95 * factorOf(metric));
+const measureIn = ({ measures }: ReportedEvaluation, name: string): Measure | undefined =>
+  measures.find((measure) => measure.name === name);
+
+const pointsAlong = ({ points, estimates, unit }: Measure, { of }: Places): ChartPoint[] =>
+  points.flatMap((point, i) => (estimates[i] ? pointOf(of(point), estimates[i], unit) : []));
+
+const pointOf = (x: number, { mean, halfWidth95 }: Estimate, unit: MeasureUnit): ChartPoint[] =>
+  pointAt(x, scaled(unit, mean), scaled(unit, halfWidth95));
 
 function pointAt(x: number, y: number | undefined, halfWidth95?: number): ChartPoint[] {
   if (y === undefined || !Number.isFinite(y)) return [];
@@ -209,8 +236,11 @@ function spread<Item>(items: readonly Item[], count: number): Item[] {
   return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);
 }
 
-const factorOf = (metric: Metric): number => (metric === 'accuracy' ? 100 : 1);
-const unitOf = (metric: Metric) => (metric === 'accuracy' ? '%' : '');
+/** As it is shown: shares in per cent. */
+function scaled(unit: MeasureUnit, value: number | undefined): number | undefined {
+  return value === undefined || unit !== '%' ? value : 100 * value;
+}
+
 const afterMetaSteps = ({ step }: ReportedEvaluation): string => `after ${formatCount(step)} meta-steps`;
 const describe = ({ protocol }: ReportedEvaluation): string =>
   `mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks`;

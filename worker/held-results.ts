@@ -64,7 +64,7 @@ function bytesOf(output: ShardOutput): number {
     case 'train':
       return output.result.metaGradientSum.byteLength;
     case 'evaluate':
-      return 8 * (output.result.lossByInnerStep.length + output.result.accuracyByInnerStep.length);
+      return 8 * output.result.measures.reduce((sum, { values }) => sum + values.length, 0);
     default:
       return output satisfies never;
   }

@@ -4,6 +4,7 @@ import { boundText, maxWorkerTextBytes } from '../shared/foreign-text.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
+import type { MeasureRows } from '../shared/measures.ts';
 import { bytesOfVector, chunksOf } from '../shared/tensor-codec.ts';
 import type { ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
@@ -128,27 +129,21 @@ function resultOf(output: ShardOutput): Pick<ShardResult, 'initialize' | 'train'
       };
     }
     case 'train': {
-      const { queryLoss, queryAccuracy, nonFiniteTasks } = output.result;
+      const { weight, measures, nonFiniteTasks } = output.result;
       return {
         train: {
           payloadSha256: Buffer.from(output.payloadSha256),
-          queryLoss: [...queryLoss],
-          queryAccuracy: [...queryAccuracy],
+          weight,
+          measures: measures.map(rowsMessage),
           nonFiniteTasks: [...nonFiniteTasks],
         },
       };
     }
-    case 'evaluate': {
-      const { lossByInnerStep, accuracyByInnerStep, innerSteps } = output.result;
-      return {
-        evaluate: {
-          lossByInnerStep: [...lossByInnerStep],
-          accuracyByInnerStep: [...accuracyByInnerStep],
-          innerSteps,
-        },
-      };
-    }
+    case 'evaluate':
+      return { evaluate: { measures: output.result.measures.map(rowsMessage) } };
     default:
       return output satisfies never;
   }
 }
+
+const rowsMessage = ({ name, values }: MeasureRows) => ({ name, values: [...values] });

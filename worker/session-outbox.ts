@@ -21,11 +21,8 @@ const smallMessageBytes = 256;
 function bytesOf({ payloadChunk, shardResult, shardFailure }: WorkerMessage): number {
   if (payloadChunk) return payloadChunk.data?.length ?? 0;
   const { train, evaluate } = shardResult ?? {};
-  const lists = [
-    ...[train?.queryLoss, train?.queryAccuracy, train?.nonFiniteTasks],
-    ...[evaluate?.lossByInnerStep, evaluate?.accuracyByInnerStep],
-  ];
-  const numbers = lists.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+  const rows = [...(train?.measures ?? []), ...(evaluate?.measures ?? [])];
+  const numbers = rows.reduce((sum, { values }) => sum + (values?.length ?? 0), train?.nonFiniteTasks?.length ?? 0);
   return smallMessageBytes + 8 * numbers + 3 * (shardFailure?.message?.length ?? 0);
 }
 

@@ -6,7 +6,7 @@ import type { CompileReport } from './engine/engine.ts';
 import type { WorkerObserver } from './observer.ts';
 import type { Lease } from './session-state.ts';
 
-interface InnerSteps {
+interface StepCounts {
   readonly train: number;
   readonly evaluate: number;
 }
@@ -20,7 +20,7 @@ interface ShardTrace {
 export class ShardTraces {
   readonly #workerId: string;
   readonly #tracing: Tracing;
-  readonly #jobs = new Map<string, InnerSteps>();
+  readonly #jobs = new Map<string, StepCounts>();
   readonly #shards = new Map<string, ShardTrace>();
 
   /** @param tracing is closed by `close`. */
@@ -31,7 +31,7 @@ export class ShardTraces {
 
   readonly observer: WorkerObserver = {
     jobOpened: ({ jobId, spec }) => {
-      const innerSteps = innerStepsOf(spec);
+      const innerSteps = stepCountsOf(spec);
       if (innerSteps) this.#jobs.set(jobId, innerSteps);
     },
     jobClosed: ({ jobId }) => void this.#jobs.delete(jobId),
@@ -100,7 +100,7 @@ export class ShardTraces {
 }
 
 /** Undefined for a spec that is none: its shards fail in the compute thread, with the reason. */
-function innerStepsOf(spec: string): InnerSteps | undefined {
+function stepCountsOf(spec: string): StepCounts | undefined {
   try {
     const { algorithm, evaluation } = parseJobSpec(spec);
     return { train: algorithm.innerSteps, evaluate: evaluation.innerSteps };

@@ -49,14 +49,15 @@ function openWorker(workerId: string): void {
 
 function* answerTo({ leaseId, jobId, train, evaluate }: ShardLease__Output): Generator<WorkerMessage> {
   if (evaluate) {
-    const lossByInnerStep = new Array<number>(evaluate.taskCount * 2).fill(1);
-    yield { shardResult: { leaseId, jobId, evaluate: { lossByInnerStep, innerSteps: 1 } } };
+    const measures = [{ name: 'loss', values: new Array<number>(evaluate.taskCount * 2).fill(1) }];
+    yield { shardResult: { leaseId, jobId, evaluate: { measures } } };
     return;
   }
   for (const payloadChunk of chunks) yield { payloadChunk };
   if (train) {
-    const queryLoss = new Array<number>(train.taskCount).fill(1);
-    yield { shardResult: { leaseId, jobId, train: { payloadSha256, queryLoss } } };
+    const { taskCount: weight } = train;
+    const measures = [{ name: 'loss', values: new Array<number>(weight).fill(1) }];
+    yield { shardResult: { leaseId, jobId, train: { payloadSha256, weight, measures } } };
   } else {
     const layout = { tensors: [{ name: 'w', shape: [elements] }] };
     yield { shardResult: { leaseId, jobId, initialize: { layout, payloadSha256 } } };

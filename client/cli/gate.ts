@@ -4,6 +4,7 @@ import { Option } from 'commander';
 import { isClaim, type Verdict } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { figuresOf } from '../../shared/measures.ts';
 
 export const gateOption = () =>
   new Option('--gate', 'exit 1 unless the published figure of the job file is reproduced or reached');
@@ -13,7 +14,7 @@ export const gateOption = () =>
  * trained.
  */
 export function refuseWithoutFigure({ published }: JobSpec): void {
-  if (published && Object.keys(published.byInnerStep).length > 0) return;
+  if (published && Object.keys(figuresOf(published)).length > 0) return;
   throw new MetatrainError(
     'REQUEST_INVALID',
     '--gate: the job file has no published figure; accepted: a job file with one',

@@ -16,7 +16,10 @@ export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('show')
     .description('show a job: state, evaluations, checkpoints and its spec with every default')
     .argument('<id>', 'id of the job')
-    .option('--plot', 'draw its curves instead: meta-loss, accuracy, meta-gradient norm, and adaptation by inner step')
+    .option(
+      '--plot',
+      'draw its curves instead: the measures of training, the meta-gradient norm, and what adaptation gains',
+    )
     .option(
       '--ascii',
       'with --plot: draw with ASCII characters only (default: if the terminal or the locale has no Unicode)',

@@ -43,7 +43,7 @@ export function quickstartCommand(context: CommandContext): Command {
 
 function introduction(spec: JobSpec, file: string, style: Style): string {
   const { published } = spec;
-  const figures = Object.entries(published?.byInnerStep ?? {})
+  const figures = Object.entries(published?.at ?? {})
     .map(([steps, { mean }]) => `${mean} after ${steps}`)
     .join(', ');
   return [

@@ -27,7 +27,8 @@ interface Replayed {
   readonly fromStep: number;
   readonly paramsSha256: string;
   readonly payloadSha256: string;
-  readonly queryLoss: readonly (number | null)[];
+  /** Of each task. */
+  readonly measures: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
   readonly nonFiniteTasks: readonly number[];
   readonly engineFingerprint: string;
 }
@@ -112,11 +113,14 @@ async function runReplay(program: string, flags: readonly string[], signal: Abor
 }
 
 function describe(job: Job, replayed: Replayed, recorded: string): string {
-  const { firstTask, taskCount, fromStep, payloadSha256, nonFiniteTasks, queryLoss, engineFingerprint } = replayed;
+  const { firstTask, taskCount, fromStep, payloadSha256, nonFiniteTasks, measures, engineFingerprint } = replayed;
   const isEqual = payloadSha256 === recorded;
   const lines = [
     `tasks       ${firstTask} to ${firstTask + taskCount - 1}, from the parameters of meta-step ${fromStep} on`,
-    `query loss  ${queryLoss.map((loss) => loss?.toPrecision(4) ?? 'not finite').join(' ')}`,
+    ...measures.map(
+      ({ name, values }) =>
+        `${name.padEnd(10)}  ${values.map((value) => value?.toPrecision(4) ?? 'not finite').join(' ')}`,
+    ),
     `not finite  ${nonFiniteTasks.join(', ') || 'none'}`,
     `on record   ${recorded}`,
     `replayed    ${payloadSha256}`,

@@ -5,14 +5,13 @@ import {
   type ComparedRow,
   compare,
   divergedText,
-  formatFigure,
-  measureName,
   outcomeWords,
   type Tone,
   verdictWords,
 } from '../../shared/comparison.ts';
 import { describeData } from '../../shared/data-identity.ts';
-import { type Chart, type ChartPoint, headingOf } from '../../shared/job-charts.ts';
+import { type Chart, type ChartPoint, headingOf, xText } from '../../shared/job-charts.ts';
+import { axisHead, formatFigure, headline, type Measure, pointText, titleWithUnit } from '../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
 import { protocolCard, publishedText } from '../../shared/protocol.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
@@ -44,9 +43,8 @@ export function headSection({ job, history, writtenAt }: ReportInput): Markup {
   const { startedAt, endedAt, error } = job;
   const seconds = startedAt ? ((endedAt ?? writtenAt).getTime() - startedAt.getTime()) / 1000 : undefined;
   const evaluation = job.evaluations.at(-1);
-  const { metric, rows } = evaluation ? compare({ ...job, evaluation }) : { metric: 'loss' as const, rows: [] };
+  const { measure, rows } = evaluation ? compare({ ...job, evaluation }) : { measure: undefined, rows: [] };
   const last = rows.at(-1);
-  const unit = metric === 'accuracy' ? ' %' : '';
   const tile = (name: string, value: string, note = '') =>
     html`<div><dt>${name}</dt><dd>${value}${note ? html`<small>${note}</small>` : ''}</dd></div>`;
   return html`<header>
@@ -55,10 +53,12 @@ export function headSection({ job, history, writtenAt }: ReportInput): Markup {
 ${error ? html`<div class="notice bad"><strong>${error.code}</strong>: ${error.message}</div>` : ''}
 <dl class="tiles">
 ${
-  last && evaluation
+  last && evaluation && measure
     ? tile(
-        `${evaluation.protocol.split} ${metric}, ${last.innerSteps} inner ${last.innerSteps === 1 ? 'step' : 'steps'}`,
-        `${formatFigure(metric, last.ours.mean, last.ours.halfWidth95)}${unit}`,
+        [`${evaluation.protocol.split} ${measure.name}`, pointText(measure.axis, last.point)]
+          .filter(Boolean)
+          .join(', '),
+        `${formatFigure(measure, last.ours.mean, last.ours.halfWidth95)}${measure.unit && ` ${measure.unit}`}`,
         `95 %, ${formatCount(evaluation.protocol.tasks)} tasks`,
       )
     : tile('evaluation', '–', job.endedAt ? 'none was made' : 'none yet')
@@ -87,19 +87,21 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
     return html`<section><h2>Result</h2><p class="soft">${when}</p>${sought}</section>`;
   }
   const comparison = compare({ ...job, evaluation });
-  const { metric, rows, differences } = comparison;
+  const { measure, rows, differences } = comparison;
   const outcome = published && outcomeWords(comparison);
   const diverged = divergedText(evaluation);
   const hasPublished = rows.some((row) => row.published);
-  const table = html`<div class="scroll"><table>
-<thead><tr><th class="number">inner steps</th><th class="number">ours</th>${
-    hasPublished ? html`<th class="number">published</th><th>verdict</th>` : ''
-  }</tr></thead>
-<tbody>${rows.map((row) => resultRow(row, metric, hasPublished))}</tbody>
+  const table =
+    measure &&
+    html`<div class="scroll"><table>
+<thead><tr>${measure.axis && html`<th class="number">${axisHead(measure)}</th>`}<th class="number">ours</th>${
+      hasPublished ? html`<th class="number">published</th><th>verdict</th>` : ''
+    }</tr></thead>
+<tbody>${rows.map((row) => resultRow(row, measure, hasPublished))}</tbody>
 </table></div>`;
   return html`<section>
 <h2>Result</h2>
-<p>${measureName(metric, spec)}, mean over ${formatCount(evaluation.protocol.tasks)} ${evaluation.protocol.split} tasks ± 95 %,
+<p>${measure ? titleWithUnit(measure) : 'Nothing was measured'}, mean over ${formatCount(evaluation.protocol.tasks)} ${evaluation.protocol.split} tasks ± 95 %,
 after ${formatCount(evaluation.step)} meta-steps.</p>
 ${diverged === undefined ? '' : html`<p class="verdict doubtful">${diverged}.</p>`}${outcome ? html`<p class="verdict ${outcome.tone}">${outcome.text}.</p>` : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
@@ -120,15 +122,11 @@ ${
 </section>`;
 }
 
-function resultRow(
-  { innerSteps, ours, published, verdict }: ComparedRow,
-  metric: 'loss' | 'accuracy',
-  isWide: boolean,
-) {
+function resultRow({ point, ours, published, verdict }: ComparedRow, measure: Measure, isWide: boolean) {
   const words = verdict && verdictWords(verdict);
-  return html`<tr><td class="number">${innerSteps}</td><td class="number">${formatFigure(metric, ours.mean, ours.halfWidth95)}</td>${
+  return html`<tr>${measure.axis && html`<td class="number">${point}</td>`}<td class="number">${formatFigure(measure, ours.mean, ours.halfWidth95)}</td>${
     isWide
-      ? html`<td class="number">${published ? formatFigure(metric, published.mean, published.halfWidth95) : ''}</td><td class="${
+      ? html`<td class="number">${published ? formatFigure(measure, published.mean, published.halfWidth95) : ''}</td><td class="${
           words?.tone ?? ''
         }">${words?.text ?? ''}</td>`
       : ''
@@ -157,7 +155,7 @@ export function chartFigure(chart: Chart): Markup {
   )}</tr></thead>
 <tbody>${shown.map(
     (value) =>
-      html`<tr><td class="number">${formatCount(value)}</td>${columns.map(({ at }) => html`<td class="number">${cell(at.get(value))}</td>`)}</tr>`,
+      html`<tr><td class="number">${xText(chart, value)}</td>${columns.map(({ at }) => html`<td class="number">${cell(at.get(value))}</td>`)}</tr>`,
   )}</tbody></table></div></details>
 </figure>`;
 }
@@ -194,14 +192,8 @@ function eventWords(event: StoryEvent): { readonly what: string; readonly detail
     case 'stateChanged':
       return { what: event.state.toLowerCase(), detail: event.reason, tone: toneOfState[event.state] };
     case 'evaluated': {
-      const { lossByInnerStep, accuracyByInnerStep, step } = event.evaluation;
-      const loss = lossByInnerStep.at(-1);
-      const accuracy = accuracyByInnerStep?.at(-1);
-      const figures = [
-        ...(accuracy ? [`accuracy ${formatFigure('accuracy', accuracy.mean, accuracy.halfWidth95)} %`] : []),
-        ...(loss ? [`loss ${formatFigure('loss', loss.mean, loss.halfWidth95)}`] : []),
-      ];
-      return { what: 'evaluated', detail: `meta-step ${formatCount(step)}: ${figures.join(', ')}`, tone: 'neutral' };
+      const { measures, step } = event.evaluation;
+      return { what: 'evaluated', detail: `meta-step ${formatCount(step)}: ${headline(measures)}`, tone: 'neutral' };
     }
     case 'checkpointWritten': {
       const { step, bytes } = event.checkpoint;

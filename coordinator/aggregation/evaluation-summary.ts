@@ -1,39 +1,59 @@
-// Sums an evaluation up: for every number of inner steps the mean over tasks and its 95 % interval, 1.96·σ/√tasks with the population σ,
+// Sums an evaluation up: for every point of every measure the mean over tasks and its 95 % interval, 1.96·σ/√tasks with the population σ,
 // as the code of Finn et al. 2017 prints it. Tasks are added in task order, so the figures do not depend on the cluster.
+import { type Estimate, type Measure, type MeasureHead, type MeasureRows, measureOf } from '../../shared/measures.ts';
 
-export interface Estimate {
-  readonly mean: number;
-  readonly halfWidth95: number;
-}
-
-/** One shard's part: row-major [tasks × (innerSteps + 1)]. */
+/** One measure of one shard's tasks: row-major [tasks × points]. */
 export type EvaluationRows = readonly number[];
 
+export interface EvaluationSummary {
+  readonly measures: readonly Measure[];
+  readonly tasks: number;
+  /** Tasks of which some value is not finite. Measures without a range leave them out; those that have one keep every task. */
+  readonly divergedTasks: number;
+}
+
 /**
- * The losses of the tasks whose loss is finite after every number of inner steps, and how many tasks
- * that leaves out.
+ * @param shards the measures of every shard, in shard order, as the heads say. A measure that has a range
+ *   is finite.
  */
-export function withoutDiverged(
-  shards: readonly EvaluationRows[],
-  columns: number,
-): { readonly shards: EvaluationRows[]; readonly divergedTasks: number } {
-  let divergedTasks = 0;
-  const converged = shards.map((rows) => {
-    if (rows.every(Number.isFinite)) return rows;
-    const kept: number[] = [];
-    for (let first = 0; first < rows.length; first += columns) {
-      const row = rows.slice(first, first + columns);
-      if (row.every(Number.isFinite)) kept.push(...row);
-      else divergedTasks += 1;
-    }
-    return kept;
+export function summariseMeasures(
+  shards: readonly (readonly MeasureRows[])[],
+  heads: readonly MeasureHead[],
+): EvaluationSummary {
+  const valuesOf = (index: number) => shards.map((measures) => measures[index]!.values);
+  const [first] = heads;
+  const tasks = first ? valuesOf(0).reduce((sum, rows) => sum + rows.length, 0) / first.points.length : 0;
+  const diverged = shards.map((measures) => divergedTasks(measures, heads));
+  const estimates = heads.map(({ points, range }, index) => {
+    const rows = valuesOf(index);
+    const columns = points.length;
+    return summariseRows(range ? rows : rows.map((values, i) => withoutTasks(values, columns, diverged[i]!)), columns);
   });
-  return { shards: converged, divergedTasks };
+  return {
+    measures: heads.map((head, index) => measureOf(head, estimates[index]!)),
+    tasks,
+    divergedTasks: diverged.reduce((sum, { size }) => sum + size, 0),
+  };
+}
+
+/** The offsets of a shard's tasks of which some value is not finite. */
+function divergedTasks(measures: readonly MeasureRows[], heads: readonly MeasureHead[]): ReadonlySet<number> {
+  const diverged = new Set<number>();
+  for (const [index, { values }] of measures.entries()) {
+    if (values.every(Number.isFinite)) continue;
+    const columns = heads[index]!.points.length;
+    for (const [i, value] of values.entries()) if (!Number.isFinite(value)) diverged.add(Math.floor(i / columns));
+  }
+  return diverged;
+}
+
+function withoutTasks(rows: EvaluationRows, columns: number, leftOut: ReadonlySet<number>): EvaluationRows {
+  return leftOut.size === 0 ? rows : rows.filter((_, i) => !leftOut.has(Math.floor(i / columns)));
 }
 
 /**
  * @param shards every shard's rows, in shard order.
- * @param columns innerSteps + 1.
+ * @param columns points of the measure.
  */
 export function summariseRows(shards: readonly EvaluationRows[], columns: number): Estimate[] {
   const tasks = shards.reduce((sum, rows) => sum + rows.length, 0) / columns;

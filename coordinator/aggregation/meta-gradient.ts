@@ -44,13 +44,13 @@ export class MetaGradientSum {
     }
   }
 
-  /** The sum over every shard, divided by `tasks`, and its √Σg². The caller owns it. */
-  mean(tasks: number): { readonly mean: Float64Array; readonly norm: number } {
+  /** The sum over every shard, divided by the shards' weights together, and its √Σg². The caller owns it. */
+  mean(weight: number): { readonly mean: Float64Array; readonly norm: number } {
     if (!this.isComplete) throw new Error(`shard ${this.#next} is not in the sum yet`);
     const mean = this.#sum;
     let squares = 0;
     for (let i = 0; i < mean.length; i += 1) {
-      const value = mean[i]! / tasks;
+      const value = mean[i]! / weight;
       mean[i] = value;
       squares += value * value;
     }

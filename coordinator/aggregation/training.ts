@@ -4,9 +4,10 @@
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MetaSpec } from '../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
+import type { MeasureHead, MeasureRows, MeasureValue } from '../../shared/measures.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
-import { type Estimate, type EvaluationRows, summariseRows, withoutDiverged } from './evaluation-summary.ts';
+import { type EvaluationSummary, summariseMeasures } from './evaluation-summary.ts';
 import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
@@ -25,8 +26,11 @@ export interface TrainShardSum {
   readonly release?: () => void;
   /** Of `metaGradientSum`. Absent: not measured, and so the spread of the task gradients is not known either. */
   readonly squaredNorm?: number;
-  readonly queryLoss: readonly number[];
-  readonly queryAccuracy: readonly number[];
+  readonly taskCount: number;
+  /** What the sum counts for; 0 where no task is in it. */
+  readonly weight: number;
+  /** One value a task. */
+  readonly measures: readonly MeasureRows[];
   readonly nonFiniteTasks: readonly number[];
 }
 
@@ -34,23 +38,12 @@ export interface TrainShardSum {
 type TrainShardFacts = Omit<TrainShardSum, 'metaGradientSum' | 'release'>;
 
 export interface EvaluateShardRows {
-  readonly lossByInnerStep: EvaluationRows;
-  readonly accuracyByInnerStep: EvaluationRows;
-  readonly innerSteps: number;
-}
-
-export interface EvaluationSummary {
-  readonly lossByInnerStep: readonly Estimate[];
-  readonly accuracyByInnerStep: readonly Estimate[];
-  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
-  readonly divergedTasks: number;
-  readonly innerSteps: number;
+  readonly measures: readonly MeasureRows[];
 }
 
 export interface AppliedMetaStep {
-  /** Mean over the counted tasks, as the accuracy is; finite. */
-  readonly queryLoss: number;
-  readonly queryAccuracy: number | undefined;
+  /** Means over the counted tasks; finite. */
+  readonly measures: readonly MeasureValue[];
   /** Before clipping. */
   readonly metaGradientNorm: number;
   /** Undefined where it cannot be told: one shard, stale ones, or shards that were not measured. */
@@ -182,12 +175,13 @@ export class Training {
   }
 
   /**
-   * θ ← θ − update(mean meta-gradient over the counted tasks).
+   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks.
    *
+   * @param heads the measures of every result that was kept.
    * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out, or when the new θ would not be finite;
    *   θ is then unchanged.
    */
-  applyMetaStep(iterations: number): AppliedMetaStep {
+  applyMetaStep(iterations: number, heads: readonly MeasureHead[]): AppliedMetaStep {
     const batch = this.#trainBatches.get(this.#metaParams.step);
     if (!batch) throw new Error('no result of this meta-step was kept');
     this.#trainBatches.delete(this.#metaParams.step);
@@ -199,14 +193,13 @@ export class Training {
     });
     const { optimizer, schedule, clipNorm } = this.#meta;
     const { step, vector } = this.#metaParams;
-    const tasks = sumOf(results, ({ queryLoss }) => queryLoss.length);
+    const tasks = sumOf(results, ({ taskCount }) => taskCount);
     const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
-    const losses = results.flatMap((result) => countedOf(result, result.queryLoss)).filter(Number.isFinite);
-    if (tasks - losses.length > maxLeftOutShare * tasks) throw tooManyLeftOut(step, tasks - losses.length, tasks);
-    const accuracies = results.flatMap((result) => countedOf(result, result.queryAccuracy));
+    if (skipped > maxLeftOutShare * tasks) throw tooManyLeftOut(step, skipped, tasks);
 
     const learningRate = optimizer.learningRate * scheduleFactor(schedule, step, iterations);
-    const { mean: metaGradient, norm } = batch.sum.mean(tasks - skipped);
+    const weight = sumOf(results, (result) => result.weight);
+    const { mean: metaGradient, norm } = batch.sum.mean(weight);
     if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
     const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
     const updated = updateMetaParams(optimizer, update);
@@ -221,43 +214,38 @@ export class Training {
     this.#chain = linkChain(this.#chain, this.#metaParams.sha256);
     this.#skippedTasks += skipped;
     return {
-      queryLoss: meanOf(losses),
-      queryAccuracy: accuracies.length > 0 ? meanOf(accuracies) : undefined,
+      measures: meansOf(results, heads),
       metaGradientNorm: norm,
-      taskGradients: batch.isFresh ? spreadOf(results, norm * (tasks - skipped)) : undefined,
+      taskGradients: batch.isFresh ? spreadOf(results, norm * weight) : undefined,
       learningRate,
       skippedTasks: skipped,
     };
   }
 
   /**
-   * Loss of the tasks that did not diverge and, for classification, accuracy of all tasks, after 0, 1,
-   * … inner steps.
-   *
-   * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is no loss to tell.
+   * @param heads the measures of every result that was kept.
+   * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is nothing to tell.
    */
-  summariseEvaluation(): EvaluationSummary {
+  summariseEvaluation(heads: readonly MeasureHead[]): Pick<EvaluationSummary, 'measures' | 'divergedTasks'> {
     const shards = (this.#evaluation ?? []).map((rows) => {
       if (!rows) throw new Error('a shard of this evaluation is missing');
-      return rows;
+      return rows.measures;
     });
     this.#evaluation = undefined;
-    const [first] = shards;
-    if (!first) throw new Error('no result of this evaluation was kept');
-    const { innerSteps } = first;
-    const columns = innerSteps + 1;
-    const losses = shards.map(({ lossByInnerStep }) => lossByInnerStep);
-    const { shards: converged, divergedTasks } = withoutDiverged(losses, columns);
-    const tasks = sumOf(losses, (rows) => rows.length) / columns;
-    if (divergedTasks === tasks) throw allDiverged(this.#metaParams.step, tasks, innerSteps);
-    const accuracies = shards.map(({ accuracyByInnerStep }) => accuracyByInnerStep);
-    return {
-      lossByInnerStep: summariseRows(converged, columns),
-      accuracyByInnerStep: first.accuracyByInnerStep.length > 0 ? summariseRows(accuracies, columns) : [],
-      divergedTasks,
-      innerSteps,
-    };
+    if (shards.length === 0) throw new Error('no result of this evaluation was kept');
+    const { measures, divergedTasks, tasks } = summariseMeasures(shards, heads);
+    if (divergedTasks === tasks) throw allDiverged(this.#metaParams.step, tasks, heads);
+    return { measures, divergedTasks };
   }
+}
+
+/** Each measure's mean over the tasks that are in the sum. */
+function meansOf(results: readonly TrainShardFacts[], heads: readonly MeasureHead[]): MeasureValue[] {
+  return heads.map(({ name, unit = '' }, index) => ({
+    name,
+    unit,
+    value: meanOf(results.flatMap((result) => countedOf(result, result.measures[index]!.values))),
+  }));
 }
 
 /** The values of the tasks whose meta-gradients are in the sum. */
@@ -267,12 +255,14 @@ function countedOf({ nonFiniteTasks }: TrainShardFacts, values: readonly number[
   return values.filter((_, offset) => !leftOut.has(offset));
 }
 
-const allDiverged = (step: number, tasks: number, innerSteps: number) =>
-  new MetatrainError(
+function allDiverged(step: number, tasks: number, heads: readonly MeasureHead[]): MetatrainError {
+  const [{ name = 'measure', axis = '' } = {}] = heads;
+  return new MetatrainError(
     'RESULT_NOT_FINITE',
-    `all ${tasks} tasks of the evaluation after ${step} meta-steps diverged: none has a finite loss after each of 0 to ${innerSteps} inner ` +
-      'steps; a smaller algorithm.innerLearningRate or fewer evaluation.innerSteps may help',
+    `all ${tasks} tasks of the evaluation after ${step} meta-steps diverged: none has a finite ${name}${axis && ` at every ${axis}`}; ` +
+      'a smaller algorithm.innerLearningRate or fewer evaluation.innerSteps may help',
   );
+}
 
 const tooManyLeftOut = (step: number, leftOut: number, tasks: number) =>
   new MetatrainError(
@@ -283,9 +273,9 @@ const tooManyLeftOut = (step: number, leftOut: number, tasks: number) =>
 
 function spreadOf(results: readonly TrainShardFacts[], normOfSum: number) {
   const shards: ShardNorm[] = [];
-  for (const { queryLoss, nonFiniteTasks, squaredNorm } of results) {
+  for (const { taskCount, nonFiniteTasks, squaredNorm } of results) {
     if (squaredNorm === undefined) return undefined;
-    shards.push({ tasks: queryLoss.length - nonFiniteTasks.length, squaredNorm });
+    shards.push({ tasks: taskCount - nonFiniteTasks.length, squaredNorm });
   }
   return spreadOfTaskGradients(shards, normOfSum ** 2);
 }

@@ -23,7 +23,17 @@ const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 /** What console/ imports of shared/ at run time. */
 export const sharedModules: readonly string[] = [
-  ...['axis', 'cluster-event', 'comparison', 'data-identity', 'job-charts', 'numbers', 'protocol', 'web/chart'],
+  ...[
+    'axis',
+    'cluster-event',
+    'comparison',
+    'data-identity',
+    'job-charts',
+    'measures',
+    'numbers',
+    'protocol',
+    'web/chart',
+  ],
 ];
 
 /**

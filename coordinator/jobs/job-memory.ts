@@ -4,8 +4,10 @@
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { batchesUnderWay, evaluationShardSize } from '../../shared/job-spec/limits.ts';
+import { measuresOf } from '../../shared/job-spec/measures.ts';
 import { parameterCount } from '../../shared/job-spec/parameter-count.ts';
 import { taskShapeOf } from '../../shared/job-spec/task-shape.ts';
+import { valuesOfTask } from '../../shared/measures.ts';
 import { formatCount } from '../../shared/numbers.ts';
 import { slotNames } from '../aggregation/meta-optimizer.ts';
 
@@ -20,7 +22,7 @@ const paramsCopies = 3;
 
 /**
  * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
- * wait for their turn, and an evaluation's losses.
+ * wait for their turn, and the measures of an evaluation.
  */
 export function memoryOf(spec: JobSpec): number {
   const { meta, placement, evaluation } = spec;
@@ -29,8 +31,8 @@ export function memoryOf(spec: JobSpec): number {
   const shards = batches * Math.ceil(meta.batchSize / placement.shardSize);
   const vectors = paramsCopies + 2 * slotNames(meta.optimizer).length + shards;
   const training = parameters * (floatBytes * vectors + doubleBytes * batches) + shardBytes * shards;
-  const lossesAndAccuracies = 2 * doubleBytes * evaluation.tasks * (evaluation.innerSteps + 1);
-  const evaluating = lossesAndAccuracies + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(spec));
+  const values = doubleBytes * evaluation.tasks * valuesOfTask(measuresOf(spec).evaluate);
+  const evaluating = values + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(spec));
   return jobBytes + training + evaluating;
 }
 

@@ -40,7 +40,7 @@ export function standingOf(record: JobRecord, spec: JobSpec) {
 
 export function protocolOf(
   { task, evaluation }: JobSpec,
-  measured: { readonly innerSteps: number; readonly transductive: boolean; readonly splitDescription: string },
+  measured: { readonly transductive: boolean; readonly splitDescription: string },
 ): EvaluationRecord['protocol'] {
   return {
     distribution: task.distribution,

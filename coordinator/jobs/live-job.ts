@@ -103,7 +103,7 @@ function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResu
 export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep; readonly chain: ChainHead } {
   const { record, ledger } = job;
   const training = trainingOf(job);
-  const applied = training.applyMetaStep(record.iterations);
+  const applied = training.applyMetaStep(record.iterations, job.expected.measures.train);
   record.steps = training.metaParams.step;
   record.paramsSha256 = training.metaParams.sha256.toString('hex');
   record.skippedTasks = training.skippedTasks;
@@ -118,10 +118,10 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
  */
 export function summariseEvaluation(job: LiveJob): EvaluationRecord {
   const { record, spec } = job;
-  const { innerSteps, ...estimates } = trainingOf(job).summariseEvaluation();
+  const summary = trainingOf(job).summariseEvaluation(job.expected.measures.evaluate);
   const { splitDescription, isTransductive: transductive } = record;
-  const protocol = protocolOf(spec, { innerSteps, transductive, splitDescription });
-  const evaluation = { step: record.steps, protocol, ...estimates };
+  const protocol = protocolOf(spec, { transductive, splitDescription });
+  const evaluation = { step: record.steps, protocol, ...summary };
   record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
   return evaluation;
 }

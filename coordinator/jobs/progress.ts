@@ -46,12 +46,10 @@ export class Progress {
     this.#stepsPerSecond = before === undefined ? pace : before + 0.3 * (pace - before);
     this.#summarisedMs = this.#trainedMs;
     this.#summarisedStep = step;
-    const { queryAccuracy, ...rest } = applied;
     return {
       step,
       iterations: this.#iterations,
-      ...rest,
-      ...(queryAccuracy !== undefined && { queryAccuracy }),
+      ...applied,
       ...(taskGradients && { taskGradientVariance: taskGradients.variance, taskGradientCosine: taskGradients.cosine }),
       metaStepsPerSecond: this.#stepsPerSecond,
       tasksPerSecond: this.#stepsPerSecond * this.#batchSize,

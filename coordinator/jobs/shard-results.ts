@@ -7,9 +7,10 @@ import { MetatrainError } from '../../shared/errors.ts';
 import { boundText, excerpt } from '../../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { type JobMeasures, measuresOf } from '../../shared/job-spec/measures.ts';
 import { parameterCount } from '../../shared/job-spec/parameter-count.ts';
-import { isClassification } from '../../shared/job-spec/task.ts';
 import { taskShapeOf } from '../../shared/job-spec/task-shape.ts';
+import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../../shared/tensor-codec.ts';
 import { squaredNorm } from '../aggregation/meta-gradient.ts';
@@ -58,15 +59,12 @@ const maxDataSets = 16;
 /** What the job file says of every result. */
 export interface ExpectedResult {
   readonly parameters: number;
-  readonly isClassification: boolean;
-  /** `evaluation.innerSteps`. */
-  readonly innerSteps: number;
+  readonly measures: JobMeasures;
 }
 
-export const expectedOf = ({ model, task, evaluation }: JobSpec): ExpectedResult => ({
-  parameters: parameterCount(model, taskShapeOf(task)),
-  isClassification: isClassification(task),
-  innerSteps: evaluation.innerSteps,
+export const expectedOf = (spec: JobSpec): ExpectedResult => ({
+  parameters: parameterCount(spec.model, taskShapeOf(spec.task)),
+  measures: measuresOf(spec),
 });
 
 /**
@@ -124,10 +122,10 @@ function checkOutput(
       };
     }
     case 'train': {
-      const { payloadSha256, queryLoss, queryAccuracy, nonFiniteTasks } = message.train!;
+      const { payloadSha256, weight, measures, nonFiniteTasks } = message.train!;
       checkNonFiniteTasks(nonFiniteTasks, shard.taskCount);
-      checkLosses('query_loss', queryLoss, shard.taskCount, nonFiniteTasks);
-      checkAccuracies('query_accuracy', queryAccuracy, expected.isClassification ? shard.taskCount : 0);
+      checkWeight(weight, shard.taskCount - nonFiniteTasks.length);
+      checkMeasures(measures, expected.measures.train, shard.taskCount, nonFiniteTasks);
       const { bytes, release } = takePayload(payloadSha256);
       const metaGradientSum = vectorOverBytes(bytes, expected.parameters);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
@@ -138,20 +136,16 @@ function checkOutput(
         metaGradientSum,
         release,
         squaredNorm,
-        queryLoss,
-        queryAccuracy,
+        taskCount: shard.taskCount,
+        weight,
+        measures,
         nonFiniteTasks,
       };
     }
     case 'evaluate': {
-      const { lossByInnerStep, accuracyByInnerStep, innerSteps } = message.evaluate!;
-      if (innerSteps !== expected.innerSteps) {
-        throw refused('inner_steps', String(innerSteps), `${expected.innerSteps}, as evaluation.innerSteps says`);
-      }
-      const rows = shard.taskCount * (innerSteps + 1);
-      checkLosses('loss_by_inner_step', lossByInnerStep, rows, 'all');
-      checkAccuracies('accuracy_by_inner_step', accuracyByInnerStep, expected.isClassification ? rows : 0);
-      return { data, work: 'evaluate', lossByInnerStep, accuracyByInnerStep, innerSteps };
+      const { measures } = message.evaluate!;
+      checkMeasures(measures, expected.measures.evaluate, shard.taskCount, 'all');
+      return { data, work: 'evaluate', measures };
     }
     default:
       return message.result satisfies never;
@@ -194,41 +188,57 @@ function mustBeFinite(vector: Float32Array, what: string): number {
   throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
 }
 
-function checkCount(field: string, count: number, accepted: number): void {
-  if (count !== accepted) throw refused(field, `${count} values`, String(accepted));
-}
-
 function checkNonFiniteTasks(tasks: readonly number[], taskCount: number): void {
   const isSorted = tasks.every((task, i) => task < taskCount && task > (tasks[i - 1] ?? -1));
   if (!isSorted)
     throw refused('non_finite_tasks', tasks.slice(0, 20).join(', '), `ascending offsets below ${taskCount}`);
 }
 
-/**
- * Losses are computed in float32. One that is not finite says that its task diverged.
- *
- * @param diverged positions that may hold such a loss.
- */
-function checkLosses(
-  field: string,
-  losses: readonly number[],
-  count: number,
-  diverged: readonly number[] | 'all',
-): void {
-  checkCount(field, losses.length, count);
-  const mayDiverge = diverged === 'all' ? undefined : new Set(diverged);
-  const wrong = losses.findIndex((loss, i) =>
-    Number.isFinite(loss) ? Math.abs(loss) > maxFloat32 : mayDiverge && !mayDiverge.has(i),
-  );
-  if (wrong < 0) return;
-  const accepted = Number.isFinite(losses[wrong]) ? 'float32 values' : 'finite values, except of non_finite_tasks';
-  throw refused(field, `${losses[wrong]} at ${wrong}`, accepted);
+/** Of a shard of which no task counts, nothing does; of any other, something. */
+function checkWeight(weight: number, countedTasks: number): void {
+  const isPossible = countedTasks === 0 ? weight === 0 : weight > 0 && weight <= maxFloat32;
+  if (isPossible) return;
+  throw refused('weight', String(weight), countedTasks === 0 ? '0, since no task counts' : 'a finite number above 0');
 }
 
-function checkAccuracies(field: string, accuracies: readonly number[], count: number): void {
-  checkCount(field, accuracies.length, count);
-  const wrong = accuracies.findIndex((accuracy) => !(accuracy >= 0 && accuracy <= 1));
-  if (wrong >= 0) throw refused(field, `${accuracies[wrong]} at ${wrong}`, '0 to 1');
+/** @param diverged tasks that may have values that are not finite. */
+function checkMeasures(
+  measures: readonly MeasureRows[],
+  heads: readonly MeasureHead[],
+  taskCount: number,
+  diverged: readonly number[] | 'all',
+): void {
+  const names = (items: readonly { readonly name: string }[]) => items.map(({ name }) => name).join(', ') || 'none';
+  const areKnown = measures.length === heads.length && heads.every(({ name }, i) => name === measures[i]?.name);
+  if (!areKnown) throw refused('measures', names(measures), names(heads));
+  for (const [i, head] of heads.entries()) checkRows(head, measures[i]!.values, taskCount, diverged);
+}
+
+/** Values are computed in float32. One that is not finite says that its task diverged, unless the measure has a range. */
+function checkRows(
+  { name, points, range }: MeasureHead,
+  values: readonly number[],
+  taskCount: number,
+  diverged: readonly number[] | 'all',
+): void {
+  const field = `measures.${name}`;
+  const count = taskCount * points.length;
+  if (values.length !== count) throw refused(field, `${values.length} values`, String(count));
+  if (range) {
+    const [low, high] = range;
+    const wrong = values.findIndex((value) => !(value >= low && value <= high));
+    if (wrong >= 0) throw refused(field, `${values[wrong]} at ${wrong}`, `${low} to ${high}`);
+    return;
+  }
+  const mayDiverge = diverged === 'all' ? undefined : new Set(diverged);
+  const wrong = values.findIndex((value, i) =>
+    Number.isFinite(value)
+      ? Math.abs(value) > maxFloat32
+      : mayDiverge && !mayDiverge.has(Math.floor(i / points.length)),
+  );
+  if (wrong < 0) return;
+  const accepted = Number.isFinite(values[wrong]) ? 'float32 values' : 'finite values, except of non_finite_tasks';
+  throw refused(field, `${values[wrong]} at ${wrong}`, accepted);
 }
 
 function refused(field: string, got: string, accepted: string): MetatrainError {

@@ -1,15 +1,13 @@
 // What a job learns, as series of its own: they begin with its first lease, are read off its record at a scrape, and end a little after the
 // job, so that Prometheus sees the last value. A bounded number of jobs has them.
 import type { Clock } from '../../shared/clock.ts';
+import { type Measure, maxMeasures } from '../../shared/measures.ts';
 import type { Meter } from '../../shared/metrics/meter.ts';
-import type { Estimate } from '../aggregation/evaluation-summary.ts';
 import type { Happening } from '../observers/happenings.ts';
-import { hasEnded, type JobRecord } from '../store/job-record.ts';
+import { hasEnded, type JobRecord, type MetaStepRecord } from '../store/job-record.ts';
 
 /** Jobs with series at once. More than run at once by default; where more do, the first to start have them. */
 const maxJobs = 128;
-/** Of an evaluation's estimates those after 0 to 20 inner steps and the last are shown. */
-const maxInnerStep = 20;
 
 export interface JobMetrics {
   jobStateChanged(happening: Happening<'jobStateChanged'>): void;
@@ -54,15 +52,19 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
         return isShown(value) ? [{ labels: labelsOf(record), value }] : [];
       }),
     );
-  const perInnerStep = (name: string, help: string, read: (record: JobRecord) => readonly Estimate[]) =>
-    meter.series('gauge', `metatrain_job_${name}`, help, ['job_id', 'name', 'inner_step'], () =>
-      records().flatMap((record) => {
-        const estimates = read(record);
-        const chosen = estimates.map(({ mean }, step) => ({ mean, step }));
-        return chosen
-          .filter(({ mean, step }) => isShown(mean) && (step <= maxInnerStep || step === estimates.length - 1))
-          .map(({ mean, step }) => ({ labels: { ...labelsOf(record), inner_step: String(step) }, value: mean }));
-      }),
+  /** Of each measure, as many values as labels: of an evaluation the first and the last point, however many there are. */
+  const perMeasure = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+    read: (record: JobRecord) => readonly MeasuredValue<Label>[],
+  ) =>
+    meter.series('gauge', `metatrain_job_${name}`, help, ['job_id', 'name', 'measure', ...labelNames], () =>
+      records().flatMap((record) =>
+        read(record)
+          .filter(({ value }) => isShown(value))
+          .map(({ measure, labels, value }) => ({ labels: { ...labelsOf(record), measure, ...labels }, value })),
+      ),
     );
 
   perJob('meta_steps', 'Meta-steps applied.', ({ steps }) => steps);
@@ -73,11 +75,10 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
     'Training tasks a second, smoothed over the newest summaries.',
     lastStep('tasksPerSecond'),
   );
-  perJob('meta_loss', 'Mean query loss after adaptation over the newest meta-batch.', lastStep('queryLoss'));
-  perJob(
-    'meta_accuracy_ratio',
-    'Mean query accuracy after adaptation over the newest meta-batch, 0 to 1.',
-    lastStep('queryAccuracy'),
+  perMeasure('training_measure', 'Mean after adaptation over the newest meta-batch.', [], ({ lastMetaStep }) =>
+    (lastMetaStep?.measures ?? [])
+      .slice(0, maxMeasures)
+      .map(({ name, value }) => ({ measure: name, labels: {}, value })),
   );
   perJob('meta_gradient_norm', 'Global norm of the meta-gradient, before clipping.', lastStep('metaGradientNorm'));
   perJob(
@@ -99,46 +100,57 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
   perJob('checkpoint_meta_step', 'Meta-step of the newest checkpoint.', ({ checkpoints }) => checkpoints.at(-1)?.step);
 
   const newest = ({ evaluations }: JobRecord) => evaluations.at(-1);
-  perInnerStep(
-    'evaluation_loss',
-    'Mean query loss of the newest evaluation after so many inner steps; 0 is before adaptation.',
-    (record) => newest(record)?.lossByInnerStep ?? [],
-  );
-  perInnerStep(
-    'evaluation_accuracy_ratio',
-    'Mean query accuracy of the newest evaluation after so many inner steps, 0 to 1; 0 is before adaptation.',
-    (record) => newest(record)?.accuracyByInnerStep ?? [],
+  const measuresOf = (record: JobRecord) => newest(record)?.measures.slice(0, maxMeasures) ?? [];
+  perMeasure(
+    'evaluation_measure',
+    "Mean of the newest evaluation at the last point of the measure's axis (after the last inner step, for one), and at the first.",
+    ['point'],
+    (record) => measuresOf(record).flatMap(endsOf),
   );
   perJob(
     'evaluation_meta_step',
     'Meta-steps applied when the newest evaluation was made.',
     (record) => newest(record)?.step,
   );
-  perJob(
-    'adaptation_gain_loss',
-    'By how much adaptation lowers the query loss in the newest evaluation: before it less after its last inner step.',
-    (record) => negated(gain(newest(record)?.lossByInnerStep)),
+  perMeasure(
+    'adaptation_gain',
+    'By how much the newest evaluation is better at the last point of the axis than at the first. Below 0, adaptation harms.',
+    [],
+    (record) => measuresOf(record).flatMap(gainOf),
   );
-  perJob(
-    'adaptation_gain_accuracy_ratio',
-    'By how much adaptation raises the query accuracy in the newest evaluation: after its last inner step less before it.',
-    (record) => gain(newest(record)?.accuracyByInnerStep),
+}
+
+interface MeasuredValue<Label extends string> {
+  readonly measure: string;
+  readonly labels: Readonly<Record<Label, string>>;
+  readonly value: number;
+}
+
+/** The first point and the last; of a measure with a single point, that is the last. */
+function endsOf({ name, estimates }: Measure): MeasuredValue<'point'>[] {
+  const ends = [
+    ['first', estimates.length > 1 ? estimates[0] : undefined] as const,
+    ['last', estimates.at(-1)] as const,
+  ];
+  return ends.flatMap(([point, estimate]) =>
+    estimate ? [{ measure: name, labels: { point }, value: estimate.mean }] : [],
   );
+}
+
+function gainOf({ name, better, estimates }: Measure): MeasuredValue<never>[] {
+  const [first, last] = [estimates[0], estimates.at(-1)];
+  if (!first || !last || estimates.length < 2) return [];
+  const rise = last.mean - first.mean;
+  return [{ measure: name, labels: {}, value: better === 'higher' ? rise : -rise }];
 }
 
 const labelsOf = ({ jobId, name }: JobRecord) => ({ job_id: jobId, name });
 
+type NumberField = Exclude<keyof MetaStepRecord, 'measures'>;
+
 const lastStep =
-  (field: keyof NonNullable<JobRecord['lastMetaStep']>) =>
+  (field: NumberField) =>
   ({ lastMetaStep }: JobRecord): number | undefined =>
     lastMetaStep?.[field];
 
 const isShown = (value: number | undefined): value is number => value !== undefined && Number.isFinite(value);
-
-function gain(estimates: readonly Estimate[] | undefined): number | undefined {
-  const [first] = estimates ?? [];
-  const last = estimates?.at(-1);
-  return first && last ? last.mean - first.mean : undefined;
-}
-
-const negated = (value: number | undefined): number | undefined => (value === undefined ? undefined : -value);

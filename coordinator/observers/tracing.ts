@@ -90,9 +90,10 @@ export class ClusterTraces {
     leaseCancelled: ({ lease, reason }) => this.#endLease(lease.leaseId, { outcome: 'cancelled', reason }),
     workerDisconnected: ({ link, reason }) =>
       this.#endLeases(({ connection }) => connection === link.connection, 'lost', reason),
-    metaStepApplied: ({ record, applied: { queryLoss, metaGradientNorm, skippedTasks } }) => {
+    metaStepApplied: ({ record, applied: { measures, metaGradientNorm, skippedTasks } }) => {
       const [, batch] = this.#oldest(record.jobId, 'train') ?? [];
-      batch?.span.setAttributes({ queryLoss, metaGradientNorm, skippedTasks });
+      const values = Object.fromEntries(measures.map(({ name, value }) => [`measure.${name}`, value]));
+      batch?.span.setAttributes({ ...values, metaGradientNorm, skippedTasks });
     },
     batchReduced: ({ record, work, reduceMs }) => this.#endBatch(record.jobId, work, reduceMs),
   };

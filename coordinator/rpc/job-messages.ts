@@ -1,18 +1,24 @@
 // Records as messages of JobService and ClusterService.
 import type { Timestamp } from '../../shared/gen/google/protobuf/Timestamp.ts';
 import type { CheckpointInfo } from '../../shared/gen/metatrain/v1/CheckpointInfo.ts';
+import type { Evaluation } from '../../shared/gen/metatrain/v1/Evaluation.ts';
 import type { Job } from '../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent } from '../../shared/gen/metatrain/v1/JobEvent.ts';
 import type { JobState } from '../../shared/gen/metatrain/v1/JobState.ts';
 import type { JobSummary } from '../../shared/gen/metatrain/v1/JobSummary.ts';
+import type { Measure as MeasureMessage } from '../../shared/gen/metatrain/v1/Measure.ts';
+import type { MetaStepSummary } from '../../shared/gen/metatrain/v1/MetaStepSummary.ts';
+import { atLastPoint, type Measure } from '../../shared/measures.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import {
   askedFor,
   type CheckpointRecord,
+  type EvaluationRecord,
   type JobEventBody,
   type JobEventRecord,
   type JobRecord,
   type JobStateName,
+  type MetaStepRecord,
 } from '../store/job-record.ts';
 
 const stateNumbers = {
@@ -50,14 +56,10 @@ export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
     steps: record.steps,
     iterations: record.iterations,
     paramsSha256: record.paramsSha256,
-    evaluations: record.evaluations.map((evaluation) => ({
-      ...evaluation,
-      lossByInnerStep: [...evaluation.lossByInnerStep],
-      accuracyByInnerStep: [...evaluation.accuracyByInnerStep],
-    })),
+    evaluations: record.evaluations.map(evaluationMessage),
     checkpoints: askedFor(record).map(checkpointMessage),
     error: record.error ?? null,
-    lastMetaStep: record.lastMetaStep ?? null,
+    lastMetaStep: record.lastMetaStep ? metaStepMessage(record.lastMetaStep) : null,
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
     data: [...(record.data ?? [])],
@@ -89,18 +91,29 @@ export function summaryMessage(record: JobRecord, waiting?: Waiting): JobSummary
     steps,
     iterations,
     error: error ?? null,
-    lastMetaStep: lastMetaStep ?? null,
+    lastMetaStep: lastMetaStep ? metaStepMessage(lastMetaStep) : null,
     waiting: waiting ?? null,
     lastEvaluation: evaluation
-      ? {
-          step: evaluation.step,
-          innerSteps: evaluation.protocol.innerSteps,
-          loss: evaluation.lossByInnerStep.at(-1) ?? null,
-          accuracy: evaluation.accuracyByInnerStep.at(-1) ?? null,
-        }
+      ? { step: evaluation.step, measures: atLastPoint(evaluation.measures).map(measureMessage) }
       : null,
   };
 }
+
+const evaluationMessage = (evaluation: EvaluationRecord): Evaluation => ({
+  ...evaluation,
+  measures: evaluation.measures.map(measureMessage),
+});
+
+const measureMessage = ({ points, estimates, ...head }: Measure): MeasureMessage => ({
+  ...head,
+  points: [...points],
+  estimates: [...estimates],
+});
+
+const metaStepMessage = (summary: MetaStepRecord): MetaStepSummary => ({
+  ...summary,
+  measures: [...summary.measures],
+});
 
 export const checkpointMessage = ({ step, sha256, bytes, paramsSha256 }: CheckpointRecord): CheckpointInfo => ({
   step,
@@ -118,17 +131,9 @@ function bodyMessage(body: JobEventBody): JobEvent {
     case 'stateChanged':
       return { stateChanged: { state: stateMessage(body.state), reason: body.reason, error: body.error ?? null } };
     case 'metaStep':
-      return { metaStep: body.summary };
-    case 'evaluated': {
-      const { lossByInnerStep, accuracyByInnerStep, ...rest } = body.evaluation;
-      return {
-        evaluated: {
-          ...rest,
-          lossByInnerStep: [...lossByInnerStep],
-          accuracyByInnerStep: [...accuracyByInnerStep],
-        },
-      };
-    }
+      return { metaStep: metaStepMessage(body.summary) };
+    case 'evaluated':
+      return { evaluated: evaluationMessage(body.evaluation) };
     case 'checkpointWritten':
       return { checkpointWritten: checkpointMessage(body.checkpoint) };
     case 'shardRetried': {

@@ -4,7 +4,7 @@ import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
-import type { Estimate } from '../aggregation/evaluation-summary.ts';
+import type { Measure, MeasureValue } from '../../shared/measures.ts';
 
 export type { JobStateName };
 
@@ -109,12 +109,10 @@ export interface EvaluationRecord {
     readonly shots: number;
     readonly queries: number;
     readonly transductive: boolean;
-    readonly innerSteps: number;
     readonly splitDescription: string;
   };
-  readonly lossByInnerStep: readonly Estimate[];
-  readonly accuracyByInnerStep: readonly Estimate[];
-  /** Tasks whose loss was not finite after some inner step; `lossByInnerStep` leaves them out. */
+  readonly measures: readonly Measure[];
+  /** Tasks of which some value was not finite. Measures without a range leave them out. */
   readonly divergedTasks: number;
 }
 
@@ -133,8 +131,7 @@ export const askedFor = ({ checkpoints }: Pick<JobRecord, 'checkpoints'>): Check
 export interface MetaStepRecord {
   readonly step: number;
   readonly iterations: number;
-  readonly queryLoss: number;
-  readonly queryAccuracy?: number;
+  readonly measures: readonly MeasureValue[];
   readonly metaGradientNorm: number;
   /** Both absent where they cannot be told: see `task-gradients.ts`. */
   readonly taskGradientVariance?: number;

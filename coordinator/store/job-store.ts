@@ -22,8 +22,8 @@ import { densest, estimatesIn } from './thinning.ts';
 const maxEventsPerJob = 1_000;
 
 /**
- * Of those that are no summaries, kept per job. An evaluation of 1,000 inner steps takes 40 kB, one
- * with accuracies 80 kB.
+ * Of those that are no summaries, kept per job. An evaluation takes 40 kB for each measure of 1,000
+ * points.
  */
 const maxEventBytesPerJob = 2 ** 24;
 

@@ -23,16 +23,13 @@ export function densest(numbers: readonly number[], spared: number): number {
 /** Evaluations in a record. */
 const maxEvaluations = 200;
 /**
- * Their estimates in all, unless the newest alone has more. 200 evaluations of 10 inner steps, with
- * losses and accuracies, have 4,400.
+ * Their estimates in all, unless the newest alone has more. 200 evaluations of two measures with 11
+ * points each have 4,400.
  */
 const maxEstimates = 10_000;
 
 export const estimatesIn = (evaluations: readonly EvaluationRecord[]): number =>
-  evaluations.reduce(
-    (sum, { lossByInnerStep, accuracyByInnerStep }) => sum + lossByInnerStep.length + accuracyByInnerStep.length,
-    0,
-  );
+  evaluations.reduce((sum, { measures }) => measures.reduce((inner, { points }) => inner + points.length, sum), 0);
 
 /**
  * Evaluations as a record keeps them: the newest whole, and of the earlier ones as many as there is

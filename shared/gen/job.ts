@@ -22,6 +22,8 @@ import type { JobSummary as _metatrain_v1_JobSummary, JobSummary__Output as _met
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from './metatrain/v1/JobWaiting.ts';
 import type { ListJobsRequest as _metatrain_v1_ListJobsRequest, ListJobsRequest__Output as _metatrain_v1_ListJobsRequest__Output } from './metatrain/v1/ListJobsRequest.ts';
 import type { ListJobsResponse as _metatrain_v1_ListJobsResponse, ListJobsResponse__Output as _metatrain_v1_ListJobsResponse__Output } from './metatrain/v1/ListJobsResponse.ts';
+import type { Measure as _metatrain_v1_Measure, Measure__Output as _metatrain_v1_Measure__Output } from './metatrain/v1/Measure.ts';
+import type { MeasureValue as _metatrain_v1_MeasureValue, MeasureValue__Output as _metatrain_v1_MeasureValue__Output } from './metatrain/v1/MeasureValue.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from './metatrain/v1/MetaStepSummary.ts';
 import type { PauseJobRequest as _metatrain_v1_PauseJobRequest, PauseJobRequest__Output as _metatrain_v1_PauseJobRequest__Output } from './metatrain/v1/PauseJobRequest.ts';
 import type { ResumeJobRequest as _metatrain_v1_ResumeJobRequest, ResumeJobRequest__Output as _metatrain_v1_ResumeJobRequest__Output } from './metatrain/v1/ResumeJobRequest.ts';
@@ -66,6 +68,8 @@ export interface ProtoGrpcType {
       JobWaiting: MessageTypeDefinition<_metatrain_v1_JobWaiting, _metatrain_v1_JobWaiting__Output>
       ListJobsRequest: MessageTypeDefinition<_metatrain_v1_ListJobsRequest, _metatrain_v1_ListJobsRequest__Output>
       ListJobsResponse: MessageTypeDefinition<_metatrain_v1_ListJobsResponse, _metatrain_v1_ListJobsResponse__Output>
+      Measure: MessageTypeDefinition<_metatrain_v1_Measure, _metatrain_v1_Measure__Output>
+      MeasureValue: MessageTypeDefinition<_metatrain_v1_MeasureValue, _metatrain_v1_MeasureValue__Output>
       MetaStepSummary: MessageTypeDefinition<_metatrain_v1_MetaStepSummary, _metatrain_v1_MetaStepSummary__Output>
       PauseJobRequest: MessageTypeDefinition<_metatrain_v1_PauseJobRequest, _metatrain_v1_PauseJobRequest__Output>
       ResumeJobRequest: MessageTypeDefinition<_metatrain_v1_ResumeJobRequest, _metatrain_v1_ResumeJobRequest__Output>

@@ -17,6 +17,7 @@ import type { InitializeWork as _metatrain_v1_InitializeWork, InitializeWork__Ou
 import type { JobClosed as _metatrain_v1_JobClosed, JobClosed__Output as _metatrain_v1_JobClosed__Output } from './metatrain/v1/JobClosed.ts';
 import type { JobOpened as _metatrain_v1_JobOpened, JobOpened__Output as _metatrain_v1_JobOpened__Output } from './metatrain/v1/JobOpened.ts';
 import type { LeaseCancelled as _metatrain_v1_LeaseCancelled, LeaseCancelled__Output as _metatrain_v1_LeaseCancelled__Output } from './metatrain/v1/LeaseCancelled.ts';
+import type { MeasureRows as _metatrain_v1_MeasureRows, MeasureRows__Output as _metatrain_v1_MeasureRows__Output } from './metatrain/v1/MeasureRows.ts';
 import type { ParamTensor as _metatrain_v1_ParamTensor, ParamTensor__Output as _metatrain_v1_ParamTensor__Output } from './metatrain/v1/ParamTensor.ts';
 import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced__Output as _metatrain_v1_ParamsAnnounced__Output } from './metatrain/v1/ParamsAnnounced.ts';
 import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from './metatrain/v1/ParamsLayout.ts';
@@ -56,6 +57,7 @@ export interface ProtoGrpcType {
       JobClosed: MessageTypeDefinition<_metatrain_v1_JobClosed, _metatrain_v1_JobClosed__Output>
       JobOpened: MessageTypeDefinition<_metatrain_v1_JobOpened, _metatrain_v1_JobOpened__Output>
       LeaseCancelled: MessageTypeDefinition<_metatrain_v1_LeaseCancelled, _metatrain_v1_LeaseCancelled__Output>
+      MeasureRows: MessageTypeDefinition<_metatrain_v1_MeasureRows, _metatrain_v1_MeasureRows__Output>
       ParamTensor: MessageTypeDefinition<_metatrain_v1_ParamTensor, _metatrain_v1_ParamTensor__Output>
       ParamsAnnounced: MessageTypeDefinition<_metatrain_v1_ParamsAnnounced, _metatrain_v1_ParamsAnnounced__Output>
       ParamsLayout: MessageTypeDefinition<_metatrain_v1_ParamsLayout, _metatrain_v1_ParamsLayout__Output>

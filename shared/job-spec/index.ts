@@ -7,9 +7,10 @@ import { algorithmSchema } from './algorithm.ts';
 import { evaluationSchema } from './evaluation.ts';
 import { explain, type FieldProblem } from './explain.ts';
 import { excesses, maxShardTasks } from './limits.ts';
+import { measuresOf } from './measures.ts';
 import { metaSchema } from './meta.ts';
 import { modelSchema } from './model.ts';
-import { publishedSchema } from './published.ts';
+import { figureProblems, publishedSchema } from './published.ts';
 import { rateProblems } from './rates.ts';
 import { taskSchema } from './task.ts';
 import { plainYaml, YamlRefusal } from './yaml.ts';
@@ -202,11 +203,6 @@ function contradictions(spec: JobSpec): FieldProblem[] {
     if (algorithm.innerBatchSize > examples)
       refuse('algorithm.innerBatchSize', algorithm.innerBatchSize, `at most the task's ${examples} examples`);
   }
-  if (spec.published?.metric === 'accuracy') {
-    if (task.distribution === 'sinusoid') refuse('published.metric', 'accuracy', 'loss, for a regression');
-    for (const [innerSteps, { mean }] of Object.entries(spec.published.byInnerStep)) {
-      if (mean < 0 || mean > 1) refuse(`published.byInnerStep.${innerSteps}.mean`, mean, 'an accuracy from 0 to 1');
-    }
-  }
+  if (spec.published) problems.push(...figureProblems(spec.published, measuresOf(spec).evaluate));
   return problems;
 }

@@ -1,9 +1,11 @@
 // The limits on products of a job file's fields. Each field has a limit of its own in the schema; their
 // products decide whether an array, a message or the coordinator's memory can hold what the job makes,
 // and are refused here, before anything is stored.
+import { valuesOfTask } from '../measures.ts';
 import { formatCount } from '../numbers.ts';
 import type { AlgorithmSpec } from './algorithm.ts';
 import type { FieldProblem } from './explain.ts';
+import { measuresOf } from './measures.ts';
 import type { MetaSpec } from './meta.ts';
 import type { ModelSpec } from './model.ts';
 import { parameterCount } from './parameter-count.ts';
@@ -26,20 +28,17 @@ export interface SizedSpec {
  */
 export const maxParameters = 2 ** 28;
 
-/** Tasks of a shard: their losses and accuracies travel in one message, which then takes about 1 MiB. */
+/** Tasks of a shard: their measures travel in one message, of 0.5 MiB a measure. */
 export const maxShardTasks = 65_536;
 
 /** Shards that the coordinator keeps of one job: of all meta-batches under way, or of one evaluation. */
 export const maxShards = 16_384;
 
-/**
- * Losses of one evaluation, tasks × (innerSteps + 1): the coordinator keeps them until the last shard
- * is in.
- */
-export const maxEvaluationLosses = 10_000_000;
+/** Values of one evaluation, of all measures: the coordinator keeps them until the last shard is in. */
+export const maxEvaluationValues = 20_000_000;
 
-/** Losses of one evaluation shard: with as many accuracies, its message takes about 1 MiB. */
-const maxShardLosses = 65_536;
+/** Values of one evaluation shard: its message takes about 1 MiB. */
+const maxShardValues = 131_072;
 
 /** Numbers in the arrays of one shard's tasks: 1 GiB of float32. */
 const maxShardNumbers = 2 ** 28;
@@ -65,8 +64,8 @@ export const batchesUnderWay = ({ meta: { update } }: SizedSpec): number =>
  * Tasks of one evaluation shard: `placement.shardSize`, or fewer where the result would not fit into a
  * message.
  */
-export function evaluationShardSize({ placement, evaluation }: SizedSpec): number {
-  return Math.min(placement.shardSize, Math.floor(maxShardLosses / (evaluation.innerSteps + 1)));
+export function evaluationShardSize(spec: SizedSpec): number {
+  return Math.min(spec.placement.shardSize, Math.floor(maxShardValues / valuesOfTask(measuresOf(spec).evaluate)));
 }
 
 /** Every product that exceeds its limit, each under the field that most likely is to change. */
@@ -139,14 +138,14 @@ function batchExcess(spec: SizedSpec): FieldProblem | undefined {
 }
 
 function evaluationExcesses(spec: SizedSpec): readonly (FieldProblem | undefined)[] {
-  const { tasks, innerSteps } = spec.evaluation;
-  const losses = tasks * (innerSteps + 1);
-  if (losses > maxEvaluationLosses) {
+  const { tasks } = spec.evaluation;
+  const ofTask = valuesOfTask(measuresOf(spec).evaluate);
+  if (tasks * ofTask > maxEvaluationValues) {
     return [
       {
         field: 'evaluation.tasks',
-        got: `${formatCount(tasks)} with evaluation.innerSteps ${innerSteps}, ${formatCount(losses)} losses`,
-        accepted: `at most ${formatCount(maxEvaluationLosses)} losses, tasks × (innerSteps + 1)`,
+        got: `${formatCount(tasks)} with ${formatCount(ofTask)} measured values each, ${formatCount(tasks * ofTask)} in all`,
+        accepted: `at most ${formatCount(maxEvaluationValues)} values, which is ${formatCount(Math.floor(maxEvaluationValues / ofTask))} tasks`,
       },
     ];
   }

@@ -2,11 +2,16 @@
 // protocol is stated in the job file's own fields, so that a program can compare it with the job; only
 // what no field holds is prose. A field that is left out is one that the source does not tell.
 import { z } from 'zod';
+import { excerpt } from '../foreign-text.ts';
+import { areCounts, figuresOf, isCount, type MeasureHead } from '../measures.ts';
 import { type AlgorithmSpec, algorithmSchema } from './algorithm.ts';
 import { type EvaluationSpec, evaluationSchema } from './evaluation.ts';
+import type { FieldProblem } from './explain.ts';
 import { type MetaSpec, metaSchema } from './meta.ts';
 import { type ModelSpec, modelSchema } from './model.ts';
 import { type TaskSpec, taskSchema } from './task.ts';
+
+const figureSchema = z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() });
 
 /**
  * Any part of a section. `null`: the source has no such thing, such as no clipping of the
@@ -44,18 +49,54 @@ const protocolSchema = z.strictObject({
 export const publishedSchema = z.strictObject({
   /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
   source: z.string().min(1).max(400),
-  metric: z.enum(['loss', 'accuracy']),
-  /** Inner steps → value (accuracy from 0 to 1), with a 95 % half-width where the source gives one. */
-  byInnerStep: z.record(
-    z.string().regex(/^(0|[1-9]\d*)$/),
-    z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() }),
-  ),
+  /** Which of the job's measures it is, such as `accuracy`. */
+  measure: z.string().min(1).max(40),
+  /** Points of the measure's axis → value, with a 95 % half-width where the source gives one. Shares are from 0 to 1. */
+  at: z.record(z.string().min(1).max(100), figureSchema).optional(),
+  /** The value of a measure that has no axis. */
+  figure: figureSchema.optional(),
   protocol: protocolSchema.default({}),
   /** What this job does otherwise than the source and no field of `protocol` says. */
   differences: z.array(z.string().max(400)).max(20).default([]),
 });
 
 export type PublishedSpec = z.infer<typeof publishedSchema>;
+
+/**
+ * What is wrong with a figure of a job with these measures. A point that the job does not measure is
+ * none of it: the source may report more, and then there is no verdict.
+ */
+export function figureProblems(published: PublishedSpec, measures: readonly MeasureHead[]): FieldProblem[] {
+  const { measure, at, figure } = published;
+  const head = measures.find(({ name }) => name === measure);
+  if (!head) {
+    const accepted = `one of the job's measures: ${measures.map(({ name }) => name).join(', ')}`;
+    return [{ field: 'published.measure', got: excerpt(measure, 80), accepted }];
+  }
+  const { axis, points, range } = head;
+  const problems: FieldProblem[] = [];
+  if (axis === '' && at) {
+    problems.push({ field: 'published.at', got: 'points', accepted: `published.figure, as ${measure} has no axis` });
+  }
+  if (axis !== '' && figure) {
+    problems.push({ field: 'published.figure', got: 'a figure', accepted: `published.at: the figures by ${axis}` });
+  }
+  for (const point of Object.keys(at ?? {})) {
+    const isPoint = axis === '' || isCount(point) || !areCounts(points);
+    if (isPoint) continue;
+    problems.push({
+      field: 'published.at',
+      got: excerpt(point, 80),
+      accepted: `a number of ${axis}s, such as ${points.at(-1)}`,
+    });
+  }
+  for (const [point, { mean }] of Object.entries(figuresOf(published))) {
+    if (!range || (mean >= range[0] && mean <= range[1])) continue;
+    const field = point === '' ? 'published.figure.mean' : `published.at.${excerpt(point, 80)}.mean`;
+    problems.push({ field, got: String(mean), accepted: `${measure} from ${range[0]} to ${range[1]}` });
+  }
+  return problems;
+}
 
 /**
  * The same fields and checks, with every field optional, no defaults, and the name that chooses among

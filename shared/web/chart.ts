@@ -3,8 +3,8 @@
 // and colours are the style sheet's (chart.css).
 import uPlot from 'uplot';
 import { type Scale, ticksFor } from '../axis.ts';
-import { type Chart, type ChartPoint, headingOf, movingMedian } from '../job-charts.ts';
-import { formatCount, formatValue } from '../numbers.ts';
+import { type Chart, type ChartPoint, headingOf, movingMedian, xText } from '../job-charts.ts';
+import { formatValue } from '../numbers.ts';
 
 /** One line, beside the places across that all lines of a chart share. */
 interface Line {
@@ -72,7 +72,7 @@ export class ChartView {
     this.#across = [...new Set(chart.series.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
     this.#lines = linesOf(chart, this.#across);
     if (this.#across.length === 0) return;
-    const shape = `${chart.scale} ${this.#lines.map(({ kind, hasBand, hasMarks }) => `${kind} ${hasBand} ${hasMarks}`)}`;
+    const shape = `${chart.scale} ${chart.pointNames} ${this.#lines.map(({ kind, hasBand, hasMarks }) => `${kind} ${hasBand} ${hasMarks}`)}`;
     if (this.#plot && shape === this.#shape) this.#plot.setData(this.#data(chart));
     else this.redraw();
     this.#shape = shape;
@@ -101,7 +101,7 @@ export class ChartView {
     return { width: Math.max(this.#box.clientWidth, 120), height: Math.max(this.#box.clientHeight, 80) };
   }
 
-  #plotOptions({ scale }: Chart): uPlot.Options {
+  #plotOptions({ scale, pointNames }: Chart): uPlot.Options {
     const style = getComputedStyle(this.#box);
     const colour = (name: string) => style.getPropertyValue(`--chart-${name}`).trim();
     const series: uPlot.Series[] = [{}];
@@ -136,7 +136,13 @@ export class ChartView {
         y: { distr: scale === 'log' ? 3 : 1, range: () => rangeUp(this.#chart!) },
       },
       axes: [
-        { ...axis, grid: { show: false }, ticks: { ...grid, size: 4 }, ...labelled('linear', true), size: 28 },
+        {
+          ...axis,
+          grid: { show: false },
+          ticks: { ...grid, size: 4 },
+          ...labelled('linear', true, pointNames),
+          size: 28,
+        },
         { ...axis, grid, ticks: { show: false }, ...labelled(scale, false), size: 56 },
       ],
       hooks: {
@@ -180,7 +186,7 @@ export class ChartView {
   #read(index: number): void {
     const x = this.#across[index];
     if (x === undefined || !this.#chart) return;
-    const place = `${this.#chart.x} ${formatCount(x)}:`;
+    const place = `${this.#chart.x} ${xText(this.#chart, x)}:`;
     const spoken: string[] = [];
     this.#reading.replaceChildren(place);
     for (const wanted of inKey) {
@@ -248,8 +254,16 @@ function rangeUp({ series, scale }: Chart): [low: number, high: number] {
   return [low - room, high + room];
 }
 
-/** An axis' ticks: shared/axis.ts chooses them, as many as there is room for. */
-function labelled(scale: Scale, isAcross: boolean): Pick<uPlot.Axis, 'splits' | 'values' | 'filter'> {
+/**
+ * An axis' ticks: shared/axis.ts chooses them, as many as there is room for.
+ *
+ * @param names of the places 0, 1, … where they are no counts.
+ */
+function labelled(
+  scale: Scale,
+  isAcross: boolean,
+  names: readonly string[] = [],
+): Pick<uPlot.Axis, 'splits' | 'values' | 'filter'> {
   let shown: ReturnType<typeof ticksFor> = [];
   return {
     splits: ({ width, height }, _, low, high) => {
@@ -257,7 +271,7 @@ function labelled(scale: Scale, isAcross: boolean): Pick<uPlot.Axis, 'splits' | 
       shown = ticksFor(low, high, scale, Math.max(2, Math.floor(pixels)), isAcross);
       return shown.map(({ value }) => value);
     },
-    values: () => shown.map(({ label }) => label),
+    values: () => shown.map(({ value, label }) => names[value] ?? label),
     filter: (_, splits) => splits,
   };
 }

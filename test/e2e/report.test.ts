@@ -44,7 +44,12 @@ test('looking back at jobs', async (t) => {
     async () => {
       const lines = (await command(['jobs', 'show', jobId, '--plot'], 0, { LANG: 'C.UTF-8', FORCE_COLOR: '' })).stdout;
       const text = lines.join('\n');
-      for (const title of ['Meta-loss', 'Meta-gradient norm', 'Adaptation: loss by inner step', 'Evaluation: loss']) {
+      for (const title of [
+        'Training: loss',
+        'Meta-gradient norm',
+        'Adaptation: loss by inner step',
+        'Evaluation: loss',
+      ]) {
         assert.ok(text.includes(`\n${title}`), title);
       }
       assert.match(text, /◆ published/);
@@ -96,7 +101,7 @@ test('looking back at jobs', async (t) => {
     const [endlessId = ''] = (await command(['submit', jobFile, ...endless])).stdout;
     const watch = startCommand(t, ['jobs', 'watch', endlessId, '--coordinator', coordinator]);
     await watch.stderrSays(/endless {2}running {2}\d/);
-    assert.match((await command(['jobs', 'show', endlessId, '--plot'])).stdout.join('\n'), /Meta-loss/);
+    assert.match((await command(['jobs', 'show', endlessId, '--plot'])).stdout.join('\n'), /Training: loss/);
     await command(['report', endlessId, '--output', file]);
     assert.match(readFileSync(file, 'utf8'), /class="state neutral">running/);
     await command(['jobs', 'cancel', endlessId]);

@@ -25,8 +25,13 @@ interface RunRecord {
   readonly metaStepsPerSecond: number;
   readonly evaluation: {
     readonly step: number;
-    readonly protocol: { readonly tasks: number; readonly innerSteps: number; readonly split: string };
-    readonly lossByInnerStep: readonly { readonly mean: number; readonly halfWidth95: number }[];
+    readonly protocol: { readonly tasks: number; readonly split: string };
+    readonly measures: readonly {
+      readonly name: string;
+      readonly axis: string;
+      readonly points: readonly string[];
+      readonly estimates: readonly { readonly mean: number; readonly halfWidth95: number }[];
+    }[];
   } | null;
   readonly verdict: { readonly outcome: string; readonly differences: readonly string[] } | null;
   readonly overrides: readonly string[];
@@ -51,8 +56,11 @@ test('run --json prints one object with every promised field and nothing else on
   const { evaluation } = record;
   assert.ok(evaluation);
   assert.deepEqual([evaluation.step, evaluation.protocol.tasks, evaluation.protocol.split], [20, 10, 'test']);
-  assert.equal(evaluation.lossByInnerStep.length, 11, 'after 0, 1, …, 10 inner steps');
-  for (const { mean, halfWidth95 } of evaluation.lossByInnerStep) assert.ok(mean > 0 && halfWidth95 > 0);
+  const [loss, ...others] = evaluation.measures;
+  assert.deepEqual([loss?.name, loss?.axis, others], ['loss', 'inner step', []]);
+  assert.deepEqual(loss?.points.map(Number), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.equal(loss.estimates.length, 11);
+  for (const { mean, halfWidth95 } of loss.estimates) assert.ok(mean > 0 && halfWidth95 > 0);
   assert.equal(record.verdict?.outcome, 'not-comparable', '10 test tasks instead of 600');
   assert.ok(record.verdict?.differences.includes('meta.iterations: 20 instead of 70,000'));
   assert.deepEqual(record.overrides, ['meta.iterations=20', 'evaluation.tasks=10']);
@@ -113,7 +121,7 @@ test('the exit code follows the verdict with --gate alone, and the model is save
   assert.deepEqual([state, error], ['SUCCEEDED', undefined]);
   const bytes = readFileSync(file);
   assert.equal(createHash('sha256').update(bytes).digest('hex'), model?.sha256);
-  const reachable = ['--set', 'evaluation.tasks=600', '--set', 'published.byInnerStep={}'];
+  const reachable = ['--set', 'evaluation.tasks=600', '--set', 'published.at={}'];
   const senseless = await metatrain(t, ['run', jobFile, ...short, ...reachable, '--gate', '--no-output']);
   assert.equal(senseless.code, 1);
   assert.match(

@@ -179,6 +179,9 @@ export class ServiceTarget {
       }),
       { maxLength: 3 },
     );
+    const measures = fc.array(fc.record({ name: fc.oneof(fc.constant('loss'), texts), values: numbers }), {
+      maxLength: 3,
+    });
     const message: fc.Arbitrary<WorkerMessage> = fc.oneof(
       fc.record({ heartbeat: fc.record({ sequence: counts }) }),
       fc.record({ payloadChunk: fc.record({ payloadSha256, payloadBytes: counts, offset: counts, data: bytes }) }),
@@ -190,14 +193,14 @@ export class ServiceTarget {
           ...result,
           train: fc.record({
             payloadSha256,
-            queryLoss: numbers,
-            queryAccuracy: numbers,
+            weight: fc.double(),
+            measures,
             nonFiniteTasks: fc.array(fc.nat(9)),
           }),
         }),
       }),
       fc.record({
-        shardResult: fc.record({ ...result, evaluate: fc.record({ lossByInnerStep: numbers, innerSteps: fc.nat() }) }),
+        shardResult: fc.record({ ...result, evaluate: fc.record({ measures }) }),
       }),
       fc.record({
         shardResult: fc.record({ ...result, initialize: fc.record({ layout: fc.record({ tensors }), payloadSha256 }) }),

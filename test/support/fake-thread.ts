@@ -5,6 +5,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { JobToOpen } from '../../worker/compute/program-cache.ts';
 import { serveShards } from '../../worker/compute/serve.ts';
 import type { JobProgram } from '../../worker/learning/job-program.ts';
+import { rowsOf } from './measures.ts';
 
 /** What a held shard waits for: any message on this channel. */
 export const releaseChannel = 'metatrain-test-release';
@@ -40,13 +41,13 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
       await misbehave(name);
       return {
         metaGradientSum: metaParams.map((value) => value * taskCount + firstTask),
-        queryLoss: Array.from({ length: taskCount }, (_, offset) => firstTask + offset),
-        queryAccuracy: [],
+        weight: taskCount,
+        measures: rowsOf(Array.from({ length: taskCount }, (_, offset) => firstTask + offset)),
         nonFiniteTasks: [],
       };
     },
     async evaluate(metaParams, { firstTask }) {
-      return { lossByInnerStep: [firstTask, metaParams[0]!], accuracyByInnerStep: [], innerSteps: 1 };
+      return { measures: rowsOf([firstTask, metaParams[0]!]) };
     },
     async close() {
       news.postMessage(`closed ${name}`);

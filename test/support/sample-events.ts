@@ -4,6 +4,7 @@ import { jobEvent, type LoggedEvent } from '../../coordinator/store/cluster-even
 import type { JobEventBody, JobRecord } from '../../coordinator/store/job-record.ts';
 import type { WorkerLink } from '../../coordinator/workers/worker-link.ts';
 import type { EventName } from '../../shared/cluster-event.ts';
+import { accuracyMeasure, lossMeasure, trainValues } from './measures.ts';
 
 const at = 1_800_000_000_123;
 const estimate = { mean: 0.5, halfWidth95: 0.01 };
@@ -26,11 +27,9 @@ const evaluation = {
     shots: 1,
     queries: 15,
     transductive: true,
-    innerSteps: 1,
     splitDescription: 'alphabets',
   },
-  lossByInnerStep: [estimate, estimate],
-  accuracyByInnerStep: [estimate, estimate],
+  measures: [lossMeasure([estimate, estimate], 'loss'), accuracyMeasure([estimate, estimate])],
   divergedTasks: 0,
 };
 
@@ -94,8 +93,7 @@ export const sampleEvents: { readonly [Name in EventName]: LoggedEvent } = {
     summary: {
       step: 12,
       iterations: 100,
-      queryLoss: 0.5,
-      queryAccuracy: 0.9,
+      measures: trainValues(0.5, 0.9),
       metaGradientNorm: 1,
       taskGradientVariance: 0.5,
       taskGradientCosine: 0.9,

@@ -2,11 +2,15 @@
 import type { Evaluation, Job, JobEvent, MetaStepSummary } from '../../client/records.ts';
 import { parseJobSpec } from '../../shared/job-spec/index.ts';
 import { sinusoidSpec } from './job-specs.ts';
+import { accuracyMeasure, lossMeasure, trainValues } from './measures.ts';
+
+const sampleLoss = (step: number) =>
+  0.3 + 4 * Math.exp(-step / 1_500) * (1 + 0.4 * Math.sin(step / 97)) + 0.05 * Math.sin(step / 41);
 
 export const sampleSummary = (step: number, changes: Partial<MetaStepSummary> = {}): MetaStepSummary => ({
   step,
   iterations: 20_000,
-  queryLoss: 0.3 + 4 * Math.exp(-step / 1_500) * (1 + 0.4 * Math.sin(step / 97)) + 0.05 * Math.sin(step / 41),
+  measures: trainValues(sampleLoss(step)),
   metaGradientNorm: 0.5 + 20 * Math.exp(-step / 3_000),
   tasksPerSecond: 20_000 + 2_000 * Math.sin(step / 700),
   metaStepsPerSecond: 800,
@@ -26,19 +30,20 @@ export function sampleEvaluation(step: number, means: readonly number[], accurac
       shots: 5,
       queries: 5,
       transductive: false,
-      innerSteps: means.length - 1,
       splitDescription: 'sine waves',
     },
-    lossByInnerStep: means.map((mean) => ({ mean, halfWidth95: 0.1 * mean })),
+    measures: [
+      lossMeasure(means.map((mean) => ({ mean, halfWidth95: 0.1 * mean }))),
+      ...(accuracies ? [accuracyMeasure(accuracies.map((mean) => ({ mean, halfWidth95: 0.02 })))] : []),
+    ],
     divergedTasks: 0,
-    ...(accuracies && { accuracyByInnerStep: accuracies.map((mean) => ({ mean, halfWidth95: 0.02 })) }),
   };
 }
 
 export const samplePublished = {
   source: 'A paper, §1',
-  metric: 'loss',
-  byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
+  measure: 'loss',
+  at: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
   protocol: {
     task: { distribution: 'sinusoid', shots: 5, queries: 5 },
     meta: { iterations: 100 },

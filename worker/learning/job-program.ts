@@ -1,6 +1,7 @@
 // One job as a compute thread runs it: what the rest of the worker asks of it, in typed arrays. `open.ts` makes one. Knows nothing of
 // tensors, leases, threads or the network.
 import type { DataIdentity } from '../../shared/data-identity.ts';
+import type { MeasureRows } from '../../shared/measures.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
 
 export interface InitialParams {
@@ -23,13 +24,13 @@ export interface TrainShard {
 export interface TrainShardResult {
   /** Sum over the shard's tasks, in task order, of their meta-gradients; flat in layout order. */
   readonly metaGradientSum: Float32Array;
-  /** Query loss after adaptation, one a task. */
-  readonly queryLoss: readonly number[];
-  /** Query accuracy after adaptation, 0 to 1, one a task; empty for regression. */
-  readonly queryAccuracy: readonly number[];
+  /** What the sum counts for: the tasks that are in it. */
+  readonly weight: number;
+  /** The job's measures of training, one value a task. */
+  readonly measures: readonly MeasureRows[];
   /**
-   * Offsets of the tasks whose meta-gradient or query loss was not finite, and which are not in the
-   * sum.
+   * Offsets of the tasks whose meta-gradient was not finite, or a measure that has no range. They are
+   * not in the sum.
    */
   readonly nonFiniteTasks: readonly number[];
 }
@@ -41,11 +42,8 @@ export interface EvaluateShard {
 }
 
 export interface EvaluateShardResult {
-  /** Row-major [tasks × (innerSteps + 1)]. */
-  readonly lossByInnerStep: readonly number[];
-  /** The same shape, 0 to 1; empty for regression. */
-  readonly accuracyByInnerStep: readonly number[];
-  readonly innerSteps: number;
+  /** The job's measures of an evaluation. */
+  readonly measures: readonly MeasureRows[];
 }
 
 export interface JobProgram {

@@ -2,6 +2,8 @@
 // Knows nothing of leases, threads or the network. A meta-gradient sum that it returns is always finite.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { measuresOf } from '../../shared/job-spec/measures.ts';
+import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
 import type {
@@ -94,14 +96,16 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
   const training = compile('train');
   const evaluation = compile('evaluate');
 
+  const measures = measuresOf(spec);
+  const withoutRange = new Set(measures.train.flatMap(({ name, range }) => (range ? [] : [name])));
+  /** Whether the task's values may enter a mean. One without a range may be infinite or NaN, and then its task has diverged. */
+  const isFiniteTask = (rows: readonly MeasureRows[], offset: number) =>
+    rows.every(({ name, values }) => !withoutRange.has(name) || Number.isFinite(values[offset]));
+
   const runTrain = async (params: NamedArrays, firstTask: number, taskCount: number) => {
     const program = await training.get(taskCount);
     const { sum, each } = await program.run(params, sampleTasks(distribution, 'train', firstTask, taskCount));
-    return {
-      metaGradient: flatten(layout, sum),
-      queryLoss: [...each.queryLoss!],
-      queryAccuracy: [...(each.queryAccuracy ?? [])],
-    };
+    return { metaGradient: flatten(layout, sum), rows: rowsOf(measures.train, each) };
   };
 
   return {
@@ -114,31 +118,33 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
     }),
     async train(metaParams, { firstTask, taskCount }) {
       const params = viewsOf(layout, metaParams);
-      const { metaGradient, queryLoss, queryAccuracy } = await runTrain(params, firstTask, taskCount);
-      if (isAllFinite(metaGradient) && queryLoss.every(Number.isFinite)) {
-        return { metaGradientSum: metaGradient, queryLoss, queryAccuracy, nonFiniteTasks: [] };
+      const { metaGradient, rows } = await runTrain(params, firstTask, taskCount);
+      const offsets = Array.from({ length: taskCount }, (_, offset) => offset);
+      if (isAllFinite(metaGradient) && offsets.every((offset) => isFiniteTask(rows, offset))) {
+        return { metaGradientSum: metaGradient, weight: taskCount, measures: rows, nonFiniteTasks: [] };
       }
       const single = async (offset: number) => {
-        const { metaGradient, queryLoss: alone } = await runTrain(params, firstTask + offset, 1);
-        return { metaGradient, hasFiniteLoss: Number.isFinite(queryLoss[offset]) && alone.every(Number.isFinite) };
+        const { metaGradient, rows: alone } = await runTrain(params, firstTask + offset, 1);
+        return { metaGradient, isMeasured: isFiniteTask(rows, offset) && isFiniteTask(alone, 0) };
       };
-      return { ...(await sumOfFinite(layout, taskCount, single)), queryLoss, queryAccuracy };
+      const { metaGradientSum, nonFiniteTasks } = await sumOfFinite(layout, taskCount, single);
+      return { metaGradientSum, weight: taskCount - nonFiniteTasks.length, measures: rows, nonFiniteTasks };
     },
     async evaluate(metaParams, { split, firstTask, taskCount }) {
       const program = await evaluation.get(taskCount);
       const tasks = sampleTasks(distribution, split, firstTask, taskCount);
       const { each } = await program.run(viewsOf(layout, metaParams), tasks);
-      return {
-        lossByInnerStep: [...each.lossByInnerStep!],
-        accuracyByInnerStep: [...(each.accuracyByInnerStep ?? [])],
-        innerSteps: spec.evaluation.innerSteps,
-      };
+      return { measures: rowsOf(measures.evaluate, each) };
     },
     async close() {
       await Promise.all([training.close(), evaluation.close()]);
     },
   };
 }
+
+/** What a program kept for every task, as the job's measures. */
+const rowsOf = (heads: readonly MeasureHead[], each: NamedArrays): MeasureRows[] =>
+  heads.map(({ name }) => ({ name, values: [...each[name]!] }));
 
 function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: number, taskCount: number): NamedArrays {
   const { stacked, task } = allocateTasks(distribution.shape, taskCount);
@@ -147,20 +153,20 @@ function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: nu
 }
 
 /**
- * A task is left out when its meta-gradient or query loss is not finite, or when adding it takes the
- * sum out of float32's range: the sum stays finite.
+ * A task is left out when its meta-gradient or a measure is not finite, or when adding it takes the sum
+ * out of float32's range: the sum stays finite.
  */
 async function sumOfFinite(
   layout: ParamsLayout,
   taskCount: number,
-  single: (offset: number) => Promise<{ readonly metaGradient: Float32Array; readonly hasFiniteLoss: boolean }>,
+  single: (offset: number) => Promise<{ readonly metaGradient: Float32Array; readonly isMeasured: boolean }>,
 ): Promise<Pick<TrainShardResult, 'metaGradientSum' | 'nonFiniteTasks'>> {
   let metaGradientSum: Float32Array = new Float32Array(layoutElements(layout));
   const nonFiniteTasks: number[] = [];
   for (let offset = 0; offset < taskCount; offset++) {
-    const { metaGradient, hasFiniteLoss } = await single(offset);
+    const { metaGradient, isMeasured } = await single(offset);
     const sum = metaGradientSum.map((value, index) => value + metaGradient[index]!);
-    if (hasFiniteLoss && isAllFinite(sum)) metaGradientSum = sum;
+    if (isMeasured && isAllFinite(sum)) metaGradientSum = sum;
     else nonFiniteTasks.push(offset);
   }
   return { metaGradientSum, nonFiniteTasks };

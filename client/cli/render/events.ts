@@ -1,7 +1,8 @@
 // One event of the cluster as a line: its sequence, when, of whom, what. Pure.
 import { type ClusterEvent, sequenceOf } from '../../../shared/cluster-event.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
-import { formatCount, formatDuration, formatPercent, formatValue } from '../../../shared/numbers.ts';
+import { headline, valueText } from '../../../shared/measures.ts';
+import { formatCount, formatDuration } from '../../../shared/numbers.ts';
 import { plainStyle, type Style } from './text.ts';
 
 export function renderEvent(received: ClusterEvent, style: Style = plainStyle): string {
@@ -17,19 +18,11 @@ function whatHappened(event: ClusterEvent): string {
     case 'metatrain.v1.job.state_changed':
       return `${event.data.name} is ${event.data.state}: ${event.data.reason}`;
     case 'metatrain.v1.job.meta_steps_applied': {
-      const { step, iterations, queryLoss, queryAccuracy } = event.data;
-      const accuracy = queryAccuracy === undefined ? '' : `, accuracy ${formatPercent(queryAccuracy)}`;
-      return `meta-step ${formatCount(step)} of ${formatCount(iterations)}: query loss ${formatValue(queryLoss)}${accuracy}`;
+      const { step, iterations, measures } = event.data;
+      return `meta-step ${formatCount(step)} of ${formatCount(iterations)}: ${measures.map(valueText).join(', ')}`;
     }
-    case 'metatrain.v1.job.evaluated': {
-      const { step, lossByInnerStep, accuracyByInnerStep } = event.data;
-      const loss = lossByInnerStep.at(-1);
-      const accuracy = accuracyByInnerStep.at(-1);
-      const figure = accuracy ? `accuracy ${formatPercent(accuracy.mean)}` : `loss ${formatValue(loss?.mean ?? 0)}`;
-      const innerSteps = lossByInnerStep.length - 1;
-      const after = `${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
-      return `evaluated after ${formatCount(step)} meta-steps: ${figure} after ${after}`;
-    }
+    case 'metatrain.v1.job.evaluated':
+      return `evaluated after ${formatCount(event.data.step)} meta-steps: ${headline(event.data.measures)}`;
     case 'metatrain.v1.job.checkpoint_written':
       return `checkpoint after ${formatCount(event.data.step)} meta-steps`;
     case 'metatrain.v1.job.shard_retried': {

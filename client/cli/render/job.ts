@@ -2,10 +2,11 @@
 import { describeData } from '../../../shared/data-identity.ts';
 import { excerpt, printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
+import { headline } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
 import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
-import { colouredState, headline, progressLine, summaryHeadline, viewOf } from './progress.ts';
+import { colouredState, progressLine, viewOf } from './progress.ts';
 import { changedField, type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
 
@@ -32,7 +33,7 @@ export function renderJobList(jobs: readonly JobSummary[], style: Style = plainS
         job.name,
         colouredState(job.state, style),
         `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
-        lastEvaluation ? summaryHeadline(lastEvaluation) : '-',
+        lastEvaluation ? headline(lastEvaluation.measures) : '-',
         job.submittedAt ? formatTime(job.submittedAt) : '-',
         ...(someWait ? [excerpt(job.waiting?.message ?? '', longestWait)] : []),
       ];
@@ -69,7 +70,10 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
     ),
   );
   if (job.evaluations.length > 0) {
-    const rows = job.evaluations.map((evaluation) => [formatCount(evaluation.step), headline(evaluation)]);
+    const rows = job.evaluations.map((evaluation) => [
+      formatCount(evaluation.step),
+      headline(evaluation.measures, job.spec.published?.measure),
+    ]);
     const columns = [{ title: 'meta-step', align: 'right' } as const, { title: 'result' }];
     parts.push(`${style.bold('Evaluations')}\n${table(columns, rows, style, 2)}`);
   }

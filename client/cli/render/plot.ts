@@ -22,6 +22,8 @@ export interface Plot {
   readonly others?: readonly PlotPoint[];
   /** Default: what the values ask for. */
   readonly scale?: Scale;
+  /** Of x = 0, 1, … where x is no count. */
+  readonly pointNames?: readonly string[];
 }
 
 export interface PlotOptions {
@@ -69,7 +71,7 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
     const label = (tick?.label ?? '').padStart(frame.margin);
     return `${style.dim(label + (tick ? glyph.tick : glyph.wall))}${dots}`.trimEnd();
   });
-  const [floor, labels] = floorLines(xHigh, columns, glyph);
+  const [floor, labels] = floorLines(xHigh, columns, glyph, plot.pointNames);
   const margin = ' '.repeat(frame.margin);
   const last = `${margin} ${labels}`.trimEnd();
   return [...head, ...rows, style.dim(`${margin}${glyph.corner}${floor}`), style.dim(last)].join('\n');
@@ -221,10 +223,17 @@ const brailleOf = (dots: number): string =>
 
 const asciiOf = (dots: number): string => [' ', "'", '.', ':'][dots] ?? ' ';
 
-function floorLines(high: number, columns: number, glyph: Glyphs): [floor: string, labels: string] {
+function floorLines(
+  high: number,
+  columns: number,
+  glyph: Glyphs,
+  names: readonly string[] = [],
+): [floor: string, labels: string] {
   const floor = Array.from({ length: columns }, () => glyph.floor as string);
   let labels = '';
-  for (const { value, label } of ticksFor(0, high, 'linear', Math.max(2, Math.floor(columns / 14)), true)) {
+  for (const tick of ticksFor(0, high, 'linear', Math.max(2, Math.floor(columns / 14)), true)) {
+    const { value } = tick;
+    const label = names[value] ?? tick.label;
     const column = Math.round((value / high) * (columns - 1));
     const start = Math.min(Math.max(0, column - Math.floor(label.length / 2)), columns - label.length);
     if (start < 0 || (labels !== '' && start < labels.length + 2)) continue;

@@ -1,8 +1,9 @@
 // A job's progress as one line. `JobView` is what a watcher has learned from the events so far; the reducer and the rendering are
 // pure, so that the live line, the plain lines and a later console show the same.
 import { printable, printableRecord } from '../../../shared/foreign-text.ts';
-import { formatCount, formatDuration, formatPercent, formatRate, formatValue } from '../../../shared/numbers.ts';
-import type { Evaluation, EvaluationSummary, Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
+import { headline, valueText } from '../../../shared/measures.ts';
+import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
+import type { Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
 import { plainStyle, type Style, truncate, widthOf } from './text.ts';
 
 export interface JobView {
@@ -52,9 +53,8 @@ export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, st
     { text: `${Math.floor(100 * share)} %`, importance: 2 },
   ];
   if (summary) {
-    parts.push({ text: `loss ${formatValue(summary.queryLoss)}`, importance: 6 });
-    if (summary.queryAccuracy !== undefined) {
-      parts.push({ text: `accuracy ${formatPercent(summary.queryAccuracy)}`, importance: 5 });
+    for (const [i, measure] of summary.measures.entries()) {
+      parts.push({ text: valueText(measure), importance: i === 0 ? 6 : 5 });
     }
     if (isRunning) {
       parts.push({ text: `${formatRate(summary.tasksPerSecond)} tasks/s`, importance: 3 });
@@ -82,7 +82,7 @@ export function noteFor(received: JobEvent, jobName: string): string | undefined
     case 'stateChanged':
       return `${name}  ${event.state.toLowerCase()}${event.reason ? `: ${event.reason}` : ''}`;
     case 'evaluated':
-      return `${name}  evaluated after ${formatCount(event.evaluation.step)} meta-steps: ${headline(event.evaluation)}`;
+      return `${name}  evaluated after ${formatCount(event.evaluation.step)} meta-steps: ${headline(event.evaluation.measures)}`;
     case 'checkpointWritten':
       return `${name}  checkpoint after ${formatCount(event.checkpoint.step)} meta-steps`;
     case 'shardRetried': {
@@ -94,21 +94,6 @@ export function noteFor(received: JobEvent, jobName: string): string | undefined
     default:
       return event satisfies never;
   }
-}
-
-/** The evaluation after its last inner step, such as `loss 0.34 ± 0.02 after 10 inner steps`. */
-export function headline({ step, lossByInnerStep, accuracyByInnerStep }: Evaluation): string {
-  const innerSteps = lossByInnerStep.length - 1;
-  const [loss, accuracy] = [lossByInnerStep[innerSteps], accuracyByInnerStep?.[innerSteps]];
-  return summaryHeadline({ step, innerSteps, ...(loss && { loss }), ...(accuracy && { accuracy }) });
-}
-
-export function summaryHeadline({ innerSteps, loss, accuracy }: EvaluationSummary): string {
-  const figures = [
-    ...(accuracy ? [`accuracy ${formatPercent(accuracy.mean)} ± ${(100 * accuracy.halfWidth95).toFixed(1)}`] : []),
-    ...(loss ? [`loss ${formatValue(loss.mean)} ± ${formatValue(loss.halfWidth95)}`] : []),
-  ];
-  return `${figures.join(', ')} after ${innerSteps} inner ${innerSteps === 1 ? 'step' : 'steps'}`;
 }
 
 export function colouredState(state: JobState, style: Style): string {

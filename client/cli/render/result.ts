@@ -5,14 +5,13 @@ import {
   type Comparison,
   compare,
   divergedText,
-  formatFigure,
-  measureName,
   outcomeWords,
   verdictWords,
   type Words,
 } from '../../../shared/comparison.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
+import { axisHead, formatFigure, titleWithUnit } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
 import { cardText, protocolCard, publishedText } from '../../../shared/protocol.ts';
 import type { RunResult } from '../run-result.ts';
@@ -73,8 +72,8 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
   const { published } = spec;
   const comparison = compare({ state, spec, overrides, data, evaluation });
   const { protocol } = evaluation;
-  const measure = measureName(comparison.metric, spec);
-  const title = `${style.bold(`Test result: ${measure}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
+  const { measure } = comparison;
+  const title = `${style.bold(`Test result: ${measure ? titleWithUnit(measure) : 'none'}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
   const diverged = divergedText(evaluation);
   const parts = [title, resultTable(comparison, style)];
   if (diverged !== undefined) parts.push(indented(style.yellow(diverged)));
@@ -105,16 +104,18 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
   return parts.join('\n\n');
 }
 
-function resultTable(comparison: Comparison, style: Style): string {
-  const hasPublished = comparison.rows.some(({ published }) => published);
+function resultTable({ measure, rows }: Comparison, style: Style): string {
+  if (!measure) return '  nothing was measured';
+  const hasPublished = rows.some(({ published }) => published);
+  const hasAxis = measure.axis !== '';
   const columns: Column[] = [
-    { title: 'inner steps', align: 'right' },
+    ...(hasAxis ? [{ title: axisHead(measure), align: 'right' } as const] : []),
     { title: 'ours', align: 'right' },
     ...(hasPublished ? [{ title: 'published', align: 'right' } as const, { title: '' }] : []),
   ];
-  const text = (mean: number, halfWidth95?: number) => formatFigure(comparison.metric, mean, halfWidth95);
-  const rows = comparison.rows.map((row: ComparedRow) => [
-    String(row.innerSteps),
+  const text = (mean: number, halfWidth95?: number) => formatFigure(measure, mean, halfWidth95);
+  const cells = rows.map((row: ComparedRow) => [
+    ...(hasAxis ? [row.point] : []),
     text(row.ours.mean, row.ours.halfWidth95),
     ...(hasPublished
       ? [
@@ -123,7 +124,7 @@ function resultTable(comparison: Comparison, style: Style): string {
         ]
       : []),
   ]);
-  return table(columns, rows, style, 2);
+  return table(columns, cells, style, 2);
 }
 
 const indented = (text: string): string => text.replaceAll(/^/gm, '  ');

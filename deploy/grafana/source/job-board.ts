@@ -1,7 +1,8 @@
-// How one job learns: the meta-loss, what adaptation gains step by step, how the tasks' gradients agree, and how far the job is.
+// How one job learns: what training measures, what adaptation gains, how the tasks' gradients agree, and how far the job is.
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import type { Board, Panel } from './board.ts';
 
+const ofMeasure = (what: string): string => `metatrain_job_${what}{job_id="$job_id",measure="$measure"}`;
 const ofJob = (what: string): string => `metatrain_job_${what}{job_id="$job_id"}`;
 
 const graph = (title: string, description: string, unit: string, queries: Panel['queries'], min?: number): Panel => ({
@@ -28,6 +29,11 @@ export const jobBoard: Board = {
   variables: [
     { name: 'name', label: 'Job', query: 'label_values(metatrain_job_iterations, name)' },
     { name: 'job_id', label: 'Id', query: 'label_values(metatrain_job_iterations{name="$name"}, job_id)' },
+    {
+      name: 'measure',
+      label: 'Measure',
+      query: 'label_values(metatrain_job_training_measure{job_id="$job_id"}, measure)',
+    },
   ],
   rows: [
     {
@@ -65,17 +71,10 @@ export const jobBoard: Board = {
       title: 'Learning',
       panels: [
         graph(
-          'Meta-loss',
-          'Mean query loss after adaptation over the newest meta-batch, a few times a second.',
+          'Training: $measure',
+          'Mean after adaptation over the newest meta-batch, a few times a second. Shares, such as accuracies, are from 0 to 1.',
           units.Short,
-          [[ofJob('meta_loss'), 'meta-loss']],
-        ),
-        graph(
-          'Meta-accuracy',
-          'Mean query accuracy after adaptation over the newest meta-batch. Classification only.',
-          units.PercentUnit,
-          [[ofJob('meta_accuracy_ratio'), 'accuracy']],
-          0,
+          [[ofMeasure('training_measure'), '{{measure}}']],
         ),
         graph(
           'Learning rate',
@@ -90,36 +89,23 @@ export const jobBoard: Board = {
       title: 'Adaptation',
       panels: [
         graph(
-          'Query loss by inner steps',
-          'Of the evaluations: mean loss on the query set after 0, 1, … inner steps. The distance between the lines is what adaptation gains; 0 is before it.',
+          'Evaluation: $measure',
+          "Of the evaluations: the mean at the first and at the last point of the measure's axis (before the first inner step and after the last, for one). The distance between the lines is what adaptation gains.",
           units.Short,
-          [[ofJob('evaluation_loss'), 'after {{inner_step}}']],
-        ),
-        graph(
-          'Query accuracy by inner steps',
-          'Of the evaluations: mean accuracy on the query set after 0, 1, … inner steps. Classification only.',
-          units.PercentUnit,
-          [[ofJob('evaluation_accuracy_ratio'), 'after {{inner_step}}']],
-          0,
+          [[ofMeasure('evaluation_measure'), '{{point}}']],
         ),
         {
           kind: 'bars',
-          title: 'The newest adaptation curve',
-          description: 'The newest evaluation alone: mean query loss after so many inner steps.',
+          title: 'The newest evaluation',
+          description: 'Of the newest evaluation alone: every measure at the first and at the last point of its axis.',
           unit: units.Short,
-          queries: [[`sort_desc(${ofJob('evaluation_loss')})`, 'after {{inner_step}}']],
+          queries: [[ofJob('evaluation_measure'), '{{measure}}, {{point}}']],
         },
         graph(
-          'Gain in loss',
-          'By how much adaptation lowers the query loss: before it less after its last inner step. Below 0, adaptation harms.',
+          'Gain: $measure',
+          'By how much the last point is better than the first, whether more or less is better. Below 0, adaptation harms.',
           units.Short,
-          [[ofJob('adaptation_gain_loss'), 'gain']],
-        ),
-        graph(
-          'Gain in accuracy',
-          'By how much adaptation raises the query accuracy. Classification only.',
-          units.PercentUnit,
-          [[ofJob('adaptation_gain_accuracy_ratio'), 'gain']],
+          [[ofMeasure('adaptation_gain'), 'gain']],
         ),
       ],
     },

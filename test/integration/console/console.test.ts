@@ -98,9 +98,9 @@ test('the console', { skip }, async (t) => {
     // Live: the numbers move without a reload.
     await page.locator('progress').waitFor();
     await progresses(page);
-    await page.getByRole('slider', { name: /^Meta-loss/ }).waitFor();
+    await page.getByRole('slider', { name: /^Training: loss/ }).waitFor();
 
-    await tabTo(page, 'Meta-loss by meta-step: arrow keys read its points');
+    await tabTo(page, 'Training: loss by meta-step: arrow keys read its points');
     await page.keyboard.press('Home');
     await says(page, /meta-step \d+: [\d.]+/);
     const press = async (label: string, state: string) => {

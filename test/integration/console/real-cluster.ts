@@ -79,8 +79,8 @@ export const sinusoid = (name: string, iterations: number, more: { readonly [fie
   placement: { shardSize: 13, ...more.placement },
   published: {
     source: 'MAML, Finn et al. 2017, §5.1',
-    metric: 'loss',
-    byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38 } },
+    measure: 'loss',
+    at: { 1: { mean: 0.67 }, 5: { mean: 0.38 } },
     protocol: {
       task: { distribution: 'sinusoid', shots: 5, queries: 5 },
       meta: { iterations: 70_000, batchSize: 25, optimizer: { name: 'adam', learningRate: 0.001 } },

@@ -52,9 +52,9 @@ test('after 210 evaluations of 1,000 inner steps a job is read and listed as any
   assert.equal(job.state, 'JOB_STATE_SUCCEEDED');
   const steps = job.evaluations.map(({ step }) => step);
   assert.deepEqual([steps[0], steps.at(-1)], [1, 210]);
-  for (const { lossByInnerStep } of job.evaluations) assert.equal(lossByInnerStep.length, innerSteps + 1);
+  for (const { measures } of job.evaluations) assert.equal(measures[0]?.estimates.length, innerSteps + 1);
   const { jobs } = await call(cluster.jobs, 'ListJobs', {});
-  assert.equal(jobs[0]?.lastEvaluation?.innerSteps, innerSteps);
+  assert.deepEqual(jobs[0]?.lastEvaluation?.measures[0]?.points, [String(innerSteps)]);
   const story = await collect(cluster.jobs.WatchJob({ jobId }));
   assert.equal(story.filter(({ evaluated }) => evaluated).length, 210);
 });

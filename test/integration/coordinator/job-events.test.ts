@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { JobEventBody } from '../../../coordinator/store/job-record.ts';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
+import { lossMeasure, trainValues } from '../../support/measures.ts';
 import { sampleRecord } from '../../support/sample-events.ts';
 
 const summary = (step: number): JobEventBody => ({
   kind: 'metaStep',
   summary: {
-    ...{ step, iterations: 10_000, queryLoss: 1, metaGradientNorm: 1, learningRate: 0.1 },
+    ...{ step, iterations: 10_000, measures: trainValues(1), metaGradientNorm: 1, learningRate: 0.1 },
     ...{ tasksPerSecond: 1, metaStepsPerSecond: 1, etaSeconds: 1 },
   },
 });
@@ -52,7 +53,7 @@ test('of a job with many large evaluations the story keeps the newest that fit i
   const record = { ...sampleRecord, jobId: 'large' };
   const [evaluation] = record.evaluations;
   const estimates = Array.from({ length: 10_000 }, () => ({ mean: 0.5, halfWidth95: 0.25 }));
-  const body: JobEventBody = { kind: 'evaluated', evaluation: { ...evaluation!, lossByInnerStep: estimates } };
+  const body: JobEventBody = { kind: 'evaluated', evaluation: { ...evaluation!, measures: [lossMeasure(estimates)] } };
   const counts: number[] = [];
   for (const last of [60, 120]) {
     const store = await JobStore.open(path);

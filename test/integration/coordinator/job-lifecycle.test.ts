@@ -4,6 +4,7 @@ import test from 'node:test';
 import { Training } from '../../../coordinator/aggregation/training.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { lossHeads, rowsOf } from '../../support/measures.ts';
 import { call, collect, specText, TestCluster } from './cluster.ts';
 import { gradientSum, initialParams, smallLayout } from './null-worker.ts';
 
@@ -18,12 +19,13 @@ function expectedSha256(text: string): string {
       const taskCount = Math.min(placement.shardSize, meta.batchSize - shard * placement.shardSize);
       training.keepTrainResult(shard, shards, {
         metaGradientSum: gradientSum(training.metaParams.vector, firstTask, taskCount),
-        queryLoss: new Array(taskCount).fill(1),
-        queryAccuracy: [],
+        taskCount,
+        weight: taskCount,
+        measures: rowsOf(new Array(taskCount).fill(1)),
         nonFiniteTasks: [],
       });
     }
-    training.applyMetaStep(meta.iterations);
+    training.applyMetaStep(meta.iterations, lossHeads);
   }
   return training.metaParams.sha256.toString('hex');
 }
@@ -52,12 +54,12 @@ test('the final evaluation covers every task once, with mean and 95 % interval i
   );
   const evaluation = job.evaluations.at(-1)!;
   // The null worker's loss of task t after s steps is t + 1/(1 + s): over tasks 0 to 7 the mean is 3.5 + 1/(1 + s), σ² is 63/12.
-  assert.equal(evaluation.lossByInnerStep.length, 3);
-  for (const [steps, { mean, halfWidth95 }] of evaluation.lossByInnerStep.entries()) {
+  const [loss, ...others] = evaluation.measures;
+  assert.deepEqual([loss?.name, loss?.axis, loss?.points, others], ['loss', 'inner step', ['0', '1', '2'], []]);
+  for (const [steps, { mean, halfWidth95 }] of loss!.estimates.entries()) {
     assert.ok(Math.abs(mean - (3.5 + 1 / (1 + steps))) < 1e-12);
     assert.ok(Math.abs(halfWidth95 - (1.96 * Math.sqrt(63 / 12)) / Math.sqrt(8)) < 1e-12);
   }
-  assert.deepEqual(evaluation.accuracyByInnerStep, []);
   assert.deepEqual(evaluation.protocol, {
     distribution: 'sinusoid',
     split: 'test',
@@ -66,7 +68,6 @@ test('the final evaluation covers every task once, with mean and 95 % interval i
     shots: 5,
     queries: 5,
     transductive: false,
-    innerSteps: 2,
     splitDescription: 'null split',
   });
 });

@@ -20,6 +20,7 @@ import {
   vectorOfBytes,
 } from '../../../shared/tensor-codec.ts';
 import { channelOptions, protocolVersion, WorkerService } from '../../../shared/wire.ts';
+import { rowMessages } from '../../support/measures.ts';
 
 export interface NullWorkerOptions {
   readonly address: string;
@@ -178,18 +179,18 @@ export class NullWorker {
       case 'train': {
         const { firstTask, taskCount } = lease.train!;
         const payloadSha256 = this.sendPayload(gradientSum(this.paramsOf(lease), firstTask, taskCount));
-        const queryLoss = Array.from({ length: taskCount }, (_, i) => 1 / (1 + firstTask + i));
-        this.send({ shardResult: { ...said, train: { payloadSha256, queryLoss }, computeMs } });
+        const measures = rowMessages(Array.from({ length: taskCount }, (_, i) => 1 / (1 + firstTask + i)));
+        this.send({ shardResult: { ...said, train: { payloadSha256, weight: taskCount, measures }, computeMs } });
         break;
       }
       case 'evaluate': {
         const { firstTask, taskCount } = lease.evaluate!;
         const { innerSteps } = this.#specOf(jobId).evaluation;
-        const lossByInnerStep = Array.from({ length: taskCount * (innerSteps + 1) }, (_, i) => {
+        const losses = Array.from({ length: taskCount * (innerSteps + 1) }, (_, i) => {
           const task = firstTask + Math.floor(i / (innerSteps + 1));
           return task + 1 / (1 + (i % (innerSteps + 1)));
         });
-        this.send({ shardResult: { ...said, evaluate: { lossByInnerStep, innerSteps } } });
+        this.send({ shardResult: { ...said, evaluate: { measures: rowMessages(losses) } } });
         break;
       }
       default:

@@ -148,7 +148,7 @@ test('jobs are listed newest first, in pages, by state', async (t) => {
 test('a page ends before it outgrows a message', async (t) => {
   const cluster = await TestCluster.start(t, { limits: { unfinishedJobs: 500 } });
   const differences = Array.from({ length: 20 }, () => 'x'.repeat(400));
-  const published = { source: 's', metric: 'loss', byInnerStep: {}, differences };
+  const published = { source: 's', measure: 'loss', at: {}, differences };
   const spec = JSON.stringify({ ...JSON.parse(specText()), published });
   for (let i = 0; i < 300; i += 1) await cluster.submit(spec);
   const pages: number[] = [];

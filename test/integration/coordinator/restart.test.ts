@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { credentials, status } from '@grpc/grpc-js';
 import { JobStore } from '../../../coordinator/store/job-store.ts';
 import { channelOptions, JobService } from '../../../shared/wire.ts';
+import { rowMessages } from '../../support/measures.ts';
 import { call, collect, rejection, specText, TestCluster } from './cluster.ts';
 import { gradientSum, NullWorker } from './null-worker.ts';
 
@@ -134,9 +135,9 @@ test('a job that comes to other bytes after a restart fails: the chain does not 
       const { leaseId, jobId: ofJob } = lease;
       const { firstTask, taskCount } = lease.train;
       const sum = gradientSum(worker.paramsOf(lease), firstTask, taskCount).map((value) => value * 1.001);
-      const queryLoss = new Array<number>(taskCount).fill(1);
+      const train = { weight: taskCount, measures: rowMessages(new Array<number>(taskCount).fill(1)) };
       worker.send({
-        shardResult: { leaseId, jobId: ofJob, train: { payloadSha256: worker.sendPayload(sum), queryLoss } },
+        shardResult: { leaseId, jobId: ofJob, train: { payloadSha256: worker.sendPayload(sum), ...train } },
       });
     },
   });

@@ -9,8 +9,8 @@ import { call, rejection, specText, TestCluster } from './cluster.ts';
 // The null worker's loss after 1 inner step is 4 ± 1.59 over 8 tasks.
 const published = {
   source: 'A paper',
-  metric: 'loss',
-  byInnerStep: { 1: { mean: 4, halfWidth95: 1 } },
+  measure: 'loss',
+  at: { 1: { mean: 4, halfWidth95: 1 } },
   protocol: {
     task: { distribution: 'sinusoid', shots: 5, queries: 5 },
     meta: { iterations: 70_000 },

@@ -6,6 +6,7 @@ import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardL
 import { silentLogger } from '../../../shared/log.ts';
 import { sha256 } from '../../../shared/tensor-codec.ts';
 import { Mailbox } from '../../support/mailbox.ts';
+import { rowMessages } from '../../support/measures.ts';
 import { call, rejection, specText, TestCluster } from './cluster.ts';
 import { gradientSum, type NullWorker } from './null-worker.ts';
 
@@ -166,11 +167,11 @@ const wrongAnswers: Record<string, (lease: ShardLease__Output, worker: NullWorke
   },
   'losses of another number of tasks'(lease, worker) {
     sendTrainResult(worker, lease, worker.sendPayload(new Float32Array(17)), [1, 2, 3, 4]);
-    return /query_loss: got 4 values; accepted: 3/;
+    return /measures\.loss: got 4 values; accepted: 3/;
   },
   'the result of other work'(lease, worker) {
     const { leaseId, jobId } = lease;
-    worker.send({ shardResult: { leaseId, jobId, evaluate: { lossByInnerStep: [1], innerSteps: 0 } } });
+    worker.send({ shardResult: { leaseId, jobId, evaluate: { measures: rowMessages([1]) } } });
     return /result: got evaluate; accepted: train/;
   },
   'the result of another job'(lease, worker) {
@@ -211,9 +212,10 @@ function sendTrainResult(
   worker: NullWorker,
   { leaseId, jobId }: ShardLease__Output,
   payloadSha256: Buffer,
-  queryLoss = [1, 2, 3],
+  losses = [1, 2, 3],
 ): void {
-  worker.send({ shardResult: { leaseId, jobId, train: { payloadSha256, queryLoss } } });
+  const train = { payloadSha256, weight: losses.length, measures: rowMessages(losses) };
+  worker.send({ shardResult: { leaseId, jobId, train } });
 }
 
 for (const [name, answerWrongly] of Object.entries(wrongAnswers)) {
@@ -274,9 +276,8 @@ const nonFiniteAtTask14 = (lease: ShardLease__Output, worker: NullWorker) => {
   if (lease.train?.firstTask !== 13) return worker.answer(lease);
   const { leaseId, jobId } = lease;
   const payloadSha256 = worker.sendPayload(gradientSum(worker.paramsOf(lease), 13, 1));
-  worker.send({
-    shardResult: { leaseId, jobId, train: { payloadSha256, queryLoss: [1, Number.NaN, 1], nonFiniteTasks: [1] } },
-  });
+  const train = { payloadSha256, weight: 2, measures: rowMessages([1, Number.NaN, 1]), nonFiniteTasks: [1] };
+  worker.send({ shardResult: { leaseId, jobId, train } });
 };
 
 test('a task without a finite meta-gradient fails the job, or is skipped and counted where the spec says so', async (t) => {

@@ -174,7 +174,10 @@ def train(api, spec):
             "step": evaluation.step,
             "tasks": evaluation.protocol.tasks,
             "distribution": evaluation.protocol.distribution,
-            "lossByInnerStep": [[estimate.mean, estimate.half_width95] for estimate in evaluation.loss_by_inner_step],
+            "measures": {
+                measure.name: [[estimate.mean, estimate.half_width95] for estimate in measure.estimates]
+                for measure in evaluation.measures
+            },
         },
         "workers": [{"slots": worker.slots, "fingerprint": worker.engine_fingerprint} for worker in workers.workers],
     }

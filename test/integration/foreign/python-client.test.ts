@@ -69,7 +69,7 @@ interface Seen {
       readonly step: number;
       readonly tasks: number;
       readonly distribution: string;
-      readonly lossByInnerStep: readonly (readonly [mean: number, halfWidth95: number])[];
+      readonly measures: Readonly<Record<string, readonly (readonly [mean: number, halfWidth95: number])[]>>;
     };
     readonly workers: readonly { readonly slots: number; readonly fingerprint: string }[];
   };
@@ -127,8 +127,9 @@ function assertTrained({ health, refusals, job }: Seen): void {
   assert.deepEqual(shapes.map(([, shape]) => shape).sort(), [[1, 8], [8], [8, 1], [1]].sort());
 
   assert.deepEqual([evaluation.step, evaluation.tasks, evaluation.distribution], [20, 20, 'sinusoid']);
-  assert.equal(evaluation.lossByInnerStep.length, 4);
-  for (const [mean, halfWidth95] of evaluation.lossByInnerStep) assert.ok(mean > 0 && halfWidth95 > 0);
+  assert.deepEqual(Object.keys(evaluation.measures), ['loss']);
+  assert.equal(evaluation.measures.loss!.length, 4);
+  for (const [mean, halfWidth95] of evaluation.measures.loss!) assert.ok(mean > 0 && halfWidth95 > 0);
   assert.equal(job.workers.length, 1);
   assert.equal(job.workers[0]!.slots, 1);
   assert.notEqual(job.workers[0]!.fingerprint, '');

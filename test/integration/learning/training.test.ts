@@ -1,13 +1,15 @@
 // Learning, in one process: the coordinator's meta-step over the worker's job program makes adaptation work on tasks that training never saw.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { summariseMeasures } from '../../../coordinator/aggregation/evaluation-summary.ts';
 import { Training } from '../../../coordinator/aggregation/training.ts';
 import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { measuresOf } from '../../../shared/job-spec/measures.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import { openJobProgram } from '../../../worker/learning/open.ts';
 import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
 
-/** Trains by the spec, each meta-batch one shard, then evaluates: mean over the test tasks by number of inner steps. */
+/** Trains by the spec, each meta-batch one shard, then evaluates: mean over the test tasks after 0, 1, … inner steps. */
 async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
   const engine = await createEngine(spec.placement);
   try {
@@ -17,18 +19,17 @@ async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
     const { iterations, batchSize: taskCount } = spec.meta;
     for (let metaStep = 0; metaStep < iterations; metaStep++) {
       const shard = { metaStep, firstTask: metaStep * taskCount, taskCount };
-      training.keepTrainResult(0, 1, await program.train(training.metaParams.vector, shard));
-      training.applyMetaStep(iterations);
+      const result = await program.train(training.metaParams.vector, shard);
+      training.keepTrainResult(0, 1, { ...result, taskCount });
+      training.applyMetaStep(iterations, measuresOf(spec).train);
     }
     const { tasks, split } = spec.evaluation;
-    const result = await program.evaluate(training.metaParams.vector, { split, firstTask: 0, taskCount: tasks });
-    const means = (rows: readonly number[]) =>
-      Array.from({ length: result.innerSteps + 1 }, (_, step) => {
-        const column = rows.filter((_, index) => index % (result.innerSteps + 1) === step);
-        return column.reduce((sum, value) => sum + value, 0) / column.length;
-      });
+    const { measures } = await program.evaluate(training.metaParams.vector, { split, firstTask: 0, taskCount: tasks });
     await program.close();
-    return { loss: means(result.lossByInnerStep), accuracy: means(result.accuracyByInnerStep) };
+    const summed = summariseMeasures([measures], measuresOf(spec).evaluate).measures;
+    const means = (wanted: string) =>
+      summed.find(({ name }) => name === wanted)?.estimates.map(({ mean }) => mean) ?? [];
+    return { loss: means('loss'), accuracy: means('accuracy') };
   } finally {
     await engine.close();
   }

@@ -4,6 +4,7 @@ import test, { type TestContext } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import type { CoordinatorOptions } from '../../../coordinator/options.ts';
 import { type Exposition, scrape } from '../../support/exposition.ts';
+import { rowMessages } from '../../support/measures.ts';
 import { call, rejection, specText, TestCluster } from '../coordinator/cluster.ts';
 import { SecuredCluster, token } from '../security/secured-cluster.ts';
 
@@ -32,6 +33,7 @@ test('an undisturbed job is counted: its leases, tasks, meta-steps, phases, byte
   const job = await cluster.end(jobId);
   const found = await scrape(cluster.http);
   const labels = `{job_id="${jobId}",name="null-job"}`;
+  const ofLoss = `{job_id="${jobId}",name="null-job",measure="loss"`;
   const thetaBytes = 17 * 4;
   assertSeries(found, {
     metatrain_jobs_submitted_total: 1,
@@ -66,13 +68,13 @@ test('an undisturbed job is counted: its leases, tasks, meta-steps, phases, byte
     metatrain_workers_slots: 1,
     'metatrain_worker_shards_total{worker_id="w"}': 1 + 20 * 4 + 3,
     [`metatrain_job_meta_steps${labels}`]: 20,
-    [`metatrain_job_meta_loss${labels}`]: job.lastMetaStep!.queryLoss,
+    [`metatrain_job_training_measure${ofLoss}}`]: job.lastMetaStep!.measures[0]!.value,
     [`metatrain_job_task_gradient_variance${labels}`]: job.lastMetaStep!.taskGradientVariance!,
     [`metatrain_job_task_gradient_cosine${labels}`]: job.lastMetaStep!.taskGradientCosine!,
     [`metatrain_job_checkpoint_meta_step${labels}`]: 20,
-    [`metatrain_job_evaluation_loss{job_id="${jobId}",name="null-job",inner_step="0"}`]:
-      job.evaluations[0]!.lossByInnerStep[0]!.mean,
-    [`metatrain_job_adaptation_gain_loss${labels}`]: (value) => Math.abs(value - (1 - 1 / 3)) < 1e-12,
+    [`metatrain_job_evaluation_measure${ofLoss},point="first"}`]: job.evaluations[0]!.measures[0]!.estimates[0]!.mean,
+    [`metatrain_job_evaluation_measure${ofLoss},point="last"}`]: job.evaluations[0]!.measures[0]!.estimates[2]!.mean,
+    [`metatrain_job_adaptation_gain${ofLoss}}`]: (value) => Math.abs(value - (1 - 1 / 3)) < 1e-12,
   });
   const useful = found.get('metatrain_compute_seconds_total{use="useful"}')!;
   assert.ok(Math.abs(useful - 80 * 0.0001) < 1e-9, `${useful} s of useful compute`);
@@ -125,7 +127,7 @@ test('failures, rejected results, deadlines and quarantines are told apart, what
       if (fault === 'failure') {
         worker.send({ shardFailure: { leaseId, jobId, code: 'INTERNAL', message: 'no', permanent: false } });
       } else if (fault === 'rejected') {
-        worker.send({ shardResult: { leaseId, jobId, computeMs, evaluate: { lossByInnerStep: [1], innerSteps: 0 } } });
+        worker.send({ shardResult: { leaseId, jobId, computeMs, evaluate: { measures: rowMessages([1]) } } });
       } else if (fault === undefined) worker.answer(lease, computeMs);
     },
   });

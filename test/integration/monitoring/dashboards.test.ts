@@ -125,7 +125,7 @@ test('every expression of every panel returns data from a real run, and a job’
         // A call with an answer, of which the panels of the calls tell.
         for (const jobId of jobIds) await client.getJob(jobId);
         for (const [key, { expression }] of missing) {
-          // A panel of one job must have data of one of them: accuracy is of classification alone.
+          // A panel of one job must have data of one of them.
           const wanted = expression.includes('$job_id') ? jobIds : [''];
           for (const jobId of wanted) {
             const samples = await prometheus.query(filledIn(expression, jobId));
@@ -144,7 +144,7 @@ test('every expression of every panel returns data from a real run, and a job’
       const [, series, label] = /^label_values\((.+), (\w+)\)$/.exec(expression) ?? [];
       assert.ok(series && label, `${where}: ${expression}`);
       const values = await prometheus.ask<string[]>(`label/${label}/values`, {
-        'match[]': series.replace('$name', 'regression'),
+        'match[]': filledIn(series.replace('$name', 'regression'), jobIds[0]!),
       });
       assert.ok(values.length > 0, `${where}: ${expression}`);
     }
@@ -196,4 +196,8 @@ test('every expression of every panel returns data from a real run, and a job’
 
 /** As Grafana fills in its own variables and ours. */
 const filledIn = (expression: string, jobId: string): string =>
-  expression.replaceAll('$__rate_interval', '5s').replaceAll('$job_id', jobId).replaceAll('$instance', '.*');
+  expression
+    .replaceAll('$__rate_interval', '5s')
+    .replaceAll('$job_id', jobId)
+    .replaceAll('$measure', 'loss')
+    .replaceAll('$instance', '.*');

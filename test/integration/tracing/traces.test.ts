@@ -138,7 +138,7 @@ test('a job is traced from its meta-steps through the leases of their shards to 
   const [metaStep] = receiver.named('meta-step');
   assert.equal(metaStep?.attributes.tasks, 10);
   assert.equal(metaStep.attributes.innerSteps, 1);
-  assert.equal(typeof metaStep.attributes.queryLoss, 'number');
+  assert.equal(typeof metaStep.attributes['measure.loss'], 'number');
 
   const kept = receiver.named('shard').filter(({ attributes }) => attributes.outcome === 'kept');
   const innerLoops = receiver.named('inner-loop');

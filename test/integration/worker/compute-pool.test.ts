@@ -90,9 +90,9 @@ test('a shard returns its gradient with the hash of its bytes', async () => {
   const outcome = await outcomes.take('the outcome');
   assert.equal(outcome.kind, 'finished');
   assert.equal(outcome.output.kind, 'train');
-  const { metaGradientSum, queryLoss } = outcome.output.result;
+  const { metaGradientSum, measures } = outcome.output.result;
   assert.deepEqual(metaGradientSum, Float32Array.of(12, 14, 16));
-  assert.deepEqual(queryLoss, [10, 11]);
+  assert.deepEqual(measures, [{ name: 'loss', values: [10, 11] }]);
   assert.equal(Buffer.from(outcome.output.payloadSha256).toString('hex'), hashOfVector(metaGradientSum));
 });
 

@@ -92,7 +92,8 @@ test('the hello carries who the worker is, and a shard comes back with its gradi
   const { result, payload } = await resultOf(connection);
   assert.equal(result.leaseId, 'lease-1');
   assert.equal(result.jobId, 'sum');
-  assert.deepEqual(result.train?.queryLoss, [4, 5]);
+  assert.deepEqual(result.train?.measures, [{ name: 'loss', values: [4, 5] }]);
+  assert.equal(result.train?.weight, 2);
   assert.deepEqual(vectorOfBytes(payload, 3), Float32Array.of(6, 8, 10));
   assert.deepEqual(result.train?.payloadSha256, sha256(payload));
   assert.ok(result.computeMs > 0);
@@ -143,7 +144,7 @@ test('an initialize shard returns the layout and θ₀, an evaluate shard its ro
       evaluate: { paramsVersion: 0, shard: 0, split: 'test', firstTask: 5, taskCount: 1 },
     },
   });
-  assert.deepEqual((await connection.next('shardResult')).evaluate?.lossByInnerStep, [5, 9]);
+  assert.deepEqual((await connection.next('shardResult')).evaluate?.measures, [{ name: 'loss', values: [5, 9] }]);
 });
 
 test('a payload of several chunks comes back in chunks of at most 1 MiB, with heartbeats in between', async (context) => {

@@ -16,6 +16,7 @@ import { clusterEventFromWire, type Evaluation, type Job, type WorkerInfo } from
 import { printableLines } from '../../../shared/foreign-text.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
+import { lossMeasure } from '../../support/measures.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
 
 const attack = '\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e\u2028\r\nfake';
@@ -41,10 +42,9 @@ const evaluation: Evaluation = {
     shots: 5,
     queries: 5,
     transductive: false,
-    innerSteps: 1,
     splitDescription: 'sine waves',
   },
-  lossByInnerStep: [3, 0.7].map((mean) => ({ mean, halfWidth95: 0.1 })),
+  measures: [lossMeasure([3, 0.7].map((mean) => ({ mean, halfWidth95: 0.1 })))],
   divergedTasks: 0,
 };
 
@@ -56,8 +56,8 @@ const job: Job = {
     sinusoidSpec('waves', {
       published: {
         source: 'A paper',
-        metric: 'loss',
-        byInnerStep: { 1: { mean: 0.67 } },
+        measure: 'loss',
+        at: { 1: { mean: 0.67 } },
         protocol: { task: { distribution: 'sinusoid', shots: 5 } },
         differences: ['fewer meta-steps'],
       },

@@ -6,6 +6,7 @@ import { renderPlot } from '../../../client/cli/render/plot.ts';
 import { styleFor, widthOf } from '../../../client/cli/render/text.ts';
 import { historyOf } from '../../../client/history.ts';
 import { assertGolden } from '../../support/golden.ts';
+import { trainValues } from '../../support/measures.ts';
 import { sampleEvaluation, sampleEvents, sampleJob, sampleSummary } from '../../support/sample-job.ts';
 
 const history = historyOf(sampleEvents());
@@ -21,10 +22,10 @@ test('a classification shows accuracies in per cent, the published figure beside
   const { published } = sampleJob().spec;
   const spec = {
     ...sampleJob().spec,
-    published: { ...published!, metric: 'accuracy', byInnerStep: { 2: { mean: 0.98, halfWidth95: 0.004 } } } as const,
+    published: { ...published!, measure: 'accuracy', at: { 2: { mean: 0.98, halfWidth95: 0.004 } } } as const,
   };
   const evaluations = [sampleEvaluation(20, [1.6, 0.5, 0.3], [0.2, 0.8, 0.93])];
-  const metaSteps = [1, 2, 3].map((step) => sampleSummary(step, { queryAccuracy: step / 4 }));
+  const metaSteps = [1, 2, 3].map((step) => sampleSummary(step, { measures: trainValues(1 / step, step / 4) }));
   assertGolden(
     'job-plots-accuracy',
     `${renderJobPlots(sampleJob({ spec, evaluations }), { metaSteps, story: [] }, { ...unicode, width: 60 })}\n`,
@@ -108,16 +109,16 @@ test('one wild value among many does not move a column: it shows the median', ()
 });
 
 test('after a restart the meta-steps that are applied again replace those before', () => {
-  const at = (step: number, queryLoss: number) => ({
+  const at = (step: number, loss: number) => ({
     sequence: 1,
     time: new Date(0),
     jobId: 'j',
     kind: 'metaStep' as const,
-    summary: sampleSummary(step, { queryLoss }),
+    summary: sampleSummary(step, { measures: trainValues(loss) }),
   });
   const { metaSteps, story } = historyOf([at(10, 5), at(20, 4), at(30, 3), at(18, 4.5), at(31, 2)]);
   assert.deepEqual(
-    metaSteps.map(({ step, queryLoss }) => [step, queryLoss]),
+    metaSteps.map(({ step, measures }) => [step, measures[0]?.value]),
     [
       [10, 5],
       [18, 4.5],

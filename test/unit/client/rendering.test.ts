@@ -18,14 +18,16 @@ import {
   type WorkerInfo,
 } from '../../../client/records.ts';
 import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { atLastPoint } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
+import { lossMeasure, trainValues } from '../../support/measures.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
 
 const published: PublishedSpec = {
   source: 'A paper, §1',
-  metric: 'loss',
-  byInnerStep: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
+  measure: 'loss',
+  at: { 1: { mean: 0.67 }, 5: { mean: 0.38, halfWidth95: 0.1 } },
   protocol: {
     task: { distribution: 'sinusoid', shots: 5, queries: 5 },
     meta: { iterations: 20, batchSize: 8 },
@@ -45,10 +47,9 @@ const evaluation = (means: readonly number[], halfWidth95 = 0.05): Evaluation =>
     shots: 5,
     queries: 5,
     transductive: false,
-    innerSteps: means.length - 1,
     splitDescription: 'sine waves',
   },
-  lossByInnerStep: means.map((mean) => ({ mean, halfWidth95 })),
+  measures: [lossMeasure(means.map((mean) => ({ mean, halfWidth95 })))],
   divergedTasks: 0,
 });
 
@@ -84,7 +85,7 @@ test('a result says how many of its tasks diverged, also where there is no publi
       width: 100,
       style: plainStyle,
     });
-  assert.match(text(7), /\n {2}7 of 600 tasks diverged \(left out of the losses\)\n/);
+  assert.match(text(7), /\n {2}7 of 600 tasks diverged \(left out of the loss\)\n/);
   assert.doesNotMatch(text(0), /diverged/);
 });
 
@@ -183,8 +184,7 @@ const running = job({
   lastMetaStep: {
     step: 1_500,
     iterations: 20_000,
-    queryLoss: 0.512,
-    queryAccuracy: 0.918,
+    measures: trainValues(0.512, 0.918),
     metaGradientNorm: 1,
     tasksPerSecond: 8_250,
     metaStepsPerSecond: 330,
@@ -254,7 +254,8 @@ test('events move the line or get a line of their own', () => {
 });
 
 test('the list of jobs is aligned, with a dash for what is not there yet', () => {
-  const lastEvaluation = { step: 20, innerSteps: 1, loss: { mean: 0.66, halfWidth95: 0.05 } };
+  const estimates = [3.2, 0.66].map((mean) => ({ mean, halfWidth95: 0.05 }));
+  const lastEvaluation = { step: 20, measures: atLastPoint([lossMeasure(estimates)]) };
   const { submittedAt: _, ...unsubmitted } = job({ jobId: 'short', name: 'x', state: 'QUEUED', steps: 0 });
   assert.equal(
     renderJobList([{ ...job(), lastEvaluation }, unsubmitted]),
@@ -400,7 +401,7 @@ test('a run result has every promised field, and an error only when there is one
     ...['overrides', 'paramsSha256', 'skippedTasks', 'state', 'steps', 'tasksPerSecond', 'verdict', 'wallSeconds'],
   ]);
   assert.equal(result.tasksPerSecond, 24, '3 meta-steps a second of 8 tasks');
-  assert.equal(result.evaluation?.lossByInnerStep[0]?.mean, 2, 'the last one');
+  assert.equal(result.evaluation?.measures[0]?.estimates[0]?.mean, 2, 'the last one');
   assert.equal(runResult(job(), 1, 1).evaluation, null);
   const error = { code: 'SHARD_FAILED', message: 'it broke' };
   assert.deepEqual(runResult(job({ error }), 1, 1).error, error);
@@ -418,8 +419,8 @@ test('every kind of event is a line that says what happened', () => {
     lines.map((line) => line.replace('2027-01-15 08:00:00Z', 'TIME')),
     [
       `     1  TIME  ${job}  a-job is failed: it was so`,
-      `     2  TIME  ${job}  meta-step 12 of 100: query loss 0.500, accuracy 90.0 %`,
-      `     3  TIME  ${job}  evaluated after 10 meta-steps: accuracy 50.0 % after 1 inner step`,
+      `     2  TIME  ${job}  meta-step 12 of 100: loss 0.500, accuracy 90.0 %`,
+      `     3  TIME  ${job}  evaluated after 10 meta-steps: accuracy 50.0 % ± 1.0, loss 0.500 ± 0.0100 after 1 inner step`,
       `     4  TIME  ${job}  checkpoint after 10 meta-steps`,
       `     5  TIME  ${job}  shard 2 of meta-step 11 is computed again (worker host.example/worker 1: it was so)`,
       `     6  TIME  ${worker}  connected from 192.0.2.1:4711: compiled on cuda, slots: 4`,

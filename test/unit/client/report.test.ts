@@ -36,7 +36,7 @@ test('every chart has its place, its data and a table', async () => {
   const charts = embedded<Chart[]>(page, 'charts');
   assert.deepEqual(
     charts.map(({ id }) => id),
-    [...['meta-loss', 'meta-gradient-norm', 'tasks-per-second', 'adaptation-loss', 'evaluation-loss']],
+    [...['training-loss', 'meta-gradient-norm', 'tasks-per-second', 'adaptation-loss', 'evaluation-loss']],
   );
   const figures = markupOf(page).match(/<figure>[\s\S]*?<\/figure>/g) ?? [];
   assert.equal(figures.length, charts.length);

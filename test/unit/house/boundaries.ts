@@ -79,7 +79,7 @@ const reaches: readonly Reach[] = [
   {
     of: /^console\//,
     mayImport:
-      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|numbers|protocol|waiting)\.ts$|web\/))/,
+      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|measures|numbers|protocol|waiting)\.ts$|web\/))/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];

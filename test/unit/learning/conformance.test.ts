@@ -43,12 +43,12 @@ const oracles: { readonly [Name in AlgorithmSpec['name']]: Oracle<Extract<Algori
   maml: async ({ engine, parts, spec, reach }) => {
     const { metaParams, algorithm } = parts;
     if (spec.order === 'second') {
-      const queryLoss = (params: Float32Array) => trainLoss(engine, parts, algorithm.train, params);
-      return async (direction) => difference(queryLoss, metaParams, direction, reach);
+      const lossAt = (params: Float32Array) => trainLoss(engine, parts, algorithm.train, params);
+      return async (direction) => difference(lossAt, metaParams, direction, reach);
     }
     const adapted = await trajectoryEnd(engine, parts, spec.innerSteps);
-    const queryLoss = (params: Float32Array) => lossOnExamples(engine, parts, params, queryRows(parts));
-    return async (direction) => difference(queryLoss, adapted, direction, reach);
+    const lossAt = (params: Float32Array) => lossOnExamples(engine, parts, params, queryRows(parts));
+    return async (direction) => difference(lossAt, adapted, direction, reach);
   },
   reptile: async ({ engine, parts, spec, reach }) => {
     const path = await reptilePath(engine, parts, spec);
@@ -76,7 +76,7 @@ async function difference(
 
 async function trainLoss(engine: Engine, parts: Parts, train: TaskFunction, params: Float32Array): Promise<number> {
   const { each } = await runOnTasks(engine, parts, train, params);
-  return each.queryLoss![0]!;
+  return each.loss![0]!;
 }
 
 /** φ after `steps` on the support set, as the algorithm adapts when it is tested. */

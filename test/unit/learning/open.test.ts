@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { MetatrainError } from '../../../shared/errors.ts';
 import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import type { MeasureRows } from '../../../shared/measures.ts';
 import { layoutElements } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine, TaskProgram } from '../../../worker/engine/engine.ts';
@@ -29,6 +30,15 @@ function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>): vo
   const scale = Math.max(...Array.from(expected, Math.abs));
   const error = Math.max(...Array.from(expected, (value, index) => Math.abs(value - actual[index]!)));
   assert.ok(error <= 1e-5 * scale, `differs by ${error} of ${scale}`);
+}
+
+/** Of a regression's result, which has no other measure. */
+function lossesOf({ measures }: { readonly measures: readonly MeasureRows[] }): readonly number[] {
+  assert.deepEqual(
+    measures.map(({ name }) => name),
+    ['loss'],
+  );
+  return measures[0]!.values;
 }
 
 describe("a job's program", () => {
@@ -75,11 +85,8 @@ describe("a job's program", () => {
     const singles = [await train(40, 1), await train(41, 1), await train(42, 1)];
     const sum = singles.map(({ metaGradientSum }) => metaGradientSum).reduce((a, b) => a.map((v, i) => v + b[i]!));
     assertClose(whole.metaGradientSum, sum);
-    assertClose(
-      whole.queryLoss,
-      singles.flatMap(({ queryLoss }) => queryLoss),
-    );
-    assert.deepEqual([whole.queryAccuracy, whole.nonFiniteTasks], [[], []]);
+    assertClose(lossesOf(whole), singles.flatMap(lossesOf));
+    assert.deepEqual([whole.weight, whole.nonFiniteTasks], [3, []]);
     assert.deepEqual(metaParams, before, 'θ is not changed');
   });
 
@@ -89,15 +96,10 @@ describe("a job's program", () => {
     const evaluate = (firstTask: number, taskCount: number, split: 'validation' | 'test' = 'test') =>
       program.evaluate(metaParams, { split, firstTask, taskCount });
     const whole = await evaluate(0, 3);
-    assert.equal(whole.innerSteps, 2);
-    assert.equal(whole.lossByInnerStep.length, 9);
-    assert.deepEqual(whole.accuracyByInnerStep, []);
+    assert.equal(lossesOf(whole).length, 9);
     const cut = [await evaluate(0, 2), await evaluate(2, 1)];
-    assertClose(
-      whole.lossByInnerStep,
-      cut.flatMap(({ lossByInnerStep }) => lossByInnerStep),
-    );
-    assert.notDeepEqual((await evaluate(0, 3, 'validation')).lossByInnerStep, whole.lossByInnerStep);
+    assertClose(lossesOf(whole), cut.flatMap(lossesOf));
+    assert.notDeepEqual(await evaluate(0, 3, 'validation'), whole);
   });
 
   it('leaves out the tasks that overflow, names them, and sums the others', async () => {
@@ -153,7 +155,7 @@ describe("a job's program", () => {
                 new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value),
               ]),
             );
-            return { sum, each: { queryLoss: Float32Array.from(tasks, loss) } };
+            return { sum, each: { loss: Float32Array.from(tasks, loss) } };
           },
           dispose: async () => {
             counts.disposed += 1;
@@ -181,7 +183,7 @@ describe("a job's program", () => {
     const program = await open(job(), scripted);
     const { metaParams } = program.initialize();
     const shard = await program.train(metaParams, { metaStep: 0, firstTask: 0, taskCount: 4 });
-    assert.deepEqual(shard.nonFiniteTasks, [1, 2]);
+    assert.deepEqual([shard.nonFiniteTasks, shard.weight], [[1, 2], 2]);
     assert.ok(shard.metaGradientSum.every((value) => value === 1_001));
   });
 

@@ -4,11 +4,13 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type ComparedJob, compare, isClaim, outcomeWords, verdictOf } from '../../../shared/comparison.ts';
 import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { measureOf } from '../../../shared/measures.ts';
+import { accuracyMeasure, lossMeasure } from '../../support/measures.ts';
 
 type Sections = Readonly<Record<string, unknown>>;
 
 interface Case {
-  readonly metric?: 'loss' | 'accuracy';
+  readonly measure?: 'loss' | 'accuracy';
   /** Our estimate after inner step 1, and the figure's. */
   readonly ours: readonly [mean: number, halfWidth95: number];
   readonly figure: readonly [mean: number, halfWidth95?: number];
@@ -34,19 +36,19 @@ const jobs = {
 } as const;
 
 function jobOf(wanted: Case): ComparedJob {
-  const { metric = 'loss', ours, figure, overrides = [], state = 'succeeded' } = wanted;
-  const { divergedTasks = 0, split = 'test', transductive = metric === 'accuracy' } = wanted.evaluation ?? {};
+  const { measure = 'loss', ours, figure, overrides = [], state = 'succeeded' } = wanted;
+  const { divergedTasks = 0, split = 'test', transductive = measure === 'accuracy' } = wanted.evaluation ?? {};
   const [mean, halfWidth95] = figure;
   const spec = parseJobSpec(
     JSON.stringify({
       name: 'compared',
-      ...{ ...jobs[metric], algorithm: maml, meta, evaluation, ...wanted.job },
+      ...{ ...jobs[measure], algorithm: maml, meta, evaluation, ...wanted.job },
       published: {
         source: 'A paper, §1',
-        metric,
-        byInnerStep: { 1: { mean, ...(halfWidth95 !== undefined && { halfWidth95 }) } },
+        measure,
+        at: { 1: { mean, ...(halfWidth95 !== undefined && { halfWidth95 }) } },
         protocol: {
-          ...{ task: jobs[metric].task, algorithm: maml, meta, evaluation, transductive: metric === 'accuracy' },
+          ...{ task: jobs[measure].task, algorithm: maml, meta, evaluation, transductive: measure === 'accuracy' },
           ...wanted.protocol,
         },
       },
@@ -58,9 +60,8 @@ function jobOf(wanted: Case): ComparedJob {
   ];
   const { distribution } = spec.task;
   const protocol = { distribution, split, tasks: spec.evaluation.tasks, transductive, splitDescription: 'as it is' };
-  const measured =
-    metric === 'loss' ? { lossByInnerStep: estimates } : { lossByInnerStep: [], accuracyByInnerStep: estimates };
-  return { state, spec, overrides, evaluation: { ...measured, protocol, divergedTasks } };
+  const measures = measure === 'loss' ? [lossMeasure(estimates)] : [lossMeasure([]), accuracyMeasure(estimates)];
+  return { state, spec, overrides, evaluation: { measures, protocol, divergedTasks } };
 }
 
 const outcomeOf = (wanted: Case) => compare(jobOf(wanted)).outcome;
@@ -68,7 +69,7 @@ const outcomeOf = (wanted: Case) => compare(jobOf(wanted)).outcome;
 /** An omniglot case: ours and the figure in per cent. */
 const accuracy = (ours: readonly [number, number], figure: readonly [number, number], more: Partial<Case> = {}) =>
   ({
-    metric: 'accuracy',
+    measure: 'accuracy',
     ours: [ours[0] / 100, ours[1] / 100],
     figure: [figure[0] / 100, figure[1] / 100],
     ...more,
@@ -160,7 +161,7 @@ const cases: Readonly<Record<string, Case>> = {
   'the figure itself, changed with --set': {
     ours: [0.66, 0.05],
     figure: [0.67],
-    overrides: ['published.byInnerStep.1.mean=0.67'],
+    overrides: ['published.at.1.mean=0.67'],
     outcome: 'not-comparable',
   },
   'changed with --set to what the source has, or to what changes no figure': {
@@ -179,12 +180,12 @@ for (const [what, wanted] of Object.entries(cases)) {
   });
 }
 
-test('the outcome is that of the worst inner step, and one that was not measured stands in the way of a claim', () => {
+test('the outcome is that of the worst point, and one that was not measured stands in the way of a claim', () => {
   const outcome = (means: readonly number[]) => {
     const { spec, ...job } = jobOf({ ours: [0, 0], figure: [0.67], outcome: '' });
-    const published = { ...spec.published!, byInnerStep: { 1: { mean: 0.67 }, 2: { mean: 0.38, halfWidth95: 0.1 } } };
-    const lossByInnerStep = means.map((mean) => ({ mean, halfWidth95: 0.05 }));
-    return compare({ ...job, spec: { ...spec, published }, evaluation: { ...job.evaluation, lossByInnerStep } });
+    const published = { ...spec.published!, at: { 1: { mean: 0.67 }, 2: { mean: 0.38, halfWidth95: 0.1 } } };
+    const measures = [lossMeasure(means.map((mean) => ({ mean, halfWidth95: 0.05 })))];
+    return compare({ ...job, spec: { ...spec, published }, evaluation: { ...job.evaluation, measures } });
   };
   assert.equal(outcome([3, 0.6, 0.38]).outcome, 'reproduced');
   assert.equal(outcome([3, 0.6, 0.5]).outcome, 'overlaps', '0.12 apart; the half-widths add up to 0.15');
@@ -195,6 +196,23 @@ test('the outcome is that of the worst inner step, and one that was not measured
   );
   assert.deepEqual(outcome([3, 0.6]).obstacles, ['not measured: 2 inner steps']);
   assert.equal(outcome([3, 0.6]).outcome, 'not-comparable');
+});
+
+test('a measure without an axis has one row, and its figure needs no point', () => {
+  const { spec, ...job } = jobOf({ ours: [0, 0], figure: [0.67], outcome: '' });
+  const { at: _, ...published } = { ...spec.published!, measure: 'return', figure: { mean: 20, halfWidth95: 1 } };
+  const head = { name: 'return', axis: '', points: [''], better: 'higher' } as const;
+  const outcome = (mean: number) => {
+    const measures = [...job.evaluation.measures, measureOf(head, [{ mean, halfWidth95: 1.5 }])];
+    return compare({ ...job, spec: { ...spec, published }, evaluation: { ...job.evaluation, measures } });
+  };
+  assert.equal(outcome(25).outcome, 'reproduced', 'more is better');
+  assert.equal(outcome(15).outcome, 'not-reproduced');
+  assert.deepEqual(outcome(21).rows, [
+    { point: '', ours: { mean: 21, halfWidth95: 1.5 }, published: { mean: 20, halfWidth95: 1 }, verdict: 'inside' },
+  ]);
+  const without = compare({ ...job, spec: { ...spec, published } });
+  assert.deepEqual(without.obstacles, ['not measured: return']);
 });
 
 test('a data set that a worker chose counts as the one that it found', () => {
@@ -210,7 +228,7 @@ test('a data set that a worker chose counts as the one that it found', () => {
 
 test('figures that may not be compared stand side by side without a word', () => {
   const { rows } = compare(jobOf(cases['two test tasks instead of 600']!));
-  assert.deepEqual(rows[1], { innerSteps: 1, ours: { mean: 0.66, halfWidth95: 0.001 }, published: { mean: 0.67 } });
+  assert.deepEqual(rows[1], { point: '1', ours: { mean: 0.66, halfWidth95: 0.001 }, published: { mean: 0.67 } });
 });
 
 test('what differs is read from the fields of the job, with the values of both', () => {
@@ -239,7 +257,7 @@ test('why a figure is not comparable is said with the values of both', () => {
   assert.equal(silent.text, 'Not comparable: the published protocol does not state evaluation.tasks');
   assert.equal(
     outcomeWords(compare(jobOf(cases['one test task diverged']!))).text,
-    'Not comparable: 1 of 600 tasks diverged (left out of the losses)',
+    'Not comparable: 1 of 600 tasks diverged (left out of the loss)',
   );
 });
 

@@ -96,12 +96,12 @@ const cases: readonly {
       'invalid job: task.shots: got 1000000000 with task.queries 1 and placement.shardSize 4, shards of 8,000,000,008 numbers; accepted: at most 268,435,456 numbers',
   },
   {
-    what: 'an evaluation of too many losses',
+    what: 'an evaluation of too many values',
     base: sinusoid,
-    fits: { evaluation: { tasks: 9_990, innerSteps: 1_000 } },
-    exceeds: { evaluation: { tasks: 9_991, innerSteps: 1_000 } },
+    fits: { evaluation: { tasks: 19_980, innerSteps: 1_000 } },
+    exceeds: { evaluation: { tasks: 19_981, innerSteps: 1_000 } },
     message:
-      'invalid job: evaluation.tasks: got 9,991 with evaluation.innerSteps 1000, 10,000,991 losses; accepted: at most 10,000,000 losses, tasks × (innerSteps + 1)',
+      'invalid job: evaluation.tasks: got 19,981 with 1,001 measured values each, 20,000,981 in all; accepted: at most 20,000,000 values, which is 19,980 tasks',
   },
   {
     what: 'an evaluation of too many shards',
@@ -131,6 +131,6 @@ test('an evaluation keeps to the shard size of the placement until its result wo
     );
   assert.equal(sizeOf(4, 10), 4);
   assert.equal(sizeOf(1_000, 10), 1_000);
-  assert.equal(sizeOf(1_000, 1_000), 65);
-  assert.equal(sizeOf(maxShardTasks, 1), 32_768);
+  assert.equal(sizeOf(1_000, 1_000), 130);
+  assert.equal(sizeOf(maxShardTasks, 3), 32_768);
 });

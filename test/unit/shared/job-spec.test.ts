@@ -126,8 +126,8 @@ test('a spec written as JSON reads back as the same spec', () => {
       task: { distribution: 'omniglot', alphabets: { train: ['Greek', 'Latin'], test: ['Tagalog'] } },
       published: {
         source: 'MAML, Finn et al. 2017, “Table 1”\u2028😀',
-        metric: 'accuracy',
-        byInnerStep: { 1: { mean: 0.987, halfWidth95: 0.004 }, 10: { mean: 1 } },
+        measure: 'accuracy',
+        at: { 1: { mean: 0.987, halfWidth95: 0.004 }, 10: { mean: 1 } },
         protocol: { meta: { clipNorm: null }, transductive: true },
         differences: ['600 tasks\nof 5 ways'],
       },

@@ -11,8 +11,8 @@ import { sinusoidSpec } from '../../support/job-specs.ts';
 
 const published = (protocol: object) => ({
   source: 'A paper',
-  metric: 'loss',
-  byInnerStep: { 1: { mean: 1 } },
+  measure: 'loss',
+  at: { 1: { mean: 1 } },
   protocol,
 });
 const parse = (protocol: object) => parseJobSpec(sinusoidSpec('it', { published: published(protocol) }));
@@ -47,7 +47,7 @@ for (const [protocol, message] of refused) {
   });
 }
 
-test('a figure has known fields, an accuracy is of a classification, and from 0 to 1', () => {
+test('a figure has known fields, is of a measure and a point of the job, and within its range', () => {
   const images = { task: { distribution: 'omniglot' }, model: { architecture: 'conv4' } };
   const refuses = (changes: object, sections: object, message: RegExp) =>
     assert.throws(
@@ -55,15 +55,16 @@ test('a figure has known fields, an accuracy is of a classification, and from 0 
       { code: 'REQUEST_INVALID', message },
     );
   const median = { 1: { mean: 1, median: 2 } };
+  refuses({ at: median }, {}, /published\.at\.1\.median: got an unknown field; accepted: one of mean/);
+  refuses({ at: { '01': { mean: 1 } } }, {}, /published\.at: got 01; accepted: a number of inner steps, such as 2/);
   refuses(
-    { byInnerStep: median },
+    { figure: { mean: 1 } },
     {},
-    /published\.byInnerStep\.1\.median: got an unknown field; accepted: one of mean/,
+    /published\.figure: got a figure; accepted: published\.at: the figures by inner step/,
   );
-  refuses({ byInnerStep: { '01': { mean: 1 } } }, {}, /published\.byInnerStep\.01: got/);
-  refuses({ metric: 'accuracy' }, {}, /published\.metric: got accuracy; accepted: loss, for a regression/);
-  const percent = { metric: 'accuracy', byInnerStep: { 3: { mean: 98.7 } } };
-  refuses(percent, images, /published\.byInnerStep\.3\.mean: got 98\.7; accepted: an accuracy from 0 to 1/);
+  refuses({ measure: 'accuracy' }, {}, /published\.measure: got accuracy; accepted: one of the job's measures: loss/);
+  const percent = { measure: 'accuracy', at: { 3: { mean: 98.7 } } };
+  refuses(percent, images, /published\.at\.3\.mean: got 98\.7; accepted: accuracy from 0 to 1/);
 });
 
 test('two protocols differ in the values that the published one states', () => {
@@ -99,7 +100,7 @@ test('a protocol reads as a sentence, without what its source does not tell', ()
 });
 
 /** Sources and figures as published: method, table or section, inner steps, mean, half-width. */
-const figures: Readonly<Record<string, readonly [source: RegExp, byInnerStep: object]>> = {
+const figures: Readonly<Record<string, readonly [source: RegExp, at: object]>> = {
   'sinusoid.yaml': [/^MAML, Finn et al\. 2017, §5\.1$/, { 1: { mean: 0.67 }, 5: { mean: 0.38 }, 10: { mean: 0.35 } }],
   'sinusoid-paper.yaml': [
     /^MAML, Finn et al\. 2017, §5\.1$/,
@@ -119,7 +120,7 @@ test('every example that shows a published figure shows the one of its source, w
     const known = figures[file];
     if (!known) continue;
     assert.match(shown?.source ?? '', known[0], file);
-    assert.deepEqual(shown?.byInnerStep, known[1], file);
+    assert.deepEqual(shown?.at, known[1], file);
     const stated = statedFields(shown?.protocol ?? {}).map(([field]) => field);
     for (const field of ['task.shots', 'task.queries', 'evaluation.tasks', 'transductive']) {
       assert.ok(stated.includes(field), `${file} does not state ${field}`);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
 import { maxBatchBytes } from '../../../shared/wire.ts';
 import { Outbox } from '../../../worker/session-outbox.ts';
+import { rowMessages } from '../../support/measures.ts';
 
 class FakeStream {
   readonly written: string[] = [];
@@ -61,8 +62,8 @@ test('results with many numbers and failures with long messages do not share a m
   const result = (leaseId: string, work: object) => ({ shardResult: { leaseId, ...work } });
   const failure = { shardFailure: { message: 'x'.repeat(maxBatchBytes / 3) } };
   new Outbox(stream).send([
-    ...[result('a', { evaluate: { lossByInnerStep: losses, accuracyByInnerStep: losses } }), result('b', {})],
-    ...[result('c', { train: { queryLoss: losses, queryAccuracy: losses } }), result('d', {}), failure],
+    ...[result('a', { evaluate: { measures: rowMessages(losses, losses) } }), result('b', {})],
+    ...[result('c', { train: { measures: rowMessages(losses, losses) } }), result('d', {}), failure],
   ]);
   assert.deepEqual(stream.written, ['result a', 'result b', 'result c', 'result d', 'result undefined']);
 });

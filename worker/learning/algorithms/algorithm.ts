@@ -14,7 +14,7 @@ export interface Algorithm {
 
 export type BuildAlgorithm<Spec extends AlgorithmSpec> = (spec: Spec, learner: Learner) => Algorithm;
 
-/** `queryLoss` and, for classification, `queryAccuracy`: scalars. */
+/** `loss` and, for classification, `accuracy` on the query set: scalars. */
 export function trainOutputs(
   { objective }: Learner,
   metaGradient: NamedTensors,
@@ -23,10 +23,10 @@ export function trainOutputs(
   targets: tf.Tensor2D,
 ): TaskOutputs {
   const accuracy = objective.accuracy?.(predictions, targets);
-  return { sum: metaGradient, each: { queryLoss: loss, ...(accuracy && { queryAccuracy: accuracy }) } };
+  return { sum: metaGradient, each: { loss, ...(accuracy && { accuracy }) } };
 }
 
-/** `each`: `lossByInnerStep` and, for classification, `accuracyByInnerStep`, on the query set after 0, 1, …, innerSteps: [innerSteps + 1]. */
+/** `each`: `loss` and, for classification, `accuracy`, on the query set after 0, 1, …, innerSteps: [innerSteps + 1]. */
 export function evaluateFunction({ adapt }: Algorithm, learner: Learner, innerSteps: number): TaskFunction {
   return (metaParams, task) => {
     const { inputs, targets } = querySet(task);
@@ -40,11 +40,8 @@ export function evaluateFunction({ adapt }: Algorithm, learner: Learner, innerSt
     };
     measure(metaParams);
     for (const adaptedParams of first(innerSteps, adapt(metaParams, task))) measure(adaptedParams);
-    const lossByInnerStep = row(losses);
-    return {
-      sum: {},
-      each: accuracies.length > 0 ? { lossByInnerStep, accuracyByInnerStep: row(accuracies) } : { lossByInnerStep },
-    };
+    const loss = row(losses);
+    return { sum: {}, each: accuracies.length > 0 ? { loss, accuracy: row(accuracies) } : { loss } };
   };
 }
 

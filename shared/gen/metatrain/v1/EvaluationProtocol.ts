@@ -9,7 +9,6 @@ export interface EvaluationProtocol {
   'shots'?: (number);
   'queries'?: (number);
   'transductive'?: (boolean);
-  'innerSteps'?: (number);
   'splitDescription'?: (string);
 }
 
@@ -21,6 +20,5 @@ export interface EvaluationProtocol__Output {
   'shots': (number);
   'queries': (number);
   'transductive': (boolean);
-  'innerSteps': (number);
   'splitDescription': (string);
 }

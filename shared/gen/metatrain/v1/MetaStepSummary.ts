@@ -1,12 +1,12 @@
 // Original file: proto/metatrain/v1/job.proto
 
+import type { MeasureValue as _metatrain_v1_MeasureValue, MeasureValue__Output as _metatrain_v1_MeasureValue__Output } from '../../metatrain/v1/MeasureValue.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface MetaStepSummary {
   'step'?: (number | string | Long);
   'iterations'?: (number | string | Long);
-  'queryLoss'?: (number | string);
-  'queryAccuracy'?: (number | string);
+  'measures'?: (_metatrain_v1_MeasureValue)[];
   'metaGradientNorm'?: (number | string);
   'tasksPerSecond'?: (number | string);
   'metaStepsPerSecond'?: (number | string);
@@ -14,7 +14,6 @@ export interface MetaStepSummary {
   'etaSeconds'?: (number | string);
   'taskGradientVariance'?: (number | string);
   'taskGradientCosine'?: (number | string);
-  '_queryAccuracy'?: "queryAccuracy";
   '_taskGradientVariance'?: "taskGradientVariance";
   '_taskGradientCosine'?: "taskGradientCosine";
 }
@@ -22,8 +21,7 @@ export interface MetaStepSummary {
 export interface MetaStepSummary__Output {
   'step': (number);
   'iterations': (number);
-  'queryLoss': (number);
-  'queryAccuracy'?: (number);
+  'measures': (_metatrain_v1_MeasureValue__Output)[];
   'metaGradientNorm': (number);
   'tasksPerSecond': (number);
   'metaStepsPerSecond': (number);
@@ -31,7 +29,6 @@ export interface MetaStepSummary__Output {
   'etaSeconds': (number);
   'taskGradientVariance'?: (number);
   'taskGradientCosine'?: (number);
-  '_queryAccuracy'?: "queryAccuracy";
   '_taskGradientVariance'?: "taskGradientVariance";
   '_taskGradientCosine'?: "taskGradientCosine";
 }

@@ -4,6 +4,7 @@ import { stalenessWeight } from '../../../../coordinator/aggregation/staleness.t
 import { Training } from '../../../../coordinator/aggregation/training.ts';
 import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
 import { CoreDriver } from '../../../support/core-driver.ts';
+import { lossHeads, rowsOf } from '../../../support/measures.ts';
 
 test('in sync mode nothing is begun before its turn: a worker idles while the last shard of a meta-step is computed', () => {
   const core = new CoreDriver();
@@ -72,19 +73,20 @@ test('the weight scales the shard in the mean meta-gradient: SGD by hand', () =>
   const training = Training.begin(meta, { tensors: [{ name: 'w', shape: [1] }] }, Float32Array.of(10));
   const shard = (sum: number) => ({
     metaGradientSum: Float32Array.of(sum),
-    queryLoss: [1, 1],
-    queryAccuracy: [],
+    taskCount: 2,
+    weight: 2,
+    measures: rowsOf([1, 1]),
     nonFiniteTasks: [],
   });
   // The second meta-step's first shard comes before the first meta-step is applied, and is one version stale.
   training.keepTrainResult(0, 2, shard(4));
   training.keepTrainResult(0, 2, shard(8), { metaStep: 1, weight: 0.5 });
   training.keepTrainResult(1, 2, shard(8));
-  training.applyMetaStep(2);
+  training.applyMetaStep(2, lossHeads);
   // (4 + 8) / 4 tasks = 3; 10 − 0.5 · 3.
   assert.equal(training.metaParams.vector[0], 8.5);
   training.keepTrainResult(1, 2, shard(8));
-  training.applyMetaStep(2);
+  training.applyMetaStep(2, lossHeads);
   // (0.5 · 8 + 8) / 4 = 3.
   assert.equal(training.metaParams.vector[0], 7);
 });

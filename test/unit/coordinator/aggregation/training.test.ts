@@ -1,15 +1,17 @@
 // The numbers of a job: evaluations summed up, learning rates, and meta-steps that never let anything in that is not finite.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { summariseRows, withoutDiverged } from '../../../../coordinator/aggregation/evaluation-summary.ts';
+import { summariseMeasures, summariseRows } from '../../../../coordinator/aggregation/evaluation-summary.ts';
 import { isFiniteVector, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
 import { Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
 import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
 import type { MetaSpec } from '../../../../shared/job-spec/meta.ts';
 import { integerPower, scheduleFactor } from '../../../../shared/learning-rate.ts';
+import type { MeasureHead } from '../../../../shared/measures.ts';
 import { taskRng } from '../../../../shared/rng.ts';
 import { hashOfVector, sha256 } from '../../../../shared/tensor-codec.ts';
 import { sinusoidSpec } from '../../../support/job-specs.ts';
+import { accuracyHeads, evaluateHeads, lossHeads, rowsOf, trainValues } from '../../../support/measures.ts';
 
 test('an evaluation is the mean of its tasks ± 1.96·σ/√tasks, for each number of inner steps', () => {
   // Two tasks in one shard, one in the next; two columns.
@@ -47,34 +49,60 @@ test('a half-width of a large evaluation holds the true mean in 95 of 100 cases'
   assert.ok(Math.abs(held - 950) < 25, `${held} of 1000`);
 });
 
-test('a task that diverged after any inner step is left out of the losses, and counted', () => {
+test('a task that diverged at any point is counted, and left out of measures that have no range', () => {
   const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
   const shards = [
-    [1, 2, 3, nan],
-    [infinity, 4, 5, 6],
-    [7, 8],
+    rowsOf([1, 2, 3, nan], [0.5, 0.5, 0, 1]),
+    rowsOf([infinity, 4, 5, 6], [0.25, 0, 0.25, 1]),
+    rowsOf([9, 10], [0.5, 1]),
   ];
-  assert.deepEqual(withoutDiverged(shards, 2), {
-    shards: [
-      [1, 2],
-      [5, 6],
-      [7, 8],
+  const { measures, divergedTasks, tasks } = summariseMeasures(shards, evaluateHeads(1));
+  assert.deepEqual([divergedTasks, tasks], [2, 5]);
+  assert.deepEqual(
+    measures.map(({ name, estimates }) => [name, estimates.map(({ mean }) => mean)]),
+    [
+      ['loss', [5, 6]],
+      ['accuracy', [0.3, 0.7]],
     ],
-    divergedTasks: 2,
-  });
+  );
+});
+
+test('measures are summed up by point, whatever their axes are', () => {
+  const heads: MeasureHead[] = [
+    { name: 'return', axis: 'episode', points: ['1', '5'], better: 'higher' },
+    { name: 'regret', title: 'regret, in rewards', axis: '', points: [''], better: 'lower' },
+  ];
+  const rows = (returns: readonly number[], regrets: readonly number[]) => [
+    { name: 'return', values: returns },
+    { name: 'regret', values: regrets },
+  ];
+  const { measures } = summariseMeasures([rows([1, 2, 3, 6], [7, 9]), rows([2, 4], [8])], heads);
+  assert.deepEqual(
+    measures.map(({ name, title, axis, points, estimates }) => [
+      name,
+      title,
+      axis,
+      points,
+      estimates.map((e) => e.mean),
+    ]),
+    [
+      ['return', 'return', 'episode', ['1', '5'], [2, 4]],
+      ['regret', 'regret, in rewards', '', [''], [8]],
+    ],
+  );
 });
 
 test('an evaluation tells how many tasks diverged, and fails when all did', () => {
   const training = Training.begin(metaSpec({}), layout, Float32Array.of(1, 2));
   const evaluate = (losses: readonly number[]) => {
-    training.keepEvaluateResult(0, 1, { lossByInnerStep: losses, accuracyByInnerStep: [], innerSteps: 1 });
-    return training.summariseEvaluation();
+    training.keepEvaluateResult(0, 1, { measures: rowsOf(losses) });
+    return training.summariseEvaluation(evaluateHeads(1).slice(0, 1));
   };
-  const { divergedTasks, lossByInnerStep } = evaluate([1, 3, 2, Number.NaN, 3, 5]);
-  assert.deepEqual([divergedTasks, lossByInnerStep.map(({ mean }) => mean)], [1, [2, 4]]);
+  const { divergedTasks, measures } = evaluate([1, 3, 2, Number.NaN, 3, 5]);
+  assert.deepEqual([divergedTasks, measures[0]?.estimates.map(({ mean }) => mean)], [1, [2, 4]]);
   assert.throws(() => evaluate([1, Number.NaN, Number.POSITIVE_INFINITY, 2]), {
     code: 'RESULT_NOT_FINITE',
-    message: /^all 2 tasks of the evaluation after 0 meta-steps diverged: /,
+    message: /^all 2 tasks of the evaluation after 0 meta-steps diverged: none has a finite loss at every inner step; /,
   });
 });
 
@@ -128,12 +156,21 @@ function metaSpec(changes: Readonly<Record<string, unknown>>): MetaSpec {
 
 const plainDescent = { optimizer: { name: 'sgd', learningRate: 0.5 } };
 
-function result(metaGradientSum: readonly number[], changes: Partial<TrainShardSum> = {}): TrainShardSum {
+interface Facts extends Partial<Pick<TrainShardSum, 'nonFiniteTasks' | 'squaredNorm' | 'weight'>> {
+  readonly losses?: readonly number[];
+  readonly accuracies?: readonly number[];
+}
+
+function result(
+  metaGradientSum: readonly number[],
+  { losses = [1, 3], accuracies = [], nonFiniteTasks = [], ...changes }: Facts = {},
+): TrainShardSum {
   return {
     metaGradientSum: Float32Array.from(metaGradientSum),
-    queryLoss: [1, 3],
-    queryAccuracy: [],
-    nonFiniteTasks: [],
+    taskCount: losses.length,
+    weight: losses.length - nonFiniteTasks.length,
+    measures: rowsOf(losses, accuracies),
+    nonFiniteTasks,
     ...changes,
   };
 }
@@ -144,17 +181,26 @@ test('a meta-step is the mean meta-gradient of the whole meta-batch, whatever or
     [1, 0],
   ].map((order) => {
     const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
-    const shards = [result([4, 0]), result([0, -8], { queryLoss: [5, 7] })];
+    const shards = [result([4, 0]), result([0, -8], { losses: [5, 7] })];
     for (const shard of order) training.keepTrainResult(shard, 2, shards[shard]!);
-    const applied = training.applyMetaStep(10);
+    const applied = training.applyMetaStep(10, lossHeads);
     // θ − 0.5 · (4, −8)/4.
     assert.deepEqual([...training.metaParams.vector], [0.5, 3]);
     assert.equal(training.metaParams.step, 1);
-    assert.equal(applied.queryLoss, 4);
+    assert.deepEqual(applied.measures, trainValues(4));
     assert.equal(applied.metaGradientNorm, Math.sqrt(1 + 4));
     return training.chain.toString('hex');
   });
   assert.equal(hashes[0], hashes[1]);
+});
+
+test('a meta-step divides by the weight of its shards, which need not be their number of tasks', () => {
+  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  training.keepTrainResult(0, 2, result([4, 0], { weight: 0.5 }));
+  training.keepTrainResult(1, 2, result([0, -8], { weight: 1.5 }));
+  training.applyMetaStep(10, lossHeads);
+  // θ − 0.5 · (4, −8)/2.
+  assert.deepEqual([...training.metaParams.vector], [0, 4]);
 });
 
 test('a meta-step tells how much its tasks agree, from measured shards of full weight alone', () => {
@@ -163,7 +209,7 @@ test('a meta-step tells how much its tasks agree, from measured shards of full w
     for (const [index, shard] of shards.entries()) {
       training.keepTrainResult(index, shards.length, shard, { metaStep: 0, weight: weights[index]! });
     }
-    return training.applyMetaStep(10).taskGradients;
+    return training.applyMetaStep(10, lossHeads).taskGradients;
   };
   const shards = () => [result([4, 0], { squaredNorm: 16 }), result([0, -8], { squaredNorm: 64 })];
   // Two shards of two tasks: (16/2 + 64/2 − 80/4)/(2 − 1) = 20, and (80 − 80)/8 = 0.
@@ -181,7 +227,7 @@ test('the chain of hashes names every θ: SHA-256 of the link before and of θ',
   const first = link(Buffer.alloc(32), hashOfVector(start));
   assert.deepEqual(training.chain, first);
   training.keepTrainResult(0, 1, result([1, 1]));
-  training.applyMetaStep(10);
+  training.applyMetaStep(10, lossHeads);
   assert.deepEqual(training.chain, link(first, hashOfVector(training.metaParams.vector)));
 });
 
@@ -189,11 +235,11 @@ test('a published θ is never written to again, nor is a snapshot', () => {
   const training = Training.begin(metaSpec({ optimizer: { name: 'adam' } }), layout, Float32Array.of(1, 2));
   const before = training.metaParams;
   training.keepTrainResult(0, 1, result([1, 1]));
-  training.applyMetaStep(10);
+  training.applyMetaStep(10, lossHeads);
   const snapshot = training.snapshot();
   const copy = structuredClone(snapshot.slots);
   training.keepTrainResult(0, 1, result([2, 2]));
-  training.applyMetaStep(10);
+  training.applyMetaStep(10, lossHeads);
   assert.deepEqual([...before.vector], [1, 2]);
   assert.deepEqual(snapshot.slots, copy);
   assert.equal(snapshot.metaParams.step, 1);
@@ -206,7 +252,7 @@ test('a job that goes on from a snapshot takes the very steps of one that never 
   for (let step = 0; step < 10; step += 1) {
     for (const each of [training, unbroken]) {
       each.keepTrainResult(0, 1, result([Math.sin(step), 3 * Math.cos(step)]));
-      each.applyMetaStep(10);
+      each.applyMetaStep(10, lossHeads);
     }
     training = Training.restore(meta, structuredClone(training.snapshot()));
     assert.deepEqual(training.metaParams.vector, unbroken.metaParams.vector);
@@ -215,33 +261,32 @@ test('a job that goes on from a snapshot takes the very steps of one that never 
 
 test('tasks that are not finite are left out of the means and counted', () => {
   const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
-  const facts = { queryLoss: [1, 9, 2, 3], queryAccuracy: [0.5, 1, 0.5, 0.5], nonFiniteTasks: [1] };
+  const facts = { losses: [1, 9, 2, 3], accuracies: [0.5, 1, 0.5, 0.5], nonFiniteTasks: [1] };
   training.keepTrainResult(0, 1, result([3, 3], facts));
-  const applied = training.applyMetaStep(10);
+  const applied = training.applyMetaStep(10, accuracyHeads);
   assert.deepEqual([...training.metaParams.vector], [0.5, 1.5], '3 of 4 tasks: a mean of 1');
-  assert.deepEqual([applied.queryLoss, applied.queryAccuracy, applied.skippedTasks], [2, 0.5, 1]);
+  assert.deepEqual([applied.measures, applied.skippedTasks], [trainValues(2, 0.5), 1]);
   assert.deepEqual([training.metaParams.step, training.skippedTasks], [1, 1]);
 });
 
 const { NaN: notANumber } = Number;
 const leftOutCases = [
-  { queryLoss: [notANumber, 1], nonFiniteTasks: [0], left: undefined },
-  { queryLoss: [notANumber, notANumber], nonFiniteTasks: [0, 1], left: '2 of the 2' },
-  { queryLoss: [notANumber, notANumber, 1], nonFiniteTasks: [0, 1], left: '2 of the 3' },
-  { queryLoss: [Number.POSITIVE_INFINITY, notANumber, 1], nonFiniteTasks: [], left: '2 of the 3' },
-  { queryLoss: [notANumber], nonFiniteTasks: [0], left: '1 of the 1' },
+  { losses: [notANumber, 1], nonFiniteTasks: [0], left: undefined },
+  { losses: [notANumber, notANumber], nonFiniteTasks: [0, 1], left: '2 of the 2' },
+  { losses: [notANumber, notANumber, 1], nonFiniteTasks: [0, 1], left: '2 of the 3' },
+  { losses: [notANumber], nonFiniteTasks: [0], left: '1 of the 1' },
 ];
 for (const { left, ...facts } of leftOutCases) {
-  const tasks = `${facts.nonFiniteTasks.length} left out of losses ${facts.queryLoss.join(', ')}`;
+  const tasks = `${facts.nonFiniteTasks.length} left out of losses ${facts.losses.join(', ')}`;
   test(`a meta-step that leaves out more than half of its tasks is refused and changes nothing: ${tasks}`, () => {
     const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
     training.keepTrainResult(0, 1, result([0, 0], facts));
     if (left === undefined) {
-      assert.equal(training.applyMetaStep(10).queryLoss, 1);
+      assert.deepEqual(training.applyMetaStep(10, lossHeads).measures, trainValues(1));
       return;
     }
     const message = new RegExp(`^${left} tasks of meta-step 0 .*meta\\.onNonFinite: skip .*at most half`);
-    assert.throws(() => training.applyMetaStep(10), { code: 'RESULT_NOT_FINITE', message });
+    assert.throws(() => training.applyMetaStep(10, lossHeads), { code: 'RESULT_NOT_FINITE', message });
     assert.deepEqual([...training.metaParams.vector], [1, 2]);
     assert.deepEqual([training.metaParams.step, training.skippedTasks], [0, 0]);
   });
@@ -251,7 +296,7 @@ test('a meta-step that would leave the finite numbers is refused, and θ stays a
   const huge = { optimizer: { name: 'sgd', learningRate: 1e30 } };
   const training = Training.begin(metaSpec(huge), layout, Float32Array.of(1, 2));
   training.keepTrainResult(0, 1, result([1e30, 0]));
-  assert.throws(() => training.applyMetaStep(10), {
+  assert.throws(() => training.applyMetaStep(10, lossHeads), {
     code: 'RESULT_NOT_FINITE',
     message:
       /meta-step 0 would make the meta-parameters infinite or NaN .*meta\.optimizer\.learningRate or meta\.clipNorm/,
@@ -263,5 +308,5 @@ test('a meta-step that would leave the finite numbers is refused, and θ stays a
 test('a meta-step waits for all of its shards', () => {
   const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
   training.keepTrainResult(1, 2, result([1, 1]));
-  assert.throws(() => training.applyMetaStep(10), /shard/);
+  assert.throws(() => training.applyMetaStep(10, lossHeads), /shard/);
 });

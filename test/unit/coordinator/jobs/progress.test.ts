@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AppliedMetaStep } from '../../../../coordinator/aggregation/training.ts';
 import { Progress } from '../../../../coordinator/jobs/progress.ts';
+import { trainValues } from '../../../support/measures.ts';
 
 const applied: AppliedMetaStep = {
-  queryLoss: 1,
-  queryAccuracy: undefined,
+  measures: trainValues(1),
   metaGradientNorm: 1,
   taskGradients: undefined,
   learningRate: 0.001,

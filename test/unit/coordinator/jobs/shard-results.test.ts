@@ -6,10 +6,17 @@ import type { Lease, WorkKind } from '../../../../coordinator/core/state.ts';
 import { checkResult, type ExpectedResult } from '../../../../coordinator/jobs/shard-results.ts';
 import type { ShardResult__Output } from '../../../../shared/gen/metatrain/v1/ShardResult.ts';
 import { bytesOfVector } from '../../../../shared/tensor-codec.ts';
+import { accuracyHeads, evaluateHeads, lossHeads, rowsOf } from '../../../support/measures.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
-const regression: ExpectedResult = { parameters: 3, isClassification: false, innerSteps: 2 };
-const classification: ExpectedResult = { ...regression, isClassification: true };
+const classification: ExpectedResult = {
+  parameters: 3,
+  measures: { train: accuracyHeads, evaluate: evaluateHeads(2) },
+};
+const regression: ExpectedResult = {
+  parameters: 3,
+  measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1) },
+};
 
 /** A shard of two tasks. */
 const leaseOf = (work: WorkKind) =>
@@ -25,17 +32,12 @@ function check(work: WorkKind, said: object, expected: ExpectedResult) {
 const losses = [1, 2, 3, 4, 5, 6];
 const accuracies = [0, 0.5, 1, 1, 0.25, 0];
 
-const evaluation = (changes: object = {}) => ({
-  lossByInnerStep: losses,
-  accuracyByInnerStep: [],
-  innerSteps: 2,
-  ...changes,
-});
-const classified = (changes: object = {}) => evaluation({ accuracyByInnerStep: accuracies, ...changes });
+const evaluation = (values: readonly number[] = losses) => ({ measures: rowsOf(values) });
+const classified = (values: readonly number[] = accuracies) => ({ measures: rowsOf(losses, values) });
 const training = (changes: object = {}) => ({
   payloadSha256: Buffer.alloc(32),
-  queryLoss: [1, 2],
-  queryAccuracy: [],
+  weight: 2,
+  measures: rowsOf([1, 2]),
   nonFiniteTasks: [],
   ...changes,
 });
@@ -43,91 +45,90 @@ const initial = (tensors: object[]) => ({ layout: { tensors }, payloadSha256: Bu
 
 test('results that are what the job file asks for are taken, diverged tasks among them', () => {
   check('evaluate', evaluation(), regression);
-  check('evaluate', evaluation({ lossByInnerStep: [1, nan, infinity, 4, 5, 6] }), regression);
+  check('evaluate', evaluation([1, nan, infinity, 4, 5, 6]), regression);
   check('evaluate', classified(), classification);
   check('train', training(), regression);
-  check('train', training({ queryLoss: [1, nan], nonFiniteTasks: [1] }), regression);
-  check('train', training({ queryAccuracy: [0, 1] }), classification);
+  check('train', training({ measures: rowsOf([1, nan]), weight: 1, nonFiniteTasks: [1] }), regression);
+  check('train', training({ measures: rowsOf([nan, nan]), weight: 0, nonFiniteTasks: [0, 1] }), regression);
+  check('train', training({ measures: rowsOf([1, 2], [0, 1]) }), classification);
   check('initialize', initial([{ name: 'w', shape: [3] }]), regression);
 });
 
 const wrong: readonly (readonly [what: string, work: WorkKind, said: object, expected: ExpectedResult, RegExp])[] = [
-  [
-    'fewer inner steps',
-    'evaluate',
-    evaluation({ innerSteps: 1, lossByInnerStep: [1, 2, 3, 4] }),
-    regression,
-    /inner_steps: got 1; accepted: 2/,
-  ],
-  [
-    'too few losses',
-    'evaluate',
-    evaluation({ lossByInnerStep: [1, 2, 3] }),
-    regression,
-    /loss_by_inner_step: got 3 values; accepted: 6/,
-  ],
+  ['fewer points', 'evaluate', evaluation([1, 2, 3, 4]), regression, /measures\.loss: got 4 values; accepted: 6/],
   [
     'a loss beyond float32',
     'evaluate',
-    evaluation({ lossByInnerStep: [1, 2, 3, 4, 5, 1e300] }),
+    evaluation([1, 2, 3, 4, 5, 1e300]),
     regression,
-    /loss_by_inner_step: got 1e\+300 at 5; accepted: float32 values/,
+    /measures\.loss: got 1e\+300 at 5; accepted: float32 values/,
   ],
-  [
-    'accuracies of a regression',
-    'evaluate',
-    classified(),
-    regression,
-    /accuracy_by_inner_step: got 6 values; accepted: 0/,
-  ],
+  ['accuracies of a regression', 'evaluate', classified(), regression, /measures: got loss, accuracy; accepted: loss/],
   [
     'a classification without accuracies',
     'evaluate',
     evaluation(),
     classification,
-    /accuracy_by_inner_step: got 0 values; accepted: 6/,
+    /measures: got loss; accepted: loss, accuracy/,
   ],
+  [
+    'measures in another order',
+    'evaluate',
+    { measures: classified().measures.reverse() },
+    classification,
+    /measures: got accuracy, loss; accepted: loss, accuracy/,
+  ],
+  ['no measure', 'train', training({ measures: [] }), regression, /measures: got none; accepted: loss/],
   [
     'an accuracy above 1',
     'evaluate',
-    classified({ accuracyByInnerStep: [0, 0, 1e300, 0, 0, 0] }),
+    classified([0, 0, 1e300, 0, 0, 0]),
     classification,
-    /accuracy_by_inner_step: got 1e\+300 at 2; accepted: 0 to 1/,
+    /measures\.accuracy: got 1e\+300 at 2; accepted: 0 to 1/,
   ],
   [
     'an accuracy that is no number',
     'evaluate',
-    classified({ accuracyByInnerStep: [0, 0, 0, 0, 0, nan] }),
+    classified([0, 0, 0, 0, 0, nan]),
     classification,
-    /accuracy_by_inner_step: got NaN at 5; accepted: 0 to 1/,
+    /measures\.accuracy: got NaN at 5; accepted: 0 to 1/,
   ],
   [
-    'a NaN query loss of a task that is counted',
+    'a NaN loss of a task that is counted',
     'train',
-    training({ queryLoss: [nan, 2] }),
+    training({ measures: rowsOf([nan, 2]) }),
     regression,
-    /query_loss: got NaN at 0; accepted: finite values, except of non_finite_tasks/,
+    /measures\.loss: got NaN at 0; accepted: finite values, except of non_finite_tasks/,
   ],
   [
-    'an infinite query loss beside a task left out',
+    'an infinite loss beside a task left out',
     'train',
-    training({ queryLoss: [nan, infinity], nonFiniteTasks: [0] }),
+    training({ measures: rowsOf([nan, infinity]), weight: 1, nonFiniteTasks: [0] }),
     regression,
-    /query_loss: got Infinity at 1/,
+    /measures\.loss: got Infinity at 1/,
   ],
   [
-    'query accuracies of a regression',
+    'a negative accuracy',
     'train',
-    training({ queryAccuracy: [0, 1] }),
-    regression,
-    /query_accuracy: got 2 values; accepted: 0/,
-  ],
-  [
-    'a negative query accuracy',
-    'train',
-    training({ queryAccuracy: [0, -1] }),
+    training({ measures: rowsOf([1, 2], [0, -1]) }),
     classification,
-    /query_accuracy: got -1 at 1; accepted: 0 to 1/,
+    /measures\.accuracy: got -1 at 1; accepted: 0 to 1/,
+  ],
+  ['no weight', 'train', training({ weight: 0 }), regression, /weight: got 0; accepted: a finite number above 0/],
+  ['a weight that is no number', 'train', training({ weight: nan }), regression, /weight: got NaN; accepted: a finite/],
+  [
+    'an endless weight',
+    'train',
+    training({ weight: infinity }),
+    regression,
+    /weight: got Infinity; accepted: a finite/,
+  ],
+  [
+    'the weight of a shard without a task that counts',
+    'train',
+    training({ measures: rowsOf([nan, nan]), nonFiniteTasks: [0, 1] }),
+    regression,
+    /weight: got 2; accepted: 0, since no task counts/,
   ],
   [
     'tasks left out that are not of the shard',

@@ -16,6 +16,7 @@ import { MetatrainError } from '../../../../shared/errors.ts';
 import { maxReasonBytes } from '../../../../shared/foreign-text.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { JobService, maxMessageBytes } from '../../../../shared/wire.ts';
+import { accuracyMeasure, lossMeasure } from '../../../support/measures.ts';
 
 const endless = '日'.repeat(2_000_000);
 
@@ -29,10 +30,9 @@ function evaluation(step: number, innerSteps: number): EvaluationRecord {
     shots: 1,
     queries: 15,
     transductive: true,
-    innerSteps,
     splitDescription: 's'.repeat(1_024),
   };
-  return { step, protocol, lossByInnerStep: estimates, accuracyByInnerStep: estimates, divergedTasks: 0 };
+  return { step, protocol, measures: [lossMeasure(estimates), accuracyMeasure(estimates)], divergedTasks: 0 };
 }
 
 const evaluations = (count: number, innerSteps: number) => {
@@ -115,7 +115,7 @@ test('of evaluations with many inner steps the first, the newest and some evenly
   const steps = kept.map(({ step }) => step);
   assert.deepEqual([steps[0], steps.at(-1)], [1, 210]);
   assert.ok(steps.length >= 4, `${steps}`);
-  for (const { lossByInnerStep } of kept) assert.equal(lossByInnerStep.length, 1_001);
+  for (const { measures } of kept) assert.equal(measures[0]?.estimates.length, 1_001);
   const gaps = steps.slice(1).map((step, i) => step - steps[i]!);
   assert.ok(Math.max(...gaps) <= 0.6 * 210, `no part of the job is left out: ${steps}`);
 });

@@ -8,6 +8,7 @@ import type { EventLog, EventLogLimits, FollowOptions } from '../../../../coordi
 import { JobStore } from '../../../../coordinator/store/job-store.ts';
 import { type ClusterEvent, nameOf, sequenceOf } from '../../../../shared/cluster-event.ts';
 import { MetatrainError } from '../../../../shared/errors.ts';
+import { accuracyMeasure, lossMeasure, trainValues } from '../../../support/measures.ts';
 
 function directoryOf(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
@@ -49,7 +50,7 @@ const summary = (jobId: string, step: number): LoggedEvent => ({
     jobSequence: step,
     step,
     iterations: 100,
-    queryLoss: 1,
+    measures: trainValues(1),
     metaGradientNorm: 1,
     tasksPerSecond: 1,
     metaStepsPerSecond: 1,
@@ -143,7 +144,6 @@ function evaluated(jobId: string, jobSequence: number): LoggedEvent {
     shots: 1,
     queries: 1,
     transductive: false,
-    innerSteps: 1_000,
     splitDescription: '',
   };
   const data = {
@@ -151,8 +151,7 @@ function evaluated(jobId: string, jobSequence: number): LoggedEvent {
     jobSequence,
     step: jobSequence,
     protocol,
-    lossByInnerStep: estimates,
-    accuracyByInnerStep: estimates,
+    measures: [lossMeasure(estimates), accuracyMeasure(estimates)],
     divergedTasks: 0,
   };
   return { name: 'job.evaluated', subject: jobId, at: 1_000, data };
