@@ -36,7 +36,7 @@ export interface CoordinatorLimits {
   readonly jobBytes: number;
   /** Failed and cancelled jobs that are remembered; jobs that succeeded are never forgotten. */
   readonly endedJobs: number;
-  /** The same of one client, where clients have tokens. */
+  /** Jobs of one client that have not ended, where clients have tokens. */
   readonly unfinishedJobsPerClient: number;
   /**
    * Connections to gRPC, and at most half of the files that the process may open; a quarter of them
