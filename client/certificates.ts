@@ -1,5 +1,6 @@
-// A development authority and the certificates that it signs: one for the coordinator, one for its clients and workers. ECDSA on P-256.
-// Not for production: the authority's key lies in a file, and nothing is ever revoked.
+// A development authority and its certificates: one for the coordinator, one for its clients and
+// workers. ECDSA on P-256. Not for production: the authority's key is in a file, and nothing is
+// ever revoked.
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -92,7 +93,7 @@ async function certify(
 
 const newKeys = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 
-/** Positive, and no two alike. */
+/** Positive and unique. */
 const serialNumber = () => `01${randomId(15)}`;
 
 const pemOf = (certificate: X509Certificate): string => `${certificate.toString('pem').trim()}\n`;

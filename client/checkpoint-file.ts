@@ -1,5 +1,5 @@
-// Writes a downloaded checkpoint so that the file is either whole and verified or not there: written aside, hashed on the way,
-// fsynced, then renamed. A cut or altered download leaves nothing behind.
+// Writes a downloaded checkpoint: to a second file, with its hash, fsynced and then renamed. So the
+// final file is always complete and verified. A broken or changed download leaves nothing behind.
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { MetatrainError } from '../shared/errors.ts';

@@ -1,6 +1,6 @@
-// Turns whatever a gRPC call rejects with into a MetatrainError, once, at this door. The coordinator
-// names its code in the trailing metadata; an error without one comes from a proxy, the network, or
-// another program, and may pass. Message text is never matched.
+// Turns the error of a gRPC call into a MetatrainError, once, here. The coordinator sends its code
+// in the trailing metadata. An error without this code comes from a proxy, the network or another
+// program, and may be temporary. Message text is never matched.
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { MetatrainError } from '../shared/errors.ts';
 import { coordinatorsCode } from '../shared/wire.ts';
@@ -36,15 +36,12 @@ export function fromGrpcError(thrown: unknown, address: string): MetatrainError 
   }
 }
 
-/**
- * True when nothing but the network, or nobody at all, may have answered: then `whyUnreachable` can
- * tell more.
- */
+/** True if the error may come from the network alone: then `whyUnreachable` may know more. */
 export const isUnreachable = ({ details }: MetatrainError): boolean => details.status === 'UNAVAILABLE';
 
 /**
- * True for a failure that another try may mend: the connection or the coordinator went away, the call
- * outlived its deadline, or the answer was not the coordinator's own.
+ * True for an error that a retry may fix: the connection or the coordinator is gone, the call
+ * reached its deadline, or the answer is not from the coordinator.
  */
 export function isTransient(error: MetatrainError): boolean {
   return error.code === 'NOT_READY' || error.code === 'SHUTTING_DOWN' || error.code === 'DEADLINE_EXCEEDED';

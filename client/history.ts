@@ -1,4 +1,4 @@
-// What a job's events tell, sorted: the curve of its meta-steps, and the story of everything else. Pure.
+// Sorts a job's events: the meta-step summaries for the curve, and all other events. Pure.
 import type { JobEvent, MetaStepSummary } from './records.ts';
 
 export interface JobHistory {

@@ -1,4 +1,4 @@
-// The client library: everything a program needs to submit, follow and read jobs. What is not exported here is not promised.
+// The client library: submit, follow and read jobs. Only these exports are stable.
 export type { ClusterEvent, EventData, EventName } from '../shared/cluster-event.ts';
 export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
 export type { DataIdentity } from '../shared/data-identity.ts';

@@ -1,5 +1,6 @@
-// A typed client of one coordinator. Every call has a deadline and takes an AbortSignal; every failure is a MetatrainError; streams
-// that are lost are resumed. Holds one connection; whoever made the client closes it.
+// A typed client of one coordinator. Every call has a deadline and accepts an AbortSignal; every
+// failure is a MetatrainError; lost streams are resumed. The client holds one connection, and its
+// creator closes it.
 import type { CallOptions, ClientReadableStream, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import { delay, realClock } from '../shared/clock.ts';
 import type { ClusterEvent } from '../shared/cluster-event.ts';
@@ -34,13 +35,16 @@ export interface MetatrainClientOptions {
   readonly address?: string;
   /** From `connectionTo`: TLS and a token. Default: no encryption, no token. */
   readonly connection?: Connection;
-  /** Of every call that is not a stream. Default 10,000 ms. */
+  /** Deadline of every call that is not a stream. Default 10,000 ms. */
   readonly deadlineMs?: number;
-  /** A watch opens a fresh stream at least this often, so that none can hang for ever. Default 600,000 ms. */
+  /**
+   * A watch opens a new stream at least this often, so that no stream can hang for ever. Default
+   * 600,000 ms.
+   */
   readonly longestStreamMs?: number;
   /**
-   * A watch opens a fresh stream when it has heard nothing for so long; the coordinator gives a sign of
-   * life every 15 s. Default 45,000 ms.
+   * A watch opens a new stream after this time without a message. The coordinator sends an empty
+   * message every 15 s. Default 45,000 ms.
    */
   readonly longestSilenceMs?: number;
 }
@@ -54,8 +58,8 @@ export interface SubmitOptions extends CallControl {
   /** At most 128 characters; a second submit with the same key and spec returns the first one's job. */
   readonly idempotencyKey?: string;
   /**
-   * What was changed of the job file that was read, such as `meta.iterations=500`: for the record,
-   * `spec` has the changes in it. At most 100.
+   * Changes to the job file, such as `meta.iterations=500`. They are for the record only: `spec`
+   * already contains them. At most 100.
    */
   readonly overrides?: readonly string[];
 }
@@ -106,7 +110,8 @@ export class MetatrainClient {
       ...channelOptions,
       ...this.#connection.channelOptions,
       interceptors,
-      // A watcher must notice a restarted coordinator soon; grpc-js would wait up to two minutes.
+      // A watcher must notice a restarted coordinator soon; grpc-js would wait for up to two
+      // minutes.
       'grpc.max_reconnect_backoff_ms': 5_000,
     });
     this.#cluster = new ClusterService(this.address, credentials, {
@@ -131,7 +136,7 @@ export class MetatrainClient {
   }
 
   /**
-   * Tried again for `giveUpAfterMs`, by default not at all.
+   * Retries for `giveUpAfterMs`, by default not at all.
    *
    * @throws MetatrainError `JOB_UNKNOWN`.
    */
@@ -144,7 +149,7 @@ export class MetatrainClient {
     );
   }
 
-  /** Newest first; pages are fetched as the caller goes on. */
+  /** Newest first. Fetches pages as the caller iterates. */
   async *listJobs(options: ListJobsOptions = {}): AsyncGenerator<JobSummary, void> {
     const states = (options.states ?? []).map((state) => `JOB_STATE_${state}` as const);
     let pageToken = '';
@@ -164,7 +169,10 @@ export class MetatrainClient {
     return this.#job((call, done) => this.#jobs.cancelJob({ jobId }, call, done), options);
   }
 
-  /** Holds a job back after the shards now in flight. @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_RUNNING` when it has ended. */
+  /**
+   * Pauses a job; shards in flight finish first. @throws MetatrainError `JOB_UNKNOWN`;
+   * `JOB_NOT_RUNNING` when it has ended.
+   */
   pauseJob(jobId: string, options: CallControl = {}): Promise<Job> {
     return this.#job((call, done) => this.#jobs.pauseJob({ jobId }, call, done), options);
   }
@@ -175,10 +183,11 @@ export class MetatrainClient {
   }
 
   /**
-   * The job's events from the first that is kept until it has ended, each once and in order, across lost connections and a
-   * restarted coordinator.
+   * The job's events from the first kept one until the job ends, each once and in order, across
+   * lost connections and restarts of the coordinator.
    *
-   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator stays away for `giveUpAfterMs`.
+   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator does not answer for
+   *   `giveUpAfterMs`.
    */
   watchJob(jobId: string, options: WatchOptions & CallControl = {}): AsyncGenerator<JobEvent, void> {
     const { signal } = options;
@@ -194,10 +203,11 @@ export class MetatrainClient {
   }
 
   /**
-   * What happens to jobs and workers, each event once and in order, across lost connections and a restarted coordinator. Of one job: until it
-   * has ended.
+   * Events of jobs and workers, each once and in order, across lost connections and restarts of the
+   * coordinator. Events of one job end with the job.
    *
-   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator stays away for `giveUpAfterMs`.
+   * @throws MetatrainError `JOB_UNKNOWN`; `NOT_READY` when the coordinator does not answer for
+   *   `giveUpAfterMs`.
    */
   watchEvents(options: WatchEventsOptions = {}): AsyncGenerator<ClusterEvent, void> {
     const { signal, jobId, since, isFollowing = true } = options;
@@ -219,7 +229,7 @@ export class MetatrainClient {
   }
 
   /**
-   * The job's events that are kept now, in order: its past, without following it.
+   * The job's kept events in order, without following the job.
    *
    * @throws MetatrainError `JOB_UNKNOWN`; `DEADLINE_EXCEEDED`.
    */
@@ -283,8 +293,8 @@ export class MetatrainClient {
   }
 
   /**
-   * A stream of events that ends without an error when it has lasted long enough, or gives no sign of
-   * life.
+   * A stream of events. It ends without an error at its deadline, or when no message arrives for too
+   * long.
    */
   async *#streamOnce<Message>(
     start: (call: CallOptions) => ClientReadableStream<Message>,
@@ -300,8 +310,8 @@ export class MetatrainClient {
   }
 
   /**
-   * A server stream's messages. The call begins with the loop over them, since an error of a call that nobody reads yet would end the
-   * process, and is over when the loop is, however that ends.
+   * A server stream's messages. The call begins and ends with the loop over the messages: an error
+   * of a call without a reader would end the process.
    */
   async *#messages<Message>(
     start: () => ClientReadableStream<Message>,
@@ -328,7 +338,7 @@ export class MetatrainClient {
     } finally {
       silence.end();
       signal?.removeEventListener('abort', abort);
-      // Cancelling a stream that was left early makes it emit an error that nobody waits for.
+      // Cancelling an unfinished stream makes it emit an error that nobody handles.
       call.on('error', () => {});
       call.cancel();
     }
@@ -366,7 +376,7 @@ const timeUntil = (signal: AbortSignal | undefined): Time => ({
   now: () => realClock.elapsedMs(),
 });
 
-/** Measures the silence of a peer while a message is waited for. */
+/** Measures how long the peer sends no message. */
 class Silence {
   readonly #longestMs: number | undefined;
   readonly #onTooLong: () => void;

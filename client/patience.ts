@@ -1,5 +1,5 @@
-// How long a client keeps trying while the coordinator does not answer. Every answer, also a sign of
-// life, ends an outage; patience and pauses then begin anew. What no other try can mend is thrown at
+// How long a client retries while the coordinator does not answer. Each message, also an empty one,
+// ends an outage and resets the time and the pauses. An error that no retry can fix is thrown at
 // once.
 import { asMetatrainError, type MetatrainError } from '../shared/errors.ts';
 import { isTransient } from './grpc-errors.ts';
@@ -7,9 +7,11 @@ import { isTransient } from './grpc-errors.ts';
 export interface PatienceOptions {
   /** How long to keep trying while the coordinator does not answer. Default 600,000 ms, as of workers. */
   readonly giveUpAfterMs?: number;
-  /** Told once an outage, after the second failure: the first try again often mends it. */
+  /**
+   * Called once for each outage, after the second failure, because the first retry often succeeds.
+   */
   readonly onAway?: (error: MetatrainError) => void;
-  /** Told when the coordinator answers again after `onAway`. */
+  /** Called when the coordinator answers again after `onAway`. */
   readonly onBack?: () => void;
 }
 

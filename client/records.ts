@@ -1,5 +1,6 @@
-// What the library gives its callers: plain readonly records, times as Date, states as short words. The only place that knows the
-// generated wire types' habits (`JOB_STATE_` prefixes, seconds and nanos, null for absent), so that nobody else must.
+// The records that the library returns: plain and readonly, with Dates and short state names. Only
+// this file knows the conventions of the generated wire types (`JOB_STATE_` prefixes, seconds and
+// nanos, null for absent).
 import { type ClusterEvent, sequenceText } from '../shared/cluster-event.ts';
 import type { Verdict } from '../shared/comparison.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
@@ -103,19 +104,19 @@ export interface Job {
   readonly iterations: number;
   /** Empty before the first parameters. */
   readonly paramsSha256: string;
-  /** What the client changed of its job file when it submitted it, such as `meta.iterations=500`. */
+  /** Changes to the job file at submission, such as `meta.iterations=500`. */
   readonly overrides: readonly string[];
   readonly evaluations: readonly Evaluation[];
-  /** How the last evaluation stands beside the published figure; only of a job that has succeeded. */
+  /** The verdict on the last evaluation; only for a job that has succeeded. */
   readonly verdict?: Verdict;
   readonly checkpoints: readonly CheckpointInfo[];
   readonly error?: JobError;
   readonly lastMetaStep?: MetaStepSummary;
-  /** Why it computes nothing; absent while it computes, and once it has ended. */
+  /** Why the job computes nothing; absent while it computes and after its end. */
   readonly waiting?: Waiting;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
-  /** What the job keeps to; empty before its first shard, and where tasks need no data. */
+  /** The job's data; empty before its first result, and if its tasks need no data. */
   readonly data: readonly DataIdentity[];
   readonly skippedTasks: number;
   /** The newest shards with skipped tasks; absent where there is none. */
@@ -181,7 +182,7 @@ export interface WorkerInfo {
   readonly workerId: string;
   readonly state: WorkerState;
   readonly address: string;
-  /** What it offers: `compiled` or `eager`. */
+  /** The engine that it offers: `compiled` or `eager`. */
   readonly engine: string;
   readonly device: WorkerDevice;
   readonly engineFingerprint: string;
@@ -193,9 +194,9 @@ export interface WorkerInfo {
   /** Why it idles although shards are waiting; empty otherwise. */
   readonly idleReason: string;
   readonly version: string;
-  /** Of the present stream. */
+  /** Rejected results of the present stream. */
   readonly resultsRejected: number;
-  /** With which results of the present stream were made. */
+  /** The data of this stream's results. */
   readonly data: readonly DataIdentity[];
 }
 
@@ -209,7 +210,7 @@ export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
   };
 }
 
-/** What a job and its summary have alike. */
+/** The fields that a job and its summary share. */
 function outlineFromWire(job: Job__Output | JobSummary__Output) {
   return {
     jobId: job.jobId,
@@ -243,7 +244,7 @@ export function jobFromWire(job: Job__Output): Job {
   };
 }
 
-/** Nothing for an event of a kind that only a newer coordinator knows. */
+/** Undefined for an event kind that only a newer coordinator knows. */
 export function eventFromWire(event: JobEvent__Output): JobEvent | undefined {
   const head = { sequence: event.sequence, time: dateFromWire(event.time) ?? new Date(0), jobId: event.jobId };
   if (event.stateChanged) {
@@ -265,7 +266,7 @@ export function eventFromWire(event: JobEvent__Output): JobEvent | undefined {
   return undefined;
 }
 
-/** As CloudEvents 1.0 has it, and as it is on NATS. */
+/** The event as CloudEvents 1.0, as on NATS. */
 export function clusterEventFromWire({ sequence, time, data, ...rest }: ClusterEvent__Output): ClusterEvent {
   const { id, source, type, subject } = rest;
   return {

@@ -1,5 +1,6 @@
-// Follows events over as many streams as it takes. A stream that is lost, or that outlives its own deadline, is opened again after the last
-// event seen, so that the caller gets every event once, in order, until there are no more.
+// Follows events over several streams. After a lost stream, or a stream that reached its deadline,
+// it opens a new one after the last event. So the caller gets every event once and in order, until
+// there are no more.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { ClusterEvent__Output } from '../shared/gen/metatrain/v1/ClusterEvent.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
@@ -9,7 +10,7 @@ import { clusterEventFromWire, eventFromWire, hasEnded, type JobEvent } from './
 interface Source<Message> extends Time {
   /** One stream: the events after `afterSequence`. Ends when there are no more, or the stream has lasted long enough. @throws MetatrainError */
   open(afterSequence: number): AsyncIterable<Message>;
-  /** Asked when a stream has ended without saying why. @throws MetatrainError */
+  /** Called when a stream has ended without an error. @throws MetatrainError */
   isOver(): Promise<boolean>;
 }
 
@@ -30,7 +31,7 @@ export async function* followJob(source: WatchSource, options: WatchOptions = {}
   }
 }
 
-/** The same for the cluster's events. */
+/** Follows the cluster's events in the same way. */
 export async function* followEvents(
   source: Source<ClusterEvent__Output>,
   options: WatchOptions = {},
@@ -48,12 +49,12 @@ async function* resume<Message extends { readonly sequence: number }>(
     try {
       for await (const message of source.open(afterSequence)) {
         patience.heard();
-        // One that came before, or a sign of life.
+        // An earlier event, or an empty message.
         if (message.sequence <= afterSequence) continue;
         afterSequence = message.sequence;
         yield message;
       }
-      // A stopping coordinator ends its streams too: only who is asked can tell.
+      // A stopping coordinator ends its streams as well, so ask whether the job is over.
       if (await source.isOver()) return;
     } catch (thrown) {
       await patience.failed(thrown);

@@ -1,13 +1,13 @@
-// Talks to the coordinator: JSON requests and event streams, each with the token that the person gave. The token is in this tab's session storage
-// and in the authorization header, nowhere else.
+// Calls the coordinator: JSON requests and event streams, each with the user's token. The token is
+// only in this tab's session storage and in the authorization header.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { ApiError, JobEvent, StreamedEvents } from '../shared/http-api.ts';
 import { after } from './clock.ts';
 import { addressOf } from './place.ts';
 
 /**
- * The coordinator gives a sign of life every 15 s. A stream that is silent for longer ends, and whoever
- * reads it opens another.
+ * The coordinator sends a message at least every 15 s. A stream without messages for longer ends,
+ * and its reader opens another one.
  */
 const longestSilenceMs = 45_000;
 
@@ -17,7 +17,7 @@ export const storedToken = (): string | undefined => sessionStorage.getItem(toke
 export const storeToken = (token: string): void => sessionStorage.setItem(tokenKey, token);
 export const forgetToken = (): void => sessionStorage.removeItem(tokenKey);
 
-/** The coordinator refused, with its code; or it could not be reached: `UNREACHABLE`. */
+/** The coordinator's error code, or `UNREACHABLE` if it did not answer. */
 export class ApiFailure extends Error {
   readonly code: string;
   readonly problems: NonNullable<ApiError['problems']>;
@@ -64,7 +64,7 @@ export type Streamed<Event extends ClusterEvent | JobEvent> = {
   [Kind in keyof StreamedEvents<Event>]: { readonly kind: Kind; readonly data: StreamedEvents<Event>[Kind] };
 }[keyof StreamedEvents<Event>];
 
-/** What a stream sends, until it ends. An EventSource could not send a token. @throws ApiFailure */
+/** The messages of a stream until it ends. EventSource cannot send a token. @throws ApiFailure */
 export async function* stream<Event extends ClusterEvent | JobEvent>(
   path: string,
   signal: AbortSignal,

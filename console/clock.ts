@@ -1,6 +1,6 @@
-// Real time enters the console here and nowhere else.
+// The only source of real time in the console.
 
-/** Milliseconds since the epoch: never for a duration, since somebody may set this clock. */
+/** Milliseconds since the epoch: not for durations, since the clock may be set. */
 export const now = (): number => Date.now();
 
 /** Milliseconds since some moment: for durations. */
@@ -18,7 +18,7 @@ export function every(intervalMs: number, callback: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** Calls `draw` before the next frame, once however often it is asked for until then. */
+/** Calls `draw` before the next frame, once for all requests until then. */
 export function beforeNextFrame(draw: () => void): () => void {
   let isAskedFor = false;
   return () => {
@@ -31,7 +31,10 @@ export function beforeNextFrame(draw: () => void): () => void {
   };
 }
 
-/** Calls `act` once for all that ask within an interval: at once, and again at its end where somebody has asked meanwhile. */
+/**
+ * Calls `act` at once, and then at most once an interval: again at its end if there was another
+ * request.
+ */
 export function atMostEvery(intervalMs: number, act: () => void): () => void {
   let isResting = false;
   let isAskedFor = false;

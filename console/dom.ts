@@ -1,4 +1,5 @@
-// Elements made and kept. Text only ever enters as text, so nothing that a job or a worker is called can become markup.
+// Makes and keeps elements. Text enters the page only as text, so no text of a job or a worker can
+// become markup.
 
 type Child = Node | string | undefined | false;
 
@@ -25,14 +26,14 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Replaces what the element holds. */
+/** Replaces the element's content. */
 export function put(element: Element, ...children: readonly Child[]): void {
   element.replaceChildren(
     ...children.filter((child): child is Node | string => child !== undefined && child !== false),
   );
 }
 
-/** Sets the text only where it differs, so that nothing that did not change is drawn or spoken again. */
+/** Sets the text only if it differs, so that unchanged text is not drawn or spoken again. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -50,17 +51,17 @@ export function byId(id: string): HTMLElement {
 
 export interface KeptElement<Item> {
   readonly element: Element;
-  /** Called once it is in its place, and whenever the item has changed. */
+  /** Called when the element is in the page, and when the item has changed. */
   update(item: Item): void;
 }
 
-/** Elements that stay the same while what they show changes: focus, selection and scroll position survive. */
+/** Keeps elements while their items change, so focus, selection and scroll position stay. */
 export class KeyedElements<Item> {
   readonly #parent: Element;
   readonly #make: (item: Item) => KeptElement<Item>;
   readonly #kept = new Map<string, KeptElement<Item>>();
 
-  /** @param parent of these elements and no others. */
+  /** @param parent contains only these elements. */
   constructor(parent: Element, make: (item: Item) => KeptElement<Item>) {
     this.#parent = parent;
     this.#make = make;
@@ -89,5 +90,5 @@ export class KeyedElements<Item> {
   }
 }
 
-/** Spoken by a screen reader, seen by nobody. */
+/** Only for screen readers. */
 export const announce = (text: string): void => setText(byId('announcement'), text);

@@ -1,4 +1,4 @@
-// What happened, newest first, a bounded number of it.
+// A bounded list of events, newest first.
 import { beforeNextFrame } from './clock.ts';
 import { h, KeyedElements } from './dom.ts';
 import { timeElement } from './words.ts';
@@ -6,7 +6,7 @@ import { timeElement } from './words.ts';
 export interface ListedEvent {
   readonly key: string;
   readonly time: string;
-  /** Whom it happened to; undefined where the page is about nobody else. */
+  /** The subject of the event; undefined on a page about one subject. */
   readonly subject?: string;
   readonly href?: string;
   readonly text: string;

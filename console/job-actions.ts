@@ -1,4 +1,5 @@
-// Pause, resume and cancel: only what the job's state and the visitor's roles allow; asked once more before a cancel.
+// Pause, resume and cancel: only actions that the job's state and the user's roles allow. A cancel
+// needs a confirmation.
 import type { JobDetail, JobRow } from '../shared/http-api.ts';
 import { ApiFailure, post } from './api.ts';
 import { announce, h, type KeptElement, put, setAttribute } from './dom.ts';
@@ -9,13 +10,13 @@ type Control = 'pause' | 'resume' | 'cancel';
 const labels: Record<Control, string> = { pause: 'Pause', resume: 'Resume', cancel: 'Cancel' };
 const done: Record<Control, string> = { pause: 'paused', resume: 'resumed', cancel: 'cancelled' };
 
-/** The controls that make sense in a state. */
+/** The possible actions in a state. */
 function controlsFor(state: JobRow['state']): readonly Control[] {
   if (hasEnded(state)) return [];
   return state === 'paused' ? ['resume', 'cancel'] : ['pause', 'cancel'];
 }
 
-/** @param onDone is told how the job stands afterwards. */
+/** @param onDone gets the job afterwards. */
 export function jobActions(job: JobRow, onDone: (job: JobDetail) => void): KeptElement<JobRow> {
   let shown = job;
   const problem = h('span', { class: 'problem', role: 'alert' });
@@ -54,7 +55,7 @@ export function jobActions(job: JobRow, onDone: (job: JobDetail) => void): KeptE
     update(next) {
       shown = next;
       const allowed = next.mayControl ? controlsFor(next.state) : [];
-      // The focus must not fall off the page with the button that was pressed.
+      // Keep the focus on the page when the pressed button disappears.
       const focused = document.activeElement;
       for (const [control, button] of buttons) button.hidden = !allowed.includes(control);
       if (focused instanceof HTMLButtonElement && focused.hidden && element.contains(focused)) {
@@ -64,7 +65,7 @@ export function jobActions(job: JobRow, onDone: (job: JobDetail) => void): KeptE
   };
 }
 
-/** Why the job's controls are not there; undefined where they are, or where nobody could use them. */
+/** Why the actions are missing; undefined if they are present or if nobody could use them. */
 export function whyNoActions({ mayControl, state, owner }: JobRow): string | undefined {
   if (mayControl || hasEnded(state)) return undefined;
   const whose = owner === '' ? '' : ` (it is ${owner}'s)`;

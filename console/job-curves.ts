@@ -1,10 +1,10 @@
-// A job's curves as its events tell them: what was reported of its meta-steps, a bounded number of it, and its evaluations.
+// A job's curves from its events: a bounded number of meta-step summaries, and its evaluations.
 import type { JobDetail, MetaStepSummary } from '../shared/http-api.ts';
 import { type Chart, chartsOf } from '../shared/job-charts.ts';
 import { ChartView } from '../shared/web/chart.ts';
 import { h, KeyedElements, setAttribute } from './dom.ts';
 
-/** Points that are kept; beyond it every second one of the older half goes. */
+/** Maximum number of points; above it, every second point of the older half is removed. */
 const maxPoints = 4_000;
 
 export class JobCurves {
@@ -16,7 +16,7 @@ export class JobCurves {
     this.#summaries = [];
   }
 
-  /** After a restart meta-steps are applied again: then the later report counts. */
+  /** After a restart, meta-steps are applied again; the later report counts. */
   add(summary: MetaStepSummary): void {
     while ((this.#summaries.at(-1)?.step ?? -1) >= summary.step) this.#summaries.pop();
     this.#summaries.push(summary);
@@ -37,7 +37,7 @@ export class JobCurves {
   }
 }
 
-/** The charts that there are, each kept while it is there. */
+/** The present charts; each keeps its element. */
 class ChartGrid {
   readonly element = h('div', { class: 'charts' });
   readonly #charts = new KeyedElements<Chart>(this.element, ({ title, about }) => {

@@ -1,4 +1,5 @@
-// One job: how it goes, its curves, its evaluation beside the published figure, checkpoints, job file and story. Live until it ends.
+// The page of one job: progress, curves, the evaluation beside the published figure, checkpoints,
+// job file and events. Live until the job ends.
 import { describeData } from '../shared/data-identity.ts';
 import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
 import { formatMeasured } from '../shared/measures.ts';
@@ -47,7 +48,7 @@ export async function showJobPage({ main, refused }: PageContext, jobId: string)
       if (item.kind === 'waiting') page.wait(item.data[jobId]);
       if (item.kind !== 'happened') return;
       page.take(item.data);
-      // What is not a summary changes more than a summary says. Of what is replayed, the record told already.
+      // Other events change more than a summary does. The record already contains replayed events.
       if (page.isCaughtUp && item.data.kind !== 'metaStep') void reload().catch(() => undefined);
     },
     refused,
@@ -140,7 +141,7 @@ class JobPage {
     this.#draw();
   }
 
-  /** @param waiting why it computes nothing, where that is so. */
+  /** @param waiting why the job computes nothing, if it waits. */
   wait(waiting: Waiting | undefined): void {
     const { waiting: _, ...rest } = this.#job;
     this.update({ ...rest, ...(waiting && { waiting }) });
@@ -274,7 +275,10 @@ class JobPage {
   }
 }
 
-/** A plain link, which the browser saves as it comes; with a token, which a link cannot send, the page fetches the file and hands it over. */
+/**
+ * A plain link without a token. With a token, which a link cannot send, the page fetches the file
+ * and saves it.
+ */
 function downloadLink(jobId: string, { step }: CheckpointInfo): HTMLElement {
   const path = `/jobs/${encodeURIComponent(jobId)}/checkpoints/${step}`;
   const name = `${jobId}-step-${step}.safetensors`;

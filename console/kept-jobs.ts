@@ -1,11 +1,11 @@
-// The jobs that the overview keeps: all that have not ended, and of the others the newest, so that a page that stays open does not grow with the
-// jobs that come and go.
+// The jobs of the overview: all unfinished jobs and the newest ended ones, so that an open page
+// does not grow for ever.
 import type { JobList, JobRow } from '../shared/http-api.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { get } from './api.ts';
 import { hasEnded } from './words.ts';
 
-/** So many more, each time that the visitor asks for older ones. */
+/** Additional jobs for each request for older ones. */
 const step = 50;
 const maxPageSize = 500;
 
@@ -14,7 +14,7 @@ export class KeptJobs {
   #limit = step;
   #hasOlder = false;
 
-  /** There are jobs that are not kept. */
+  /** Whether more jobs exist than are kept. */
   get hasOlder(): boolean {
     return this.#hasOlder;
   }
@@ -36,7 +36,7 @@ export class KeptJobs {
     }
   }
 
-  /** Newest first. Lets go of what is too much. */
+  /** The jobs, newest first. Removes jobs above the limit. */
   rows(): readonly JobRow[] {
     const all = [...this.#jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
     const rows = all.filter(({ state }, i) => i < this.#limit || !hasEnded(state));
@@ -51,7 +51,7 @@ export class KeptJobs {
     this.#jobs.clear();
   }
 
-  /** Asks the coordinator for the newest and for those that have not ended. @throws ApiFailure */
+  /** Fetches the newest jobs and the unfinished ones. @throws ApiFailure */
   async load(signal?: AbortSignal): Promise<void> {
     const [newest, open] = await Promise.all([
       this.#ask('', this.#limit, signal),
@@ -59,7 +59,7 @@ export class KeptJobs {
     ]);
     this.#hasOlder = newest.hasMore;
     for (const job of [...newest.jobs, ...open.jobs]) {
-      // It may have ended while the answer was on its way.
+      // The job may have ended meanwhile.
       const known = this.#jobs.get(job.jobId);
       if (!known || !hasEnded(known.state) || hasEnded(job.state)) this.#jobs.set(job.jobId, job);
     }

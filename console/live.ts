@@ -1,5 +1,6 @@
-// Keeps a page live: loads, follows the stream, and begins again when the coordinator was gone, ever more patiently. A hidden page lets go of its
-// stream, since a browser has only a few connections to one place. Says at the top of the page how it stands.
+// Keeps a page live: loads it, follows the stream, and reconnects with growing pauses. A hidden
+// page closes its stream, since a browser allows only a few connections to one host. Shows the
+// state of the connection at the top of the page.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { JobEvent } from '../shared/http-api.ts';
 import { ApiFailure, type Streamed, stream } from './api.ts';
@@ -11,14 +12,14 @@ const lastRetryMs = 10_000;
 
 export interface Live<Event extends ClusterEvent | JobEvent> {
   readonly path: string;
-  /** Before the stream, each time: what it shows begins anew. */
+  /** Called before each stream: the page is filled again. */
   load(signal: AbortSignal): Promise<void>;
   take(item: Streamed<Event>): void;
-  /** The coordinator says no: the page cannot go on like this. */
+  /** Called when the coordinator refuses: the page cannot continue. */
   refused(failure: ApiFailure): void;
 }
 
-/** Runs until the stream says that it is over, or the coordinator refuses. */
+/** Runs until the stream is over or the coordinator refuses. */
 export async function keepLive<Event extends ClusterEvent | JobEvent>({
   path,
   load,
@@ -64,7 +65,7 @@ export async function keepLive<Event extends ClusterEvent | JobEvent>({
   }
 }
 
-/** Gone, closing, or too busy: it may be there again in a moment. */
+/** Unreachable, closing or too busy: a retry may succeed. */
 const isPassing = ({ code }: ApiFailure): boolean =>
   ['UNREACHABLE', 'SHUTTING_DOWN', 'NOT_READY', 'QUEUE_FULL', 'INTERNAL'].includes(code);
 

@@ -1,5 +1,5 @@
-// The console's beginning: who is looking, and which page they want. Where the coordinator asks for a token and there is none that holds, it asks
-// for one first.
+// The console's entry: finds the user and the page. If the coordinator needs a token and no valid
+// one is stored, it asks for one first.
 import type { WhoAmI } from '../shared/http-api.ts';
 import { ApiFailure, forgetToken, get, storedToken, storeToken } from './api.ts';
 import { after } from './clock.ts';

@@ -1,4 +1,4 @@
-// The newest evaluation: its figures beside the published ones, and the protocol under which both hold.
+// The newest evaluation: its figures beside the published ones, with both protocols.
 import {
   type ComparedRow,
   type Comparison,
@@ -82,7 +82,7 @@ function comparisonTable(
   );
 }
 
-/** What is to be known before the figures are believed. */
+/** Warnings beside the figures. */
 function protocolLines(comparison: Comparison, evaluation: Evaluation, { spec }: JobDetail): HTMLElement[] {
   const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
     h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));

@@ -1,4 +1,4 @@
-// The overview: jobs, workers and what happens, live.
+// The overview page: jobs, workers and events, live.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { JobRow, WorkerList } from '../shared/http-api.ts';
 import { formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
@@ -27,7 +27,7 @@ import {
 import { WorkersTable } from './workers-table.ts';
 
 const keptEvents = 200;
-/** However many jobs come and go. */
+/** A limit for any number of jobs. */
 const loadEveryMs = 1_000;
 
 export async function showOverview({ main, who, refused }: PageContext): Promise<void> {
@@ -100,7 +100,7 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
   });
 }
 
-/** The job as the event leaves it. An event that is older than what is known changes nothing. */
+/** The job after the event. An event that is older than the present state changes nothing. */
 function jobAfter(job: JobRow, event: ClusterEvent): JobRow {
   if (event.type === 'metatrain.v1.job.meta_steps_applied') {
     const { jobId: _, jobSequence: __, ...lastMetaStep } = event.data;
@@ -200,7 +200,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
   );
 }
 
-/** The cluster in a line. */
+/** One line about the cluster. */
 class Figures {
   readonly element: HTMLElement;
   readonly #values = new Map<string, HTMLElement>();

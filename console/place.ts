@@ -1,5 +1,5 @@
-// Where the console is: at the coordinator's own address, or under a path of a proxy. The place is
-// taken from this module's own address, so that no address in the page begins at the root of the host.
+// The console's address: the coordinator's own address, or a path of a proxy. It comes from the
+// address of this module, so that no address in the page begins at the root of the host.
 
 /** The console's first page; this module is at ROOT/assets/console/place.js. */
 const root = new URL('../../', import.meta.url);

@@ -1,4 +1,5 @@
-// Submits a job: the job file typed, pasted or chosen, and what the coordinator says about it, field by field.
+// The page that submits a job: the job file is typed, pasted or chosen; the coordinator's errors
+// are shown field by field.
 import type { SubmitAnswer } from '../shared/http-api.ts';
 import { ApiFailure, post } from './api.ts';
 import { h, put, setAttribute } from './dom.ts';

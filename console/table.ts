@@ -1,12 +1,12 @@
-// Tables whose rows stay the same elements while their cells change. On a narrow screen the style sheet turns each row into a card; the roles are
-// written out, so that it is still a table to whoever cannot see it.
+// Tables that keep their row elements while the cells change. On a narrow screen the style sheet
+// turns each row into a card. The roles are explicit, so that a screen reader still finds a table.
 import { type Attributes, h, KeyedElements, put } from './dom.ts';
 import { nothing } from './words.ts';
 
 export interface Column<Row> {
   readonly title: string;
   readonly class?: string;
-  /** Makes the cell's content once; the function it returns brings it up to date. */
+  /** Makes the cell's content once; the returned function updates it. */
   readonly cell: (cell: HTMLElement, row: Row) => (row: Row) => void;
 }
 
@@ -17,7 +17,7 @@ export class Table<Row> {
   readonly #empty: HTMLElement;
   readonly #table: HTMLElement;
 
-  /** @param empty what stands there when there are no rows. */
+  /** @param empty text of a table without rows. */
   constructor(name: string, columns: readonly Column<Row>[], keyOf: (row: Row) => string, empty: HTMLElement) {
     this.#keyOf = keyOf;
     this.#empty = empty;
@@ -65,7 +65,7 @@ export class Table<Row> {
   }
 }
 
-/** A cell that is a text of its row. */
+/** A cell with a text of its row. */
 export const textCell =
   <Row>(text: (row: Row) => string) =>
   (cell: HTMLElement): ((row: Row) => void) =>

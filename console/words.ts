@@ -1,4 +1,4 @@
-// How the console says things: states, times, rates, one event in a sentence. Pure but for the reader's time zone.
+// The console's words for states, times, rates and events. Pure except for the user's time zone.
 import { type ClusterEvent, nameOf } from '../shared/cluster-event.ts';
 import type { Evaluation, JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
 import { headline, valueText } from '../shared/measures.ts';
@@ -13,7 +13,7 @@ export const capitalised = (text: string): string => text.charAt(0).toUpperCase(
 
 export const hasEnded = (state: JobRow['state']): boolean => ['succeeded', 'failed', 'cancelled'].includes(state);
 
-/** A state as a word and a mark; the colour only repeats the word. */
+/** A state as a word and a mark, so that the colour adds nothing new. */
 export const stateBadge = (state: string): HTMLElement => h('span', { class: `state state-${state}` }, state);
 
 /** In a word or two, under a job's state. */
@@ -59,14 +59,14 @@ export const measuresText = (summary: MetaStepSummary | undefined): string =>
 export const paceText = (summary: MetaStepSummary | undefined): string =>
   summary ? formatRate(summary.metaStepsPerSecond) : nothing;
 
-/** Until the last meta-step, of a job that runs; how long it ran, of one that has ended. */
+/** Time until the last meta-step for a running job; duration of an ended job. */
 export function etaText({ state, lastMetaStep, startedAt, endedAt }: JobRow): string {
   if (state === 'running' && lastMetaStep) return `${formatDuration(lastMetaStep.etaSeconds)} left`;
   if (startedAt === undefined || endedAt === undefined) return nothing;
   return `took ${formatDuration((Date.parse(endedAt) - Date.parse(startedAt)) / 1_000)}`;
 }
 
-/** What happened, without whom it happened to. */
+/** The event without its subject. */
 export function clusterEventText(event: ClusterEvent): string {
   switch (event.type) {
     case 'metatrain.v1.job.state_changed':
@@ -92,7 +92,7 @@ export function clusterEventText(event: ClusterEvent): string {
     case 'metatrain.v1.worker.let_back':
       return `let back: ${event.data.reason}`;
     default:
-      // Of a coordinator that is newer than this page.
+      // An event of a coordinator that is newer than this page.
       return nameOf(event);
   }
 }

@@ -1,4 +1,4 @@
-// The workers, and how many shards a second each brought in of late.
+// The workers, with their recent shards a second.
 import type { WorkerList, WorkerRow } from '../shared/http-api.ts';
 import { formatBytes, formatCount, formatValue } from '../shared/numbers.ts';
 import { elapsedMs } from './clock.ts';
@@ -6,7 +6,7 @@ import { h, put, setText } from './dom.ts';
 import { Table, textCell } from './table.ts';
 import { nothing, stateBadge } from './words.ts';
 
-/** Over how long a rate is taken. */
+/** Window of a rate. */
 const windowMs = 10_000;
 
 interface Sample {
@@ -92,7 +92,7 @@ export class WorkersTable {
     for (const workerId of this.#samples.keys()) if (!known.has(workerId)) this.#samples.delete(workerId);
     for (const { workerId, shardsCompleted: shards } of list.workers) {
       const samples = this.#samples.get(workerId) ?? [];
-      // It connected again, and counts from 0.
+      // After a reconnection it counts from 0.
       if ((samples.at(-1)?.shards ?? 0) > shards) samples.length = 0;
       samples.push({ at, shards });
       while (samples[1] && samples[1].at <= at - windowMs) samples.shift();
@@ -101,7 +101,7 @@ export class WorkersTable {
     this.#draw();
   }
 
-  /** Time has passed. */
+  /** Called as time passes. */
   tick(): void {
     this.#draw();
   }
@@ -111,7 +111,10 @@ export class WorkersTable {
     return rate === undefined ? nothing : rate === 0 ? '0' : formatValue(rate);
   }
 
-  /** Shards a second since the start of the window; undefined until there is one. What came before it counts as come at its start. */
+  /**
+   * Shards a second since the start of the window; undefined until there is a rate. Earlier shards
+   * count as done at the start.
+   */
   #rate({ workerId }: WorkerRow): number | undefined {
     const samples = this.#samples.get(workerId) ?? [];
     const end = elapsedMs();

@@ -1,8 +1,7 @@
-// HOST:PORT, the form of every address that a person gives.
+// HOST:PORT, the form of every address in flags and options.
 
 /**
- * The port is from 0 to 65535; an IPv6 host stands in brackets. @returns undefined when it is something
- * else.
+ * The port is from 0 to 65535; an IPv6 host is in brackets. @returns undefined for any other text.
  */
 export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text);
@@ -11,7 +10,7 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
-/** Whether it can be connected to: nothing listens on port 0. */
+/** Whether a client can connect to it: nothing listens on port 0. */
 export const isDestination = (text: string): boolean => (parseAddress(text)?.port ?? 0) > 0;
 
 /** The host of HOST:PORT, an IPv6 address without its brackets. */

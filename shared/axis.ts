@@ -1,4 +1,4 @@
-// Axes of curves: whether a logarithm helps, and where the ticks stand. The same for a terminal and a page. Pure.
+// Axes of curves: chooses a linear or logarithmic scale and the ticks, for terminal and page. Pure.
 import { formatCount } from './numbers.ts';
 
 export type Scale = 'linear' | 'log';
@@ -8,7 +8,7 @@ export interface Tick {
   readonly label: string;
 }
 
-/** Where the largest value is so many times the smallest, a linear axis would hide what the small ones do. */
+/** Above this ratio of largest to smallest value, a linear axis would hide the small values. */
 const logFromRatio = 5;
 
 /** `log` where every value is positive and the largest is several times the smallest. */

@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 
 /**
- * @returns milliseconds since 1970; of several certificates in the file, of the first that expires;
- * undefined where there is none.
+ * @returns milliseconds since 1970, for the first certificate in the file that expires; undefined
+ *   if there is none.
  */
 export function firstExpiry(pem: Buffer): number | undefined {
   const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);

@@ -1,6 +1,7 @@
-// What Linux allows this process: the CPU quota and the memory limit of its control groups, versions 1
-// and 2. A limit holds for all groups below, so the smallest on the way up counts. Reads files through
-// a function, so that a test brings its own. Where there are no control groups there is no limit.
+// Linux's limits for this process: the CPU quota and the memory limit of its control groups,
+// versions 1 and 2. A limit holds for all groups below, so the smallest one on the way up counts.
+// Reads files through a function, which a test can replace. Without control groups there is no
+// limit.
 import { readFileSync } from 'node:fs';
 
 export interface CgroupLimits {
@@ -71,8 +72,8 @@ function mountsIn(text: string): Mount[] {
 }
 
 /**
- * From the group's own directory up to the one that is mounted. A group outside of what is mounted is a
- * container's, which sees its own there.
+ * From the group's own directory up to the mounted one. A group outside of the mount belongs to a
+ * container, which sees it at the mount.
  */
 function directoriesOf(mounts: readonly Mount[], controllers: string, path: string): string[] {
   const mount = mounts.find(({ isUnified, options }) =>

@@ -1,6 +1,7 @@
-// The checkpoint file: safetensors (github.com/huggingface/safetensors, "Format"), so that any tool of the ecosystem opens it. Knows the
-// bytes only: where files live, their hashes on record and when to write one are the coordinator's. θ's tensors carry the model's own
-// names in layout order; the meta-optimizer's slots are `optimizer/<slot>/<tensor>`. A file that breaks the format is refused whole.
+// The checkpoint file: safetensors (github.com/huggingface/safetensors, "Format"), which common
+// tools can open. Handles bytes only: paths, recorded hashes and the schedule belong to the
+// coordinator. θ's tensors have the model's names in layout order; the meta-optimizer's slots are
+// `optimizer/<slot>/<tensor>`. A file that breaks the format is rejected.
 import { MetatrainError } from './errors.ts';
 import {
   bytesOfVector,
@@ -136,7 +137,7 @@ function readHeader(bytes: Buffer, file: string): { fields: Record<string, unkno
     const fields: unknown = JSON.parse(bytes.toString('utf8', 8, dataStart));
     if (isRecord(fields)) return { fields, dataStart };
   } catch {
-    // Said below, with the file's name.
+    // Thrown below, with the file's name.
   }
   throw corrupt(file, 'a safetensors header in JSON', `${headerBytes} bytes of something else`);
 }

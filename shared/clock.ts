@@ -1,4 +1,4 @@
-// Real time enters the process here and nowhere else, so that tests and the simulator can replace it.
+// The only source of real time in a process, so that tests and the simulator can replace it.
 
 export interface Clock {
   /**
@@ -32,10 +32,13 @@ export const realClock: Clock = {
   },
 };
 
-/** Lets whatever else is ready have its turn: between the parts of long work that never waits by itself. */
+/** Lets other ready work run between the parts of long work that never waits by itself. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Waits `delayMs`; unlike a `Clock`'s timers it keeps the process alive, for a command that waits for a peer. @throws the signal's reason */
+/**
+ * Waits `delayMs`. Unlike a `Clock`'s timers, it keeps the process alive, for a command that waits
+ * for a peer. @throws the signal's reason
+ */
 export function delay(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

@@ -1,6 +1,6 @@
-// Limits the connections of a server. A connection is a stranger's until a call on it has been let in.
-// Strangers may have a limited number of connections, each for a limited time. One more closes the
-// oldest of theirs, so that nobody without a token can take every file descriptor.
+// Limits the connections of a server. A connection is a stranger's until a call on it has been
+// authorized. Strangers have a limited number of connections, each for a limited time. One more
+// closes the oldest of these, so that clients without a token cannot use up every file descriptor.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Clock } from './clock.ts';
@@ -10,7 +10,7 @@ export interface ConnectionLimits {
   readonly connections: number;
   /** Of those, strangers'. */
   readonly strangers: number;
-  /** How long a stranger may be connected. Default: until somebody else needs the room. */
+  /** Maximum time of a stranger's connection. Default: until another one needs the place. */
   readonly strangerMs?: number;
 }
 
@@ -30,7 +30,7 @@ export class ConnectionLimit {
   readonly #trusted = new Map<string, Connection>();
   readonly #stopSweeping: () => void;
 
-  /** @param onClosed told of every connection that is closed for its limit. */
+  /** @param onClosed called with every connection that is closed by a limit. */
   constructor(limits: ConnectionLimits, clock: Clock, onClosed: (peer: string, reason: string) => void) {
     this.#limits = limits;
     this.#clock = clock;
@@ -39,7 +39,7 @@ export class ConnectionLimit {
       limits.strangerMs === undefined ? () => undefined : clock.every(sweepEveryMs, () => this.#sweep());
   }
 
-  /** @returns false when there is no room for it; it is closed then. */
+  /** @returns false if there is no place: the connection is then closed. */
   add(socket: Socket): boolean {
     const { connections, strangers } = this.#limits;
     const peer = peerOf(socket);
@@ -67,7 +67,7 @@ export class ConnectionLimit {
     this.#move(peer, this.#strangers, this.#trusted);
   }
 
-  /** It is a stranger's again, the newest. */
+  /** Makes the connection a stranger's again, the newest one. */
   distrust(peer: string): void {
     this.#move(peer, this.#trusted, this.#strangers);
   }
@@ -79,7 +79,7 @@ export class ConnectionLimit {
     }
   }
 
-  /** Looks after connections no more. May be called twice. */
+  /** Stops watching connections. May be called twice. */
   close(): void {
     this.#stopSweeping();
   }
@@ -114,13 +114,13 @@ export class ConnectionLimit {
   }
 }
 
-/** As gRPC names the other end of a call's connection. */
+/** gRPC's name of the other end of a call's connection. */
 export const peerOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
   `${remoteAddress}:${remotePort}`;
 
 /**
- * Files that this process may have open, connections among them; infinite where the system does not
- * tell.
+ * Maximum number of open files of this process, connections included; infinite if the system has no
+ * answer.
  */
 export function maxOpenFiles(): number {
   try {

@@ -1,6 +1,6 @@
-// How a client or worker reaches its coordinator: encrypted or not, with which certificate and token,
-// directly or through a proxy. Refuses to send a token where others could read it. Reads the files that
-// the flags name; errors name the file and never repeat what is in it.
+// How a client or worker connects to its coordinator: encryption, certificate, token and proxy.
+// Never sends a token where others could read it. Reads the files that the flags name; errors name
+// the file and never its content.
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
   readonly tokenFile?: string | undefined;
   /** The secret itself; `tokenFile` goes before it. */
   readonly token?: string | undefined;
-  /** Lets a token travel unencrypted beyond this machine. */
+  /** Allows a token to be sent unencrypted beyond this machine. */
   readonly insecure?: boolean | undefined;
 }
 
@@ -34,7 +34,10 @@ export interface Connection {
   readonly interceptors: Interceptor[];
   /** To be added to the channel's: no proxy where none may be used. */
   readonly channelOptions: ChannelOptions;
-  /** A sentence that says why nobody answers, and what to do. Undefined when somebody does answer now. */
+  /**
+   * A sentence with the reason why the coordinator does not answer, and the remedy. Undefined if it
+   * answers now.
+   */
   readonly whyUnreachable: () => Promise<string | undefined>;
 }
 
@@ -81,8 +84,8 @@ export function connectionTo(address: string, options: ConnectionOptions = {}): 
 }
 
 /**
- * TLS tells the server which name is asked for, and an IP address is no name (RFC 6066). grpc-js tells
- * it nevertheless and Node warns, so the server is told a name that nobody has (RFC 2606). The
+ * TLS sends the server the requested name, and an IP address is not allowed as a name (RFC 6066).
+ * grpc-js sends it anyway and Node warns, so this code sends an unused name (RFC 2606). The
  * certificate is checked against the address.
  */
 const nameOfNobody = 'address.invalid';

@@ -1,5 +1,5 @@
-// The one rule by which data sets are found: the directories that were named, then the user's cache, where `metatrain datasets fetch`
-// puts them. Reads no environment by itself: whoever owns the configuration passes it.
+// The rule for finding data sets: first the given directories, then the user's cache, where
+// `metatrain datasets fetch` puts them. Reads no environment: the caller passes it.
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 

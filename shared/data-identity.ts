@@ -1,6 +1,6 @@
-// Which data a process has read. The job file may leave that to the worker (`dataSet: auto`, files in a
-// local folder), yet it changes the numbers: so a job keeps to the data of its first result, and other
-// data is refused by name. Pure, and needs no Node.
+// Identifies the data that a process has read. The job file may leave the choice to the worker
+// (`dataSet: auto`, files in a local folder), but the data changes the numbers. So a job uses only
+// the data of its first result. Pure, and needs no Node.
 
 /** A part of a data set as it was read. */
 export interface DataIdentity {

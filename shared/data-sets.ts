@@ -1,5 +1,5 @@
-// The catalogue of data sets: where each is published, what its files must hash to, and on which terms. Workers read the files,
-// `metatrain datasets` lists and fetches them; neither knows an address or a hash that is not here.
+// The catalogue of data sets: sources, hashes and licences. Workers read the files; `metatrain
+// datasets` lists and fetches them. All addresses and hashes are here.
 import { join } from 'node:path';
 import type { DataIdentity } from './data-identity.ts';
 

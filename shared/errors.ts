@@ -1,5 +1,5 @@
-// The one error type, its closed list of codes and their gRPC and HTTP statuses. Foreign errors are translated into it once, at the door
-// where they enter; nobody matches message text.
+// The error type, its closed list of codes, and their gRPC and HTTP statuses. Foreign errors are
+// translated once, where they enter. Message text is never matched.
 
 import { inspect } from 'node:util';
 

@@ -1,6 +1,6 @@
-// Text that another process wrote: names, failure messages, reasons, sources. It is bounded where it
-// enters the cluster, and escaped where it reaches a terminal. Pure, and without Node, so that the
-// console can use it as well.
+// Text from another process: names, failure messages, reasons, sources. It is limited where it
+// enters the cluster, and escaped where it reaches a terminal. Pure and without Node, so the
+// console can use it.
 
 /** UTF-8 bytes of a text that a worker chose, such as a failure's message or a reason to leave. */
 export const maxWorkerTextBytes = 2_048;
@@ -24,9 +24,9 @@ export function boundText(text: string, maxBytes: number): string {
 }
 
 /**
- * Characters that a terminal obeys, or that hide or reorder text: C0 and C1 controls, DEL,
- * bidirectional and zero-width characters, line and paragraph separators, and what is no character at
- * all (half a surrogate pair, unassigned, private use).
+ * Characters that control a terminal, or hide or reorder text: C0 and C1 controls, DEL,
+ * bidirectional and zero-width characters, line and paragraph separators, and non-characters (half
+ * a surrogate pair, unassigned, private use).
  */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const unprintableInLines = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu;

@@ -1,5 +1,6 @@
-// The JSON of the HTTP API under /api/v1, as the coordinator writes it and the console reads it. Types only. Times are RFC 3339 in UTC, shares
-// (such as accuracies) from 0 to 1. Invariant: within v1 fields are added, never changed or taken away.
+// The JSON of the HTTP API under /api/v1, for coordinator and console. Types only. Times are RFC
+// 3339 in UTC; shares, such as accuracies, are from 0 to 1. Invariant: within v1, fields are added,
+// never changed or removed.
 import type {
   CheckpointData,
   ClusterEvent,
@@ -22,7 +23,7 @@ export type CheckpointInfo = Omit<Bare<CheckpointData>, 'checkpoints'>;
 export interface ApiError {
   readonly code: string;
   readonly message: string;
-  /** Of a job file: every field that cannot be. */
+  /** For a job file: every bad field. */
   readonly problems?: readonly { readonly field: string; readonly got: string; readonly accepted: string }[];
 }
 
@@ -51,7 +52,7 @@ export interface JobRow {
   readonly iterations: number;
   readonly lastMetaStep?: MetaStepSummary;
   readonly error?: ApiError;
-  /** Why it computes nothing; absent while it computes, and once it has ended. */
+  /** Why the job computes nothing; absent while it computes and after its end. */
   readonly waiting?: Waiting;
   /** Whether who asks may pause, resume and cancel it. */
   readonly mayControl: boolean;
@@ -73,7 +74,7 @@ export interface JobDetail extends JobRow {
   readonly specYaml: string;
   /** SHA-256 of θ; empty before θ₀. */
   readonly paramsSha256: string;
-  /** What the client changed of its job file when it submitted it, such as `meta.iterations=500`. */
+  /** Changes to the job file at submission, such as `meta.iterations=500`. */
   readonly overrides: readonly string[];
   readonly evaluations: readonly Evaluation[];
   /** Of a job with a published figure that has succeeded. */
@@ -81,7 +82,7 @@ export interface JobDetail extends JobRow {
   readonly checkpoints: readonly CheckpointInfo[];
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
-  /** What the job keeps to; empty before its first result, and where its tasks need no data. */
+  /** The job's data; empty before its first result, and if its tasks need no data. */
   readonly data: readonly DataIdentity[];
   readonly skippedTasks: number;
 }
@@ -153,7 +154,7 @@ export interface StreamedEvents<Event extends ClusterEvent | JobEvent> {
    * alone. When it has changed, at most once a second.
    */
   readonly waiting: Readonly<Record<string, Waiting>>;
-  /** What was kept has been sent; from here on it is live. */
+  /** All kept events have been sent; later ones are live. */
   readonly 'caught-up': Record<string, never>;
   /** The last one: empty when the job is over, else why the coordinator ends the stream. */
   readonly end: { readonly error?: ApiError };

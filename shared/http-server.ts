@@ -1,5 +1,5 @@
-// The HTTP side of a process: health, metrics and, on the coordinator, the console. Every route says who may call it; one that does not is
-// closed. Errors become JSON with a stable code. Knows nothing of what the routes answer.
+// The HTTP server of a process: health, metrics and, on the coordinator, the console. Every route
+// states who may call it; a route without this is closed. Errors become JSON with a stable code.
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { maxOpenFiles } from './connection-limit.ts';

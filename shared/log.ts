@@ -1,5 +1,6 @@
-// One JSON object a line on stderr; on a terminal the same, readable. Written before the call returns, so that nothing is lost at an exit.
-// stdout belongs to results. Fields are named alike on every line: `jobId`, `workerId`, `metaStep`, `shard`, `leaseId`, `reason`, `code`, `err`.
+// Logs one JSON object a line to stderr, or readable text on a terminal. A line is written before
+// the call returns, so that nothing is lost at an exit. stdout is for results. Field names are the
+// same on every line: `jobId`, `workerId`, `metaStep`, `shard`, `leaseId`, `reason`, `code`, `err`.
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
@@ -36,7 +37,7 @@ export function createLogger(component: string, { level = 'info', format = 'auto
       formatters: { level: (label) => ({ level: label }) },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    // Not pino-pretty's own stream: that one writes later, and a process that ends has no later.
+    // Not pino-pretty's own stream, which writes later: an ending process would lose lines.
     { write: (line: string) => destination.write(readable ? `${readable(line)}\n` : printableJson(line)) },
   );
 }

@@ -1,4 +1,5 @@
-// Which addresses only this machine can reach. A name counts as loopback only if it is `localhost`: what other names mean, DNS decides.
+// Addresses that only this machine can reach. The only loopback name is `localhost`; DNS decides
+// about other names.
 import { BlockList, isIP } from 'node:net';
 
 const loopback = new BlockList();

@@ -1,5 +1,5 @@
-// How much memory this machine, or the container that we are in, has in all. A property of where we run and not of the moment: what is free right now
-// would make equal jobs behave differently from one minute to the next.
+// The total memory of this machine or of its container. Free memory is not used, because it changes
+// from minute to minute and equal jobs would then behave differently.
 import { totalmem } from 'node:os';
 import { cgroupLimits } from './cgroup.ts';
 
@@ -9,7 +9,8 @@ export function machineMemoryBytes(): number {
 }
 
 /**
- * What predictions may count on. The other half is for the operating system, the JavaScript engine, and what ONNX Runtime takes beyond
- * the prediction: up to 0.8 times of it with a kept inner loop, more with one that is computed again, measured in docs/engine.md.
+ * The share of memory for predictions. The rest is for the operating system, the JavaScript engine,
+ * and ONNX Runtime's memory beyond the prediction: up to 0.8 times of it with a kept inner loop,
+ * more with a recomputed one; measured in docs/engine.md.
  */
 export const shareForCompute = 0.5;

@@ -1,4 +1,5 @@
-// Numbers as a person reads them. Pure; the same text in every locale, so that output can be compared and searched.
+// Numbers as text for people. Pure; equal in every locale, so that output can be compared and
+// searched.
 
 /** 1234567 → `1,234,567`. */
 export const formatCount = (value: number): string => Math.round(value).toLocaleString('en-US');

@@ -1,10 +1,14 @@
-// Who watches a process takes what it wants to hear of, by name. What nobody takes is not even put together, and who is told of one thing often
-// sees objects of one shape there: a switch over all that can happen is slow, since V8 must look up the name of each.
+// Observers subscribe to events of a process by name. Events without a subscriber are not built. A
+// function for one event sees objects of one shape, which is fast: in a switch over all events, V8
+// must look up each property name.
 
-/** A function for each of the happenings that it takes. Told synchronously, after the fact; must not throw and must not wait. */
+/**
+ * A function for each subscribed event. Called synchronously, after the fact; must not throw or
+ * wait.
+ */
 export type ObserverOf<Happenings> = { readonly [Name in keyof Happenings]?: (happening: Happenings[Name]) => void };
 
-/** One that tells each, in their order. */
+/** An observer that calls each of them in order. */
 export function everyone<Happenings extends object>(
   observers: readonly ObserverOf<Happenings>[],
 ): ObserverOf<Happenings> {

@@ -1,5 +1,5 @@
-// The one refusal of data that a job did not begin with: by the worker before it computes, and by the
-// coordinator before a result counts.
+// The error for data that differs from a job's data: thrown by the worker before it computes, and
+// by the coordinator before a result counts.
 import { type DataIdentity, describeData } from './data-identity.ts';
 import { MetatrainError } from './errors.ts';
 

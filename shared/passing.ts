@@ -1,15 +1,18 @@
-// A map and a set for entries that come and go by the thousand, such as leases. A Map of JavaScript's own makes itself a new table every few
-// additions, and in V8 each table it leaves refers to the next one. Once one of them is old, all that follow are found from it, with what they
-// held: everything that passes through is then copied by every collection of the young generation, dead as it is, until the old
-// generation is collected, which makes the next table old. With the shortest meta-steps that cost coordinator and workers 2 % of their
-// event loops' time. So the Map itself is left now and then.
+// A map and a set for many short-lived entries, such as leases. A JavaScript Map makes a new table
+// every few additions, and in V8 each old table refers to the next one. Once one table is in the
+// old generation, it keeps all later tables and their entries alive, until the old generation is
+// collected. With the shortest meta-steps, that cost coordinator and workers 2 % of their event
+// loops' time. So this class replaces its Map now and then (ADR 17).
 
 /** Deletions between two Maps, at least. */
 const deletionsKept = 64;
 
 const isWorn = (deletions: number, size: number): boolean => deletions >= deletionsKept && deletions >= size;
 
-/** As a Map, but that who is going through it when entries are added or all are cleared may go on through those that were there. */
+/**
+ * Like a Map, with one exception: a loop that runs while entries are added or all are cleared may
+ * continue over the earlier entries.
+ */
 export class PassingMap<Key, Value> implements Iterable<[Key, Value]> {
   #map = new Map<Key, Value>();
   #deletions = 0;
@@ -57,7 +60,7 @@ export class PassingMap<Key, Value> implements Iterable<[Key, Value]> {
   }
 }
 
-/** As a Set, with the same exception. */
+/** Like a Set, with the same exception. */
 export class PassingSet<Value> implements Iterable<Value> {
   readonly #map = new PassingMap<Value, true>();
 

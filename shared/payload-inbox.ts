@@ -1,6 +1,6 @@
-// Payloads as they arrive on one stream. A payload that cannot be taken is refused alone: its other
-// chunks are dropped, the stream goes on, and `take` throws the reason. Only a chunk that belongs to no
-// payload breaks the protocol.
+// Receives payloads on one stream. If one payload cannot be accepted, only that payload is
+// rejected: its other chunks are dropped, the stream continues, and `take` throws the reason. Only
+// a chunk without a payload breaks the protocol.
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { PassingMap } from './passing.ts';
 import {

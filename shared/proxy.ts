@@ -1,6 +1,6 @@
 // The HTTP proxy between this process and a gRPC server. grpc-js reads the environment's variables
-// itself and knows them in lower case only; this file decides where it must connect directly, and names
-// the proxy for error messages. It never shows a proxy's user name or password.
+// itself, in lower case only. This file decides when grpc-js must connect directly, and names the
+// proxy for error messages. It never shows a proxy's user name or password.
 import { BlockList, isIP } from 'node:net';
 import { hostOf } from './address.ts';
 import { isLoopback } from './loopback.ts';

@@ -1,7 +1,7 @@
-// Randomness of two kinds, kept apart. `taskRng`: reproducible streams named by (seed, purpose, index), the only randomness of
-// training. `randomId`, `randomSecret` and `randomFraction`: the operating system's, for unique names, for tokens and for jitter. Nothing
-// else may call Math.random.
-// Invariant: a stream's numbers never change between versions, since they are part of every result.
+// Two kinds of randomness. `taskRng`: reproducible streams named by (seed, purpose, index), the
+// only randomness of training. `randomId`, `randomSecret` and `randomFraction`: the operating
+// system's, for unique names, tokens and jitter. No other code may call Math.random. Invariant: a
+// stream's numbers never change between versions, since they are part of every result.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 
@@ -34,7 +34,10 @@ export function randomSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** A fraction in [0, 1) that nobody can predict: for jitter, so that peers do not all knock at once. Never for training. */
+/**
+ * An unpredictable fraction in [0, 1), for jitter, so that peers do not reconnect all at once.
+ * Never for training.
+ */
 export function randomFraction(): number {
   return randomBytes(4).readUInt32LE(0) / 2 ** 32;
 }

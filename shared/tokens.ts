@@ -1,6 +1,6 @@
-// Bearer tokens: what a secret looks like, and the lines of a tokens file, which hold its hash and never itself. A secret is 32 random
-// bytes, so one plain SHA-256 of it cannot be turned back. Invariant: no error of this file repeats what it read, since somebody
-// may have put a secret where it does not belong.
+// Bearer tokens: the form of a secret, and the lines of a tokens file, which contain only its hash.
+// A secret is 32 random bytes, so one plain SHA-256 of it cannot be reversed. Invariant: errors
+// never repeat the text of the file, which may contain a misplaced secret.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { MetatrainError } from './errors.ts';

@@ -1,4 +1,5 @@
-// Where traces go, from a flag and OpenTelemetry's standard variables. Loads nothing of OpenTelemetry: a process that traces nothing never does.
+// The destination of traces, from a flag and OpenTelemetry's standard variables. Loads no code of
+// OpenTelemetry, so a process without traces never does.
 import { MetatrainError } from './errors.ts';
 
 export interface TracingOptions {

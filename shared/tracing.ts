@@ -1,5 +1,6 @@
-// The only place where OpenTelemetry comes in, and so to be imported only by a process that traces. Makes spans and sends them in the
-// background: what cannot be sent is dropped and told in the log now and then; nobody ever waits for a collector, but a process that ends a moment.
+// The only file that imports OpenTelemetry; only a process with traces imports it. Makes spans and
+// sends them in the background. Spans that cannot be sent are dropped and logged from time to time.
+// Only the end of a process waits for a collector, for a short time.
 import {
   type Attributes,
   type Context,

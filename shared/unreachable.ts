@@ -1,6 +1,6 @@
-// Why nobody answers at a coordinator's address. gRPC says it only in words of other libraries, so this
-// file connects once more and looks: at the system's error code, at the certificate, at the first bytes
-// of the answer. Every reason is one sentence with its remedy.
+// Finds out why a coordinator does not answer at an address. gRPC reports only the words of other
+// libraries. So this file connects once more and examines the system's error code, the certificate
+// and the first bytes of the answer. Every reason is one sentence with a remedy.
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { hostOf } from './address.ts';

@@ -1,5 +1,5 @@
-// Why a job computes nothing although it has not ended: a closed set of words for metrics and programs,
-// and a sentence for people.
+// The reasons why an unfinished job computes nothing: a closed set of names for metrics and
+// programs, and a sentence for people.
 
 export const waitReasons = [
   /** Paused by request. */

@@ -1,4 +1,5 @@
-// Loads proto/ once and exports the services, typed. Also the few facts that both ends of the wire must agree on.
+// Loads proto/ once and exports the typed services, and the few facts that both ends of the wire
+// share.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +28,10 @@ export const maxPayloadBytes = 2 ** 30;
 /** Jobs that have not ended, which a coordinator keeps by default and a worker may be told of. */
 export const maxUnfinishedJobs = 1_000;
 
-/** Messages that are ready together travel as one up to about this size: the cost of a gRPC message is many times that of a small one's bytes. */
+/**
+ * Messages that are ready together are sent as one, up to about this size: the cost of a gRPC
+ * message is many times that of a small message's bytes.
+ */
 export const maxBatchBytes = 65_536;
 
 /** Room for a chunk and its envelope; nothing legitimate is larger. */
@@ -45,14 +49,13 @@ export const channelOptions: ChannelOptions = {
 };
 
 /**
- * How often a stream of events sends a sign of life: before proxies end a silent stream, most after 60
- * s.
+ * Interval of empty messages on a stream of events: most proxies end a silent stream after 60 s.
  */
 export const signOfLifeMs = 15_000;
 
 /**
- * Trailing metadata key under which the coordinator sends the code of an error. Nobody else sends it: a
- * status without it is not the coordinator's.
+ * Trailing metadata key of an error's code. Only the coordinator sends it: a status without it
+ * comes from another program.
  */
 export const codeMetadataKey = 'metatrain-code';
 

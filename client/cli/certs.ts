@@ -1,5 +1,5 @@
-// `metatrain certs`: certificates for development, in files that the flags of coordinator, worker and client take. The authority is kept
-// from run to run, so that renewing the others disturbs nobody.
+// `metatrain certs`: writes development certificates to files for the flags of coordinator, worker
+// and client. Later runs keep the authority, so existing trust stays valid.
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { isIP } from 'node:net';
@@ -59,11 +59,11 @@ interface CertificateFiles {
 }
 
 async function makeCertificates(directory: string, hosts: readonly string[], days: number): Promise<CertificateFiles> {
-  // Only here, since it takes its time to load.
+  // Imported only here, because loading takes time.
   const { makeAuthority, certifyServer, certifyClient } = await import('../certificates.ts');
   const file = (name: string) => join(directory, name);
   const now = realClock.now();
-  // An hour back, for clocks that disagree.
+  // One hour earlier, for clocks that differ.
   const lasting = (count: number) => ({ notBefore: new Date(now - hourMs), notAfter: new Date(now + count * dayMs) });
   try {
     await mkdir(directory, { recursive: true });
@@ -98,7 +98,10 @@ async function makeCertificates(directory: string, hosts: readonly string[], day
   };
 }
 
-/** Aside and renamed: a key never stands in a file that others may read, not even one that was there before. */
+/**
+ * Writes a second file and renames it, so that a key is never in a file that others may read, even
+ * if that file existed before.
+ */
 async function write(file: string, text: string, mode: number): Promise<void> {
   const aside = `${file}.${randomId(4)}.part`;
   const handle = await open(aside, 'wx', mode);
@@ -111,7 +114,7 @@ async function write(file: string, text: string, mode: number): Promise<void> {
   await rename(aside, file);
 }
 
-/** The first name that is given takes the place of the defaults. */
+/** The first given name replaces the defaults. */
 function collectHosts(): (text: string, earlier: readonly string[]) => readonly string[] {
   let isFirst = true;
   return (text, earlier) => {

@@ -1,5 +1,6 @@
-// Runs one command line and turns whatever comes of it into output and an exit code: 0 done, 1 failed, 2 wrong usage, 128 + n
-// interrupted by signal n. With `--json` a failure too is one JSON object, the last line of stdout.
+// Runs one command line. Turns the outcome into output and an exit code: 0 done, 1 failed, 2 wrong
+// usage, 128 + n interrupted by signal n. With `--json`, a failure is also one JSON object on the
+// last line of stdout.
 import { constants } from 'node:os';
 import { type Command, CommanderError } from 'commander';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -32,7 +33,7 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
     return context.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
-      // Help and the version come this way too, with exit code 0.
+      // Help and the version arrive here too, with exit code 0.
       if (thrown.exitCode === 0) return 0;
       const message = thrown.message.replace(/^error: /, '');
       if (args.includes('--json')) terminal.printJson({ error: { code: 'REQUEST_INVALID', message } });
@@ -54,7 +55,10 @@ function explain(thrown: unknown, wantsStack: boolean): string {
     : `internal error: ${message}\nThis is a bug of metatrain; METATRAIN_LOG_LEVEL=debug shows where.`;
 }
 
-/** Whoever can name a coordinator can say how to reach it. The token has no flag: a command line is open to everybody on the machine. */
+/**
+ * Adds the flags of the connection to each command with `--coordinator`. The token has no flag:
+ * everybody on the machine can read a command line.
+ */
 function addConnectionOptions(command: Command, token: string | undefined): void {
   if (!command.options.some(({ long, hidden }) => long === '--coordinator' && !hidden)) return;
   for (const option of connectionOptions()) command.addOption(option);

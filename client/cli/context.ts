@@ -1,5 +1,5 @@
-// What a command may use of its process: the terminal, the signal that a person's Ctrl-C aborts, the environment, the exit code. Tests
-// hand in their own.
+// The parts of the process that a command may use: the terminal, the signal that Ctrl-C aborts, the
+// environment and the exit code. Tests pass their own.
 import { connectionTo } from '../../shared/connection.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
 import type { PatienceOptions } from '../patience.ts';
@@ -12,11 +12,11 @@ export interface CommandContext {
   readonly environment: Environment;
   /** Aborted with an `Interruption` by SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
-  /** 0 until a command sets another. */
+  /** 0 unless a command sets another code. */
   exitCode: number;
 }
 
-/** The reason of an aborted command: which signal asked for it. */
+/** The reason of an aborted command, with the signal that was received. */
 export class Interruption extends Error {
   readonly signal: NodeJS.Signals;
 
@@ -28,8 +28,7 @@ export class Interruption extends Error {
 }
 
 /**
- * The patience of a command that waits. It tells the person of an outage once, however many streams
- * notice it.
+ * The options for a command that waits. They report an outage once, however many streams notice it.
  */
 export function patienceOf({ giveUpSeconds }: { readonly giveUpSeconds: number }, terminal: Terminal): PatienceOptions {
   let isAway = false;
@@ -46,7 +45,7 @@ export function patienceOf({ giveUpSeconds }: { readonly giveUpSeconds: number }
   };
 }
 
-/** Runs `use` with a client of `--coordinator`, closed afterwards. */
+/** Runs `use` with a client of `--coordinator`, and closes the client afterwards. */
 export async function withClient<Result>(
   options: CommonOptions,
   use: (client: MetatrainClient) => Promise<Result>,

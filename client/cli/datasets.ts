@@ -1,4 +1,5 @@
-// `metatrain datasets`: which data sets there are, whether they are here, and fetching them from their official source.
+// `metatrain datasets`: lists the data sets, shows which are on this machine, and fetches them from
+// their official source.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';

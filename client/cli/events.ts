@@ -1,4 +1,4 @@
-// `metatrain events`: what happens to jobs and workers, a line each, as it happens.
+// `metatrain events`: prints events of jobs and workers, one a line, as they happen.
 import { Command } from 'commander';
 import { realClock } from '../../shared/clock.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
@@ -21,7 +21,7 @@ interface EventsOptions extends CommonOptions {
   readonly giveUpSeconds: number;
 }
 
-/** Without a word, what has just happened is shown, too. */
+/** Without `--since`, recent events are shown as well. */
 const usualLookBackMs = 600_000;
 
 export function eventsCommand({ terminal, signal }: CommandContext): Command {

@@ -1,5 +1,6 @@
-// Fetches one file of a data set: written aside as FILE.part, hashed, renamed. A broken download goes on where it stopped, when the
-// server can; what does not hash to the catalogue's SHA-256 is thrown away. A file that is there is whole.
+// Fetches one file of a data set: writes FILE.part, checks its hash and renames it. A broken
+// download continues where it stopped if the server supports that. A file with another SHA-256 than
+// the catalogue's is deleted. So a file with the final name is always complete.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
@@ -11,13 +12,13 @@ import { isLoopback } from '../../shared/loopback.ts';
 
 export interface FetchOptions {
   readonly directory: string;
-  /** A folder with the same files; default: the official source. */
+  /** A URL of a folder with the same files. Default: the official source. */
   readonly mirror?: string;
   readonly onProgress?: (receivedBytes: number, totalBytes: number) => void;
   readonly signal?: AbortSignal;
-  /** Where the variables of a proxy are looked for, which an error then names. Default: none. */
+  /** Environment in which to look for proxy variables, for error messages. Default: none. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** A server that says nothing for so long is given up. Default 30,000 ms. */
+  /** The download fails after this time without data. Default 30,000 ms. */
   readonly stallMs?: number;
 }
 
@@ -29,7 +30,7 @@ export interface FetchedFile {
   readonly alreadyThere: boolean;
 }
 
-/** More than the catalogue says by this factor is not that file. */
+/** A file that is larger than the catalogue's size by this factor is another file. */
 const toleratedExcess = 2;
 
 /** @throws MetatrainError `DATA_SET_MISSING` when it cannot be fetched, `DATA_CORRUPT` when it is not the file of the catalogue. */
@@ -78,10 +79,10 @@ async function download(url: string, part: string, file: DataSetFile, options: F
     const begun = (await sizeOf(part)) ?? 0;
     const response = await fetch(url, {
       signal: anySignal,
-      // Compressed on the way, a range would count other bytes.
+      // With compression, a range would count other bytes.
       headers: { 'accept-encoding': 'identity', ...(begun > 0 ? { range: `bytes=${begun}-` } : {}) },
     });
-    // 416: the part is whole already, or longer than the file; its hash tells.
+    // 416: the part is complete or longer than the file. Its hash decides.
     if (response.status === 416 && begun > 0) {
       await response.body?.cancel();
       return;
@@ -118,7 +119,10 @@ async function download(url: string, part: string, file: DataSetFile, options: F
   }
 }
 
-/** Node's fetch takes a proxy of the environment only when it is told to, and an old Node never does. */
+/**
+ * Node's fetch uses a proxy of the environment only with NODE_USE_ENV_PROXY=1, and an old Node
+ * never does.
+ */
 function aboutProxy(url: string, environment: FetchOptions['environment'] = {}): string {
   const { hostname, protocol } = new URL(url);
   if (isLoopback(hostname)) return '';
@@ -146,7 +150,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** The innermost reason: fetch says only "fetch failed" and hides it in the cause. */
+/** The innermost reason: fetch reports only "fetch failed" and has the reason in the cause. */
 function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   return thrown.cause instanceof Error ? messageOf(thrown.cause) : thrown.message;

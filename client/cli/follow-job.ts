@@ -1,5 +1,5 @@
-// Shows a job's progress until it has ended: live on a terminal, calm plain lines elsewhere, and a line of its own for what a person
-// would want to scroll back to.
+// Shows a job's progress until it ends: live on a terminal, otherwise a line from time to time.
+// Evaluations and state changes get a line of their own.
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { PatienceOptions } from '../patience.ts';
 import { hasEnded, type Job, type JobEvent } from '../records.ts';
@@ -7,7 +7,7 @@ import type { CommandContext } from './context.ts';
 import { applyEvent, noteFor, progressLine, viewOf } from './render/progress.ts';
 
 export interface FollowOptions {
-  /** Seen with each event. */
+  /** Called with each event. */
   readonly onEvent?: (event: JobEvent) => void;
   readonly signal?: AbortSignal;
   /** Default: the client's own for watches, none for the calls before and after. */

@@ -1,4 +1,4 @@
-// `--gate`: lets the exit code of a run follow its verdict, so that a pipeline stops when a published
+// `--gate`: makes the exit code depend on the verdict, so that a pipeline stops when a published
 // figure is missed.
 import { Option } from 'commander';
 import { isClaim, type Verdict } from '../../shared/comparison.ts';

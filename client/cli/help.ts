@@ -1,4 +1,4 @@
-// How help reads: examples under the options, the same form for every command.
+// The form of help texts: examples below the options, the same form for every command.
 import type { Command } from 'commander';
 import { table } from './render/text.ts';
 

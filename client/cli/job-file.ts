@@ -1,4 +1,5 @@
-// Reads a job file and checks it here, before anything is started or sent, with the message that a coordinator would give.
+// Reads a job file and checks it before anything is started or sent, with the coordinator's
+// messages.
 import { readFile, stat } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -36,10 +37,12 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Characters of one override in a job's record, at most. */
+/** Maximum number of characters of one override in a job's record. */
 const maxOverrideLength = 400;
 
-/** Overrides as the job's record has them: the last of each field, `path.to.field=value`. */
+/**
+ * Overrides in the form of the job's record: the last one for each field, `path.to.field=value`.
+ */
 export function overrideTexts(overrides: readonly Override[]): string[] {
   return [...new Map(overrides)]
     .map(([path, value]) => `${path}=${value}`)

@@ -1,4 +1,4 @@
-// `metatrain jobs cancel | pause | resume`: one call each, and the state that it led to.
+// `metatrain jobs cancel | pause | resume`: one call each. Prints the resulting state.
 import { Command } from 'commander';
 import { type CommandContext, withClient } from './context.ts';
 import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';

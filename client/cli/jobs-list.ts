@@ -20,7 +20,7 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
     .action((options: ListOptions) =>
       withClient(options, async (client) => {
         const jobs: JobSummary[] = [];
-        // One more than asked for, to know whether there are more.
+        // One more than requested, to detect whether there are more.
         const pageSize = Math.min(options.limit + 1, 500);
         for await (const job of client.listJobs({ states: options.state, pageSize, signal })) {
           jobs.push(job);

@@ -1,4 +1,4 @@
-// `metatrain jobs show`: all that is known about one job, its spec with every default; or its curves.
+// `metatrain jobs show`: prints one job with its spec and every default, or draws its curves.
 import { Command } from 'commander';
 import { historyOf } from '../history.ts';
 import { type CommandContext, withClient } from './context.ts';

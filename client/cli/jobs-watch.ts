@@ -1,4 +1,4 @@
-// `metatrain jobs watch`: follows jobs until they have ended, a live line each.
+// `metatrain jobs watch`: follows jobs until they end, with one live line each.
 import { Command } from 'commander';
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
@@ -11,7 +11,7 @@ interface WatchOptions extends CommonOptions {
   readonly giveUpSeconds: number;
 }
 
-/** Each watch is a stream of its own. */
+/** Maximum number of watched jobs: each one needs a stream. */
 const maxWatched = 50;
 
 export function jobsWatchCommand(context: CommandContext): Command {
@@ -25,7 +25,8 @@ export function jobsWatchCommand(context: CommandContext): Command {
     .action((ids: readonly string[], options: WatchOptions) =>
       withClient(options, async (client) => {
         const jobIds = ids.length > 0 ? ids : await unfinished(client, context.signal);
-        // An address or an id that is wrong is told at once, not after the patience of a watch.
+        // Checked first, so that a wrong address or id fails at once instead of after
+        // `--give-up-seconds`.
         await Promise.all(ids.map((jobId) => client.getJob(jobId, { signal: context.signal })));
         if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
         const patience = patienceOf(options, terminal);

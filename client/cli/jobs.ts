@@ -1,4 +1,4 @@
-// `metatrain jobs`: the group of commands about jobs; each is a file of its own.
+// `metatrain jobs`: the group of commands about jobs. Each command has its own file.
 import { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { controlCommand } from './jobs-control.ts';

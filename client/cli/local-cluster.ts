@@ -1,5 +1,6 @@
-// A coordinator and its workers on this machine, as children of ours. Answers for their whole life: starts them, reports a worker that
-// dies and starts it again once, gives up when the coordinator or every worker is gone, stops all of them at the end. No orphans.
+// A coordinator and its workers on this machine, as child processes. Starts them, reports a worker
+// that ends and restarts it once, fails when the coordinator or every worker is gone, and stops all
+// of them at the end. No child outlives this process.
 
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -25,12 +26,15 @@ export interface LocalClusterOptions {
   /** Searched before METATRAIN_DATA_DIR and the cache. */
   readonly dataDirectories: readonly string[];
   readonly logLevel: string;
-  /** What the workers offer; absent: what their environment says, compiled on the cpu where it says nothing. */
+  /**
+   * Engine and device of the workers. Absent: from their environment, by default compiled on the
+   * cpu.
+   */
   readonly placement?: { readonly engine: string; readonly device: string };
 }
 
 export interface LocalClusterDependencies {
-  /** News for the person, such as a worker that died. */
+  /** Messages for the user, such as a worker that ended. */
   readonly note: (text: string) => void;
   /** The processes' environment. */
   readonly environment: Environment;
@@ -144,7 +148,7 @@ export class LocalCluster {
     return this.#closed;
   }
 
-  /** Kills everything at once, for a person who asked twice. */
+  /** Kills everything at once, for a second Ctrl-C. */
   kill(): void {
     this.#closing.abort();
     for (const { process } of this.#workers) process.kill();
@@ -185,16 +189,19 @@ export class LocalCluster {
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--log-format', 'json', '--exit-with-parent'],
-        // METATRAIN_HTTP is the coordinator's here: of several workers only one could listen there.
+        // METATRAIN_HTTP is for the coordinator here: only one of several workers could listen
+        // there.
         ...['--http', 'off'],
       ],
-      // One name for several workers would make each fence off the one before.
+      // With one id for several workers, each would fence off the previous one.
       environment: { ...localEnvironment(this.#dependencies.environment), METATRAIN_WORKER_ID: undefined },
       onLog: (line) => this.#dependencies.log(`worker ${number}`, line),
     });
   }
 
-  /** Each worker would count on the whole machine's. */
+  /**
+   * The memory of one worker: without a limit, each worker would use the whole machine's memory.
+   */
   #memoryOfOne(): string {
     const { environment } = this.#dependencies;
     if (environment.METATRAIN_MEMORY) return environment.METATRAIN_MEMORY;
@@ -225,7 +232,7 @@ export class LocalCluster {
       await delay(restartAfterMs, this.#closing.signal).catch(() => {});
       if (this.#isClosing) return;
       worker.process = this.#startWorker(number);
-      // Its end, also before it is ready, is the business of the next turn.
+      // The next turn of the loop handles its end, also before it is ready.
       await this.#join(worker).then(
         () => note(`worker ${number} is back`),
         () => worker.process.kill(),
@@ -241,7 +248,10 @@ export class LocalCluster {
   }
 }
 
-/** Without the variables that say how to reach, or be, another cluster: on loopback there is neither TLS nor a token. */
+/**
+ * The environment without the variables for another cluster: on loopback there is no TLS and no
+ * token.
+ */
 function localEnvironment(environment: Environment): Environment {
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !/^METATRAIN_(TLS_.*|TOKENS?|TOKEN_FILE)$/.test(name)),

@@ -1,5 +1,7 @@
-// One child process of ours: started, awaited until it says it is ready, watched, stopped. Its stdin stays open as the lifeline that
-// `--exit-with-parent` watches; it is a process group of its own, so that Ctrl-C reaches it only through us. It never outlives us.
+// One child process: starts it, waits until it is ready, watches it and stops it.
+// `--exit-with-parent` makes the child end when its stdin closes, so it never outlives this
+// process. The child has its own process group, so that Ctrl-C reaches it only through this
+// process.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -17,9 +19,9 @@ export interface ManagedProcessOptions {
   readonly file: string;
   readonly flags: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Each line that it logs. */
+  /** Called with each line of its log. */
   readonly onLog: (line: string) => void;
-  /** How long it may take to be ready. Default 60,000 ms. */
+  /** Maximum time until it is ready. Default 60,000 ms. */
   readonly readyWithinMs?: number;
 }
 
@@ -32,9 +34,12 @@ process.on('exit', () => {
 
 export class ManagedProcess {
   readonly title: string;
-  /** What it printed when it was ready. @throws MetatrainError `NOT_READY` with what it last said, when it ends or takes too long. */
+  /**
+   * The line that it printed when it was ready. @throws MetatrainError `NOT_READY` with its last
+   * message when it ends or takes too long.
+   */
   readonly ready: Promise<Readonly<Record<string, unknown>>>;
-  /** Settles once it is gone and its output has been read; never rejects. */
+  /** Resolves when it has ended and its output has been read; never rejects. */
   readonly exited: Promise<ProcessExit>;
   readonly #child: ChildProcess;
   readonly #lastLines: string[] = [];
@@ -47,7 +52,7 @@ export class ManagedProcess {
       env: options.environment,
     });
     running.add(this);
-    // A child that is gone while we still write to it, or could not be spawned, is reported by `exited`.
+    // `exited` reports a child that has ended during a write or could not be spawned.
     this.#child.stdin?.on('error', () => {});
     createInterface({ input: this.#child.stderr! }).on('line', (line) => {
       this.#lastLines.push(line);
@@ -56,7 +61,8 @@ export class ManagedProcess {
     });
     this.exited = this.#whenGone();
     this.ready = this.#firstLine(options.readyWithinMs ?? 60_000);
-    // Whoever waits handles it; a child that dies before anybody waits must not crash us.
+    // The caller of `ready` handles the error. A child that ends before anybody waits must not
+    // crash this process.
     this.ready.catch(() => {});
   }
 
@@ -64,14 +70,14 @@ export class ManagedProcess {
     return this.#child.pid;
   }
 
-  /** In words, from how it ended and the last that it said. */
+  /** A sentence with its exit and its last message. */
   describe({ code, signal }: ProcessExit): string {
     const how = signal ? `was killed by ${signal}` : `ended with exit code ${code}`;
     const said = lastMessage(this.#lastLines);
     return said ? `${this.title} ${how}: ${said}` : `${this.title} ${how}`;
   }
 
-  /** Asks it to stop; kills it when it has not after `graceMs`. */
+  /** Sends SIGTERM, and SIGKILL after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#child.kill('SIGTERM');
     const cancel = realClock.after(graceMs, () => this.kill());
@@ -123,12 +129,12 @@ function parseReady(line: string, title: string): Readonly<Record<string, unknow
   }
 }
 
-/** The last thing a process said that names a cause: the message of a JSON log line, or the line itself. */
+/** The last message of a process: the message of a JSON log line, or the line itself. */
 export function lastMessage(lines: readonly string[]): string {
   return messageOf(lines.findLast((line) => line.trim() !== '') ?? '');
 }
 
-/** A JSON log line as its message; any other line as it is. */
+/** The message of a JSON log line; any other line unchanged. */
 export function messageOf(line: string): string {
   if (!line.startsWith('{')) return line.replace(/^error: /, '');
   try {

@@ -1,5 +1,5 @@
-// Where `metatrain run` saves the trained model, and saving it there: the job's last checkpoint,
-// verified by its SHA-256. A file that the person did not name is never replaced by another model.
+// Saves the trained model for `metatrain run`: the job's last checkpoint, verified by its SHA-256.
+// Only a file that the user named is ever replaced by another model.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';

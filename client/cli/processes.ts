@@ -1,5 +1,5 @@
-// `metatrain coordinator` and `metatrain worker`: the two processes, in the foreground. Their flags are their own and are passed on
-// unread, `--help` too; their output is ours, and so is their end.
+// `metatrain coordinator` and `metatrain worker`: run one of the two processes in the foreground.
+// All flags are passed on, also `--help`. Output and exit code are those of the process.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { Command } from 'commander';
@@ -28,13 +28,15 @@ function passThrough(name: 'coordinator' | 'worker', description: string, contex
 /** @returns its exit code, or 128 + the number of the signal that ended it, as a shell would. */
 function runInForeground(name: 'coordinator' | 'worker', flags: readonly string[]): Promise<number> {
   const program = programFile(name);
-  // In a group of its own Ctrl-C reaches it once, through us; a second one would mean "at once". The pipe tells it when we are killed.
+  // In its own process group, so that it receives Ctrl-C once, through this process; a second
+  // signal would mean "at once". The pipe ends it when this process is killed.
   const child = spawn(process.execPath, [program, ...flags, '--exit-with-parent'], {
     stdio: ['pipe', 'inherit', 'inherit'],
     detached: true,
   });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  // Of a service SIGHUP asks to read files again; from a terminal it says that the terminal is gone, and then so are we.
+  // For a service, SIGHUP means "read files again". From a terminal it means that the terminal is
+  // gone, and then this process ends as well.
   const forwarded: readonly NodeJS.Signals[] = process.stdin.isTTY
     ? ['SIGINT', 'SIGTERM']
     : ['SIGINT', 'SIGTERM', 'SIGHUP'];

@@ -1,4 +1,4 @@
-// The `metatrain` command as a tree: what `metatrain --help` prints, and where each command is.
+// The tree of `metatrain` commands: the text of `metatrain --help`, and the file of each command.
 import { Command } from 'commander';
 import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
@@ -54,7 +54,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   ]);
 }
 
-/** `metatrain jobs` alone means `jobs list`; so with `datasets`. */
+/** `metatrain jobs` without a command means `jobs list`; the same holds for `datasets`. */
 export function withDefaultCommands(args: readonly string[]): string[] {
   const [group, next, ...rest] = args;
   const isGroup = group === 'jobs' || group === 'datasets';

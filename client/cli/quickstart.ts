@@ -1,6 +1,6 @@
-// `metatrain quickstart`, which `npm start` runs: the figures of MAML's sinusoid table, reached on a
-// local cluster in fewer meta-steps than the paper's, and told to somebody who sees it for the first
-// time. It writes no file.
+// `metatrain quickstart`, which `npm start` runs: reaches the figures of MAML's sinusoid table on a
+// local cluster, in fewer meta-steps than the paper, and explains them to a newcomer. It writes no
+// file.
 import { dirname, join, relative } from 'node:path';
 import { Command } from 'commander';
 import type { JobSpec } from '../../shared/job-spec/index.ts';

@@ -1,5 +1,6 @@
-// `metatrain replay`: one training shard of a job computed again on this machine, and its hash compared with the one that counted. For a task
-// that was skipped as not finite, or a doubt whether a worker computed what it should.
+// `metatrain replay`: computes one training shard of a job again on this machine, and compares its
+// hash with the hash of the result that counted. Use it for a task that was skipped as not finite,
+// or to check a worker.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

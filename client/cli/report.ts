@@ -1,4 +1,4 @@
-// `metatrain report`: a job as one HTML file, to read, to keep and to send.
+// `metatrain report`: writes a job as one HTML file.
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { realClock } from '../../shared/clock.ts';

@@ -1,4 +1,5 @@
-// One job on a local cluster of its own, from the job file to the result: what `run` and `quickstart` share.
+// Runs one job on its own local cluster, from the job file to the result. `run` and `quickstart`
+// share this code.
 import { createHash } from 'node:crypto';
 import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -25,13 +26,13 @@ export interface JobToRun {
   readonly spec: JobSpec;
   /** For the job's record. */
   readonly overrides: readonly string[];
-  /** Where its model is saved when it has succeeded; undefined: nowhere. */
+  /** Where the model is saved after success. Undefined: nowhere. */
   readonly output: ModelFile | undefined;
 }
 
 /** @throws MetatrainError when the cluster or the job cannot start, or the cluster fails; an Interruption when a person stopped it. */
 export async function runJob(job: JobToRun, flags: ClusterFlags, context: CommandContext): Promise<RunResult> {
-  // Workers that offer anything else would leave the job waiting for ever.
+  // Workers with another engine or device would leave the job waiting for ever.
   const cluster = await startCluster(
     { ...flags, listen: '127.0.0.1:0', hasHttp: false, placement: job.spec.placement },
     context,
@@ -48,7 +49,10 @@ export async function runJob(job: JobToRun, flags: ClusterFlags, context: Comman
   }
 }
 
-/** A local cluster whose news and logs go to the terminal; a second Ctrl-C while it stops kills it. */
+/**
+ * Starts a local cluster. Its messages and logs go to the terminal. A second Ctrl-C during the stop
+ * kills it.
+ */
 export async function startCluster(
   flags: ClusterFlags & Pick<LocalClusterOptions, 'listen' | 'hasHttp' | 'placement'> & { readonly insecure?: true },
   { terminal, environment, signal }: CommandContext,
@@ -69,7 +73,10 @@ export async function startCluster(
   );
 }
 
-/** Passes the processes' logs through: JSON for machines, as they wrote it; readable lines, with who says it, for a person. */
+/**
+ * Passes on the processes' logs: unchanged JSON for machines, or readable lines with the process's
+ * name for a person.
+ */
 function logPrinter(terminal: Terminal, format: LogFormat): (title: string, line: string) => void {
   const isReadable = format === 'pretty' || (format === 'auto' && terminal.isLive);
   if (!isReadable) return (_, line) => terminal.note(line);
@@ -96,12 +103,12 @@ async function submitAndFollow(
       : await submitOrResume(client, { spec, overrides }, stateDir, context, signal);
   const job = await followJob(client, jobId, context, { signal, onEvent: (event) => meter.observe(event) });
   const wallSeconds = (realClock.elapsedMs() - startedMs) / 1000;
-  // A job that ends before its second progress report has no rate of its own.
+  // A job without a second progress report has no rate.
   const metaStepsPerSecond = meter.metaStepsPerSecond || (isNew ? job.steps / wallSeconds : 0);
   return { ...runResult(job, wallSeconds, metaStepsPerSecond), ...(await keepModel(client, job, output)) };
 }
 
-/** A model that could not be saved does not take the result with it. */
+/** If the model cannot be saved, the result is still returned. */
 async function keepModel(
   client: MetatrainClient,
   job: Job,
@@ -117,8 +124,8 @@ async function keepModel(
 }
 
 /**
- * In a kept state directory the same job file goes on where it was: the idempotency key is made of the spec. A job that failed or was
- * cancelled is left as it is, and the next attempt begins.
+ * With a kept state directory, the same job file continues its job: the idempotency key comes from
+ * the spec. A failed or cancelled job stays unchanged, and the next attempt begins.
  */
 async function submitOrResume(
   client: MetatrainClient,
@@ -152,7 +159,7 @@ const resumeNote = ({ jobId, state, steps, iterations }: Job, stateDir: string):
     ? `this job has already been run in ${stateDir} (${jobId}); this is its result`
     : `continues ${jobId} from ${stateDir}, after meta-step ${steps} of ${iterations}`;
 
-/** What `--json` prints for a run that ended by an error of ours or a person's signal. */
+/** The `--json` output of a run that ended by an error or a signal. */
 export function errorRecord(thrown: unknown): { readonly error: { readonly code: string; readonly message: string } } {
   if (thrown instanceof Interruption) return { error: { code: 'SHUTTING_DOWN', message: thrown.message } };
   const { code, message } = asMetatrainError(thrown);

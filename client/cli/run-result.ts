@@ -1,4 +1,4 @@
-// What `run` found out, as its `--json` prints it: the contract that scripts depend on.
+// The result of `run` in the form of its `--json` output: the contract for scripts.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { Evaluation, Job, JobError, JobEvent, JobState, Verdict } from '../records.ts';
 import type { SavedModel } from './model-file.ts';
@@ -17,11 +17,11 @@ export interface RunResult {
   readonly metaStepsPerSecond: number;
   /** The last one; null when the job ended before any. */
   readonly evaluation: Evaluation | null;
-  /** How it stands beside the published figure; null without one, or where the job did not succeed. */
+  /** The verdict beside the published figure; null without one, or if the job did not succeed. */
   readonly verdict: Verdict | null;
-  /** What was changed of the job file, such as `meta.iterations=500`. */
+  /** Changes to the job file, such as `meta.iterations=500`. */
   readonly overrides: readonly string[];
-  /** Where the model was saved, null where it was not; absent where nobody asked for a file. */
+  /** Where the model was saved; null if it was not saved; absent if no file was requested. */
   readonly model?: SavedModel | null;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;

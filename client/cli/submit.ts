@@ -1,4 +1,4 @@
-// `metatrain submit`: sends a job file to a coordinator, and follows the job when asked to.
+// `metatrain submit`: sends a job file to a coordinator. With `--watch`, follows the job.
 import { Command } from 'commander';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';

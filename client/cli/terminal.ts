@@ -1,7 +1,8 @@
-// The two streams of a command. Results go to stdout; notes, logs and progress to stderr, so that a
-// script reads only results. On a terminal, progress is a block of live lines at the bottom, redrawn in
-// place; elsewhere each line is printed once, at a calm rate. No control character but a line break and
-// the colours of `Style` leaves through here; renderers escape line breaks inside a field.
+// The two streams of a command. Results go to stdout; notes, logs and progress go to stderr, so
+// that a script reads only results. On a terminal, progress is a block of live lines at the bottom
+// that is redrawn in place. Elsewhere, a line is printed from time to time. The only control
+// characters in the output are line breaks and the colours of `Style`; renderers escape line breaks
+// inside a field.
 import { realClock } from '../../shared/clock.ts';
 import { printableJson } from '../../shared/foreign-text.ts';
 import { printableText, type Style, styleFor } from './render/text.ts';
@@ -21,9 +22,9 @@ export interface TerminalOptions {
   readonly now?: () => number;
 }
 
-/** How often progress that cannot be redrawn is printed. */
+/** Minimum interval between progress lines that cannot be redrawn. */
 const calmMs = 10_000;
-/** How often live lines are redrawn, at most. */
+/** Minimum interval between two redraws of live lines. */
 const redrawMs = 80;
 const widthWithoutTerminal = 100;
 
@@ -54,7 +55,7 @@ export class Terminal {
     return this.#hasColour(this.#options.stderr);
   }
 
-  /** Whether more than ASCII can be shown. A locale that is not set forbids nothing: containers have none. */
+  /** Whether Unicode can be shown. An unset locale allows it, because containers have none. */
   get hasUnicode(): boolean {
     const { LC_ALL, LC_CTYPE, LANG, TERM } = this.#options.environment;
     const locale = LC_ALL || LC_CTYPE || LANG;
@@ -86,7 +87,7 @@ export class Terminal {
     this.#aroundLiveLines(() => this.#options.stderr.write(`${printableText(text)}\n`));
   }
 
-  /** Shows the newest progress under a key; `line` is told how wide it may be. */
+  /** Shows the newest progress for a key; `line` gets the maximum width. */
   progress(key: string, line: (width: number) => string): void {
     if (this.isLive) {
       this.#live.set(key, line);
@@ -114,7 +115,8 @@ export class Terminal {
 
   #redraw(): void {
     this.#erase();
-    // One column less: a full line makes some terminals wrap, and the block could not be erased.
+    // One column less: a full line makes some terminals wrap, and then the block could not be
+    // erased.
     const width = (this.#options.stderr.columns || widthWithoutTerminal) - 1;
     const lines = [...this.#live.values()].map((line) => printableText(line(width)));
     if (lines.length > 0) this.#options.stderr.write(`${lines.join('\n')}\n`);

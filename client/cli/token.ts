@@ -1,5 +1,5 @@
-// `metatrain token create`: a new secret for whoever shall use it, and the line with its hash for the coordinator's tokens file. The secret
-// is shown or written once and kept nowhere.
+// `metatrain token create`: makes a new secret for a user or machine, and the line with its hash
+// for the coordinator's tokens file. The secret is printed or written once and stored nowhere else.
 import { open } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { realClock } from '../../shared/clock.ts';
@@ -67,7 +67,7 @@ function createCommand({ terminal }: CommandContext): Command {
         expiresAt: options.expires,
       };
       const line = tokenLine(entry);
-      // The secret first: an entry without anybody who knows its secret is of no use.
+      // The secret first: an entry is useless if nobody knows its secret.
       if (tokenFile !== undefined) await write(tokenFile, 'wx', secret);
       if (tokens !== undefined) await append(tokens, line);
       if (json) {

@@ -1,4 +1,4 @@
-// `metatrain up`: a local cluster until it is interrupted.
+// `metatrain up`: runs a local cluster until it is interrupted.
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
@@ -40,7 +40,7 @@ export function upCommand(context: CommandContext): Command {
         if (options.json)
           terminal.printJson({ coordinator: cluster.address, http: cluster.http, workers: cluster.workerIds });
         else terminal.print(welcome(cluster, options.stateDir));
-        // Being interrupted is how this command is meant to end.
+        // An interruption is the normal end of this command.
         if (!signal.aborted) await Promise.race([once(signal, 'abort'), cluster.failed]);
         terminal.note('stopping');
       } finally {

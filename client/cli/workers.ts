@@ -1,4 +1,4 @@
-// `metatrain workers`: who computes, and why another idles.
+// `metatrain workers`: lists the workers, and why one idles.
 import { Command } from 'commander';
 import { type CommandContext, withClient } from './context.ts';
 import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';

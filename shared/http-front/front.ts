@@ -1,6 +1,6 @@
-// HTTP, taken and written in a thread of its own: the process answers requests and writes to no client. What serves HTTP runs through the same
-// functions of Node's streams as gRPC does, with classes of its own, and V8, which compiles them for the classes that it has seen, makes them
-// slower for both from the first request on: 3 % of a small meta-step (docs/adr/0018).
+// HTTP in a separate thread: the process answers requests but writes to no client itself. In one
+// thread, HTTP and gRPC would use the same functions of Node's streams with different classes, and
+// V8 would make these functions slower for both: 3 % of a small meta-step (ADR 18).
 import { Worker } from 'node:worker_threads';
 import { realClock } from '../clock.ts';
 import { MetatrainError } from '../errors.ts';

@@ -1,4 +1,5 @@
-// What the HTTP front's thread and the process say to each other. Every request has a number; what is said of a number that is over is not heard.
+// The messages between the HTTP front's thread and the process. Every request has a number;
+// messages for an ended request are ignored.
 
 export interface FrontData {
   readonly host: string;

@@ -1,5 +1,6 @@
-// The entry of the HTTP front's thread: takes requests, reads a body when it is asked to, and writes what it is told. Decides nothing.
-// Node's own server and nothing above it: what a scrape or an event takes here, the cluster computes less beside it.
+// The entry of the HTTP front's thread: accepts requests, reads a body on request, and writes
+// answers. Decides nothing. Uses Node's own server alone, because its time is lost for the
+// cluster's computation.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';

@@ -1,11 +1,11 @@
-// What is counted often is counted here, a number at a time: a meta-step of a small model takes less than a millisecond, and two dozen of
-// prom-client's own calls would take 2 % of it. Who counts holds the cell itself: no labels are looked up. prom-client reads the sums when
-// somebody scrapes.
+// Cells for frequent counts, one number each: a meta-step of a small model takes less than a
+// millisecond, and two dozen calls of prom-client would take 2 % of it. The caller holds the cell
+// itself, so no labels are looked up. prom-client reads the sums at each scrape.
 import type { MetricValueWithName } from 'prom-client';
 
 export type LabelValues = Readonly<Record<string, string>>;
 
-/** A label and all that it can say. */
+/** A label and its possible values. */
 export type Dimension = readonly [label: string, values: readonly string[]];
 
 /** A cell for every combination of the dimensions' values, under the one and then the other: `ended.train.failed`. Without dimensions the cell itself. */
@@ -40,7 +40,7 @@ export function cellsOf<Dimensions extends readonly Dimension[], Cell>(
   return { tree: grow({}, dimensions) as CellTree<Dimensions, Cell>, all };
 }
 
-/** What only grows. */
+/** A value that only grows. */
 export class Count {
   readonly #name: string;
   #value = 0;

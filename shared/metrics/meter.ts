@@ -1,5 +1,7 @@
-// Declares metrics for one process. Labels come from closed sets, and every series of a set exists from the start, at zero: a rate is then right
-// from the first event on. What has labels without a fixed set (a job, a worker) is read when it is scraped, so that a series ends with its subject.
+// Declares the metrics of one process. Labels come from closed sets, and every series of a set
+// exists from the start, at zero, so that a rate is right from the first event on. Metrics with
+// open labels (a job, a worker) are read at each scrape, so that a series ends with its job or
+// worker.
 import { Counter, Gauge, type Histogram, Registry } from 'prom-client';
 import { Buckets, type CellTree, Count, cellsOf, type Dimension } from './cells.ts';
 

@@ -1,5 +1,6 @@
-// What every process of ours tells about itself: processor, memory, files, garbage collection and how busy its event loop is. Once a process,
-// however many servers it runs: the collectors of prom-client cannot be stopped again.
+// Metrics of every process: processor, memory, files, garbage collection, and the load of its event
+// loop. Once a process, for any number of servers, because prom-client's collectors cannot be
+// stopped.
 import { performance } from 'node:perf_hooks';
 import { GCProfiler } from 'node:v8';
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -56,8 +57,9 @@ const sampleEveryMs = 10_000;
 const sampleMs = 1_000;
 
 /**
- * What collections take, estimated from one second in ten, in which each stands for ten. V8 surveys the whole heap before and after a collection that it
- * is to tell of, half a millisecond with what its own words take: a process that collects five times a second would spend that on each.
+ * Time of garbage collections, estimated from one second in ten; each measured second stands for
+ * ten. V8 examines the whole heap before and after a collection that it reports, which takes half a
+ * millisecond. A process with five collections a second would pay that for each.
  */
 export function sampleCollections(register: Registry, clock: Clock): void {
   const profiler = new GCProfiler();

@@ -1,4 +1,4 @@
-// GET /metrics: what the process and its meter tell, in Prometheus' text format.
+// GET /metrics: the metrics of the process and its meter, in Prometheus' text format.
 import type { MiddlewareHandler } from 'hono';
 import { answer, type HttpRoutes } from '../http-server.ts';
 import type { Meter } from './meter.ts';

@@ -1,6 +1,6 @@
-// Draws a chart of shared/job-charts.ts with uPlot, for the console and the report: lines, what is uncertain about them, and a line of words that
-// is their key and the reading of one point at once: of the last one, until somebody points at another or goes there by arrow keys. Sizes
-// and colours are the style sheet's (chart.css).
+// Draws a chart of shared/job-charts.ts with uPlot, for the console and the report: lines, their
+// uncertainty, and one line of text. That text is the legend and the reading of one point: the last
+// point, or the point under the pointer or the arrow keys. chart.css has sizes and colours.
 import uPlot from 'uplot';
 import { type Scale, ticksFor } from '../axis.ts';
 import { type Chart, type ChartPoint, headingOf, movingMedian, xText } from '../job-charts.ts';
@@ -20,7 +20,7 @@ interface Line {
 
 /** From so many points on, a curve whose points are not marked is shown by its moving median. */
 const smoothFrom = 60;
-/** More would hide the line that they are on. */
+/** More points would hide their line. */
 const maxMarks = 50;
 const inKey: readonly Line['kind'][] = ['main', 'reported', 'published', 'earlier'];
 const tickGapPixels = { across: 64, up: 34 };

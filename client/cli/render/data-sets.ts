@@ -1,4 +1,4 @@
-// The catalogue of data sets as text: what each is, and where its files are on this machine. Pure.
+// The catalogue of data sets as text, with the paths of their files on this machine. Pure.
 import type { DataSet, DataSetFile } from '../../../shared/data-sets.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatBytes } from '../../../shared/numbers.ts';

@@ -1,4 +1,4 @@
-// One event of the cluster as a line: its sequence, when, of whom, what. Pure.
+// One event of the cluster as a line: sequence, time, subject, text. Pure.
 import { type ClusterEvent, sequenceOf } from '../../../shared/cluster-event.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import { headline, valueText } from '../../../shared/measures.ts';
@@ -42,7 +42,7 @@ function whatHappened(event: ClusterEvent): string {
     case 'metatrain.v1.worker.let_back':
       return `is let back: ${event.data.reason}`;
     default:
-      // Of a newer coordinator.
+      // An event of a newer coordinator.
       return (event as { readonly type: string }).type;
   }
 }

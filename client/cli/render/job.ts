@@ -1,4 +1,4 @@
-// Jobs as text: the list, the end of one, and all that is known about one. Pure; golden-tested.
+// Jobs as text: the list, the result of one job, and all details of one job. Pure; golden-tested.
 import { describeData } from '../../../shared/data-identity.ts';
 import { excerpt, printableLines, printableRecord } from '../../../shared/foreign-text.ts';
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
@@ -10,7 +10,7 @@ import { colouredState, progressLine, viewOf } from './progress.ts';
 import { changedField, type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
 
-/** Characters of a reason in the list; `jobs show` has it whole. */
+/** Characters of a reason in the list; `jobs show` prints all of it. */
 const longestWait = 120;
 
 export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {

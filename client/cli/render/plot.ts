@@ -1,5 +1,6 @@
-// A curve in characters: dots of braille (2 × 4 in a cell), or of `'`, `.` and `:` where only ASCII is to be had. Fits any width, needs no
-// colour. Knows nothing of jobs. Pure; golden-tested.
+// Draws a curve with characters: dots of braille (2 × 4 in a cell), or `'`, `.` and `:` if only
+// ASCII is possible. Works with any width and without colour. Knows nothing about jobs. Pure;
+// golden-tested.
 import { type Scale, scaleFor, type Tick, ticksFor } from '../../../shared/axis.ts';
 import { plainStyle, type Style, truncate } from './text.ts';
 
@@ -12,7 +13,7 @@ export interface PlotPoint {
 
 export interface Plot {
   readonly title: string;
-  /** A line below it: what is measured. */
+  /** A line below the title: the measure. */
   readonly note: string;
   /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their median. Values that are not finite are left out. */
   readonly line: readonly PlotPoint[];
@@ -20,7 +21,7 @@ export interface Plot {
   readonly isMarked?: boolean;
   /** Beside the line, each with a mark of its own kind. */
   readonly others?: readonly PlotPoint[];
-  /** Default: what the values ask for. */
+  /** Default: chosen from the values. */
   readonly scale?: Scale;
   /** Of x = 0, 1, … where x is no count. */
   readonly pointNames?: readonly string[];
@@ -42,7 +43,7 @@ const glyphs = {
 
 type Glyphs = (typeof glyphs)[keyof typeof glyphs];
 
-/** The mark of what stands beside the line, for a legend. */
+/** The mark of the points beside the line, for a legend. */
 export const otherMark = (characters: PlotOptions['characters']): string => glyphs[characters].other;
 
 const leastColumns = 10;
@@ -58,7 +59,8 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
   if (points.length === 0) return head.join('\n');
 
   const xHigh = Math.max(points.at(-1)!.x, ...others.map(({ x }) => x), 1);
-  // Thinned for a line without labels, since their width is known only afterwards: a dot or two in a column more than needed.
+  // Thinned for the full width, because the width of the labels is known only later: a column may
+  // have a dot or two too many.
   const line = thinned(points, xHigh, width * glyph.columns);
   const frame = frameOf(line, others, plot.scale, height);
   const columns = Math.max(leastColumns, width - frame.margin - 1);
@@ -98,12 +100,12 @@ function frameOf(
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const end of ends) {
-    // An interval that reaches below zero leaves a logarithmic axis at the bottom.
+    // On a logarithmic axis, an interval that reaches below zero ends at the bottom.
     if (scale === 'log' && end <= 0) continue;
     low = Math.min(low, end);
     high = Math.max(high, end);
   }
-  // A flat line lies in the middle.
+  // A flat line is in the middle.
   const spread = map(high) - map(low) || Math.abs(map(high)) || 1;
   const pad = high === low ? spread / 2 : 0;
   const [bottom, top] = [map(low) - pad, map(high) + pad];

@@ -1,5 +1,5 @@
-// A job's progress as one line. `JobView` is what a watcher has learned from the events so far; the reducer and the rendering are
-// pure, so that the live line, the plain lines and a later console show the same.
+// A job's progress as one line. `JobView` holds a watcher's state after the events so far. The
+// reducer and the rendering are pure, so that the live line and the plain lines show the same.
 import { printable, printableRecord } from '../../../shared/foreign-text.ts';
 import { headline, valueText } from '../../../shared/measures.ts';
 import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
@@ -58,7 +58,8 @@ export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, st
     }
     if (isRunning) {
       parts.push({ text: `${formatRate(summary.tasksPerSecond)} tasks/s`, importance: 3 });
-      // The last meta-step is followed by an evaluation, whose length no rate of meta-steps foretells.
+      // An evaluation follows the last meta-step, and the rate of meta-steps does not predict its
+      // length.
       const remaining = view.step < view.iterations ? `ETA ${formatDuration(summary.etaSeconds)}` : 'evaluating';
       parts.push({ text: remaining, importance: 4 });
     }
@@ -74,7 +75,10 @@ export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, st
     : lineOf();
 }
 
-/** What is worth a line of its own, such as an evaluation; nothing for an event that the progress line shows. */
+/**
+ * A separate line for events such as an evaluation; undefined for an event that the progress line
+ * shows.
+ */
 export function noteFor(received: JobEvent, jobName: string): string | undefined {
   const event = printableRecord(received);
   const name = printable(jobName);

@@ -1,5 +1,5 @@
-// The end of a job as a person reads it: what was trained, the evaluation beside the published figure, the protocol of both and what
-// differs. Pure; golden-tested.
+// The result of a job as text: the trained model, the evaluation beside the published figure, both
+// protocols and their differences. Pure; golden-tested.
 import {
   type ComparedRow,
   type Comparison,
@@ -54,13 +54,13 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
   return result.evaluation ? `${head}\n\n${renderEvaluation(result, spec, options)}` : head;
 }
 
-/** What --set changed of the job file. */
+/** The changes by --set. */
 export const changedField = (overrides: readonly string[]): readonly [string, string] => [
   'changed',
   `${overrides.join(', ')} (--set)`,
 ];
 
-/** Where the model is, of a run that could have saved it. */
+/** The path of the model, for a run that could save it. */
 function modelField({ model, state }: RunResult): (readonly [string, string])[] {
   if (model === undefined || state !== 'SUCCEEDED') return [];
   return [['model', model ? `${model.file}, ${formatBytes(model.bytes)}` : 'not saved']];
@@ -129,7 +129,7 @@ function resultTable({ measure, rows }: Comparison, style: Style): string {
 
 const indented = (text: string): string => text.replaceAll(/^/gm, '  ');
 
-/** In the colour of what it says. */
+/** In the colour of its tone. */
 function toned({ text, tone }: Words, style: Style): string {
   switch (tone) {
     case 'good':

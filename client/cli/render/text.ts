@@ -1,4 +1,4 @@
-// Text in columns and in colour. Pure: whether colour is wanted and how wide the terminal is are handed in.
+// Text in columns and in colour. Pure: the caller decides about colour and width.
 import { printableLines } from '../../../shared/foreign-text.ts';
 
 export interface Style {
