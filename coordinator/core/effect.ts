@@ -1,5 +1,6 @@
-// What the core orders, as plain data that names jobs, workers and leases by their ids. The runner performs effects in order, before it takes
-// the next event: until then `leaseOf` finds every lease that they name, also one that has just ended.
+// What the core orders, as plain data that names jobs, workers and leases by their ids. The runner
+// performs effects in order, before it takes the next event: until then `leaseOf` finds every lease
+// that they name, also one that has just ended.
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { WorkKind } from './state.ts';
 
@@ -34,7 +35,10 @@ export type CoreEffect =
   | { readonly kind: 'keepResult'; readonly leaseId: string }
   /** The result that came with this event does not count. */
   | { readonly kind: 'dropResult'; readonly leaseId: string; readonly workerId: string; readonly reason: string }
-  /** Every shard of the batch is in: adopt θ₀, apply the meta-step, or sum the evaluation up. Answered by `reduced` or `jobBroken`. */
+  /**
+   * Every shard of the batch is in: adopt θ₀, apply the meta-step, or sum the evaluation up.
+   * Answered by `reduced` or `jobBroken`.
+   */
   | { readonly kind: 'reduce'; readonly jobId: string; readonly work: WorkKind; readonly step: number }
   /** Answered by `checkpointWritten` or `jobBroken`. */
   | {

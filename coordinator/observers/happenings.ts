@@ -1,6 +1,7 @@
-// What the runner reports: the log, a job's story, worker events, metrics and traces subscribe to it by name. Observers decide nothing. What they are
-// handed is the runner's own and is read, never kept or changed. A write that a decision depends on (a record, a checkpoint) is no observer's:
-// the runner does it, and reports it afterwards.
+// What the runner reports: the log, a job's story, worker events, metrics and traces subscribe to
+// it by name. Observers decide nothing. What they are handed is the runner's own and is read, never
+// kept or changed. A write that a decision depends on (a record, a checkpoint) is not left to an
+// observer: `runner/job-effects.ts` does it.
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
 import type { AppliedMetaStep } from '../aggregation/training.ts';

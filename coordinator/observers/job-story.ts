@@ -1,5 +1,6 @@
-// A job's story: the events that WatchJob replays and the cluster's log carries, made from what happens. The book numbers and keeps them
-// (ADR 9). Changes no record: a record is written by the runner, whose decisions depend on it.
+// A job's story: the events that WatchJob replays and the cluster's log carries, made from what
+// happens. The book numbers and keeps them (ADR 9). Changes no record: a record is written by the
+// runner, whose decisions depend on it.
 import { type CheckpointRecord, failureRecord, type JobEventBody, type JobRecord } from '../store/job-record.ts';
 import type { Observer } from './happenings.ts';
 

@@ -1,4 +1,5 @@
-// Turns what happens to workers into events for the log. Jobs' events are written with their records and need no observer.
+// Turns what happens to workers into events for the log. Jobs' events are written with their
+// records and need no observer.
 import type { LoggedEvent } from '../store/cluster-events.ts';
 import type { Observer } from './happenings.ts';
 

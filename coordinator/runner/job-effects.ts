@@ -1,6 +1,8 @@
-// The jobs that have not ended, and what the core orders of them: reduce a batch, write a checkpoint, change a state. Every write of a record is done
-// here and not by an observer, since decisions depend on it: a request is answered once its record is on the disk, and a restart begins from it. What
-// happened is reported before the record is saved, so that a job's last event is under way before the book counts the job as over.
+// The jobs that have not ended, and what the core orders of them: reduce a batch, write a
+// checkpoint, change a state. Every write of a record is done here and not by an observer, since
+// decisions depend on it: a request is answered once its record is on the disk, and a restart
+// begins from it. A change is reported before its record is saved, so that a job's last event is
+// under way before the book counts the job as over; a checkpoint is reported when it is on the disk.
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
@@ -72,7 +74,10 @@ export class JobEffects {
     return job;
   }
 
-  /** The job cannot go on from anything that is its own: it fails, and is not begun again behind its owner's back. */
+  /**
+   * The job cannot go on from anything that is its own: it fails, and is not begun again behind its
+   * owner's back.
+   */
   async giveUp(record: JobRecord, { code, message }: MetatrainError): Promise<void> {
     const at = this.#clock.now();
     const failure = { code, message };
@@ -132,7 +137,10 @@ export class JobEffects {
     this.#save(record);
   }
 
-  /** The snapshot is taken at once; the core hears of the checkpoint when it is on the disk, and its record too. */
+  /**
+   * The snapshot is taken at once; the core hears of the checkpoint when it is on the disk, and its
+   * record too.
+   */
   async writeCheckpoint({ jobId, step, purpose }: EffectOf<'writeCheckpoint'>): Promise<void> {
     const job = this.job(jobId);
     const { record, spec } = job;
@@ -146,7 +154,8 @@ export class JobEffects {
     } catch (thrown) {
       const { code, message } = asMetatrainError(thrown);
       this.#observer.checkpointFailed?.({ at: this.#clock.now(), record, metaStep: step, code, reason: message });
-      // Before the end the job goes on: the last good checkpoint is still there, and the next one may succeed.
+      // Before the end the job goes on: the last good checkpoint is still there, and the next one
+      // may succeed.
       if (purpose === 'final') this.#answer({ kind: 'jobBroken', jobId, code, message });
     }
   }

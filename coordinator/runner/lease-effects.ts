@@ -1,5 +1,6 @@
-// What the core orders of leases and workers' streams: send, cancel, keep or drop a result, end a stream; and its reports of what it decided. Holds the
-// streams, and turns the ids in effects into the leases that they name.
+// What the core orders of leases and workers' streams: send, cancel, keep or drop a result, end a
+// stream; and its reports of what it decided. Holds the streams, and turns the ids in effects into
+// the leases that they name.
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';

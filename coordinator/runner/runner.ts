@@ -1,6 +1,8 @@
-// The only loop: events come in, the core decides, the effects are performed in order. It decides nothing itself, and holds nothing but the core and
-// those who perform: `JobEffects` has θ, records and checkpoints, `LeaseEffects` the workers' streams. What happens is reported to an observer, and the
-// loop knows no log, no story and no metric. Synchronous from the event to the written socket; only the disk is waited for, never by a meta-step.
+// The only loop: events come in, the core decides, the effects are performed in order. It decides
+// nothing itself: `JobEffects` holds θ, records and checkpoints, `LeaseEffects` orders the workers'
+// streams, and everything that happens is reported to an observer; there is no log, story or metric
+// here. Synchronous from the event to the written socket; only the disk is waited for, never by a
+// meta-step.
 import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
@@ -78,7 +80,8 @@ export class Runner {
     for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
     const tick = () => this.#dispatch({ kind: 'tick' });
     tick();
-    // After a standstill the timer comes first and the sockets then: who is late is judged once they have been read.
+    // After a standstill the timer comes first and the sockets then: who is late is judged once
+    // they have been read.
     this.#stopTicks = this.#clock.every(tickMsOf(this.#core.options), () => void nextTurn().then(tick));
   }
 
@@ -254,7 +257,8 @@ export class Runner {
 
   #dispatch(untimed: Untimed, result?: ArrivedResult): void {
     if (this.#isClosed) return;
-    // The core measures durations: its time is the clock that is never set. Added to the event itself, which was made for the queue: a copy of it takes microseconds.
+    // The core measures durations: its time is the clock that is never set. Added to the event
+    // itself, which was made for the queue: a copy of it takes microseconds.
     const event = Object.assign(untimed, { at: this.#clock.elapsedMs() }) as CoreEvent;
     this.#arrivals.push({ event, result });
     if (this.#isDispatching) return;
@@ -306,7 +310,10 @@ export class Runner {
     }
   }
 
-  /** Ends the streams, writes what running jobs would otherwise have to compute again, and stops. May be called twice. */
+  /**
+   * Ends the streams, writes what running jobs would otherwise have to compute again, and stops.
+   * May be called twice.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

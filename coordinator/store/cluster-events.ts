@@ -1,5 +1,5 @@
-// The events of jobs and workers as the log keeps them, and a job's event made from its record. Pure: the log numbers and keeps them, the wire and NATS
-// carry them.
+// The events of jobs and workers as the log keeps them, and a job's event made from its record.
+// Pure: the log numbers and keeps them, the wire and NATS carry them.
 import type { EventData, EventName } from '../../shared/cluster-event.ts';
 import { askedFor, type JobEventRecord, type JobRecord } from './job-record.ts';
 

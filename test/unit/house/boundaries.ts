@@ -1,5 +1,6 @@
-// The house's boundaries as data, and the checker that reads a source against them: who may import whom, which file is a vendor's door,
-// where time, chance and the environment may enter. Knows nothing of the disk; a source is its path and its text.
+// The house's boundaries as data, and the checker that reads a source against them: who may import
+// whom, which file is a vendor's door, where time, chance and the environment may enter. Knows
+// nothing of the disk; a source is its path and its text.
 
 export interface Source {
   /** From the project's root, such as `coordinator/core/step.ts`. */
@@ -13,14 +14,20 @@ export interface Import {
   readonly isTypeOnly: boolean;
 }
 
-/** What files whose path matches `of` may import of ours; every other file of ours is out of bounds for them. */
+/**
+ * What files whose path matches `of` may import of ours; every other file of ours is out of bounds
+ * for them.
+ */
 interface Reach {
   readonly of: RegExp;
   readonly mayImport: RegExp;
   readonly because: string;
 }
 
-/** The coordinator's rooms, the lowest first, and which of the rooms below each may use. `main`, `runner` and the like stand above the rooms. */
+/**
+ * The coordinator's rooms, the lowest first, and which of the rooms below each may use. `main`,
+ * `runner` and the like stand above the rooms.
+ */
 const roomsBelow: Readonly<Record<string, readonly string[]>> = {
   aggregation: [],
   access: [],
@@ -108,7 +115,10 @@ function coordinatorRooms(): Reach[] {
   ];
 }
 
-/** A package of others, and the only files through which it may come in. A package that is not here has no door. */
+/**
+ * A package of others, and the only files through which it may come in. A package that is not here
+ * has no door.
+ */
 const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [
     /^(@grpc\/|grpc-health-check$)/,
@@ -176,7 +186,10 @@ export function withoutComments(text: string): string {
   return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/(^|\s)\/\/.*$/gm, '');
 }
 
-/** Every module that a source names: imports, re-exports, dynamic imports, and scripts found by `new URL(…, import.meta.url)`. */
+/**
+ * Every module that a source names: imports, re-exports, dynamic imports, and scripts found by `new
+ * URL(…, import.meta.url)`.
+ */
 export function importsOf(text: string): Import[] {
   const code = withoutComments(text);
   const found: Import[] = [];
@@ -231,7 +244,10 @@ export function violationsIn({ path, text }: Source): string[] {
   return violations.map((violation) => `${path} ${violation}`);
 }
 
-/** Files that import each other in a ring, the first one found, as `a → b → a`; undefined when there is none. */
+/**
+ * Files that import each other in a ring, the first one found, as `a → b → a`; undefined when there
+ * is none.
+ */
 export function findCycle(sources: readonly Source[]): string | undefined {
   const known = new Set(sources.map(({ path }) => path));
   const targets = new Map(
@@ -264,7 +280,10 @@ export function findCycle(sources: readonly Source[]): string | undefined {
   return undefined;
 }
 
-/** The sources with each of the coordinator's rooms taken as one: what `findCycle` finds in them is a ring between rooms. */
+/**
+ * The sources with each of the coordinator's rooms taken as one: what `findCycle` finds in them is
+ * a ring between rooms.
+ */
 export function asRooms(sources: readonly Source[]): Source[] {
   const texts = new Map<string, string>();
   const roomOf = (path: string) => /^coordinator\/[a-z-]+(?=\/)/.exec(path)?.[0] ?? path;

@@ -1,4 +1,5 @@
-// Leases in the core: deadlines, results, failures, lost workers, the slow tail. Time passes only by the events' own.
+// Leases in the core: deadlines, results, failures, lost workers, the slow tail. Time passes only
+// by the events' own.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { idleReason } from '../../../../coordinator/core/placement.ts';

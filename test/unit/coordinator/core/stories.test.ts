@@ -1,5 +1,6 @@
-// The core's main stories, event by event, as text in test/golden/core-*.txt. A change of a decision shows there as a change of a line: read the
-// difference before you commit it (METATRAIN_UPDATE_GOLDEN=1 writes the files).
+// The core's main stories, event by event, as text in test/golden/core-*.txt. A change of a
+// decision shows there as a change of a line: read the difference before you commit it
+// (METATRAIN_UPDATE_GOLDEN=1 writes the files).
 import test from 'node:test';
 import { assertGolden } from '../../../support/golden.ts';
 import { Transcript } from './transcript.ts';

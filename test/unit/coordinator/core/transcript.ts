@@ -1,5 +1,6 @@
-// Tells a story of the core as text: each event with its time, and under it the effects that it leads to. Whoever adds an event or an effect must
-// say here how it is told. Heartbeats and ticks that lead to nothing are left out. The state's invariants are checked after every event.
+// Tells a story of the core as text: each event with its time, and under it the effects that it
+// leads to. Whoever adds an event or an effect must say here how it is told. Heartbeats and ticks
+// that lead to nothing are left out. The state's invariants are checked after every event.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
 import type { CoreEvent, HeldShard, Untimed } from '../../../../coordinator/core/event.ts';
@@ -105,7 +106,10 @@ export class Transcript {
     this.#tell({ kind: 'resultArrived', ...from, leaseId, work: lease.batch.work, nonFiniteTasks, isPresentedAgain });
   }
 
-  /** The results of all leases that the workers hold, the oldest first, `seconds` after the one before; over and over, `rounds` times. */
+  /**
+   * The results of all leases that the workers hold, the oldest first, `seconds` after the one
+   * before; over and over, `rounds` times.
+   */
   results(rounds = 1, seconds = 1): void {
     for (let round = 0; round < rounds; round += 1) {
       for (const { leaseId, worker } of [...this.state.leases.values()]) {

@@ -1,4 +1,5 @@
-// The order in which a job's happenings are reported and its record is written: what a watcher or a restart relies on.
+// The order in which a job's happenings are reported and its record is written: what a watcher or a
+// restart relies on.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
