@@ -4,18 +4,15 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { conv4Model } from '../shared/job-spec/model.ts';
-import type { TaskShape } from '../shared/job-spec/task-shape.ts';
+import { layoutOf } from '../learning/job.ts';
+import { readJob } from '../learning/job-file.ts';
 import { taskRng } from '../shared/rng.ts';
 import { viewsOf } from '../shared/tensor-codec.ts';
 import { createCompiledEngine } from '../worker/engine/compiled.ts';
 import { deviceFacts } from '../worker/engine/devices.ts';
 import type { CompileReport } from '../worker/engine/engine.ts';
-import { learnerOf } from '../worker/learning/algorithms/learner.ts';
-import { buildAlgorithm } from '../worker/learning/algorithms/registry.ts';
-import { initialParams, layoutOf } from '../worker/learning/models/model.ts';
-import { buildModel } from '../worker/learning/models/registry.ts';
-import { allocateTasks, taskTensors } from '../worker/learning/tasks/distribution.ts';
+import { allocateTasks, initialParams } from '../worker/learning/arrays.ts';
+import { buildJob, programOptions } from '../worker/learning/open.ts';
 
 export interface MemoryCase {
   readonly innerSteps: number;
@@ -56,40 +53,30 @@ export function measureInChild(memoryCase: MemoryCase): MemoryResult {
 async function measureHere(memoryCase: MemoryCase): Promise<MemoryResult> {
   const { innerSteps, rematerialize, filters, shots, queries } = memoryCase;
   const ways = 5;
-  const shape: TaskShape = {
-    kind: 'classification',
-    input: [28, 28, 1],
-    outputs: ways,
-    supportExamples: ways * shots,
-    queryExamples: ways * queries,
-  };
-  const model = buildModel(conv4Model.parse({ architecture: 'conv4', filters }), shape);
-  const algorithm = buildAlgorithm(
-    { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.1, rematerialize },
-    learnerOf(model, shape),
+  const job = readJob(
+    JSON.stringify({
+      name: 'memory',
+      task: { distribution: 'omniglot', ways, shots, queries },
+      model: { architecture: 'conv4', filters },
+      algorithm: { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.1, rematerialize },
+      meta: { iterations: 1, batchSize: 1 },
+    }),
   );
-  const layout = layoutOf(model);
+  const layout = layoutOf(job.parameters);
   const reports: CompileReport[] = [];
   const engine = await createCompiledEngine({
     facts: deviceFacts('cpu'),
     onCompiled: (report) => reports.push(report),
   });
-  const program = await engine.compile({
-    name: 'memory',
-    taskFunction: algorithm.train,
-    taskCount: 1,
-    metaParams: Object.fromEntries(
-      layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]),
-    ),
-    task: taskTensors(shape),
-  });
-  const { stacked } = allocateTasks(shape, 1);
+  const options = programOptions(job, buildJob(job).functions.train, { name: 'memory', taskCount: 1 });
+  const program = await engine.compile(options);
+  const { stacked } = allocateTasks(job.task, 1);
+  const { supportInputs, supportTargets, queryInputs, queryTargets } = stacked;
   const rng = taskRng(1, 'memory', 0);
-  for (const inputs of [stacked.supportInputs, stacked.queryInputs])
-    for (let i = 0; i < inputs.length; i++) inputs[i] = rng.normal();
-  for (const targets of [stacked.supportTargets, stacked.queryTargets])
+  for (const inputs of [supportInputs!, queryInputs!]) for (let i = 0; i < inputs.length; i++) inputs[i] = rng.normal();
+  for (const targets of [supportTargets!, queryTargets!])
     for (let example = 0; example < targets.length / ways; example++) targets[example * ways + (example % ways)] = 1;
-  const metaParams = viewsOf(layout, initialParams(model, taskRng(1, 'initialize', 0)));
+  const metaParams = viewsOf(layout, initialParams(job.parameters, taskRng(1, 'initialize', 0)));
   const before = residentMiB('VmRSS');
   resetPeak();
   let milliseconds = Number.POSITIVE_INFINITY;

@@ -3,7 +3,7 @@ export type { ClusterEvent, EventData, EventName } from '../shared/cluster-event
 export { type Connection, type ConnectionOptions, connectionTo } from '../shared/connection.ts';
 export type { DataIdentity } from '../shared/data-identity.ts';
 export { type ErrorCode, MetatrainError } from '../shared/errors.ts';
-export { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+export type { JobSpec } from '../shared/job-spec/index.ts';
 export type { Waiting, WaitReason } from '../shared/waiting.ts';
 export { historyOf, type JobHistory, type StoryEvent } from './history.ts';
 export {
@@ -15,6 +15,7 @@ export {
   type SubmitOptions,
   type WatchEventsOptions,
 } from './metatrain-client.ts';
+export { parseJobSpec } from './parse-job-spec.ts';
 export type { PatienceOptions } from './patience.ts';
 export {
   type CheckpointInfo,

@@ -20,6 +20,7 @@ import type { Verdict__Output } from '../shared/gen/metatrain/v1/Verdict.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Estimate, Measure, MeasureValue } from '../shared/measures.ts';
+import { type JobWords, noWords } from '../shared/protocol.ts';
 import type { Waiting } from '../shared/waiting.ts';
 
 export const jobStates = ['QUEUED', 'RUNNING', 'PAUSED', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
@@ -96,6 +97,10 @@ export interface Job {
   readonly state: JobState;
   /** With every default filled in. */
   readonly spec: JobSpec;
+  /** What its parts say of themselves. */
+  readonly words: JobWords;
+  /** The same of its published protocol; absent where there is none. */
+  readonly publishedWords?: JobWords;
   readonly submittedAt?: Date;
   readonly startedAt?: Date;
   readonly endedAt?: Date;
@@ -231,6 +236,8 @@ export function jobFromWire(job: Job__Output): Job {
   return {
     ...outlineFromWire(job),
     spec: JSON.parse(job.spec) as JobSpec,
+    words: job.words ?? noWords,
+    ...(job.publishedWords ? { publishedWords: job.publishedWords } : {}),
     paramsSha256: job.paramsSha256,
     overrides: job.overrides,
     evaluations: job.evaluations.map(evaluationFromWire),

@@ -83,13 +83,13 @@ function comparisonTable(
 }
 
 /** Warnings beside the figures. */
-function protocolLines(comparison: Comparison, evaluation: Evaluation, { spec }: JobDetail): HTMLElement[] {
+function protocolLines(comparison: Comparison, evaluation: Evaluation, job: JobDetail): HTMLElement[] {
   const line = (title: string, tone: string | undefined, ...children: (Node | string)[]) =>
     h('div', {}, h('dt', {}, title), h('dd', { class: tone }, ...children));
-  const ours = line('Our protocol', undefined, cardText(protocolCard(evaluation.protocol, spec)));
+  const ours = line('Our protocol', undefined, cardText(protocolCard(evaluation.protocol, job.spec, job.words)));
   const diverged = divergedText(evaluation);
   const warning = diverged === undefined ? [] : [line('Diverged', 'tone-doubtful', diverged)];
-  const { published } = spec;
+  const { published } = job.spec;
   if (!published) return [...warning, ours];
   const { differences } = comparison;
   const outcome = outcomeWords(comparison);
@@ -98,7 +98,7 @@ function protocolLines(comparison: Comparison, evaluation: Evaluation, { spec }:
     line('Outcome', `tone-${outcome.tone}`, outcome.text),
     ...warning,
     ours,
-    line('Published', undefined, publishedText(published)),
+    line('Published', undefined, publishedText(published, job.publishedWords)),
     ...(differences.length > 0 ? [line('Differs', undefined, list)] : []),
   ];
 }

@@ -1,7 +1,9 @@
 // What clients ask of jobs, whichever way they come: the gRPC service and the HTTP API check and refuse alike because both ask here. Fields are
 // named as proto/ spells them.
+
+import { readJob } from '../learning/job-file.ts';
+import type { Registry } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
-import { parseJobSpec } from '../shared/job-spec/index.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import type { Caller } from './access/authentication.ts';
 import type { JobBook } from './jobs/job-book.ts';
@@ -34,8 +36,18 @@ export interface JobPageRequest {
 export class JobRequests {
   readonly #runner: Runner;
   readonly #book: JobBook;
+  readonly #registry: Registry;
 
-  constructor({ runner, book }: { readonly runner: Runner; readonly book: JobBook }) {
+  constructor({
+    runner,
+    book,
+    registry,
+  }: {
+    readonly runner: Runner;
+    readonly book: JobBook;
+    readonly registry: Registry;
+  }) {
+    this.#registry = registry;
     this.#runner = runner;
     this.#book = book;
   }
@@ -62,7 +74,7 @@ export class JobRequests {
       throw invalidField('overrides', `${tooLong.length} characters`, `at most ${maxOverrideLength} each`);
     }
     const { jobId, isNew } = await this.#runner.submit({
-      spec: parseJobSpec(text),
+      job: readJob(text, this.#registry),
       idempotencyKey,
       owner,
       overrides,

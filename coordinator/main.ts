@@ -1,8 +1,10 @@
 // The coordinator put together: state directory → job book → runner → gRPC and HTTP servers, no logic of its own. Imported, it is `startCoordinator`;
 // run as a program, it prints one line of JSON with its address when it is ready and exits 0 on SIGTERM or SIGINT.
+
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { builtIn } from '../learning/registry.ts';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { ConnectionLimit, maxOpenFiles } from '../shared/connection-limit.ts';
 import { MetatrainError } from '../shared/errors.ts';
@@ -111,7 +113,7 @@ export async function startCoordinator(
     parts.runner = runner;
     metrics?.attend(runner);
     metrics?.attendHost({ room: state.room, certificates });
-    const requests = new JobRequests({ runner, book });
+    const requests = new JobRequests({ runner, book, registry: builtIn });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;
     const { workers: maxWorkers } = limits;

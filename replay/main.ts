@@ -6,12 +6,13 @@ import { parseArgs } from 'node:util';
 import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { planOf } from '../coordinator/jobs/job-plan.ts';
+import type { ResolvedJob } from '../learning/job.ts';
+import { readJob } from '../learning/job-file.ts';
+import { builtIn } from '../learning/registry.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
-import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
-import { measuresOf } from '../shared/job-spec/measures.ts';
 import { hashOfVector } from '../shared/tensor-codec.ts';
 import { createEngine } from '../worker/engine/create.ts';
 import type { JobProgram } from '../worker/learning/job-program.ts';
@@ -29,14 +30,14 @@ const { values } = parseArgs({
   },
 });
 
-async function beginning(spec: JobSpec, program: JobProgram, file: string | undefined): Promise<Training> {
+async function beginning(job: ResolvedJob, program: JobProgram, file: string | undefined): Promise<Training> {
   if (file === undefined) {
     const { layout, metaParams } = program.initialize();
-    return Training.begin(spec.meta, layout, metaParams.slice());
+    return Training.begin(job, layout, metaParams.slice());
   }
   const { layout, metaParams, slots, metadata } = decodeCheckpoint(await readFile(file), file);
   const { step, chainSha256, paramsSha256, skippedTasks } = metadata;
-  return Training.restore(spec.meta, {
+  return Training.restore(job, {
     layout,
     metaParams: { step, vector: metaParams, sha256: Buffer.from(paramsSha256, 'hex') },
     slots,
@@ -45,23 +46,24 @@ async function beginning(spec: JobSpec, program: JobProgram, file: string | unde
   });
 }
 
-async function applyMetaStep(spec: JobSpec, program: JobProgram, training: Training): Promise<void> {
+async function applyMetaStep(job: ResolvedJob, program: JobProgram, training: Training): Promise<void> {
   const { step, vector } = training.metaParams;
-  const { shards } = metaBatch(planOf('', spec), step);
+  const { shards } = metaBatch(planOf('', job), step);
   for (const { index, firstTask, taskCount } of shards) {
     const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
     // The program may use its arrays again.
     const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
     training.keepTrainResult(index, shards.length, { ...result, taskCount });
   }
-  training.applyMetaStep(spec.meta.iterations, measuresOf(spec).train);
+  training.applyMetaStep(job.spec.meta.iterations, job.measures.train);
 }
 
 async function replay(): Promise<object> {
-  const spec = parseJobSpec(await readFile(values.spec ?? '', 'utf8'));
+  const job = readJob(await readFile(values.spec ?? '', 'utf8'), builtIn);
+  const { spec } = job;
   const metaStep = Number(values['meta-step']);
   const shardIndex = Number(values.shard);
-  const { shards } = metaBatch(planOf('', spec), metaStep);
+  const { shards } = metaBatch(planOf('', job), metaStep);
   const shard = shards[shardIndex];
   if (!shard || !(metaStep >= 0 && metaStep < spec.meta.iterations)) {
     const accepted = `meta-step 0 to ${spec.meta.iterations - 1}, shard 0 to ${shards.length - 1}`;
@@ -73,11 +75,16 @@ async function replay(): Promise<object> {
   }
   const engine = await createEngine(spec.placement);
   const expectedData = JSON.parse(values['expected-data']) as DataIdentity[];
-  const program = await openJobProgram(spec, { engine, dataDirectories: values['data-dir'], expectedData });
+  const program = await openJobProgram(spec, {
+    registry: builtIn,
+    engine,
+    dataDirectories: values['data-dir'],
+    expectedData,
+  });
   try {
-    const training = await beginning(spec, program, values.checkpoint);
+    const training = await beginning(job, program, values.checkpoint);
     const fromStep = training.metaParams.step;
-    while (training.metaParams.step < metaStep) await applyMetaStep(spec, program, training);
+    while (training.metaParams.step < metaStep) await applyMetaStep(job, program, training);
     const { vector, sha256 } = training.metaParams;
     const { firstTask, taskCount } = shard;
     const result = await program.train(vector, { metaStep, firstTask, taskCount });

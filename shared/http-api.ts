@@ -12,6 +12,7 @@ import type {
 import type { Verdict } from './comparison.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
+import type { JobWords } from './protocol.ts';
 import type { Waiting } from './waiting.ts';
 
 type Bare<Data> = Omit<Data, 'jobId' | 'jobSequence'>;
@@ -72,6 +73,10 @@ export interface JobDetail extends JobRow {
   readonly spec: JobSpec;
   /** The same as a job file. */
   readonly specYaml: string;
+  /** What its parts say of themselves. */
+  readonly words: JobWords;
+  /** The same of its published protocol; absent where there is none. */
+  readonly publishedWords?: JobWords;
   /** SHA-256 of θ; empty before θ₀. */
   readonly paramsSha256: string;
   /** Changes to the job file at submission, such as `meta.iterations=500`. */

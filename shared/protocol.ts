@@ -19,14 +19,14 @@ export interface ProtocolFacts {
  * @param data what the job was computed with: of `dataSet: auto`, it says which set was found.
  */
 export function protocolOfJob(
-  { task: wanted, model, algorithm, meta, evaluation }: JobSpec,
+  { task: wanted, model, algorithm, objective, meta, evaluation }: JobSpec,
   { tasks, split, transductive }: ProtocolFacts,
   data: readonly DataIdentity[] = [],
 ): StatedProtocol {
   const part = data.find(({ name }) => name === wanted.distribution)?.part as 'full' | 'small' | undefined;
   const task = 'dataSet' in wanted && part ? { ...wanted, dataSet: part } : wanted;
   const measured = { tasks, innerSteps: evaluation.innerSteps, split: split as typeof evaluation.split };
-  return { task, model, algorithm, meta, evaluation: measured, transductive };
+  return { task, model, algorithm, objective, meta, evaluation: measured, transductive };
 }
 
 /** A field that both state, and differently. */
@@ -75,34 +75,48 @@ function valueText(value: unknown): string {
 }
 
 /** A protocol fact by fact. What it does not state is empty. */
-export interface ProtocolCard {
+export interface ProtocolCard extends JobWords {
+  readonly tasks: string;
+  /** `transductive`: a prediction may use the other query examples. */
+  readonly predictions: string;
+  readonly training: string;
+}
+
+/**
+ * What the parts of a job say of themselves: the method, the model, the tasks. The coordinator writes them
+ * down, since a client or a browser may not know the parts of a plugin.
+ */
+export interface JobWords {
   /** Such as `second-order MAML`. */
   readonly method: string;
   /** Such as `mlp [40, 40], relu, he initialisation`. */
   readonly model: string;
   /** Such as `5-way 1-shot`. */
   readonly episode: string;
+  /** Such as `15 queries a class`. */
   readonly queries: string;
-  readonly tasks: string;
-  /** `transductive`: a prediction may use the other query examples. */
-  readonly predictions: string;
-  readonly training: string;
+  /** Such as `Omniglot full set, 4 rotations`. */
   readonly data: string;
 }
 
+/** Of a part that says nothing. */
+export const noWords: JobWords = { method: '', model: '', episode: '', queries: '', data: '' };
+
 /** The protocol of an evaluation and the training behind it. */
-export function protocolCard(facts: ProtocolFacts, spec: JobSpec): ProtocolCard {
-  const card = statedCard(protocolOfJob(spec, facts));
+export function protocolCard(facts: ProtocolFacts, spec: JobSpec, words: JobWords): ProtocolCard {
+  const card = statedCard(protocolOfJob(spec, facts), words);
   const data = facts.splitDescription || facts.distribution;
   return { ...card, training: `${card.training}, seed ${spec.seed}`, data };
 }
 
 /** The protocol that a source states. */
-export function statedCard({ task, model, algorithm, meta, evaluation, transductive }: StatedProtocol): ProtocolCard {
-  const { episode, queries, data } = taskTexts(task);
+export function statedCard(
+  { algorithm, meta, evaluation, transductive }: StatedProtocol,
+  { method, model, episode, queries, data }: JobWords,
+): ProtocolCard {
   return {
-    method: methodText(algorithm),
-    model: modelText(model),
+    method,
+    model,
     episode,
     queries,
     tasks: evaluation?.tasks ? `${formatCount(evaluation.tasks)} ${evaluation.split ?? 'test'} tasks` : '',
@@ -127,63 +141,14 @@ export function cardText({
 }
 
 /** Where a figure is from, and its protocol. */
-export const publishedText = ({ source, protocol }: PublishedSpec): string =>
-  joined('. ', source, cardText(statedCard(protocol)));
+export const publishedText = ({ source, protocol }: PublishedSpec, words = noWords): string =>
+  joined('. ', source, cardText(statedCard(protocol, words)));
 
 const joined = (mark: string, ...parts: readonly (string | false | 0 | null | undefined)[]): string =>
   parts.filter((part) => part).join(mark);
 
-function methodText(algorithm: StatedProtocol['algorithm']): string {
-  if (!algorithm?.name) return '';
-  return algorithm.name === 'maml' ? joined(' ', algorithm.order && `${algorithm.order}-order`, 'MAML') : 'Reptile';
-}
-
-function modelText(model: StatedProtocol['model']): string {
-  switch (model?.architecture) {
-    case 'mlp': {
-      const { hiddenLayers, activation, initialization } = model;
-      const layers = hiddenLayers ? `mlp [${hiddenLayers.join(', ')}]` : 'mlp';
-      return joined(', ', layers, activation ?? '', initialization && `${initialization} initialisation`);
-    }
-    case 'conv4': {
-      const { filters, downsampling, batchNormScale, headInitialization } = model;
-      return joined(
-        ', ',
-        filters ? `conv4 of ${filters} filters` : 'conv4',
-        downsampling ?? '',
-        typeof batchNormScale === 'boolean' && `batch norm ${batchNormScale ? 'with' : 'without'} a scale`,
-        headInitialization && `${headInitialization} head`,
-      );
-    }
-    default:
-      return '';
-  }
-}
-
-function taskTexts(task: StatedProtocol['task']): Pick<ProtocolCard, 'episode' | 'queries' | 'data'> {
-  const { shots, queries } = task ?? {};
-  switch (task?.distribution) {
-    case 'sinusoid':
-      return {
-        episode: shots ? `${shots} support points` : '',
-        queries: queries ? `${queries} query ${queries === 1 ? 'point' : 'points'}` : '',
-        data: 'sinusoid',
-      };
-    case 'omniglot': {
-      const { ways, dataSet, rotations } = task;
-      return {
-        episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
-        queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
-        data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
-      };
-    }
-    default:
-      return { episode: '', queries: '', data: '' };
-  }
-}
-
 function trainingText(algorithm: StatedProtocol['algorithm'], meta: StatedProtocol['meta']): string {
-  const { innerSteps, innerLearningRate } = algorithm ?? {};
+  const { innerSteps, innerLearningRate } = (algorithm ?? {}) as { innerSteps?: number; innerLearningRate?: number };
   const { iterations, batchSize, optimizer, schedule, clipNorm } = meta ?? {};
   const steps = joined(
     ' ',

@@ -1,18 +1,17 @@
 // `metatrain worker --check`: does this engine on this device give the gradients of the compiled engine on the cpu, and how fast? Second-order
 // meta-gradients of a small conv4 and of the sinusoid's MLP, with the worker's own algorithms and models, on data drawn here.
+import type { TaskFacts } from '../learning/facts.ts';
+import { layoutOf } from '../learning/job.ts';
+import { readJob } from '../learning/job-file.ts';
+import { builtIn } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
-import { conv4Model, type ModelSpec } from '../shared/job-spec/model.ts';
-import type { TaskShape } from '../shared/job-spec/task-shape.ts';
 import { taskRng } from '../shared/rng.ts';
-import { viewsOf } from '../shared/tensor-codec.ts';
+import { elementsOf, viewsOf } from '../shared/tensor-codec.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
 import type { DeviceFacts } from './engine/devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions } from './engine/engine.ts';
-import { learnerOf } from './learning/algorithms/learner.ts';
-import { buildAlgorithm } from './learning/algorithms/registry.ts';
-import { initialParams, layoutOf } from './learning/models/model.ts';
-import { buildModel } from './learning/models/registry.ts';
-import { allocateTasks, taskTensors } from './learning/tasks/distribution.ts';
+import { allocateTasks, initialParams } from './learning/arrays.ts';
+import { buildJob, programOptions } from './learning/open.ts';
 
 export interface ProgramCheck {
   readonly name: string;
@@ -153,69 +152,45 @@ function relativeDifference(actual: readonly number[], expected: readonly number
 }
 
 function checkedPrograms(): CheckedProgram[] {
-  const sinusoid: TaskShape = { kind: 'regression', input: [1], outputs: 1, supportExamples: 10, queryExamples: 10 };
-  const images: TaskShape = {
-    kind: 'classification',
-    input: [28, 28, 1],
-    outputs: 5,
-    supportExamples: 5,
-    queryExamples: 10,
-  };
+  const sinusoid = { distribution: 'sinusoid', shots: 10 };
+  const images = { distribution: 'omniglot', ways: 5, shots: 1, queries: 2 };
   return [
-    describe('MLP 1-40-40-1', sinusoid, {
-      architecture: 'mlp',
-      hiddenLayers: [40, 40],
-      activation: 'relu',
-      initialization: 'he',
-    }),
-    describe('conv4, 8 filters', images, conv4Model.parse({ architecture: 'conv4', filters: 8 })),
+    describe('MLP 1-40-40-1', sinusoid, { architecture: 'mlp' }),
+    describe('conv4, 8 filters', images, { architecture: 'conv4', filters: 8 }),
   ];
 }
 
-function describe(model: string, shape: TaskShape, spec: ModelSpec): CheckedProgram {
-  const built = buildModel(spec, shape);
-  const layout = layoutOf(built);
-  const order = {
-    name: 'maml',
-    order: 'second',
-    innerSteps: 2,
-    innerLearningRate: 0.05,
-    rematerialize: false,
-  } as const;
-  const { train } = buildAlgorithm(order, learnerOf(built, shape));
+/** Of the tasks only the shapes are used: the data is drawn here. */
+function describe(name: string, task: object, model: object): CheckedProgram {
+  const innerSteps = 2;
+  const algorithm = { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.05 };
+  const job = readJob(JSON.stringify({ name: 'check', task, model, algorithm, meta: { iterations: 1 } }), builtIn);
+  const { train } = buildJob(job).functions;
   return {
-    name: `second-order MAML, ${order.innerSteps} inner steps, ${model}`,
-    options: {
-      name: `check ${model}`,
-      taskFunction: train,
-      metaParams: Object.fromEntries(
-        layout.tensors.map((tensor) => [tensor.name, { shape: tensor.shape, dtype: 'float32' }]),
-      ),
-      task: taskTensors(shape),
-      taskCount,
-    },
-    metaParams: viewsOf(layout, initialParams(built, taskRng(seed, 'initialize', 0))),
-    tasks: drawTasks(shape),
+    name: `second-order MAML, ${innerSteps} inner steps, ${name}`,
+    options: programOptions(job, train, { name: `check ${name}`, taskCount }),
+    metaParams: viewsOf(layoutOf(job.parameters), initialParams(job.parameters, taskRng(seed, 'initialize', 0))),
+    tasks: drawTasks(job.task),
   };
 }
 
 /** Sine waves for a regression; for classes, an image of noise each, and more noise on every example. */
-function drawTasks(shape: TaskShape): NamedArrays {
+function drawTasks(shape: TaskFacts): NamedArrays {
   const { stacked, task } = allocateTasks(shape, taskCount);
   for (let index = 0; index < taskCount; index++) {
     const rng = taskRng(seed, 'check', index);
     const [amplitude, phase] = [rng.between(0.1, 5), rng.between(0, Math.PI)];
-    const size = shape.input.reduce((a, b) => a * b, 1);
+    const size = elementsOf(shape.input);
     const classes = Array.from({ length: shape.outputs }, () =>
       Float32Array.from({ length: size }, () => rng.normal()),
     );
     const { supportInputs, supportTargets, queryInputs, queryTargets } = task(index);
     for (const [inputs, targets] of [
-      [supportInputs, supportTargets],
-      [queryInputs, queryTargets],
+      [supportInputs!, supportTargets!],
+      [queryInputs!, queryTargets!],
     ] as const) {
       for (let example = 0; example * shape.outputs < targets.length; example++) {
-        if (shape.kind === 'regression') {
+        if (shape.target === 'values') {
           const x = rng.between(-5, 5);
           inputs[example] = x;
           targets[example] = amplitude * Math.sin(x - phase);

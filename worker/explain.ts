@@ -1,8 +1,10 @@
 // `metatrain worker --explain JOB.yaml`: what the engine makes of a job's programs, without a coordinator: nodes before and after each pass, what each
 // family of rules replaced, memory, arithmetic, and the seconds that tracing and sessions take. Compiles, but runs no task.
 import { readFileSync } from 'node:fs';
+import { parseJobSpec } from '../learning/job-file.ts';
+import { builtIn } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
-import { type JobSpec, parseJobSpec } from '../shared/job-spec/index.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
 import type { CompileReport, EngineStatistics } from './engine/engine.ts';
 import { printGraph } from './engine/graph/print.ts';
@@ -44,7 +46,7 @@ export async function explainJob(request: ExplainRequest): Promise<JobExplanatio
       `--engine: got ${request.engine.engine}; accepted with --explain: compiled, the engine that has passes`,
     );
   }
-  const parts = await openJobParts(spec, request);
+  const parts = await openJobParts(spec, { registry: builtIn, ...request });
   const reports: CompileReport[] = [];
   const engine = await createEngine(request.engine, {
     sessions: new SessionCache(request),

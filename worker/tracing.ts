@@ -1,6 +1,6 @@
 // The worker's part of a traced shard: the inner loop as a child of the coordinator's span, and in it the wait for a thread, the run, and each program
 // that was compiled for it. An observer: a shard whose lease brings no trace, or one that cannot be read, leaves nothing. Bounded by the leases held.
-import { parseJobSpec } from '../shared/job-spec/index.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Span, Tracing } from '../shared/tracing.ts';
 import type { CompileReport } from './engine/engine.ts';
 import type { WorkerObserver } from './observer.ts';
@@ -102,8 +102,8 @@ export class ShardTraces {
 /** Undefined for a spec that is none: its shards fail in the compute thread, with the reason. */
 function stepCountsOf(spec: string): StepCounts | undefined {
   try {
-    const { algorithm, evaluation } = parseJobSpec(spec);
-    return { train: algorithm.innerSteps, evaluate: evaluation.innerSteps };
+    const { algorithm, evaluation } = JSON.parse(spec) as JobSpec;
+    return { train: Number(algorithm.innerSteps ?? 0), evaluate: evaluation.innerSteps };
   } catch {
     return undefined;
   }

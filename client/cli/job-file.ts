@@ -2,8 +2,9 @@
 // messages.
 import { readFile, stat } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
+import { parseJobSpec } from '../../learning/job-file.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import { type JobSpec, maxSpecBytes, parseJobSpec } from '../../shared/job-spec/index.ts';
+import { type JobSpec, maxSpecBytes } from '../../shared/job-spec/index.ts';
 import type { Override } from './options.ts';
 
 /** @param file a path, or `-` for stdin. @throws MetatrainError `REQUEST_INVALID` */

@@ -1,5 +1,6 @@
 // The result of `run` in the form of its `--json` output: the contract for scripts.
 import type { DataIdentity } from '../../shared/data-identity.ts';
+import type { JobWords } from '../../shared/protocol.ts';
 import type { Evaluation, Job, JobError, JobEvent, JobState, Verdict } from '../records.ts';
 import type { SavedModel } from './model-file.ts';
 
@@ -19,6 +20,9 @@ export interface RunResult {
   readonly evaluation: Evaluation | null;
   /** The verdict beside the published figure; null without one, or if the job did not succeed. */
   readonly verdict: Verdict | null;
+  /** The words of its parts, and of those of the published protocol. */
+  readonly words: JobWords;
+  readonly publishedWords?: JobWords;
   /** Changes to the job file, such as `meta.iterations=500`. */
   readonly overrides: readonly string[];
   /** Where the model was saved; null if it was not saved; absent if no file was requested. */
@@ -43,6 +47,8 @@ export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: num
     metaStepsPerSecond,
     evaluation: job.evaluations.at(-1) ?? null,
     verdict: job.verdict ?? null,
+    words: job.words,
+    ...(job.publishedWords ? { publishedWords: job.publishedWords } : {}),
     overrides: job.overrides,
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,

@@ -83,7 +83,9 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   const evaluation = job.evaluations.at(-1);
   if (!evaluation) {
     const when = job.endedAt ? 'The job ended before its first evaluation.' : 'There has been no evaluation yet.';
-    const sought = published ? html`<dl class="facts"><dt>to match</dt><dd>${publishedText(published)}</dd></dl>` : '';
+    const sought = published
+      ? html`<dl class="facts"><dt>to match</dt><dd>${publishedText(published, job.publishedWords)}</dd></dl>`
+      : '';
     return html`<section><h2>Result</h2><p class="soft">${when}</p>${sought}</section>`;
   }
   const comparison = compare({ ...job, evaluation });
@@ -107,8 +109,8 @@ ${diverged === undefined ? '' : html`<p class="verdict doubtful">${diverged}.</p
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
 <dl class="facts card">
-${Object.entries(protocolCard(evaluation.protocol, spec)).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
-${published ? html`<dt class="apart">published</dt><dd class="apart">${publishedText(published)}</dd>` : ''}
+${Object.entries(protocolCard(evaluation.protocol, spec, job.words)).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
+${published ? html`<dt class="apart">published</dt><dd class="apart">${publishedText(published, job.publishedWords)}</dd>` : ''}
 ${
   published
     ? html`<dt>differs</dt><dd>${

@@ -1,16 +1,21 @@
 // The numbers of one running job: θ, the meta-optimizer's slots, and the batch whose results are coming in. It obeys the core's orders
 // (begin, keep, reduce) and decides nothing. Invariants: θ is finite; a θ once published is never written to again; the chain names every
 // θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
+import type { ResolvedJob } from '../../learning/job.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { MetaSpec } from '../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
 import type { MeasureHead, MeasureRows, MeasureValue } from '../../shared/measures.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import { type EvaluationSummary, summariseMeasures } from './evaluation-summary.ts';
 import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
-import { type OptimizerSlots, slotNames, updateMetaParams } from './meta-optimizer.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
+
+/** One vector of the meta-optimizer's state, as long as θ, such as `firstMoment`. */
+export type OptimizerSlots = Readonly<Record<string, Float32Array>>;
+
+/** What of a job the outer loop needs. */
+export type OuterLoop = Pick<ResolvedJob, 'spec' | 'optimizer'>;
 
 /** θ after `step` meta-steps, in memory and by name. */
 export interface MetaParams {
@@ -79,7 +84,7 @@ interface TrainBatch {
 
 export class Training {
   readonly layout: ParamsLayout;
-  readonly #meta: MetaSpec;
+  readonly #job: OuterLoop;
   #metaParams: MetaParams;
   #slots: OptimizerSlots;
   #chain: Buffer;
@@ -90,8 +95,8 @@ export class Training {
   readonly #trainBatches = new PassingMap<number, TrainBatch>();
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
-  private constructor(meta: MetaSpec, snapshot: TrainingSnapshot) {
-    this.#meta = meta;
+  private constructor(job: OuterLoop, snapshot: TrainingSnapshot) {
+    this.#job = job;
     this.layout = snapshot.layout;
     this.#metaParams = snapshot.metaParams;
     this.#slots = snapshot.slots;
@@ -101,10 +106,11 @@ export class Training {
   }
 
   /** A job's start. The caller has checked that θ₀ is finite and fits the layout. */
-  static begin(meta: MetaSpec, layout: ParamsLayout, vector: Float32Array): Training {
+  static begin(job: OuterLoop, layout: ParamsLayout, vector: Float32Array): Training {
     const metaParams = { step: 0, vector, sha256: sha256(bytesOfVector(vector)) };
-    const slots = Object.fromEntries(slotNames(meta.optimizer).map((name) => [name, new Float32Array(vector.length)]));
-    return new Training(meta, {
+    const names = job.optimizer.slots(job.spec.meta.optimizer);
+    const slots = Object.fromEntries(names.map((name) => [name, new Float32Array(vector.length)]));
+    return new Training(job, {
       layout,
       metaParams,
       slots,
@@ -114,8 +120,8 @@ export class Training {
   }
 
   /** Goes on from a checkpoint; takes the snapshot's arrays over. */
-  static restore(meta: MetaSpec, snapshot: TrainingSnapshot): Training {
-    return new Training(meta, snapshot);
+  static restore(job: OuterLoop, snapshot: TrainingSnapshot): Training {
+    return new Training(job, snapshot);
   }
 
   get elements(): number {
@@ -191,7 +197,7 @@ export class Training {
       if (!result) throw new Error('a shard of this meta-step is missing');
       return result;
     });
-    const { optimizer, schedule, clipNorm } = this.#meta;
+    const { optimizer, schedule, clipNorm } = this.#job.spec.meta;
     const { step, vector } = this.#metaParams;
     const tasks = sumOf(results, ({ taskCount }) => taskCount);
     const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
@@ -202,7 +208,7 @@ export class Training {
     const { mean: metaGradient, norm } = batch.sum.mean(weight);
     if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
     const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
-    const updated = updateMetaParams(optimizer, update);
+    const updated = this.#job.optimizer.update(optimizer, update);
     if (!isFiniteVector(updated)) {
       throw new MetatrainError(
         'RESULT_NOT_FINITE',

@@ -45,6 +45,8 @@ export function jobDetail(record: JobRecord, caller: Caller, waiting: Waiting | 
     ...jobRow(record, caller, waiting),
     spec,
     specYaml: yamlText(spec),
+    words: record.words,
+    ...(record.publishedWords && { publishedWords: record.publishedWords }),
     paramsSha256: record.paramsSha256,
     overrides: record.overrides ?? [],
     evaluations: record.evaluations,

@@ -2,6 +2,7 @@
 // restart. A checkpoint counts once its file is complete and its record is on the disk; an older one is
 // removed only after that. Where the disk refuses one, it waits with its snapshot until the disk takes
 // it: nothing that was to be kept is left out.
+import type { ResolvedJob } from '../../learning/job.ts';
 import type { Checkpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
@@ -167,7 +168,7 @@ export class Checkpointing {
    * @throws MetatrainError `CHECKPOINT_CORRUPT` when it had checkpoints and none of them is good, `STORAGE_UNAVAILABLE` when one cannot be read now;
    *   the record and the files stay as they are.
    */
-  async restore(record: JobRecord, spec: JobSpec): Promise<Restored> {
+  async restore(record: JobRecord, job: ResolvedJob): Promise<Restored> {
     const leftOut: string[] = [];
     let restored: Checkpoint | undefined;
     for (const checkpoint of record.checkpoints.toReversed()) {
@@ -194,7 +195,7 @@ export class Checkpointing {
     await this.#files.removeUnrecorded(record.jobId, record.checkpoints);
     if (!restored) return { training: undefined, leftOut };
     const { metadata, layout, metaParams, slots } = restored;
-    const training = Training.restore(spec.meta, {
+    const training = Training.restore(job, {
       layout,
       metaParams: {
         step: metadata.step,

@@ -1,7 +1,10 @@
 // Every job's record and story: what clients read. Unfinished records are in memory and written through; ended ones are read from the
 // store. An event is told to watchers only once it is on the disk, so nobody hears of what a crash could take back.
+
+import type { ResolvedJob } from '../../learning/job.ts';
+import { readJob } from '../../learning/job-file.ts';
+import { builtIn, type Registry } from '../../learning/registry.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
 import type { Logger } from '../../shared/log.ts';
 import { randomId } from '../../shared/rng.ts';
 import {
@@ -35,7 +38,7 @@ export interface JobBookLimits {
 
 /** What a client hands in. */
 export interface Submission {
-  readonly spec: JobSpec;
+  readonly job: ResolvedJob;
   /** Empty or absent: none. */
   readonly idempotencyKey?: string;
   /** Name of the token; empty or absent where there is none. */
@@ -52,7 +55,7 @@ export interface JobPage {
 
 interface OpenJob {
   readonly record: JobRecord;
-  readonly spec: JobSpec;
+  readonly job: ResolvedJob;
 }
 
 interface Unsaved {
@@ -64,6 +67,7 @@ interface Unsaved {
 export class JobBook {
   readonly #store: JobStore;
   readonly #limits: JobBookLimits;
+  readonly #registry: Registry;
   readonly #log: Logger;
   /** Every job, oldest first. */
   readonly #index: { readonly jobId: string; readonly order: number }[] = [];
@@ -85,36 +89,55 @@ export class JobBook {
   #nextOrder = 1;
 
   /** @param onForgotten the job's files may go. */
-  constructor(store: JobStore, limits: JobBookLimits, log: Logger, onForgotten: (jobId: string) => void) {
+  constructor(
+    store: JobStore,
+    limits: JobBookLimits,
+    log: Logger,
+    onForgotten: (jobId: string) => void,
+    registry: Registry = builtIn,
+  ) {
+    this.#registry = registry;
     this.#onForgotten = onForgotten;
     this.#store = store;
     this.#limits = limits;
     this.#log = log;
     const records = [...this.#readable()].sort((a, b) => a.record.order - b.record.order);
-    for (const { record, spec } of records) {
+    for (const { record, job } of records) {
       this.#index.push({ jobId: record.jobId, order: record.order });
       this.#states.set(record.jobId, record.state);
       if (isForgettable(record.state)) this.#forgettable.push(record.jobId);
-      if (spec) this.#open.set(record.jobId, { record, spec });
+      if (job) this.#open.set(record.jobId, { record, job });
       this.#nextOrder = record.order + 1;
     }
   }
 
   /** Every record that can be read. One that cannot stays as it is on the disk, is named by every answer about it, and stops nobody else. */
-  *#readable(): Iterable<{ readonly record: JobRecord; readonly spec: JobSpec | undefined }> {
+  *#readable(): Iterable<{ readonly record: JobRecord; readonly job: ResolvedJob | undefined }> {
     let found = 0;
     for (const entry of this.#store.records()) {
       found += 1;
       const { key: jobId } = entry;
       try {
         if (!entry.isGood) throw entry.error;
-        yield { record: entry.value, spec: checkRecord(jobId, entry.value) };
+        yield { record: entry.value, job: this.#checkRecord(jobId, entry.value) };
       } catch (thrown) {
         this.#leaveOut(jobId, thrown);
       }
     }
     const missing = this.#store.recordCount - found;
     if (missing > 0) this.#log.error({ missing }, 'job records cannot be found: the job database is damaged');
+  }
+
+  /** @returns a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be. */
+  #checkRecord(jobId: string, record: JobRecord): ResolvedJob | undefined {
+    const isWhole =
+      record.jobId === jobId &&
+      Number.isSafeInteger(record.order) &&
+      Number.isSafeInteger(record.steps) &&
+      Array.isArray(record.checkpoints) &&
+      Array.isArray(record.evaluations);
+    if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
+    return hasEnded(record.state) ? undefined : readJob(record.spec, this.#registry);
   }
 
   #leaveOut(jobId: string, thrown: unknown): void {
@@ -188,14 +211,14 @@ export class JobBook {
    *   `QUEUE_FULL`, `DISK_FULL`.
    */
   async submit(submission: Submission, now: number): Promise<{ record: JobRecord; isNew: boolean }> {
-    const { spec, idempotencyKey = '', owner = '' } = submission;
+    const { job, idempotencyKey = '', owner = '' } = submission;
     // A name holds no line break, so two owners' keys never meet.
     const key = idempotencyKey === '' || owner === '' ? idempotencyKey : `${owner}\n${idempotencyKey}`;
     if (key !== '') {
       await this.#submitting.get(key)?.catch(() => undefined);
       const earlier = this.#store.submission(key);
       if (earlier) {
-        if (earlier.spec === JSON.stringify(spec)) return { record: this.record(earlier.jobId), isNew: false };
+        if (earlier.spec === JSON.stringify(job.spec)) return { record: this.record(earlier.jobId), isNew: false };
         const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which has another spec`;
         throw new MetatrainError('JOB_EXISTS', message, { details: { jobId: earlier.jobId } });
       }
@@ -205,11 +228,11 @@ export class JobBook {
       throw new MetatrainError('QUEUE_FULL', message);
     }
     if (owner !== '') this.#refuseTooMany(owner);
-    const others = [...this.#open.values()].map((open) => open.spec);
-    refuseBeyondMemory(spec, others, this.#limits.jobBytes);
+    const others = [...this.#open.values()].map((open) => open.job);
+    refuseBeyondMemory(job, others, this.#limits.jobBytes);
     const record = newRecord({ ...submission, idempotencyKey: key }, this.#nextOrder, now);
     this.#nextOrder += 1;
-    this.#open.set(record.jobId, { record, spec });
+    this.#open.set(record.jobId, { record, job });
     const inserted = this.#store.insert(record, key);
     if (key !== '') this.#submitting.set(key, inserted);
     try {
@@ -373,30 +396,21 @@ export class JobBook {
   }
 }
 
-/** @returns the job file of a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be. */
-function checkRecord(jobId: string, record: JobRecord): JobSpec | undefined {
-  const isWhole =
-    record.jobId === jobId &&
-    Number.isSafeInteger(record.order) &&
-    Number.isSafeInteger(record.steps) &&
-    Array.isArray(record.checkpoints) &&
-    Array.isArray(record.evaluations);
-  if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
-  return hasEnded(record.state) ? undefined : parseJobSpec(record.spec);
-}
-
 /** About what a job takes in a list: everything but its error is bounded far below this. */
 const summaryBytes = ({ error }: JobRecord): number => 4_096 + Buffer.byteLength(error?.message ?? '');
 
 const isForgettable = (state: JobStateName): boolean => state === 'failed' || state === 'cancelled';
 
 function newRecord(submission: Submission, order: number, now: number): JobRecord {
-  const { spec, idempotencyKey = '', owner = '', overrides = [] } = submission;
+  const { job, idempotencyKey = '', owner = '', overrides = [] } = submission;
+  const { spec, words, publishedWords } = job;
   return {
     jobId: randomId(),
     order,
     name: spec.name,
     spec: JSON.stringify(spec),
+    words,
+    ...(publishedWords && { publishedWords }),
     submittedAt: now,
     idempotencyKey,
     ...(owner === '' ? {} : { owner }),

@@ -1,15 +1,11 @@
 // How much of the coordinator's memory a job may take at once, from its job file alone. An upper bound
 // for admission, not a measurement: jobs are refused at submission, since a coordinator without memory
 // ends every job.
+import type { ResolvedJob } from '../../learning/job.ts';
+import { batchesUnderWay, evaluationShardSize } from '../../learning/limits.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { batchesUnderWay, evaluationShardSize } from '../../shared/job-spec/limits.ts';
-import { measuresOf } from '../../shared/job-spec/measures.ts';
-import { parameterCount } from '../../shared/job-spec/parameter-count.ts';
-import { taskShapeOf } from '../../shared/job-spec/task-shape.ts';
 import { valuesOfTask } from '../../shared/measures.ts';
 import { formatCount } from '../../shared/numbers.ts';
-import { slotNames } from '../aggregation/meta-optimizer.ts';
 
 const floatBytes = 4;
 const doubleBytes = 8;
@@ -24,15 +20,15 @@ const paramsCopies = 3;
  * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
  * wait for their turn, and the measures of an evaluation.
  */
-export function memoryOf(spec: JobSpec): number {
+export function memoryOf(job: ResolvedJob): number {
+  const { spec, optimizer, parameterCount: parameters, measures } = job;
   const { meta, placement, evaluation } = spec;
-  const parameters = parameterCount(spec.model, taskShapeOf(spec.task));
   const batches = batchesUnderWay(spec);
   const shards = batches * Math.ceil(meta.batchSize / placement.shardSize);
-  const vectors = paramsCopies + 2 * slotNames(meta.optimizer).length + shards;
+  const vectors = paramsCopies + 2 * optimizer.slots(meta.optimizer).length + shards;
   const training = parameters * (floatBytes * vectors + doubleBytes * batches) + shardBytes * shards;
-  const values = doubleBytes * evaluation.tasks * valuesOfTask(measuresOf(spec).evaluate);
-  const evaluating = values + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(spec));
+  const values = doubleBytes * evaluation.tasks * valuesOfTask(measures.evaluate);
+  const evaluating = values + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(job));
   return jobBytes + training + evaluating;
 }
 
@@ -41,8 +37,8 @@ export function memoryOf(spec: JobSpec): number {
  * @param jobBytes what all jobs may take together.
  * @throws MetatrainError `REQUEST_INVALID` where the job alone takes more, `QUEUE_FULL` where the others leave too little.
  */
-export function refuseBeyondMemory(spec: JobSpec, others: readonly JobSpec[], jobBytes: number): void {
-  const neededBytes = memoryOf(spec);
+export function refuseBeyondMemory(job: ResolvedJob, others: readonly ResolvedJob[], jobBytes: number): void {
+  const neededBytes = memoryOf(job);
   const what = `the job may take ${inMebibytes(neededBytes)} of the coordinator's memory`;
   if (neededBytes > jobBytes) {
     const message =

@@ -1,6 +1,6 @@
 // What the core and an evaluation's protocol take from a job's spec.
-import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { evaluationShardSize } from '../../shared/job-spec/limits.ts';
+import type { ResolvedJob } from '../../learning/job.ts';
+import { evaluationShardSize } from '../../learning/limits.ts';
 import type { JobPlan } from '../core/state.ts';
 import type { EvaluationRecord, JobRecord } from '../store/job-record.ts';
 
@@ -8,14 +8,14 @@ const ranks = { low: 0, normal: 1, high: 2 } as const;
 /** Engine and device in one word, as the core compares them. */
 export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
 
-export function planOf(jobId: string, spec: JobSpec): JobPlan {
-  const { meta, evaluation, checkpoint, placement } = spec;
+export function planOf(jobId: string, job: ResolvedJob): JobPlan {
+  const { meta, evaluation, checkpoint, placement } = job.spec;
   return {
     jobId,
     iterations: meta.iterations,
     batchSize: meta.batchSize,
     shardSize: placement.shardSize,
-    evaluation: { every: evaluation.every, tasks: evaluation.tasks, shardSize: evaluationShardSize(spec) },
+    evaluation: { every: evaluation.every, tasks: evaluation.tasks, shardSize: evaluationShardSize(job) },
     checkpointEvery: checkpoint.every,
     engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
@@ -26,9 +26,9 @@ export function planOf(jobId: string, spec: JobSpec): JobPlan {
 }
 
 /** Where a job stands after a restart, as the core is told. */
-export function standingOf(record: JobRecord, spec: JobSpec) {
+export function standingOf(record: JobRecord, job: ResolvedJob) {
   return {
-    plan: planOf(record.jobId, spec),
+    plan: planOf(record.jobId, job),
     step: record.steps,
     hasStarted: record.startedAt !== undefined,
     isPaused: record.state === 'paused' && !record.waitsForRoom,
@@ -39,14 +39,14 @@ export function standingOf(record: JobRecord, spec: JobSpec) {
 }
 
 export function protocolOf(
-  { task, evaluation }: JobSpec,
+  { spec, task }: ResolvedJob,
   measured: { readonly transductive: boolean; readonly splitDescription: string },
 ): EvaluationRecord['protocol'] {
   return {
-    distribution: task.distribution,
-    split: evaluation.split,
-    tasks: evaluation.tasks,
-    ways: 'ways' in task ? task.ways : 0,
+    distribution: spec.task.distribution,
+    split: spec.evaluation.split,
+    tasks: spec.evaluation.tasks,
+    ways: task.ways ?? 0,
     shots: task.shots,
     queries: task.queries,
     ...measured,

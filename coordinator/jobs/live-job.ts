@@ -1,9 +1,9 @@
 // A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
 // when; nothing here decides, sends or waits.
+import type { ResolvedJob } from '../../learning/job.ts';
 import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { stalenessWeight } from '../aggregation/staleness.ts';
 import { type AppliedMetaStep, Training } from '../aggregation/training.ts';
 import type { Lease } from '../core/state.ts';
 import {
@@ -21,6 +21,7 @@ import { type CheckedResult, type ExpectedResult, expectedOf } from './shard-res
 
 export interface LiveJob {
   readonly record: JobRecord;
+  readonly resolved: ResolvedJob;
   readonly spec: JobSpec;
   readonly expected: ExpectedResult;
   readonly progress: Progress;
@@ -33,16 +34,17 @@ export interface LiveJob {
 /** A job that has come as far as its training, which its record then says. */
 export function liveJob(
   record: JobRecord,
-  spec: JobSpec,
+  resolved: ResolvedJob,
   { training, ledger, now }: Pick<LiveJob, 'training' | 'ledger'> & { readonly now: number },
 ): LiveJob {
   record.steps = training?.metaParams.step ?? 0;
   record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
   record.skippedTasks = training?.skippedTasks ?? 0;
+  const { spec } = resolved;
   const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
   const { chainHead } = record;
   const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-  return { record, spec, expected: expectedOf(spec), progress, training, ledger, proof };
+  return { record, resolved, spec, expected: expectedOf(resolved), progress, training, ledger, proof };
 }
 
 export function trainingOf({ training, record }: LiveJob): Training {
@@ -75,7 +77,7 @@ export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): v
     case 'initialize':
       record.splitDescription = result.splitDescription;
       record.isTransductive = result.isTransductive;
-      job.training = Training.begin(job.spec.meta, result.layout, result.metaParams);
+      job.training = Training.begin(job.resolved, result.layout, result.metaParams);
       break;
     case 'train':
       keepTrainResult(job, lease, result);
@@ -93,11 +95,15 @@ function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResu
   const { batch, shard, paramsVersion } = lease;
   const { index } = shard;
   const shards = batch.shards.length;
-  const weight = stalenessWeight(job.spec.algorithm.name, batch.step - paramsVersion);
+  const weight = staleWeightOf(job.resolved, batch.step - paramsVersion);
   trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
   job.ledger.add(batch.step, index, shards, result.payloadSha256);
   if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
 }
+
+/** How much a shard counts that was computed with a θ of so many meta-steps before. */
+export const staleWeightOf = ({ algorithm }: ResolvedJob, staleness: number): number =>
+  algorithm.staleWeight?.(staleness) ?? 1 / (1 + staleness);
 
 /** Applies the meta-step whose shards are all in, and notes on the record where the job is now. */
 export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep; readonly chain: ChainHead } {
@@ -117,10 +123,10 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
  * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged.
  */
 export function summariseEvaluation(job: LiveJob): EvaluationRecord {
-  const { record, spec } = job;
-  const summary = trainingOf(job).summariseEvaluation(job.expected.measures.evaluate);
+  const { record, resolved } = job;
+  const summary = trainingOf(job).summariseEvaluation(resolved.measures.evaluate);
   const { splitDescription, isTransductive: transductive } = record;
-  const protocol = protocolOf(spec, { transductive, splitDescription });
+  const protocol = protocolOf(resolved, { transductive, splitDescription });
   const evaluation = { step: record.steps, protocol, ...summary };
   record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
   return evaluation;

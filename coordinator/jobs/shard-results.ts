@@ -2,14 +2,11 @@
 // finite. What passes here may enter a sum; what does not is a failed attempt, with the reason for the
 // worker and the job. Made with other data than the job's, a result is refused before anything of it is
 // looked at.
+import type { JobMeasures, ResolvedJob } from '../../learning/job.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { boundText, excerpt } from '../../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { type JobMeasures, measuresOf } from '../../shared/job-spec/measures.ts';
-import { parameterCount } from '../../shared/job-spec/parameter-count.ts';
-import { taskShapeOf } from '../../shared/job-spec/task-shape.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { layoutElements, type ParamsLayout, vectorOverBytes } from '../../shared/tensor-codec.ts';
@@ -62,9 +59,9 @@ export interface ExpectedResult {
   readonly measures: JobMeasures;
 }
 
-export const expectedOf = (spec: JobSpec): ExpectedResult => ({
-  parameters: parameterCount(spec.model, taskShapeOf(spec.task)),
-  measures: measuresOf(spec),
+export const expectedOf = ({ parameterCount, measures }: ResolvedJob): ExpectedResult => ({
+  parameters: parameterCount,
+  measures,
 });
 
 /**

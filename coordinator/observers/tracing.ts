@@ -156,7 +156,7 @@ export class ClusterTraces {
     const { algorithm, evaluation, meta } = job.spec;
     const sizes = {
       initialize: {},
-      train: { tasks: meta.batchSize, innerSteps: algorithm.innerSteps },
+      train: { tasks: meta.batchSize, innerSteps: Number(algorithm.innerSteps ?? 0) },
       evaluate: { tasks: evaluation.tasks, innerSteps: evaluation.innerSteps, split: evaluation.split },
     } as const;
     const links = job.span.isRecording() ? [job.span.spanContext()] : [];

@@ -65,6 +65,8 @@ export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
     data: [...(record.data ?? [])],
     skippedTasks: record.skippedTasks,
     waiting: waiting ?? null,
+    words: record.words,
+    publishedWords: record.publishedWords ?? null,
     overrides: [...(record.overrides ?? [])],
     verdict: record.verdict
       ? {

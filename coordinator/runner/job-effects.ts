@@ -3,9 +3,9 @@
 // decisions depend on it: a request is answered once its record is on the disk, and a restart
 // begins from it. A change is reported before its record is saved, so that a job's last event is
 // under way before the book counts the job as over; a checkpoint is reported when it is on the disk.
+import type { ResolvedJob } from '../../learning/job.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Training } from '../aggregation/training.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import type { CoreEvent, Untimed } from '../core/event.ts';
@@ -62,10 +62,10 @@ export class JobEffects {
   }
 
   /** From here on the core may speak of the job. */
-  open(record: JobRecord, spec: JobSpec, training: Training | undefined, isRestored: boolean): void {
+  open(record: JobRecord, job: ResolvedJob, training: Training | undefined, isRestored: boolean): void {
     const ledger = this.#book.ledger(record.jobId);
-    this.#jobs.set(record.jobId, liveJob(record, spec, { training, ledger, now: this.#clock.elapsedMs() }));
-    this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec, isRestored });
+    this.#jobs.set(record.jobId, liveJob(record, job, { training, ledger, now: this.#clock.elapsedMs() }));
+    this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec: job.spec, isRestored });
   }
 
   job(jobId: string): LiveJob {

@@ -3,11 +3,11 @@
 // streams, and everything that happens is reported to an observer; there is no log, story or metric
 // here. Synchronous from the event to the written socket; only the disk is waited for, never by a
 // meta-step.
+import type { ResolvedJob } from '../../learning/job.ts';
 import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import { type Census, takeCensus } from '../core/census.ts';
 import type { CoreEffect } from '../core/effect.ts';
@@ -77,7 +77,7 @@ export class Runner {
 
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
   async start(): Promise<void> {
-    for (const { record, spec } of this.#book.unfinished()) await this.#restore(record, spec);
+    for (const { record, job } of this.#book.unfinished()) await this.#restore(record, job);
     const tick = () => this.#dispatch({ kind: 'tick' });
     tick();
     // After a standstill the timer comes first and the sockets then: who is late is judged once
@@ -85,10 +85,10 @@ export class Runner {
     this.#stopTicks = this.#clock.every(tickMsOf(this.#core.options), () => void nextTurn().then(tick));
   }
 
-  async #restore(record: JobRecord, spec: JobSpec): Promise<void> {
+  async #restore(record: JobRecord, job: ResolvedJob): Promise<void> {
     let restored: Restored | undefined;
     try {
-      restored = await this.#checkpointing.restore(record, spec);
+      restored = await this.#checkpointing.restore(record, job);
     } catch (thrown) {
       // Nothing is wrong with the job: the next start may read what this one cannot.
       if (isStorageRefusal(thrown)) throw thrown;
@@ -96,9 +96,9 @@ export class Runner {
       return;
     }
     const { training, leftOut } = restored;
-    this.#jobs.open(record, spec, training, true);
+    this.#jobs.open(record, job, training, true);
     const hasParams = training !== undefined;
-    this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, spec) });
+    this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, job) });
   }
 
   // What clients ask for.
@@ -106,12 +106,12 @@ export class Runner {
   /** @throws MetatrainError `JOB_EXISTS`, `QUEUE_FULL` or `SHUTTING_DOWN` */
   async submit(submission: Submission): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
-    const { spec } = submission;
+    const { job } = submission;
     const { record, isNew } = await this.#book.submit(submission, this.#clock.now());
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
-      this.#jobs.open(record, spec, undefined, false);
-      this.#dispatch({ kind: 'jobSubmitted', plan: planOf(record.jobId, spec) });
+      this.#jobs.open(record, job, undefined, false);
+      this.#dispatch({ kind: 'jobSubmitted', plan: planOf(record.jobId, job) });
     }
     return { jobId: record.jobId, isNew };
   }

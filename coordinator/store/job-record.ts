@@ -5,6 +5,7 @@ import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
 import type { Measure, MeasureValue } from '../../shared/measures.ts';
+import type { JobWords } from '../../shared/protocol.ts';
 
 export type { JobStateName };
 
@@ -27,6 +28,9 @@ export interface JobRecord {
   readonly name: string;
   /** The job file as JSON with every default. */
   readonly spec: string;
+  /** What its parts say of themselves, and of the published protocol; the plugins may be gone when it is read. */
+  readonly words: JobWords;
+  readonly publishedWords?: JobWords;
   readonly submittedAt: number;
   /** Empty, or absent in a record of an earlier version, when there is none. */
   readonly idempotencyKey?: string;

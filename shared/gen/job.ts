@@ -20,6 +20,7 @@ import type { JobServiceClient as _metatrain_v1_JobServiceClient, JobServiceDefi
 import type { JobStateChanged as _metatrain_v1_JobStateChanged, JobStateChanged__Output as _metatrain_v1_JobStateChanged__Output } from './metatrain/v1/JobStateChanged.ts';
 import type { JobSummary as _metatrain_v1_JobSummary, JobSummary__Output as _metatrain_v1_JobSummary__Output } from './metatrain/v1/JobSummary.ts';
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from './metatrain/v1/JobWaiting.ts';
+import type { JobWords as _metatrain_v1_JobWords, JobWords__Output as _metatrain_v1_JobWords__Output } from './metatrain/v1/JobWords.ts';
 import type { ListJobsRequest as _metatrain_v1_ListJobsRequest, ListJobsRequest__Output as _metatrain_v1_ListJobsRequest__Output } from './metatrain/v1/ListJobsRequest.ts';
 import type { ListJobsResponse as _metatrain_v1_ListJobsResponse, ListJobsResponse__Output as _metatrain_v1_ListJobsResponse__Output } from './metatrain/v1/ListJobsResponse.ts';
 import type { Measure as _metatrain_v1_Measure, Measure__Output as _metatrain_v1_Measure__Output } from './metatrain/v1/Measure.ts';
@@ -66,6 +67,7 @@ export interface ProtoGrpcType {
       JobStateChanged: MessageTypeDefinition<_metatrain_v1_JobStateChanged, _metatrain_v1_JobStateChanged__Output>
       JobSummary: MessageTypeDefinition<_metatrain_v1_JobSummary, _metatrain_v1_JobSummary__Output>
       JobWaiting: MessageTypeDefinition<_metatrain_v1_JobWaiting, _metatrain_v1_JobWaiting__Output>
+      JobWords: MessageTypeDefinition<_metatrain_v1_JobWords, _metatrain_v1_JobWords__Output>
       ListJobsRequest: MessageTypeDefinition<_metatrain_v1_ListJobsRequest, _metatrain_v1_ListJobsRequest__Output>
       ListJobsResponse: MessageTypeDefinition<_metatrain_v1_ListJobsResponse, _metatrain_v1_ListJobsResponse__Output>
       Measure: MessageTypeDefinition<_metatrain_v1_Measure, _metatrain_v1_Measure__Output>

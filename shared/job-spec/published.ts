@@ -4,12 +4,10 @@
 import { z } from 'zod';
 import { excerpt } from '../foreign-text.ts';
 import { areCounts, figuresOf, isCount, type MeasureHead } from '../measures.ts';
-import { type AlgorithmSpec, algorithmSchema } from './algorithm.ts';
 import { type EvaluationSpec, evaluationSchema } from './evaluation.ts';
 import type { FieldProblem } from './explain.ts';
-import { type MetaSpec, metaSchema } from './meta.ts';
-import { type ModelSpec, modelSchema } from './model.ts';
-import { type TaskSpec, taskSchema } from './task.ts';
+import type { MetaSpec } from './meta.ts';
+import type { AlgorithmSection, ModelSection, ObjectiveSection, TaskSection } from './sections.ts';
 
 const figureSchema = z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() });
 
@@ -25,9 +23,10 @@ type Stated<Section> = Section extends readonly unknown[]
 
 /** How a figure was made, as far as it is known. */
 export interface StatedProtocol {
-  readonly task?: Stated<TaskSpec>;
-  readonly model?: Stated<ModelSpec>;
-  readonly algorithm?: Stated<AlgorithmSpec>;
+  readonly task?: Stated<TaskSection>;
+  readonly model?: Stated<ModelSection>;
+  readonly algorithm?: Stated<AlgorithmSection>;
+  readonly objective?: Stated<ObjectiveSection>;
   readonly meta?: Stated<MetaSpec>;
   readonly evaluation?: Stated<Omit<EvaluationSpec, 'every'>>;
   /**
@@ -37,30 +36,38 @@ export interface StatedProtocol {
   readonly transductive?: boolean;
 }
 
-const protocolSchema = z.strictObject({
-  task: stated(taskSchema).optional(),
-  model: stated(modelSchema).optional(),
-  algorithm: stated(algorithmSchema).optional(),
-  meta: stated(metaSchema).optional(),
-  evaluation: stated(evaluationSchema.omit({ every: true })).optional(),
-  transductive: z.boolean().optional(),
-}) as unknown as z.ZodType<StatedProtocol>;
+/** The sections of a job file whose fields can be stated, as schemas. */
+export interface StatedSections {
+  readonly task: z.ZodType;
+  readonly model: z.ZodType;
+  readonly algorithm: z.ZodType;
+  readonly objective: z.ZodType;
+  readonly meta: z.ZodType;
+}
 
-export const publishedSchema = z.strictObject({
-  /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
-  source: z.string().min(1).max(400),
-  /** Which of the job's measures it is, such as `accuracy`. */
-  measure: z.string().min(1).max(40),
-  /** Points of the measure's axis → value, with a 95 % half-width where the source gives one. Shares are from 0 to 1. */
-  at: z.record(z.string().min(1).max(100), figureSchema).optional(),
-  /** The value of a measure that has no axis. */
-  figure: figureSchema.optional(),
-  protocol: protocolSchema.default({}),
-  /** What this job does otherwise than the source and no field of `protocol` says. */
-  differences: z.array(z.string().max(400)).max(20).default([]),
-});
+const protocolSchemaOf = (sections: StatedSections) =>
+  z.strictObject({
+    ...Object.fromEntries(Object.entries(sections).map(([name, schema]) => [name, stated(schema).optional()])),
+    evaluation: stated(evaluationSchema.omit({ every: true })).optional(),
+    transductive: z.boolean().optional(),
+  }) as unknown as z.ZodType<StatedProtocol>;
 
-export type PublishedSpec = z.infer<typeof publishedSchema>;
+export const publishedSchemaOf = (sections: StatedSections) =>
+  z.strictObject({
+    /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
+    source: z.string().min(1).max(400),
+    /** Which of the job's measures it is, such as `accuracy`. */
+    measure: z.string().min(1).max(40),
+    /** Points of the measure's axis → value, with a 95 % half-width where the source gives one. Shares are from 0 to 1. */
+    at: z.record(z.string().min(1).max(100), figureSchema).optional(),
+    /** The value of a measure that has no axis. */
+    figure: figureSchema.optional(),
+    protocol: protocolSchemaOf(sections).default({}),
+    /** What this job does otherwise than the source and no field of `protocol` says. */
+    differences: z.array(z.string().max(400)).max(20).default([]),
+  });
+
+export type PublishedSpec = z.infer<ReturnType<typeof publishedSchemaOf>>;
 
 /**
  * What is wrong with a figure of a job with these measures. A point that the job does not measure is

@@ -1,9 +1,9 @@
 // What is read from strangers without a network: job files, checkpoints, payload chunks. Anything is taken or refused in the one allowed way.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { parseJobSpec } from '../../learning/job-file.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../shared/checkpoint.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import { parseJobSpec } from '../../shared/job-spec/index.ts';
 import { chunksOf, hashOfVector, PayloadAssembler, sha256 } from '../../shared/tensor-codec.ts';
 import { jobFiles } from './arbitraries.ts';
 

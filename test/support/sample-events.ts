@@ -1,9 +1,11 @@
 // One event of every kind, made from records as the coordinator makes them, with every field that may be there.
+
 import { workerEvents } from '../../coordinator/observers/worker-events.ts';
 import { jobEvent, type LoggedEvent } from '../../coordinator/store/cluster-events.ts';
 import type { JobEventBody, JobRecord } from '../../coordinator/store/job-record.ts';
 import type { WorkerLink } from '../../coordinator/workers/worker-link.ts';
 import type { EventName } from '../../shared/cluster-event.ts';
+import { noWords } from '../../shared/protocol.ts';
 import { accuracyMeasure, lossMeasure, trainValues } from './measures.ts';
 
 const at = 1_800_000_000_123;
@@ -38,6 +40,7 @@ export const sampleRecord: JobRecord = {
   order: 1,
   name: 'a-job',
   spec: '{"name":"a-job"}',
+  words: noWords,
   submittedAt: at - 2_000,
   owner: 'somebody',
   state: 'failed',

@@ -1,7 +1,9 @@
 // A job that has trained, with its history, for what draws and writes jobs. Every value is a formula: the same on any machine.
+
 import type { Evaluation, Job, JobEvent, MetaStepSummary } from '../../client/records.ts';
-import { parseJobSpec } from '../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../learning/job-file.ts';
 import { sinusoidSpec } from './job-specs.ts';
+import { jobWords } from './job-words.ts';
 import { accuracyMeasure, lossMeasure, trainValues } from './measures.ts';
 
 const sampleLoss = (step: number) =>
@@ -54,11 +56,13 @@ export const samplePublished = {
 } as const;
 
 export function sampleJob(changes: Partial<Job> = {}): Job {
+  const spec = changes.spec ?? parseJobSpec(sinusoidSpec('waves', { published: samplePublished }));
   return {
     jobId: '0123456789abcdef',
     name: 'waves',
     state: 'SUCCEEDED',
-    spec: parseJobSpec(sinusoidSpec('waves', { published: samplePublished })),
+    spec,
+    ...jobWords(spec),
     submittedAt: new Date('2026-11-24T04:18:30Z'),
     startedAt: new Date('2026-11-24T04:18:36Z'),
     endedAt: new Date('2026-11-24T04:19:36Z'),

@@ -11,7 +11,6 @@ import { promisify } from 'node:util';
 import type { EngineCheck } from '../../worker/check.ts';
 import { createEngine } from '../../worker/engine/create.ts';
 import type { Engine } from '../../worker/engine/engine.ts';
-import { evaluateFunction } from '../../worker/learning/algorithms/algorithm.ts';
 import { sinusoidSpec } from '../support/job-specs.ts';
 import { type Fixture, smallFixture } from '../unit/learning/omniglot-fixture.ts';
 import { flat, norm, openParts, runOnTasks, smallJobs } from '../unit/learning/small-jobs.ts';
@@ -54,22 +53,21 @@ describe('the eager engine on TensorFlow', () => {
     assert.match(tensorflow.fingerprint, /^tensorflow-2\.\d+\.\d+\+tfjs-\d+\.\d+\.\d+\/cpu\//);
   });
 
-  for (const job of smallJobs) {
-    it(`${job.name}: the compiled engine's numbers`, async () => {
+  for (const { name, job } of smallJobs) {
+    it(`${name}: the compiled engine's numbers`, async () => {
       const parts = await openParts(job, fixture.directory);
-      const functions = [parts.algorithm.train, evaluateFunction(parts.algorithm, parts.learner, 2)];
-      for (const taskFunction of functions) {
+      for (const taskFunction of Object.values(parts.functions)) {
         const expected = await runOnTasks(compiled, parts, taskFunction, parts.metaParams, 2);
         const actual = await runOnTasks(tensorflow, parts, taskFunction, parts.metaParams, 2);
-        if (taskFunction === parts.algorithm.train) {
+        if (taskFunction === parts.functions.train) {
           const error = relativeError(flat(parts.layout, actual.sum), flat(parts.layout, expected.sum));
           assert.ok(error < tolerance, `meta-gradients differ by ${error}`);
         }
         assert.deepEqual(Object.keys(actual.each).sort(), Object.keys(expected.each).sort());
-        for (const name of Object.keys(expected.each)) {
-          const [got, wanted] = [actual.each[name]!, expected.each[name]!];
+        for (const measure of Object.keys(expected.each)) {
+          const [got, wanted] = [actual.each[measure]!, expected.each[measure]!];
           assert.equal(got.length, wanted.length);
-          assert.ok(norm(wanted) === 0 ? norm(got) === 0 : relativeError(got, wanted) < tolerance, name);
+          assert.ok(norm(wanted) === 0 ? norm(got) === 0 : relativeError(got, wanted) < tolerance, measure);
         }
       }
     });

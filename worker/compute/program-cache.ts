@@ -1,9 +1,12 @@
 // The programs that one compute thread has open. Memory alone limits their number: when a program needs
 // what others hold, the least recently used of them is closed, and its job's next shard opens it again.
 // A program that failed to open is not kept, so the next shard tries again.
+
+import { parseJobSpec } from '../../learning/job-file.ts';
+import type { Registry } from '../../learning/registry.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import { type JobSpec, parseJobSpec } from '../../shared/job-spec/index.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
@@ -27,6 +30,8 @@ export interface JobToOpen {
 export type OpenProgram = (job: JobToOpen, events: ProgramEvents) => Promise<JobProgram>;
 
 export interface ProgramCacheDependencies extends Pick<ProgramEvents, 'compiling'> {
+  /** The parts that jobs may name. */
+  readonly registry: Registry;
   readonly openProgram: OpenProgram;
   readonly onCompiled?: (jobId: string, report: CompileReport) => void;
   readonly onOpened?: (jobId: string) => void;
@@ -64,11 +69,11 @@ export class ProgramCache {
     }
     const opening = this.#openings.get(jobId);
     if (opening === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
-    const { openProgram, onCompiled, onOpened, compiling } = this.#dependencies;
+    const { registry, openProgram, onCompiled, onOpened, compiling } = this.#dependencies;
     const { expectedData } = opening;
     const program = await compiling(() =>
       openProgram(
-        { spec: parseJobSpec(opening.spec), expectedData },
+        { spec: parseJobSpec(opening.spec, [], registry), expectedData },
         {
           onCompiled: (report) => onCompiled?.(jobId, report),
           compiling,

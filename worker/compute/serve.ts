@@ -1,6 +1,7 @@
 // A compute thread's inside: takes messages one after another, runs shards on the job's program, answers each with its outcome.
 // Knows nothing of leases' deadlines or the network, and starts nothing by itself: `thread.ts` composes it.
 import type { MessagePort } from 'node:worker_threads';
+import { builtIn, type Registry } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import type { JobProgram } from '../learning/job-program.ts';
@@ -11,6 +12,8 @@ import { failureOf, type ShardOutput, type ShardWork } from './shard.ts';
 export interface ComputeThread {
   readonly fingerprint: string;
   readonly openProgram: OpenProgram;
+  /** The parts that jobs may name. Default: the built-in ones. */
+  readonly registry?: Registry;
   /** Milliseconds spent in the engine's runs, ever growing. Default: not measured, 0. */
   readonly engineMs?: () => number;
   /** What the open programs take, by prediction. Default: not known, 0. */
@@ -30,6 +33,7 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
   }
   const compilation = new Compilation(tell);
   const programs = new ProgramCache({
+    registry: thread.registry ?? builtIn,
     openProgram: thread.openProgram,
     compiling: (compile) => compilation.during(compile),
     onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }),

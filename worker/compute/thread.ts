@@ -2,6 +2,7 @@
 // own, so that closing the program frees what was compiled for it alone; sessions are shared between jobs whose graphs are equal. A job that needs another engine or device than the worker's is refused:
 // what the fingerprint names is what computes.
 import { parentPort, workerData } from 'node:worker_threads';
+import { builtIn } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { createEngine, type EngineOptions } from '../engine/create.ts';
 import { SessionCache } from '../engine/session-cache.ts';
@@ -37,7 +38,7 @@ async function openProgram({ spec, expectedData }: JobToOpen, events: ProgramEve
   };
   const engine = timedEngine(await createEngine(offered, { sessions, makeRoom, onCompiled }), { compiling, onRun });
   try {
-    const program = await openJobProgram(spec, { engine, dataDirectories, expectedData });
+    const program = await openJobProgram(spec, { registry: builtIn, engine, dataDirectories, expectedData });
     return {
       ...program,
       async close() {

@@ -1,29 +1,29 @@
-// Opens a job's program: its task distribution, model and algorithm put together from the spec, compiled by an engine, run on typed arrays.
-// Knows nothing of leases, threads or the network. A meta-gradient sum that it returns is always finite.
+// Opens a job's program: its task distribution, model, objective and algorithm put together from the spec,
+// compiled by an engine, run on typed arrays. Knows nothing of leases, threads or the network. A
+// meta-gradient sum that it returns is always finite.
+
+import type { TaskFunction } from '../../learning/built.ts';
+import { layoutOf, type ResolvedJob, resolveJob } from '../../learning/job.ts';
+import { evaluateFunction } from '../../learning/kit/evaluate.ts';
+import { createKit } from '../../learning/kit/kit.ts';
+import type { EngineTools } from '../../learning/kit/tools.ts';
+import type { Registry } from '../../learning/registry.ts';
+import type { Split, Tasks } from '../../learning/tasks.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { measuresOf } from '../../shared/job-spec/measures.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
-import type {
-  Engine,
-  NamedArrays,
-  TaskFunction,
-  TaskProgram,
-  TaskProgramOptions,
-  TensorSpecs,
-} from '../engine/engine.ts';
-import { evaluateFunction } from './algorithms/algorithm.ts';
-import { learnerOf } from './algorithms/learner.ts';
-import { buildAlgorithm } from './algorithms/registry.ts';
+import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions } from '../engine/engine.ts';
+import { rematerialize } from '../engine/tf/rematerialize.ts';
+import { tf } from '../engine/tf/tf.ts';
+import { allocateTasks, initialParams, specsOf } from './arrays.ts';
+import { taskIo } from './io.ts';
 import type { JobProgram, TrainShardResult } from './job-program.ts';
-import { initialParams, layoutOf, type Model } from './models/model.ts';
-import { buildModel } from './models/registry.ts';
-import { allocateTasks, type Split, type TaskDistribution, taskTensors } from './tasks/distribution.ts';
-import { openDistribution } from './tasks/registry.ts';
 
 export interface JobProgramDependencies {
+  /** The parts that the spec may name. */
+  readonly registry: Registry;
   /** Searched for data sets, in order. */
   readonly dataDirectories: readonly string[];
   /** Other data than this is refused. Default, or empty: any will do. */
@@ -37,66 +37,90 @@ export const programWorks = ['train', 'evaluate'] as const;
 export type ProgramWork = (typeof programWorks)[number];
 
 export interface JobParts {
-  readonly distribution: TaskDistribution;
-  readonly model: Model;
+  readonly job: ResolvedJob;
+  readonly tasks: Tasks;
   readonly layout: ParamsLayout;
+  readonly functions: Readonly<Record<ProgramWork, TaskFunction>>;
   /** What an engine compiles for shards of so many tasks. */
   program(work: ProgramWork, taskCount: number): TaskProgramOptions;
 }
 
+export const engineTools: EngineTools = { tf, rematerialize };
+
+/** The job's task functions; nothing is opened, nothing is compiled. */
+export function buildJob(job: ResolvedJob) {
+  const { spec, task, modelParameters, parameters } = job;
+  const { tf } = engineTools;
+  const model = job.model.build(spec.model, { tf, task });
+  const objective = job.objective.build(spec.objective, { tf, task });
+  const kit = createKit(engineTools, { task, model, objective, modelParameters, parameters });
+  const algorithm = job.algorithm.build(spec.algorithm, kit);
+  const evaluate = evaluateFunction(algorithm, kit, job.measures.evaluate[0]!.points.length);
+  return { kit, algorithm, functions: { train: algorithm.train, evaluate } };
+}
+
 /**
- * The spec's task distribution, model and algorithm, opened and put together; nothing is compiled.
+ * The spec's task distribution, model, objective and algorithm, opened and put together; nothing is
+ * compiled.
  *
  * @throws MetatrainError as `openJobProgram` does.
  */
 export async function openJobParts(
   spec: JobSpec,
-  { dataDirectories, expectedData = [] }: Omit<JobProgramDependencies, 'engine'>,
+  { registry, dataDirectories, expectedData = [] }: Omit<JobProgramDependencies, 'engine'>,
 ): Promise<JobParts> {
-  const distribution = await openDistribution(spec.task, {
-    seed: spec.seed,
-    dataDirectories,
-    evaluationSplit: spec.evaluation.split,
-    expectedData,
-  });
-  const model = buildModel(spec.model, distribution.shape);
-  const learner = learnerOf(model, distribution.shape);
-  const algorithm = buildAlgorithm(spec.algorithm, learner);
-  const layout = layoutOf(model);
-  const functions: Readonly<Record<ProgramWork, TaskFunction>> = {
-    train: algorithm.train,
-    evaluate: evaluateFunction(algorithm, learner, spec.evaluation.innerSteps),
-  };
+  const job = resolveJob(spec, registry);
+  const io = taskIo({ seed: spec.seed, dataDirectories, evaluationSplit: spec.evaluation.split, expectedData });
+  const tasks = await job.distribution.open(spec.task, io);
+  io.refuseOtherData(tasks.data);
+  const { functions } = buildJob(job);
+  const layout = layoutOf(job.parameters);
   return {
-    distribution,
-    model,
+    job,
+    tasks,
     layout,
-    program: (work, taskCount) => ({
-      name: `${spec.algorithm.name} ${spec.model.architecture} ${work}`,
-      taskFunction: functions[work],
-      taskCount,
-      metaParams: Object.fromEntries(
-        layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' }]),
-      ) satisfies TensorSpecs as TensorSpecs,
-      task: taskTensors(distribution.shape),
-    }),
+    functions,
+    program: (work, taskCount) => {
+      const name = `${spec.algorithm.name} ${spec.model.architecture} ${work}`;
+      return programOptions(job, functions[work], { name, taskCount });
+    },
+  };
+}
+
+/** What an engine compiles of a task function of the job. */
+export function programOptions(
+  { parameters, task }: ResolvedJob,
+  taskFunction: TaskFunction,
+  { name, taskCount }: Pick<TaskProgramOptions, 'name' | 'taskCount'>,
+): TaskProgramOptions {
+  return {
+    name,
+    taskFunction: (theta, tensors) => taskFunction(theta, tensors, {}),
+    taskCount,
+    metaParams: specsOf(parameters),
+    task: specsOf(Object.entries(task.tensors).map(([name, { shape }]) => ({ name, shape }))),
   };
 }
 
 /**
- * Opens the spec's task distribution, model and algorithm. Programs are compiled at their first use: one for each kind of work and number of
- * tasks, of which a job has few (whole shards, and the last, smaller one).
+ * Opens what the spec names. Programs are compiled at their first use: one for each kind of work and number
+ * of tasks, of which a job has few (whole shards, and the last, smaller one).
  *
  * @throws MetatrainError `REQUEST_INVALID` when the data or the model cannot do what the spec asks for, `DATA_SET_MISSING`, `DATA_CORRUPT`,
  *   `DATA_SET_DIFFERS`.
  */
 export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobProgramDependencies): Promise<JobProgram> {
-  const { distribution, model, layout, program } = await openJobParts(spec, where);
+  const { job, tasks, layout, program } = await openJobParts(spec, where);
   const compile = (work: ProgramWork) => programsByTaskCount((taskCount) => engine.compile(program(work, taskCount)));
   const training = compile('train');
   const evaluation = compile('evaluate');
+  const draw = (split: Split, firstTask: number, taskCount: number): NamedArrays => {
+    const { stacked, task } = allocateTasks(job.task, taskCount);
+    for (let offset = 0; offset < taskCount; offset++) tasks.sample(split, firstTask + offset, task(offset));
+    return stacked;
+  };
 
-  const measures = measuresOf(spec);
+  const { measures } = job;
   const withoutRange = new Set(measures.train.flatMap(({ name, range }) => (range ? [] : [name])));
   /** Whether the task's values may enter a mean. One without a range may be infinite or NaN, and then its task has diverged. */
   const isFiniteTask = (rows: readonly MeasureRows[], offset: number) =>
@@ -104,17 +128,17 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
 
   const runTrain = async (params: NamedArrays, firstTask: number, taskCount: number) => {
     const program = await training.get(taskCount);
-    const { sum, each } = await program.run(params, sampleTasks(distribution, 'train', firstTask, taskCount));
+    const { sum, each } = await program.run(params, draw('train', firstTask, taskCount));
     return { metaGradient: flatten(layout, sum), rows: rowsOf(measures.train, each) };
   };
 
   return {
-    data: distribution.data,
+    data: tasks.data,
     initialize: () => ({
       layout,
-      metaParams: initialParams(model, taskRng(spec.seed, 'initialize', 0)),
-      splitDescription: distribution.splitDescription,
-      transductive: model.isTransductive,
+      metaParams: initialParams(job.parameters, taskRng(spec.seed, 'initialize', 0)),
+      splitDescription: tasks.splitDescription,
+      transductive: job.isTransductive,
     }),
     async train(metaParams, { firstTask, taskCount }) {
       const params = viewsOf(layout, metaParams);
@@ -132,8 +156,7 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
     },
     async evaluate(metaParams, { split, firstTask, taskCount }) {
       const program = await evaluation.get(taskCount);
-      const tasks = sampleTasks(distribution, split, firstTask, taskCount);
-      const { each } = await program.run(viewsOf(layout, metaParams), tasks);
+      const { each } = await program.run(viewsOf(layout, metaParams), draw(split, firstTask, taskCount));
       return { measures: rowsOf(measures.evaluate, each) };
     },
     async close() {
@@ -145,12 +168,6 @@ export async function openJobProgram(spec: JobSpec, { engine, ...where }: JobPro
 /** What a program kept for every task, as the job's measures. */
 const rowsOf = (heads: readonly MeasureHead[], each: NamedArrays): MeasureRows[] =>
   heads.map(({ name }) => ({ name, values: [...each[name]!] }));
-
-function sampleTasks(distribution: TaskDistribution, split: Split, firstTask: number, taskCount: number): NamedArrays {
-  const { stacked, task } = allocateTasks(distribution.shape, taskCount);
-  for (let offset = 0; offset < taskCount; offset++) distribution.sample(split, firstTask + offset, task(offset));
-  return stacked;
-}
 
 /**
  * A task is left out when its meta-gradient or a measure is not finite, or when adding it takes the sum

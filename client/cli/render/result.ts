@@ -85,8 +85,8 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
     parts.push(
       fields(
         [
-          ['ours', block(cardText(protocolCard(protocol, spec)))],
-          ['published', block(publishedText(published))],
+          ['ours', block(cardText(protocolCard(protocol, spec, result.words)))],
+          ['published', block(publishedText(published, result.publishedWords))],
           [
             'differs',
             differences.length > 0 ? differences.map((text) => block(`- ${text}`)).join('\n') : 'nothing that is known',
@@ -98,7 +98,11 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
     );
   } else {
     parts.push(
-      fields([['protocol', wrap(cardText(protocolCard(protocol, spec)), Math.max(width - 12, 30))]], style, 2),
+      fields(
+        [['protocol', wrap(cardText(protocolCard(protocol, spec, result.words)), Math.max(width - 12, 30))]],
+        style,
+        2,
+      ),
     );
   }
   return parts.join('\n\n');

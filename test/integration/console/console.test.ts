@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import type { JobDetail } from '../../../shared/http-api.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import {
   assertAccessible,

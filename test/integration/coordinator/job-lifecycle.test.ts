@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
 import { Training } from '../../../coordinator/aggregation/training.ts';
+import { readJob } from '../../../learning/job-file.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { lossHeads, rowsOf } from '../../support/measures.ts';
 import { call, collect, specText, TestCluster } from './cluster.ts';
 import { gradientSum, initialParams, smallLayout } from './null-worker.ts';
 
 /** What one process computes by itself: the same shards, added one after another. */
 function expectedSha256(text: string): string {
-  const { meta, placement } = parseJobSpec(text);
-  const training = Training.begin(meta, smallLayout, initialParams(smallLayout));
+  const job = readJob(text);
+  const { meta, placement } = job.spec;
+  const training = Training.begin(job, smallLayout, initialParams(smallLayout));
   const shards = Math.ceil(meta.batchSize / placement.shardSize);
   for (let step = 0; step < meta.iterations; step += 1) {
     for (let shard = 0; shard < shards; shard += 1) {
@@ -140,7 +141,7 @@ test('a downloaded checkpoint has the hash on record and opens to the parameters
     assert.equal(metadata.step, info.step);
     assert.equal(metadata.nextTask, info.step * 10);
     assert.equal(metadata.paramsSha256, info.paramsSha256);
-    assert.deepEqual(parseJobSpec(metadata.spec), parseJobSpec(spec));
+    assert.deepEqual(readJob(metadata.spec).spec, readJob(spec).spec);
     assert.deepEqual(layout, smallLayout);
     assert.deepEqual(Object.keys(slots), ['firstMoment', 'secondMoment']);
     if (info.step === 12) assert.equal(metadata.previousSha256, job.checkpoints[0]!.sha256);

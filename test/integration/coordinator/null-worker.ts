@@ -1,15 +1,17 @@
 // A worker that speaks the real protocol over a real stream and computes next to nothing: the meta-gradient of task t pulls θ towards a
 // point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
+
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
+import { resolveJob } from '../../../learning/job.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import { builtIn } from '../../../learning/registry.ts';
 import { type Connection, connectionTo } from '../../../shared/connection.ts';
 import type { DataIdentity } from '../../../shared/data-identity.ts';
 import type { CoordinatorMessage__Output } from '../../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { Hello } from '../../../shared/gen/metatrain/v1/Hello.ts';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import type { WorkerMessage } from '../../../shared/gen/metatrain/v1/WorkerMessage.ts';
-import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { parameterCount } from '../../../shared/job-spec/parameter-count.ts';
-import { taskShapeOf } from '../../../shared/job-spec/task-shape.ts';
+import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import {
   bytesOfVector,
   chunksOf,
@@ -52,8 +54,8 @@ export const smallLayout: ParamsLayout = {
 export const smallModel = { architecture: 'mlp', hiddenLayers: [2, 3] } as const;
 
 /** As many parameters as the job file's model has: `smallLayout` where that fits. */
-function layoutOf({ model, task }: JobSpec): ParamsLayout {
-  const parameters = parameterCount(model, taskShapeOf(task));
+function layoutOf(spec: JobSpec): ParamsLayout {
+  const { parameterCount: parameters } = resolveJob(spec, builtIn);
   if (parameters === layoutElements(smallLayout)) return smallLayout;
   return { tensors: [{ name: 'theta', shape: [parameters] }] };
 }

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { type ChannelCredentials, credentials, loadPackageDefinition, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { startCoordinator } from '../../../coordinator/main.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import type { MetatrainError } from '../../../shared/errors.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { call, collect, rejection, specText, TestCluster } from './cluster.ts';
 
 function assertStatus(error: ServiceError, code: status, metatrainCode: string, message: RegExp): void {

@@ -1,20 +1,15 @@
 // Run by webgpu.test.ts in a process of its own, because Vulkan's loader reads its environment once: meta-gradients on WebGPU and on the cpu,
 // and whether each model runs on the device as a whole. Prints one JSON line for each model.
 
-import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { TaskProgramOptions } from '../../../worker/engine/engine.ts';
 import { loweringFor, lowerToOnnx } from '../../../worker/engine/onnx/lower.ts';
 import { createSession } from '../../../worker/engine/onnx/session.ts';
 import { optimize } from '../../../worker/engine/passes/pipeline.ts';
 import { trace } from '../../../worker/engine/trace/trace.ts';
-import { learnerOf } from '../../../worker/learning/algorithms/learner.ts';
-import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
-import { layoutOf } from '../../../worker/learning/models/model.ts';
-import { buildModel } from '../../../worker/learning/models/registry.ts';
-import { taskTensors } from '../../../worker/learning/tasks/distribution.ts';
+import { buildJob, programOptions } from '../../../worker/learning/open.ts';
 import { fill } from '../../unit/engine/programs.ts';
-import { modelVariants, specsOf } from '../../unit/learning/small-jobs.ts';
+import { jobOf } from '../../unit/learning/small-jobs.ts';
 
 const taskCount = 2;
 
@@ -27,31 +22,18 @@ export interface WebGpuReport {
   readonly onCpu: string;
 }
 
-const images: TaskShape = {
-  kind: 'classification',
-  input: [16, 16, 1],
-  outputs: 3,
-  supportExamples: 3,
-  queryExamples: 3,
-};
-const points: TaskShape = { kind: 'regression', input: [1], outputs: 1, supportExamples: 4, queryExamples: 3 };
+const images = { distribution: 'omniglot', ways: 3, shots: 1, queries: 1 };
+const points = { distribution: 'sinusoid', shots: 4, queries: 3 };
 
 const cpu = await createEngine({ engine: 'compiled', device: 'cpu' });
 const webgpu = await createEngine({ engine: 'compiled', device: 'webgpu' });
-for (const [model, shape, spec] of [
-  ['mlp', points, modelVariants.mlp.tanh!],
-  ['conv4 stride', images, modelVariants.conv4.stride!],
-  ['conv4 max-pool', images, modelVariants.conv4['max-pool']!],
+for (const [model, task, section] of [
+  ['mlp', points, { architecture: 'mlp', hiddenLayers: [6], activation: 'tanh' }],
+  ['conv4 stride', images, { architecture: 'conv4', filters: 3, downsampling: 'stride' }],
+  ['conv4 max-pool', images, { architecture: 'conv4', filters: 3, downsampling: 'max-pool' }],
 ] as const) {
-  const built = buildModel(spec, shape);
-  const order = { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false } as const;
-  const program: TaskProgramOptions = {
-    name: model,
-    taskFunction: buildAlgorithm(order, learnerOf(built, shape)).train,
-    metaParams: specsOf(layoutOf(built)),
-    task: taskTensors(shape),
-    taskCount,
-  };
+  const job = jobOf(task, section, { name: 'maml', innerSteps: 2, innerLearningRate: 0.1 });
+  const program: TaskProgramOptions = programOptions(job, buildJob(job).functions.train, { name: model, taskCount });
   const metaParams = fill(program.metaParams, { seed: 1 });
   const tasks = fill(program.task, { seed: 2, count: taskCount });
   const gradients: number[][] = [];

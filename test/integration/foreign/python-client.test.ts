@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import { foreignPython, withoutForeignPython } from '../../support/needs.ts';
 import { startCluster } from './cluster.ts';

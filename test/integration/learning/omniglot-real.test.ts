@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { hashOfCharacters, readArchives } from '../../../learning/tasks/omniglot-archive.ts';
 import { isOfficial, omniglot } from '../../../shared/data-sets.ts';
-import type { DistributionContext } from '../../../worker/learning/tasks/distribution.ts';
-import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
-import { hashOfCharacters, readArchives } from '../../../worker/learning/tasks/omniglot-archive.ts';
+import { taskIo } from '../../../worker/learning/io.ts';
 import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
+import { openTasks, type TaskContext } from '../../unit/learning/open-tasks.ts';
 
 const spec = {
   distribution: 'omniglot',
@@ -17,7 +17,8 @@ const spec = {
   dataSet: 'small',
   rotations: true,
 } as const;
-const context: DistributionContext = { seed: 1, dataDirectories: [omniglotDirectory], evaluationSplit: 'test' };
+const context: TaskContext = { seed: 1, dataDirectories: [omniglotDirectory], evaluationSplit: 'test' };
+const io = taskIo(context);
 
 describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omniglot images') }, () => {
   const paths = ['images_background_small1.zip', 'images_background_small2.zip'].map(
@@ -25,7 +26,7 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
   );
 
   it('hold 242 characters of 8 alphabets, Greek and Latin in both zips and counted once', async () => {
-    const characters = await readArchives(paths);
+    const characters = await readArchives(paths, io);
     const counts: Record<string, number> = {};
     for (const { alphabet } of characters) counts[alphabet] = (counts[alphabet] ?? 0) + 1;
     assert.deepEqual(counts, {
@@ -44,7 +45,7 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
   it("are shrunk to Pillow's bytes, all 4,840 drawings", async () => {
     // Pillow 13: 255 − convert('L').resize((28, 28), LANCZOS), drawings in order of their paths without the set's name
     const hash = createHash('sha256');
-    for (const { drawings } of await readArchives(paths)) hash.update(drawings);
+    for (const { drawings } of await readArchives(paths, io)) hash.update(drawings);
     assert.equal(hash.digest('hex'), '403f52e91de7521fbee053bc21cd71aa2d9a2dca68b3882900f2f218221879d7');
   });
 
@@ -52,13 +53,13 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
     const files = omniglot.files.filter((file) => file.part === part).map(({ file }) => `${omniglotDirectory}/${file}`);
     const skip = files.every((file) => existsSync(file)) ? false : `the ${part} set is not here`;
     it(`of the ${part} set are the official drawings`, { skip }, async () => {
-      const sha256 = hashOfCharacters(await readArchives(files));
+      const sha256 = hashOfCharacters(await readArchives(files, io));
       assert.ok(isOfficial({ name: 'omniglot', part, sha256 }), sha256);
     });
   }
 
   it('split into 812 training and 156 test classes, with the class lists of this hash', async () => {
-    const distribution = await openOmniglot({ ...spec }, context);
+    const distribution = await openTasks({ ...spec }, context);
     assert.equal(
       distribution.splitDescription,
       'Omniglot small set, 28 × 28; classes are characters × 4 rotations: train 812, test 156; ' +
@@ -69,11 +70,11 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
   });
 
   it('are found in a data directory and in its folder omniglot', async () => {
-    const parent = await openOmniglot(
+    const parent = await openTasks(
       { ...spec, dataSet: 'auto' },
       { ...context, dataDirectories: [`${omniglotDirectory}/..`] },
     );
-    const here = await openOmniglot({ ...spec, dataSet: 'auto' }, context);
+    const here = await openTasks({ ...spec, dataSet: 'auto' }, context);
     assert.equal(parent.splitDescription, here.splitDescription);
   });
 });

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { summariseMeasures } from '../../../coordinator/aggregation/evaluation-summary.ts';
 import { Training } from '../../../coordinator/aggregation/training.ts';
-import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { measuresOf } from '../../../shared/job-spec/measures.ts';
+import { resolveJob } from '../../../learning/job.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import { builtIn } from '../../../learning/registry.ts';
+import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import { openJobProgram } from '../../../worker/learning/open.ts';
 import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
@@ -13,20 +15,21 @@ import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
 async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
   const engine = await createEngine(spec.placement);
   try {
-    const program = await openJobProgram(spec, { dataDirectories, engine });
+    const program = await openJobProgram(spec, { registry: builtIn, dataDirectories, engine });
     const { layout, metaParams } = program.initialize();
-    const training = Training.begin(spec.meta, layout, metaParams);
+    const job = resolveJob(spec, builtIn);
+    const training = Training.begin(job, layout, metaParams);
     const { iterations, batchSize: taskCount } = spec.meta;
     for (let metaStep = 0; metaStep < iterations; metaStep++) {
       const shard = { metaStep, firstTask: metaStep * taskCount, taskCount };
       const result = await program.train(training.metaParams.vector, shard);
       training.keepTrainResult(0, 1, { ...result, taskCount });
-      training.applyMetaStep(iterations, measuresOf(spec).train);
+      training.applyMetaStep(iterations, job.measures.train);
     }
     const { tasks, split } = spec.evaluation;
     const { measures } = await program.evaluate(training.metaParams.vector, { split, firstTask: 0, taskCount: tasks });
     await program.close();
-    const summed = summariseMeasures([measures], measuresOf(spec).evaluate).measures;
+    const summed = summariseMeasures([measures], job.measures.evaluate).measures;
     const means = (wanted: string) =>
       summed.find(({ name }) => name === wanted)?.estimates.map(({ mean }) => mean) ?? [];
     return { loss: means('loss'), accuracy: means('accuracy') };

@@ -8,10 +8,9 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
 import { CheckpointStore } from '../../../coordinator/store/checkpoint-store.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
 import {
   characterEntries,
   emptyFixture,
@@ -19,6 +18,7 @@ import {
   type ZipEntry,
   zipOf,
 } from '../../unit/learning/omniglot-fixture.ts';
+import { openTasks } from '../../unit/learning/open-tasks.ts';
 import { call, collect, rejection, specText, TestCluster } from '../coordinator/cluster.ts';
 
 const commandLine = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'client', 'cli', 'main.js');
@@ -82,8 +82,7 @@ test('an alphabet is looked up among those of the archive and is never a path', 
     const spec = parseJobSpec(
       JSON.stringify(omniglotSpec({ dataSet: 'small', alphabets: { train: [path], test: ['Greek'] } })),
     );
-    assert.ok(spec.task.distribution === 'omniglot');
-    const opening = openOmniglot(spec.task, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
+    const opening = openTasks(spec.task, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
     await assert.rejects(opening, { code: 'REQUEST_INVALID', message: /task\.alphabets\.train: got / });
   }
   assert.deepEqual(filesIn(fixture.directory), before);
@@ -119,7 +118,7 @@ test('an archive whose entries point elsewhere, by name or as links, is refused 
       dataSet: 'small',
       rotations: true,
     } as const;
-    const opening = openOmniglot(spec, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
+    const opening = openTasks(spec, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
     const error = await opening.then(
       () => assert.fail(`${what} was accepted`),
       (thrown: unknown) => thrown as MetatrainError,

@@ -1,5 +1,6 @@
 // A coordinator, a worker and a job file that put commands to the terminal into every text they have.
 // Each renderer, and the terminal itself, escapes them.
+
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
@@ -13,8 +14,9 @@ import { renderWorkers } from '../../../client/cli/render/workers.ts';
 import { runResult } from '../../../client/cli/run-result.ts';
 import { Terminal } from '../../../client/cli/terminal.ts';
 import { clusterEventFromWire, type Evaluation, type Job, type WorkerInfo } from '../../../client/records.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { printableLines } from '../../../shared/foreign-text.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { noWords } from '../../../shared/protocol.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { lossMeasure } from '../../support/measures.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
@@ -51,6 +53,7 @@ const evaluation: Evaluation = {
 const job: Job = {
   jobId: '0123456789abcdef',
   name: 'waves',
+  words: noWords,
   state: 'FAILED',
   spec: parseJobSpec(
     sinusoidSpec('waves', {

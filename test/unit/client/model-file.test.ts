@@ -9,7 +9,7 @@ import test, { type TestContext } from 'node:test';
 import { modelFile, saveModel } from '../../../client/cli/model-file.ts';
 import type { MetatrainClient } from '../../../client/metatrain-client.ts';
 import type { Job } from '../../../client/records.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { sampleJob } from '../../support/sample-job.ts';
 

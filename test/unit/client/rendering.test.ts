@@ -1,5 +1,6 @@
 // What a person reads: the result beside the published figure, progress at any width, tables. The whole text is compared where a person
 // reads the whole.
+
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
@@ -17,10 +18,12 @@ import {
   type JobEvent,
   type WorkerInfo,
 } from '../../../client/records.ts';
-import { type JobSpec, type PublishedSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import type { JobSpec, PublishedSpec } from '../../../shared/job-spec/index.ts';
 import { atLastPoint } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
+import { jobWords } from '../../support/job-words.ts';
 import { lossMeasure, trainValues } from '../../support/measures.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
 
@@ -60,6 +63,7 @@ const job = (changes: Partial<Job> = {}): Job => ({
   name: 'waves',
   state: 'SUCCEEDED',
   spec: spec(),
+  ...jobWords(changes.spec ?? spec()),
   submittedAt: new Date('2026-11-24T04:18:30Z'),
   startedAt: new Date('2026-11-24T04:18:36Z'),
   endedAt: new Date('2026-11-24T04:19:36Z'),

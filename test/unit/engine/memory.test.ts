@@ -1,7 +1,7 @@
 // Memory: what is predicted, how a shard is cut into runs by it, when a program is refused, and that rematerialisation does lower it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { createCompiledEngine } from '../../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../../worker/engine/devices.ts';
 import type { CompileReport, Engine, TaskProgramOptions } from '../../../worker/engine/engine.ts';

@@ -1,16 +1,12 @@
 // The algorithms on linear regression, where every gradient and second derivative is known in closed form: ŷ = w·x + b, squared error.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { AlgorithmSpec, ReptileAlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
-import type { TaskShape } from '../../../shared/job-spec/task-shape.ts';
+import { layoutOf } from '../../../learning/job.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
-import { learnerOf } from '../../../worker/learning/algorithms/learner.ts';
-import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
-import { buildMlp } from '../../../worker/learning/models/mlp.ts';
-import { layoutOf } from '../../../worker/learning/models/model.ts';
-import { allocateTasks, taskTensors } from '../../../worker/learning/tasks/distribution.ts';
-import { flat, specsOf } from './small-jobs.ts';
+import { allocateTasks } from '../../../worker/learning/arrays.ts';
+import { buildJob, programOptions } from '../../../worker/learning/open.ts';
+import { flat, jobOf } from './small-jobs.ts';
 
 type Pair = readonly [number, number];
 interface Point {
@@ -50,34 +46,24 @@ function choices<T>(items: readonly T[], count: number): T[][] {
 /** Mean meta-gradient over tasks, each the list of its points, of which the first `shots` are its support set. */
 async function metaGradient(
   engine: Engine,
-  spec: AlgorithmSpec,
+  algorithm: object,
   tasks: readonly (readonly Point[])[],
   shots: number,
 ): Promise<Pair> {
-  const shape: TaskShape = {
-    kind: 'regression',
-    input: [1],
-    outputs: 1,
-    supportExamples: shots,
-    queryExamples: tasks[0]!.length - shots,
-  };
-  const model = buildMlp({ architecture: 'mlp', hiddenLayers: [], activation: 'relu', initialization: 'he' }, shape);
-  const layout = layoutOf(model);
-  const { stacked, task } = allocateTasks(shape, tasks.length);
+  const task = { distribution: 'sinusoid', shots, queries: tasks[0]!.length - shots };
+  const job = jobOf(task, { architecture: 'mlp', hiddenLayers: [] }, algorithm);
+  const layout = layoutOf(job.parameters);
+  const { stacked, task: taskAt } = allocateTasks(job.task, tasks.length);
   for (const [index, examples] of tasks.entries()) {
-    const arrays = task(index);
-    arrays.supportInputs.set(examples.slice(0, shots).map(({ x }) => x));
-    arrays.supportTargets.set(examples.slice(0, shots).map(({ y }) => y));
-    arrays.queryInputs.set(examples.slice(shots).map(({ x }) => x));
-    arrays.queryTargets.set(examples.slice(shots).map(({ y }) => y));
+    const arrays = taskAt(index);
+    arrays.supportInputs!.set(examples.slice(0, shots).map(({ x }) => x));
+    arrays.supportTargets!.set(examples.slice(0, shots).map(({ y }) => y));
+    arrays.queryInputs!.set(examples.slice(shots).map(({ x }) => x));
+    arrays.queryTargets!.set(examples.slice(shots).map(({ y }) => y));
   }
-  const program = await engine.compile({
-    name: 'linear regression',
-    taskFunction: buildAlgorithm(spec, learnerOf(model, shape)).train,
-    metaParams: specsOf(layout),
-    task: taskTensors(shape),
-    taskCount: tasks.length,
-  });
+  const { train } = buildJob(job).functions;
+  const options = { name: 'linear regression', taskCount: tasks.length };
+  const program = await engine.compile(programOptions(job, train, options));
   const { sum } = await program.run(
     { 'layer1.weights': Float32Array.of(start[0]), 'layer1.bias': Float32Array.of(start[1]) },
     stacked,
@@ -168,7 +154,7 @@ describe('the algorithms on linear regression', () => {
   });
 
   describe('Reptile', () => {
-    const spec: ReptileAlgorithmSpec = {
+    const spec = {
       name: 'reptile',
       innerSteps: 5,
       innerLearningRate: 0.05,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { decodeBitmapPng } from '../../../worker/learning/tasks/bitmap-png.ts';
-import { shrinkToInk } from '../../../worker/learning/tasks/lanczos.ts';
+import { shrinkToInk } from '../../../learning/tasks/lanczos.ts';
+import { decodeBitmapPng } from '../../../worker/learning/files/bitmap-png.ts';
 import { pngOf } from './omniglot-fixture.ts';
 
 const side = 105;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { taskRng } from '../../../shared/rng.ts';
-import { crc32 } from '../../../worker/learning/tasks/crc32.ts';
+import { crc32 } from '../../../worker/learning/files/crc32.ts';
 
 export interface ZipEntry {
   readonly name: string;

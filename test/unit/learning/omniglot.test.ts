@@ -1,10 +1,9 @@
 // Omniglot on a small set in the official layout: what a task holds, how classes turn, which splits there are, and every refusal.
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import type { Split } from '../../../learning/tasks.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
-import type { OmniglotTaskSpec } from '../../../shared/job-spec/task.ts';
-import { allocateTasks, type DistributionContext, type Split } from '../../../worker/learning/tasks/distribution.ts';
-import { openOmniglot } from '../../../worker/learning/tasks/omniglot.ts';
+import { allocateTasks } from '../../../worker/learning/arrays.ts';
 import {
   characterEntries,
   drawingOf,
@@ -14,8 +13,9 @@ import {
   type ZipEntry,
   zipOf,
 } from './omniglot-fixture.ts';
+import { openTasks, type TaskContext } from './open-tasks.ts';
 
-const spec: OmniglotTaskSpec & { readonly queries: number } = {
+const spec = {
   distribution: 'omniglot',
   ways: 3,
   shots: 2,
@@ -38,8 +38,12 @@ describe('Omniglot', () => {
     fixtures = [];
   });
 
-  const open = (fixture: Fixture, overrides: Partial<typeof spec> = {}, context: Partial<DistributionContext> = {}) =>
-    openOmniglot(
+  const open = (
+    fixture: Fixture,
+    overrides: Readonly<Record<string, unknown>> = {},
+    context: Partial<TaskContext> = {},
+  ) =>
+    openTasks(
       { ...spec, ...overrides },
       { seed: 5, dataDirectories: [fixture.directory], evaluationSplit: 'test', ...context },
     );
@@ -56,38 +60,41 @@ describe('Omniglot', () => {
 
   async function draw(fixture: Fixture, split: Split, index: number, seed = 5) {
     const distribution = await open(fixture, {}, { seed });
-    const task = allocateTasks(distribution.shape, 1).task(0);
+    const task = allocateTasks(distribution.facts, 1).task(0);
     distribution.sample(split, index, task);
     return task;
   }
 
   describe('a task', () => {
     it('has shots and queries of each way, one-hot, first examples of all classes before their second', async () => {
-      const { shape } = await open(keep(smallFixture()));
-      assert.deepEqual(shape, {
-        kind: 'classification',
-        input: [28, 28, 1],
-        outputs: 3,
-        supportExamples: 6,
-        queryExamples: 9,
-      });
+      const { facts } = await open(keep(smallFixture()));
+      assert.equal(facts.target, 'classes');
+      assert.deepEqual(
+        Object.values(facts.tensors).map(({ shape }) => shape),
+        [
+          [6, 28, 28, 1],
+          [6, 3],
+          [9, 28, 28, 1],
+          [9, 3],
+        ],
+      );
       const task = await draw(fixtures[0]!, 'train', 0);
       const oneHot = (examples: number) =>
         Array.from({ length: examples * 3 }, (_, i) => (Math.floor(i / 3) % 3 === i % 3 ? 1 : 0));
-      assert.deepEqual([...task.supportTargets], oneHot(6));
-      assert.deepEqual([...task.queryTargets], oneHot(9));
+      assert.deepEqual([...task.supportTargets!], oneHot(6));
+      assert.deepEqual([...task.queryTargets!], oneHot(9));
     });
 
     it('shows no drawing twice, and none of its support set among its queries', async () => {
       const task = await draw(keep(smallFixture()), 'train', 3);
-      const images = [task.supportInputs, task.queryInputs].flatMap((inputs) =>
+      const images = [task.supportInputs!, task.queryInputs!].flatMap((inputs) =>
         Array.from({ length: inputs.length / 784 }, (_, i) => inputs.subarray(i * 784, (i + 1) * 784).join()),
       );
       assert.equal(new Set(images).size, 15);
     });
 
     it('holds ink from 0 to 1, and mostly paper', async () => {
-      const { supportInputs } = await draw(keep(smallFixture()), 'train', 1);
+      const supportInputs = (await draw(keep(smallFixture()), 'train', 1)).supportInputs!;
       assert.equal(
         supportInputs.reduce((a, b) => Math.min(a, b)),
         0,
@@ -102,7 +109,7 @@ describe('Omniglot', () => {
       const task = await draw(fixture, 'train', 4);
       assert.deepEqual(await draw(fixture, 'train', 4), task);
       const distribution = await open(fixture);
-      const used = allocateTasks(distribution.shape, 1).task(0);
+      const used = allocateTasks(distribution.facts, 1).task(0);
       for (const array of Object.values(used)) array.fill(Number.NaN);
       distribution.sample('train', 4, used);
       assert.deepEqual(used, task);
@@ -125,9 +132,9 @@ describe('Omniglot', () => {
         distribution.classes('train').map(({ name }) => name),
         ['Greek/character01', 'Greek/character01@90', 'Greek/character01@180', 'Greek/character01@270'],
       );
-      const task = allocateTasks(distribution.shape, 1).task(0);
+      const task = allocateTasks(distribution.facts, 1).task(0);
       distribution.sample('train', 0, task);
-      const image = (way: number) => task.supportInputs.subarray(way * 784, (way + 1) * 784);
+      const image = (way: number) => task.supportInputs!.subarray(way * 784, (way + 1) * 784);
       const turned = (pixels: Float32Array) =>
         Float32Array.from(pixels, (_, i) => pixels[(i % 28) * 28 + 27 - Math.floor(i / 28)]!);
       const next = (way: number) => [0, 1, 2, 3].filter((other) => image(other).join() === turned(image(way)).join());
@@ -260,7 +267,10 @@ describe('Omniglot', () => {
     });
 
     it('as missing data what only the small set cannot do, where the job file leaves the set open', async () => {
-      const asks: Partial<typeof spec>[] = [{ ways: 13 }, { alphabets: { train: ['Greek'], test: ['Klingon'] } }];
+      const asks: Readonly<Record<string, unknown>>[] = [
+        { ways: 13 },
+        { alphabets: { train: ['Greek'], test: ['Klingon'] } },
+      ];
       for (const ask of asks) {
         const error = await refusalOf(open(keep(smallFixture()), { ...ask, dataSet: 'auto' }));
         assert.equal(error.code, 'DATA_SET_MISSING');

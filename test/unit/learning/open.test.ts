@@ -1,8 +1,10 @@
 // A job's program: its first parameters, its shards, and what becomes of tasks whose numbers are not finite.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import { builtIn } from '../../../learning/registry.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
-import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import type { MeasureRows } from '../../../shared/measures.ts';
 import { layoutElements } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
@@ -55,7 +57,7 @@ describe("a job's program", () => {
     await engine.close();
   });
   const open = async (spec: JobSpec, on: Engine = engine) => {
-    const program = await openJobProgram(spec, { dataDirectories: [], engine: on });
+    const program = await openJobProgram(spec, { registry: builtIn, dataDirectories: [], engine: on });
     opened.push(program);
     return program;
   };
@@ -189,7 +191,7 @@ describe("a job's program", () => {
 
   it('compiles once for each kind of work and number of tasks, tries a failure again, and disposes of all when closed', async () => {
     const { scripted, counts } = scriptedEngine(() => 1, { failures: 1 });
-    const program = await openJobProgram(job(), { dataDirectories: [], engine: scripted });
+    const program = await openJobProgram(job(), { registry: builtIn, dataDirectories: [], engine: scripted });
     const { metaParams } = program.initialize();
     const train = (taskCount: number) => program.train(metaParams, { metaStep: 0, firstTask: 0, taskCount });
     await assert.rejects(train(2), /scripted/);

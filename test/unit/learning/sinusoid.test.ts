@@ -1,9 +1,9 @@
 // The sinusoid distribution is the paper's: ranges, moments, one function a task, and the same task on every worker.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Split } from '../../../worker/learning/tasks/distribution.ts';
-import { allocateTasks } from '../../../worker/learning/tasks/distribution.ts';
-import { openSinusoid } from '../../../worker/learning/tasks/sinusoid.ts';
+import type { Split } from '../../../learning/tasks.ts';
+import { allocateTasks } from '../../../worker/learning/arrays.ts';
+import { openTasks } from './open-tasks.ts';
 
 const spec = {
   distribution: 'sinusoid',
@@ -15,15 +15,15 @@ const spec = {
 } as const;
 
 async function draw(seed: number, split: Split, index: number, overrides = {}) {
-  const distribution = await openSinusoid(
+  const distribution = await openTasks(
     { ...spec, amplitude: [...spec.amplitude], phase: [...spec.phase], input: [...spec.input], ...overrides },
     { seed, dataDirectories: [], evaluationSplit: 'test' },
   );
-  const task = allocateTasks(distribution.shape, 1).task(0);
+  const task = allocateTasks(distribution.facts, 1).task(0);
   distribution.sample(split, index, task);
   return {
-    inputs: [...task.supportInputs, ...task.queryInputs],
-    targets: [...task.supportTargets, ...task.queryTargets],
+    inputs: [...task.supportInputs!, ...task.queryInputs!],
+    targets: [...task.supportTargets!, ...task.queryTargets!],
   };
 }
 

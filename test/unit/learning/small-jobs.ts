@@ -1,160 +1,118 @@
-// Small jobs over every algorithm, model and task distribution, and what tests ask of them: meta-gradients, losses and derivatives by
-// differences. A name that the job file knows and these lists do not fails to compile.
-import type { AlgorithmSpec } from '../../../shared/job-spec/algorithm.ts';
-import { conv4Model, type ModelSpec } from '../../../shared/job-spec/model.ts';
-import type { TaskSpec } from '../../../shared/job-spec/task.ts';
+// Small jobs over every algorithm, model and task distribution of the registry, from the variants that each
+// part brings, and what tests ask of them: meta-gradients, losses and derivatives by differences.
+
+import type { TaskFunction } from '../../../learning/built.ts';
+import type { ResolvedJob } from '../../../learning/job.ts';
+import { layoutOf } from '../../../learning/job.ts';
+import { readJob } from '../../../learning/job-file.ts';
+import type { PartKind } from '../../../learning/part.ts';
+import { builtIn, type Registry } from '../../../learning/registry.ts';
+import { nameFields } from '../../../learning/schema.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import { type ParamsLayout, viewsOf } from '../../../shared/tensor-codec.ts';
-import type { Engine, NamedArrays, TaskFunction, TensorSpecs } from '../../../worker/engine/engine.ts';
-import { learnerOf } from '../../../worker/learning/algorithms/learner.ts';
-import { buildAlgorithm } from '../../../worker/learning/algorithms/registry.ts';
-import { initialParams, layoutOf } from '../../../worker/learning/models/model.ts';
-import { buildModel } from '../../../worker/learning/models/registry.ts';
-import { allocateTasks, taskTensors } from '../../../worker/learning/tasks/distribution.ts';
-import { openDistribution } from '../../../worker/learning/tasks/registry.ts';
+import type { Engine, NamedArrays } from '../../../worker/engine/engine.ts';
+import { allocateTasks, initialParams } from '../../../worker/learning/arrays.ts';
+import { taskIo } from '../../../worker/learning/io.ts';
+import { buildJob, programOptions } from '../../../worker/learning/open.ts';
 
-type Variants<Spec, Key extends keyof Spec> = {
-  readonly [Name in Spec[Key] & string]: Readonly<Record<string, Extract<Spec, Record<Key, Name>>>>;
-};
-
-export const algorithmVariants: Variants<AlgorithmSpec, 'name'> = {
-  maml: {
-    'second order': { name: 'maml', order: 'second', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false },
-    'second order, rematerialized': {
-      name: 'maml',
-      order: 'second',
-      innerSteps: 2,
-      innerLearningRate: 0.1,
-      rematerialize: true,
-    },
-    'first order': { name: 'maml', order: 'first', innerSteps: 2, innerLearningRate: 0.1, rematerialize: false },
-  },
-  reptile: {
-    'all examples': { name: 'reptile', innerSteps: 2, innerLearningRate: 0.1, innerOptimizer: { name: 'sgd' } },
-    'mini-batches in turn': {
-      name: 'reptile',
-      innerSteps: 3,
-      innerLearningRate: 0.1,
-      innerBatchSize: 3,
-      innerOptimizer: { name: 'sgd' },
-    },
-  },
-};
-
-export const modelVariants: Variants<ModelSpec, 'architecture'> = {
-  mlp: {
-    relu: { architecture: 'mlp', hiddenLayers: [8, 8], activation: 'relu', initialization: 'he' },
-    tanh: { architecture: 'mlp', hiddenLayers: [6], activation: 'tanh', initialization: 'he' },
-    sigmoid: { architecture: 'mlp', hiddenLayers: [6], activation: 'sigmoid', initialization: 'he' },
-  },
-  conv4: {
-    stride: conv4Model.parse({ architecture: 'conv4', filters: 3, downsampling: 'stride' }),
-    'max-pool': conv4Model.parse({ architecture: 'conv4', filters: 3, downsampling: 'max-pool' }),
-    'as in the code of MAML': conv4Model.parse({
-      architecture: 'conv4',
-      filters: 3,
-      downsampling: 'stride',
-      batchNormScale: false,
-      headInitialization: 'normal',
-    }),
-  },
-};
-
-export type FullTaskSpec = TaskSpec & { readonly queries: number };
-
-export const taskVariants: { readonly [Name in TaskSpec['distribution']]: FullTaskSpec } = {
-  sinusoid: {
-    distribution: 'sinusoid',
-    shots: 4,
-    queries: 3,
-    amplitude: [0.1, 5],
-    phase: [0, Math.PI],
-    input: [-5, 5],
-  },
-  omniglot: { distribution: 'omniglot', ways: 3, shots: 1, queries: 2, dataSet: 'small', rotations: true },
-};
-
-export interface SmallJobSpec {
-  readonly task: FullTaskSpec;
-  readonly model: ModelSpec;
-  readonly algorithm: AlgorithmSpec;
-}
-
-/** What the schema allows together: conv4 takes images. */
-export const fitsTogether = ({ task, model }: Pick<SmallJobSpec, 'task' | 'model'>): boolean =>
-  !(task.distribution === 'sinusoid' && model.architecture === 'conv4');
-
-export interface SmallJob extends SmallJobSpec {
+export interface SmallJob {
+  /** The names of its parts and their variants. */
   readonly name: string;
+  readonly job: ResolvedJob;
 }
 
-/** Every algorithm × model × task distribution that fit together. */
-export const smallJobs: readonly SmallJob[] = Object.values(taskVariants).flatMap((task) =>
-  Object.values(modelVariants).flatMap((models) =>
-    Object.entries(models)
-      .filter(([, model]) => fitsTogether({ task, model }))
-      .flatMap(([modelName, model]) =>
-        Object.values(algorithmVariants).flatMap((algorithms) =>
-          Object.entries(algorithms).map(([algorithmName, algorithm]) => ({
-            name: `${algorithm.name}, ${algorithmName}, ${model.architecture} ${modelName}, ${task.distribution}`,
-            task,
-            model,
-            algorithm,
-          })),
-        ),
-      ),
-  ),
-);
+interface Variant {
+  readonly title: string;
+  readonly section: Readonly<Record<string, unknown>>;
+}
 
-/** The parts of a job, opened from the registries, with θ₀. */
-export async function openParts(
-  { task, model: modelSpec, algorithm: algorithmSpec }: SmallJobSpec,
-  dataDirectory: string,
-) {
-  const distribution = await openDistribution(task, {
-    seed: 7,
-    dataDirectories: [dataDirectory],
-    evaluationSplit: 'test',
-  });
-  const model = buildModel(modelSpec, distribution.shape);
-  const learner = learnerOf(model, distribution.shape);
-  const layout = layoutOf(model);
+function variantsOf(registry: Registry, kind: PartKind): Variant[] {
+  return registry.all(kind).flatMap((part) =>
+    Object.entries(part.variants).map(([variant, fields]) => ({
+      title: `${part.name} ${variant}`,
+      section: { [nameFields[kind]]: part.name, ...fields },
+    })),
+  );
+}
+
+/** The job of these sections, one meta-step of two tasks. */
+export const jobOf = (
+  task: object,
+  model: object,
+  algorithm: object,
+  registry: Registry = builtIn,
+  others: object = {},
+): ResolvedJob =>
+  readJob(
+    JSON.stringify({
+      name: 'small',
+      seed: 7,
+      task,
+      model,
+      algorithm,
+      meta: { iterations: 1, batchSize: 2 },
+      evaluation: { tasks: 2, innerSteps: 2 },
+      ...others,
+    }),
+    registry,
+  );
+
+const takes = (registry: Registry, kind: 'model' | 'algorithm', { section }: Variant, task: Variant): boolean => {
+  const distribution = registry.part('distribution', task.section.distribution as string);
+  const part = registry.part(kind, section[nameFields[kind]] as string);
+  const facts = distribution.facts(distribution.schema.parse(withoutName(task.section, 'distribution')));
+  return part.needs?.(facts, part.schema.parse(withoutName(section, nameFields[kind]))) === undefined;
+};
+
+function withoutName({ ...fields }: Variant['section'], name: string): Variant['section'] {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
+}
+
+/** Every algorithm × model × task distribution that fit together, in every variant. */
+export function smallJobsOf(registry: Registry): SmallJob[] {
+  return variantsOf(registry, 'distribution').flatMap((task) =>
+    variantsOf(registry, 'model')
+      .filter((model) => takes(registry, 'model', model, task))
+      .flatMap((model) =>
+        variantsOf(registry, 'algorithm')
+          .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
+          .map((algorithm) => ({
+            name: `${algorithm.title}, ${model.title}, ${task.title}`,
+            job: jobOf(task.section, model.section, algorithm.section, registry),
+          })),
+      ),
+  );
+}
+
+export const smallJobs: readonly SmallJob[] = smallJobsOf(builtIn);
+
+/** A job's parts, opened and built, with θ₀. */
+export async function openParts(job: ResolvedJob, dataDirectory: string) {
+  const io = taskIo({ seed: 7, dataDirectories: [dataDirectory], evaluationSplit: 'test' });
   return {
-    distribution,
-    model,
-    learner,
-    layout,
-    algorithm: buildAlgorithm(algorithmSpec, learner),
-    metaParams: initialParams(model, taskRng(7, 'initialize', 0)),
-    paramSpecs: specsOf(layout),
+    job,
+    ...buildJob(job),
+    tasks: await job.distribution.open(job.spec.task, io),
+    layout: layoutOf(job.parameters),
+    metaParams: initialParams(job.parameters, taskRng(7, 'initialize', 0)),
   };
 }
 
 export type Parts = Awaited<ReturnType<typeof openParts>>;
 
-export function specsOf(layout: ParamsLayout): TensorSpecs {
-  return Object.fromEntries(layout.tensors.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]));
-}
-
 /** `taskFunction` on `count` tasks of the training split. */
 export async function runOnTasks(
   engine: Engine,
-  parts: Parts,
+  { job, tasks, layout }: Parts,
   taskFunction: TaskFunction,
   metaParams: Float32Array,
   count = 1,
 ) {
-  const { stacked, task } = allocateTasks(parts.distribution.shape, count);
-  for (let index = 0; index < count; index++) parts.distribution.sample('train', index, task(index));
-  const program = await engine.compile({
-    name: 'test',
-    taskFunction,
-    metaParams: parts.paramSpecs,
-    task: taskTensors(parts.distribution.shape),
-    taskCount: count,
-  });
+  const { stacked, task } = allocateTasks(job.task, count);
+  for (let index = 0; index < count; index++) tasks.sample('train', index, task(index));
+  const program = await engine.compile(programOptions(job, taskFunction, { name: 'test', taskCount: count }));
   try {
-    return await program.run(viewsOf(parts.layout, metaParams), stacked);
+    return await program.run(viewsOf(layout, metaParams), stacked);
   } finally {
     await program.dispose();
   }

@@ -2,8 +2,8 @@
 // stands at the head of shared/comparison.ts.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { type ComparedJob, compare, isClaim, outcomeWords, verdictOf } from '../../../shared/comparison.ts';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
 import { measureOf } from '../../../shared/measures.ts';
 import { accuracyMeasure, lossMeasure } from '../../support/measures.ts';
 

@@ -2,9 +2,14 @@
 // by name; what fits exactly is taken.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type JobSpec, parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { evaluationShardSize, maxShardTasks } from '../../../shared/job-spec/limits.ts';
+import { resolveJob } from '../../../learning/job.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import { evaluationShardSize } from '../../../learning/limits.ts';
+import { builtIn } from '../../../learning/registry.ts';
+import { type JobSpec, maxShardTasks } from '../../../shared/job-spec/index.ts';
 import { refusalOf } from './refusal.ts';
+
+const shardSizeOf = (spec: JobSpec) => evaluationShardSize(resolveJob(spec, builtIn));
 
 type Sections = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -54,7 +59,7 @@ const cases: readonly {
     fits: { model: { hiddenLayers: Array(32).fill(8) }, algorithm: { innerSteps: 124 } },
     exceeds: { model: { hiddenLayers: Array(32).fill(8) }, algorithm: { innerSteps: 125 } },
     message:
-      'invalid job: algorithm.innerSteps: got 125 with an mlp of 33 layers, a program of 4,125 layers; accepted: at most 124 with this model: programs have at most 4,096 layers',
+      'invalid job: algorithm.innerSteps: got 125 with mlp, which counts as 33 layers, a program of 4,125 layers; accepted: at most 124 with this model: programs have at most 4,096 layers',
   },
   {
     what: 'an evaluation that traces too many layers',
@@ -126,7 +131,7 @@ test('a meta-batch of any size has a default shard size that is accepted', () =>
 
 test('an evaluation keeps to the shard size of the placement until its result would not fit into a message', () => {
   const sizeOf = (shardSize: number, innerSteps: number) =>
-    evaluationShardSize(
+    shardSizeOf(
       parse(sinusoid, { meta: { batchSize: shardSize }, placement: { shardSize }, evaluation: { innerSteps } }),
     );
   assert.equal(sizeOf(4, 10), 4);

@@ -2,7 +2,7 @@
 // what it just holds is taken.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { refusalOf } from './refusal.ts';
 
 const messageOf = (parse: () => unknown): string => refusalOf(parse).message;

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { parseJobSpec } from '../../../learning/job-file.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
-import { type JobSpec, maxSpecBytes, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { type JobSpec, maxSpecBytes } from '../../../shared/job-spec/index.ts';
 import { maxYamlDepth, maxYamlLexemes } from '../../../shared/job-spec/yaml.ts';
 import { refusalOf } from './refusal.ts';
 

@@ -1,9 +1,18 @@
 // The job file: what is accepted, every default, and for every kind of bad input the message that a person reads.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import type { PartKind } from '../../../learning/part.ts';
+import { builtIn } from '../../../learning/registry.ts';
 import type { FieldProblem } from '../../../shared/job-spec/explain.ts';
-import { type JobSpec, maxSpecBytes, parseJobSpec } from '../../../shared/job-spec/index.ts';
+import { type JobSpec, maxSpecBytes } from '../../../shared/job-spec/index.ts';
 import { refusalOf } from './refusal.ts';
+
+const namesOf = (kind: PartKind): string =>
+  builtIn
+    .all(kind)
+    .map(({ name }) => name)
+    .join(' | ');
 
 type Sections = Readonly<Record<string, unknown>>;
 
@@ -41,6 +50,7 @@ test('a sinusoid job file of five fields gets every default', () => {
     },
     model: { architecture: 'mlp', hiddenLayers: [40, 40], activation: 'relu', initialization: 'he' },
     algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01, rematerialize: false },
+    objective: { name: 'mean-squared-error' },
     meta: {
       iterations: 10,
       batchSize: 32,
@@ -193,7 +203,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown field of the job file',
     sinusoid,
     { extra: 1 },
-    'extra: got an unknown field; accepted: one of name, seed, task, model, algorithm, meta, evaluation, checkpoint, placement, published',
+    'extra: got an unknown field; accepted: one of name, seed, task, model, algorithm, objective, meta, evaluation, checkpoint, placement, published',
   ],
   [
     'an unknown field of a section',
@@ -223,13 +233,13 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown algorithm',
     sinusoid,
     { algorithm: { name: 'mamml' } },
-    'algorithm.name: got "mamml"; accepted: maml | reptile',
+    `algorithm.name: got "mamml"; accepted: ${namesOf('algorithm')}, or a part of a plugin (--plugin FILE)`,
   ],
   [
     'no algorithm name',
     sinusoid,
     { algorithm: { order: 'first' } },
-    'algorithm.name: got nothing; accepted: maml | reptile',
+    `algorithm.name: got nothing; accepted: ${namesOf('algorithm')}`,
   ],
   ['no algorithm', sinusoid, { algorithm: undefined }, 'algorithm: got nothing; accepted: a mapping of fields'],
   [
@@ -242,19 +252,19 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown task distribution',
     sinusoid,
     { task: { distribution: 'cifar' } },
-    'task.distribution: got "cifar"; accepted: sinusoid | omniglot',
+    `task.distribution: got "cifar"; accepted: ${namesOf('distribution')}, or a part of a plugin (--plugin FILE)`,
   ],
   [
     'an unknown architecture',
     sinusoid,
     { model: { architecture: 'resnet' } },
-    'model.architecture: got "resnet"; accepted: mlp | conv4',
+    `model.architecture: got "resnet"; accepted: ${namesOf('model')}, or a part of a plugin (--plugin FILE)`,
   ],
   [
     'an unknown optimizer',
     sinusoid,
     { meta: { iterations: 1, optimizer: { name: 'lamb' } } },
-    'meta.optimizer.name: got "lamb"; accepted: sgd | adam | adamw',
+    `meta.optimizer.name: got "lamb"; accepted: ${namesOf('optimizer')}, or a part of a plugin (--plugin FILE)`,
   ],
   [
     'an unknown choice',
@@ -382,7 +392,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an image model for a curve',
     sinusoid,
     { model: { architecture: 'conv4' } },
-    'model.architecture: got conv4; accepted: mlp, for task.distribution sinusoid',
+    'model.architecture: got conv4; accepted: mlp, for task.distribution sinusoid; conv4 needs images [height, width, channels]',
   ],
   [
     'evaluation on a training alphabet',

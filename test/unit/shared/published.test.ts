@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { cardText, differencesBetween, statedCard, statedFields } from '../../../shared/protocol.ts';
+import { wordsOf } from '../../../learning/job.ts';
+import { parseJobSpec } from '../../../learning/job-file.ts';
+import { builtIn } from '../../../learning/registry.ts';
+import { cardText, differencesBetween, noWords, statedCard, statedFields } from '../../../shared/protocol.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 
@@ -85,14 +87,14 @@ test('two protocols differ in the values that the published one states', () => {
 });
 
 test('a protocol reads as a sentence, without what its source does not tell', () => {
-  assert.equal(cardText(statedCard({})), '');
+  assert.equal(cardText(statedCard({}, noWords)), '');
   const task = { distribution: 'omniglot', dataSet: 'full', ways: 5, shots: 1, queries: 1, rotations: true } as const;
   const model = { architecture: 'conv4', filters: 64, batchNormScale: false, headInitialization: 'normal' } as const;
   const algorithm = { name: 'maml', order: 'first', innerSteps: 1, innerLearningRate: 0.4 } as const;
   const meta = { iterations: 60_000, batchSize: 32, optimizer: { name: 'adam', learningRate: 0.001 } } as const;
   const stated = { task, model, algorithm, meta, evaluation: { tasks: 600 }, transductive: true };
   assert.equal(
-    cardText(statedCard(stated)),
+    cardText(statedCard(stated, wordsOf(stated, builtIn))),
     'first-order MAML, 5-way 1-shot, 1 query a class, 600 test tasks, transductive; ' +
       'conv4 of 64 filters, batch norm without a scale, normal head; ' +
       'trained for 60,000 meta-steps of 32 tasks with 1 inner step of rate 0.4, adam 0.001; Omniglot full set, 4 rotations',

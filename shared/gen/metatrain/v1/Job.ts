@@ -10,6 +10,7 @@ import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output a
 import type { Verdict as _metatrain_v1_Verdict, Verdict__Output as _metatrain_v1_Verdict__Output } from '../../metatrain/v1/Verdict.ts';
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from '../../metatrain/v1/JobWaiting.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
+import type { JobWords as _metatrain_v1_JobWords, JobWords__Output as _metatrain_v1_JobWords__Output } from '../../metatrain/v1/JobWords.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Job {
@@ -35,6 +36,8 @@ export interface Job {
   'verdict'?: (_metatrain_v1_Verdict | null);
   'waiting'?: (_metatrain_v1_JobWaiting | null);
   'data'?: (_metatrain_v1_DataIdentity)[];
+  'words'?: (_metatrain_v1_JobWords | null);
+  'publishedWords'?: (_metatrain_v1_JobWords | null);
 }
 
 export interface Job__Output {
@@ -60,4 +63,6 @@ export interface Job__Output {
   'verdict': (_metatrain_v1_Verdict__Output | null);
   'waiting': (_metatrain_v1_JobWaiting__Output | null);
   'data': (_metatrain_v1_DataIdentity__Output)[];
+  'words': (_metatrain_v1_JobWords__Output | null);
+  'publishedWords': (_metatrain_v1_JobWords__Output | null);
 }

@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { clipByGlobalNorm, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
-import { slotNames, updateMetaParams } from '../../../../coordinator/aggregation/meta-optimizer.ts';
-import type { OptimizerSpec } from '../../../../shared/job-spec/meta.ts';
+import { builtIn } from '../../../../learning/registry.ts';
+import type { OptimizerSection } from '../../../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../../../shared/learning-rate.ts';
 
 /** Five steps from θ = (0.5, −1.25, 2) along gradients (0.1(t + 1), −0.3 + 0.2t, 1.5/(t + 1)). */
-function fiveSteps(optimizer: OptimizerSpec): Float32Array {
+function fiveSteps(optimizer: OptimizerSection): Float32Array {
+  const part = builtIn.part('optimizer', optimizer.name);
   let metaParams = Float32Array.of(0.5, -1.25, 2);
-  const slots = Object.fromEntries(slotNames(optimizer).map((name) => [name, new Float32Array(3)]));
+  const slots = Object.fromEntries(part.slots(optimizer).map((name) => [name, new Float32Array(3)]));
   for (let t = 0; t < 5; t += 1) {
     const metaGradient = Float64Array.of(0.1 * (t + 1), -0.3 + 0.2 * t, 1.5 / (t + 1));
     const { learningRate } = optimizer;
-    metaParams = Float32Array.from(
-      updateMetaParams(optimizer, { metaParams, metaGradient, slots, learningRate, step: t }),
-    );
+    metaParams = Float32Array.from(part.update(optimizer, { metaParams, metaGradient, slots, learningRate, step: t }));
   }
   return metaParams;
 }

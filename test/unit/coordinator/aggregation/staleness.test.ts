@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { stalenessWeight } from '../../../../coordinator/aggregation/staleness.ts';
 import { Training } from '../../../../coordinator/aggregation/training.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
+import { staleWeightOf } from '../../../../coordinator/jobs/live-job.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { CoreDriver } from '../../../support/core-driver.ts';
+import { sinusoidSpec } from '../../../support/job-specs.ts';
 import { lossHeads, rowsOf } from '../../../support/measures.ts';
+
+const jobOf = (algorithm: object) => readJob(sinusoidSpec('job', { algorithm }));
 
 test('in sync mode nothing is begun before its turn: a worker idles while the last shard of a meta-step is computed', () => {
   const core = new CoreDriver();
@@ -50,17 +53,17 @@ test('a job that is cancelled in async mode takes back the leases of every batch
 
 test('a stale meta-gradient of MAML weighs 1/(1 + τ), a way of Reptile weighs 1, and fresh ones are exactly as they are', () => {
   assert.deepEqual(
-    [0, 1, 3].map((staleness) => stalenessWeight('maml', staleness)),
+    [0, 1, 3].map((staleness) => staleWeightOf(jobOf({ name: 'maml' }), staleness)),
     [1, 1 / 2, 1 / 4],
   );
   assert.deepEqual(
-    [0, 1, 3].map((staleness) => stalenessWeight('reptile', staleness)),
+    [0, 1, 3].map((staleness) => staleWeightOf(jobOf({ name: 'reptile' }), staleness)),
     [1, 1, 1],
   );
 });
 
 test('the weight scales the shard in the mean meta-gradient: SGD by hand', () => {
-  const { meta } = parseJobSpec(
+  const job = readJob(
     JSON.stringify({
       name: 'by-hand',
       task: { distribution: 'sinusoid' },
@@ -69,8 +72,8 @@ test('the weight scales the shard in the mean meta-gradient: SGD by hand', () =>
       meta: { iterations: 2, batchSize: 4, optimizer: { name: 'sgd', learningRate: 0.5 }, update: { mode: 'async' } },
     }),
   );
-  assert.deepEqual(meta.update, { mode: 'async', maxStaleness: 2 });
-  const training = Training.begin(meta, { tensors: [{ name: 'w', shape: [1] }] }, Float32Array.of(10));
+  assert.deepEqual(job.spec.meta.update, { mode: 'async', maxStaleness: 2 });
+  const training = Training.begin(job, { tensors: [{ name: 'w', shape: [1] }] }, Float32Array.of(10));
   const shard = (sum: number) => ({
     metaGradientSum: Float32Array.of(sum),
     taskCount: 2,

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { summariseMeasures, summariseRows } from '../../../../coordinator/aggregation/evaluation-summary.ts';
 import { isFiniteVector, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
-import { Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
-import type { MetaSpec } from '../../../../shared/job-spec/meta.ts';
+import { type OuterLoop, Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { integerPower, scheduleFactor } from '../../../../shared/learning-rate.ts';
 import type { MeasureHead } from '../../../../shared/measures.ts';
 import { taskRng } from '../../../../shared/rng.ts';
@@ -93,7 +92,7 @@ test('measures are summed up by point, whatever their axes are', () => {
 });
 
 test('an evaluation tells how many tasks diverged, and fails when all did', () => {
-  const training = Training.begin(metaSpec({}), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith({}), layout, Float32Array.of(1, 2));
   const evaluate = (losses: readonly number[]) => {
     training.keepEvaluateResult(0, 1, { measures: rowsOf(losses) });
     return training.summariseEvaluation(evaluateHeads(1).slice(0, 1));
@@ -150,8 +149,8 @@ test('a norm of large values does not overflow, and one odd value makes a vector
 
 const layout = { tensors: [{ name: 'w', shape: [2] }] };
 
-function metaSpec(changes: Readonly<Record<string, unknown>>): MetaSpec {
-  return parseJobSpec(sinusoidSpec('t', { meta: { iterations: 10, batchSize: 4, ...changes } })).meta;
+function jobWith(changes: Readonly<Record<string, unknown>>): OuterLoop {
+  return readJob(sinusoidSpec('t', { meta: { iterations: 10, batchSize: 4, ...changes } }));
 }
 
 const plainDescent = { optimizer: { name: 'sgd', learningRate: 0.5 } };
@@ -180,7 +179,7 @@ test('a meta-step is the mean meta-gradient of the whole meta-batch, whatever or
     [0, 1],
     [1, 0],
   ].map((order) => {
-    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
     const shards = [result([4, 0]), result([0, -8], { losses: [5, 7] })];
     for (const shard of order) training.keepTrainResult(shard, 2, shards[shard]!);
     const applied = training.applyMetaStep(10, lossHeads);
@@ -195,7 +194,7 @@ test('a meta-step is the mean meta-gradient of the whole meta-batch, whatever or
 });
 
 test('a meta-step divides by the weight of its shards, which need not be their number of tasks', () => {
-  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
   training.keepTrainResult(0, 2, result([4, 0], { weight: 0.5 }));
   training.keepTrainResult(1, 2, result([0, -8], { weight: 1.5 }));
   training.applyMetaStep(10, lossHeads);
@@ -205,7 +204,7 @@ test('a meta-step divides by the weight of its shards, which need not be their n
 
 test('a meta-step tells how much its tasks agree, from measured shards of full weight alone', () => {
   const applied = (shards: readonly TrainShardSum[], weights = [1, 1]) => {
-    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
     for (const [index, shard] of shards.entries()) {
       training.keepTrainResult(index, shards.length, shard, { metaStep: 0, weight: weights[index]! });
     }
@@ -222,7 +221,7 @@ test('a meta-step tells how much its tasks agree, from measured shards of full w
 
 test('the chain of hashes names every θ: SHA-256 of the link before and of θ', () => {
   const start = Float32Array.of(1, 2);
-  const training = Training.begin(metaSpec(plainDescent), layout, start);
+  const training = Training.begin(jobWith(plainDescent), layout, start);
   const link = (before: Buffer, hash: string) => sha256(Buffer.concat([before, Buffer.from(hash, 'hex')]));
   const first = link(Buffer.alloc(32), hashOfVector(start));
   assert.deepEqual(training.chain, first);
@@ -232,7 +231,7 @@ test('the chain of hashes names every θ: SHA-256 of the link before and of θ',
 });
 
 test('a published θ is never written to again, nor is a snapshot', () => {
-  const training = Training.begin(metaSpec({ optimizer: { name: 'adam' } }), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith({ optimizer: { name: 'adam' } }), layout, Float32Array.of(1, 2));
   const before = training.metaParams;
   training.keepTrainResult(0, 1, result([1, 1]));
   training.applyMetaStep(10, lossHeads);
@@ -246,7 +245,7 @@ test('a published θ is never written to again, nor is a snapshot', () => {
 });
 
 test('a job that goes on from a snapshot takes the very steps of one that never stopped', () => {
-  const meta = metaSpec({ optimizer: { name: 'adam', learningRate: 0.1 }, schedule: { name: 'cosine' }, clipNorm: 1 });
+  const meta = jobWith({ optimizer: { name: 'adam', learningRate: 0.1 }, schedule: { name: 'cosine' }, clipNorm: 1 });
   let training = Training.begin(meta, layout, Float32Array.of(1, 2));
   const unbroken = Training.begin(meta, layout, Float32Array.of(1, 2));
   for (let step = 0; step < 10; step += 1) {
@@ -260,7 +259,7 @@ test('a job that goes on from a snapshot takes the very steps of one that never 
 });
 
 test('tasks that are not finite are left out of the means and counted', () => {
-  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
   const facts = { losses: [1, 9, 2, 3], accuracies: [0.5, 1, 0.5, 0.5], nonFiniteTasks: [1] };
   training.keepTrainResult(0, 1, result([3, 3], facts));
   const applied = training.applyMetaStep(10, accuracyHeads);
@@ -279,7 +278,7 @@ const leftOutCases = [
 for (const { left, ...facts } of leftOutCases) {
   const tasks = `${facts.nonFiniteTasks.length} left out of losses ${facts.losses.join(', ')}`;
   test(`a meta-step that leaves out more than half of its tasks is refused and changes nothing: ${tasks}`, () => {
-    const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+    const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
     training.keepTrainResult(0, 1, result([0, 0], facts));
     if (left === undefined) {
       assert.deepEqual(training.applyMetaStep(10, lossHeads).measures, trainValues(1));
@@ -294,7 +293,7 @@ for (const { left, ...facts } of leftOutCases) {
 
 test('a meta-step that would leave the finite numbers is refused, and θ stays as it was', () => {
   const huge = { optimizer: { name: 'sgd', learningRate: 1e30 } };
-  const training = Training.begin(metaSpec(huge), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith(huge), layout, Float32Array.of(1, 2));
   training.keepTrainResult(0, 1, result([1e30, 0]));
   assert.throws(() => training.applyMetaStep(10, lossHeads), {
     code: 'RESULT_NOT_FINITE',
@@ -306,7 +305,7 @@ test('a meta-step that would leave the finite numbers is refused, and θ stays a
 });
 
 test('a meta-step waits for all of its shards', () => {
-  const training = Training.begin(metaSpec(plainDescent), layout, Float32Array.of(1, 2));
+  const training = Training.begin(jobWith(plainDescent), layout, Float32Array.of(1, 2));
   training.keepTrainResult(1, 2, result([1, 1]));
   assert.throws(() => training.applyMetaStep(10, lossHeads), /shard/);
 });

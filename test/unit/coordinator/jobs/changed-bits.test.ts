@@ -9,7 +9,7 @@ import { type Database, type Key, open } from 'lmdb';
 import pino from 'pino';
 import { JobBook } from '../../../../coordinator/jobs/job-book.ts';
 import { JobStore } from '../../../../coordinator/store/job-store.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { specText } from '../../../integration/coordinator/cluster.ts';
 
 const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
@@ -25,8 +25,8 @@ async function setUp(t: TestContext) {
   const before = await JobStore.open(path);
   const book = new JobBook(before, limits, log, () => undefined);
   const [first, second] = [
-    (await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'first' }, 1)).record,
-    (await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'second' }, 2)).record,
+    (await book.submit({ job: readJob(specText()), idempotencyKey: 'first' }, 1)).record,
+    (await book.submit({ job: readJob(specText()), idempotencyKey: 'second' }, 2)).record,
   ];
   const stored = [first, second].flatMap((record) =>
     [1, 2, 3].map(

@@ -2,23 +2,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryOf, refuseBeyondMemory } from '../../../../coordinator/jobs/job-memory.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { sinusoidSpec } from '../../../support/job-specs.ts';
 
 const mebibyte = 2 ** 20;
-const specOf = (overrides: Readonly<Record<string, unknown>>) => parseJobSpec(sinusoidSpec('job', overrides));
-const small = specOf({});
+const jobOf = (overrides: Readonly<Record<string, unknown>>) => readJob(sinusoidSpec('job', overrides));
+const small = jobOf({});
 /** 16,785,409 parameters, 64 MiB a vector. */
-const large = specOf({ model: { architecture: 'mlp', hiddenLayers: [4_094, 4_096] } });
+const large = jobOf({ model: { architecture: 'mlp', hiddenLayers: [4_094, 4_096] } });
 
 test('a job counts with its parameters, the slots of its optimizer, and the results of a whole meta-batch', () => {
   const sgd = { name: 'sgd', learningRate: 0.1 };
-  const withSgd = specOf({ model: large.model, meta: { iterations: 1, batchSize: 8, optimizer: sgd } });
+  const withSgd = jobOf({ model: large.spec.model, meta: { iterations: 1, batchSize: 8, optimizer: sgd } });
   const vector = 4 * 16_785_409;
   assert.ok(memoryOf(large) > 13 * vector, '3 of θ, 4 of adam, 4 shards, and a sum in float64');
   assert.ok(memoryOf(large) < 14 * vector);
   assert.ok(memoryOf(large) - memoryOf(withSgd) > 3.99 * vector);
-  const shards = specOf({ model: large.model, placement: { shardSize: 1 } });
+  const shards = jobOf({ model: large.spec.model, placement: { shardSize: 1 } });
   assert.ok(memoryOf(shards) - memoryOf(large) > 3.99 * vector);
 });
 

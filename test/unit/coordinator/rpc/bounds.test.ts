@@ -1,5 +1,6 @@
 // What is kept of a job fits a message of gRPC, whatever its workers said and however much it
 // evaluated; and so does every page.
+
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fillPage } from '../../../../coordinator/jobs/page.ts';
@@ -15,6 +16,7 @@ import { keptEvaluations } from '../../../../coordinator/store/thinning.ts';
 import { MetatrainError } from '../../../../shared/errors.ts';
 import { maxReasonBytes } from '../../../../shared/foreign-text.ts';
 import { silentLogger } from '../../../../shared/log.ts';
+import { noWords } from '../../../../shared/protocol.ts';
 import { JobService, maxMessageBytes } from '../../../../shared/wire.ts';
 import { accuracyMeasure, lossMeasure } from '../../../support/measures.ts';
 
@@ -46,6 +48,7 @@ const largest = (): JobRecord => ({
   order: 1,
   name: 'n'.repeat(100),
   spec: JSON.stringify('x'.repeat(400_000)),
+  words: noWords,
   submittedAt: 1,
   state: 'failed',
   startedAt: 1,

@@ -11,9 +11,9 @@ import type { Observer } from '../../../../coordinator/observers/happenings.ts';
 import { jobStory } from '../../../../coordinator/observers/job-story.ts';
 import { type JobAnswer, JobEffects } from '../../../../coordinator/runner/job-effects.ts';
 import { JobStore } from '../../../../coordinator/store/job-store.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { realClock } from '../../../../shared/clock.ts';
 import { MetatrainError } from '../../../../shared/errors.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { everyone } from '../../../../shared/observers.ts';
 import { specText } from '../../../integration/coordinator/cluster.ts';
@@ -29,8 +29,8 @@ async function openJob(t: TestContext, observer: (book: JobBook) => Observer = (
     rmSync(directory, { recursive: true });
   });
   const book = new JobBook(store, limits, silentLogger, () => undefined);
-  const spec = parseJobSpec(specText());
-  const { record } = await book.submit({ spec }, 1);
+  const job = readJob(specText());
+  const { record } = await book.submit({ job }, 1);
   const answers: JobAnswer[] = [];
   const ended: string[] = [];
   const story = jobStory((told, at, body) => book.append(told, at, body));
@@ -42,7 +42,7 @@ async function openJob(t: TestContext, observer: (book: JobBook) => Observer = (
     answer: (answer) => answers.push(answer),
     onEnded: (jobId) => ended.push(jobId),
   });
-  effects.open(record, spec, undefined, false);
+  effects.open(record, job, undefined, false);
   return { store, book, record, effects, answers, ended };
 }
 

@@ -11,9 +11,9 @@ import type { CheckpointStore } from '../../../../coordinator/store/checkpoint-s
 import { DiskRoom, essentialReserveBytes, reserveBytes } from '../../../../coordinator/store/disk-room.ts';
 import { JobStore } from '../../../../coordinator/store/job-store.ts';
 import { OrderedWrites } from '../../../../coordinator/store/ordered-writes.ts';
+import { parseJobSpec, readJob } from '../../../../learning/job-file.ts';
 import { nextTurn } from '../../../../shared/clock.ts';
 import { MetatrainError } from '../../../../shared/errors.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { specText } from '../../../integration/coordinator/cluster.ts';
 
@@ -100,7 +100,7 @@ test('nothing is written while the directory is gone', async () => {
 test('a checkpoint that the disk refuses for a reason that may pass waits, its job with it, and is tried again until it is written', async (t) => {
   disk.freeBytes = 1e12;
   const { book } = await openBook(t);
-  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
+  const { record } = await book.submit({ job: readJob(specText()) }, 1);
   const refusals = [
     new MetatrainError('STORAGE_UNAVAILABLE', 'EMFILE'),
     new MetatrainError('STORAGE_UNAVAILABLE', 'EIO'),
@@ -180,10 +180,10 @@ test('once writes have ended, one that cannot be made is refused at once, so tha
 test('what becomes of a job while the disk is full is told from memory, and written when there is room', async (t) => {
   disk.freeBytes = 1e12;
   const { book, store } = await openBook(t);
-  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
+  const { record } = await book.submit({ job: readJob(specText()) }, 1);
   const { jobId } = record;
   disk.freeBytes = 0;
-  await assert.rejects(book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 2), {
+  await assert.rejects(book.submit({ job: readJob(specText()), idempotencyKey: 'key' }, 2), {
     code: 'DISK_FULL',
     message: /not taken/,
   });
@@ -199,14 +199,14 @@ test('what becomes of a job while the disk is full is told from memory, and writ
   book.retry();
   await told;
   assert.deepEqual([store.record(jobId)?.state, book.isOver(jobId)], ['cancelled', true]);
-  const { isNew } = await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 4);
+  const { isNew } = await book.submit({ job: readJob(specText()), idempotencyKey: 'key' }, 4);
   assert.equal(isNew, true, 'the refused submit left no key behind');
 });
 
 test('shard hashes that found no room are written with the next ones', async (t) => {
   disk.freeBytes = 1e12;
   const { book } = await openBook(t);
-  const { record } = await book.submit({ spec: parseJobSpec(specText()) }, 1);
+  const { record } = await book.submit({ job: readJob(specText()) }, 1);
   const ledger = book.ledger(record.jobId);
   const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
   ledger.add(0, 0, 1, first);

@@ -22,7 +22,7 @@ import {
 } from '../../../../coordinator/store/file-system.ts';
 import { load, loadFileLocks, loadLmdb } from '../../../../coordinator/store/native.ts';
 import { StateDirectory } from '../../../../coordinator/store/state-directory.ts';
-import { parseJobSpec } from '../../../../shared/job-spec/index.ts';
+import { readJob } from '../../../../learning/job-file.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { specText } from '../../../integration/coordinator/cluster.ts';
 
@@ -54,7 +54,7 @@ test('a state directory and all that is in it are for their owner alone', async 
   const state = await StateDirectory.open(path);
   const limits = { unfinishedJobs: 10, unfinishedJobsPerClient: 10, jobBytes: 2 ** 30, watchers: 10, endedJobs: 10 };
   const book = new JobBook(state.jobs, limits, silentLogger, () => undefined);
-  await book.submit({ spec: parseJobSpec(specText()), idempotencyKey: 'key' }, 1);
+  await book.submit({ job: readJob(specText()), idempotencyKey: 'key' }, 1);
   const layout = { tensors: [{ name: 'w', shape: [3] }] };
   const metadata = {
     ...{ jobId: 'j', spec: '{}', step: 1, nextTask: 8, paramsSha256: '', chainSha256: '', previousSha256: '' },

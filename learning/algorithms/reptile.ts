@@ -1,0 +1,152 @@
+// Reptile, batched: φ from θ by k steps of an inner optimizer on the task's mini-batches; the meta-gradient
+// is θ − φ (Nichol et al. 2018, algorithm 2). The paper's meta-step θ ← θ + ε·mean(φ − θ) is therefore plain
+// gradient descent of rate ε. Training sees support and query set together, as the authors' `train-shots`;
+// testing adapts on the support set alone. Mini-batches are taken in turn; the sampler's order puts all
+// classes into each. The inner optimizer starts anew with each task (the authors' code carries Adam's
+// second moment from task to task), since a task's result may depend on θ and the task alone.
+import type * as tfjs from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { fraction, positive } from '../../shared/job-spec/fields.ts';
+import type { NamedTensors } from '../built.ts';
+import { innerSteps } from '../kit/fields.ts';
+import type { Examples } from '../kit/gradients.ts';
+import type { Kit } from '../kit/kit.ts';
+import { after } from '../kit/sequence.ts';
+import type { Tf } from '../kit/tools.ts';
+import { defineAlgorithm } from '../part.ts';
+
+const schema = z.strictObject({
+  /** Inner steps in training, on the support and query sets together. */
+  innerSteps: innerSteps.default(5),
+  innerLearningRate: positive.default(0.02),
+  /** Examples of one inner step, taken in turn from the task; absent means all. */
+  innerBatchSize: z.int().min(1).optional(),
+  innerOptimizer: z
+    .discriminatedUnion('name', [
+      z.strictObject({ name: z.literal('sgd') }),
+      z.strictObject({
+        name: z.literal('adam'),
+        beta1: fraction.default(0),
+        beta2: fraction.default(0.999),
+        epsilon: positive.default(1e-8),
+      }),
+    ])
+    .default({ name: 'sgd' }),
+});
+
+type ReptileSpec = z.infer<typeof schema>;
+
+export const reptile = defineAlgorithm({
+  name: 'reptile',
+  title: 'Reptile',
+  summary: 'moves the start towards what plain training on each task arrives at, without second derivatives',
+  paper: 'Nichol, Achiam & Schulman 2018',
+  schema,
+  variants: {
+    'all examples': { innerSteps: 2, innerLearningRate: 0.1 },
+    'mini-batches in turn': { innerSteps: 3, innerLearningRate: 0.1, innerBatchSize: 3 },
+  },
+  describe: () => 'Reptile',
+  needs: (task) => (task.sets.includes('support') ? undefined : 'tasks with a support set'),
+  check({ innerBatchSize }, { task }) {
+    const examples = task.supportExamples + task.queryExamples;
+    if (innerBatchSize === undefined || innerBatchSize <= examples) return [];
+    const accepted = `at most the task's ${examples} examples`;
+    return [{ field: 'algorithm.innerBatchSize', got: String(innerBatchSize), accepted }];
+  },
+  passes: ({ innerSteps }) => innerSteps,
+  // θ − φ is a way towards the task's solutions, not a local slope: it is averaged as it is, as in elastic
+  // averaging (Zhang, Choromanska & LeCun 2015).
+  staleWeight: () => 1,
+  build(spec, kit) {
+    const { tf, model, mapParams } = kit;
+    const batches = miniBatches(kit);
+    function* descend(start: NamedTensors, examples: Examples): Iterable<NamedTensors> {
+      const update = innerOptimizer(tf, spec);
+      let params = start;
+      for (let step = 0; ; step++) {
+        const gradients = kit.gradientsOf(params, batches.take(examples, step, spec.innerBatchSize));
+        params = mapParams(params, (name, value) => update(name, value, gradients[name]!, step));
+        yield params;
+      }
+    }
+    return {
+      *adapt(theta, task) {
+        yield theta;
+        yield* descend(theta, kit.supportSet(task));
+      },
+      predict: (_theta, state, inputs) => model.predict(state, inputs),
+      train(theta, task) {
+        const query = kit.querySet(task);
+        const examples = batches.joined(kit.supportSet(task), query);
+        const adapted = after(spec.innerSteps, descend(theta, examples), theta);
+        const metaGradient = mapParams(theta, (name, value) => tf.sub(value, adapted[name]!));
+        const predictions = model.predict(adapted, query.inputs);
+        const loss = kit.objective.loss(predictions, query.targets);
+        return kit.outputs(metaGradient, loss, predictions, query.targets);
+      },
+    };
+  },
+});
+
+type Update = (name: string, value: tfjs.Tensor, gradient: tfjs.Tensor, step: number) => tfjs.Tensor;
+
+function innerOptimizer(tf: Tf, { innerOptimizer: optimizer, innerLearningRate }: ReptileSpec): Update {
+  switch (optimizer.name) {
+    case 'sgd':
+      return (_name, value, gradient) => tf.sub(value, tf.mul(gradient, innerLearningRate));
+    case 'adam': {
+      // Kingma & Ba 2015, algorithm 1
+      const { beta1, beta2, epsilon } = optimizer;
+      const firstMoment = movingAverage(tf, beta1);
+      const secondMoment = movingAverage(tf, beta2);
+      return (name, value, gradient, step) => {
+        const mean = firstMoment(name, gradient, step);
+        const deviation = tf.sqrt(secondMoment(name, tf.square(gradient), step));
+        return tf.sub(value, tf.mul(tf.div(mean, tf.add(deviation, epsilon)), innerLearningRate));
+      };
+    }
+    default:
+      return optimizer satisfies never;
+  }
+}
+
+/** mₜ = β·mₜ₋₁ + (1 − β)·x for each name, returned without its bias to zero: mₜ / (1 − βᵗ). */
+function movingAverage(tf: Tf, beta: number): (name: string, value: tfjs.Tensor, step: number) => tfjs.Tensor {
+  const averages = new Map<string, tfjs.Tensor>();
+  return (name, value, step) => {
+    if (beta === 0) return value;
+    const before = averages.get(name);
+    const share = tf.mul(value, 1 - beta);
+    const average = before ? tf.add(tf.mul(before, beta), share) : share;
+    averages.set(name, average);
+    return tf.div(average, 1 - beta ** (step + 1));
+  };
+}
+
+function miniBatches({ tf }: Kit) {
+  const rows = ({ inputs, targets }: Examples, begin: number, size: number): Examples => {
+    const cut = <T extends tfjs.Tensor>(x: T): T => {
+      const [, ...shape] = x.shape;
+      return tf.slice(x, [begin, ...shape.map(() => 0)], [size, ...shape]);
+    };
+    return { inputs: cut(inputs), targets: cut(targets) };
+  };
+  const joined = (a: Examples, b: Examples): Examples => ({
+    inputs: tf.concat([a.inputs, b.inputs], 0),
+    targets: tf.concat([a.targets, b.targets], 0),
+  });
+  return {
+    joined,
+    /** The examples number step·size, step·size + 1, … of the task's, round and round; all of them when they are no more than `size`. */
+    take(examples: Examples, step: number, size: number | undefined): Examples {
+      const count = examples.targets.shape[0];
+      if (size === undefined || size >= count) return examples;
+      const begin = (step * size) % count;
+      const rest = count - begin;
+      return rest >= size
+        ? rows(examples, begin, size)
+        : joined(rows(examples, begin, rest), rows(examples, 0, size - rest));
+    },
+  };
+}

@@ -1,0 +1,95 @@
+// A job file with the parts that it names, and all that follows from them without data and without an
+// engine: what its tasks look like, what θ is made of, what is measured along what, and its words.
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { StatedProtocol } from '../shared/job-spec/published.ts';
+import { type MeasureHead, noAxis } from '../shared/measures.ts';
+import type { JobWords } from '../shared/protocol.ts';
+import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
+import type { Parameter, TaskFacts } from './facts.ts';
+import type { Axis, DefinedPart } from './part.ts';
+import type { Registry } from './registry.ts';
+
+/** What is measured of a task. The first is the one that is minimised. */
+export interface JobMeasures {
+  /** One value a task. */
+  readonly train: readonly MeasureHead[];
+  /** Along the algorithm's axis. */
+  readonly evaluate: readonly MeasureHead[];
+}
+
+export interface ResolvedJob {
+  readonly spec: JobSpec;
+  readonly distribution: DefinedPart<'distribution'>;
+  readonly model: DefinedPart<'model'>;
+  readonly algorithm: DefinedPart<'algorithm'>;
+  readonly objective: DefinedPart<'objective'>;
+  readonly optimizer: DefinedPart<'optimizer'>;
+  readonly task: TaskFacts;
+  readonly modelParameters: readonly Parameter[];
+  /** Of θ, in layout order. */
+  readonly parameters: readonly Parameter[];
+  /** Numbers in θ. Exact as long as it is a safe integer. */
+  readonly parameterCount: number;
+  readonly measures: JobMeasures;
+  readonly isTransductive: boolean;
+  /** Of the job as it is. */
+  readonly words: JobWords;
+  /** Of its published protocol, as far as that is stated. */
+  readonly publishedWords: JobWords | undefined;
+}
+
+/** @param spec checked with the same registry. */
+export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
+  const distribution = registry.part('distribution', spec.task.distribution);
+  const model = registry.part('model', spec.model.architecture);
+  const algorithm = registry.part('algorithm', spec.algorithm.name);
+  const objective = registry.part('objective', spec.objective.name);
+  const optimizer = registry.part('optimizer', spec.meta.optimizer.name);
+  const task = distribution.facts(spec.task);
+  const modelParameters = model.parameters(spec.model, task);
+  const parameters = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
+  const kinds = objective.measures(spec.objective, task);
+  const axis = algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerStepAxis(spec);
+  return {
+    spec,
+    distribution,
+    model,
+    algorithm,
+    objective,
+    optimizer,
+    task,
+    modelParameters,
+    parameters,
+    parameterCount: parameters.reduce((sum, { shape }) => sum + elementsOf(shape), 0),
+    measures: {
+      train: kinds.map((kind) => ({ ...kind, ...noAxis })),
+      evaluate: kinds.map((kind) => ({ ...kind, ...axis })),
+    },
+    isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),
+    words: wordsOf(spec, registry),
+    publishedWords: spec.published && wordsOf(spec.published.protocol, registry),
+  };
+}
+
+const innerStepAxis = ({ evaluation }: JobSpec): Axis => ({
+  axis: 'inner step',
+  points: Array.from({ length: evaluation.innerSteps + 1 }, (_, step) => String(step)),
+});
+
+export const layoutOf = (parameters: readonly Parameter[]): ParamsLayout => ({
+  tensors: parameters.map(({ name, shape }) => ({ name, shape })),
+});
+
+/** What the parts that are named say of themselves; empty where none is. */
+export function wordsOf({ task, model, algorithm }: StatedProtocol, registry: Registry): JobWords {
+  const { episode, queries, data } = task?.distribution
+    ? registry.part('distribution', task.distribution).describe(task)
+    : { episode: '', queries: '', data: '' };
+  return {
+    method: algorithm?.name ? registry.part('algorithm', algorithm.name).describe(algorithm) : '',
+    model: model?.architecture ? registry.part('model', model.architecture).describe(model) : '',
+    episode,
+    queries,
+    data,
+  };
+}

@@ -1,0 +1,69 @@
+// What parts are built with: `tf` itself, and the functions on it that most parts need. Made once a job,
+// on the worker, by the one place that has an engine.
+import type * as tfjs from '@tensorflow/tfjs';
+import type { BuiltModel, BuiltObjective, NamedTensors, TaskOutputs } from '../built.ts';
+import type { Parameter, TaskFacts } from '../facts.ts';
+import { type Examples, type GradientKit, gradientKit } from './gradients.ts';
+import type { EngineTools, Tf } from './tools.ts';
+
+export interface ModelKit {
+  readonly tf: Tf;
+  readonly task: TaskFacts;
+}
+
+export interface ObjectiveKit {
+  readonly tf: Tf;
+  readonly task: TaskFacts;
+}
+
+/** What an algorithm is built with: the model and the objective of its job, and gradients of them. */
+export interface Kit extends GradientKit {
+  readonly tf: Tf;
+  readonly task: TaskFacts;
+  readonly model: BuiltModel;
+  readonly objective: BuiltObjective;
+  /** The model's parameters, and all of θ: the same unless the algorithm changes them. */
+  readonly modelParameters: readonly Parameter[];
+  readonly parameters: readonly Parameter[];
+  supportSet(task: NamedTensors): Examples;
+  querySet(task: NamedTensors): Examples;
+  /** Every measure of the objective, by name: scalars. */
+  measure(predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors;
+  /** A task's outputs, with the measures of predictions whose loss is known already. */
+  outputs(
+    contribution: NamedTensors,
+    loss: tfjs.Scalar,
+    predictions: tfjs.Tensor2D,
+    targets: tfjs.Tensor2D,
+  ): TaskOutputs;
+}
+
+export interface KitParts {
+  readonly task: TaskFacts;
+  readonly model: BuiltModel;
+  readonly objective: BuiltObjective;
+  readonly modelParameters: readonly Parameter[];
+  readonly parameters: readonly Parameter[];
+}
+
+export function createKit(tools: EngineTools, parts: KitParts): Kit {
+  const { model, objective } = parts;
+  const measured = (loss: tfjs.Scalar, predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors => ({
+    loss,
+    ...Object.fromEntries(
+      Object.entries(objective.others).map(([name, measure]) => [name, measure(predictions, targets)]),
+    ),
+  });
+  return {
+    ...parts,
+    ...gradientKit(tools, { predict: model.predict, loss: objective.loss }),
+    tf: tools.tf,
+    supportSet: (task) => ({ inputs: task.supportInputs!, targets: task.supportTargets as tfjs.Tensor2D }),
+    querySet: (task) => ({ inputs: task.queryInputs!, targets: task.queryTargets as tfjs.Tensor2D }),
+    measure: (predictions, targets) => measured(objective.loss(predictions, targets), predictions, targets),
+    outputs: (contribution, loss, predictions, targets) => ({
+      sum: contribution,
+      each: measured(loss, predictions, targets),
+    }),
+  };
+}

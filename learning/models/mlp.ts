@@ -1,0 +1,83 @@
+// A multilayer perceptron: h ← activation(h·W + b) for each hidden layer, then h·W + b. With the defaults
+// the network of MAML's sinusoid experiment (Finn et al. 2017, §5.1: two hidden layers of 40, relu).
+// Inputs of any shape are flattened. The last layer is the head.
+import type * as tfjs from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { elementsOf } from '../../shared/tensor-codec.ts';
+import type { NamedTensors } from '../built.ts';
+import type { TaskFacts } from '../facts.ts';
+import { he, truncatedNormal, zeros } from '../kit/initializers.ts';
+import { joined } from '../kit/words.ts';
+import { defineModel } from '../part.ts';
+
+const schema = z.strictObject({
+  /** Units of each hidden layer. */
+  hiddenLayers: z.array(z.int().min(1).max(65_536)).max(32).default([40, 40]),
+  activation: z.enum(['relu', 'tanh', 'sigmoid']).default('relu'),
+  /** `he`: normal, σ = √(2 / inputs). `truncated-normal`: σ = 0.01, cut at 2σ (the code of Finn et al. 2017). Biases are zero. */
+  initialization: z.enum(['he', 'truncated-normal']).default('he'),
+});
+
+type MlpSpec = z.infer<typeof schema>;
+
+export const mlp = defineModel({
+  name: 'mlp',
+  title: 'multilayer perceptron',
+  summary: 'fully connected layers; inputs of any shape are flattened',
+  paper: 'Rumelhart, Hinton & Williams 1986',
+  schema,
+  variants: {
+    relu: { hiddenLayers: [8, 8] },
+    tanh: { hiddenLayers: [6], activation: 'tanh' },
+    sigmoid: { hiddenLayers: [6], activation: 'sigmoid' },
+  },
+  sizeField: 'hiddenLayers',
+  describe({ hiddenLayers, activation, initialization }) {
+    const layers = hiddenLayers ? `mlp [${hiddenLayers.join(', ')}]` : 'mlp';
+    return joined(', ', layers, activation, initialization && `${initialization} initialisation`);
+  },
+  parameters: (spec, task) => {
+    const layers = layersOf(spec, task);
+    return layers.flatMap(({ inputs, outputs, weights, bias }, index) => {
+      const part = index === layers.length - 1 ? 'head' : 'body';
+      return [
+        { name: weights, shape: [inputs, outputs], initialize: weightInitializers[spec.initialization](inputs), part },
+        { name: bias, shape: [outputs], initialize: zeros, part },
+      ] as const;
+    });
+  },
+  isTransductive: () => false,
+  layers: ({ hiddenLayers }) => hiddenLayers.length + 1,
+  build(spec, { tf, task }) {
+    const layers = layersOf(spec, task);
+    const activate = (x: tfjs.Tensor2D): tfjs.Tensor2D => tf[spec.activation](x);
+    const flat = (x: tfjs.Tensor) => tf.reshape(x, [-1, elementsOf(task.input)]) as tfjs.Tensor2D;
+    const layer = (params: NamedTensors, hidden: tfjs.Tensor2D, index: number): tfjs.Tensor2D => {
+      const { weights, bias } = layers[index]!;
+      const sum = tf.add(tf.matMul(hidden, params[weights] as tfjs.Tensor2D), params[bias]!) as tfjs.Tensor2D;
+      return index < layers.length - 1 ? activate(sum) : sum;
+    };
+    const features = (params: NamedTensors, x: tfjs.Tensor): tfjs.Tensor2D =>
+      layers.slice(0, -1).reduce((hidden, _, index) => layer(params, hidden, index), flat(x));
+    return {
+      features,
+      predict: (params, x) => layer(params, features(params, x), layers.length - 1),
+    };
+  },
+});
+
+function layersOf({ hiddenLayers }: MlpSpec, task: TaskFacts) {
+  const widths = [elementsOf(task.input), ...hiddenLayers, task.outputs];
+  return widths.slice(1).map((outputs, index) => ({
+    inputs: widths[index]!,
+    outputs,
+    weights: `layer${index + 1}.weights`,
+    bias: `layer${index + 1}.bias`,
+  }));
+}
+
+const weightInitializers = {
+  he,
+  /** As in MAML's code (`construct_fc_weights`). */
+  'truncated-normal': () => truncatedNormal(0.01),
+};

@@ -1,0 +1,49 @@
+// The cross-entropy of the softmax with one-hot targets, in nats, and the accuracy: the loss of a
+// classification. In plain operators that have gradients of every order.
+import type * as tfjs from '@tensorflow/tfjs';
+import { z } from 'zod';
+import type { Tf } from '../kit/tools.ts';
+import { defineObjective } from '../part.ts';
+
+export const crossEntropy = defineObjective({
+  name: 'cross-entropy',
+  title: 'cross-entropy',
+  summary: 'the cross-entropy of the softmax with the right class, in nats, and the accuracy',
+  paper: '',
+  schema: z.strictObject({}),
+  variants: { 'as it is': {} },
+  needs: ({ target }) => (target === 'classes' ? undefined : 'targets that are classes'),
+  measures: () => [
+    { name: 'loss', better: 'lower' },
+    { name: 'accuracy', better: 'higher', range: [0, 1], unit: '%' },
+  ],
+  build: (_spec, { tf }) => ({
+    loss(logits, oneHot) {
+      // log Σ exp(l) does not change when all l are shifted alike, so its gradient need not know of the shift
+      const shifted = tf.sub(logits, constantMaximum(tf, logits));
+      const logNormaliser = tf.log(tf.sum(tf.exp(shifted), 1));
+      const logit = tf.sum(tf.mul(oneHot, shifted), 1);
+      return tf.mean(tf.sub(logNormaliser, logit));
+    },
+    others: {
+      /** An example is right when its own logit is above every other; a tie or a NaN is wrong, so a model that says nothing scores nothing. */
+      accuracy(logits, oneHot) {
+        const own = tf.sum(tf.mul(oneHot, logits), 1);
+        const others = tf.max(tf.sub(logits, tf.mul(oneHot, beyondLogits)), 1);
+        return tf.mean(tf.cast(tf.greater(own, others), 'float32'));
+      },
+    },
+  }),
+});
+
+/** Takes a logit out of the running: further than any finite logit that still gives a finite loss. */
+const beyondLogits = 1e30;
+
+/** The largest logit of each example, [examples, 1], as a constant to every gradient. */
+function constantMaximum(tf: Tf, logits: tfjs.Tensor2D): tfjs.Tensor {
+  const asConstant = tf.customGrad((x) => {
+    const { shape } = x as tfjs.Tensor;
+    return { value: tf.max(x as tfjs.Tensor, 1, true), gradFunc: () => tf.zeros(shape) };
+  });
+  return asConstant(logits);
+}

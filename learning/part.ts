@@ -1,0 +1,196 @@
+// What a part of meta-learning is: an algorithm, a model, a task distribution, an objective or a
+// meta-optimizer, in one file with its schema, its checks, its words, and how it is built. The built-in
+// parts and those of a user's plugin are the same to everything else. A part knows neither network nor
+// engine: `tf` comes in through the kit, and the coordinator loads every part without an engine.
+import type { z } from 'zod';
+import type { FieldProblem } from '../shared/job-spec/explain.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
+import type { MeasureHead } from '../shared/measures.ts';
+import type { BuiltAlgorithm, BuiltModel, BuiltObjective } from './built.ts';
+import type { Parameter, TaskFacts } from './facts.ts';
+import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
+import type { TaskIo, Tasks } from './tasks.ts';
+
+export const partKinds = ['distribution', 'model', 'algorithm', 'objective', 'optimizer'] as const;
+export type PartKind = (typeof partKinds)[number];
+
+/** The fields that a part adds to its section of the job file; its name is added by the registry. */
+export type PartSchema = z.ZodObject;
+/** A section as it is after the check, every default filled in. */
+export type SpecOf<Schema extends PartSchema> = z.infer<Schema>;
+/** Some fields of a section, as a published protocol states them. `null`: the source has no such thing. */
+export type StatedSpec<Schema extends PartSchema> = {
+  readonly [Field in keyof SpecOf<Schema>]?: SpecOf<Schema>[Field] | null;
+};
+
+/** What every part has. */
+export interface PartHead<Schema extends PartSchema> {
+  /** As in the job file: lower-case words joined by "-". */
+  readonly name: string;
+  /** As people call it, such as `MAML`. */
+  readonly title: string;
+  /** What it does, in a sentence without a full stop. */
+  readonly summary: string;
+  /** Authors, year and section; empty where there is nothing to cite. */
+  readonly paper: string;
+  /** The fields besides the name. A check that needs several fields, or other sections, goes into `check`. */
+  readonly schema: Schema;
+  /** Small sections by name, for the conformance tests: each is tried with all that it fits. */
+  readonly variants: Readonly<Record<string, z.input<Schema>>>;
+  /** Fills in defaults that follow from other fields. */
+  complete?(spec: SpecOf<Schema>): SpecOf<Schema>;
+  /**
+   * What the job file asks for and the part cannot do. Fields are named from the job file's root, such
+   * as `algorithm.innerSteps`.
+   */
+  check?(spec: SpecOf<Schema>, job: CheckedJob): readonly FieldProblem[];
+}
+
+/** What a check may look at: the whole job file, and the facts that follow from it. */
+export interface CheckedJob {
+  readonly spec: JobSpec;
+  readonly task: TaskFacts;
+}
+
+/** A measure before it has an axis: the objective says which there are, the algorithm along what. */
+export type MeasureKind = Omit<MeasureHead, 'axis' | 'points'>;
+
+/** Which tasks a part takes. */
+interface Choosy<Schema extends PartSchema> {
+  /** @returns what it needs, in words such as `images of at least 16 × 16`; undefined where it takes the tasks. Default: it takes all. */
+  needs?(task: TaskFacts, spec: SpecOf<Schema>): string | undefined;
+}
+
+export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
+  /** How the method is called on a protocol card, such as `second-order MAML`. */
+  describe(spec: StatedSpec<Schema>): string;
+  /** What is meta-learned: the model's parameters, changed, left out or added to. Default: the model's. */
+  parameters?(spec: SpecOf<Schema>, model: readonly Parameter[], task: TaskFacts): readonly Parameter[];
+  /**
+   * Along what an evaluation measures, one point for each state that `adapt` yields. Default: inner
+   * steps, from 0 to `evaluation.innerSteps`.
+   */
+  axis?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): Axis;
+  /** Passes through the model that one training program traces, for the limit on programs. */
+  passes(spec: SpecOf<Schema>): number;
+  /** As `passes`, of an evaluation's program. Default: one for each point of the axis. */
+  evaluationPasses?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): number;
+  /** Whether predictions for one query example use the others whatever the model does. Default: no. */
+  isTransductive?(spec: SpecOf<Schema>): boolean;
+  /**
+   * Weight of a contribution that is `staleness` meta-steps old (`meta.update.mode: async`). Default:
+   * 1 / (1 + staleness), staleness-aware SGD (Zhang, Gupta, Lian & Liu 2016, equation 6).
+   */
+  staleWeight?(staleness: number): number;
+  build(spec: SpecOf<Schema>, kit: Kit): BuiltAlgorithm;
+}
+
+/** Along what an evaluation measures, such as inner steps; see `MeasureHead`. */
+export type Axis = Pick<MeasureHead, 'axis' | 'points'>;
+
+export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
+  describe(spec: StatedSpec<Schema>): string;
+  /** In the order in which their first values are drawn: it is part of every result. */
+  parameters(spec: SpecOf<Schema>, task: TaskFacts): readonly Parameter[];
+  /** Whether a prediction for one example depends on those beside it, as batch norm on the batch's own statistics makes it. */
+  isTransductive(spec: SpecOf<Schema>): boolean;
+  /** What one pass traces, in layers of an mlp: the unit of the limit on programs. */
+  layers(spec: SpecOf<Schema>): number;
+  /** The field that makes the model large, for the message when it is too large, such as `filters`. */
+  readonly sizeField: keyof SpecOf<Schema> & string;
+  build(spec: SpecOf<Schema>, kit: ModelKit): BuiltModel;
+}
+
+/** A task distribution's words on a protocol card; empty where the field is not stated. */
+export interface TaskWords {
+  /** Such as `5-way 1-shot`. */
+  readonly episode: string;
+  /** Such as `15 queries a class`. */
+  readonly queries: string;
+  readonly data: string;
+}
+
+export interface DistributionPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema> {
+  describe(spec: StatedSpec<Schema>): TaskWords;
+  /** Names of data sets that its tasks need (`metatrain datasets`). Default: none. */
+  readonly dataSets?: readonly string[];
+  /** What its tasks look like, from the job file alone. */
+  facts(spec: SpecOf<Schema>): TaskFacts;
+  /**
+   * Reads what it needs. Called on the worker.
+   *
+   * @throws MetatrainError `REQUEST_INVALID`, `DATA_SET_MISSING` or `DATA_CORRUPT` when the data cannot give the tasks that the spec asks for,
+   *   `DATA_SET_DIFFERS` when it is not the data that the job began with (`io.refuseOtherData`, before anything is said about the spec).
+   */
+  open(spec: SpecOf<Schema>, io: TaskIo): Promise<Tasks>;
+}
+
+export interface ObjectivePart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
+  /** What it measures of a task's predictions, the loss first. */
+  measures(spec: SpecOf<Schema>, task: TaskFacts): readonly MeasureKind[];
+  build(spec: SpecOf<Schema>, kit: ObjectiveKit): BuiltObjective;
+}
+
+/** One step of a meta-optimizer. */
+export interface MetaUpdate {
+  readonly metaParams: Float32Array;
+  /** The mean meta-gradient after clipping. */
+  readonly metaGradient: Float64Array;
+  /** Vectors as long as θ, by name; advanced in place. */
+  readonly slots: Readonly<Record<string, Float32Array>>;
+  readonly learningRate: number;
+  /** Meta-steps applied before this one, t − 1 in the papers. */
+  readonly step: number;
+}
+
+export interface OptimizerPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema> {
+  /** Names of the vectors of state that it keeps, all zero at first. */
+  slots(spec: SpecOf<Schema>): readonly string[];
+  /** @returns θ after the step, freshly owned; the old θ may still be on its way to workers and is not touched. */
+  update(spec: SpecOf<Schema>, update: MetaUpdate): Float32Array;
+}
+
+export interface PartsByKind {
+  readonly distribution: DistributionPart;
+  readonly model: ModelPart;
+  readonly algorithm: AlgorithmPart;
+  readonly objective: ObjectivePart;
+  readonly optimizer: OptimizerPart;
+}
+
+/** A part with its kind: what a registry takes. */
+export type AnyPart = {
+  readonly [Kind in PartKind]: { readonly kind: Kind } & PartsByKind[Kind];
+}[PartKind];
+
+export type DefinedPart<Kind extends PartKind> = { readonly kind: Kind } & PartsByKind[Kind];
+
+const define =
+  <Kind extends PartKind>(kind: Kind) =>
+  (part: object) =>
+    Object.freeze({ kind, ...part }) as unknown as DefinedPart<Kind>;
+
+/** A meta-learning algorithm: how a task's contribution to θ is computed, and how a task is adapted to. */
+export const defineAlgorithm = define('algorithm') as <Schema extends PartSchema>(
+  part: AlgorithmPart<Schema>,
+) => DefinedPart<'algorithm'>;
+
+/** A model: named parameters and a pure prediction from them. */
+export const defineModel = define('model') as <Schema extends PartSchema>(
+  part: ModelPart<Schema>,
+) => DefinedPart<'model'>;
+
+/** A task distribution: where tasks come from. */
+export const defineDistribution = define('distribution') as <Schema extends PartSchema>(
+  part: DistributionPart<Schema>,
+) => DefinedPart<'distribution'>;
+
+/** An objective: a loss, and what else is measured of predictions. */
+export const defineObjective = define('objective') as <Schema extends PartSchema>(
+  part: ObjectivePart<Schema>,
+) => DefinedPart<'objective'>;
+
+/** A meta-optimizer: from the mean meta-gradient to the new θ. */
+export const defineOptimizer = define('optimizer') as <Schema extends PartSchema>(
+  part: OptimizerPart<Schema>,
+) => DefinedPart<'optimizer'>;

@@ -1,0 +1,93 @@
+// The parts by kind and name: the built-in ones, and those of plugins. An addition is one file and one
+// line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
+import { MetatrainError } from '../shared/errors.ts';
+import { maml } from './algorithms/maml.ts';
+import { reptile } from './algorithms/reptile.ts';
+import { conv4 } from './models/conv4.ts';
+import { mlp } from './models/mlp.ts';
+import { crossEntropy } from './objectives/cross-entropy.ts';
+import { meanSquaredError } from './objectives/mean-squared-error.ts';
+import { adam, adamw } from './optimizers/adam.ts';
+import { sgd } from './optimizers/sgd.ts';
+import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
+import { omniglot } from './tasks/omniglot.ts';
+import { sinusoid } from './tasks/sinusoid.ts';
+
+export const builtInParts: readonly AnyPart[] = [
+  sinusoid,
+  omniglot,
+  mlp,
+  conv4,
+  maml,
+  reptile,
+  meanSquaredError,
+  crossEntropy,
+  sgd,
+  adam,
+  adamw,
+];
+
+/** A user's module of parts. */
+export interface Plugin {
+  /** The file that it was loaded from. */
+  readonly file: string;
+  /** Of the file's bytes, hexadecimal. */
+  readonly sha256: string;
+  readonly parts: readonly AnyPart[];
+}
+
+export class Registry {
+  readonly plugins: readonly Plugin[];
+  readonly #parts = new Map<string, { readonly part: AnyPart; readonly plugin?: Plugin }>();
+
+  /** @throws MetatrainError `PLUGIN_INVALID` when two parts of a kind have the same name. */
+  constructor(builtIn: readonly AnyPart[], plugins: readonly Plugin[] = []) {
+    this.plugins = plugins;
+    for (const part of builtIn) this.#parts.set(keyOf(part.kind, part.name), { part });
+    for (const plugin of plugins) for (const part of plugin.parts) this.#add(part, plugin);
+  }
+
+  #add(part: AnyPart, plugin: Plugin): void {
+    const key = keyOf(part.kind, part.name);
+    const taken = this.#parts.get(key);
+    if (taken) {
+      const owner = taken.plugin ? `the plugin ${taken.plugin.file}` : 'a built-in part';
+      throw new MetatrainError(
+        'PLUGIN_INVALID',
+        `${plugin.file}: the ${part.kind} "${part.name}" is taken by ${owner}; accepted: a name of its own`,
+        { details: { file: plugin.file, kind: part.kind, name: part.name } },
+      );
+    }
+    this.#parts.set(key, { part, plugin });
+  }
+
+  /** In order of registration. */
+  all<Kind extends PartKind>(kind: Kind): readonly DefinedPart<Kind>[] {
+    const found: AnyPart[] = [];
+    for (const { part } of this.#parts.values()) if (part.kind === kind) found.push(part);
+    return found as unknown as readonly DefinedPart<Kind>[];
+  }
+
+  /** The part; the job file's check has made sure that there is one. */
+  part<Kind extends PartKind>(kind: Kind, name: string): DefinedPart<Kind> {
+    const found = this.#parts.get(keyOf(kind, name));
+    if (!found) throw new MetatrainError('INTERNAL', `no ${kind} "${name}" is registered`);
+    return found.part as unknown as DefinedPart<Kind>;
+  }
+
+  /** The plugin that a part came with; undefined for a built-in part. */
+  pluginOf(kind: PartKind, name: string): Plugin | undefined {
+    return this.#parts.get(keyOf(kind, name))?.plugin;
+  }
+
+  /** Every part with where it came from, by kind, in order of registration. */
+  list(): readonly { readonly part: AnyPart; readonly plugin?: Plugin }[] {
+    const all = [...this.#parts.values()];
+    return partKinds.flatMap((kind) => all.filter(({ part }) => part.kind === kind));
+  }
+}
+
+const keyOf = (kind: PartKind, name: string): string => `${kind} ${name}`;
+
+/** Without plugins. */
+export const builtIn = new Registry(builtInParts);

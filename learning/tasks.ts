@@ -1,0 +1,78 @@
+// What a task distribution opens to: task number `index` of a split, drawn from the stream named by
+// (seed, split, index) and nothing else, so that any worker draws the same task, in any order. And what
+// a distribution is given to read with.
+import type { DataIdentity } from '../shared/data-identity.ts';
+import type { DataSet } from '../shared/data-sets.ts';
+import type { NamedArrays } from './built.ts';
+
+export type Split = 'train' | 'validation' | 'test';
+export type EvaluationSplit = Exclude<Split, 'train'>;
+export const splits: readonly Split[] = ['train', 'validation', 'test'];
+
+/** A class that tasks are made of: its name, and the hash of its examples, by which it is known under any name. */
+export interface TaskClass {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+export interface Tasks {
+  /** For people and for the evaluation's protocol: data set, classes of each split and the hash of their lists. */
+  readonly splitDescription: string;
+  /** The data that tasks are made of, as it was read; empty where tasks are made of nothing but numbers. */
+  readonly data: readonly DataIdentity[];
+  /** Draws task `index` of a split into `task`, whose arrays have the lengths of `facts.tensors` and are wholly overwritten. */
+  sample(split: Split, index: number, task: NamedArrays): void;
+  /** The classes of a split, in the order that sampling numbers them; empty for regression. */
+  classes(split: Split): readonly TaskClass[];
+}
+
+/** A file inside an archive. */
+export interface ArchiveEntry {
+  readonly name: string;
+  /** Unpacked, with its checksum verified. */
+  read(): Promise<Uint8Array>;
+}
+
+/** What opening a distribution may use of the worker: files, decoders, hashes. */
+export interface TaskIo {
+  readonly seed: number;
+  /** The split that the job evaluates on: opening refuses one that lacks classes or shares a class with training. */
+  readonly evaluationSplit: EvaluationSplit;
+  /** The data that the job began with; empty while that is not known. */
+  readonly expectedData: readonly DataIdentity[];
+  /** @throws MetatrainError `DATA_SET_DIFFERS` when it is not the data that the job began with. */
+  refuseOtherData(read: readonly DataIdentity[]): void;
+  /** The files of one part of a data set, in the catalogue's order; the missing ones by name. */
+  find(dataSet: DataSet, part: string): FoundFiles;
+  /** Where data sets are searched for: the file's candidate paths, in order. */
+  candidates(dataSet: DataSet, file: string): readonly string[];
+  /**
+   * Entries of a zip archive, in its order.
+   *
+   * @throws Error with what is wrong with the archive.
+   */
+  entries(path: string, limits: ArchiveLimits): AsyncIterable<ArchiveEntry>;
+  /** A black and white PNG. @throws Error with what is wrong with it. */
+  decodeBitmap(png: Uint8Array): Bitmap;
+  /** What `read` gives for the key, kept for the other jobs of this process; a failure is not kept. */
+  cached<Value>(key: string, read: () => Promise<Value>): Promise<Value>;
+}
+
+export interface FoundFiles {
+  readonly paths: readonly string[];
+  readonly missing: readonly string[];
+}
+
+export interface ArchiveLimits {
+  readonly maxArchiveBytes: number;
+  readonly maxEntryBytes: number;
+  readonly maxEntries: number;
+}
+
+/** An image of one bit a pixel. */
+export interface Bitmap {
+  readonly width: number;
+  readonly height: number;
+  /** Rows of ⌈width / 8⌉ bytes, the leftmost pixel in the highest bit, 1 = white; the bits after the last pixel mean nothing. */
+  readonly rows: Uint8Array;
+}

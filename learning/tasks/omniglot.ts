@@ -1,0 +1,234 @@
+// Omniglot (Lake et al. 2015) as a distribution of N-way K-shot tasks: 28 × 28, ink = 1, rotations by 90°,
+// 180° and 270° as classes of their own (Santoro et al. 2016, Vinyals et al. 2016). Drawings stay bytes in
+// memory, shared by the jobs of a process; rotation and scaling happen as a task is drawn.
+import { z } from 'zod';
+import type { DataIdentity } from '../../shared/data-identity.ts';
+import { omniglot as catalogued, fetchCommand, isOfficial } from '../../shared/data-sets.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { FieldProblem } from '../../shared/job-spec/explain.ts';
+import { taskRng } from '../../shared/rng.ts';
+import { supportAndQuery } from '../facts.ts';
+import { joined } from '../kit/words.ts';
+import { defineDistribution } from '../part.ts';
+import type { EvaluationSplit, Split, TaskClass, TaskIo } from '../tasks.ts';
+import {
+  type Character,
+  drawingsPerCharacter,
+  hashOfCharacters,
+  pixels,
+  readArchives,
+  side,
+} from './omniglot-archive.ts';
+import { hashOfSplits, type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
+
+const alphabets = z.array(z.string().min(1)).min(1);
+
+const schema = z.strictObject({
+  ways: z.int().min(2).max(1000).default(5),
+  /** Support images a class; an Omniglot class has 20 images, so shots + queries ≤ 20. */
+  shots: z.int().min(1).max(19).default(1),
+  /** Query images a class. */
+  queries: z.int().min(1).max(19).default(15),
+  /** `full`: both official sets, 1,623 characters. `small`: the two small background sets. `auto`: full where it is found, else small. */
+  dataSet: z.enum(['auto', 'full', 'small']).default('auto'),
+  /** Rotations by 90°, 180° and 270° count as classes of their own. */
+  rotations: z.boolean().default(true),
+  /** Alphabets of the training and test splits, instead of the fixed split. */
+  alphabets: z.strictObject({ train: alphabets, validation: alphabets.optional(), test: alphabets }).optional(),
+});
+
+type OmniglotSpec = z.infer<typeof schema>;
+
+export const omniglot = defineDistribution({
+  name: 'omniglot',
+  title: 'Omniglot',
+  summary: 'N-way K-shot tasks of handwritten characters',
+  paper: 'Lake, Salakhutdinov & Tenenbaum 2015; splits of Vinyals et al. 2016 and Finn, Abbeel & Levine 2017',
+  schema,
+  variants: { 'small sets': { ways: 3, shots: 1, queries: 2, dataSet: 'small' } },
+  dataSets: [catalogued.name],
+  check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.spec.evaluation.split)],
+  describe: ({ ways, shots, queries, dataSet, rotations }) => ({
+    episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
+    queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
+    data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
+  }),
+  facts: ({ ways, shots, queries }) =>
+    supportAndQuery({
+      target: 'classes',
+      inputKind: 'image',
+      input: [side, side, 1],
+      outputs: ways,
+      ways,
+      shots,
+      queries,
+    }),
+  async open(spec, io) {
+    const { ways, shots, queries } = spec;
+    const { set, paths } = findArchives(wantedSets(spec.dataSet, io.expectedData), io);
+    const { characters, sha256 } = await io.cached(paths.join('\n'), async () => {
+      const read = await readArchives(paths, io);
+      return { characters: read, sha256: hashOfCharacters(read) };
+    });
+    const identity: DataIdentity = { name: catalogued.name, part: set, sha256 };
+    io.refuseOtherData([identity]);
+    const turns = spec.rotations ? 4 : 1;
+    let splits: Splits<Character>;
+    try {
+      splits = splitCharacters(characters, set, spec.alphabets);
+      refuseSplits(splits, io.evaluationSplit, ways, turns);
+    } catch (thrown) {
+      throw spec.dataSet === 'auto' && set === 'small' ? missingFullSet(thrown) : thrown;
+    }
+
+    return {
+      splitDescription: describe(identity, splits, turns),
+      data: [identity],
+      classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
+      sample(split, index, task) {
+        const rng = taskRng(io.seed, split, index);
+        const pool = splits[split];
+        const { supportInputs, supportTargets, queryInputs, queryTargets } = task as Record<string, Float32Array>;
+        supportTargets!.fill(0);
+        queryTargets!.fill(0);
+        for (const [label, number] of rng.sample(ways, pool.length * turns).entries()) {
+          const { drawings } = pool[Math.floor(number / turns)]!;
+          const rotation = rotations[number % turns]!;
+          const chosen = rng.sample(shots + queries, drawingsPerCharacter);
+          for (const [example, drawing] of chosen.entries()) {
+            const isSupport = example < shots;
+            // All classes' first examples come before their second: consecutive mini-batches hold all classes.
+            const row = (isSupport ? example : example - shots) * ways + label;
+            const inputs = isSupport ? supportInputs! : queryInputs!;
+            const targets = isSupport ? supportTargets! : queryTargets!;
+            copyTurned(drawings, drawing * pixels, rotation, inputs, row * pixels);
+            targets[row * ways + label] = 1;
+          }
+        }
+      },
+    };
+  },
+});
+
+function tooManyDrawings({ shots, queries }: OmniglotSpec): FieldProblem[] {
+  if (shots + queries <= drawingsPerCharacter) return [];
+  const accepted = `at most ${drawingsPerCharacter - shots} with ${shots} shots: an Omniglot class has ${drawingsPerCharacter} images`;
+  return [{ field: 'task.queries', got: String(queries), accepted }];
+}
+
+function sharedAlphabets({ alphabets }: OmniglotSpec, evaluationSplit: EvaluationSplit): FieldProblem[] {
+  if (!alphabets) return [];
+  const { train, validation = [], test } = alphabets;
+  const problems: FieldProblem[] = [];
+  for (const [split, names, earlier, taken] of [
+    ['validation', validation, 'train', train],
+    ['test', test, 'train', train],
+    ['test', test, 'validation', validation],
+  ] as const) {
+    const seen = names.filter((name) => taken.includes(name));
+    if (seen.length === 0) continue;
+    const accepted = `no alphabet of task.alphabets.${earlier}: two splits must share no class`;
+    problems.push({ field: `task.alphabets.${split}`, got: seen.join(', '), accepted });
+  }
+  if (evaluationSplit === 'validation' && validation.length === 0) {
+    const accepted = 'test, as task.alphabets has no validation list';
+    problems.push({ field: 'evaluation.split', got: 'validation', accepted });
+  }
+  return problems;
+}
+
+function copyTurned(drawings: Uint8Array, from: number, rotation: Uint16Array, inputs: Float32Array, to: number): void {
+  for (let pixel = 0; pixel < pixels; pixel++) inputs[to + pixel] = inkLevels[drawings[from + rotation[pixel]!]!]!;
+}
+
+/** A byte of ink as a number from 0 to 1. */
+const inkLevels = Float32Array.from({ length: 256 }, (_, ink) => ink / 255);
+
+/** For each quarter turn, counter-clockwise: the pixel of the upright drawing that is seen at each pixel. */
+const rotations: readonly Uint16Array[] = [0, 1, 2, 3].map((quarterTurns) =>
+  Uint16Array.from({ length: pixels }, (_, pixel) => {
+    let [row, column] = [Math.floor(pixel / side), pixel % side];
+    for (let turn = 0; turn < quarterTurns; turn++) [row, column] = [column, side - 1 - row];
+    return row * side + column;
+  }),
+);
+
+function classesOf({ name, sha256 }: Character, turns: number): TaskClass[] {
+  return Array.from({ length: turns }, (_, turn) => ({
+    name: turn === 0 ? name : `${name}@${90 * turn}`,
+    sha256: turn === 0 ? sha256 : `${sha256}@${90 * turn}`,
+  }));
+}
+
+/** In order of preference: where the job file leaves it open, the set that the job began with. */
+function wantedSets(wanted: OmniglotSpec['dataSet'], expected: readonly DataIdentity[]): readonly OmniglotSet[] {
+  if (wanted !== 'auto') return [wanted];
+  const hasBegunSmall = expected.some(({ name, part }) => name === catalogued.name && part === 'small');
+  return hasBegunSmall ? ['small', 'full'] : ['full', 'small'];
+}
+
+function findArchives(
+  sets: readonly OmniglotSet[],
+  io: Pick<TaskIo, 'find' | 'candidates'>,
+): { readonly set: OmniglotSet; readonly paths: readonly string[] } {
+  const absent: string[] = [];
+  for (const set of sets) {
+    const { paths, missing } = io.find(catalogued, set);
+    if (missing.length === 0) return { set, paths };
+    absent.push(`${set} set: ${missing.join(' and ')}`);
+  }
+  const searched = io.candidates(catalogued, '');
+  throw new MetatrainError(
+    'DATA_SET_MISSING',
+    `Omniglot is not here; missing: ${absent.join('; ')}; searched: ${searched.join(', ') || 'nothing, as no data directory is set'}. ` +
+      `Fetch it with: ${fetchCommand(catalogued)}`,
+    { details: { dataSet: catalogued.name, missing: absent, searched } },
+  );
+}
+
+function refuseSplits(splits: Splits<Character>, evaluationSplit: EvaluationSplit, ways: number, turns: number): void {
+  if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
+  refuseOverlap(splits);
+  for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
+}
+
+/**
+ * What the small set cannot give the full set may, which another worker may have: no fault of the job
+ * file yet.
+ */
+function missingFullSet(refusal: unknown): unknown {
+  if (!(refusal instanceof MetatrainError) || refusal.code !== 'REQUEST_INVALID') return refusal;
+  const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(catalogued)}`;
+  return new MetatrainError('DATA_SET_MISSING', message, { details: refusal.details, cause: refusal });
+}
+
+function noSuchSplit(split: string): MetatrainError {
+  return new MetatrainError(
+    'REQUEST_INVALID',
+    `evaluation.split: got ${split}; accepted: test, as Omniglot's small sets have no ${split} split ` +
+      '(the full set has one, and task.alphabets can name one)',
+    { details: { field: 'evaluation.split', got: split, accepted: ['test'] } },
+  );
+}
+
+function refuseTooFew(ways: number, split: Split, characters: number, turns: number): void {
+  const classes = characters * turns;
+  if (ways <= classes) return;
+  const made = turns === 1 ? `${characters} characters` : `${characters} characters × ${turns} rotations`;
+  throw new MetatrainError(
+    'REQUEST_INVALID',
+    `task.ways: got ${ways}; accepted: at most ${classes}, the classes of the ${split} split (${made})`,
+    {
+      details: { field: 'task.ways', got: ways, accepted: classes, split },
+    },
+  );
+}
+
+function describe(identity: DataIdentity, splits: Splits<Character>, turns: number): string {
+  const sizes = (['train', 'validation', 'test'] as const)
+    .filter((split) => splits[split].length > 0)
+    .map((split) => `${split} ${splits[split].length * turns}`);
+  const how = turns === 1 ? 'classes are characters' : `classes are characters × ${turns} rotations`;
+  const whose = isOfficial(identity) ? '' : ' (not the official drawings)';
+  return `Omniglot ${identity.part} set${whose}, 28 × 28; ${how}: ${sizes.join(', ')}; class lists sha256 ${hashOfSplits(splits)}`;
+}
