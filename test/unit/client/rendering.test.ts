@@ -106,12 +106,13 @@ test('the list of jobs cuts a long reason to wait, and the job itself shows it w
 test('a result reads as a person expects it', () => {
   const measured = evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38]);
   const overrides = ['meta.batchSize=8', 'seed=7'];
-  const result = runResult(job({ overrides, evaluations: [measured] }), 61.4, 16.25);
   const protocol = { ...published.protocol, meta: { iterations: 1000, batchSize: 32 } };
   const figures = { ...published, protocol, differences: ['another weather'] };
+  const withFigures = spec({ published: figures, evaluation: { tasks: 600 } });
+  const result = runResult(job({ spec: withFigures, overrides, evaluations: [measured] }), 61.4, 16.25);
   const model = { file: 'waves.safetensors', step: 20, bytes: 8_204, sha256: '' };
   assert.equal(
-    renderResult({ ...result, model }, spec({ published: figures, evaluation: { tasks: 600 } }), options),
+    renderResult({ ...result, model }, withFigures, options),
     `\
 job         waves  succeeded  (0123456789abcdef)
 meta-steps  20 of 20
@@ -402,7 +403,17 @@ test('a run result has every promised field, and an error only when there is one
   const result: RunResult = runResult(job({ evaluations: [evaluation([3]), evaluation([2])] }), 12, 3);
   assert.deepEqual(Object.keys(result).sort(), [
     ...['data', 'engineFingerprint', 'evaluation', 'jobId', 'metaStepsPerSecond', 'mixedFingerprints', 'name'],
-    ...['overrides', 'paramsSha256', 'skippedTasks', 'state', 'steps', 'tasksPerSecond', 'verdict', 'wallSeconds'],
+    ...[
+      'overrides',
+      'paramsSha256',
+      'skippedTasks',
+      'state',
+      'steps',
+      'tasksPerSecond',
+      'verdict',
+      'wallSeconds',
+      'words',
+    ],
   ]);
   assert.equal(result.tasksPerSecond, 24, '3 meta-steps a second of 8 tasks');
   assert.equal(result.evaluation?.measures[0]?.estimates[0]?.mean, 2, 'the last one');
