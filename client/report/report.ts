@@ -3,7 +3,8 @@
 import type { Chart } from '../../shared/job-charts.ts';
 import { ChartView } from '../../shared/web/chart.ts';
 
+const boxes = [...document.querySelectorAll<HTMLElement>('[data-chart]')];
 for (const chart of JSON.parse(document.getElementById('charts')!.textContent!) as Chart[]) {
-  const box = document.querySelector<HTMLElement>(`[data-chart="${chart.id}"]`)!;
+  const box = boxes.find(({ dataset }) => dataset.chart === chart.id)!;
   new ChartView(box, box.previousElementSibling as HTMLElement).show(chart);
 }

@@ -11,7 +11,7 @@ export function renderJobPlots(received: Job, { metaSteps }: JobHistory, options
   const job = printableRecord(received);
   const { width, style = plainStyle, characters } = options;
   const { evaluations, spec } = job;
-  const charts = chartsOf({ metaSteps, evaluations, published: spec.published });
+  const charts = chartsOf({ metaSteps, evaluations, published: spec.published }).map(printableRecord);
   const plots = charts.length > 0 ? charts.map((chart) => renderChart(chart, options)) : [nothingYet(job)];
   const error = job.error ? [`error  ${style.red(job.error.message)}`] : [];
   const text = [progressLine(viewOf(job), width, style), ...error, ...plots].join('\n\n');

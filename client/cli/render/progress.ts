@@ -26,7 +26,8 @@ export function viewOf(job: Job): JobView {
   });
 }
 
-export function applyEvent(view: JobView, event: JobEvent): JobView {
+export function applyEvent(view: JobView, received: JobEvent): JobView {
+  const event = printableRecord(received);
   switch (event.kind) {
     case 'stateChanged':
       return { ...view, state: event.state };

@@ -7,7 +7,7 @@ import { renderDataSets } from '../../../client/cli/render/data-sets.ts';
 import { renderEvent } from '../../../client/cli/render/events.ts';
 import { renderJob, renderJobDetails, renderJobList } from '../../../client/cli/render/job.ts';
 import { renderJobPlots } from '../../../client/cli/render/job-plots.ts';
-import { noteFor, progressLine, viewOf } from '../../../client/cli/render/progress.ts';
+import { applyEvent, noteFor, progressLine, viewOf } from '../../../client/cli/render/progress.ts';
 import { renderResult } from '../../../client/cli/render/result.ts';
 import { plainStyle } from '../../../client/cli/render/text.ts';
 import { renderWorkers } from '../../../client/cli/render/workers.ts';
@@ -20,11 +20,12 @@ import { noWords } from '../../../shared/protocol.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { lossMeasure } from '../../support/measures.ts';
 import { sampleEvents } from '../../support/sample-events.ts';
+import { sampleSummary } from '../../support/sample-job.ts';
 
 const attack = '\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e\u2028\r\nfake';
 
 /** Words that a renderer compares: hostile ones would be another program's fault. */
-const closedWords = new Set(['state', 'kind', 'type', 'metric', 'distribution', 'architecture', 'time', 'characters']);
+const closedWords = new Set(['state', 'kind', 'type', 'distribution', 'architecture', 'time', 'characters']);
 
 /** The record with the attack at the end of every text. */
 function hostile<Value>(value: Value, key = ''): Value {
@@ -124,7 +125,15 @@ const renderers: Readonly<Record<string, (as: <Value>(value: Value) => Value) =>
   },
   'jobs show --plot': (as) => renderJobPlots(as(job), history, plots),
   'a result': (as) => renderResult(as(runResult(job, 1, 1)), as(job.spec), options),
+  'jobs show --plot, with what was reported of meta-steps': (as) =>
+    renderJobPlots(job, as({ metaSteps: [sampleSummary(1), sampleSummary(2)], story: [] }), plots),
   'a progress line': (as) => progressLine(viewOf(as(job))),
+  'a progress line after an event': (as) => {
+    const event = { kind: 'metaStep', sequence: 1, time: new Date(0), jobId: 'j', summary: sampleSummary(1) } as const;
+    return progressLine(applyEvent(viewOf(job), as(event)));
+  },
+  'a note of an evaluation': (as) =>
+    noteFor(as({ kind: 'evaluated', sequence: 1, time: new Date(0), jobId: 'j', evaluation }), 'n') ?? '',
   'a note of a state': (as) =>
     noteFor(
       as({ kind: 'stateChanged', sequence: 1, time: new Date(0), jobId: 'j', state: 'FAILED', reason: 'r' }),

@@ -179,7 +179,7 @@ describe("a job's program", () => {
     assert.ok(shard.metaGradientSum.every((value) => value === expected));
   });
 
-  it('leaves out a task whose query loss is not finite, whatever its meta-gradient', async () => {
+  it('leaves out a task whose loss is not finite, whatever its meta-gradient', async () => {
     const loss = (task: number) => [1, Number.POSITIVE_INFINITY, Number.NaN, 2][task]!;
     const { scripted } = scriptedEngine((task) => 10 ** task, { loss });
     const program = await open(job(), scripted);

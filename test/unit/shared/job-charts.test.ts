@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { movingMedian } from '../../../shared/job-charts.ts';
+import { chartsOf, headingOf, movingMedian, type ReportedEvaluation, xText } from '../../../shared/job-charts.ts';
+import { type MeasureHead, measureOf } from '../../../shared/measures.ts';
 
 test('a moving median is the median of the fortieth of all points to either side', () => {
   fc.assert(
@@ -21,5 +22,71 @@ test('a moving median is the median of the fortieth of all points to either side
         );
       },
     ),
+  );
+});
+
+const evaluationOf = (step: number, head: MeasureHead, means: readonly number[]): ReportedEvaluation => ({
+  step,
+  protocol: { split: 'test', tasks: 600 },
+  measures: [
+    measureOf(
+      head,
+      means.map((mean) => ({ mean, halfWidth95: 0.1 })),
+    ),
+  ],
+});
+
+test('a measure along named points is drawn point by point, in their order, with figures of points that the job lacks', () => {
+  const head = { name: 'accuracy', axis: 'domain', points: ['birds', 'fungi'], better: 'higher', unit: '%' } as const;
+  const published = { source: 's', measure: 'accuracy', at: { fungi: { mean: 0.5 }, signs: { mean: 0.25 } } };
+  const [chart, ...others] = chartsOf({
+    metaSteps: [],
+    evaluations: [evaluationOf(10, head, [0.75, 0.5])],
+    published: { ...published, protocol: {}, differences: [] },
+  });
+  assert.ok(chart);
+  assert.deepEqual([headingOf(chart), others], ['Adaptation: accuracy by domain, %', []]);
+  assert.deepEqual(
+    chart.series.map(({ role, points }) => [role, points.map(({ x, y }) => [xText(chart, x), y])]),
+    [
+      [
+        'main',
+        [
+          ['birds', 75],
+          ['fungi', 50],
+        ],
+      ],
+      [
+        'published',
+        [
+          ['fungi', 50],
+          ['signs', 25],
+        ],
+      ],
+    ],
+  );
+});
+
+test('a measure without an axis is a curve over meta-steps alone', () => {
+  const head = { name: 'return', axis: '', points: [''], better: 'higher' } as const;
+  const charts = (steps: readonly number[]) =>
+    chartsOf({
+      metaSteps: [],
+      evaluations: steps.map((step) => evaluationOf(step, head, [step])),
+      published: undefined,
+    });
+  assert.deepEqual(charts([10]), []);
+  const [chart, ...others] = charts([10, 20]);
+  assert.ok(chart);
+  assert.deepEqual(
+    [chart.id, headingOf(chart), chart.about, others],
+    ['evaluation-return', 'Evaluation: return by meta-step', 'mean over 600 test tasks ± 95 %', []],
+  );
+  assert.deepEqual(
+    chart.series[0]!.points.map(({ x, y }) => [x, y]),
+    [
+      [10, 10],
+      [20, 20],
+    ],
   );
 });
