@@ -176,7 +176,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
         class: 'number',
         cell: textCell((job) => (job.state === 'running' ? paceText(job.lastMetaStep) : nothing)),
       },
-      { title: 'Measured', class: 'number', cell: textCell((job) => measuresText(job.lastMetaStep)) },
+      { title: 'Measured', class: 'number measured', cell: textCell((job) => measuresText(job.lastMetaStep)) },
       {
         title: 'Submitted',
         class: 'number',

@@ -52,9 +52,9 @@ export function timeElement(iso: string): HTMLTimeElement {
   return h('time', { datetime: iso, title: time.toString() }, text);
 }
 
-/** How the newest meta-batch went, such as `loss 0.0696, accuracy 97.5 %`. */
+/** How the newest meta-batch went, such as `loss 0.0696, accuracy 97.5 %`. A line breaks only between measures. */
 export const measuresText = (summary: MetaStepSummary | undefined): string =>
-  summary?.measures.map(valueText).join(', ') || nothing;
+  summary?.measures.map((measure) => valueText(measure).replaceAll(' ', '\u00a0')).join(', ') || nothing;
 
 export const paceText = (summary: MetaStepSummary | undefined): string =>
   summary ? formatRate(summary.metaStepsPerSecond) : nothing;

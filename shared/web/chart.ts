@@ -132,7 +132,7 @@ export class ChartView {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: {
-        x: { time: false, range: (_, __, high) => [0, Math.max(high, 1)] },
+        x: { time: false, range: (_, __, high) => (pointNames ? [-0.5, high + 0.5] : [0, Math.max(high, 1)]) },
         y: { distr: scale === 'log' ? 3 : 1, range: () => rangeUp(this.#chart!) },
       },
       axes: [
