@@ -1,8 +1,7 @@
 // Measures in words: the one that leads, the place along an axis, and figures with their units.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { parseJobSpec } from '../../../shared/job-spec/index.ts';
-import { measuresOf } from '../../../shared/job-spec/measures.ts';
+import { readJob } from '../../../learning/job-file.ts';
 import {
   atLastPoint,
   axisHead,
@@ -66,9 +65,8 @@ test('the heads of a job are within the limits, have names of their own, and lea
     [{}, ['loss']],
     [images, ['loss', 'accuracy']],
   ] as const) {
-    const { train, evaluate } = measuresOf(
-      parseJobSpec(sinusoidSpec('it', { ...sections, evaluation: { innerSteps: 3 } })),
-    );
+    const { measures } = readJob(sinusoidSpec('it', { ...sections, evaluation: { innerSteps: 3 } }));
+    const { train, evaluate } = measures;
     for (const heads of [train, evaluate]) {
       assert.deepEqual(
         heads.map(({ name }) => name),
