@@ -10,7 +10,7 @@ import { rateProblems } from '../shared/job-spec/rates.ts';
 import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
 import { type ResolvedJob, resolveJob } from './job.ts';
 import { excesses } from './limits.ts';
-import type { PartKind } from './part.ts';
+import type { PartKind, PartSchema } from './part.ts';
 import { builtIn, type Registry } from './registry.ts';
 import { nameFields, schemaOf, sectionPaths, type WrittenSpec } from './schema.ts';
 
@@ -174,13 +174,17 @@ function misfitsOf(spec: JobSpec, registry: Registry): FieldProblem[] {
     if (needs === undefined) return [];
     const others = registry
       .all(kind)
-      .filter((part) => part.name !== name && part.needs?.(task, part.schema.parse({})) === undefined)
+      .filter((part) => part.name !== name && part.needs?.(task, usualFields(part)) === undefined)
       .map((part) => part.name);
     const instead = others.length > 0 ? `${others.join(' | ')}, for task.distribution ${distribution}; ` : '';
     const accepted = `${instead}${name} needs ${needs}`;
     return [{ field: `${sectionPaths[kind]}.${nameFields[kind]}`, got: name, accepted }];
   });
 }
+
+/** The fields of a part that a job file leaves at their defaults; none where some have no default. */
+const usualFields = ({ schema }: { readonly schema: PartSchema }): Record<string, unknown> =>
+  schema.safeParse({}).data ?? {};
 
 function partProblems(spec: JobSpec, registry: Registry): FieldProblem[] {
   const task = registry.part('distribution', spec.task.distribution).facts(spec.task);
