@@ -3,6 +3,7 @@
 // parts and those of a user's plugin are the same to everything else. A part knows neither network nor
 // engine: `tf` comes in through the kit, and the coordinator loads every part without an engine.
 import type { z } from 'zod';
+import type { DataSet } from '../shared/data-sets.ts';
 import type { FieldProblem } from '../shared/job-spec/explain.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { MeasureHead } from '../shared/measures.ts';
@@ -112,8 +113,8 @@ export interface TaskWords {
 
 export interface DistributionPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema> {
   describe(spec: StatedSpec<Schema>): TaskWords;
-  /** Names of data sets that its tasks need (`metatrain datasets`). Default: none. */
-  readonly dataSets?: readonly string[];
+  /** The data sets that its tasks are drawn from, for `metatrain datasets`. Default: none. */
+  readonly dataSets?: readonly DataSet[];
   /** What its tasks look like, from the job file alone. */
   facts(spec: SpecOf<Schema>): TaskFacts;
   /**

@@ -1,5 +1,5 @@
-// The catalogue of data sets: sources, hashes and licences. Workers read the files; `metatrain
-// datasets` lists and fetches them. All addresses and hashes are here.
+// What is known of a published data set: sources, hashes and licence. Task distributions in `learning/`
+// name theirs; workers read the files, and `metatrain datasets` lists and fetches them.
 import { join } from 'node:path';
 import type { DataIdentity } from './data-identity.ts';
 
@@ -29,62 +29,13 @@ export interface DataSet {
   readonly contents: Readonly<Record<string, string>>;
 }
 
-const omniglotUrl = 'https://raw.githubusercontent.com/brendenlake/omniglot/master/python';
-
-/** The hashes are those that TensorFlow Datasets publishes (url_checksums/omniglot.txt). */
-export const omniglot: DataSet = {
-  name: 'omniglot',
-  title: 'Omniglot: 1,623 handwritten characters of 50 alphabets, 20 drawings of each',
-  homepage: 'https://github.com/brendenlake/omniglot',
-  licence: 'MIT, Copyright (c) 2015 Brenden Lake',
-  citation:
-    'Lake, Salakhutdinov & Tenenbaum (2015). Human-level concept learning through probabilistic program induction. Science 350(6266), 1332–1338.',
-  files: [
-    {
-      file: 'images_background.zip',
-      url: `${omniglotUrl}/images_background.zip`,
-      bytes: 9_464_212,
-      sha256: 'ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640',
-      part: 'full',
-    },
-    {
-      file: 'images_evaluation.zip',
-      url: `${omniglotUrl}/images_evaluation.zip`,
-      bytes: 6_462_886,
-      sha256: '1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee',
-      part: 'full',
-    },
-    {
-      file: 'images_background_small1.zip',
-      url: `${omniglotUrl}/images_background_small1.zip`,
-      bytes: 1_319_022,
-      sha256: 'f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4',
-      part: 'small',
-    },
-    {
-      file: 'images_background_small2.zip',
-      url: `${omniglotUrl}/images_background_small2.zip`,
-      bytes: 1_580_917,
-      sha256: '3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f',
-      part: 'small',
-    },
-  ],
-  contents: {
-    full: '87ca60f5a3f98f8488058e4955d1003275cccfc601938a63792a5d59b7ec3b83',
-    small: '66d04ccf33a2ee21b33edf36d653d7d3c625ec499210fe476f0159c33dbec032',
-  },
-};
-
-export const dataSets: readonly DataSet[] = [omniglot];
-
 /** Where a file of a data set is looked for, in order: `DIRECTORY/<data set>/<file>`, then `DIRECTORY/<file>`, for each directory. */
 export function candidatePaths(dataSet: DataSet, file: string, directories: readonly string[]): string[] {
   return directories.flatMap((directory) => [join(directory, dataSet.name, file), join(directory, file)]);
 }
 
-/** Whether the content is that of the catalogue's archives, however they were zipped. */
-export const isOfficial = ({ name, part, sha256 }: DataIdentity): boolean =>
-  dataSets.find((dataSet) => dataSet.name === name)?.contents[part] === sha256;
+/** Whether the content is that of the data set's official archives, however they were zipped. */
+export const isOfficial = ({ contents }: DataSet, { part, sha256 }: DataIdentity): boolean => contents[part] === sha256;
 
 /** The command that fetches a data set. */
 export const fetchCommand = ({ name }: DataSet): string => `metatrain datasets fetch ${name}`;

@@ -1,15 +1,9 @@
 // The worker's part of a traced shard: the inner loop as a child of the coordinator's span, and in it the wait for a thread, the run, and each program
 // that was compiled for it. An observer: a shard whose lease brings no trace, or one that cannot be read, leaves nothing. Bounded by the leases held.
-import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Span, Tracing } from '../shared/tracing.ts';
 import type { CompileReport } from './engine/engine.ts';
 import type { WorkerObserver } from './observer.ts';
 import type { Lease } from './session-state.ts';
-
-interface StepCounts {
-  readonly train: number;
-  readonly evaluate: number;
-}
 
 interface ShardTrace {
   readonly innerLoop: Span;
@@ -20,7 +14,6 @@ interface ShardTrace {
 export class ShardTraces {
   readonly #workerId: string;
   readonly #tracing: Tracing;
-  readonly #jobs = new Map<string, StepCounts>();
   readonly #shards = new Map<string, ShardTrace>();
 
   /** @param tracing is closed by `close`. */
@@ -30,11 +23,6 @@ export class ShardTraces {
   }
 
   readonly observer: WorkerObserver = {
-    jobOpened: ({ jobId, spec }) => {
-      const innerSteps = stepCountsOf(spec);
-      if (innerSteps) this.#jobs.set(jobId, innerSteps);
-    },
-    jobClosed: ({ jobId }) => void this.#jobs.delete(jobId),
     shardTaken: ({ lease }) => this.#take(lease),
     resultSent: ({ lease, isHeld }) => {
       const innerLoop = isHeld ? this.#startInnerLoop(lease) : undefined;
@@ -74,7 +62,6 @@ export class ShardTraces {
         ? {}
         : {
             tasks: work.shard.taskCount,
-            innerSteps: this.#jobs.get(jobId)?.[work.kind],
             paramsVersion: work.paramsVersion,
           };
     const attributes = { jobId, leaseId, workerId, work: work.kind, shard, ...facts };
@@ -96,15 +83,5 @@ export class ShardTraces {
     this.#shards.delete(leaseId);
     this.#tracing.end(shard.run ?? shard.queue, {}, error);
     this.#tracing.end(shard.innerLoop, attributes, error);
-  }
-}
-
-/** Undefined for a spec that is none: its shards fail in the compute thread, with the reason. */
-function stepCountsOf(spec: string): StepCounts | undefined {
-  try {
-    const { algorithm, evaluation } = JSON.parse(spec) as JobSpec;
-    return { train: Number(algorithm.innerSteps ?? 0), evaluate: evaluation.innerSteps };
-  } catch {
-    return undefined;
   }
 }

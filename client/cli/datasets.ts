@@ -3,8 +3,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { builtIn } from '../../learning/registry.ts';
 import { dataDirectories, userDataDirectory } from '../../shared/data-directory.ts';
-import { candidatePaths, type DataSet, dataSets } from '../../shared/data-sets.ts';
+import { candidatePaths, type DataSet } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { formatBytes } from '../../shared/numbers.ts';
 import type { CommandContext } from './context.ts';
@@ -12,6 +13,9 @@ import { type FetchedFile, fetchDataSetFile } from './fetch-data-set.ts';
 import { addExamples } from './help.ts';
 import { coordinatorOption, dataDirectoryOption, jsonOption, mirrorOption, partOption } from './options.ts';
 import { renderDataSets } from './render/data-sets.ts';
+
+/** Of the built-in task distributions. */
+const dataSets = builtIn.all('distribution').flatMap((part) => part.dataSets ?? []);
 
 export const datasetsCommand = (context: CommandContext): Command =>
   new Command('datasets')

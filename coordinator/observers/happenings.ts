@@ -2,7 +2,7 @@
 // it by name. Observers decide nothing. What they are handed is the runner's own and is read, never
 // kept or changed. A write that a decision depends on (a record, a checkpoint) is not left to an
 // observer: `runner/job-effects.ts` does it.
-import type { JobSpec } from '../../shared/job-spec/index.ts';
+import type { ResolvedJob } from '../../learning/job.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
 import type { AppliedMetaStep } from '../aggregation/training.ts';
 import type { JobFailure, LeaseCancellation, LeaseLoss } from '../core/effect.ts';
@@ -17,7 +17,7 @@ import type {
 import type { WorkerLink } from '../workers/worker-link.ts';
 
 interface Happenings {
-  readonly jobOpened: { readonly record: JobRecord; readonly spec: JobSpec; readonly isRestored: boolean };
+  readonly jobOpened: { readonly record: JobRecord; readonly job: ResolvedJob; readonly isRestored: boolean };
   readonly jobStateChanged: {
     readonly record: JobRecord;
     readonly state: JobStateName;

@@ -1,8 +1,9 @@
 // The coordinator's spans: one for a job, and for each meta-step that is traced (evaluation, initialization) a trace of its own that links to it, with
 // a span for each lease of its shards and one for the reduction. An observer: it decides nothing. Bounded: a few meta-steps a second and job, so many
 // shards of each, and nothing of a batch that the sampler leaves out.
+
+import type { ResolvedJob } from '../../learning/job.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Span, Tracing } from '../../shared/tracing.ts';
 import type { Lease, WorkKind } from '../core/state.ts';
 import { hasEnded } from '../store/job-record.ts';
@@ -24,7 +25,7 @@ const batchNames: Readonly<Record<WorkKind, string>> = {
 
 interface JobTrace {
   readonly span: Span;
-  readonly spec: JobSpec;
+  readonly job: ResolvedJob;
   /** Batches under way, in order, by work and meta-step; undefined: not traced. */
   readonly batches: Map<string, BatchTrace | undefined>;
   /** When the next batch of a kind may be traced, on the clock that never jumps. */
@@ -103,9 +104,9 @@ export class ClusterTraces {
     for (const jobId of [...this.#jobs.keys()]) this.#closeJob(jobId, 'interrupted', 'the coordinator shuts down');
   }
 
-  #openJob({ record, spec, isRestored }: Happening<'jobOpened'>): void {
+  #openJob({ record, job, isRestored }: Happening<'jobOpened'>): void {
     const { jobId, name, steps } = record;
-    const { algorithm, model, task, meta, placement } = spec;
+    const { algorithm, model, task, meta, placement } = job.spec;
     const attributes = {
       jobId,
       jobName: name,
@@ -119,7 +120,7 @@ export class ClusterTraces {
       shardSize: placement.shardSize,
     };
     const span = this.#tracing.start('job', { attributes });
-    this.#jobs.set(jobId, { span, spec, batches: new Map(), nextAt: {} });
+    this.#jobs.set(jobId, { span, job, batches: new Map(), nextAt: {} });
   }
 
   #changeJobState({ record, state, reason, failure }: Happening<'jobStateChanged'>): void {
@@ -153,10 +154,11 @@ export class ClusterTraces {
   ): BatchTrace | undefined {
     const now = this.#clock.elapsedMs();
     if (now < (job.nextAt[work] ?? 0)) return undefined;
-    const { algorithm, evaluation, meta } = job.spec;
+    const { spec, algorithm } = job.job;
+    const { evaluation, meta } = spec;
     const sizes = {
       initialize: {},
-      train: { tasks: meta.batchSize, innerSteps: Number(algorithm.innerSteps ?? 0) },
+      train: { tasks: meta.batchSize, innerSteps: algorithm.passes(spec.algorithm) },
       evaluate: { tasks: evaluation.tasks, innerSteps: evaluation.innerSteps, split: evaluation.split },
     } as const;
     const links = job.span.isRecording() ? [job.span.spanContext()] : [];

@@ -65,7 +65,7 @@ export class JobEffects {
   open(record: JobRecord, job: ResolvedJob, training: Training | undefined, isRestored: boolean): void {
     const ledger = this.#book.ledger(record.jobId);
     this.#jobs.set(record.jobId, liveJob(record, job, { training, ledger, now: this.#clock.elapsedMs() }));
-    this.#observer.jobOpened?.({ at: this.#clock.now(), record, spec: job.spec, isRestored });
+    this.#observer.jobOpened?.({ at: this.#clock.now(), record, job, isRestored });
   }
 
   job(jobId: string): LiveJob {

@@ -3,7 +3,7 @@
 // memory, shared by the jobs of a process; rotation and scaling happen as a task is drawn.
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
-import { omniglot as catalogued, fetchCommand, isOfficial } from '../../shared/data-sets.ts';
+import { fetchCommand, isOfficial } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
@@ -19,6 +19,7 @@ import {
   readArchives,
   side,
 } from './omniglot-archive.ts';
+import { omniglotFiles } from './omniglot-files.ts';
 import { hashOfSplits, type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
 
 const alphabets = z.array(z.string().min(1)).min(1);
@@ -46,7 +47,7 @@ export const omniglot = defineDistribution({
   paper: 'Lake, Salakhutdinov & Tenenbaum 2015; splits of Vinyals et al. 2016 and Finn, Abbeel & Levine 2017',
   schema,
   variants: { 'small sets': { ways: 3, shots: 1, queries: 2, dataSet: 'small' } },
-  dataSets: [catalogued.name],
+  dataSets: [omniglotFiles],
   check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.spec.evaluation.split)],
   describe: ({ ways, shots, queries, dataSet, rotations }) => ({
     episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
@@ -70,7 +71,7 @@ export const omniglot = defineDistribution({
       const read = await readArchives(paths, io);
       return { characters: read, sha256: hashOfCharacters(read) };
     });
-    const identity: DataIdentity = { name: catalogued.name, part: set, sha256 };
+    const identity: DataIdentity = { name: omniglotFiles.name, part: set, sha256 };
     io.refuseOtherData([identity]);
     const turns = spec.rotations ? 4 : 1;
     let splits: Splits<Character>;
@@ -163,7 +164,7 @@ function classesOf({ name, sha256 }: Character, turns: number): TaskClass[] {
 /** In order of preference: where the job file leaves it open, the set that the job began with. */
 function wantedSets(wanted: OmniglotSpec['dataSet'], expected: readonly DataIdentity[]): readonly OmniglotSet[] {
   if (wanted !== 'auto') return [wanted];
-  const hasBegunSmall = expected.some(({ name, part }) => name === catalogued.name && part === 'small');
+  const hasBegunSmall = expected.some(({ name, part }) => name === omniglotFiles.name && part === 'small');
   return hasBegunSmall ? ['small', 'full'] : ['full', 'small'];
 }
 
@@ -173,16 +174,16 @@ function findArchives(
 ): { readonly set: OmniglotSet; readonly paths: readonly string[] } {
   const absent: string[] = [];
   for (const set of sets) {
-    const { paths, missing } = io.find(catalogued, set);
+    const { paths, missing } = io.find(omniglotFiles, set);
     if (missing.length === 0) return { set, paths };
     absent.push(`${set} set: ${missing.join(' and ')}`);
   }
-  const searched = io.candidates(catalogued, '');
+  const searched = io.candidates(omniglotFiles, '');
   throw new MetatrainError(
     'DATA_SET_MISSING',
     `Omniglot is not here; missing: ${absent.join('; ')}; searched: ${searched.join(', ') || 'nothing, as no data directory is set'}. ` +
-      `Fetch it with: ${fetchCommand(catalogued)}`,
-    { details: { dataSet: catalogued.name, missing: absent, searched } },
+      `Fetch it with: ${fetchCommand(omniglotFiles)}`,
+    { details: { dataSet: omniglotFiles.name, missing: absent, searched } },
   );
 }
 
@@ -198,7 +199,7 @@ function refuseSplits(splits: Splits<Character>, evaluationSplit: EvaluationSpli
  */
 function missingFullSet(refusal: unknown): unknown {
   if (!(refusal instanceof MetatrainError) || refusal.code !== 'REQUEST_INVALID') return refusal;
-  const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(catalogued)}`;
+  const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(omniglotFiles)}`;
   return new MetatrainError('DATA_SET_MISSING', message, { details: refusal.details, cause: refusal });
 }
 
@@ -229,6 +230,6 @@ function describe(identity: DataIdentity, splits: Splits<Character>, turns: numb
     .filter((split) => splits[split].length > 0)
     .map((split) => `${split} ${splits[split].length * turns}`);
   const how = turns === 1 ? 'classes are characters' : `classes are characters × ${turns} rotations`;
-  const whose = isOfficial(identity) ? '' : ' (not the official drawings)';
+  const whose = isOfficial(omniglotFiles, identity) ? '' : ' (not the official drawings)';
   return `Omniglot ${identity.part} set${whose}, 28 × 28; ${how}: ${sizes.join(', ')}; class lists sha256 ${hashOfSplits(splits)}`;
 }

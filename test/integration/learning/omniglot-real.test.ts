@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { hashOfCharacters, readArchives } from '../../../learning/tasks/omniglot-archive.ts';
-import { isOfficial, omniglot } from '../../../shared/data-sets.ts';
+import { omniglotFiles } from '../../../learning/tasks/omniglot-files.ts';
+import { isOfficial } from '../../../shared/data-sets.ts';
 import { taskIo } from '../../../worker/learning/io.ts';
 import { omniglotDirectory, withoutOmniglot } from '../../support/needs.ts';
 import { openTasks, type TaskContext } from '../../unit/learning/open-tasks.ts';
@@ -50,11 +51,13 @@ describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omnig
   });
 
   for (const part of ['small', 'full'] as const) {
-    const files = omniglot.files.filter((file) => file.part === part).map(({ file }) => `${omniglotDirectory}/${file}`);
+    const files = omniglotFiles.files
+      .filter((file) => file.part === part)
+      .map(({ file }) => `${omniglotDirectory}/${file}`);
     const skip = files.every((file) => existsSync(file)) ? false : `the ${part} set is not here`;
     it(`of the ${part} set are the official drawings`, { skip }, async () => {
       const sha256 = hashOfCharacters(await readArchives(files, io));
-      assert.ok(isOfficial({ name: 'omniglot', part, sha256 }), sha256);
+      assert.ok(isOfficial(omniglotFiles, { name: 'omniglot', part, sha256 }), sha256);
     });
   }
 
