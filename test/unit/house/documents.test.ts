@@ -57,6 +57,31 @@ test('a link to a missing file or heading is found', () => {
   ]);
 });
 
+/** Paths of ours in backticks that are not there; a path with a capital name, such as `NAME.ts`, is a pattern. */
+function deadPaths(file: string, text: string): string[] {
+  const folders = 'proto|shared|learning|coordinator|worker|client|console|replay|deploy|examples|bench|scripts|test';
+  const named = text.matchAll(new RegExp(`\`((?:${folders})/[\\w./-]+)\``, 'g'));
+  return [...named]
+    .map(([, path]) => path!)
+    .filter((path) => !/[A-Z]{3}/.test(path) && !existsSync(join(packageRoot, path)))
+    .map((path) => `${file}: ${path}`);
+}
+
+test('every path of ours that README, docs and decisions in force name is there', () => {
+  const inForce = documents.filter((file) => file !== 'CHANGELOG.md' && !/^- Status: superseded/m.test(read(file)));
+  assert.ok(inForce.length > 30);
+  assert.deepEqual(
+    inForce.flatMap((file) => deadPaths(file, read(file))),
+    [],
+  );
+});
+
+test('a path that is not there is found, and a pattern is none', () => {
+  assert.deepEqual(deadPaths('page.md', 'See `shared/absent.ts`, `shared/errors.ts` and `learning/tasks/NAME.ts`.'), [
+    'page.md: shared/absent.ts',
+  ]);
+});
+
 const decisions = readdirSync(join(packageRoot, 'docs', 'adr')).filter((file) => file !== 'README.md');
 const index = read(join('docs', 'adr', 'README.md')).replace(/\s+/g, ' ');
 
