@@ -8,6 +8,7 @@ import { type JobSpec, maxShardTasks, maxSpecBytes } from '../shared/job-spec/in
 import { figureProblems } from '../shared/job-spec/published.ts';
 import { rateProblems } from '../shared/job-spec/rates.ts';
 import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
+import { isMeasureName, maxMeasures, measureNameRule } from '../shared/measures.ts';
 import { type ResolvedJob, resolveJob } from './job.ts';
 import { excesses } from './limits.ts';
 import type { PartKind, PartSchema } from './part.ts';
@@ -156,7 +157,7 @@ function contradictions(spec: JobSpec, registry: Registry): FieldProblem[] {
   const misfits = misfitsOf(spec, registry);
   problems.push(...misfits);
   // What does not fit together has no facts to check further.
-  if (misfits.length === 0) problems.push(...partProblems(spec, registry));
+  if (misfits.length === 0) problems.push(...partProblems(spec, registry), ...measureProblems(spec, registry));
   if (misfits.length === 0 && spec.published) {
     problems.push(...figureProblems(spec.published, resolveJob(spec, registry).measures.evaluate));
   }
@@ -180,6 +181,23 @@ function misfitsOf(spec: JobSpec, registry: Registry): FieldProblem[] {
     const accepted = `${instead}${name} needs ${needs}`;
     return [{ field: `${sectionPaths[kind]}.${nameFields[kind]}`, got: name, accepted }];
   });
+}
+
+/** An objective of a plugin may measure what no message, chart or metric can name. */
+function measureProblems(spec: JobSpec, registry: Registry): FieldProblem[] {
+  const { name } = spec.objective;
+  const measures = resolveJob(spec, registry).measures.train.map((measure) => measure.name);
+  const isBad = (measure: string, i: number) => !isMeasureName(measure) || measures.indexOf(measure) !== i;
+  const wrong = measures.find(isBad);
+  const got =
+    wrong !== undefined
+      ? `${name}, with a measure named ${JSON.stringify(wrong)}`
+      : measures.length < 1 || measures.length > maxMeasures
+        ? `${name}, with ${measures.length} measures`
+        : undefined;
+  if (got === undefined) return [];
+  const accepted = `1 to ${maxMeasures} measures, each with a name of its own: ${measureNameRule}`;
+  return [{ field: 'objective.name', got: excerpt(got, 120), accepted }];
 }
 
 /** The fields of a part that a job file leaves at their defaults; none where some have no default. */

@@ -56,6 +56,10 @@ export interface MeasureValue extends Required<Pick<MeasureHead, 'name' | 'unit'
 /** What of a measure says how to show it. */
 type Shown = Pick<Measure, 'name' | 'unit'>;
 
+/** What a measure may be called. */
+export const measureNameRule = 'a lower-case letter, then letters, digits and hyphens, at most 40';
+export const isMeasureName = (name: string): boolean => /^[a-z][a-z0-9-]{0,39}$/.test(name);
+
 /** A job has at most so many. */
 export const maxMeasures = 8;
 

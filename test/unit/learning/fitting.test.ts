@@ -1,0 +1,95 @@
+// What a registry refuses of a job file because parts do not fit together, with what would fit.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { z } from 'zod';
+import { supportAndQuery } from '../../../learning/facts.ts';
+import { readJob } from '../../../learning/job-file.ts';
+import { type AnyPart, defineDistribution, defineObjective } from '../../../learning/part.ts';
+import { builtInParts, Registry } from '../../../learning/registry.ts';
+
+const described = () => ({ episode: '', queries: '', data: '' });
+
+/** Classes that are told by a description: there is no support set to adapt on. */
+const zeroShot = defineDistribution({
+  name: 'zero-shot',
+  title: 'zero-shot',
+  summary: 'classes with a description each',
+  paper: '',
+  schema: z.strictObject({}),
+  variants: {},
+  describe: described,
+  facts: () => {
+    const facts = {
+      target: 'classes',
+      inputKind: 'vector',
+      input: [4],
+      outputs: 3,
+      ways: 3,
+      shots: 0,
+      queries: 5,
+    } as const;
+    return { ...supportAndQuery(facts), sets: ['description', 'query'] };
+  },
+  open: () => assert.fail('nothing is opened for a job that is refused'),
+});
+
+const measuring = (name: string, measures: readonly string[]) =>
+  defineObjective({
+    name,
+    title: name,
+    summary: 'for a test',
+    paper: '',
+    schema: z.strictObject({}),
+    variants: {},
+    measures: () => measures.map((measure) => ({ name: measure, better: 'lower' as const })),
+    build: () => assert.fail('nothing is built for a job that is refused'),
+  });
+
+const jobText = (sections: object): string =>
+  JSON.stringify({
+    name: 'a-job',
+    task: { distribution: 'sinusoid' },
+    model: { architecture: 'mlp' },
+    algorithm: { name: 'maml' },
+    meta: { iterations: 1 },
+    ...sections,
+  });
+
+const refusal = (sections: object, ...parts: AnyPart[]): string => {
+  try {
+    readJob(jobText(sections), new Registry([...builtInParts, ...parts]));
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return assert.fail('the job was taken');
+};
+
+test('an algorithm that adapts on a support set is refused on tasks without one, with the reason', () => {
+  for (const name of ['maml', 'reptile']) {
+    const message = refusal({ task: { distribution: 'zero-shot' }, algorithm: { name } }, zeroShot);
+    assert.match(
+      message,
+      new RegExp(`algorithm\\.name: got ${name}; accepted: .*${name} needs tasks with a support set`),
+    );
+  }
+});
+
+test('an objective of classes is refused on values, with the one that takes them', () => {
+  assert.equal(
+    refusal({ objective: { name: 'cross-entropy' } }),
+    'invalid job: objective.name: got cross-entropy; accepted: mean-squared-error, for task.distribution sinusoid; ' +
+      'cross-entropy needs targets that are classes',
+  );
+});
+
+for (const [what, measures, got] of [
+  ['too many measures', Array.from({ length: 9 }, (_, i) => `m${i}`), 'with 9 measures'],
+  ['no measure', [], 'with 0 measures'],
+  ['a name that no metric can have', ['loss', 'Top 5 %'], 'with a measure named "Top 5 %"'],
+  ['one name twice', ['loss', 'loss'], 'with a measure named "loss"'],
+] as const) {
+  test(`an objective with ${what} is refused by name`, () => {
+    const message = refusal({ objective: { name: 'own' } }, measuring('own', measures));
+    assert.ok(message.startsWith(`invalid job: objective.name: got own, ${got}; accepted: 1 to 8 measures`), message);
+  });
+}
