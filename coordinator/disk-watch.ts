@@ -1,6 +1,6 @@
-// Looks once a second whether the state directory is there and how much room its disk has. When either
-// is missing, every job pauses with the reason, before anything is lost, and goes on by itself when it
-// is there again. What could not be written meanwhile is written then.
+// Checks once a second that the state directory exists and that its disk has room. When either is
+// missing, every job pauses with the reason before anything is lost. When both are back, the jobs
+// go on and the writes that had to wait are made.
 import type { Clock } from '../shared/clock.ts';
 import type { MetatrainError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -25,14 +25,17 @@ export class DiskWatch {
   readonly #stop: () => void;
   #refusal: MetatrainError | undefined;
 
-  /** Looks at once, too. */
+  /** Checks once at once. */
   constructor(dependencies: DiskWatchDependencies) {
     this.#dependencies = dependencies;
     this.#stop = dependencies.clock.every(lookEveryMs, () => this.#look());
     this.#look();
   }
 
-  /** Why nothing can be stored any more, in words; undefined while it can, and where only room is short. */
+  /**
+   * Why nothing can be stored at the moment; undefined when only room is short, or nothing is
+   * wrong.
+   */
   get notReady(): string | undefined {
     return this.#refusal?.code === 'STORAGE_UNAVAILABLE' ? this.#refusal.message : undefined;
   }
@@ -56,7 +59,7 @@ export class DiskWatch {
     if (!refusal) runner.hearOfDisk({ kind: 'roomSeen', freeBytes, stillWaiting });
   }
 
-  /** Once for each kind of refusal. */
+  /** Logs each kind of refusal once. */
   #report(refusal: MetatrainError | undefined): void {
     const before = this.#refusal;
     this.#refusal = refusal;

@@ -1,19 +1,22 @@
-// Who a caller is, from the authorization header, and whether they may: the same for gRPC and for HTTP. Never answers with anything of a
-// secret.
+// Identifies the caller from the authorization header and checks its roles, for gRPC and for HTTP
+// alike. No answer contains any part of a secret.
 import { MetatrainError } from '../../shared/errors.ts';
 import { type Role, roles, type TokenEntry } from '../../shared/tokens.ts';
 import type { TokenBook } from './token-book.ts';
 
 export interface Caller {
-  /** The token's name; empty where the coordinator asks for no tokens. */
+  /** The token's name; empty when the coordinator runs without tokens. */
   readonly name: string;
   readonly roles: ReadonlySet<Role>;
 }
 
-/** Where there are no tokens. */
+/** Every caller, when the coordinator runs without tokens. */
 export const anybody: Caller = { name: '', roles: new Set(roles) };
 
-/** @param headers the values of the call's authorization header. @throws MetatrainError `UNAUTHENTICATED` */
+/**
+ * @param headers the values of the call's authorization header. @throws MetatrainError
+ *   `UNAUTHENTICATED`
+ */
 export function authenticate(tokens: TokenBook, headers: readonly string[]): TokenEntry {
   if (headers.length === 0) {
     throw new MetatrainError(

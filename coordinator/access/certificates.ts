@@ -1,18 +1,18 @@
-// When the certificates that the coordinator serves with expire: for a metric, and for a word in the
-// log at its start. They are read once, so these are the ones that count until a restart.
+// When the certificates that the coordinator serves with expire, for a metric and for a warning in
+// the log at its start. The certificates are read once: a renewed file counts after a restart.
 import { firstExpiry } from '../../shared/certificate-expiry.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ServerPems } from './exposure.ts';
 
 export interface CertificateExpiry {
   readonly certificate: 'server' | 'clientCa';
-  /** Milliseconds since 1970: of several in a file, of the first that expires. */
+  /** Milliseconds since 1970. Of several certificates in one file: the first that expires. */
   readonly at: number;
 }
 
 const warnBeforeMs = 30 * 86_400_000;
 
-/** Nothing for a coordinator without TLS. The files have been checked. */
+/** Empty for a coordinator without TLS. The files have been checked. */
 export function certificateExpiries(pems: ServerPems | undefined): CertificateExpiry[] {
   const files = [
     ['server', pems?.cert],

@@ -1,4 +1,5 @@
-// What it takes to listen where others can connect: TLS and tokens, or a clear word that it shall be without. Also reads the TLS files.
+// What the coordinator needs before it listens beyond loopback: TLS and tokens, or a flag that
+// waives them. Also reads the TLS files.
 import { checkPem, readPem } from '../../shared/connection.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -9,7 +10,10 @@ export interface SecurityOptions {
   readonly tls?: {
     readonly cert: string;
     readonly key: string;
-    /** The authorities of which every client must show a certificate. Undefined: clients need none. */
+    /**
+     * Every client must show a certificate of one of these authorities. Undefined: clients need
+     * none.
+     */
     readonly clientCa?: string;
   };
   readonly tokensFile?: string;
@@ -17,7 +21,9 @@ export interface SecurityOptions {
   readonly isInsecure?: boolean;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when `host` is not loopback and something is missing. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` when `host` is not loopback and something is missing.
+ */
 export function refuseExposure(host: string, { tls, tokensFile, isInsecure }: SecurityOptions, log: Logger): void {
   if (isLoopback(host) || (tls && tokensFile)) return;
   const missing = [...(tls ? [] : ['--tls-cert FILE --tls-key FILE']), ...(tokensFile ? [] : ['--tokens FILE'])];

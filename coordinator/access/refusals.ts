@@ -1,4 +1,5 @@
-// Calls and requests that were turned away, in the log: at most one line a second, since whoever has no token must not fill the disk.
+// Logs the calls and requests that were refused: at most one line a second, since clients without a
+// token must not be able to fill the disk.
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -16,7 +17,7 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** @param peer address of whoever called. */
+  /** @param peer the caller's address. */
   report(path: string, peer: string, thrown: unknown): void {
     this.#sinceLastReport += 1;
     const now = this.#clock.elapsedMs();

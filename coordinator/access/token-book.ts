@@ -1,5 +1,6 @@
-// The tokens that this coordinator accepts, from its tokens file, which is read again when it has changed or when told to. A file that
-// cannot be read or understood changes nothing: the tokens before it stay, and the log says so. Knows hashes only.
+// The tokens that this coordinator accepts, from its tokens file. The file is read again when it
+// has changed, or on request. When the file cannot be read or parsed, the earlier tokens stay and
+// the log says why. Holds hashes only, never a secret.
 import { timingSafeEqual } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { Clock } from '../../shared/clock.ts';
@@ -16,7 +17,7 @@ export class TokenBook {
   readonly #log: Logger;
   readonly #stopLooking: () => void;
   #entries: readonly TokenEntry[];
-  /** What the file looked like when it was last read, well or not. */
+  /** Size, time and identity of the file when it was last read, whether or not that succeeded. */
   #seen: string;
 
   private constructor(file: string, entries: readonly TokenEntry[], seen: string, clock: Clock, log: Logger) {
@@ -30,7 +31,7 @@ export class TokenBook {
     });
   }
 
-  /** @throws MetatrainError `REQUEST_INVALID` when the file cannot be read or understood. */
+  /** @throws MetatrainError `REQUEST_INVALID` when the file cannot be read or parsed. */
   static open(file: string, { clock, log }: { readonly clock: Clock; readonly log: Logger }): TokenBook {
     const seen = looksOf(file);
     const entries = read(file);
@@ -38,7 +39,7 @@ export class TokenBook {
     return new TokenBook(file, entries, seen, clock, log);
   }
 
-  /** Takes the file as it is now. A bad one is logged and leaves everything as it was. */
+  /** Reads the file again. A bad file is logged and changes nothing. */
   reload(): void {
     // Before reading, so that a change in between is seen the next time.
     this.#seen = looksOf(this.#file);
@@ -54,7 +55,7 @@ export class TokenBook {
   /**
    * The entry of a secret, expired or not.
    *
-   * Every entry is compared, in a time that does not depend on which one it is.
+   * Compares every entry, so the time does not reveal which entry matched.
    */
   find(secret: string): TokenEntry | undefined {
     const presented = Buffer.from(hashOfSecret(secret));
@@ -67,7 +68,7 @@ export class TokenBook {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt;
   }
 
-  /** Whether an entry that was found earlier would still be found, with the same roles, and has not expired. */
+  /** Whether the entry still exists with equal roles and has not expired. */
   stillHolds(earlier: TokenEntry): boolean {
     const entry = this.#entries.find(({ sha256 }) => sha256 === earlier.sha256);
     return (

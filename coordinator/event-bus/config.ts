@@ -1,9 +1,10 @@
-// The flags that say where NATS is, who the coordinator is to it, and what stream to make. Secrets come from variables and files, never from
-// the command line, where every user of the machine reads them, and are never logged.
+// The flags for NATS: its servers, the coordinator's identity, and the limits of the stream.
+// Secrets come from variables and files and are never logged. They never come from the command
+// line, which every user of the machine can read.
 import { type Command, Option, InvalidArgumentError as Refusal } from 'commander';
 import type { NatsOptions } from './open.ts';
 
-/** What commander makes of them. */
+/** The flags as commander parses them. */
 export interface NatsFlags {
   readonly nats?: readonly string[];
   readonly natsCredentials?: string;
@@ -66,7 +67,7 @@ export function addNatsFlags(command: Command): Command {
   return command;
 }
 
-/** Undefined where no server is named. Wrong usage ends the process. */
+/** Undefined when no server is named. Wrong usage ends the process. */
 export function natsOptionsOf(flags: NatsFlags, command: Command): NatsOptions | undefined {
   const { nats: servers, natsUser: user, natsTlsCert, natsTlsKey } = flags;
   if (!servers) return undefined;
@@ -105,7 +106,10 @@ export function natsOptionsOf(flags: NatsFlags, command: Command): NatsOptions |
 
 const natsUrl = /^(?:(nats|tls):\/\/)?(\[[0-9A-Fa-f:.]+\]|[^:@\s/]+)(?::(\d{1,5}))?\/?$/;
 
-/** `SCHEME://HOST:PORT` each. One with credentials is let through: what is refused here is repeated to whoever reads the log. */
+/**
+ * Each is `SCHEME://HOST:PORT`. An address with credentials passes here: a message of refusal would
+ * repeat it in the log.
+ */
 function parseServers(value: string): string[] {
   return value.split(',').map((url) => {
     if (url.includes('@')) return url;

@@ -1,5 +1,6 @@
-// One connection to NATS and the JetStream stream behind it: the only file that knows the client library. It never connects again by
-// itself, since what a library sends again after a lost connection may overtake what is sent anew: whoever uses it makes a fresh one.
+// One connection to NATS and its JetStream stream; the only file that knows the client library. A
+// lost connection is not restored, since messages that a library sends again may overtake new ones:
+// the caller opens a fresh connection.
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
@@ -26,14 +27,20 @@ import { allSubjects, subjectOf } from './subjects.ts';
 export interface NatsPlace {
   /** `nats://HOST:PORT` or `tls://HOST:PORT`. */
   readonly server: string;
-  /** Who we are. Default: nobody. */
+  /** How the coordinator authenticates. Default: not at all. */
   readonly identity:
     | { readonly kind: 'nobody' }
-    /** File with a user's JWT and seed (`.creds`); read for every connection, so that it may be renewed. */
+    /**
+     * File with a user's JWT and seed (`.creds`), read again for every connection, so it can be
+     * renewed.
+     */
     | { readonly kind: 'credentials'; readonly file: string }
     | { readonly kind: 'user'; readonly user: string; readonly password: string }
     | { readonly kind: 'token'; readonly token: string };
-  /** PEM files, read for every connection. Undefined: encrypted only where the server asks for it. */
+  /**
+   * PEM files, read again for every connection. Undefined: encrypted only when the server demands
+   * it.
+   */
   readonly tls: TlsFiles | undefined;
   readonly stream: StreamLimits;
 }
@@ -44,7 +51,7 @@ export interface TlsFiles {
   readonly key?: string | undefined;
 }
 
-/** Of a stream that is made here; one that is there already keeps its own. */
+/** Limits of a stream that is made here. An existing stream keeps its own. */
 export interface StreamLimits {
   readonly name: string;
   readonly maxAgeMs: number;
@@ -53,13 +60,18 @@ export interface StreamLimits {
 }
 
 export interface BusConnection {
-  /** Who answered. */
+  /** The server that answered. */
   readonly server: string;
   /** Resolves with the reason when the connection is over. */
   readonly closed: Promise<string>;
-  /** Sequence of the stream's last event, where that is one of this source; else 0. */
+  /** Sequence of the stream's last event if that event came from this source; else 0. */
   lastPublished(source: string): Promise<number>;
-  /** Resolves when the stream has the event, now or from before; to false when the server takes nothing that large. @throws MetatrainError */
+  /**
+   * Resolves to true when the stream has the event, now or from before, and to false when the event
+   * is larger than the server accepts.
+   *
+   * @throws MetatrainError
+   */
   publish(event: ClusterEvent): Promise<boolean>;
   /** May be called twice. */
   close(): Promise<void>;
@@ -67,12 +79,16 @@ export interface BusConnection {
 
 const connectTimeoutMs = 10_000;
 const answerTimeoutMs = 5_000;
-/** A silent server is given up after twice this. */
+/** A server that does not answer is given up after twice this. */
 const pingIntervalMs = 10_000;
-/** How long the stream remembers the ids of what it took. */
+/** How long the stream remembers the ids of its events. */
 const duplicateWindowMs = 600_000;
 
-/** Connects, and makes the stream where it is missing. @throws MetatrainError with the reason in words, never with a secret. */
+/**
+ * Connects, and makes the stream if it is missing.
+ *
+ * @throws MetatrainError with the reason in words, never with a secret.
+ */
 export async function connectToNats(place: NatsPlace, log: Logger): Promise<BusConnection> {
   const { stream } = place;
   let connection: NatsConnection;
@@ -109,7 +125,8 @@ function connectionOptions({ server, identity, tls }: NatsPlace): ConnectionOpti
         ...(tls.ca !== undefined && { caFile: tls.ca }),
         ...(tls.cert !== undefined && { certFile: tls.cert }),
         ...(tls.key !== undefined && { keyFile: tls.key }),
-        // The library takes a certificate's name from a host name only; left alone, an address would have to be `localhost`.
+        // The library checks a certificate against a host name only. Without this, it would check
+        // an address against `localhost`.
         ...(isIP(host) !== 0 && { host }),
       },
     }),
@@ -167,7 +184,8 @@ class NatsBusConnection implements BusConnection {
       const event = message.json<ClusterEvent>();
       return event.source === source ? sequenceOf(event) : 0;
     } catch {
-      // Empty, or not allowed to read: then the ids alone keep events from being there twice.
+      // The stream is empty, or we may not read it. Then its memory of event ids alone prevents
+      // duplicates.
       return 0;
     }
   }
@@ -190,7 +208,7 @@ class NatsBusConnection implements BusConnection {
   }
 }
 
-/** The library's error as one of ours. */
+/** Turns the library's error into a MetatrainError. */
 function inWords(thrown: unknown, what: string): MetatrainError {
   return new MetatrainError('NOT_READY', `${what}: ${wordsOf(thrown)}`, { cause: thrown });
 }

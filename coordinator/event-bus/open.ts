@@ -1,5 +1,6 @@
-// Where events go beyond this process: checks what was asked for, reads the secrets, and sets the publisher going. A mistake that a person must
-// mend (a file that is not there, a secret that would travel unencrypted) stops the start; that NATS is away stops nothing.
+// Checks the NATS options, reads the secrets and starts the publisher. A mistake that a person must
+// correct (a missing file, a secret that would travel unencrypted) fails the start. An unreachable
+// NATS does not.
 
 import { hostOf } from '../../shared/address.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -13,9 +14,12 @@ import { connectToNats, type NatsPlace, type StreamLimits, type TlsFiles } from 
 import { EventPublisher } from './publisher.ts';
 
 export interface NatsOptions {
-  /** `nats://HOST:PORT` or `tls://HOST:PORT`, several of one cluster: tried in turn. */
+  /** `nats://HOST:PORT` or `tls://HOST:PORT`: servers of one cluster, tried in turn. */
   readonly servers: readonly string[];
-  /** Of these three at most one: a `.creds` file; a user with a password; a token. A secret's file goes before the secret itself. */
+  /**
+   * At most one of three: a `.creds` file; a user with a password; a token. The file of a secret
+   * takes precedence over the secret itself.
+   */
   readonly credentialsFile?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
@@ -30,7 +34,7 @@ interface EventBusDependencies {
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
-  /** A password or a token may travel unencrypted beyond this machine. */
+  /** Allows a password or a token to travel unencrypted beyond this machine. */
   readonly isInsecure: boolean;
 }
 
@@ -72,7 +76,10 @@ function readSecret(flag: string, file: string): string {
   return secret;
 }
 
-/** They are read for every connection; read here, too, a wrong path is said at the start. */
+/**
+ * The files are read for every connection. Reading them here as well reports a wrong path at the
+ * start.
+ */
 function tlsOf({ servers, tls: files = {} }: NatsOptions): TlsFiles | undefined {
   const { ca, cert, key } = files;
   const authority = ca === undefined ? null : readPem('--nats-tls-ca', ca);
@@ -83,7 +90,10 @@ function tlsOf({ servers, tls: files = {} }: NatsOptions): TlsFiles | undefined 
   return isAskedFor ? files : undefined;
 }
 
-/** Credentials files only sign what the server asks; passwords and tokens travel themselves. */
+/**
+ * Only passwords and tokens travel themselves: a credentials file only signs the server's
+ * challenge.
+ */
 function refuseExposure({ server, identity, tls }: NatsPlace): void {
   if (tls || (identity.kind !== 'user' && identity.kind !== 'token')) return;
   if (isLoopback(hostOf(server.replace(/^\w+:\/\//, '')))) return;

@@ -1,6 +1,7 @@
-// Carries the event log to NATS: every event, in order, at least once, for as long as it takes. The log is the outbox, and what was published
-// is a number beside it: NATS may be away for as long as the log goes back, and nobody waits for it. One event is under way at a time,
-// so that none overtakes another.
+// Publishes the event log to NATS: every event, in order, at least once. The log is the outbox, and
+// the sequence of the last published event is stored beside it. NATS may be away for as long as the
+// log keeps events, and nothing waits for it. One event at a time is under way, so that none
+// overtakes another.
 import type { Clock } from '../../shared/clock.ts';
 import { type ClusterEvent, sequenceOf } from '../../shared/cluster-event.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -19,7 +20,10 @@ interface PublisherDependencies {
 const reader = 'nats';
 const firstRetryMs = 100;
 const longestRetryMs = 30_000;
-/** How far it has come is written down at most this often: after a crash the stream knows what it had, or knows it again by its id. */
+/**
+ * The position is stored at most this often. After a crash, the stream's last event tells the
+ * position, or the stream recognizes repeated events by their ids.
+ */
 const noteEveryMs = 10_000;
 
 export class EventPublisher {
@@ -47,32 +51,35 @@ export class EventPublisher {
     this.#sequence = events.progressOf(reader);
   }
 
-  /** There is a connection, and the stream is there. */
+  /** Whether there is a connection and the stream exists. */
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** Events that the stream has acknowledged, since this start. */
+  /** Events that the stream has acknowledged since this start. */
   get published(): number {
     return this.#published;
   }
 
-  /** Events that wait. */
+  /** Events that wait to be published. */
   get pending(): number {
     return this.#events.countAfter(this.#sequence);
   }
 
-  /** Connections that could not be made or were lost, since this start. */
+  /** Connections that failed or were lost since this start. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** Events that the log had to drop before they were published, since this start. */
+  /** Events that the log dropped before they were published, since this start. */
   get dropped(): number {
     return this.#dropped + this.#missing(this.#events.newest + 1 - this.pending);
   }
 
-  /** Numbers between the last published and `next` of which the log has nothing. None before anything was ever published. */
+  /**
+   * Counts the events between the last published and `next` that the log no longer has. 0 before
+   * anything was ever published.
+   */
   #missing(next: number): number {
     return this.#sequence === 0 ? 0 : Math.max(0, next - this.#sequence - 1);
   }
@@ -101,7 +108,7 @@ export class EventPublisher {
     }
   }
 
-  /** Undefined when told to end first. */
+  /** Undefined when asked to end first. */
   async #connectUnlessOver(): Promise<BusConnection | undefined> {
     const { signal } = this.#over;
     const connecting = this.#connect();
@@ -116,7 +123,11 @@ export class EventPublisher {
     return connection;
   }
 
-  /** Ends when told to. @throws MetatrainError when the connection is lost or the stream refuses. */
+  /**
+   * Ends on request.
+   *
+   * @throws MetatrainError when the connection is lost or the stream refuses.
+   */
   async #publishOver(connection: BusConnection): Promise<void> {
     const lost = new AbortController();
     void connection.closed.then((reason) => lost.abort(reason));
@@ -124,7 +135,7 @@ export class EventPublisher {
     this.#over.signal.addEventListener('abort', close);
     if (this.#over.signal.aborted) close();
     try {
-      // What the stream had got when the note of it was lost.
+      // The stream may be ahead of the stored position.
       this.#advance(Math.max(this.#sequence, await connection.lastPublished(this.#events.source)));
       this.#isConnected = true;
       this.#log.info({ server: connection.server, pending: this.pending }, 'events go to NATS');
@@ -189,7 +200,10 @@ export class EventPublisher {
     });
   }
 
-  /** Publishes what waits, for at most `graceMs` and only over a connection that is there; the rest waits for the next start. May be called twice. */
+  /**
+   * Publishes waiting events for at most `graceMs`, and only over an open connection. The others
+   * wait for the next start. May be called twice.
+   */
   async close(graceMs: number): Promise<void> {
     this.#isDraining = true;
     if (!this.#isConnected || this.pending === 0) this.#over.abort();

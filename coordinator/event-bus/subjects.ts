@@ -1,7 +1,8 @@
-// Under which NATS subject an event is published: metatrain.v1.job.JOB-ID.EVENT and metatrain.v1.worker.WORKER-ID.EVENT.
+// The NATS subjects of events: metatrain.v1.job.JOB-ID.EVENT and
+// metatrain.v1.worker.WORKER-ID.EVENT.
 import { type ClusterEvent, nameOf } from '../../shared/cluster-event.ts';
 
-/** What a stream must take. */
+/** All subjects that the stream must accept. */
 export const allSubjects = 'metatrain.v1.>';
 
 export function subjectOf(event: ClusterEvent): string {
@@ -10,8 +11,9 @@ export function subjectOf(event: ClusterEvent): string {
 }
 
 /**
- * A text as one token of a subject: percent-encoded as in an address (RFC 3986), and the full stop and the asterisk, too, which mean something
- * in a subject. `decodeURIComponent` gives the text back.
+ * A text as one token of a subject. Percent-encoded as in an address (RFC 3986), and so are the
+ * full stop and the asterisk, which have a meaning in subjects. `decodeURIComponent` gives the text
+ * back.
  */
 export const subjectToken = (text: string): string =>
   encodeURIComponent(Buffer.from(text).toString()).replaceAll('.', '%2E').replaceAll('*', '%2A');

@@ -1,5 +1,6 @@
-// The HTTP API under /api/v1: the console's, and anybody's with a token. Checks requests, asks what the gRPC services ask, answers in JSON
-// (shared/http-api.ts). docs/console.md describes it.
+// The HTTP API under /api/v1, for the console and for any client with a token. Checks requests,
+// calls what the gRPC services call, and answers in JSON (shared/http-api.ts). docs/console.md
+// describes it.
 import type { Clock } from '../../shared/clock.ts';
 import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../shared/http-server.ts';
@@ -17,7 +18,7 @@ import type { OpenAnswers, Pouring } from './open-answers.ts';
 import { type OriginOptions, refuseForeign } from './origin.ts';
 
 export interface ApiOptions extends Omit<OriginOptions, 'asksForTokens'> {
-  /** Of the coordinator. */
+  /** The coordinator's version. */
   readonly version: string;
 }
 
@@ -122,7 +123,7 @@ interface Asked {
   header(name: string): string | undefined;
 }
 
-/** Where an event stream goes on; undefined where the reader did not say. */
+/** The sequence after which an event stream resumes; undefined if the reader named none. */
 function after(request: Asked): number | undefined {
   const text = request.query('after') ?? request.header('last-event-id');
   return text === undefined ? undefined : wholeNumber('after', text);

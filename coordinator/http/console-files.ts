@@ -1,5 +1,6 @@
-// The console's files: a page, a style sheet, the modules of console/, what of shared/ they import, and the chart library. Read once, served as
-// they are, with a policy under which nothing of anybody else's runs. Nothing here is a secret: what the page shows it asks of the API.
+// Serves the console's files: a page, a style sheet, the modules of console/ and of shared/ that
+// they import, and the chart library. Read once at the start. The content security policy lets
+// nothing foreign run. The files hold no secrets: the page gets its data from the API.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,12 +17,12 @@ interface ServedFile {
   readonly etag: string;
 }
 
-/** Where the compiled modules are; the page itself is not compiled. */
+/** Where the compiled modules are. The page itself is not compiled. */
 const built = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const source = join(packageRoot, 'console');
 const chartLibrary = dirname(createRequire(import.meta.url).resolve('uplot'));
 
-/** What console/ imports of shared/ at run time. */
+/** The modules of shared/ that console/ imports at run time. */
 export const sharedModules: readonly string[] = [
   ...[
     'axis',
@@ -37,8 +38,8 @@ export const sharedModules: readonly string[] = [
 ];
 
 /**
- * Every address that is a page of the console, and what leads from there to the first. The page's own
- * addresses are relative: a proxy may serve it under a path.
+ * The addresses of the console's pages, each with the relative path to the first page. The page
+ * links by relative addresses, so a proxy may serve it under a path.
  */
 const pages = { '/': './', '/submit': './', '/jobs/:jobId': '../' } as const;
 
@@ -59,7 +60,8 @@ export function consoleFiles(log: Logger): HttpRoutes {
         const headers = {
           'content-type': file.type,
           etag: file.etag,
-          // Asked for every time, sent only when it has changed: a page never meets the modules of another version.
+          // The browser asks every time and gets a body only when it changed, so a page never runs
+          // with modules of another version.
           'cache-control': 'no-cache',
           'content-security-policy': policy,
           'x-content-type-options': 'nosniff',
@@ -108,7 +110,7 @@ function servedFile(ending: string, body: Buffer): ServedFile {
   return { type, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }
 
-/** Only our own files, and the page's one inline script, its import map. */
+/** Allows our own files, and the one inline script of the page: its import map. */
 function contentSecurityPolicy(html: string): string {
   const inline = [...html.matchAll(/<script type="importmap">([\s\S]*?)<\/script>/g)].map(
     ([, text = '']) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`,

@@ -1,5 +1,6 @@
-// Server-sent events: what happens in the cluster, and what happened to one job. Each holds a cursor into what is kept and a bell that rings when
-// there is more; nothing is queued for a reader.
+// Server-sent events: what happens in the cluster, and what happens to one job. Each stream holds a
+// cursor into the log and a bell that rings when there is more to read. Nothing is queued for a
+// reader.
 import type { Clock } from '../../shared/clock.ts';
 import { sequenceOf } from '../../shared/cluster-event.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
@@ -10,7 +11,10 @@ import type { Runner } from '../runner/runner.ts';
 import type { EventLog } from '../store/event-log.ts';
 import { jobEventJson, workerList } from './json.ts';
 
-/** Events of the past with which a stream begins that asks for none by number: no summaries of meta-steps among them. */
+/**
+ * Past events at the beginning of a stream that names no sequence. They contain no summaries of
+ * meta-steps.
+ */
 const latestEvents = 200;
 
 const workersEveryMs = 1_000;
@@ -27,7 +31,7 @@ export const stillHere = ':\n\n';
 export const endOfStream = (error: MetatrainError | undefined): string =>
   sse('end', JSON.stringify(error ? { error: { code: error.code, message: error.message } } : {}));
 
-/** Rings for whoever waits; a ring while nobody waits is kept. */
+/** Wakes the waiting reader. A ring while no reader waits is kept. */
 class Bell {
   #hasRung = false;
   #wake: (() => void) | undefined;
@@ -44,7 +48,7 @@ class Bell {
   }
 }
 
-/** The workers as text, made at most once a second however many streams ask. */
+/** The workers as text, made at most once a second for all streams together. */
 export class WorkerSnapshots {
   readonly #runner: Runner;
   readonly #clock: Clock;
@@ -57,7 +61,7 @@ export class WorkerSnapshots {
     this.#clock = clock;
   }
 
-  /** The same text as before when nothing but heartbeats came in the meantime. */
+  /** The text stays equal while nothing but heartbeats arrives. */
   text(): string {
     const now = this.#clock.elapsedMs();
     if (now - this.#madeAt < workersEveryMs / 2) return this.#text;
@@ -70,7 +74,7 @@ export class WorkerSnapshots {
   }
 }
 
-/** Why jobs wait, looked up at most twice a second however many streams ask. */
+/** Why jobs wait, read at most twice a second for all streams together. */
 export class WaitSnapshots {
   readonly #runner: Runner;
   readonly #clock: Clock;
@@ -82,7 +86,7 @@ export class WaitSnapshots {
     this.#clock = clock;
   }
 
-  /** @param jobId undefined: of every job, at most `maxWaitingInStream`. */
+  /** @param jobId undefined: every job, at most `maxWaitingInStream`. */
   text(jobId?: string): string {
     const now = this.#clock.elapsedMs();
     if (now - this.#madeAt >= workersEveryMs / 2) {
@@ -94,7 +98,7 @@ export class WaitSnapshots {
   }
 }
 
-/** What a reader assumes until it is told otherwise: the answers to its requests have what they know. */
+/** A reader assumes this until the first message: the HTTP answers already tell why a job waits. */
 const nothingWaits = sse('waiting', '{}');
 
 interface ClusterSources {
@@ -106,6 +110,7 @@ interface ClusterSources {
 
 /**
  * @param after undefined: begin with the newest few.
+ *
  * @throws MetatrainError `QUEUE_FULL`
  */
 export async function* clusterStream(
@@ -155,7 +160,7 @@ interface JobSources {
 }
 
 /**
- * Ends when the job is over.
+ * Ends when the job has ended.
  *
  * @throws MetatrainError `JOB_UNKNOWN`, `QUEUE_FULL`
  */

@@ -1,5 +1,6 @@
-// Who may call an HTTP route: what the gRPC door is to the services. A route of the coordinator that is not public names the roles of which
-// a token must have one; where the coordinator asks for no tokens, everybody may do everything.
+// Checks who may call an HTTP route, as the gRPC door does for the services. Every route that is
+// not public names the roles that it accepts; a token must have one of them. Without tokens, every
+// caller may do everything.
 import { createMiddleware } from 'hono/factory';
 import type { Visit } from '../../shared/http-server.ts';
 import type { Role } from '../../shared/tokens.ts';
@@ -8,7 +9,7 @@ import type { Refusals } from '../access/refusals.ts';
 import type { TokenBook } from '../access/token-book.ts';
 
 export interface Visitor extends Caller {
-  /** False once the token has expired or was withdrawn: a stream must not outlive its permission. */
+  /** False once the token has expired or was withdrawn: a stream must not outlive its token. */
   readonly stillHolds: () => boolean;
 }
 
@@ -16,7 +17,7 @@ export class Gate {
   readonly #tokens: TokenBook | undefined;
   readonly #refusals: Refusals;
 
-  /** @param tokens undefined: everybody may do everything. */
+  /** @param tokens undefined: every caller may do everything. */
   constructor(tokens: TokenBook | undefined, refusals: Refusals) {
     this.#tokens = tokens;
     this.#refusals = refusals;
@@ -26,7 +27,10 @@ export class Gate {
     return this.#tokens !== undefined;
   }
 
-  /** The handlers after it find who calls in `context.var.visitor`. They throw MetatrainErrors `UNAUTHENTICATED` and `FORBIDDEN`. */
+  /**
+   * Later handlers find the caller in `context.var.visitor`. Throws MetatrainErrors
+   * `UNAUTHENTICATED` and `FORBIDDEN`.
+   */
   admits(...roles: readonly Role[]) {
     return createMiddleware<{ Bindings: Visit; Variables: { visitor: Visitor } }>(async (context, next) => {
       const { path } = context.req;

@@ -1,4 +1,4 @@
-// What the coordinator keeps, as the JSON of the HTTP API (shared/http-api.ts). Pure.
+// Turns the coordinator's records into the JSON of the HTTP API (shared/http-api.ts). Pure.
 import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow } from '../../shared/http-api.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { yamlText } from '../../shared/job-spec/yaml.ts';
@@ -16,8 +16,8 @@ import {
 import type { WorkerView } from '../workers/worker-links.ts';
 
 /**
- * @param caller who asks.
- * @param waiting why it computes nothing, where that is so.
+ * @param caller the client that asks.
+ * @param waiting why the job computes nothing; undefined if it does not wait.
  */
 export function jobRow(record: JobRecord, caller: Caller, waiting: Waiting | undefined): JobRow {
   const { jobId, name, state, owner = '', submittedAt, startedAt, endedAt, steps, iterations } = record;
@@ -75,7 +75,7 @@ const checkpointInfo = ({ step, sha256, bytes, paramsSha256 }: CheckpointRecord)
   paramsSha256,
 });
 
-/** @param limit rows at most. */
+/** @param limit most rows. */
 export function workerList(views: readonly WorkerView[], at: number, limit = Number.POSITIVE_INFINITY): WorkerList {
   return { at: isoTime(at), workers: views.slice(0, limit).map(workerRow), total: views.length };
 }

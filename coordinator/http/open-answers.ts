@@ -1,5 +1,6 @@
-// Answers that stay open: event streams and downloads. Written no faster than they are read, so one costs a message of memory and no more; one whose
-// reader stops reading is dropped, and one whose token no longer holds ends. Counted, in all and by client.
+// Answers that stay open: event streams and downloads. Written no faster than they are read, so
+// each holds one message in memory. An answer is dropped when its reader stops reading, and ends
+// when its token expires. Counted in all and by client.
 import type { Context } from 'hono';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -10,19 +11,22 @@ import type { Logger } from '../../shared/log.ts';
 import type { Visitor } from './gate.ts';
 
 export interface OpenAnswersOptions {
-  /** Open at once. */
+  /** Open answers at a time. */
   readonly answers: number;
-  /** The same of one client, where clients have tokens. */
+  /** Open answers of one client, where clients have tokens. */
   readonly answersPerClient: number;
-  /** How long a reader may read nothing of what was written. */
+  /** How long a reader may take nothing of what was written. */
   readonly stallMs: number;
 }
 
 export interface Pouring {
   readonly headers: Readonly<Record<string, string>>;
-  /** What is written after the last chunk. The error is why the coordinator ends the answer; without last words the connection breaks on one. */
+  /**
+   * Text after the last chunk. The error says why the coordinator ends the answer. Without
+   * `lastWords`, an error breaks the connection.
+   */
   readonly lastWords?: (error: MetatrainError | undefined) => string;
-  /** Written when nothing was for a while. */
+  /** Text for a stream on which nothing was written for a while. */
   readonly stillHere?: string;
 }
 
@@ -30,7 +34,10 @@ interface OpenAnswer {
   readonly path: string;
   readonly visitor: Visitor;
   readonly exchange: Exchange;
-  /** Aborted when the client is gone, or with the reason why we end it. */
+  /**
+   * Aborted when the client disconnects, or with the reason for which the coordinator ends the
+   * answer.
+   */
   readonly over: AbortController;
   readonly stillHere: string | undefined;
   /** Undefined while the reader keeps up. */
@@ -40,7 +47,7 @@ interface OpenAnswer {
 
 const sweepEveryMs = 1_000;
 
-/** After how long without a word a stream says that it is still there: before a proxy gives it up. */
+/** After this long without a message a stream sends `stillHere`, before a proxy closes it. */
 const silenceMs = 15_000;
 
 export class OpenAnswers {
@@ -58,9 +65,10 @@ export class OpenAnswers {
   }
 
   /**
-   * Answers with the chunks, one when the one before has been read.
+   * Sends the chunks as the answer. Asks for each chunk once the chunk before was read.
    *
-   * @param chunksUntil ends when its signal does. What it throws before the first chunk becomes the answer.
+   * @param chunksUntil must end when its signal is aborted. An error before the first chunk becomes
+   *   the answer.
    * @throws MetatrainError `QUEUE_FULL`
    */
   async pour(
@@ -114,7 +122,8 @@ export class OpenAnswers {
     const { exchange, over, path } = answer;
     try {
       for (let next = first; !next.done && !over.signal.aborted; ) {
-        // One ahead, so that what is found wrong after the last chunk still breaks the answer before it is whole.
+        // Reads one chunk ahead, so an error after the last chunk still breaks the answer before it
+        // is complete.
         const chunk = next.value;
         if (lastWords) {
           await this.#write(answer, chunk);
@@ -133,12 +142,12 @@ export class OpenAnswers {
       else exchange.break();
     } finally {
       this.#open.delete(answer);
-      // Its finally blocks free what it holds.
+      // Runs the generator's finally blocks, which free its resources.
       await chunks.return?.();
     }
   }
 
-  /** Resolves when what was written has left, or the answer is over. */
+  /** Resolves when the chunk was sent, or the answer is over. */
   async #write(answer: OpenAnswer, chunk: Piece): Promise<void> {
     const { exchange, over } = answer;
     answer.wroteAt = this.#clock.elapsedMs();
@@ -156,7 +165,7 @@ export class OpenAnswers {
     });
   }
 
-  /** Ends what must not go on, and says to the silent that we are still here. */
+  /** Ends answers that are stalled or no longer allowed, and sends `stillHere` on silent ones. */
   sweep(): void {
     const now = this.#clock.elapsedMs();
     const { stallMs } = this.#options;

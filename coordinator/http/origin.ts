@@ -1,19 +1,23 @@
-// Which pages may talk to the API. A page of another origin must not use this machine's access to a coordinator that asks for no tokens: neither by
-// posting across origins nor by giving its own name our address (DNS rebinding). There are no cookies and no CORS answers.
+// Which pages may call the API. A page of another origin must not use this machine's access to a
+// coordinator without tokens: neither by posting across origins nor by pointing its own host name
+// at our address (DNS rebinding). There are no cookies and no CORS answers.
 import { isIP } from 'node:net';
 import type { MiddlewareHandler } from 'hono';
 import { MetatrainError } from '../../shared/errors.ts';
 import { isLoopback } from '../../shared/loopback.ts';
 
 export interface OriginOptions {
-  /** That of `--http`. */
+  /** The host of `--http`. */
   readonly host: string;
   /**
    * Where browsers find the console when a proxy serves it under another name, such as
    * `https://metatrain.example`.
    */
   readonly publicOrigin: string | undefined;
-  /** A page of another name then has no token: a token is kept by origin, and is sent by our own page alone. */
+  /**
+   * Then a page under another name has no token: browsers keep the token by origin, and only our
+   * own page sends it.
+   */
   readonly asksForTokens: boolean;
 }
 
@@ -48,11 +52,14 @@ export function refuseForeign({ host: own, publicOrigin, asksForTokens }: Origin
   };
 }
 
-/** An address cannot be rebound; a name can, unless it is one that only this machine decides about or the operator chose. */
+/**
+ * Rebinding needs a name, so addresses are safe, and so are names that only this machine or its
+ * operator controls.
+ */
 const isOwnName = (name: string, own: readonly string[]): boolean =>
   isLoopback(name) || isIP(name) !== 0 || own.includes(name);
 
-/** Of a Host header, lower case, without port and brackets; empty for none. */
+/** The name in a Host header: lower case, without port and brackets; empty if there is none. */
 function nameOf(host: string): string {
   const url = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : undefined;
   return url && url.pathname === '/' && url.username === '' ? url.hostname.replace(/^\[(.*)\]$/, '$1') : '';

@@ -1,5 +1,6 @@
-// The coordinator's metrics: what happens is added up as it happens, what is (queues, leases, workers, jobs) is read when somebody scrapes.
-// Decides nothing; what a happening hands over is read and let go, but for a job's record while the job lives.
+// The coordinator's metrics. Counters are added to as things happen; gauges (queues, leases,
+// workers, jobs) are read at each scrape. Decides nothing, and keeps nothing of a happening except
+// a live job's record.
 import type { Clock } from '../../shared/clock.ts';
 import { Meter } from '../../shared/metrics/meter.ts';
 import { waitReasons } from '../../shared/waiting.ts';
@@ -13,7 +14,7 @@ import { declareHostMetrics, type HostView } from './host-metrics.ts';
 import { type JobMetrics, jobMetrics } from './job-metrics.ts';
 import { type CoordinatorTree, coordinatorTree } from './tree.ts';
 
-/** What the metrics read at a scrape; the runner is one. */
+/** What the metrics read at a scrape; the runner implements it. */
 export interface ClusterView {
   census(): Census;
   workers(): readonly LinkTally[];
@@ -21,11 +22,11 @@ export interface ClusterView {
 
 export interface ClusterMetricsOptions {
   readonly version: string;
-  /** How long a job's series outlive it, so that the last values are scraped. */
+  /** How long a job's series outlive the job, so that the last values are scraped. */
   readonly endedJobSeriesMs: number;
 }
 
-/** Workers with series of their own; of more, the first to come have them. */
+/** Workers with series of their own. If there are more, the first to connect have them. */
 const maxWorkerSeries = 256;
 
 interface OpenJob {
@@ -44,9 +45,9 @@ export class ClusterMetrics {
   #host: HostView | undefined;
   /** Jobs that have not ended. */
   readonly #open = new Map<string, OpenJob>();
-  /** When a worker was first lost with it, as `Clock.elapsedMs`. */
+  /** When a worker that held the shard was first lost, as `Clock.elapsedMs`. */
   readonly #lostAt = new WeakMap<Shard, number>();
-  /** While no result of a restored job has been counted since the start. */
+  /** Restored jobs of which no result has been counted since the start. */
   readonly #restored = new Set<string>();
   readonly #startedMs: number;
 
@@ -60,7 +61,7 @@ export class ClusterMetrics {
     this.#jobs = jobMetrics(this.meter, { endedJobSeriesMs }, clock);
   }
 
-  /** From here on the gauges have something to read. */
+  /** The gauges read from this view from now on. */
   attend(view: ClusterView): void {
     this.#view = view;
   }
@@ -109,7 +110,7 @@ export class ClusterMetrics {
     leaseCancelled: (happening) => {
       const { cause } = happening;
       this.#tree.leases.cancelled[cause].add();
-      // One past its deadline is retried, and counted there.
+      // `shardRetried` counts the waste of a lease past its deadline.
       if (cause !== 'deadline') this.#waste(happening);
     },
     resultKept: (happening) => this.#resultKept(happening),
@@ -251,8 +252,8 @@ export class ClusterMetrics {
   }
 }
 
-/** A worker says how long it computed, and may say anything. */
+/** A worker's figure for its compute time is not trusted beyond this. */
 const longestComputeSeconds = 86_400;
 
-/** A worker may say anything: a duration is finite and never below zero. */
+/** A worker's figure is not trusted: the duration becomes finite and never negative. */
 const seconds = (ms: number): number => (ms > 0 && ms < Number.POSITIVE_INFINITY ? ms / 1_000 : 0);

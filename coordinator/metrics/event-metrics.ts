@@ -1,10 +1,10 @@
-// How the event log fares on its way to NATS, read when somebody scrapes. Nothing is shown where no NATS is configured.
+// The event log's progress to NATS, read at each scrape. No series where NATS is not configured.
 import type { Meter } from '../../shared/metrics/meter.ts';
 
-/** What the event publisher tells of itself. */
+/** What the event publisher reports of itself. */
 export interface EventBusView {
   readonly isConnected: boolean;
-  /** The rest since this start. */
+  /** These and the following count since this start. */
   readonly published: number;
   readonly pending: number;
   readonly failures: number;

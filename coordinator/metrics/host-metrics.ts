@@ -1,5 +1,5 @@
-// What the coordinator's machine runs out of, read when somebody scrapes: room on its disk, and the
-// time of its certificates.
+// What the coordinator's machine can run out of, read at each scrape: room on its disk, and the
+// time until its certificates expire.
 import type { Meter } from '../../shared/metrics/meter.ts';
 import type { CertificateExpiry } from '../access/certificates.ts';
 import { type DiskRoom, reserveBytes } from '../store/disk-room.ts';

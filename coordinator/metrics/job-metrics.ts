@@ -1,12 +1,16 @@
-// What a job learns, as series of its own: they begin with its first lease, are read off its record at a scrape, and end a little after the
-// job, so that Prometheus sees the last value. A bounded number of jobs has them.
+// A job's learning as series of its own. They begin with the job's first lease, are read from its
+// record at each scrape, and end a little after the job, so that Prometheus sees the last value.
+// The number of jobs with series is bounded.
 import type { Clock } from '../../shared/clock.ts';
 import { type Measure, maxMeasures } from '../../shared/measures.ts';
 import type { Meter } from '../../shared/metrics/meter.ts';
 import type { Happening } from '../observers/happenings.ts';
 import { hasEnded, type JobRecord, type MetaStepRecord } from '../store/job-record.ts';
 
-/** Jobs with series at once. More than run at once by default; where more do, the first to start have them. */
+/**
+ * Jobs with series at a time: more than run at a time by default. Beyond it, the first to start
+ * have them.
+ */
 const maxJobs = 128;
 
 export interface JobMetrics {
@@ -52,7 +56,10 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
         return isShown(value) ? [{ labels: labelsOf(record), value }] : [];
       }),
     );
-  /** Of each measure, as many values as labels: of an evaluation the first and the last point, however many there are. */
+  /**
+   * Of each measure, as many values as labels. Of an evaluation only the first and the last point,
+   * however many points there are.
+   */
   const perMeasure = <Label extends string>(
     name: string,
     help: string,
@@ -126,7 +133,7 @@ interface MeasuredValue<Label extends string> {
   readonly value: number;
 }
 
-/** The first point and the last; of a measure with a single point, that is the last. */
+/** The first point and the last. Of a measure with a single point, that point as the last. */
 function endsOf({ name, estimates }: Measure): MeasuredValue<'point'>[] {
   const ends = [
     ['first', estimates.length > 1 ? estimates[0] : undefined] as const,

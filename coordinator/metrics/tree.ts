@@ -1,14 +1,18 @@
-// Every metric of the coordinator but those of single jobs: names, help, labels. What fills them is in `cluster-metrics.ts`.
+// Every metric of the coordinator except those of single jobs: names, help, labels.
+// `cluster-metrics.ts` sets their values.
 import { type Meter, secondsBuckets } from '../../shared/metrics/meter.ts';
 
 export const works = ['initialize', 'train', 'evaluate'] as const;
 
-/** Where a meta-step's time goes. */
+/** The phases of a meta-step. */
 const phases = ['broadcast', 'compute', 'reduce', 'apply', 'checkpoint', 'evaluate'] as const;
 
 export type CoordinatorTree = ReturnType<typeof coordinatorTree>;
 
-/** Those that are added to when something happens; the ones that are read at a scrape are declared where they are read. */
+/**
+ * Metrics that are added to when something happens. Metrics that are read at a scrape are declared
+ * where they are read.
+ */
 export function coordinatorTree(meter: Meter) {
   return {
     jobs: {

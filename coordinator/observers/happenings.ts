@@ -26,31 +26,33 @@ interface Happenings {
   };
   /** After a restart, the job could not be taken up again; it has failed. */
   readonly jobGivenUp: { readonly record: JobRecord; readonly failure: JobFailure };
-  /** It waits for workers that are not there, or goes on. */
+  /** The job waits for workers, or goes on. */
   readonly jobWaits: { readonly record: JobRecord; readonly reason: string };
   readonly workerConnected: { readonly link: WorkerLink };
   readonly workerDisconnected: { readonly link: WorkerLink; readonly reason: string };
   readonly workerDraining: { readonly link: WorkerLink; readonly reason: string };
-  /** It still holds so many results from before its stream. */
+  /** After connecting again, the worker still holds so many results. */
   readonly resultsOffered: { readonly link: WorkerLink; readonly results: number };
   readonly workerQuarantined: { readonly workerId: string; readonly coolDownMs: number; readonly reason: string };
-  /** A quarantined worker has proved itself. */
+  /** A quarantined worker is trusted again. */
   readonly workerLetBack: { readonly workerId: string; readonly reason: string };
-  /** `payloadBytes` of θ went to the worker with it: none where it had that version already. */
+  /**
+   * `payloadBytes` of θ were sent to the worker with the lease: 0 if the worker had that version.
+   */
   readonly leaseGranted: { readonly lease: Lease; readonly deadlineMs: number; readonly payloadBytes: number };
   readonly leaseCancelled: { readonly lease: Lease; readonly cause: LeaseCancellation; readonly reason: string };
-  /** The result counts; it was taken in, into its sum where it has one, in `keepMs`. */
+  /** The result counts. It took `keepMs` to add it to its sum, or to keep it. */
   readonly resultKept: {
     readonly lease: Lease;
     readonly computeMs: number;
     readonly payloadBytes: number;
     readonly keepMs: number;
   };
-  /** A good result that does not count: late, or another was first. */
+  /** A correct result that does not count: it was late, or another result came first. */
   readonly resultDropped: { readonly workerId: string; readonly leaseId: string; readonly reason: string };
-  /** A result that cannot be one. */
+  /** A result with impossible contents. */
   readonly resultRejected: { readonly lease: Lease; readonly code: string; readonly reason: string };
-  /** The worker could not compute the shard. `lease` is undefined when it has ended. */
+  /** The worker could not compute the shard. `lease` is undefined if it has ended. */
   readonly shardFailed: {
     readonly workerId: string;
     readonly leaseId: string;
@@ -68,9 +70,12 @@ interface Happenings {
   /** θ₀ was adopted, a meta-step applied, or an evaluation summed up, in `reduceMs`. */
   readonly batchReduced: { readonly record: JobRecord; readonly work: WorkKind; readonly reduceMs: number };
   readonly metaStepApplied: { readonly record: JobRecord; readonly applied: AppliedMetaStep };
-  /** What the meta-steps since the last summary came to. */
+  /** The result of the meta-steps since the last summary. */
   readonly metaStepsSummarised: { readonly record: JobRecord; readonly summary: MetaStepRecord };
-  /** After a restart, the job is where it was before it; `finding` says whether the bytes are equal. */
+  /**
+   * After a restart, the job has reached its earlier meta-step again. `finding` says whether the
+   * bytes are equal.
+   */
   readonly chainCompared: { readonly record: JobRecord; readonly metaStep: number; readonly finding: string };
   readonly evaluated: { readonly record: JobRecord; readonly evaluation: EvaluationRecord };
   readonly checkpointWritten: {
@@ -84,13 +89,13 @@ interface Happenings {
     readonly code: string;
     readonly reason: string;
   };
-  /** Without them `metatrain replay` cannot check a shard; the job goes on. */
+  /** Without shard hashes `metatrain replay` cannot check a shard. The job goes on. */
   readonly shardHashesLost: { readonly record: JobRecord; readonly error: unknown };
 }
 
 /**
- * `at`: milliseconds since 1970, to be shown; the clock may be set, so durations are never differences
- * of it.
+ * `at`: milliseconds since 1970, for display only. The clock may be set, so no duration is a
+ * difference of two of these.
  */
 export type Happening<Name extends keyof Happenings> = Happenings[Name] & { readonly at: number };
 

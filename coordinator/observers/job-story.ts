@@ -1,10 +1,10 @@
-// A job's story: the events that WatchJob replays and the cluster's log carries, made from what
-// happens. The book numbers and keeps them (ADR 9). Changes no record: a record is written by the
-// runner, whose decisions depend on it.
+// A job's story: the events that WatchJob replays and the cluster's log carries, made from
+// happenings. The job book numbers and stores them (ADR 9). Changes no record: the runner writes
+// records, since its decisions depend on them.
 import { type CheckpointRecord, failureRecord, type JobEventBody, type JobRecord } from '../store/job-record.ts';
 import type { Observer } from './happenings.ts';
 
-/** @param append takes the record as it is with the event; the book does. */
+/** @param append takes the record in its state with the event. */
 export function jobStory(append: (record: JobRecord, at: number, body: JobEventBody) => void): Observer {
   return {
     jobStateChanged({ at, record, state, reason, failure }) {
@@ -32,5 +32,5 @@ export function jobStory(append: (record: JobRecord, at: number, body: JobEventB
   };
 }
 
-/** A recovery checkpoint may be gone in a minute: nobody is told of it. */
+/** A recovery checkpoint may be removed within a minute, so it is not announced. */
 const isAskedFor = ({ purpose }: CheckpointRecord): boolean => purpose !== 'recovery';

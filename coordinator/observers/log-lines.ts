@@ -1,6 +1,5 @@
-// The log of what happens to jobs, workers and leases: one line a happening, with its ids. Lines of
-// each shard are for the debug level alone: without it nobody subscribes to them, and they cost
-// nothing.
+// The log of jobs, workers and leases: one line a happening, with its ids. Lines of single shards
+// are for the debug level only: at other levels nothing subscribes to them, and they cost nothing.
 import type { Logger } from '../../shared/log.ts';
 import { describeLease } from '../core/state.ts';
 import type { Observer } from './happenings.ts';

@@ -1,6 +1,7 @@
-// The coordinator's spans: one for a job, and for each meta-step that is traced (evaluation, initialization) a trace of its own that links to it, with
-// a span for each lease of its shards and one for the reduction. An observer: it decides nothing. Bounded: a few meta-steps a second and job, so many
-// shards of each, and nothing of a batch that the sampler leaves out.
+// The coordinator's spans: one for each job, and for each traced meta-step (also evaluation,
+// initialization) a trace of its own with a link to the job. Such a trace has a span for each lease
+// and one for the reduction. An observer: decides nothing. Bounded: a few meta-steps a second and
+// job, a limited number of shards of each, and nothing of a batch that the sampler drops.
 
 import type { ResolvedJob } from '../../learning/job.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -10,11 +11,14 @@ import { hasEnded } from '../store/job-record.ts';
 import type { Happening, Observer } from './happenings.ts';
 
 export interface ClusterTracesOptions {
-  /** Meta-steps that are traced, a second and job; evaluations and initializations likewise, on their own account. */
+  /**
+   * Traced meta-steps a second and job. Evaluations and initializations have a limit of the same
+   * size each.
+   */
   readonly metaStepsPerSecond: number;
 }
 
-/** Of one meta-step; the rest of its shards are counted in its span and not traced. */
+/** Of one meta-step. Its span counts the other shards, which have no spans. */
 const shardSpansPerBatch = 64;
 
 const batchNames: Readonly<Record<WorkKind, string>> = {
@@ -28,7 +32,7 @@ interface JobTrace {
   readonly job: ResolvedJob;
   /** Batches under way, in order, by work and meta-step; undefined: not traced. */
   readonly batches: Map<string, BatchTrace | undefined>;
-  /** When the next batch of a kind may be traced, on the clock that never jumps. */
+  /** When the next batch of a kind may be traced, on the monotonic clock. */
   readonly nextAt: Partial<Record<WorkKind, number>>;
 }
 
@@ -57,7 +61,11 @@ export class ClusterTraces {
     this.#clock = clock;
   }
 
-  /** Begins the lease's span, and its batch's with the first. @returns its W3C traceparent, empty where it is not traced. */
+  /**
+   * Begins the lease's span, and the batch's span at the first lease.
+   *
+   * @returns its W3C traceparent, empty if it is not traced.
+   */
   readonly traceLease = (lease: Lease): string => {
     const { leaseId, attempt, shard, worker, paramsVersion } = lease;
     const { jobId } = lease.job.plan;
@@ -99,7 +107,7 @@ export class ClusterTraces {
     batchReduced: ({ record, work, reduceMs }) => this.#endBatch(record.jobId, work, reduceMs),
   };
 
-  /** Ends what is open: jobs go on at the next start, in spans of their own. May be called twice. */
+  /** Ends all open spans. After a restart jobs get new spans. May be called twice. */
   close(): void {
     for (const jobId of [...this.#jobs.keys()]) this.#closeJob(jobId, 'interrupted', 'the coordinator shuts down');
   }
@@ -171,7 +179,7 @@ export class ClusterTraces {
     return { span, shardSpans: 0 };
   }
 
-  /** Batches of a kind are reduced in the order in which they were begun. */
+  /** Batches of a kind are reduced in the order in which they began. */
   #oldest(jobId: string, work: WorkKind): readonly [key: string, batch: BatchTrace | undefined] | undefined {
     for (const entry of this.#jobs.get(jobId)?.batches ?? []) if (entry[0].startsWith(`${work} `)) return entry;
     return undefined;

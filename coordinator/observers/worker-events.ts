@@ -1,9 +1,9 @@
-// Turns what happens to workers into events for the log. Jobs' events are written with their
-// records and need no observer.
+// Turns what happens to workers into events for the log. A job's events are stored with its record
+// and need no observer.
 import type { LoggedEvent } from '../store/cluster-events.ts';
 import type { Observer } from './happenings.ts';
 
-/** Tells as events what happens to workers. */
+/** Passes the happenings of workers on as events. */
 export const workerEvents = (tell: (event: LoggedEvent) => void) =>
   ({
     workerConnected: ({ at, link }) => {

@@ -1,5 +1,6 @@
-// Checkpoint files on disk. A file is visible only when it is complete: written aside, fsynced, renamed, its directory fsynced. A file is
-// read only against the hash on record, so a torn or changed one is an error and never a θ.
+// Checkpoint files on disk. A file becomes visible only when it is complete: written under another
+// name, fsynced, renamed, its directory fsynced. Every read is checked against the hash on record,
+// so a torn or changed file is an error and never becomes θ.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -11,7 +12,7 @@ import type { CheckpointRecord } from './job-record.ts';
 import { makePrivateDirectory, privateFileMode } from './private-files.ts';
 import { isStorageRefusal, mayBeReadLater } from './storage-errors.ts';
 
-/** Written and hashed in pieces, so that the event loop never waits for a large file. */
+/** Written and hashed in pieces, so that a large file never blocks the event loop. */
 const pieceBytes = 1_048_576;
 
 export class CheckpointStore {
@@ -30,7 +31,7 @@ export class CheckpointStore {
 
   /**
    * @throws MetatrainError `DISK_FULL`, `STORAGE_UNAVAILABLE`, or `INTERNAL` with the file and the
-   * reason; no partial file stays behind, and the older file stays.
+   *   reason. Leaves no partial file, and keeps the earlier one.
    */
   async write(checkpoint: Checkpoint): Promise<{ readonly sha256: string; readonly bytes: number }> {
     const { jobId, step } = checkpoint.metadata;
@@ -56,8 +57,8 @@ export class CheckpointStore {
   }
 
   /**
-   * @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, what was expected and what is there;
-   * `STORAGE_UNAVAILABLE` when it cannot be read now.
+   * @throws MetatrainError `CHECKPOINT_CORRUPT` with the file, the expected and the actual hash;
+   *   `STORAGE_UNAVAILABLE` when the file cannot be read at the moment.
    */
   async read(jobId: string, record: CheckpointRecord): Promise<Checkpoint> {
     const file = this.fileOf(jobId, record.step);
@@ -76,7 +77,8 @@ export class CheckpointStore {
   /**
    * The file's bytes in order, at most 1 MiB at a time.
    *
-   * @throws MetatrainError `CHECKPOINT_CORRUPT`: at once when the size is wrong, at the end when the hash is; `STORAGE_UNAVAILABLE`.
+   * @throws MetatrainError `CHECKPOINT_CORRUPT`: at once if the size is wrong, at the end if the
+   *   hash is wrong; `STORAGE_UNAVAILABLE`.
    */
   async *stream(jobId: string, record: CheckpointRecord): AsyncGenerator<Buffer> {
     const file = this.fileOf(jobId, record.step);
@@ -105,7 +107,7 @@ export class CheckpointStore {
     }
   }
 
-  /** Everything of a job that is forgotten. */
+  /** Removes all checkpoints of a job. */
   async removeJob(jobId: string): Promise<void> {
     await rm(join(this.#path, jobId), { recursive: true, force: true }).catch(() => undefined);
   }
@@ -114,7 +116,7 @@ export class CheckpointStore {
     await rm(this.fileOf(jobId, step), { force: true });
   }
 
-  /** Removes what a killed coordinator left half done: files that no record names. */
+  /** Removes files that no record names, which a killed coordinator left behind. */
   async removeUnrecorded(jobId: string, records: readonly CheckpointRecord[]): Promise<void> {
     const directory = dirname(this.fileOf(jobId, 0));
     const known = new Set(records.map(({ step }) => this.fileOf(jobId, step)));
@@ -164,7 +166,7 @@ function checkSize(file: string, record: CheckpointRecord, bytes: number): void 
   if (bytes !== record.bytes) throw corrupt(file, `${record.bytes} bytes`, `${bytes} bytes`);
 }
 
-/** A file that cannot be opened for want of file descriptors is not damaged. */
+/** If the process has no file descriptors left, the file is not damaged. */
 function unreadable(file: string, cause: unknown): MetatrainError {
   const { message } = asMetatrainError(cause);
   if (!mayBeReadLater(cause)) return corrupt(file, 'a file that can be read', message);

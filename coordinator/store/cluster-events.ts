@@ -1,5 +1,5 @@
-// The events of jobs and workers as the log keeps them, and a job's event made from its record.
-// Pure: the log numbers and keeps them, the wire and NATS carry them.
+// The events of jobs and workers as the log stores them, and how a job's event follows from its
+// record. Pure: the log numbers and stores events, the wire and NATS carry them.
 import type { EventData, EventName } from '../../shared/cluster-event.ts';
 import { askedFor, type JobEventRecord, type JobRecord } from './job-record.ts';
 
@@ -14,7 +14,7 @@ export type LoggedEvent = {
   };
 }[EventName];
 
-/** @param record as it is with the event. */
+/** @param record in its state with the event. */
 export function jobEvent(record: JobRecord, { sequence: jobSequence, at, body }: JobEventRecord): LoggedEvent {
   const { jobId } = record;
   const head = { subject: jobId, at };

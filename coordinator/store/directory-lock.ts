@@ -1,6 +1,6 @@
-// Lets one coordinator at a time have a state directory. The lock is the operating system's own, on a
-// file inside the directory: taking it is one step, it needs no path of limited length, and it ends
-// with the process, however that ends. The file is never removed.
+// Lets one coordinator at a time use a state directory. The lock is the operating system's own, on
+// a file inside the directory: it is taken in one step, has no limit on the path's length, and ends
+// with the process, even after a crash. The file is never removed.
 import { closeSync, fstatSync, openSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -18,8 +18,8 @@ export class DirectoryLock {
   }
 
   /**
-   * @throws MetatrainError `NOT_READY` when another coordinator has the directory, and the system's
-   * error when the file cannot be opened.
+   * @throws MetatrainError `NOT_READY` when another coordinator holds the directory, and the
+   *   system's error when the file cannot be opened.
    */
   static async take(directory: string): Promise<DirectoryLock> {
     const { tryLock } = await loadFileLocks();
@@ -34,7 +34,7 @@ export class DirectoryLock {
     }
   }
 
-  /** Of the file that is locked, whatever is at its path by now. */
+  /** Describes the locked file, even if another file is at its path by now. */
   stat(): Stats {
     if (this.#descriptor === undefined) throw new Error('the lock has been given up');
     return fstatSync(this.#descriptor);

@@ -1,31 +1,36 @@
-// How much room the disk under the state directory has, and the one rule about it: nothing is written unless a reserve stays free. lmdb may
-// corrupt its memory when a write meets a full disk (seen with 3.5), so the store refuses before. The reserve has two levels, so that when new work is
-// refused there is still room to write down what the work in hand has come to. Measured at every write: others write to the disk, too.
+// Measures the room on the state directory's disk and keeps a reserve of it free. lmdb may corrupt
+// its memory when a write meets a full disk (seen with 3.5), so the store refuses a write before
+// that. The reserve has two levels: when new work is refused, results of running work can still be
+// stored. Measured at every write, since other programs write to the disk, too.
 import { statfsSync } from 'node:fs';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import { isOutOfRoom, mayBeWrittenLater } from './storage-errors.ts';
 
 const mebibyte = 2 ** 20;
 
-/** What stays free after anything that may wait or be refused: a new job, a checkpoint, the hashes of shards. */
+/**
+ * Stays free after writes that may wait or be refused: a new job, a checkpoint, the hashes of
+ * shards.
+ */
 export const reserveBytes = 16 * mebibyte;
 
-/** What stays free after what must be kept: the records of jobs that are there, and events. */
+/** Stays free after writes that must not be refused: records of existing jobs, and events. */
 export const essentialReserveBytes = 4 * mebibyte;
 
-/** What must be free before a job that had to wait goes on, so that it does not stop again at once. */
+/** Must be free before a paused job goes on, so that it does not stop again at once. */
 export const roomToGoOnBytes = 2 * reserveBytes;
 
 export class DiskRoom {
   readonly directory: string;
   readonly #measure: (directory: string) => number;
   readonly #gone: () => MetatrainError | undefined;
-  /** Of writes under way, which the disk does not show yet. */
+  /** Bytes of writes under way, which the disk does not show yet. */
   #promisedBytes = 0;
 
   /**
-   * @param measure bytes that may still be written; throws where the file system does not tell.
-   * @param gone the error `STORAGE_UNAVAILABLE` when the directory is not there any more; then nothing is written.
+   * @param measure bytes that can still be written; throws where the file system does not tell.
+   * @param gone the error `STORAGE_UNAVAILABLE` when the directory no longer exists; then nothing
+   *   is written.
    */
   constructor(
     directory: string,
@@ -37,21 +42,21 @@ export class DiskRoom {
     this.#gone = gone;
   }
 
-  /** Bytes that may still be written, besides those that are being written. */
+  /** Bytes that can still be written, after the writes under way. */
   get freeBytes(): number {
     let free: number;
     try {
       free = this.#measure(this.directory);
     } catch {
-      // A file system that does not tell: then a write that fails is the first to say so.
+      // This file system does not tell. Then the first sign of a full disk is a write that fails.
       return Number.POSITIVE_INFINITY;
     }
     return Math.max(0, free - this.#promisedBytes);
   }
 
   /**
-   * The error that writing so much would be: `DISK_FULL`, or `STORAGE_UNAVAILABLE` where the directory
-   * is gone. Undefined where it can be written.
+   * The error that a write of so many bytes would get: `DISK_FULL`, or `STORAGE_UNAVAILABLE` if the
+   * directory is gone. Undefined if there is room.
    */
   missing(bytes: number, reserve: number = reserveBytes): MetatrainError | undefined {
     const gone = this.#gone();
@@ -66,9 +71,11 @@ export class DiskRoom {
   }
 
   /**
-   * @param bytes about how much `write` writes. It may say how much of it the disk shows by now; what is under way is counted besides what is there.
-   * @throws MetatrainError `DISK_FULL` when there is no room, and then `write` has not begun, or when it failed because there was none after all;
-   *   `STORAGE_UNAVAILABLE` when it cannot be written for another reason that may pass.
+   * @param bytes about how much `write` writes. `write` may report how much of it the disk shows by
+   *   now; the rest counts as under way.
+   * @throws MetatrainError `DISK_FULL` when there is no room, before `write` begins, or when
+   *   `write` failed for want of room; `STORAGE_UNAVAILABLE` when it failed for another reason that
+   *   may pass.
    */
   async write<Result>(
     bytes: number,
@@ -93,7 +100,10 @@ export class DiskRoom {
     }
   }
 
-  /** The disk said no although it had told of room: a quota, or somebody else was quicker. */
+  /**
+   * The disk refused although it had reported room: because of a quota, or another program was
+   * faster.
+   */
   #refused(bytes: number, cause: unknown): MetatrainError {
     const { freeBytes, directory } = this;
     const message =

@@ -1,6 +1,7 @@
-// What happened in the cluster, jobs and workers in one order, durable and bounded: what WatchEvents, the console and NATS read. A job's event
-// is written here in the same transaction as for WatchJob, so a crash loses and invents none. Readers hold a cursor and nothing
-// else: one that does not read costs no memory, and finds later what is still kept. Who keeps up reads from memory, however many they are.
+// The cluster's log of events, of jobs and workers in one order, durable and bounded. WatchEvents,
+// the console and NATS read it. A job's event is written here in the transaction that writes it for
+// WatchJob, so after a crash both have it or neither. Each reader holds a cursor only: a reader
+// that stops reading costs no memory, and readers that keep up are served from memory.
 import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
 import { nextTurn } from '../../shared/clock.ts';
@@ -13,39 +14,39 @@ import type { OrderedWrites } from './ordered-writes.ts';
 import { SealedTable } from './sealed-table.ts';
 
 export interface EventLogLimits {
-  /** Summaries of meta-steps that are kept; the oldest go first. */
+  /** Most summaries of meta-steps that are kept. The oldest are dropped first. */
   readonly summaries: number;
-  /** The same of all other events. */
+  /** Most other events that are kept. */
   readonly others: number;
-  /** Bytes of the kept events of each of the two, at most. */
+  /** Most bytes of summaries, and most bytes of other events. */
   readonly bytes: number;
-  /** Who may read at once. */
+  /** Most readers at a time. */
   readonly followers: number;
 }
 
 const defaultLimits: EventLogLimits = { summaries: 50_000, others: 50_000, bytes: 2 ** 28, followers: 2_000 };
 
-/** No event takes more; a key that says so has been changed by the disk. */
+/** No event is larger. A key with a larger size was changed by the disk. */
 const maxEventBytes = 2 ** 20;
 
 export interface FollowOptions {
   /** Only events with a greater sequence. Default 0: all that are kept. */
   readonly after?: number;
-  /** Only events from this moment on, milliseconds since 1970. */
+  /** Only events from this time on, milliseconds since 1970. */
   readonly since?: number;
-  /** Only this job's. Default: every job's and every worker's. */
+  /** Only events of this job. Default: of every job and every worker. */
   readonly jobId?: string;
-  /** False: end after what is there now. Default true. */
+  /** False: end after the events that exist now. Default true. */
   readonly isFollowing?: boolean;
   /** Ends the loop, without an error. */
   readonly signal?: AbortSignal;
-  /** The coordinator's own reader, which no limit may shut out. */
+  /** A reader of the coordinator itself, which is exempt from the limit of readers. */
   readonly isOwn?: boolean;
 }
 
 /**
- * Sorts by sequence; kind and bytes stand in the key so that a start need not read a hundred thousand
- * events.
+ * Sorts by sequence. Kind and bytes are in the key, so a start need not read the values of a
+ * hundred thousand events.
  */
 type EntryKey = [sequence: number, kind: Kind, bytes: number];
 type Kind = 0 | 1;
@@ -57,23 +58,23 @@ const last = '￿';
 
 const eventsPerRead = 64;
 
-/** About what a write takes, the way to the value in each tree with it. */
+/** About what a write takes, including the changed pages of each tree. */
 const writeBytes = 65_536;
 
 interface Page {
   readonly events: readonly ClusterEvent[];
-  /** Where the next read goes on. */
+  /** Where the next read begins. */
   readonly cursor: number;
 }
 
 export class EventLog {
-  /** Of this state directory, for ever. */
+  /** The permanent id of this state directory. */
   readonly clusterId: string;
   readonly #limits: EventLogLimits;
   readonly #ordered: OrderedWrites;
   readonly #entries: SealedTable<LoggedEvent, EntryKey>;
   readonly #ofJobs: SealedTable<EntryKey, [jobId: string, sequence: number | string]>;
-  /** `clusterId`, and how far each reader that must miss nothing has come. */
+  /** `clusterId`, and the position of each reader that must miss nothing. */
   readonly #notes: SealedTable<string | number, string>;
   readonly #kept: readonly [others: KeptEntries, summaries: KeptEntries];
   readonly #notify = new Set<() => void>();
@@ -81,8 +82,8 @@ export class EventLog {
   #newest = 0;
 
   /**
-   * @param ordered what else must be read in the order in which it happened goes through the same.
-   * @param onCorrupt told of every event that cannot be read; readers do without it.
+   * @param ordered also runs the other writes that must be readable in the order of their events.
+   * @param onCorrupt called for every event that cannot be read. Readers skip such events.
    */
   constructor(
     root: RootDatabase,
@@ -99,19 +100,19 @@ export class EventLog {
     this.#notes = new SealedTable(root, 'log-notes', onCorrupt);
     const known = this.#notes.find('clusterId');
     this.clusterId = typeof known === 'string' ? known : randomId();
-    // Before the first event, and so on the disk before it.
+    // Queued before the first event, and so on the disk before it.
     if (known === undefined) this.#notes.put('clusterId', this.clusterId).catch(() => undefined);
     this.#newest = this.#newestOnDisk();
     for (const [sequence, kind, bytes] of this.#entries.keys()) {
-      // A key that the disk has changed may be any number.
+      // A key that the disk has changed may hold any number.
       const isPossible = sequence <= this.#newest && bytes >= 0 && bytes <= maxEventBytes;
       if (isPossible && (kind === other || kind === summary)) this.#kept[kind].add({ sequence, bytes });
     }
   }
 
   /**
-   * The sequence of the newest event, 0 where there is none. Those after the newest that can be read
-   * are counted: no number is given twice.
+   * The sequence of the newest event, 0 if there is none. Counts events after the newest readable
+   * one, so that no number is given twice.
    */
   #newestOnDisk(): number {
     let unreadable = 0;
@@ -122,27 +123,32 @@ export class EventLog {
     return 0;
   }
 
-  /** Of every event of this cluster. */
+  /** The `source` of every event of this cluster. */
   get source(): string {
     return `/metatrain/clusters/${this.clusterId}`;
   }
 
-  /** The greatest sequence that was ever given. */
+  /** The greatest sequence given so far. */
   get newest(): number {
     return this.#newest;
   }
 
-  /** How many kept events have a greater sequence. */
+  /** Number of kept events with a greater sequence. */
   countAfter(sequence: number): number {
     return this.#kept[other].countAfter(sequence) + this.#kept[summary].countAfter(sequence);
   }
 
-  /** @returns when it is on the disk: then readers find it, and followers have been told. Waits for room; rejects when it could not be written. */
+  /**
+   * Waits for room if necessary.
+   *
+   * @returns resolves when the event is on the disk: then readers find it, and followers have been
+   *   notified. Rejects when it could not be written.
+   */
   append(event: LoggedEvent): Promise<unknown> {
     return this.#ordered.run(writeBytes, () => this.put(event));
   }
 
-  /** The same, now: for the store, whose turn has come. */
+  /** Appends without waiting: for the store, when its turn in `ordered` has come. */
   put(event: LoggedEvent): Promise<void> {
     this.#newest += 1;
     const sequence = this.#newest;
@@ -160,13 +166,13 @@ export class EventLog {
   #drop(kind: Kind, { sequence, bytes }: KeptEntry): void {
     this.#recent.drop(sequence);
     const event = this.#entries.find([sequence, kind, bytes]);
-    // What could not be removed stays: a full disk must not end the process.
+    // An entry that could not be removed stays: a full disk must not end the process.
     this.#entries.remove([sequence, kind, bytes]).catch(() => undefined);
     if (event) this.#ofJobs.remove([event.subject, sequence]).catch(() => undefined);
   }
 
   /**
-   * Events in order, each once. Reads only when the caller asks for the next, a few at a time.
+   * Events in order, each once. Reads a few at a time, and only when the caller asks for the next.
    *
    * @throws MetatrainError `QUEUE_FULL` at the limit of followers.
    */
@@ -191,7 +197,7 @@ export class EventLog {
         }
         if (page.cursor > cursor) {
           cursor = page.cursor;
-          // An eager reader of a long log must not hold up the streams.
+          // Lets other streams run while one reader reads a long log.
           await nextTurn();
         } else if (!isFollowing) {
           return;
@@ -210,7 +216,7 @@ export class EventLog {
   /**
    * @param notify called when there may be more to read.
    * @returns ends the watch; may be called twice.
-   * @throws MetatrainError `QUEUE_FULL` at the limit of followers, unless the watch is the coordinator's own.
+   * @throws MetatrainError `QUEUE_FULL` at the limit of followers, unless `isOwn`.
    */
   watch(notify: () => void, isOwn = false): () => void {
     if (!isOwn && this.#notify.size >= this.#limits.followers) {
@@ -227,7 +233,10 @@ export class EventLog {
     return { events, cursor: events.length > 0 ? Number(events.at(-1)?.sequence) : cursor };
   }
 
-  /** The newest kept events, at most `count`, in order and without summaries of meta-steps; the cursor is after everything that can be read now. */
+  /**
+   * The newest kept events, at most `count`, in order and without summaries of meta-steps. The
+   * cursor is after everything that can be read now.
+   */
   latest(count: number): Page {
     const newest = this.#newestOnDisk();
     const events = this.#kept[other].newest(count).flatMap(({ sequence, bytes }) => {
@@ -264,7 +273,9 @@ export class EventLog {
     } as ClusterEvent;
   }
 
-  /** The sequence before the first event at `time` or later. Where the clock was set back, near it. */
+  /**
+   * The sequence before the first event at `time` or later. Approximate if the clock was set back.
+   */
   #before(time: number): number {
     const oldestOf = (kind: Kind) => this.#kept[kind].oldest?.sequence ?? this.#newest;
     let low = Math.min(oldestOf(other), oldestOf(summary));
@@ -278,7 +289,7 @@ export class EventLog {
     return low - 1;
   }
 
-  /** How far a reader that must miss nothing has come; 0 for one that has not begun. */
+  /** The position of a reader that must miss nothing; 0 for a new reader. */
   progressOf(reader: string): number {
     const sequence = this.#notes.find(`progress/${reader}`);
     return typeof sequence === 'number' ? sequence : 0;
@@ -289,13 +300,14 @@ export class EventLog {
   }
 }
 
-/** The newest events that are on the disk, in order: between the oldest and the newest of them the log has no others. */
+/** The newest events on the disk, in order and without gaps. */
 class RecentEvents {
   #events: ClusterEvent[] = [];
   #newest = 0;
 
   add(sequence: number, event: ClusterEvent): void {
-    // What could not be written leaves a gap, and one out of order could be missed: then the log is read itself for a while.
+    // A failed write leaves a gap, and an event out of order could be missed. Then readers use the
+    // log on disk for a while.
     if (sequence !== this.#newest + 1) this.#events = [];
     if (sequence > this.#newest) this.#events.push(event);
     this.#newest = Math.max(this.#newest, sequence);
@@ -311,7 +323,7 @@ class RecentEvents {
     return oldest ? sequenceOf(oldest) : Number.POSITIVE_INFINITY;
   }
 
-  /** Undefined when older ones than these may come after `cursor`. */
+  /** Undefined when there may be older events than these after `cursor`. */
   after(cursor: number, jobId?: string): readonly ClusterEvent[] | undefined {
     if (cursor + 1 < this.#oldest) return undefined;
     const first = this.#events.findLastIndex((event) => sequenceOf(event) <= cursor) + 1;

@@ -1,10 +1,11 @@
-// Which file systems a state directory may be on. A lock and a memory map hold among the processes of
-// one machine: on a file system that several machines share, two coordinators could own one directory,
-// and the database could be torn. Known by Linux alone; elsewhere nothing is refused.
+// Which file systems a state directory may be on. A lock and a memory map hold among the processes
+// of one machine. On a file system that several machines share, two coordinators could own one
+// directory, and the database could be torn. Works on Linux only; on other systems nothing is
+// refused.
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 import { MetatrainError } from '../../shared/errors.ts';
 
-/** statfs(2): `f_type` of file systems that are reached over a network or are another machine's. */
+/** statfs(2): `f_type` of file systems on a network or on another machine. */
 const networkFileSystems: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -24,8 +25,8 @@ const networkFileSystems: ReadonlyMap<number, string> = new Map([
 const fuse = 0x65735546;
 
 /**
- * Of FUSE file systems only the name in the table of mounts tells which are remote: `fuse.` and one of
- * these.
+ * FUSE file systems share one `f_type`. The table of mounts tells the remote ones by name: `fuse.`
+ * and one of these.
  */
 const networkFuse: ReadonlySet<string> = new Set([
   ...[
@@ -60,16 +61,13 @@ const networkFuse: ReadonlySet<string> = new Set([
 export interface FileSystemProbe {
   /** `f_type` of the file system under the path. */
   typeOf(path: string): number;
-  /** As the table of mounts names it, such as `fuse.sshfs`; undefined where it cannot be told. */
+  /** The type in the table of mounts, such as `fuse.sshfs`; undefined if unknown. */
   mountTypeOf(path: string): string | undefined;
 }
 
-/**
- * The file system's name when it is one of several machines, undefined when it is this machine's own or
- * cannot be told.
- */
+/** The file system's name if several machines may share it; undefined if it is local or unknown. */
 export function networkFileSystemOf(path: string, probe: FileSystemProbe = linuxProbe): string | undefined {
-  // 32 bits, which some systems widen with their sign.
+  // `f_type` has 32 bits, which some systems sign-extend.
   const type = probe.typeOf(path) >>> 0;
   if (type !== fuse) return networkFileSystems.get(type);
   const name = probe.mountTypeOf(path)?.replace(/^fuse\./, '');
@@ -97,7 +95,10 @@ const linuxProbe: FileSystemProbe = {
   },
 };
 
-/** @param mountinfo see proc_pid_mountinfo(5). @param device of a file on the mount. */
+/**
+ * @param mountinfo see proc_pid_mountinfo(5).
+ * @param device of a file on the mount.
+ */
 export function mountTypeIn(mountinfo: string, device: number): string | undefined {
   const { major, minor } = deviceNumbers(device);
   for (const line of mountinfo.split('\n')) {
@@ -107,7 +108,7 @@ export function mountTypeIn(mountinfo: string, device: number): string | undefin
   return undefined;
 }
 
-/** As makedev(3) of glibc packs them. */
+/** Splits a device number as makedev(3) of glibc packs it. */
 function deviceNumbers(device: number): { readonly major: number; readonly minor: number } {
   const bits = BigInt(device);
   return {

@@ -1,10 +1,10 @@
-// The package has no types of its own. This is what we use of it.
+// The package has no types of its own. These declare the function that we use.
 declare module 'fs-native-extensions' {
   /**
-   * An exclusive lock on the whole file (F_OFD_SETLK on Linux and macOS, LockFileEx on Windows), held
-   * until the descriptor is closed or the process ends.
+   * Takes an exclusive lock on the whole file (F_OFD_SETLK on Linux and macOS, LockFileEx on
+   * Windows), held until the descriptor is closed or the process ends.
    *
-   * @returns false when another descriptor has it.
+   * @returns false when another descriptor holds the lock.
    */
   export function tryLock(fd: number): boolean;
 }

@@ -1,4 +1,5 @@
-// What is kept of a job: the record that GetJob shows and a restart begins from, and the events that WatchJob replays. Plain data.
+// The stored form of a job: the record that GetJob shows and a restart reads, and the events that
+// WatchJob replays. Plain data.
 import type { JobStateName } from '../../shared/cluster-event.ts';
 import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
@@ -28,21 +29,21 @@ export interface JobRecord {
   readonly name: string;
   /** The job file as JSON with every default. */
   readonly spec: string;
-  /** What its parts say of themselves, and of the published protocol; the plugins may be gone when it is read. */
+  /**
+   * Words that its parts and the published protocol supply. Stored, since the plugins may be gone
+   * when they are read.
+   */
   readonly words: JobWords;
   readonly publishedWords?: JobWords;
   readonly submittedAt: number;
-  /** Empty, or absent in a record of an earlier version, when there is none. */
+  /** Empty when there is none; absent in records of earlier versions. */
   readonly idempotencyKey?: string;
-  /** Name of the token with which it was submitted; absent where the coordinator asked for none. */
+  /** Name of the token of the submission; absent if the coordinator ran without tokens. */
   readonly owner?: string;
-  /**
-   * What the client changed of its job file, such as `meta.iterations=500`; absent where it changed
-   * nothing.
-   */
+  /** What the client changed in its job file, such as `meta.iterations=500`; absent if nothing. */
   readonly overrides?: readonly string[];
   state: JobStateName;
-  /** Paused by itself, for want of room on the disk: a restart lets it go on. */
+  /** Paused by the coordinator for want of disk room: a restart lets it go on. */
   waitsForRoom?: true;
   startedAt: number | undefined;
   endedAt: number | undefined;
@@ -50,51 +51,51 @@ export interface JobRecord {
   steps: number;
   readonly iterations: number;
   paramsSha256: string;
-  /** In order; the newest is whole, earlier ones are thinned out: see `thinning.ts`. */
+  /** In order. The newest is complete; earlier ones are thinned out: see `thinning.ts`. */
   evaluations: EvaluationRecord[];
-  /** Of the last evaluation; set once a job with a published figure has succeeded. */
+  /** Of the last evaluation. Set once a job with a published figure has succeeded. */
   verdict?: Verdict;
-  /** Those whose files are kept, oldest first. */
+  /** Checkpoints whose files are kept, oldest first. */
   checkpoints: CheckpointRecord[];
   error: JobFailureRecord | undefined;
   lastMetaStep: MetaStepRecord | undefined;
   engineFingerprint: string | undefined;
   hasMixedFingerprints: boolean;
-  /** The data of its first result, to which the job keeps; absent before. */
+  /** The data of the job's first result. Later results must use equal data. Absent before. */
   data?: readonly DataIdentity[];
   skippedTasks: number;
-  /** The newest ones, at most `maxSkippedShards`; absent where there is none. */
+  /** The newest ones, at most `maxSkippedShards`; absent if there is none. */
   skippedShards?: SkippedShard[];
-  /** Of the newest meta-step that is on record, checkpointed or not; absent before the first. */
+  /** Of the newest recorded meta-step, checkpointed or not; absent before the first. */
   chainHead?: ChainHead;
-  /** From the worker that made θ₀: goes into every evaluation's protocol. */
+  /** From the worker that made θ₀. Every evaluation's protocol contains it. */
   splitDescription: string;
   isTransductive: boolean;
 }
 
 export interface JobFailureRecord {
   readonly code: ErrorCode;
-  /** At most `maxReasonBytes`. */
+  /** At most `maxReasonBytes` long. */
   readonly message: string;
 }
 
-/** What a record keeps of a failure. */
+/** The stored form of a failure. */
 export const failureRecord = ({ code, message }: JobFailureRecord): JobFailureRecord => ({
   code,
   message: boundText(message, maxReasonBytes),
 });
 
-/** The chain over every θ up to and including that of the meta-step; see `Training`. */
+/** The hash chain over every θ up to and including the one of the meta-step; see `Training`. */
 export interface ChainHead {
   readonly step: number;
   readonly sha256: string;
 }
 
-/** A training shard of which tasks were left out, since their meta-gradients were not finite. */
+/** A training shard from which tasks were left out because their meta-gradients were not finite. */
 export interface SkippedShard {
   readonly metaStep: number;
   readonly shard: number;
-  /** How many; of them the first are named in `tasks`. */
+  /** Number of tasks left out. `tasks` names the first of them. */
   readonly count: number;
   /** At most `maxNamedTasks`. */
   readonly tasks: readonly number[];
@@ -116,7 +117,7 @@ export interface EvaluationRecord {
     readonly splitDescription: string;
   };
   readonly measures: readonly Measure[];
-  /** Tasks of which some value was not finite. Measures without a range leave them out. */
+  /** Tasks with a value that is not finite. Measures without a range leave them out. */
   readonly divergedTasks: number;
 }
 
@@ -128,7 +129,7 @@ export interface CheckpointRecord {
   readonly purpose: 'scheduled' | 'final' | 'recovery';
 }
 
-/** The checkpoints that clients see: recovery ones may be gone in a minute. */
+/** The checkpoints that clients see. Recovery checkpoints may be removed within a minute. */
 export const askedFor = ({ checkpoints }: Pick<JobRecord, 'checkpoints'>): CheckpointRecord[] =>
   checkpoints.filter(({ purpose }) => purpose !== 'recovery');
 
@@ -137,7 +138,7 @@ export interface MetaStepRecord {
   readonly iterations: number;
   readonly measures: readonly MeasureValue[];
   readonly metaGradientNorm: number;
-  /** Both absent where they cannot be told: see `task-gradients.ts`. */
+  /** Both absent if they cannot be computed: see `task-gradients.ts`. */
   readonly taskGradientVariance?: number;
   readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
@@ -170,7 +171,7 @@ export interface JobEventRecord {
   readonly body: JobEventBody;
 }
 
-/** The body with its texts bounded, so that every event fits a message of gRPC, HTTP and NATS. */
+/** The body with its texts shortened, so that every event fits a message of gRPC, HTTP and NATS. */
 export function boundBody(body: JobEventBody): JobEventBody {
   switch (body.kind) {
     case 'stateChanged': {

@@ -1,8 +1,8 @@
-// Job records, idempotency keys and events in one embedded database. A promise that resolves means the
-// write is on the disk. Reads are synchronous (the database is mapped into memory) and checked against
-// a digest. Writes leave a reserve on the disk: new jobs and hashes are refused before it, events wait
-// behind it. Events are bounded per job: meta-step summaries get sparser, so that what is kept still
-// tells the whole job; of everything else the oldest go first.
+// Job records, idempotency keys and events in one embedded database. A write's promise resolves
+// when it is on the disk. Reads are synchronous (the database is memory-mapped) and checked against
+// a digest. Writes keep a reserve of disk room: new jobs and hashes are refused, events wait.
+// Events are bounded per job: meta-step summaries are thinned out evenly, so that the kept ones
+// span the whole job; of all other events the oldest are dropped.
 import { dirname } from 'node:path';
 import { serialize } from 'node:v8';
 import type { RootDatabase } from 'lmdb';
@@ -18,22 +18,21 @@ import { makePrivateFile } from './private-files.ts';
 import { type SealedEntry, SealedTable } from './sealed-table.ts';
 import { densest, estimatesIn } from './thinning.ts';
 
-/** Kept per job, of each: meta-step summaries, and everything else. */
+/** Most summaries of meta-steps, and most other events, that are kept of a job. */
 const maxEventsPerJob = 1_000;
 
 /**
- * Of those that are no summaries, kept per job. An evaluation takes 40 kB for each measure of 1,000
- * points.
+ * Most bytes of a job's other events. An evaluation takes 40 kB for each measure of 1,000 points.
  */
 const maxEventBytesPerJob = 2 ** 24;
 
-/** The newest summaries, which stay as they came: whoever follows a job misses none of them. */
+/** The newest summaries are never thinned out, so a follower of the job misses none of them. */
 const neverThinned = 100;
 
 /** Sorts after every number, so that [jobId, last] ends the job's range. */
 const last = '￿';
 
-/** About what a write takes: pages of 4 kB for the value, and for the way to it in every tree that changes. */
+/** About what a write takes: pages of 4 kB for the value and for its path in every changed tree. */
 const eventWriteBytes = 65_536;
 const recordWriteBytes = ({ spec, evaluations }: JobRecord) =>
   65_536 + 2 * spec.length + 4_096 * evaluations.length + 64 * estimatesIn(evaluations);
@@ -43,7 +42,7 @@ interface Submission {
   readonly spec: string;
 }
 
-/** What of a job's events is in the database: the next number, and what is kept, oldest first. */
+/** A job's events in the database: the next number, and the kept events, oldest first. */
 interface EventWindow {
   nextSequence: number;
   readonly summaries: number[];
@@ -53,12 +52,12 @@ interface EventWindow {
 export interface JobStoreOptions {
   readonly limits?: Partial<EventLogLimits>;
   readonly room?: DiskRoom;
-  /** Told once of every event that cannot be read and is left out. */
+  /** Called once for every event that cannot be read and is left out. */
   readonly onCorrupt?: (error: MetatrainError) => void;
 }
 
 export class JobStore {
-  /** In the same database, so that a job's event is in both or in neither. */
+  /** In the same database, so that a job's event is in both logs or in neither. */
   readonly log: EventLog;
   readonly #root: RootDatabase;
   readonly #room: DiskRoom;
@@ -81,8 +80,8 @@ export class JobStore {
   }
 
   /**
-   * @throws MetatrainError `DATA_CORRUPT` when the file is no database of ours, `DISK_FULL` when it had
-   * better not be opened, `NOT_READY` without lmdb's binary.
+   * @throws MetatrainError `DATA_CORRUPT` when the file is not a database of ours, `DISK_FULL` when
+   *   there is too little room to open it, `NOT_READY` without lmdb's binary.
    */
   static async open(
     path: string,
@@ -92,9 +91,9 @@ export class JobStore {
     if (missing) throw missing;
     const { open } = await loadLmdb();
     try {
-      // lmdb would make both files readable by everybody.
+      // lmdb would make both files readable by every user.
       for (const file of [path, `${path}-lock`]) makePrivateFile(file);
-      // Without overlappingSync a write's promise waits for the disk.
+      // Without overlappingSync, a write's promise resolves after the disk has it.
       const root = open({ path, noSubdir: true, maxDbs: 12, overlappingSync: false });
       return new JobStore(root, { limits, room, onCorrupt });
     } catch (cause) {
@@ -103,12 +102,12 @@ export class JobStore {
     }
   }
 
-  /** Every record in no particular order, or why it cannot be read. */
+  /** Every record in no particular order, or the reason why it cannot be read. */
   records(): Iterable<SealedEntry<JobRecord, string>> {
     return this.#records.checked();
   }
 
-  /** How many the database says there are. */
+  /** Number of records, according to the database. */
   get recordCount(): number {
     return this.#records.count;
   }
@@ -123,7 +122,11 @@ export class JobStore {
     return this.#submissions.get(idempotencyKey);
   }
 
-  /** The record and, unless it is empty, its idempotency key: both or neither. @throws MetatrainError `DISK_FULL` */
+  /**
+   * Writes the record and, unless it is empty, its idempotency key: both or neither.
+   *
+   * @throws MetatrainError `DISK_FULL`
+   */
   async insert(record: JobRecord, idempotencyKey: string): Promise<void> {
     await this.#room.write(2 * recordWriteBytes(record), reserveBytes, () =>
       this.#root.transaction(() => {
@@ -135,7 +138,11 @@ export class JobStore {
     );
   }
 
-  /** Removes the job's record, idempotency key and events: all or nothing. @throws MetatrainError `DISK_FULL`: pages change before others are free */
+  /**
+   * Removes the job's record, idempotency key and events: all or nothing.
+   *
+   * @throws MetatrainError `DISK_FULL`: a removal writes new pages before old ones become free.
+   */
   async forget({ jobId, idempotencyKey = '' }: JobRecord): Promise<void> {
     const events = [...this.#events.keys({ start: [jobId, 0], end: [jobId, last] })];
     const shards = [...this.#shards.keys({ start: [jobId, 0], end: [jobId, last] })];
@@ -157,26 +164,27 @@ export class JobStore {
     );
   }
 
-  /** Why the record cannot be saved now; undefined where it can. */
+  /** Why the record cannot be saved now; undefined if it can. */
   missingRoom(record: JobRecord): MetatrainError | undefined {
     return this.#room.missing(recordWriteBytes(record), essentialReserveBytes);
   }
 
-  /** Writes the events that wait for room, as many as there is room for. */
+  /** Writes the events that wait for room, as many as fit. */
   retry(): void {
     this.#ordered.retry();
   }
 
-  /** From now on an event that cannot be written is refused instead of waiting. */
+  /** From now on, an event that cannot be written is refused instead of waiting. */
   end(): void {
     this.#ordered.end();
   }
 
   /**
-   * Adds the event to the job's own and to the cluster's log: both or neither, since what is put in one go is one transaction.
+   * Adds the event to the job's log and to the cluster's log. Both are written in one transaction,
+   * so that a crash leaves both or neither.
    *
-   * @param record as it is with the event.
-   * @returns the event's sequence; the promise tells when it can be read.
+   * @param record in its state with the event.
+   * @returns the event's sequence; the promise resolves when the event can be read.
    */
   append(
     record: JobRecord,
@@ -196,7 +204,7 @@ export class JobStore {
     return { sequence, stored };
   }
 
-  /** Drops what the event takes the place of. */
+  /** Removes the events that the new event displaces. */
   #keep(jobId: string, { summaries, others }: EventWindow, event: JobEventRecord): void {
     let dropped: readonly number[] = [];
     if (event.body.kind === 'metaStep') {
@@ -206,12 +214,17 @@ export class JobStore {
       others.add({ sequence: event.sequence, bytes: serialize(event).byteLength });
       dropped = others.takeExcess().map(({ sequence }) => sequence);
     }
-    // What could not be removed is removed with a later one, or stays: a full disk must not end the
-    // process.
+    // An event that could not be removed goes with a later one, or stays: a full disk must not end
+    // the process.
     for (const sequence of dropped) this.#events.remove([jobId, sequence]).catch(() => undefined);
   }
 
-  /** The hashes of each meta-step's shards, 32 bytes each in shard order; those of meta-steps before `oldest` go. @throws MetatrainError `DISK_FULL` */
+  /**
+   * Stores the hashes of each meta-step's shards, 32 bytes each in shard order. Removes those of
+   * meta-steps before `oldest`.
+   *
+   * @throws MetatrainError `DISK_FULL`
+   */
   async putShardHashes(jobId: string, steps: ReadonlyMap<number, Buffer>, oldest: number): Promise<void> {
     let bytes = eventWriteBytes;
     for (const hashes of steps.values()) bytes += 256 + hashes.byteLength;
@@ -223,7 +236,11 @@ export class JobStore {
     );
   }
 
-  /** 32 bytes, undefined when they are not kept. @throws MetatrainError `DATA_CORRUPT` */
+  /**
+   * 32 bytes; undefined when the hash is not kept.
+   *
+   * @throws MetatrainError `DATA_CORRUPT`
+   */
   shardHash(jobId: string, metaStep: number, shard: number): Buffer | undefined {
     const hash = this.#shards.get([jobId, metaStep])?.subarray(shard * 32, (shard + 1) * 32);
     return hash?.byteLength === 32 ? hash : undefined;
@@ -234,7 +251,7 @@ export class JobStore {
     return this.#events.readable({ start: [jobId, sequence + 1], end: [jobId, last], limit }).map(({ value }) => value);
   }
 
-  /** Forgets what is only needed while a job's events still come. */
+  /** Releases the memory that is needed only while the job still has new events. */
   endEvents(jobId: string): void {
     this.#windows.delete(jobId);
   }
@@ -245,7 +262,7 @@ export class JobStore {
       const others = new KeptEntries({ count: maxEventsPerJob, bytes: maxEventBytesPerJob });
       window = { nextSequence: 1, summaries: [], others };
       for (const entry of this.#events.checked({ start: [jobId, 0], end: [jobId, last] })) {
-        // The number of one that cannot be read is not given again.
+        // The number of an event that cannot be read is not given again.
         window.nextSequence = entry.isGood ? entry.value.sequence + 1 : window.nextSequence + 1;
         if (!entry.isGood) continue;
         const { sequence, body } = entry.value;

@@ -1,6 +1,6 @@
-// Which entries of a log are kept, oldest first, bounded by their number and by their bytes: a few
-// large entries must not fill a disk that a limit on their number was to protect. Knows no database: it
-// says which entries go.
+// Decides which entries of a log are kept, oldest first out, bounded by number and by bytes: a
+// limit on the number alone would let a few large entries fill the disk. Knows no database: it only
+// names the entries to remove.
 
 export interface KeptEntry {
   /** Ascending. */
@@ -28,8 +28,8 @@ export class KeptEntries {
   }
 
   /**
-   * Takes out the oldest entries that exceed a limit, and returns them. The newest entry stays,
-   * whatever its size.
+   * Removes the oldest entries beyond a limit, and returns them. The newest entry stays, whatever
+   * its size.
    */
   takeExcess(): KeptEntry[] {
     let excess = 0;
@@ -50,7 +50,7 @@ export class KeptEntries {
     return this.#entries.slice(-count);
   }
 
-  /** How many have a greater sequence. */
+  /** Number of entries with a greater sequence. */
   countAfter(sequence: number): number {
     let low = 0;
     let high = this.#entries.length;

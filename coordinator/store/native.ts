@@ -1,6 +1,6 @@
-// Loads the packages that bring a binary for this machine: the database and file locks. They are loaded
-// when a coordinator starts and not when its modules are, so that a missing binary is one line with a
-// remedy.
+// Loads the packages with a binary for this machine: the database and file locks. They are loaded
+// when a coordinator starts instead of with its modules, so that a missing binary is reported in
+// one line with a remedy.
 import { MetatrainError } from '../../shared/errors.ts';
 
 /** @throws MetatrainError `NOT_READY` where the package has no binary for this machine. */

@@ -1,5 +1,6 @@
-// Writes that keep their order and wait where the disk has no room: what happened is written late rather than never, and nobody reads the second
-// of two events before the first. Bounded; beyond the bound a write is refused.
+// Writes that keep their order and wait while the disk has no room: an event is written late rather
+// than never, and no reader sees the second of two events before the first. Bounded: beyond the
+// limit a write is refused.
 import { type DiskRoom, essentialReserveBytes } from './disk-room.ts';
 
 const maxWaiting = 10_000;
@@ -20,15 +21,16 @@ export class OrderedWrites {
   }
 
   /**
-   * @param bytes about how much `write` writes; it is called at once where there is room and nothing waits.
-   * @returns when it is on the disk.
-   * @throws MetatrainError `DISK_FULL` or `STORAGE_UNAVAILABLE` when too much waits already, when nothing may wait any more, or when the disk
-   *   refused after all.
+   * @param bytes about how much `write` writes. `write` is called at once if there is room and
+   *   nothing waits.
+   * @returns resolves when it is on the disk.
+   * @throws MetatrainError `DISK_FULL` or `STORAGE_UNAVAILABLE` when too many writes wait already,
+   *   when `end` was called, or when the disk refused after all.
    */
   run(bytes: number, write: () => Promise<unknown>): Promise<unknown> {
     const missing = this.#room.missing(bytes, essentialReserveBytes);
     if (this.#waiting.length === 0 && !missing) return this.#room.write(bytes, essentialReserveBytes, write);
-    // There is room again, and what waits goes first: see `retry`.
+    // There is room again, but waiting writes go first: see `retry`.
     if (missing && (this.#hasEnded || this.#waiting.length >= maxWaiting)) return Promise.reject(missing);
     const written = new Promise((settle) => this.#waiting.push({ bytes, write, settle }));
     if (!missing) this.retry();
@@ -36,14 +38,14 @@ export class OrderedWrites {
   }
 
   /**
-   * From now on a write that cannot be made is refused at once: nobody will call `retry`, and who
-   * closes must not wait for it.
+   * From now on a write that cannot be made is refused at once: nothing will call `retry`, and
+   * closing must not wait for it.
    */
   end(): void {
     this.#hasEnded = true;
   }
 
-  /** Writes what waits, as much as there is room for. */
+  /** Makes the waiting writes, as many as there is room for. */
   retry(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
       const { bytes, write, settle } = next;

@@ -1,5 +1,5 @@
-// Whether the paths of what is open still lead to it. A directory that was deleted or replaced goes on
-// being written to without an error, and is gone with the process.
+// Checks that the paths of open files still lead to them. Writing to a directory that was deleted
+// or replaced raises no error, and everything written there is lost when the process ends.
 import { type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -10,13 +10,15 @@ export class Presence {
   readonly #directory: string;
   readonly #opened: ReadonlyMap<string, Identity>;
 
-  /** @param opened what each path led to when it was opened. */
+  /** @param opened the file of each path when it was opened. */
   constructor(directory: string, opened: ReadonlyMap<string, Identity>) {
     this.#directory = directory;
     this.#opened = opened;
   }
 
-  /** The error `STORAGE_UNAVAILABLE` that says what is gone; undefined while everything is where it was. */
+  /**
+   * The error `STORAGE_UNAVAILABLE` with the missing path; undefined while every path is unchanged.
+   */
   missing(): MetatrainError | undefined {
     for (const [path, { dev, ino }] of this.#opened) {
       const found = statSync(path, { throwIfNoEntry: false });

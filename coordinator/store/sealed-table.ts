@@ -1,6 +1,6 @@
-// A table of the database in which every value carries a SHA-256 over itself, its key and the table's
-// name. A value that the disk has changed, or that stands under another key, is an error with its name
-// and never an answer. Values are what `node:v8` can serialize.
+// A table of the database in which every value carries a SHA-256 over itself, its key and the
+// table's name. A value that the disk has changed, or that lies under another key, is an error that
+// names it and is never returned. Values are anything `node:v8` can serialize.
 import { createHash } from 'node:crypto';
 import { deserialize, serialize } from 'node:v8';
 import type { Database, Key, RangeOptions, RootDatabase } from 'lmdb';
@@ -8,7 +8,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 
 const digestBytes = 32;
 
-/** Corrupt values that are told of one by one; of more than these the log would be full. */
+/** Most corrupt values that are reported one by one: more would fill the log. */
 const maxReported = 1_000;
 
 export type SealedEntry<Value, TableKey> =
@@ -21,7 +21,10 @@ export class SealedTable<Value, TableKey extends Key> {
   readonly #onCorrupt: (error: MetatrainError) => void;
   readonly #reported = new Set<string>();
 
-  /** @param onCorrupt told once of every value that a reader of many, or `find`, does without. */
+  /**
+   * @param onCorrupt called once for every corrupt value that `find` or a reader of many values
+   *   skips.
+   */
   constructor(root: RootDatabase, name: string, onCorrupt: (error: MetatrainError) => void) {
     this.#name = name;
     this.#table = root.openDB<Buffer, TableKey>({ name, encoding: 'binary' });
@@ -34,7 +37,7 @@ export class SealedTable<Value, TableKey extends Key> {
     return sealed === undefined ? undefined : this.#open(key, sealed);
   }
 
-  /** As `get`; undefined also where the value is corrupt, which is reported. */
+  /** As `get`, but undefined if the value is corrupt, which is reported. */
   find(key: TableKey): Value | undefined {
     try {
       return this.get(key);
@@ -57,12 +60,18 @@ export class SealedTable<Value, TableKey extends Key> {
     return this.#table.getKeys(range);
   }
 
-  /** How many the database says there are. More than can be found tells that the way to some is broken. */
+  /**
+   * Number of values, according to the database. If it is greater than the number found, the tree
+   * is damaged.
+   */
   get count(): number {
     return Number((this.#table.getStats() as { entryCount?: number }).entryCount ?? 0);
   }
 
-  /** Every value in the keys' order, or why it cannot be read; that is reported as well. */
+  /**
+   * Every value in the order of the keys, or the reason why it cannot be read, which is also
+   * reported.
+   */
   *checked(range: RangeOptions = {}): Iterable<SealedEntry<Value, TableKey>> {
     for (const { key, value: sealed } of this.#table.getRange(range)) {
       let entry: SealedEntry<Value, TableKey>;

@@ -1,6 +1,6 @@
 // The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files) and
-// `coordinator.lock`. One coordinator at a time has it, on a file system of this machine, and only its
-// owner can read it.
+// `coordinator.lock`. One coordinator at a time uses it, it must be on a local file system, and
+// only its owner can read it.
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -28,10 +28,11 @@ export class StateDirectory {
   }
 
   /**
-   * Makes the directory where it is missing.
+   * Makes the directory if it is missing.
    *
-   * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to or is on a network file system, `NOT_READY` when another coordinator uses
-   *   it, `DISK_FULL` when there is too little room.
+   * @throws MetatrainError `REQUEST_INVALID` when it cannot be written to or is on a network file
+   *   system, `NOT_READY` when another coordinator uses it, `DISK_FULL` when there is too little
+   *   room.
    */
   static async open(
     path: string,
@@ -66,7 +67,7 @@ export class StateDirectory {
   }
 }
 
-/** @returns its path without links. */
+/** @returns its path with links resolved. */
 function makeDirectory(path: string): string {
   try {
     makePrivateDirectory(join(path, 'checkpoints'));

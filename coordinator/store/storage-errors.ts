@@ -1,23 +1,23 @@
-// What the system says when a file cannot be written or read, sorted by what helps: room on the disk,
-// time, or nothing.
+// Sorts the system's errors of reading and writing files by their remedy: room on the disk, time,
+// or none.
 import { getSystemErrorName } from 'node:util';
 import { MetatrainError } from '../../shared/errors.ts';
 
-/** There is no room. */
+/** No room on the disk. */
 const outOfRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
-/** It may be otherwise in a moment, by itself or by an operator's hand: nothing is wrong with the file. */
+/** May pass by itself or by an operator's action: the file is not damaged. */
 const passing: ReadonlySet<string> = new Set([
   ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR', 'EBUSY', 'ETIMEDOUT', 'EACCES', 'EPERM'],
 ]);
 
 /**
- * Of writes alone: what failed to be written is written again from its beginning. What cannot be read
- * for these reasons is damaged.
+ * Of writes only: a failed write is made again from its beginning. If a read fails for these
+ * reasons, the file is damaged.
  */
 const passingForWrites: ReadonlySet<string> = new Set(['EIO', 'EROFS']);
 
-/** Such as `EMFILE`, as Node names it, or as lmdb does: with errno. */
+/** Such as `EMFILE`: from Node's `code`, or from lmdb's errno. */
 function systemCodeOf(thrown: unknown): string | undefined {
   const code = (thrown as { readonly code?: unknown } | null)?.code;
   if (typeof code === 'string') return code;
@@ -33,8 +33,8 @@ export const mayBeWrittenLater = (thrown: unknown): boolean => isIn(passing, thr
 export const mayBeReadLater = (thrown: unknown): boolean => isIn(passing, thrown);
 
 /**
- * The state directory takes no writes now, for want of room or for another reason that passes: who can
- * wait tries again.
+ * The state directory takes no writes at the moment, for want of room or for another reason that
+ * may pass: the caller may try again.
  */
 export const isStorageRefusal = (thrown: unknown): thrown is MetatrainError =>
   thrown instanceof MetatrainError && (thrown.code === 'DISK_FULL' || thrown.code === 'STORAGE_UNAVAILABLE');

@@ -1,12 +1,12 @@
-// Which of many to drop where only some can be kept, so that those that stay still tell the whole job.
-// Pure.
+// Chooses which of many records to drop when only some can be kept, so that the kept ones span the
+// whole job evenly. Pure.
 import type { EvaluationRecord } from './job-record.ts';
 
 /**
- * Where ascending numbers stand closest, the oldest such place: taking that one away again and again
- * leaves them evenly spread.
+ * The place where ascending numbers are closest, the oldest of several. Removing that number again
+ * and again leaves the others evenly spread.
  *
- * @param spared of the newest, not to be taken. The first never is.
+ * @param spared how many of the newest are never chosen. The first number is never chosen either.
  */
 export function densest(numbers: readonly number[], spared: number): number {
   let best = 1;
@@ -20,11 +20,11 @@ export function densest(numbers: readonly number[], spared: number): number {
   return best;
 }
 
-/** Evaluations in a record. */
+/** Most evaluations in a record. */
 const maxEvaluations = 200;
 /**
- * Their estimates in all, unless the newest alone has more. 200 evaluations of two measures with 11
- * points each have 4,400.
+ * Most estimates of them all, unless the newest evaluation alone has more. 200 evaluations of two
+ * measures with 11 points each have 4,400.
  */
 const maxEstimates = 10_000;
 
@@ -32,8 +32,8 @@ export const estimatesIn = (evaluations: readonly EvaluationRecord[]): number =>
   evaluations.reduce((sum, { measures }) => measures.reduce((inner, { points }) => inner + points.length, sum), 0);
 
 /**
- * Evaluations as a record keeps them: the newest whole, and of the earlier ones as many as there is
- * room for, evenly spread.
+ * A record's evaluations: the newest complete, and as many of the earlier ones as fit, evenly
+ * spread.
  */
 export function keptEvaluations(evaluations: readonly EvaluationRecord[]): EvaluationRecord[] {
   const kept = [...evaluations];
