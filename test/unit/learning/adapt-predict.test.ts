@@ -1,0 +1,192 @@
+// Adapting and predicting as requests, over every small job of the registry: the loss of the predictions is
+// the loss that evaluation reports. And what a learner refuses.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { ResolvedJob } from '../../../learning/job.ts';
+import { builtIn } from '../../../learning/registry.ts';
+import { supportTensors } from '../../../learning/request-inputs.ts';
+import { createEngine } from '../../../worker/engine/create.ts';
+import type { EngineName } from '../../../worker/engine/devices.ts';
+import type { Engine } from '../../../worker/engine/engine.ts';
+import { allocateTasks, specsOf } from '../../../worker/learning/arrays.ts';
+import { openLearner } from '../../../worker/learning/learner.ts';
+import type { LearnerProgram } from '../../../worker/learning/learner-program.ts';
+import { openJobProgram } from '../../../worker/learning/open.ts';
+import { type Fixture, smallFixture } from './omniglot-fixture.ts';
+import { jobOf, openParts, type Parts, smallJobs } from './small-jobs.ts';
+
+/** Relative: the programs are cut elsewhere, so that sums may be added in another order. */
+const tolerance = 1e-4;
+
+let fixture: Fixture;
+const engines = {} as Record<EngineName, Engine>;
+before(async () => {
+  fixture = smallFixture();
+  for (const engine of ['eager', 'compiled'] as const) engines[engine] = await createEngine({ engine, device: 'cpu' });
+});
+after(async () => {
+  fixture.remove();
+  for (const engine of Object.values(engines)) await engine.close();
+});
+
+/** Task 0 of the test split: what a request brings of it, and what it keeps to itself. */
+function taskOf({ job, tasks }: Parts) {
+  const task = allocateTasks(job.task, 1).task(0);
+  tasks.sample('test', 0, task);
+  const support = Object.fromEntries(supportTensors(job.task).map((name) => [name, task[name]!]));
+  return { support, inputs: task.queryInputs!, targets: task.queryTargets! };
+}
+
+async function measuresOf({ job, kit }: Parts, outputs: Float32Array, targets: Float32Array) {
+  const { queryExamples, outputs: width } = job.task;
+  const shape = [queryExamples, width];
+  const program = await engines.eager.compile({
+    name: 'measures',
+    taskFunction: (_, { outputs, targets }) => ({ sum: {}, each: kit.measure(outputs as never, targets as never) }),
+    metaParams: {},
+    task: specsOf([
+      { name: 'outputs', shape },
+      { name: 'targets', shape },
+    ]),
+    taskCount: 1,
+  });
+  return (await program.run({}, { outputs, targets })).each;
+}
+
+async function withLearner<Result>(
+  job: ResolvedJob,
+  engine: Engine,
+  use: (learner: LearnerProgram) => Promise<Result>,
+): Promise<Result> {
+  const learner = openLearner(job.spec, { registry: builtIn, engine });
+  try {
+    return await use(learner);
+  } finally {
+    await learner.close();
+    await learner.close();
+  }
+}
+
+describe('adapting and predicting apart', () => {
+  for (const { name, job } of smallJobs) {
+    for (const engineName of ['eager', 'compiled'] as const) {
+      it(`${name}: gives the measures that evaluation reports, ${engineName}`, async () => {
+        const engine = engines[engineName];
+        const parts = await openParts(job, fixture.directory);
+        const { metaParams } = parts;
+        const { support, inputs, targets } = taskOf(parts);
+        const program = await openJobProgram(job.spec, {
+          registry: builtIn,
+          dataDirectories: [fixture.directory],
+          engine,
+        });
+        const { measures } = await program.evaluate(metaParams, { split: 'test', firstTask: 0, taskCount: 1 });
+        await program.close();
+        await withLearner(job, engine, async (learner) => {
+          const point = job.measures.evaluate[0]!.points.length - 1;
+          const adapted = await learner.adapt(metaParams, { support, point });
+          const { shape, outputs } = await learner.predict(metaParams, { adapted, inputs });
+          assert.deepEqual(shape, [job.task.queryExamples, job.task.outputs]);
+          const measured = await measuresOf(parts, outputs, targets);
+          for (const { name, values } of measures) {
+            const [got, reported] = [measured[name]![0]!, values[point]!];
+            const error = Math.abs(got - reported) / Math.max(Math.abs(reported), 1e-3);
+            assert.ok(error < tolerance, `${name}: ${got}, evaluation reports ${reported}`);
+          }
+        });
+      });
+    }
+  }
+});
+
+describe('a learner', () => {
+  const job = jobOf(
+    { distribution: 'sinusoid', shots: 5 },
+    { architecture: 'mlp', hiddenLayers: [4] },
+    { name: 'maml', innerSteps: 1, innerLearningRate: 0.01 },
+  );
+  const metaParams = Float32Array.from({ length: job.parameterCount }, (_, i) => Math.sin(i + 1));
+  const support = (examples: number) => ({
+    supportInputs: Float32Array.from({ length: examples }, (_, i) => i / 4),
+    supportTargets: Float32Array.from({ length: examples }, (_, i) => Math.sin(i / 4)),
+  });
+  const inputs = Float32Array.of(0.5, 1);
+
+  it('adapts to as many examples as come, and predicts from as many inputs', async () => {
+    await withLearner(job, engines.compiled, async (learner) => {
+      for (const examples of [1, 5, 7]) {
+        const adapted = await learner.adapt(metaParams, { support: support(examples), point: 1 });
+        assert.deepEqual(
+          adapted.layout.tensors.map(({ name, shape }) => ({ name, shape })),
+          job.parameters.map(({ name, shape }) => ({ name, shape })),
+        );
+        assert.notDeepEqual(adapted.state, metaParams);
+        const { shape } = await learner.predict(metaParams, { adapted, inputs });
+        assert.deepEqual(shape, [2, 1]);
+      }
+    });
+  });
+
+  it('gives the state before any step as it is', async () => {
+    for (const engine of Object.values(engines)) {
+      await withLearner(job, engine, async (learner) => {
+        const { state } = await learner.adapt(metaParams, { support: support(5), point: 0 });
+        assert.deepEqual(state, metaParams);
+      });
+    }
+  });
+
+  it('keeps the newest programs alone, and compiles an equal request once', async () => {
+    let [compiled, disposed] = [0, 0];
+    const counting: Engine = {
+      ...engines.compiled,
+      compile: async (options) => {
+        compiled += 1;
+        const program = await engines.compiled.compile(options);
+        const dispose = async () => {
+          disposed += 1;
+          await program.dispose();
+        };
+        return { ...program, dispose };
+      },
+    };
+    await withLearner(job, counting, async (learner) => {
+      for (let i = 0; i < 2; i++) await learner.adapt(metaParams, { support: support(5), point: 1 });
+      assert.equal(compiled, 1);
+      for (let examples = 6; examples < 15; examples++)
+        await learner.adapt(metaParams, { support: support(examples), point: 1 });
+      assert.deepEqual([compiled, disposed], [10, 2]);
+    });
+    assert.equal(disposed, 10);
+  });
+
+  it('refuses what it cannot take, and names it', async () => {
+    await withLearner(job, engines.compiled, async (learner) => {
+      const adapt = (arrays: Record<string, Float32Array>, point = 1) =>
+        learner.adapt(metaParams, { support: arrays, point });
+      const { supportInputs, supportTargets } = support(3);
+      await assert.rejects(adapt({ supportInputs }), /support: got supportInputs; accepted: supportInputs, supportT/);
+      await assert.rejects(adapt({ ...support(3), queryInputs: inputs }), /support: got .*queryInputs/);
+      await assert.rejects(
+        adapt({ supportInputs, supportTargets: supportTargets.slice(1) }),
+        /support\.supportTargets: got 2 examples; accepted: 3/,
+      );
+      await assert.rejects(adapt(support(0)), /supportInputs: got 0 numbers/);
+      await assert.rejects(adapt(support(3), 3), /point: got 3; accepted: 0 to 2/);
+      const adapted = await adapt(support(3));
+      const predict = (state: object, at = inputs) =>
+        learner.predict(metaParams, { adapted: { ...adapted, ...state }, inputs: at });
+      await assert.rejects(predict({}, new Float32Array(0)), /inputs: got 0 numbers/);
+      await assert.rejects(predict({ state: new Float32Array(3) }), /state: got 3 numbers; accepted: 13/);
+      const foreign = { layout: { tensors: [{ name: 'w', shape: [13] }] } };
+      await assert.rejects(predict(foreign), { code: 'REQUEST_INVALID', message: /state: got w \[13\]; accepted/ });
+    });
+  });
+
+  it('says that the mathematics failed where the adapted state is not finite', async () => {
+    await withLearner(job, engines.compiled, async (learner) => {
+      const far = { ...support(3), supportTargets: Float32Array.of(1e38, -1e38, 3e38) };
+      await assert.rejects(learner.adapt(metaParams, { support: far, point: 2 }), { code: 'RESULT_NOT_FINITE' });
+    });
+  });
+});
