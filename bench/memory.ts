@@ -12,7 +12,8 @@ import { createCompiledEngine } from '../worker/engine/compiled.ts';
 import { deviceFacts } from '../worker/engine/devices.ts';
 import type { CompileReport } from '../worker/engine/engine.ts';
 import { allocateTasks, initialParams } from '../worker/learning/arrays.ts';
-import { buildJob, programOptions } from '../worker/learning/open.ts';
+import { buildJob } from '../worker/learning/open.ts';
+import { programOptions } from '../worker/learning/programs.ts';
 
 export interface MemoryCase {
   readonly innerSteps: number;
@@ -68,7 +69,7 @@ async function measureHere(memoryCase: MemoryCase): Promise<MemoryResult> {
     facts: deviceFacts('cpu'),
     onCompiled: (report) => reports.push(report),
   });
-  const options = programOptions(job, buildJob(job).functions.train, { name: 'memory', taskCount: 1 });
+  const options = programOptions(job, buildJob(job).functions.train!, { name: 'memory', taskCount: 1 });
   const program = await engine.compile(options);
   const { stacked } = allocateTasks(job.task, 1);
   const { supportInputs, supportTargets, queryInputs, queryTargets } = stacked;

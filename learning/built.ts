@@ -1,6 +1,7 @@
 // What a part is once it is built for a job: pure functions of tensors that an engine compiles, and, for
 // an algorithm that needs more than one program, the procedure that calls them.
 import type * as tf from '@tensorflow/tfjs';
+import type { Rng } from '../shared/rng.ts';
 
 export type NamedTensors = Readonly<Record<string, tf.Tensor>>;
 export type NamedArrays = Readonly<Record<string, Float32Array>>;
@@ -37,14 +38,98 @@ export interface BuiltObjective {
   readonly others: Readonly<Record<string, (predictions: tf.Tensor2D, targets: tf.Tensor2D) => tf.Scalar>>;
 }
 
-export interface BuiltAlgorithm {
+/**
+ * The states of a task on the way of its adaptation, in the order of the axis's points, for as long as the
+ * caller asks. The first of an axis of inner steps is the state before any. The states are traced into one
+ * program.
+ */
+export type Adaptation = (theta: NamedTensors, task: NamedTensors, step: NamedTensors) => Iterable<NamedTensors>;
+
+/**
+ * An adaptation whose steps are all alike: one step is compiled and called in a loop, so that a thousand
+ * steps cost no more to compile than one. A step's number, where it is needed, is part of the state.
+ */
+export interface LoopedAdaptation {
+  /** The state at the axis's first point. */
+  start(theta: NamedTensors, task: NamedTensors, step: NamedTensors): NamedTensors;
+  /** @returns the state at the next point: the same names and shapes. */
+  next(theta: NamedTensors, state: NamedTensors, task: NamedTensors, step: NamedTensors): NamedTensors;
+}
+
+/** A task function that a procedure calls, with the task tensors that the procedure hands it. */
+export interface ProcedureProgram {
+  readonly compute: TaskFunction;
   /**
-   * The states of a task on the way of its adaptation, in the order of the axis's points, for as long as the caller asks. The first of an axis of
-   * inner steps is the state before any.
+   * Task tensors in addition to those of the distribution, such as the state of a task's adaptation: shapes
+   * of one task, float32. One with the name of a tensor of the distribution takes its place.
    */
-  adapt(theta: NamedTensors, task: NamedTensors): Iterable<NamedTensors>;
+  readonly inputs?: TensorShapes;
+}
+
+export type TensorShapes = Readonly<Record<string, { readonly shape: readonly number[] }>>;
+
+/** What a procedure works on. The arrays are the caller's and are not to be changed. */
+export interface ProcedureShard {
+  readonly metaStep: number;
+  /** The tasks firstTask … firstTask + taskCount − 1 of the training split. */
+  readonly firstTask: number;
+  readonly taskCount: number;
+  /** θ by name. */
+  readonly theta: NamedArrays;
+  /** The tasks' tensors by name, stacked: row-major [taskCount, …shape]. */
+  readonly tasks: NamedArrays;
+  /** The algorithm's inputs of this meta-step, by name. */
+  readonly step: NamedArrays;
+  /** A stream of a task's own, such as for exploration: a function of the job's seed, the purpose and the task's number. */
+  rng(purpose: string, offset: number): Rng;
+}
+
+/** What a call of a program differs in from the shard; what is left out is the shard's. */
+export interface ProgramCall {
+  readonly theta?: NamedArrays;
+  /** Stacked. The program's own inputs must be here. */
+  readonly tasks?: NamedArrays;
+  readonly step?: NamedArrays;
+  /** Default: the shard's. With another count, every task tensor must be given. */
+  readonly taskCount?: number;
+}
+
+/** `sum`: over the tasks. `each`: stacked. Both are freshly owned. */
+export interface ProgramOutputs {
+  readonly sum: NamedArrays;
+  readonly each: NamedArrays;
+}
+
+/** @throws MetatrainError `INTERNAL` for a name that is not among the programs. */
+export type RunProgram = (name: string, call?: ProgramCall) => Promise<ProgramOutputs>;
+
+/** What a shard adds to a meta-step. */
+export interface Contribution {
+  /** By parameter: a sum over the shard's counted tasks. Parameters that are `fixed` need not be there. */
+  readonly vector: NamedArrays;
+  /** What the sum counts for; usually the number of counted tasks, and 0 where no task counts. */
+  readonly weight: number;
+  /** Every measure of training by name, one value a task. */
+  readonly measures: NamedArrays;
+  /** Offsets of the tasks that are left out since their numbers are not finite, ascending. Default: none. */
+  readonly nonFiniteTasks?: readonly number[];
+}
+
+/**
+ * How a shard is computed by more than one program: plain TypeScript on typed arrays, which calls compiled
+ * programs as often as it likes. It must be a function of what it is given: no clock, no other randomness.
+ */
+export type Procedure = (shard: ProcedureShard, run: RunProgram) => Promise<Contribution>;
+
+export interface ProcedureTraining {
+  readonly programs: Readonly<Record<string, ProcedureProgram>>;
+  readonly shard: Procedure;
+}
+
+export interface BuiltAlgorithm {
+  readonly adapt: Adaptation | LoopedAdaptation;
   /** Evaluation, prediction and export share it. @returns [examples, outputs] */
   predict(theta: NamedTensors, state: NamedTensors, inputs: tf.Tensor): tf.Tensor2D;
-  /** A task's contribution and its measures (`kit.measure`). */
-  readonly train: TaskFunction;
+  /** A task's contribution and its measures (`kit.measure`), in one program; or a procedure over several. */
+  readonly train: TaskFunction | ProcedureTraining;
 }

@@ -72,9 +72,14 @@ export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends P
    * steps, from 0 to `evaluation.innerSteps`.
    */
   axis?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): Axis;
-  /** Passes through the model that one training program traces, for the limit on programs. */
+  /**
+   * Small inputs of the programs that are functions of the meta-step alone, such as an annealed weight: each
+   * a number or a list, float32. Names and lengths are the same at every step, 0 to `meta.iterations`.
+   */
+  inputs?(spec: SpecOf<Schema>, metaStep: number, job: CheckedJob): StepInputs;
+  /** Passes through the model that one training program traces, for the limit on programs: of a procedure, its largest program. */
   passes(spec: SpecOf<Schema>): number;
-  /** As `passes`, of an evaluation's program. Default: one for each point of the axis. */
+  /** As `passes`, of an evaluation's program. Default: one for each point of the axis. A looped adaptation has one pass. */
   evaluationPasses?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): number;
   /** Whether predictions for one query example use the others whatever the model does. Default: no. */
   isTransductive?(spec: SpecOf<Schema>): boolean;
@@ -85,6 +90,9 @@ export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends P
   staleWeight?(staleness: number): number;
   build(spec: SpecOf<Schema>, kit: Kit): BuiltAlgorithm;
 }
+
+/** What a meta-step gives the programs, by name: scalars and vectors. */
+export type StepInputs = Readonly<Record<string, number | readonly number[]>>;
 
 /** Along what an evaluation measures, such as inner steps; see `MeasureHead`. */
 export type Axis = Pick<MeasureHead, 'axis' | 'points'>;

@@ -11,7 +11,8 @@ import { createEngine, type EngineOptions } from './engine/create.ts';
 import type { DeviceFacts } from './engine/devices.ts';
 import type { Engine, NamedArrays, TaskProgram, TaskProgramOptions } from './engine/engine.ts';
 import { allocateTasks, initialParams } from './learning/arrays.ts';
-import { buildJob, programOptions } from './learning/open.ts';
+import { buildJob } from './learning/open.ts';
+import { programOptions } from './learning/programs.ts';
 
 export interface ProgramCheck {
   readonly name: string;
@@ -168,7 +169,7 @@ function describe(name: string, task: object, model: object): CheckedProgram {
   const { train } = buildJob(job).functions;
   return {
     name: `second-order MAML, ${innerSteps} inner steps, ${name}`,
-    options: programOptions(job, train, { name: `check ${name}`, taskCount }),
+    options: programOptions(job, train!, { name: `check ${name}`, taskCount }),
     metaParams: viewsOf(layoutOf(job.parameters), initialParams(job.parameters, taskRng(seed, 'initialize', 0))),
     tasks: drawTasks(job.task),
   };

@@ -6,13 +6,13 @@ import { builtIn } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
-import type { CompileReport, EngineStatistics } from './engine/engine.ts';
+import type { CompileReport, Engine, EngineStatistics } from './engine/engine.ts';
 import { printGraph } from './engine/graph/print.ts';
 import type { PassReport } from './engine/passes/pipeline.ts';
 import { planProgram } from './engine/plan.ts';
 import { mebibytes, SessionCache } from './engine/session-cache.ts';
 import type { TracedGraph } from './engine/trace/trace.ts';
-import { openJobParts, programWorks } from './learning/open.ts';
+import { openJobProgram, programWorks } from './learning/open.ts';
 
 export interface ExplainRequest {
   readonly file: string;
@@ -46,21 +46,27 @@ export async function explainJob(request: ExplainRequest): Promise<JobExplanatio
       `--engine: got ${request.engine.engine}; accepted with --explain: compiled, the engine that has passes`,
     );
   }
-  const parts = await openJobParts(spec, { registry: builtIn, ...request });
   const reports: CompileReport[] = [];
   const engine = await createEngine(request.engine, {
     sessions: new SessionCache(request),
     onCompiled: (report) => reports.push(report),
   });
+  const programs: ProgramExplanation[] = [];
+  const explaining: Engine = {
+    fingerprint: engine.fingerprint,
+    statistics: engine.statistics,
+    close: engine.close,
+    async compile(program) {
+      const { traced, passes, graph } = planProgram(program, { device: request.engine.device });
+      const compiled = await engine.compile(program);
+      programs.push({ ...reports.at(-1)!, recorded: traced.recorded, passes, graph: printGraph(graph) });
+      return compiled;
+    },
+  };
   try {
-    const programs: ProgramExplanation[] = [];
+    const job = await openJobProgram(spec, { registry: builtIn, ...request, engine: explaining });
     for (const work of programWorks) {
-      for (const taskCount of shardSizes(spec, work)) {
-        const program = parts.program(work, taskCount);
-        const { traced, passes, graph } = planProgram(program, { device: request.engine.device });
-        await engine.compile(program);
-        programs.push({ ...reports.at(-1)!, recorded: traced.recorded, passes, graph: printGraph(graph) });
-      }
+      for (const taskCount of shardSizes(spec, work)) await job.prepare(work, taskCount);
     }
     return { programs, statistics: engine.statistics };
   } finally {

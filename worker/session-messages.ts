@@ -21,7 +21,8 @@ export function readLease(
   if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
   const work = readWork(lease);
   const { shard, firstTask, taskCount } = lease.train ?? lease.evaluate ?? { shard: 0, firstTask: 0, taskCount: 0 };
-  const split = lease.evaluate?.split ?? '';
+  // An evaluation's programs may be given the meta-step; of a training shard the tasks tell which it is.
+  const split = lease.evaluate ? `${lease.evaluate.split} after ${lease.evaluate.paramsVersion}` : '';
   // Without θ's hash nothing equals it.
   const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
   const workKey = [jobId, work.kind, params, split, firstTask, taskCount].join('/');
@@ -39,7 +40,8 @@ function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {
     case 'evaluate': {
       const { paramsVersion, split, firstTask, taskCount } = evaluate!;
       if (split !== 'validation' && split !== 'test') throw invalid('split', `"${split}"`, 'validation or test');
-      return { kind: 'evaluate', paramsVersion, shard: { split, firstTask, taskCount: atLeastOne(taskCount) } };
+      const shard = { metaStep: paramsVersion, split, firstTask, taskCount: atLeastOne(taskCount) } as const;
+      return { kind: 'evaluate', paramsVersion, shard };
     }
     case undefined:
       throw invalid('work', 'nothing', 'initialize, train or evaluate');

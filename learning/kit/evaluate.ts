@@ -1,16 +1,35 @@
-// The evaluation's task function: every measure at every point of the algorithm's axis, on the query set.
+// The evaluation's task functions: every measure at every point of the algorithm's axis, on the query set. As
+// one program over all points, or, where an adaptation is a loop, as one program for its start and one for a
+// step, which the worker calls in turn.
 import type * as tfjs from '@tensorflow/tfjs';
-import type { BuiltAlgorithm, NamedTensors, TaskFunction } from '../built.ts';
+import type { Adaptation, BuiltAlgorithm, LoopedAdaptation, NamedTensors, TaskFunction } from '../built.ts';
 import type { Kit } from './kit.ts';
 import { first } from './sequence.ts';
+
+export const isLooped = (adapt: Adaptation | LoopedAdaptation): adapt is LoopedAdaptation =>
+  typeof adapt !== 'function';
+
+/** The states of any adaptation, one after another. */
+export function* statesOf(
+  adapt: Adaptation | LoopedAdaptation,
+  theta: NamedTensors,
+  task: NamedTensors,
+  step: NamedTensors,
+): Iterable<NamedTensors> {
+  if (!isLooped(adapt)) {
+    yield* adapt(theta, task, step);
+    return;
+  }
+  for (let state = adapt.start(theta, task, step); ; state = adapt.next(theta, state, task, step)) yield state;
+}
 
 /** `each`: every measure by name, [points]. */
 export function evaluateFunction({ adapt, predict }: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
   const { tf } = kit;
-  return (theta, task) => {
+  return (theta, task, step) => {
     const { inputs, targets } = kit.querySet(task);
     const rows = new Map<string, tfjs.Tensor[]>();
-    for (const state of first(points, adapt(theta, task))) {
+    for (const state of first(points, statesOf(adapt, theta, task, step))) {
       const measured = kit.measure(predict(theta, state, inputs), targets);
       for (const [name, value] of Object.entries(measured)) rows.set(name, [...(rows.get(name) ?? []), value]);
     }
@@ -20,3 +39,44 @@ export function evaluateFunction({ adapt, predict }: BuiltAlgorithm, kit: Kit, p
     return { sum: {}, each };
   };
 }
+
+const statePrefix = 'state.';
+const measurePrefix = 'measure.';
+
+export interface LoopedEvaluation {
+  /** `each`: the first state and the measures at it, with their prefixes. */
+  readonly start: TaskFunction;
+  /** As `start`, of the next state. The state is among the task's tensors, with its prefix. */
+  readonly next: TaskFunction;
+}
+
+export function loopedEvaluation(adapt: LoopedAdaptation, { predict }: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
+  const outputs = (theta: NamedTensors, task: NamedTensors, state: NamedTensors) => {
+    const { inputs, targets } = kit.querySet(task);
+    const measured = kit.measure(predict(theta, state, inputs), targets);
+    return { sum: {}, each: { ...withPrefix(statePrefix, state), ...withPrefix(measurePrefix, measured) } };
+  };
+  return {
+    start: (theta, task, step) => outputs(theta, task, adapt.start(theta, task, step)),
+    next: (theta, task, step) => outputs(theta, task, adapt.next(theta, withoutPrefix(statePrefix, task), task, step)),
+  };
+}
+
+/** The states among a looped evaluation's outputs or tensors, with their prefix. */
+export const statesAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
+  Object.fromEntries(Object.entries(items).filter(([name]) => name.startsWith(statePrefix)));
+
+/** The measures among a looped evaluation's outputs, by name. */
+export const measuresAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
+  withoutPrefix(measurePrefix, items);
+
+export const withPrefix = <Item>(prefix: string, items: Readonly<Record<string, Item>>): Record<string, Item> =>
+  Object.fromEntries(Object.entries(items).map(([name, item]) => [`${prefix}${name}`, item]));
+
+/** The items whose names have the prefix, by the rest of their names. */
+export const withoutPrefix = <Item>(prefix: string, items: Readonly<Record<string, Item>>): Record<string, Item> =>
+  Object.fromEntries(
+    Object.entries(items)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, item]) => [name.slice(prefix.length), item]),
+  );

@@ -13,16 +13,13 @@ import { createEngine } from '../../worker/engine/create.ts';
 import type { Engine } from '../../worker/engine/engine.ts';
 import { sinusoidSpec } from '../support/job-specs.ts';
 import { type Fixture, smallFixture } from '../unit/learning/omniglot-fixture.ts';
-import { flat, norm, openParts, runOnTasks, smallJobs } from '../unit/learning/small-jobs.ts';
+import { assertSameNumbers, openParts, smallJobs } from '../unit/learning/small-jobs.ts';
 
 /** Relative; the engines add in another order, and two inner steps carry that on. */
 const tolerance = 1e-4;
 
 const directory = process.env.METATRAIN_TFJS_NODE ?? '';
 const distDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-
-const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
-  norm(Array.from(actual).map((value, index) => value - expected[index]!)) / norm(expected);
 
 /** The last line of stdout, as JSON, of a process that must exit 0. */
 async function resultOf<Result>(script: string, ...args: string[]): Promise<Result> {
@@ -56,20 +53,7 @@ describe('the eager engine on TensorFlow', () => {
   for (const { name, job } of smallJobs) {
     it(`${name}: the compiled engine's numbers`, async () => {
       const parts = await openParts(job, fixture.directory);
-      for (const taskFunction of Object.values(parts.functions)) {
-        const expected = await runOnTasks(compiled, parts, taskFunction, parts.metaParams, 2);
-        const actual = await runOnTasks(tensorflow, parts, taskFunction, parts.metaParams, 2);
-        if (taskFunction === parts.functions.train) {
-          const error = relativeError(flat(parts.layout, actual.sum), flat(parts.layout, expected.sum));
-          assert.ok(error < tolerance, `meta-gradients differ by ${error}`);
-        }
-        assert.deepEqual(Object.keys(actual.each).sort(), Object.keys(expected.each).sort());
-        for (const measure of Object.keys(expected.each)) {
-          const [got, wanted] = [actual.each[measure]!, expected.each[measure]!];
-          assert.equal(got.length, wanted.length);
-          assert.ok(norm(wanted) === 0 ? norm(got) === 0 : relativeError(got, wanted) < tolerance, measure);
-        }
-      }
+      await assertSameNumbers({ engine: tensorflow, reference: compiled, tolerance }, parts);
     });
   }
 

@@ -22,7 +22,7 @@ export interface TrainShard {
 }
 
 export interface TrainShardResult {
-  /** Sum over the shard's tasks, in task order, of their meta-gradients; flat in layout order. */
+  /** Sum over the shard's tasks, in task order, of their contributions to θ, usually meta-gradients; flat in layout order. */
   readonly metaGradientSum: Float32Array;
   /** What the sum counts for: the tasks that are in it. */
   readonly weight: number;
@@ -36,6 +36,8 @@ export interface TrainShardResult {
 }
 
 export interface EvaluateShard {
+  /** Meta-steps that θ has had. */
+  readonly metaStep: number;
   readonly split: 'validation' | 'test';
   readonly firstTask: number;
   readonly taskCount: number;

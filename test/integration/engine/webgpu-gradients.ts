@@ -7,7 +7,8 @@ import { loweringFor, lowerToOnnx } from '../../../worker/engine/onnx/lower.ts';
 import { createSession } from '../../../worker/engine/onnx/session.ts';
 import { optimize } from '../../../worker/engine/passes/pipeline.ts';
 import { trace } from '../../../worker/engine/trace/trace.ts';
-import { buildJob, programOptions } from '../../../worker/learning/open.ts';
+import { buildJob } from '../../../worker/learning/open.ts';
+import { programOptions } from '../../../worker/learning/programs.ts';
 import { fill } from '../../unit/engine/programs.ts';
 import { jobOf } from '../../unit/learning/small-jobs.ts';
 
@@ -33,7 +34,7 @@ for (const [model, task, section] of [
   ['conv4 max-pool', images, { architecture: 'conv4', filters: 3, downsampling: 'max-pool' }],
 ] as const) {
   const job = jobOf(task, section, { name: 'maml', innerSteps: 2, innerLearningRate: 0.1 });
-  const program: TaskProgramOptions = programOptions(job, buildJob(job).functions.train, { name: model, taskCount });
+  const program: TaskProgramOptions = programOptions(job, buildJob(job).functions.train!, { name: model, taskCount });
   const metaParams = fill(program.metaParams, { seed: 1 });
   const tasks = fill(program.task, { seed: 2, count: taskCount });
   const gradients: number[][] = [];

@@ -27,7 +27,8 @@ async function train(spec: JobSpec, dataDirectories: readonly string[] = []) {
       training.applyMetaStep(iterations, job.measures.train);
     }
     const { tasks, split } = spec.evaluation;
-    const { measures } = await program.evaluate(training.metaParams.vector, { split, firstTask: 0, taskCount: tasks });
+    const shard = { metaStep: iterations, split, firstTask: 0, taskCount: tasks };
+    const { measures } = await program.evaluate(training.metaParams.vector, shard);
     await program.close();
     const summed = summariseMeasures([measures], job.measures.evaluate).measures;
     const means = (wanted: string) =>

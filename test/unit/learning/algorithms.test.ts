@@ -5,7 +5,8 @@ import { layoutOf } from '../../../learning/job.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
 import { allocateTasks } from '../../../worker/learning/arrays.ts';
-import { buildJob, programOptions } from '../../../worker/learning/open.ts';
+import { buildJob } from '../../../worker/learning/open.ts';
+import { programOptions } from '../../../worker/learning/programs.ts';
 import { flat, jobOf } from './small-jobs.ts';
 
 type Pair = readonly [number, number];
@@ -63,7 +64,7 @@ async function metaGradient(
   }
   const { train } = buildJob(job).functions;
   const options = { name: 'linear regression', taskCount: tasks.length };
-  const program = await engine.compile(programOptions(job, train, options));
+  const program = await engine.compile(programOptions(job, train!, options));
   const { sum } = await program.run(
     { 'layer1.weights': Float32Array.of(start[0]), 'layer1.bias': Float32Array.of(start[1]) },
     stacked,

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TaskFunction } from '../../../learning/built.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
+import { statesOf } from '../../../learning/kit/evaluate.ts';
 import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
@@ -12,6 +13,7 @@ import { allocateTasks, specsOf } from '../../../worker/learning/arrays.ts';
 import { type Fixture, smallFixture } from './omniglot-fixture.ts';
 import {
   along,
+  assertSameNumbers,
   directionsFrom,
   dot,
   flat,
@@ -21,6 +23,7 @@ import {
   type Parts,
   runOnTasks,
   smallJobs,
+  trainOnTasks,
 } from './small-jobs.ts';
 
 /**
@@ -49,7 +52,7 @@ type Oracle = (job: {
 
 /** The derivative by θ of the loss that training reports. */
 const ofTrainLoss: Oracle = async ({ engine, parts, reach }) => {
-  const loss = (params: Float32Array) => trainLoss(engine, parts, parts.functions.train, params);
+  const loss = (params: Float32Array) => trainLoss(engine, parts, params);
   return async (direction) => difference(loss, parts.metaParams, direction, reach);
 };
 
@@ -87,8 +90,8 @@ async function difference(
   return (ahead - behind) / (2 * reach);
 }
 
-async function trainLoss(engine: Engine, parts: Parts, train: TaskFunction, params: Float32Array): Promise<number> {
-  const { each } = await runOnTasks(engine, parts, train, params);
+async function trainLoss(engine: Engine, parts: Parts, params: Float32Array): Promise<number> {
+  const { each } = await trainOnTasks(engine, parts, params);
   return each.loss![0]!;
 }
 
@@ -96,7 +99,9 @@ async function trainLoss(engine: Engine, parts: Parts, train: TaskFunction, para
 async function trajectoryEnd(engine: Engine, parts: Parts, steps: number): Promise<Float32Array> {
   const lastParams: TaskFunction = (theta, task) => {
     let taken = 0;
-    for (const params of parts.algorithm.adapt(theta, task)) if (taken++ === steps) return { sum: params, each: {} };
+    for (const params of statesOf(parts.algorithm.adapt, theta, task, {})) {
+      if (taken++ === steps) return { sum: params, each: {} };
+    }
     throw new Error('adapt ended');
   };
   const { sum } = await runOnTasks(engine, parts, lastParams, parts.metaParams);
@@ -109,8 +114,8 @@ async function reptilePath(engine: Engine, parts: Parts): Promise<Float32Array[]
   const path = [parts.metaParams];
   for (let innerSteps = 1; innerSteps < (algorithm.innerSteps as number); innerSteps++) {
     const shorter = await openParts(jobOf(task, model, { ...algorithm, innerSteps }), fixture.directory);
-    const { sum } = await runOnTasks(engine, shorter, shorter.functions.train, parts.metaParams);
-    path.push(along(parts.metaParams, flat(parts.layout, sum), -1));
+    const { sum } = await trainOnTasks(engine, shorter, parts.metaParams);
+    path.push(along(parts.metaParams, sum, -1));
   }
   return path;
 }
@@ -164,9 +169,6 @@ async function lossOnExamples(
   return each.loss![0]!;
 }
 
-const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
-  norm(Array.from(actual).map((value, index) => value - expected[index]!)) / norm(expected);
-
 let fixture: Fixture;
 
 describe('every algorithm on every model and task distribution', () => {
@@ -186,8 +188,7 @@ describe('every algorithm on every model and task distribution', () => {
   for (const { name, job } of smallJobs) {
     it(`${name}: the meta-gradient is what finite differences say`, async () => {
       const parts = await openParts(job, fixture.directory);
-      const { sum } = await runOnTasks(eager, parts, parts.functions.train, parts.metaParams);
-      const gradient = flat(parts.layout, sum);
+      const { sum: gradient } = await trainOnTasks(eager, parts, parts.metaParams);
       const oracle = oracles[job.algorithm.name] ?? ofTrainLoss;
       const derivative = await oracle({ engine: eager, parts, reach: reachOf(job) });
       for (const direction of directionsFrom(gradient, 1)) {
@@ -198,21 +199,7 @@ describe('every algorithm on every model and task distribution', () => {
 
     it(`${name}: the compiled engine gives the eager engine's numbers`, async () => {
       const parts = await openParts(job, fixture.directory);
-      const { train } = parts.functions;
-      for (const taskFunction of Object.values(parts.functions)) {
-        const expected = await runOnTasks(eager, parts, taskFunction, parts.metaParams, 2);
-        const actual = await runOnTasks(compiled, parts, taskFunction, parts.metaParams, 2);
-        if (taskFunction === train) {
-          const error = relativeError(flat(parts.layout, actual.sum), flat(parts.layout, expected.sum));
-          assert.ok(error < engineTolerance, `meta-gradients differ by ${error}`);
-        }
-        assert.deepEqual(Object.keys(actual.each).sort(), Object.keys(expected.each).sort());
-        for (const measure of Object.keys(expected.each)) {
-          const [got, wanted] = [actual.each[measure]!, expected.each[measure]!];
-          assert.equal(got.length, wanted.length);
-          assert.ok(norm(wanted) === 0 ? norm(got) === 0 : relativeError(got, wanted) < engineTolerance, measure);
-        }
-      }
+      await assertSameNumbers({ engine: compiled, reference: eager, tolerance: engineTolerance }, parts);
     });
   }
 });

@@ -96,7 +96,7 @@ describe("a job's program", () => {
     const program = await open(job());
     const { metaParams } = program.initialize();
     const evaluate = (firstTask: number, taskCount: number, split: 'validation' | 'test' = 'test') =>
-      program.evaluate(metaParams, { split, firstTask, taskCount });
+      program.evaluate(metaParams, { metaStep: 0, split, firstTask, taskCount });
     const whole = await evaluate(0, 3);
     assert.equal(lossesOf(whole).length, 9);
     const cut = [await evaluate(0, 2), await evaluate(2, 1)];

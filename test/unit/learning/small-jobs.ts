@@ -1,6 +1,7 @@
 // Small jobs over every algorithm, model and task distribution of the registry, from the variants that each
 // part brings, and what tests ask of them: meta-gradients, losses and derivatives by differences.
 
+import assert from 'node:assert/strict';
 import type { TaskFunction } from '../../../learning/built.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { layoutOf } from '../../../learning/job.ts';
@@ -8,12 +9,15 @@ import { readJob } from '../../../learning/job-file.ts';
 import type { PartKind } from '../../../learning/part.ts';
 import { builtIn, type Registry } from '../../../learning/registry.ts';
 import { nameFields } from '../../../learning/schema.ts';
+import type { Split } from '../../../learning/tasks.ts';
+import type { MeasureRows } from '../../../shared/measures.ts';
 import { taskRng } from '../../../shared/rng.ts';
 import { type ParamsLayout, viewsOf } from '../../../shared/tensor-codec.ts';
 import type { Engine, NamedArrays } from '../../../worker/engine/engine.ts';
 import { allocateTasks, initialParams } from '../../../worker/learning/arrays.ts';
 import { taskIo } from '../../../worker/learning/io.ts';
-import { buildJob, programOptions } from '../../../worker/learning/open.ts';
+import { buildJob, evaluatorOf, trainerOf, workContext } from '../../../worker/learning/open.ts';
+import { programOptions, sharedInputs } from '../../../worker/learning/programs.ts';
 
 export interface SmallJob {
   /** The names of its parts and their variants. */
@@ -100,23 +104,78 @@ export async function openParts(job: ResolvedJob, dataDirectory: string) {
 
 export type Parts = Awaited<ReturnType<typeof openParts>>;
 
-/** `taskFunction` on `count` tasks of the training split. */
+/** `taskFunction` on `count` tasks of a split. */
 export async function runOnTasks(
   engine: Engine,
   { job, tasks, layout }: Parts,
   taskFunction: TaskFunction,
   metaParams: Float32Array,
   count = 1,
+  split: Split = 'train',
 ) {
   const { stacked, task } = allocateTasks(job.task, count);
-  for (let index = 0; index < count; index++) tasks.sample('train', index, task(index));
+  for (let index = 0; index < count; index++) tasks.sample(split, index, task(index));
   const program = await engine.compile(programOptions(job, taskFunction, { name: 'test', taskCount: count }));
   try {
-    return await program.run(viewsOf(layout, metaParams), stacked);
+    const { step } = workContext(job, tasks, engine);
+    return await program.run(sharedInputs(viewsOf(layout, metaParams), step(0)), stacked);
   } finally {
     await program.dispose();
   }
 }
+
+/** The tasks 0 … count − 1 of the training split as one shard: its sum, and its measures by name. */
+export async function trainOnTasks(engine: Engine, parts: Parts, metaParams: Float32Array, count = 1) {
+  const trainer = trainerOf(workContext(parts.job, parts.tasks, engine), parts);
+  try {
+    const shard = { metaStep: 0, firstTask: 0, taskCount: count };
+    const { metaGradientSum, measures } = await trainer.train(viewsOf(parts.layout, metaParams), shard);
+    return { sum: metaGradientSum, each: byName(measures) };
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** Measures by name, of the tasks 0 … count − 1 of the test split. */
+export async function evaluateOnTasks(engine: Engine, parts: Parts, metaParams: Float32Array, count = 1) {
+  const evaluator = evaluatorOf(workContext(parts.job, parts.tasks, engine), parts);
+  try {
+    const shard = { metaStep: 0, split: 'test', firstTask: 0, taskCount: count } as const;
+    return byName((await evaluator.evaluate(viewsOf(parts.layout, metaParams), shard)).measures);
+  } finally {
+    await evaluator.close();
+  }
+}
+
+const byName = (measures: readonly MeasureRows[]): Readonly<Record<string, readonly number[]>> =>
+  Object.fromEntries(measures.map(({ name, values }) => [name, values]));
+
+/** An engine's meta-gradients and measures of two tasks agree with those of another, in training and evaluation. */
+export async function assertSameNumbers(
+  { engine, reference, tolerance }: { readonly engine: Engine; readonly reference: Engine; readonly tolerance: number },
+  parts: Parts,
+): Promise<void> {
+  const expected = await trainOnTasks(reference, parts, parts.metaParams, 2);
+  const actual = await trainOnTasks(engine, parts, parts.metaParams, 2);
+  const error = relativeError(actual.sum, expected.sum);
+  assert.ok(error < tolerance, `meta-gradients differ by ${error}`);
+  const inTraining = [actual.each, expected.each] as const;
+  const inEvaluation = [
+    await evaluateOnTasks(engine, parts, parts.metaParams, 2),
+    await evaluateOnTasks(reference, parts, parts.metaParams, 2),
+  ] as const;
+  for (const [got, wanted] of [inTraining, inEvaluation]) {
+    assert.deepEqual(Object.keys(got), Object.keys(wanted));
+    for (const [measure, values] of Object.entries(wanted)) {
+      assert.equal(got[measure]!.length, values.length);
+      const isSame = norm(values) === 0 ? norm(got[measure]!) === 0 : relativeError(got[measure]!, values) < tolerance;
+      assert.ok(isSame, measure);
+    }
+  }
+}
+
+export const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>): number =>
+  norm(Array.from(actual).map((value, index) => value - expected[index]!)) / norm(expected);
 
 /** Named arrays one after another, in layout order. */
 export function flat(layout: ParamsLayout, arrays: NamedArrays): Float32Array {

@@ -1,0 +1,95 @@
+// A test's own algorithm that uses what the built-in ones do not: first-order MAML as a procedure that loops a
+// one-step program, a looped adaptation, and inputs of the meta-step. `mistake` makes it break a rule.
+import { z } from 'zod';
+import type { Contribution, NamedArrays, NamedTensors } from '../../../learning/built.ts';
+import { repeated, sumOfTasks } from '../../../learning/kit/contribution.ts';
+import { withoutPrefix, withPrefix } from '../../../learning/kit/evaluate.ts';
+import { defineAlgorithm } from '../../../learning/part.ts';
+import { builtInParts, Registry } from '../../../learning/registry.ts';
+
+const mistakes = ['program', 'vector', 'measure', 'weight', 'order', 'not finite', 'state', 'inputs', 'input'] as const;
+
+export const probe = defineAlgorithm({
+  name: 'probe',
+  title: 'Probe',
+  summary: 'tests procedures',
+  paper: '',
+  schema: z.strictObject({
+    innerSteps: z.int().default(2),
+    innerLearningRate: z.number().default(0.1),
+    /** Multiply contributions by 1 / (1 + metaStep), which the programs are told. */
+    isAnnealed: z.boolean().default(false),
+    mistake: z.enum(mistakes).optional(),
+  }),
+  variants: { plain: {} },
+  describe: () => 'a probe',
+  passes: () => 1,
+  inputs: ({ isAnnealed, mistake }, metaStep, { spec }) => ({
+    weight: isAnnealed ? 1 / (1 + metaStep) : 1,
+    progress: [metaStep / spec.meta.iterations, ...(mistake === 'input' && metaStep > 0 ? [1] : [])],
+    ...(mistake === 'inputs' && metaStep > 0 ? { more: 1 } : {}),
+  }),
+  build({ innerSteps, innerLearningRate, mistake }, kit) {
+    const { tf, model, mapParams } = kit;
+    const descend = (params: NamedTensors, task: NamedTensors): NamedTensors => {
+      const gradients = kit.gradientsOf(params, kit.supportSet(task));
+      return mapParams(params, (name, value) => tf.sub(value, tf.mul(gradients[name]!, innerLearningRate)));
+    };
+    const phi = withPrefix('phi.', Object.fromEntries(kit.parameters.map(({ name, shape }) => [name, { shape }])));
+    return {
+      adapt: {
+        start: (theta) => theta,
+        next: (_theta, state, task) => ({
+          ...descend(state, task),
+          ...(mistake === 'state' ? { other: tf.zeros([2]) } : {}),
+        }),
+      },
+      predict: (_theta, state, inputs) => model.predict(state, inputs),
+      train: {
+        programs: {
+          step: {
+            inputs: phi,
+            compute: (_theta, task) => ({ sum: {}, each: withPrefix('phi.', descend(withoutPrefix('phi.', task), task)) }), // biome-ignore format: one line
+          },
+          query: {
+            inputs: phi,
+            compute(_theta, task, step) {
+              const query = kit.querySet(task);
+              const adapted = withoutPrefix('phi.', task);
+              const { loss, predictions, gradients } = kit.differentiate(adapted, (params) => params, query);
+              const scaled = mapParams(gradients, (_name, value) => tf.mul(value, step.weight!));
+              const { each } = kit.outputs({}, loss, predictions, query.targets);
+              return { sum: {}, each: { ...withPrefix('gradient.', scaled), ...withPrefix('measure.', each) } };
+            },
+          },
+        },
+        async shard({ taskCount, theta }, run): Promise<Contribution> {
+          let state: NamedArrays = withPrefix('phi.', repeated(theta, taskCount));
+          for (let step = 0; step < innerSteps; step++) state = (await run('step', { tasks: state })).each;
+          const { each } = await run(mistake === 'program' ? 'no such' : 'query', { tasks: state });
+          const measures = withoutPrefix('measure.', each);
+          const made = sumOfTasks({ taskCount, contributions: withoutPrefix('gradient.', each), measures });
+          switch (mistake) {
+            case 'vector':
+              return { ...made, vector: {} };
+            case 'measure':
+              return { ...made, measures: {} };
+            case 'weight':
+              return { ...made, weight: 0 };
+            case 'order':
+              return { ...made, nonFiniteTasks: [1, 0] };
+            case 'not finite':
+              return { ...made, weight: 1, vector: mapValues(made.vector, () => Number.NaN) };
+            default:
+              return made;
+          }
+        },
+      },
+    };
+  },
+});
+
+const mapValues = (arrays: NamedArrays, change: (value: number) => number): NamedArrays =>
+  Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, array.map(change)]));
+
+export const probeRegistry = new Registry([...builtInParts, probe]);

@@ -1,0 +1,99 @@
+// Computes evaluation shards: by one program over all points of the algorithm's axis, or, where the
+// adaptation is a loop, by one program for its start and one for a step.
+import type { BuiltAlgorithm, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
+import { loopedEvaluation, measuresAmong, statesAmong } from '../../learning/kit/evaluate.ts';
+import type { Kit } from '../../learning/kit/kit.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import type { NamedArrays, TensorSpecs } from '../engine/engine.ts';
+import type { EvaluateShard, EvaluateShardResult } from './job-program.ts';
+import { programOptions, programsByTaskCount, sharedInputs } from './programs.ts';
+import { rowsOf, type WorkContext } from './training.ts';
+
+export interface Evaluator {
+  evaluate(theta: NamedArrays, shard: EvaluateShard): Promise<EvaluateShardResult>;
+  /** Compiles what shards of so many tasks need. */
+  prepare(taskCount: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function tracedEvaluator({ job, engine, draw, step }: WorkContext, taskFunction: TaskFunction): Evaluator {
+  const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
+  const programs = programsByTaskCount((taskCount) =>
+    engine.compile(programOptions(job, taskFunction, { name, taskCount })),
+  );
+  return {
+    async evaluate(theta, { metaStep, split, firstTask, taskCount }) {
+      const program = await programs.get(taskCount);
+      const { each } = await program.run(sharedInputs(theta, step(metaStep)), draw(split, firstTask, taskCount));
+      return { measures: rowsOf(job.measures.evaluate, each) };
+    },
+    prepare: async (taskCount) => void (await programs.get(taskCount)),
+    close: programs.close,
+  };
+}
+
+export function loopedEvaluator(
+  { job, engine, draw, step }: WorkContext,
+  adapt: LoopedAdaptation,
+  algorithm: BuiltAlgorithm,
+  kit: Kit,
+): Evaluator {
+  const { start, next } = loopedEvaluation(adapt, algorithm, kit);
+  const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
+  const first = programsByTaskCount((taskCount) =>
+    engine.compile(programOptions(job, start, { name: `${name} start`, taskCount })),
+  );
+  const later = programsByTaskCount(async (taskCount) => {
+    const inputs = stateSpecs((await first.get(taskCount)).outputs.each);
+    const program = await engine.compile(programOptions(job, next, { name: `${name} step`, taskCount, inputs }));
+    checkState(job.algorithm.name, inputs, stateSpecs(program.outputs.each));
+    return program;
+  });
+  const heads = job.measures.evaluate;
+  const points = heads[0]!.points.length;
+  return {
+    async evaluate(theta, { metaStep, split, firstTask, taskCount }) {
+      const shared = sharedInputs(theta, step(metaStep));
+      const tasks = draw(split, firstTask, taskCount);
+      const columns: NamedArrays[] = [];
+      let { each } = await (await first.get(taskCount)).run(shared, tasks);
+      columns.push(measuresAmong(each));
+      while (columns.length < points) {
+        ({ each } = await (await later.get(taskCount)).run(shared, { ...tasks, ...statesAmong(each) }));
+        columns.push(measuresAmong(each));
+      }
+      const rows = heads.map((head) => ({
+        name: head.name,
+        values: Array.from({ length: taskCount }, (_, task) => columns.map((at) => at[head.name]![task]!)).flat(),
+      }));
+      return { measures: rows };
+    },
+    async prepare(taskCount) {
+      await first.get(taskCount);
+      if (points > 1) await later.get(taskCount);
+    },
+    async close() {
+      await first.close();
+      await later.close();
+    },
+  };
+}
+
+/** The states' specs of one task: a program's outputs have the tasks as their first axis. */
+const stateSpecs = (each: TensorSpecs): TensorSpecs =>
+  Object.fromEntries(
+    Object.entries(statesAmong(each)).map(([name, { shape, dtype }]) => [name, { shape: shape.slice(1), dtype }]),
+  );
+
+function checkState(algorithm: string, start: TensorSpecs, next: TensorSpecs): void {
+  const text = (specs: TensorSpecs) =>
+    Object.entries(specs)
+      .map(([name, { shape, dtype }]) => `${name} ${dtype} [${shape.join(', ')}]`)
+      .sort()
+      .join(', ');
+  if (text(start) === text(next)) return;
+  throw new MetatrainError(
+    'REQUEST_INVALID',
+    `algorithm ${algorithm}: a step of its adaptation returns ${text(next) || 'no state'}; accepted: ${text(start) || 'no state'}, as it starts with`,
+  );
+}
