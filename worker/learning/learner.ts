@@ -1,11 +1,13 @@
 // A learner: a job file and its θ, which requests adapt and predict with. No data set is opened for it: the
 // support set and the inputs come with the request. Programs are compiled at their first use, one for each
 // number of examples and point of adaptation, and the oldest of them are freed.
-import type { TaskFunction } from '../../learning/built.ts';
+import type { LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import { layoutOf, resolveJob } from '../../learning/job.ts';
+import { isLooped, statesOf, withoutPrefix, withPrefix } from '../../learning/kit/evaluate.ts';
 import { after } from '../../learning/kit/sequence.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { checkPoint, checkStateLayout, inputsShape, invalid, supportShapes } from '../../learning/request-inputs.ts';
+import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
@@ -13,6 +15,7 @@ import type { Engine, NamedArrays, TaskProgram, TensorSpecs } from '../engine/en
 import { specsOf } from './arrays.ts';
 import type { AdaptedState, LearnerProgram } from './learner-program.ts';
 import { buildJob } from './open.ts';
+import { programOptions, sharedInputs } from './programs.ts';
 
 export interface LearnerDependencies {
   /** The parts that the job file may name. */
@@ -32,28 +35,55 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
   const layout = layoutOf(job.parameters);
   const { points } = job.measures.evaluate[0]!;
   const programs = keptByKey(keptPrograms);
-  const compile = (work: 'adapt' | 'predict', compute: TaskFunction, task: TensorSpecs) =>
-    engine.compile({
-      name: `${spec.algorithm.name} ${spec.model.architecture} ${work}`,
-      taskFunction: (theta, tensors) => compute(theta, tensors, {}),
-      metaParams: specsOf(job.parameters),
-      task,
-      taskCount: 1,
+  // θ is that of a job at its end, and so are the inputs that the meta-step gives the programs.
+  const step = stepInputs(job, stepInputShapes(job), spec.meta.iterations);
+  const compile = (work: string, compute: TaskFunction, task: TensorSpecs) => {
+    const name = `${spec.algorithm.name} ${spec.model.architecture} ${work}`;
+    return engine.compile(programOptions(job, compute, { name, taskCount: 1, task }));
+  };
+  const shared = (metaParams: Float32Array) => sharedInputs(viewsOf(layout, metaParams), step);
+
+  /** The states up to the point in one program. */
+  const adaptTraced = async (metaParams: Float32Array, support: NamedArrays, specs: TensorSpecs, point: number) => {
+    const compute: TaskFunction = (theta, task, step) => ({
+      sum: {},
+      each: after(point + 1, statesOf(algorithm.adapt, theta, task, step), theta),
     });
+    const key = JSON.stringify(['adapt', point, specs]);
+    const program = await programs.get(key, () => compile('adapt', compute, specs));
+    const { each } = await program.run(shared(metaParams), support);
+    return flattened(stateLayout(program), each);
+  };
+
+  /** One program for the start and one for a step, which is called as often as the point is far. */
+  const adaptLooped = async (
+    adapt: LoopedAdaptation,
+    metaParams: Float32Array,
+    { support, specs, point }: { readonly support: NamedArrays; readonly specs: TensorSpecs; readonly point: number },
+  ) => {
+    const start: TaskFunction = (theta, task, step) => ({ sum: {}, each: adapt.start(theta, task, step) });
+    const next: TaskFunction = (theta, task, step) => ({
+      sum: {},
+      each: adapt.next(theta, withoutPrefix(statePrefix, task), task, step),
+    });
+    const first = await programs.get(JSON.stringify(['start', specs]), () => compile('adapt start', start, specs));
+    const state = stateLayout(first);
+    let { each } = await first.run(shared(metaParams), support);
+    for (let taken = 0; taken < point; taken++) {
+      const task = { ...specs, ...withPrefix(statePrefix, specsOf(state.tensors)) };
+      const program = await programs.get(JSON.stringify(['next', task]), () => compile('adapt step', next, task));
+      ({ each } = await program.run(shared(metaParams), { ...support, ...withPrefix(statePrefix, each) }));
+    }
+    return flattened(state, each);
+  };
 
   return {
     async adapt(metaParams, { support, point }) {
       checkPoint(point, points);
-      const shapes = Object.entries(supportShapes(job.task, support)).map(([name, shape]) => ({ name, shape }));
-      const program = await programs.get(JSON.stringify(['adapt', point, shapes]), () =>
-        compile(
-          'adapt',
-          (theta, task) => ({ sum: {}, each: after(point + 1, algorithm.adapt(theta, task), theta) }),
-          specsOf(shapes),
-        ),
-      );
-      const { each } = await program.run(viewsOf(layout, metaParams), support);
-      const adapted = flattened(stateLayout(program), each);
+      const specs = specsOf(Object.entries(supportShapes(job.task, support)).map(([name, shape]) => ({ name, shape })));
+      const adapted = isLooped(algorithm.adapt)
+        ? await adaptLooped(algorithm.adapt, metaParams, { support, specs, point })
+        : await adaptTraced(metaParams, support, specs, point);
       return { ...adapted, state: finite(adapted.state, 'the adapted state') };
     },
     async predict(metaParams, { adapted, inputs }) {
@@ -75,7 +105,7 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
         }
       });
       const stateArrays = viewsOf({ tensors: state }, adapted.state);
-      const { each } = await program.run(viewsOf(layout, metaParams), { ...stateArrays, inputs });
+      const { each } = await program.run(shared(metaParams), { ...stateArrays, inputs });
       const outputs = each.outputs as Float32Array;
       return { shape: program.outputs.each.outputs!.shape.slice(1), outputs: finite(outputs, 'a prediction') };
     },

@@ -11,6 +11,8 @@ import { specsOf } from './arrays.ts';
 const stepPrefix = 'step.';
 
 export interface ProgramRequest extends Pick<TaskProgramOptions, 'name' | 'taskCount'> {
+  /** The task's tensors. Default: the distribution's. */
+  readonly task?: TensorSpecs;
   /** Task tensors beside the distribution's, or in the place of those of the same name. Default: none. */
   readonly inputs?: TensorSpecs;
 }
@@ -19,7 +21,7 @@ export interface ProgramRequest extends Pick<TaskProgramOptions, 'name' | 'taskC
 export function programOptions(
   job: ResolvedJob,
   taskFunction: TaskFunction,
-  { name, taskCount, inputs = {} }: ProgramRequest,
+  { name, taskCount, task = shapeSpecs(job.task.tensors), inputs = {} }: ProgramRequest,
 ): TaskProgramOptions {
   const theta = specsOf(job.parameters);
   const step = withPrefix(stepPrefix, specsOf(stepInputShapes(job)));
@@ -31,7 +33,7 @@ export function programOptions(
     },
     taskCount,
     metaParams: { ...theta, ...step },
-    task: { ...shapeSpecs(job.task.tensors), ...inputs },
+    task: { ...task, ...inputs },
   };
 }
 

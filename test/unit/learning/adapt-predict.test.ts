@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import { supportTensors } from '../../../learning/request-inputs.ts';
+import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { EngineName } from '../../../worker/engine/devices.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
@@ -13,7 +14,8 @@ import { openLearner } from '../../../worker/learning/learner.ts';
 import type { LearnerProgram } from '../../../worker/learning/learner-program.ts';
 import { openJobProgram } from '../../../worker/learning/open.ts';
 import { type Fixture, smallFixture } from './omniglot-fixture.ts';
-import { jobOf, openParts, type Parts, smallJobs } from './small-jobs.ts';
+import { probeRegistry } from './probe.ts';
+import { jobOf, openParts, type Parts, relativeError, smallJobs } from './small-jobs.ts';
 
 /** Relative: the programs are cut elsewhere, so that sums may be added in another order. */
 const tolerance = 1e-4;
@@ -80,7 +82,12 @@ describe('adapting and predicting apart', () => {
           dataDirectories: [fixture.directory],
           engine,
         });
-        const { measures } = await program.evaluate(metaParams, { split: 'test', firstTask: 0, taskCount: 1 });
+        const { measures } = await program.evaluate(metaParams, {
+          metaStep: 0,
+          split: 'test',
+          firstTask: 0,
+          taskCount: 1,
+        });
         await program.close();
         await withLearner(job, engine, async (learner) => {
           const point = job.measures.evaluate[0]!.points.length - 1;
@@ -97,6 +104,28 @@ describe('adapting and predicting apart', () => {
       });
     }
   }
+});
+
+it('an adaptation that is a loop is looped here too', async () => {
+  const task = { distribution: 'sinusoid', shots: 4 };
+  const job = jobOf(task, { architecture: 'mlp', hiddenLayers: [6] }, { name: 'probe' }, probeRegistry);
+  const parts = await openParts(job, '');
+  const { support } = taskOf(parts);
+  const states = async (algorithm: object) => {
+    const { spec } = jobOf(task, { architecture: 'mlp', hiddenLayers: [6] }, algorithm, probeRegistry);
+    const learner = openLearner(spec, { registry: probeRegistry, engine: engines.compiled });
+    const adapted = await Promise.all([0, 1, 2].map((point) => learner.adapt(parts.metaParams, { support, point })));
+    await learner.close();
+    return adapted.map(({ layout, state }) => viewsOf(layout, state));
+  };
+  const looped = await states({ name: 'probe' });
+  const traced = await states({ name: 'maml', innerLearningRate: 0.1 });
+  for (const [point, state] of looped.entries()) {
+    for (const [name, values] of Object.entries(state)) {
+      assert.ok(relativeError(values, traced[point]![name]!) < 1e-5 || Math.hypot(...values) === 0, name);
+    }
+  }
+  assert.notDeepEqual(looped[1], looped[2]);
 });
 
 describe('a learner', () => {
