@@ -2,17 +2,7 @@
 // bytes that Pillow gives for the same image in mode L (Pillow, libImaging/Resample.c: 8-bit fixed point, columns first, then rows), which
 // is what MAML's preparation of Omniglot asks for. Only ink costs time: a drawing has little of it.
 import type { Bitmap } from '../tasks.ts';
-
-/** Fraction bits of a coefficient; 255 · 2²² times the filter's overshoot stays below 2³¹. */
-const precisionBits = 22;
-const half = 1 << (precisionBits - 1);
-const lobes = 3;
-
-/** Coefficients for the pixels `first`, `first + 1`, …; fixed point. */
-interface Taps {
-  readonly first: number;
-  readonly coefficients: Int32Array;
-}
+import { half, precisionBits, type Taps, tapsOf } from './resample.ts';
 
 /** @returns size × size bytes of ink, row-major: 0 = paper, 255 = ink (the inverse of the bitmap's levels). */
 export function shrinkToInk(bitmap: Bitmap, size: number): Uint8ClampedArray {
@@ -76,7 +66,7 @@ function planOf({ width, height }: Bitmap, size: number): Plan {
   const key = `${width} × ${height} to ${size}`;
   let plan = plans.get(key);
   if (plan === undefined) {
-    plan = { columns: columnsOf(tapsOf(width, size), width), rows: tapsOf(height, size) };
+    plan = { columns: columnsOf(tapsOf('lanczos', width, size), width), rows: tapsOf('lanczos', height, size) };
     // the data sets have one size of image; the bound is for whatever may come
     if (plans.size >= 16) plans.clear();
     plans.set(key, plan);
@@ -94,33 +84,4 @@ function columnsOf(taps: readonly Taps[], width: number): Columns {
     return { first, coefficients };
   });
   return { white: Int32Array.from(white), shadows };
-}
-
-function tapsOf(inputSize: number, outputSize: number): readonly Taps[] {
-  return Array.from({ length: outputSize }, (_, out) => tapsAt(out, inputSize, outputSize));
-}
-
-function tapsAt(out: number, inputSize: number, outputSize: number): Taps {
-  const scale = inputSize / outputSize;
-  const stretch = Math.max(1, scale);
-  const support = lobes * stretch;
-  const center = (out + 0.5) * scale;
-  const first = Math.max(0, Math.trunc(center - support + 0.5));
-  const end = Math.min(inputSize, Math.trunc(center + support + 0.5));
-  const weights = Array.from({ length: end - first }, (_, tap) => lanczos((tap + first - center + 0.5) / stretch));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  const coefficients = Int32Array.from(weights, (weight) => roundAwayFromZero((weight / sum) * 2 ** precisionBits));
-  return { first, coefficients };
-}
-
-function roundAwayFromZero(value: number): number {
-  return Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
-}
-
-function lanczos(x: number): number {
-  return Math.abs(x) < lobes ? sinc(x) * sinc(x / lobes) : 0;
-}
-
-function sinc(x: number): number {
-  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
