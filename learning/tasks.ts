@@ -54,6 +54,24 @@ export interface TaskIo {
   entries(path: string, limits: ArchiveLimits): AsyncIterable<ArchiveEntry>;
   /** A black and white PNG. @throws Error with what is wrong with it. */
   decodeBitmap(png: Uint8Array): Bitmap;
+  /** A folder of the user's own in a data directory. @throws MetatrainError `REQUEST_INVALID` when the name leads out of the directory. */
+  findFolder(name: string): FoundFolder;
+  /** What is in a folder, sorted by name (by code units), without hidden names and without what is neither a file nor a folder. */
+  list(folder: string): Promise<readonly FolderEntry[]>;
+  /** A whole file. @throws Error that says what is wrong with it. */
+  readFile(path: string, maxBytes: number): Promise<Uint8Array>;
+  /** A PNG or JPEG, whatever its name. @throws Error that says what is wrong with it. */
+  decodeImage(file: Uint8Array, maxPixels: number): Promise<Image>;
+  /** Versions of the decoders of `decodeImage`: part of every key of what is kept of their pixels. */
+  imageDecoders(): string;
+  /**
+   * Bytes that `make` gives, kept on the disk for later processes and checked when they are read; made anew when they are not as they
+   * were. Where the disk cannot be written, nothing is kept.
+   *
+   * @param key lower-case hexadecimal, a hash of all that the bytes depend on.
+   * @param bytes how many there are.
+   */
+  kept(key: string, bytes: number, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** What `read` gives for the key, kept for the other jobs of this process; a failure is not kept. */
   cached<Value>(key: string, read: () => Promise<Value>): Promise<Value>;
 }
@@ -67,6 +85,26 @@ export interface ArchiveLimits {
   readonly maxArchiveBytes: number;
   readonly maxEntryBytes: number;
   readonly maxEntries: number;
+}
+
+export interface FoundFolder {
+  /** Undefined where no data directory has it. */
+  readonly path: string | undefined;
+  /** Where it was looked for, in order. */
+  readonly searched: readonly string[];
+}
+
+export interface FolderEntry {
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+/** Grey or red, green, blue: 8 bits each, rows from the top, pixels from the left. Nothing is transparent. */
+export interface Image {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly data: Uint8Array | Uint8ClampedArray;
 }
 
 /** An image of one bit a pixel. */

@@ -1,11 +1,15 @@
 // What task distributions read with on a worker: data directories, archives, decoders, and what is read
 // once for all jobs of a process.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { EvaluationSplit, TaskIo } from '../../learning/tasks.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { candidatePaths } from '../../shared/data-sets.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { decodeBitmapPng } from './files/bitmap-png.ts';
+import { findFolder, listFolder, readWhole } from './files/folder.ts';
+import { decodeImage, imageDecoders } from './files/image.ts';
+import { kept } from './files/kept.ts';
 import { zipEntries } from './files/zip.ts';
 
 export interface TaskIoOptions {
@@ -35,6 +39,16 @@ export function taskIo({ dataDirectories, expectedData = [], ...job }: TaskIoOpt
     },
     entries: zipEntries,
     decodeBitmap: decodeBitmapPng,
+    findFolder: (name) => findFolder(name, dataDirectories),
+    list: async (folder) => listFolder(folder),
+    readFile: readWhole,
+    decodeImage,
+    imageDecoders,
+    kept: async (key, bytes, make) => {
+      // the last one is the user's cache, which `metatrain datasets fetch` writes too
+      const directory = dataDirectories.at(-1);
+      return directory === undefined ? make() : kept({ directory: join(directory, '.cache') }, key, bytes, make);
+    },
     cached,
   };
 }

@@ -149,7 +149,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^(@peculiar\/x509|reflect-metadata)$/, /^client\/certificates\.ts$/],
   [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/(cli|report)\/)/],
   [/^commander$/, /(^client\/cli\/|\/config\.ts$)/],
-  [/^(yauzl|fast-png)$/, /^worker\/learning\/files\//],
+  [/^(yauzl|fast-png|@jsquash\/jpeg(\/.*)?)$/, /^worker\/learning\/files\//],
   [/^node:worker_threads$/, /^(worker\/compute|shared\/http-front)\//],
   // Besides the client's processes: what drivers tell about a device is had by asking their tools.
   [/^node:child_process$/, /^(client\/cli\/|worker\/engine\/devices\.ts$)/],
