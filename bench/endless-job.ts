@@ -1,7 +1,7 @@
 // A benchmark's workload as a job for a cluster.
 import type { Workload } from './engine/workloads.ts';
 
-/** Of the sinusoid; it does not end by itself. */
+/** A sinusoid job that does not end by itself. */
 export function endlessJob(workload: Workload, shardSize: number): string {
   const { name, order, innerSteps, innerLearningRate, tasks, supportSize, querySize } = workload;
   return JSON.stringify({
@@ -9,7 +9,7 @@ export function endlessJob(workload: Workload, shardSize: number): string {
     task: { distribution: 'sinusoid', shots: supportSize, queries: querySize },
     model: { architecture: 'mlp', hiddenLayers: [40, 40] },
     algorithm: { name: 'maml', order, innerSteps, innerLearningRate },
-    // As the example does, so that no rare steep task ends the run.
+    // Clipped as in the example, so that no rare steep task ends the run.
     meta: {
       iterations: 1_000_000_000,
       batchSize: tasks,

@@ -1,8 +1,9 @@
-// `npm run bench -- NAME`: runs one benchmark and prints its result as one JSON object, the last line of stdout; what happens meanwhile goes to stderr.
+// `npm run bench -- NAME`: runs one benchmark and prints its result as one JSON object, the last
+// line of stdout. Progress goes to stderr.
 import { constants } from 'node:os';
 import { MetatrainError } from '../shared/errors.ts';
 
-/** Name → module; a module's `run` takes the remaining arguments and returns what is printed. */
+/** Name → module. A module's `run` takes the remaining arguments and returns the result. */
 const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
   coordinator: () => import('./coordinator/main.ts'),
   engine: () => import('./engine/main.ts'),
@@ -12,7 +13,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   observability: () => import('./observability/main.ts'),
 };
 
-// An exit kills what was started, stopped processes too.
+// The exit kills all child processes, stopped ones too.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(128 + constants.signals[signal]));
 }

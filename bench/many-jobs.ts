@@ -1,8 +1,8 @@
-// Sixteen small jobs at once on one worker, against the same jobs one after another on the same worker:
-// processor time of coordinator and worker, and wall time. The jobs' graphs differ, so that none shares
-// a program with another. What is beyond 1 is what it costs to take turns; a worker that compiles
-// programs again at every turn pays many times over. The two take turns in one run, after a round that
-// is not measured.
+// Sixteen small jobs at once on one worker, against these jobs one after another on one worker:
+// processor time of coordinator and worker, and wall time. The jobs' graphs differ, so that no two
+// share a program. A ratio above 1 is the cost of switching; a worker that compiles programs again
+// at every switch has a multiple of it. Both ways take turns in one run, after a round that is not
+// measured.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { MetatrainClient } from '../client/metatrain-client.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { processorMs } from './processor-time.ts';
 
-/** What the ratios may be. */
+/** The largest ratios that pass. */
 const limit = 1.3;
 const usage = {
   jobs: { type: 'string', default: '16' },
@@ -77,7 +77,7 @@ function totals(costs: readonly Cost[], total: (costs: readonly Cost[], what: ke
   };
 }
 
-/** Small, and with a graph that no other has. */
+/** Small, with a graph that no other job has. */
 function jobFile(index: number, iterations: number): string {
   return JSON.stringify({
     name: `many-jobs-${index}`,
@@ -147,7 +147,7 @@ class OneWorker {
     }
   }
 
-  /** Since the start of both. */
+  /** Since both processes started. */
   async #cost(): Promise<Cost> {
     const metrics = await (await fetch(`http://${this.#metrics}/metrics`)).text();
     const programs = Number(/^metatrain_engine_trace_seconds_count (\d+)/m.exec(metrics)?.[1] ?? Number.NaN);

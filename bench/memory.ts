@@ -1,5 +1,6 @@
-// The engine's memory: what it predicts for a run of second-order MAML on conv4, and what a process of its own then takes, with the inner loop kept
-// and rematerialised. Measured is the growth of the resident set from an open session to the worst moment of three runs (Linux alone tells that).
+// The engine's memory: its prediction for a run of second-order MAML on conv4, and the measured
+// memory of a separate process, with the inner loop kept and rematerialised. Measures the growth of
+// the resident set from an open session to the peak of three runs (on Linux only).
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +43,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   return { benchmark: 'memory', node: process.version, results: cases.map(measureInChild) };
 }
 
-/** In a process of its own, which nothing else has grown. */
+/** Measures in a new process, so that no earlier work has grown its memory. */
 export function measureInChild(memoryCase: MemoryCase): MemoryResult {
   const main = fileURLToPath(new URL('./main.js', import.meta.url));
   const output = execFileSync(process.execPath, [main, 'memory', '--one', JSON.stringify(memoryCase)], {
@@ -101,7 +102,7 @@ function residentMiB(line: 'VmRSS' | 'VmHWM'): number {
   return Number(kibibytes) / 1024;
 }
 
-/** VmHWM starts again from what is resident now. */
+/** Resets VmHWM to the present resident set. */
 function resetPeak(): void {
   writeFileSync('/proc/self/clear_refs', '5');
 }

@@ -1,18 +1,18 @@
 // The only source of real time in the console.
 
-/** Milliseconds since the epoch: not for durations, since the clock may be set. */
+/** Milliseconds since 1970. Not for durations, since the clock may be set. */
 export const now = (): number => Date.now();
 
-/** Milliseconds since some moment: for durations. */
+/** Milliseconds since a fixed moment, for durations. */
 export const elapsedMs = (): number => performance.now();
 
-/** @returns ends it. */
+/** @returns a function that cancels the call. */
 export function after(delayMs: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delayMs);
   return () => clearTimeout(timer);
 }
 
-/** @returns ends it. */
+/** @returns a function that ends the calls. */
 export function every(intervalMs: number, callback: () => void): () => void {
   const timer = setInterval(callback, intervalMs);
   return () => clearInterval(timer);

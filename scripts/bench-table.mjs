@@ -1,4 +1,5 @@
-// `npm run --silent bench -- NAME | node scripts/bench-table.mjs`: a benchmark's JSON as a table that a page can show.
+// `npm run --silent bench -- NAME | node scripts/bench-table.mjs`: turns a benchmark's JSON into a
+// text table for a page.
 import { readFileSync } from 'node:fs';
 
 const [processor, result] = [
@@ -6,7 +7,7 @@ const [processor, result] = [
   JSON.parse(readFileSync(0, 'utf8')),
 ];
 
-/** Rows of cells, the first one the head, as columns two spaces apart. */
+/** Rows of cells as columns two spaces apart. The first row is the head. */
 function table(rows) {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
   const line = (row) => row.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[0]) : String(cell).padStart(widths[i]))).join('  '); // biome-ignore format: one line
@@ -94,7 +95,7 @@ const renderers = {
         cost(result.costPercent, result.costHalfWidth95Percent),
       ],
     ];
-    // null where the system does not tell processor time
+    // null if the system does not report processor time
     if (processorMsPerMetaStep.alone !== null)
       rows.push([
         'processor time a meta-step, ms',

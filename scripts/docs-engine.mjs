@@ -1,5 +1,6 @@
-// `npm run docs:engine [operators] [memory]`: writes the tables of docs/engine.md, each between its own marks: the operators by running every check of the
-// catalogue, the memory by measuring it. A device that is not on this machine keeps the column that it has.
+// `npm run docs:engine [operators] [memory]`: writes the tables of docs/engine.md between their
+// marks: the operators by running every check of the catalogue, the memory by measuring it. The
+// column of a device that this machine lacks stays as it is.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

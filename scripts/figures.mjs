@@ -1,5 +1,6 @@
-// `npm run figures [NAME …]`: runs the examples, keeps what they print in docs/figures/, and puts each print where a page shows it. A page shows
-// one as `<!-- figure NAME -->` followed by a fenced block; test/unit/house checks that block and file are equal.
+// `npm run figures [NAME …]`: runs the examples, stores their output in docs/figures/, and copies
+// it into the pages that show it. A page shows a figure as `<!-- figure NAME -->` followed by a
+// fenced block; test/unit/house checks that block and file are equal.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'docs', 'figures');
 
-/** Name of the file in docs/figures → arguments of `metatrain`. */
+/** Name of a file in docs/figures → arguments of `metatrain`. */
 const figures = {
   quickstart: ['quickstart'],
   'sinusoid-paper': ['run', 'examples/sinusoid-paper.yaml', '--workers', '2'],
@@ -24,7 +25,10 @@ const figures = {
   'check-tensorflow': ['worker', '--check', '--engine', 'eager'],
 };
 
-/** Name of the file in docs/figures → arguments of the benchmark whose table it holds: on a quiet machine, one at a time. */
+/**
+ * Name of a file in docs/figures → arguments of the benchmark that makes its table. Run on a quiet
+ * machine, one at a time.
+ */
 const benches = {
   'bench-engine-sinusoid': ['engine', '--only', 'sinusoid'],
   'bench-engine-conv4': ['engine', '--only', 'conv4', '--peers', 'torch-eager,jax-jit,jax-vmap'],
@@ -35,16 +39,19 @@ const benches = {
   'bench-observability-100': ['observability', '--rounds', '4', '--tasks', '100'],
 };
 
-/** Half an hour, and the machine may do other things meanwhile: memory is measured, not time. */
+/** Takes half an hour. Other programs may run meanwhile, since it measures memory and not time. */
 const soaks = { soak: [] };
 
-/** Name of the file in docs/figures → the job that is run on a cluster; its curves are the figure, its report docs/images/report.png. */
+/**
+ * Name of a file in docs/figures → the job that is run on a cluster. Its curves become the figure,
+ * and its report becomes docs/images/report.png.
+ */
 const looks = { 'jobs-show-plot': ['examples/sinusoid.yaml', '--set', 'evaluation.every=4000'] };
 
-/** What a figure must be told by the environment; without it, it is left out. */
+/** The environment variable that a figure needs. Without it, the figure is left out. */
 const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRAIN_TFJS_NODE' };
 
-/** Takes hours: made only when it is asked for by name. */
+/** Figures that take hours are made only on request by name. */
 const onlyByName = new Set(['omniglot-5way-1shot-paper']);
 
 const wanted = process.argv.slice(2);
@@ -61,7 +68,7 @@ const run = (script, args, input, cwd = root) =>
     input,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit'],
   });
-/** The top of a page, as Debian's chromium shows it. */
+/** Takes a picture of the top of a page with Debian's chromium. */
 function photograph(page, file) {
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--virtual-time-budget=3000'];
   try {
@@ -80,7 +87,8 @@ for (const [name, args] of Object.entries(figures)) {
     continue;
   }
   console.error(`figures: metatrain ${args.join(' ')}`);
-  // `run` saves its model in the working directory: a scratch one, from which the examples are found as from the root.
+  // `run` saves its model in the working directory, so each run has a scratch directory, with a
+  // link to the examples.
   const scratch = mkdtempSync(join(tmpdir(), 'metatrain-figures-'));
   symlinkSync(join(root, 'examples'), join(scratch, 'examples'));
   const cwd = args[0] === 'run' ? scratch : root;

@@ -1,12 +1,13 @@
-// Writes shared/gen, the TypeScript types of proto/metatrain/v1, with proto-loader's generator. `--check` writes nothing and
-// exits 1 when what is committed is not what the generator makes now.
+// Writes shared/gen, the TypeScript types of proto/metatrain/v1, with proto-loader's generator.
+// `--check` writes nothing and exits 1 if the committed files differ from the generator's output.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const check = process.argv.includes('--check');
-// A file without a service is reached by those that import it; of its own the generator makes a module with unused names.
+// Files without a service are reached through imports. Given such a file itself, the generator
+// makes a module with unused names.
 const protos = readdirSync('proto/metatrain/v1')
   .map((name) => `metatrain/v1/${name}`)
   .filter((name) => /^service /m.test(readFileSync(`proto/${name}`, 'utf8')));

@@ -1,5 +1,6 @@
-// `npm run pack:client`: makes metatrain-client-VERSION.tgz, the library and the command without coordinator, worker and engines. What goes in is
-// computed from the imports of the built client, so that nothing is forgotten. An argument is the directory to write to, by default this one;
+// `npm run pack:client`: makes metatrain-client-VERSION.tgz, the library and the command without
+// coordinator, worker and engines. The list of files is computed from the imports of the built
+// client, so that none is forgotten. The argument is the output directory (default: this one);
 // `--list` prints manifest and files as JSON and packs nothing.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,10 @@ import { build } from 'esbuild';
 
 const library = 'dist/client/index.js';
 const command = 'dist/client/cli/main.js';
-/** Read at run time instead of imported: by shared/wire.ts, `metatrain report` and `metatrain quickstart`. */
+/**
+ * Files that are read at run time instead of imported: by shared/wire.ts, `metatrain report` and
+ * `metatrain quickstart`.
+ */
 const readFiles = [
   'dist/client/report/report-bundle.js',
   'shared/web/chart.css',
@@ -30,7 +34,7 @@ const [target = '.'] = process.argv.slice(2);
 if (target === '--list') console.log(JSON.stringify({ manifest, files }, null, 2));
 else pack(resolve(target));
 
-/** The files of ours and the packages that modules import, directly or not. */
+/** Our files and the packages that the modules import, directly or indirectly. */
 async function importedBy(entryPoints) {
   const { metafile } = await build({
     entryPoints,
@@ -48,7 +52,7 @@ async function importedBy(entryPoints) {
   return { files: Object.keys(metafile.inputs), packages: outside.map(({ path }) => packageOf(path)) };
 }
 
-/** The same of declaration files. */
+/** The declaration files that an entry needs, found in the same way. */
 function typesOf(entry) {
   const found = { files: new Set(), packages: new Set() };
   const pending = [entry];

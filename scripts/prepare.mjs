@@ -1,18 +1,19 @@
-// npm's `prepare`: npm runs it after `npm ci` in a checkout, before `npm pack`, and to install this package from git.
-// It makes onnxruntime-node fit to travel inside our package, and builds dist/ where the compilers are installed.
+// npm's `prepare` script, which npm runs after `npm ci` in a checkout, before `npm pack`, and when
+// it installs this package from git. Prepares onnxruntime-node for bundling into our package, and
+// builds dist/ if the compilers are installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 withoutInstallScript('node_modules/onnxruntime-node/package.json');
 
-/** Made by esbuild of report.ts. */
+/** esbuild makes it from report.ts. */
 const bundle = join('client', 'report', 'report-bundle.js');
 const compilers = ['typescript', 'esbuild'];
 const missing = compilers.filter((name) => !existsSync(`node_modules/${name}/package.json`));
 if (missing.length === 0) {
   removeModulesWithoutSource('dist');
-  // npm is a batch file on Windows, which only a shell can start.
+  // npm is a batch file on Windows, which needs a shell.
   const { status } = spawnSync('npm run build', { shell: true, stdio: 'inherit' });
   process.exitCode = status ?? 1;
 } else {
@@ -23,9 +24,10 @@ if (missing.length === 0) {
 }
 
 /**
- * onnxruntime-node's install script downloads 300 MB of CUDA libraries from another host than the registry, and fails the whole install where it
- * cannot reach that host. Our package bundles onnxruntime-node, and npm runs the scripts of bundled packages too: so it travels without one.
- * Written aside and renamed, because node_modules may consist of hard links to another checkout's.
+ * Removes the install script of onnxruntime-node. That script downloads 300 MB of CUDA libraries
+ * from a host other than the registry, and without this host the whole install fails. Our package
+ * bundles onnxruntime-node, and npm also runs the scripts of bundled packages. Writes a new file
+ * and renames it, because node_modules may consist of hard links to another checkout's files.
  */
 function withoutInstallScript(file) {
   if (!existsSync(file)) return;
@@ -36,7 +38,10 @@ function withoutInstallScript(file) {
   renameSync(`${file}.new`, file);
 }
 
-/** The compiler leaves behind what it made of a source that was removed or renamed since; it must not get into the package. */
+/**
+ * The compiler leaves the output of sources that were removed or renamed. This output must not get
+ * into the package.
+ */
 function removeModulesWithoutSource(built) {
   if (!existsSync(built)) return;
   for (const name of readdirSync(built, { recursive: true })) {

@@ -1,13 +1,17 @@
-// What happened in a cluster, as everybody is told of it: CloudEvents 1.0 in JSON, the same on NATS, over WatchEvents, on the console. The
-// data of the job events is enough to rebuild the table of jobs from nothing else. Types and names only; docs/events.md explains each.
-// Invariant: within v1 fields are added, never changed or taken away.
+// Events of a cluster for its readers: CloudEvents 1.0 in JSON, equal on NATS, over WatchEvents and
+// on the console. The data of the job events suffices to rebuild the table of jobs. Types and names
+// only; docs/events.md explains each. Invariant: within v1 fields are added, never changed or
+// removed.
 import type { Measure, MeasureValue } from './measures.ts';
 
 export type JobStateName = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
 interface OfJob {
   readonly jobId: string;
-  /** As WatchJob numbers it: from 1 within the job, gaps only where old summaries of meta-steps were dropped. */
+  /**
+   * WatchJob's number: from 1 within the job, with gaps only where old summaries of meta-steps were
+   * dropped.
+   */
   readonly jobSequence: number;
 }
 
@@ -20,7 +24,7 @@ export interface JobStateData extends OfJob {
   readonly state: JobStateName;
   /** The cause, in words. */
   readonly reason: string;
-  /** Of a job that failed. */
+  /** Only of a job that failed. */
   readonly error?: { readonly code: string; readonly message: string };
   /** Meta-steps applied, of `iterations`. */
   readonly steps: number;
@@ -30,22 +34,27 @@ export interface JobStateData extends OfJob {
   readonly submittedAt: string;
   readonly startedAt?: string;
   readonly endedAt?: string;
-  /** Meta-steps whose checkpoints are kept now. */
+  /** Meta-steps whose checkpoints are kept at that time. */
   readonly checkpoints: readonly number[];
-  /** The job file as JSON with every default: in the job's first event only. */
+  /** The job file as JSON with every default; only in the job's first event. */
   readonly spec?: string;
 }
 
-/** What happened since the summary before; summaries come a few times a second, not one a meta-step. */
+/**
+ * What happened since the last summary. Summaries come a few times a second, not once a meta-step.
+ */
 export interface MetaStepsData extends OfJob {
   /** Meta-steps applied so far. */
   readonly step: number;
   readonly iterations: number;
-  /** Means over the last meta-batch, after adaptation. The first is what training minimises. */
+  /** Means over the last meta-batch, after adaptation. Training minimises the first. */
   readonly measures: readonly MeasureValue[];
   /** Before clipping. */
   readonly metaGradientNorm: number;
-  /** How much the tasks of the last meta-batch agree: trace of their gradients' covariance, and mean cosine between two, −1 to 1. */
+  /**
+   * How much the tasks of the last meta-batch agree: trace of the covariance of their gradients,
+   * and mean cosine between two of them, −1 to 1.
+   */
   readonly taskGradientVariance?: number;
   readonly taskGradientCosine?: number;
   readonly tasksPerSecond: number;
@@ -55,7 +64,7 @@ export interface MetaStepsData extends OfJob {
 }
 
 export interface EvaluationData extends OfJob {
-  /** Meta-steps applied when it was measured. */
+  /** Meta-steps applied at the time of the evaluation. */
   readonly step: number;
   readonly protocol: {
     readonly distribution: string;
@@ -67,9 +76,9 @@ export interface EvaluationData extends OfJob {
     readonly transductive: boolean;
     readonly splitDescription: string;
   };
-  /** At most 8. The first is what training minimises. */
+  /** At most 8. Training minimises the first. */
   readonly measures: readonly Measure[];
-  /** Tasks of which some value was not finite. Measures whose values have no range leave them out. */
+  /** Tasks with a value that is not finite. Measures whose values have no range leave them out. */
   readonly divergedTasks: number;
 }
 
@@ -78,14 +87,17 @@ export interface CheckpointData extends OfJob {
   readonly sha256: string;
   readonly bytes: number;
   readonly paramsSha256: string;
-  /** Meta-steps whose checkpoints are kept now, this one among them: the others' files are gone. */
+  /**
+   * Meta-steps whose checkpoints are kept at that time, this one included. The files of others are
+   * removed.
+   */
   readonly checkpoints: readonly number[];
 }
 
 export interface ShardRetriedData extends OfJob {
   readonly metaStep: number;
   readonly shard: number;
-  /** Who failed. */
+  /** The worker that failed. */
   readonly workerId: string;
   readonly reason: string;
 }
@@ -113,7 +125,7 @@ export interface WorkerQuarantinedData extends WorkerReasonData {
   readonly coolDownMs: number;
 }
 
-/** What an event's data holds, by the event's name. */
+/** The data of each event, by the event's name. */
 export interface EventData {
   readonly 'job.state_changed': JobStateData;
   readonly 'job.meta_steps_applied': MetaStepsData;
@@ -131,9 +143,9 @@ export type EventName = keyof EventData;
 
 interface Envelope<Name extends EventName> {
   readonly specversion: '1.0';
-  /** Unique among all events of all clusters, and the same whenever this event is told again. */
+  /** Unique among all events of all clusters. An event that is sent again keeps its id. */
   readonly id: string;
-  /** `/metatrain/clusters/ID`: the state directory that the coordinator keeps, whatever its address is. */
+  /** `/metatrain/clusters/ID`: identifies the coordinator's state directory, at any address. */
   readonly source: string;
   readonly type: `metatrain.v1.${Name}`;
   /** The job's or the worker's id. */
@@ -141,7 +153,10 @@ interface Envelope<Name extends EventName> {
   /** RFC 3339, UTC, to the millisecond. */
   readonly time: string;
   readonly datacontenttype: 'application/json';
-  /** Order within the source: the whole number of `sequenceOf`, with zeros before it, so that texts sort as numbers do. */
+  /**
+   * Order within the source: the number that `sequenceOf` returns, with leading zeros, so that
+   * texts sort as numbers do.
+   */
   readonly sequence: string;
   readonly data: EventData[Name];
 }
@@ -152,7 +167,7 @@ const sequenceDigits = 16;
 
 export const sequenceText = (sequence: number): string => String(sequence).padStart(sequenceDigits, '0');
 
-/** Grows with every event of a cluster; gaps where old events were dropped. */
+/** Grows with every event of a cluster, with gaps where old events were dropped. */
 export const sequenceOf = ({ sequence }: ClusterEvent): number => Number(sequence);
 
 /** The event's name, such as `job.state_changed`. */

@@ -60,12 +60,15 @@ const httpStatuses = {
 export const httpStatusOf = (code: ErrorCode) => httpStatuses[grpcStatusOf[code]];
 
 export interface MetatrainErrorOptions {
-  /** Machine-readable facts: the field, what it was, what is accepted. */
+  /** Facts for programs: the field, the value it got, the accepted values. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
-/** An error that a user or a peer caused or must know about. A broken invariant of ours is an assertion, never one of these. */
+/**
+ * An error that a user or a peer caused or must know about. A broken invariant of ours is an
+ * assertion instead.
+ */
 export class MetatrainError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;
@@ -82,7 +85,7 @@ export function isErrorCode(value: string): value is ErrorCode {
   return Object.hasOwn(grpcStatusOf, value);
 }
 
-/** Whatever was thrown as a MetatrainError: itself, or `INTERNAL` with the original as cause. */
+/** A thrown MetatrainError as it is; anything else as `INTERNAL` with the original as its cause. */
 export function asMetatrainError(thrown: unknown): MetatrainError {
   if (thrown instanceof MetatrainError) return thrown;
   const message = thrown instanceof Error ? thrown.message : typeof thrown === 'string' ? thrown : inspect(thrown);

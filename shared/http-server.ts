@@ -1,5 +1,5 @@
 // The HTTP server of a process: health, metrics and, on the coordinator, the console. Every route
-// states who may call it; a route without this is closed. Errors become JSON with a stable code.
+// states its callers; a route that does not is closed. Errors become JSON with a stable code.
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { maxOpenFiles } from './connection-limit.ts';
@@ -11,30 +11,42 @@ import type { Logger } from './log.ts';
 
 export interface HttpServerOptions {
   readonly host: string;
-  /** 0 takes any free one. */
+  /** 0 takes any free port. */
   readonly port: number;
-  /** PEM. With `clientCa`, whoever shows no certificate of that authority sees nothing but the health. */
+  /**
+   * PEM. With `clientCa`, a client without a certificate of that authority gets the health routes
+   * only.
+   */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
 }
 
 /**
- * For the routes, as `context.env`. Bodies come and go beside Hono's requests and responses: to read one of theirs transfers an ArrayBuffer, and from
- * the first transfer on V8 checks at every access to a typed array, in the whole process, whether it was the one (docs/adr/0018).
+ * What routes find in `context.env`. Bodies bypass Hono's requests and responses: reading theirs
+ * transfers an ArrayBuffer, and after the first transfer V8 checks every access to a typed array,
+ * in the whole process (docs/adr/0018).
  */
 export interface Visit {
   /** The client's address. */
   readonly peer: string;
-  /** It has shown a certificate of `clientCa`. */
+  /** The client has shown a certificate of `clientCa`. */
   readonly isAuthorized: boolean;
-  /** For the body that came, and for an answer that is begun and written piece by piece; then what the route returns is not sent. */
+  /**
+   * Reads the request's body, and writes an answer piece by piece. After `begin`, the route's
+   * return value is not sent.
+   */
   readonly exchange: Exchange;
-  /** What `answer` is given. */
+  /** The body that `answer` sets. */
   answer?: Piece;
 }
 
 type Visited = Pick<Context<{ Bindings: Visit }>, 'env' | 'body'>;
 
-/** What a route returns to answer with a body. @param status default 200. @param headers besides those that were set before. */
+/**
+ * A route returns this to answer with a body.
+ *
+ * @param status default 200.
+ * @param headers besides those that were set before.
+ */
 export function answer(
   context: Visited,
   body: Piece,
@@ -47,7 +59,7 @@ export function answer(
   return context.body(null, status, headers);
 }
 
-/** The same with a value as JSON. */
+/** Answers with a value as JSON. */
 export const answerJson = (context: Visited, value: unknown, status?: ContentfulStatusCode): Response =>
   answer(context, JSON.stringify(value), {
     ...(status !== undefined && { status }),
@@ -56,7 +68,7 @@ export const answerJson = (context: Visited, value: unknown, status?: Contentful
 
 export type HttpApp = Hono<{ Bindings: Visit }>;
 
-/** Adds its routes. */
+/** Adds routes to the app. */
 export type HttpRoutes = (app: HttpApp) => void;
 
 export interface HttpServer {
@@ -66,16 +78,16 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** What the process says of itself. */
+/** The process's report on itself. */
 export interface Health {
-  /** Undefined when it can work; else why not, in words. */
+  /** Why the process cannot work, in words; undefined when it can. */
   readonly notReady: () => string | undefined;
 }
 
-/** A job file of the largest size whose every byte needs an escape of six, and its envelope. */
+/** A job file of the largest size in which every byte needs a six-byte escape, and its envelope. */
 export const maxBodyBytes = 6 * maxSpecBytes + 4_096;
 
-/** Open at once, and of the files that the process may open at most a quarter, but so many in any case. */
+/** Open at a time: a quarter of the files that the process may open, within these bounds. */
 const maxConnections = 8_192;
 const fewest = 16;
 
@@ -121,19 +133,22 @@ async function answerWith(app: HttpApp, scheme: string, asked: Asked, exchange: 
   try {
     request = new Request(urlOf(scheme, asked), { method, headers: headers as [string, string][] });
   } catch (thrown) {
-    // As of TRACE.
+    // Such as TRACE.
     const { message } = asMetatrainError(thrown);
     exchange.whole(400, Object.entries(json), JSON.stringify(errorBody('REQUEST_INVALID', message)));
     return;
   }
   const response = await app.fetch(request, visit);
   if (exchange.isBegun) return;
-  // Of ours none has a body of its own; a library's may.
+  // Our routes set `visit.answer`; a library's response may have a body of its own.
   const answered = visit.answer ?? (response.body ? await response.text() : undefined);
   exchange.whole(response.status, [...response.headers], answered);
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` for a host that is none: what follows it in a URL is no part of the path that is asked for. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` for an invalid Host header: such a header could change
+ *   the path of the URL.
+ */
 function urlOf(scheme: string, { target, headers }: Asked): string {
   if (!target.startsWith('/')) return target;
   const host = headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
@@ -161,7 +176,7 @@ function answerError(context: Context<{ Bindings: Visit }>, thrown: unknown, log
   return answerJson(context, errorBody('INTERNAL', 'internal error; the log has it whole'), 500);
 }
 
-/** @param problems of a job file: every field that cannot be. */
+/** @param problems of a job file: every field with an invalid value. */
 const errorBody = (code: ErrorCode | 'NOT_FOUND', message: string, problems?: unknown) => ({
   error: { code, message, ...(problems !== undefined && { problems }) },
 });

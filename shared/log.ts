@@ -42,19 +42,20 @@ export function createLogger(component: string, { level = 'info', format = 'auto
   );
 }
 
-/** Whether lines on this process's stderr are to be readable. */
+/** Whether lines on this process's stderr are readable text. */
 const isPretty = (format: LogFormat): boolean => format === 'pretty' || (format === 'auto' && isatty(stderr));
 
 /**
- * Makes a line of a log (JSON) readable: time, level, who, message, fields; an error's stack below. Any
- * other line stays. Both are printable: a log holds names and reasons that workers and clients chose.
+ * Makes a JSON line of a log readable: time, level, component, message, fields; an error's stack
+ * below. Other lines stay as they are. Control characters are escaped, since a log holds names and
+ * reasons that workers and clients chose.
  *
- * @param title who says it. Default: the line's component.
+ * @param title replaces the component. Default: the line's component.
  */
 export function linePrinter(hasColour: boolean, title = '{component}'): (line: string) => string {
   const pretty = prettyFactory({
     colorize: hasColour,
-    // In the machine's zone, as the clock beside the terminal.
+    // In the machine's time zone, like other clocks on the terminal.
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: `${title}: {msg}`,
     ignore: 'component',
@@ -68,7 +69,7 @@ export function linePrinter(hasColour: boolean, title = '{component}'): (line: s
 
 type LogEntry = Readonly<Record<string, unknown>>;
 
-/** Undefined for a line that is none of a log. */
+/** Undefined for a line that is not from a log. */
 function entryOf(line: string): LogEntry | undefined {
   if (!line.startsWith('{')) return undefined;
   try {

@@ -8,7 +8,7 @@
  */
 export type ObserverOf<Happenings> = { readonly [Name in keyof Happenings]?: (happening: Happenings[Name]) => void };
 
-/** An observer that calls each of them in order. */
+/** An observer that calls each given observer in order. */
 export function everyone<Happenings extends object>(
   observers: readonly ObserverOf<Happenings>[],
 ): ObserverOf<Happenings> {

@@ -4,7 +4,7 @@
 // collected. With the shortest meta-steps, that cost coordinator and workers 2 % of their event
 // loops' time. So this class replaces its Map now and then (ADR 17).
 
-/** Deletions between two Maps, at least. */
+/** Fewest deletions between two replacements of the Map. */
 const deletionsKept = 64;
 
 const isWorn = (deletions: number, size: number): boolean => deletions >= deletionsKept && deletions >= size;

@@ -11,7 +11,7 @@ import {
 } from './tensor-codec.ts';
 import { maxChunkBytes } from './wire.ts';
 
-/** Refused payloads whose reason is remembered, the newest. */
+/** Number of newest refused payloads whose reason is kept. */
 const keptRefusals = 64;
 
 const hashBytes = 32;
@@ -30,8 +30,8 @@ export class PayloadInbox {
   }
 
   /**
-   * @throws MetatrainError `REQUEST_INVALID` on a chunk without a hash for a name, or above the size of
-   * a chunk.
+   * @throws MetatrainError `REQUEST_INVALID` for a chunk without a hash as its name, or a chunk
+   *   that is too large.
    */
   add(chunk: Chunk): void {
     const { payloadSha256, offset, data } = chunk;
@@ -41,7 +41,7 @@ export class PayloadInbox {
     if (data.byteLength > maxChunkBytes) throw breach('data', `${data.byteLength} bytes`, `at most ${maxChunkBytes}`);
     if (this.#refusals.size > 0) {
       const name = nameOf(payloadSha256);
-      // From its first byte on, a payload may be tried again.
+      // A new first chunk means that the peer tries the payload again.
       if (offset === 0) this.#refusals.delete(name);
       else if (this.#refusals.has(name)) return;
     }
@@ -60,7 +60,11 @@ export class PayloadInbox {
     }
   }
 
-  /** The whole payload, the caller's own. @throws MetatrainError why it is not there. */
+  /**
+   * The complete payload, which the caller then owns.
+   *
+   * @throws MetatrainError with the reason when the payload is missing.
+   */
   take(payloadSha256: Uint8Array): Buffer {
     const bytes = this.#assembler.take(payloadSha256);
     if (bytes) return bytes;
@@ -69,7 +73,7 @@ export class PayloadInbox {
     throw breach('payload_sha256', 'a payload that was not sent', 'one whose chunks came before');
   }
 
-  /** Drops the payload, where it is here. */
+  /** Drops the payload if it is here. */
   drop(payloadSha256: Uint8Array): void {
     this.#assembler.drop(payloadSha256);
   }

@@ -14,11 +14,17 @@ export interface Rng {
   below(bound: number): number;
   /** Standard normal (Box and Muller). */
   normal(): number;
-  /** `count` different whole numbers below `bound`, in random order; count ≤ bound. Sparse Fisher–Yates. */
+  /**
+   * `count` different whole numbers below `bound`, in random order; count ≤ bound. Sparse
+   * Fisher–Yates.
+   */
   sample(count: number, bound: number): number[];
 }
 
-/** The stream of task number `index` of a `purpose` (a split's name, `initialize`, …) under a job's seed. */
+/**
+ * The stream of task number `index` for a `purpose` (a split's name, `initialize`, …) under a job's
+ * seed.
+ */
 export function taskRng(seed: number, purpose: string, index: number): Rng {
   const words = [seed >>> 0, purposeKey(purpose), index >>> 0, Math.floor(index / 2 ** 32)];
   return xoshiro128((lane) => words.reduce(mix, lane));
@@ -29,7 +35,7 @@ export function randomId(bytes = 8): string {
   return randomBytes(bytes).toString('hex');
 }
 
-/** 32 random bytes as 43 characters of base64url: nobody can guess it. */
+/** 32 random bytes as 43 characters of base64url: cannot be guessed. */
 export function randomSecret(): string {
   return randomBytes(32).toString('base64url');
 }
@@ -53,7 +59,7 @@ function purposeKey(purpose: string): number {
   return key;
 }
 
-/** Two 32-bit words to one: MurmurHash3's finalizer over their combination (Appleby). */
+/** Mixes two 32-bit words to one: MurmurHash3's finalizer over their combination (Appleby). */
 function mix(a: number, b: number): number {
   let h = (a ^ Math.imul(b, 0x9e3779b1) ^ ((b << 16) | (b >>> 16))) >>> 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

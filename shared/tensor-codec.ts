@@ -1,5 +1,6 @@
-// Flat float32 vectors on the wire: their layout, their bytes, their hash, and their chunks. Wire bytes are little-endian, arrive
-// as unaligned views and are copied and length-checked on decode; a payload is named by its SHA-256 and taken only when it matches.
+// Flat float32 vectors on the wire: their layout, bytes, hash and chunks. Wire bytes are
+// little-endian, arrive as unaligned views, and are copied and length-checked on decode. A
+// payload's name is its SHA-256, and the payload is accepted only when its bytes match.
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { MetatrainError } from './errors.ts';
@@ -35,13 +36,14 @@ export function viewsOf(layout: ParamsLayout, vector: Float32Array): Record<stri
   return views;
 }
 
-/** The vector's own bytes, not a copy. */
+/** The vector's own bytes, without a copy. */
 export function bytesOfVector(vector: Float32Array): Buffer {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
 }
 
 /**
- * @param bytes the caller's own, which it gives away: the vector lies over them where they are aligned, and is a copy elsewhere.
+ * @param bytes become the function's: the vector is a view over them if they are aligned, else a
+ *   copy.
  * @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32.
  */
 export function vectorOverBytes(bytes: Buffer, elements: number): Float32Array {
@@ -50,7 +52,9 @@ export function vectorOverBytes(bytes: Buffer, elements: number): Float32Array {
   return new Float32Array(bytes.buffer, bytes.byteOffset, elements);
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` when `bytes` does not hold exactly `elements` float32.
+ */
 export function vectorOfBytes(bytes: Uint8Array, elements: number): Float32Array {
   if (bytes.byteLength !== elements * 4) {
     throw new MetatrainError(
@@ -77,7 +81,10 @@ export interface PayloadChunk {
   readonly data: Buffer;
 }
 
-/** The payload cut into chunks of at most 1 MiB, views into `bytes`. An empty payload is one empty chunk. */
+/**
+ * The payload in chunks of at most 1 MiB, which are views into `bytes`. An empty payload is one
+ * empty chunk.
+ */
 export function chunksOf(bytes: Buffer, payloadSha256: Buffer = sha256(bytes)): PayloadChunk[] {
   const chunks: PayloadChunk[] = [];
   for (let offset = 0; offset === 0 || offset < bytes.byteLength; offset += maxChunkBytes) {
@@ -92,20 +99,20 @@ export function chunksOf(bytes: Buffer, payloadSha256: Buffer = sha256(bytes)): 
 }
 
 export interface PayloadAssemblerLimits {
-  /** Bytes of one payload, at most. */
+  /** Most bytes of one payload. */
   readonly payloadBytes: number;
-  /** Payloads begun or waiting to be taken, at most. */
+  /** Most payloads that have begun or wait to be taken. */
   readonly payloads: number;
 }
 
-/** Where the bytes of payloads on their way in are kept. */
+/** Memory for the bytes of incoming payloads. */
 export interface PayloadMemory {
   /**
-   * @param held payloads of that size that are here already.
-   * @throws MetatrainError where there is no memory for it, or it is not expected.
+   * @param held payloads of that size that are already here.
+   * @throws MetatrainError when there is no memory for the payload, or it is not expected.
    */
   allocate(payloadBytes: number, held: number): Buffer;
-  /** Bytes that nobody has taken. */
+  /** Returns bytes that were not taken. */
   release(bytes: Buffer): void;
 }
 
@@ -118,21 +125,25 @@ interface Payload {
 }
 
 /**
- * Puts payloads together from interleaved chunks; bounded, and strict: a chunk out of order or a wrong hash is the peer's error. The same
- * payload may come several times at once, as when two jobs have the same parameters.
+ * Assembles payloads from interleaved chunks. Bounded and strict: a chunk out of order or a wrong
+ * hash is the peer's error. A payload may arrive several times at once, as when two jobs have equal
+ * parameters.
  */
 export class PayloadAssembler {
   readonly #limits: PayloadAssemblerLimits;
   readonly #memory: PayloadMemory;
   readonly #payloads = new PassingMap<string, Payload>();
 
-  /** @param memory Default: fresh. */
+  /** @param memory default: newly allocated. */
   constructor(limits: PayloadAssemblerLimits, memory: PayloadMemory = freshMemory) {
     this.#limits = limits;
     this.#memory = memory;
   }
 
-  /** @throws MetatrainError `REQUEST_INVALID` on a chunk that does not continue its payload, is too large or completes to another hash. */
+  /**
+   * @throws MetatrainError `REQUEST_INVALID` for a chunk that does not continue its payload, is too
+   *   large, or completes a payload with a wrong hash.
+   */
   add(chunk: {
     readonly payloadSha256: Uint8Array;
     readonly payloadBytes: number;
@@ -164,7 +175,7 @@ export class PayloadAssembler {
         `${received} next, of ${bytes.byteLength}`,
       );
     }
-    // What a second payload of the same name brings again is here already.
+    // Another copy of the payload is arriving, and these bytes are already here.
     if (end > received || bytes.byteLength === 0)
       this.#append(name, payload, chunk.data.subarray(received - chunk.offset));
     if (end === bytes.byteLength) payload.copies += 1;
@@ -199,17 +210,20 @@ export class PayloadAssembler {
     this.#memory.release(payload.bytes);
   }
 
-  /** Forgets the payload, whole or not, where it is here. */
+  /** Drops the payload if it is here, complete or not. */
   drop(payloadSha256: Uint8Array): void {
     this.#drop(Buffer.from(payloadSha256).toString('hex'));
   }
 
-  /** Forgets every payload. */
+  /** Drops every payload. */
   close(): void {
     for (const name of [...this.#payloads.keys()]) this.#drop(name);
   }
 
-  /** The whole payload, the caller's own; forgotten once it has been taken as often as it came; undefined when it is not (or not wholly) there. */
+  /**
+   * The complete payload, which the caller then owns; undefined if it is missing or incomplete. Can
+   * be taken once for each time it arrived.
+   */
   take(payloadSha256: Uint8Array): Buffer | undefined {
     const name = Buffer.from(payloadSha256).toString('hex');
     const payload = this.#payloads.get(name);

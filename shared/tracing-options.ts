@@ -3,26 +3,30 @@
 import { MetatrainError } from './errors.ts';
 
 export interface TracingOptions {
-  /** Where spans are posted to: OTLP over HTTP, binary protobuf. Its headers, certificates and limits come from the standard variables. */
+  /**
+   * The address for spans: OTLP over HTTP, binary protobuf. Its headers, certificates and limits
+   * come from the standard variables.
+   */
   readonly tracesUrl: string;
 }
 
 export interface TracedService {
-  /** Such as `metatrain-coordinator`, where OTEL_SERVICE_NAME says nothing else. */
+  /** Such as `metatrain-coordinator`, unless OTEL_SERVICE_NAME names another. */
   readonly service: string;
   readonly version: string;
-  /** Tells apart the processes of one service. */
+  /** Distinguishes the processes of one service. */
   readonly instance: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** For `--help` of both processes. */
+/** The help text of both processes. */
 export const otlpEndpointHelp =
   'send traces to this OpenTelemetry collector (OTLP/HTTP, without /v1/traces), or off (env: OTEL_EXPORTER_OTLP_ENDPOINT and the other OTEL_* variables; default: no traces)';
 
 /**
- * The flag goes before OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, that before OTEL_EXPORTER_OTLP_ENDPOINT. Undefined: no traces.
+ * Precedence: the flag, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT. Undefined:
+ * no traces.
  *
  * @throws MetatrainError `REQUEST_INVALID` naming the flag or the variable.
  */

@@ -26,15 +26,15 @@ export type { Attributes, Span, SpanContext };
 
 /** Longest that the end of a process waits for a collector. */
 const closeWithinMs = 1_000;
-/** What a collector that does not answer is told of in the log at most this often. */
+/** A collector that does not answer is logged at most this often. */
 const complainEveryMs = 60_000;
-/** A wall clock that goes backwards, or loses against the one that measures durations, by more than this is followed. */
+/** If the wall clock falls behind the monotonic clock by more than this, spans follow it. */
 const clockSlackMs = 2;
 
 export interface SpanStart {
-  /** Absent: the span begins a trace of its own. */
+  /** Absent: the span begins a new trace. */
   readonly parent?: Span | SpanContext | undefined;
-  /** Spans of other traces that it belongs to. */
+  /** Related spans of other traces. */
   readonly links?: readonly SpanContext[];
   readonly attributes?: Attributes;
   /** Default: now. */
@@ -62,22 +62,27 @@ export class Tracing {
     const fromEnvironment = detectResources({ detectors: [envDetector] });
     this.#provider = new BasicTracerProvider({
       resource: defaultResource().merge(resourceFromAttributes(ours)).merge(fromEnvironment),
-      // Its queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE, 2,048 spans); beyond it spans are dropped.
+      // The queue is bounded (OTEL_BSP_MAX_QUEUE_SIZE, 2,048 spans). Beyond it spans are dropped.
       spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: tracesUrl }))],
     });
     this.#tracer = this.#provider.getTracer('metatrain', version);
   }
 
-  /** Milliseconds since 1970 with fractions that are comparable from process to process of one machine: the wall clock counts whole ones. */
+  /**
+   * Milliseconds since 1970, with fractions that are comparable among the processes of one machine:
+   * the wall clock itself counts whole milliseconds.
+   */
   now(): number {
     const elapsedMs = this.#clock.elapsedMs();
-    // The wall clock cuts its fraction off, so that the greatest difference is the nearest.
+    // The wall clock rounds down, so the greatest difference is the closest.
     const epochMs = this.#clock.now() - elapsedMs;
     if (epochMs > this.#epochMs || epochMs < this.#epochMs - clockSlackMs) this.#epochMs = epochMs;
     return this.#epochMs + elapsedMs;
   }
 
-  /** A span that is not recorded, because the sampler says so, costs next to nothing and has no children worth making. */
+  /**
+   * A span that the sampler drops costs almost nothing; the caller need not make children of it.
+   */
   start(name: string, { parent, links = [], attributes, at = this.now() }: SpanStart): Span {
     const context = parent ? trace.setSpanContext(ROOT_CONTEXT, contextOf(parent)) : ROOT_CONTEXT;
     const options = { startTime: at, links: links.map((context) => ({ context })), ...(attributes && { attributes }) };
@@ -91,7 +96,7 @@ export class Tracing {
     span.end(this.now());
   }
 
-  /** The span as W3C Trace Context names it. */
+  /** The span in the format of W3C Trace Context. */
   traceparentOf(span: Span): string {
     const carrier: Record<string, string> = {};
     this.#propagator.inject(trace.setSpan(ROOT_CONTEXT, span), carrier, {
@@ -102,7 +107,7 @@ export class Tracing {
     return carrier.traceparent ?? '';
   }
 
-  /** Undefined for what is no traceparent. */
+  /** Undefined for an invalid traceparent. */
   readTraceparent(traceparent: string): SpanContext | undefined {
     const getter = {
       keys: () => ['traceparent'],
@@ -113,7 +118,7 @@ export class Tracing {
     return found && isSpanContextValid(found) ? found : undefined;
   }
 
-  /** Sends what is left, for a moment. May be called twice. */
+  /** Sends the remaining spans, for a short time. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       const stopWaiting = this.#clock.after(closeWithinMs, () => {
@@ -138,7 +143,10 @@ export class Tracing {
 const contextOf = (parent: Span | SpanContext): SpanContext =>
   'spanContext' in parent ? parent.spanContext() : parent;
 
-/** What OpenTelemetry has to say goes into the log: the first line at once, later ones with the number of those between. */
+/**
+ * Writes OpenTelemetry's messages to the log: the first at once, later ones with the number of
+ * messages in between.
+ */
 function complainInto(log: Logger, clock: Clock): void {
   let quietUntil = Number.NEGATIVE_INFINITY;
   let untold = 0;

@@ -16,21 +16,21 @@ export interface Destination {
   readonly tls: { readonly context: SecureContext; readonly hasCertificate: boolean } | undefined;
 }
 
-/** What a look at the address found. */
+/** The result of one look at the address. */
 type Sight =
   /**
-   * A code of the system or of OpenSSL; `ETIMEDOUT` also for one that says nothing, `ECLOSED` for one
-   * that hangs up.
+   * A code of the system or of OpenSSL. Also `ETIMEDOUT` for a server that does not answer, and
+   * `ECLOSED` for one that closes the connection.
    */
   | { readonly kind: 'failed'; readonly code: string; readonly isConnected: boolean }
   | { readonly kind: 'untrusted'; readonly code: string; readonly validFrom: string; readonly validTo: string }
   | { readonly kind: 'http2' }
-  /** It talks, but not HTTP/2, and so not gRPC. */
+  /** The server answers, but not in HTTP/2, and so not in gRPC. */
   | { readonly kind: 'other' };
 
 const lookMs = 3_000;
 
-/** @returns undefined when a gRPC server does answer there now. */
+/** @returns undefined when a gRPC server answers there now. */
 export async function whyUnreachable(destination: Destination): Promise<string | undefined> {
   const { address, proxy, tls } = destination;
   if (proxy) {
@@ -119,7 +119,7 @@ function look(address: string, security: SecureContext | 'unverified' | undefine
             host,
             port,
             ALPNProtocols: ['h2'],
-            // Looked at below: an error would not carry the certificate.
+            // Checked below: an error would not carry the certificate.
             rejectUnauthorized: false,
             ...(isIP(host) === 0 && { servername: host }),
             ...(security !== 'unverified' && { secureContext: security }),

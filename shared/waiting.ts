@@ -4,19 +4,19 @@
 export const waitReasons = [
   /** Paused by request. */
   'paused',
-  /** For room on the coordinator's disk. */
+  /** Waits for room on the coordinator's disk. */
   'disk',
-  /** As many jobs as may be computed at once are before it. */
+  /** Other jobs are before it, and no more may run at once. */
   'queue',
   /** No connected worker offers its engine on its device. */
   'noWorker',
-  /** No connected worker has the engine fingerprint that it keeps to. */
+  /** No connected worker has the engine fingerprint that the job keeps to. */
   'otherEngine',
-  /** The connected workers of its engine read other data than it began with. */
+  /** The connected workers of its engine read other data than the job began with. */
   'otherData',
-  /** Every worker that could compute it drains or is quarantined. */
+  /** Every worker that could compute it is draining or quarantined. */
   'workersHeld',
-  /** Every worker that could compute it computes for other jobs. */
+  /** Every worker that could compute it is busy with other jobs. */
   'workersBusy',
 ] as const;
 
@@ -24,6 +24,6 @@ export type WaitReason = (typeof waitReasons)[number];
 
 export interface Waiting {
   readonly reason: WaitReason;
-  /** What it waits for, and what would help. */
+  /** What the job waits for, and what would help. */
   readonly message: string;
 }

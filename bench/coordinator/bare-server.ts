@@ -1,6 +1,7 @@
-// The measured limit: the same streams, messages and sizes as the coordinator's, with nothing behind them. θ goes out, a result comes in, the
-// next round of that stream begins; no hash, no sum, no waiting for the others. In lock-step a round begins when the results of every stream are in, as a
-// meta-step must: what is lost then is nobody's work but the waiting. A child process: prints its address, answers `count`.
+// The reference for the coordinator's benchmark: its streams, messages and sizes without any work
+// behind them. θ goes out, a result comes in, and that stream's next round begins; no hash, no sum.
+// In lock-step a round begins when the results of every stream are in, as in a meta-step: the
+// difference is the cost of waiting. A child process: prints its address, answers `count`.
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { Outbox } from '../../coordinator/rpc/outbox.ts';
 import {

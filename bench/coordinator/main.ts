@@ -1,6 +1,7 @@
-// `npm run bench -- coordinator [--workers 2,16] [--bytes 7044,450000] [--seconds S]`: how much the coordinator moves, beside what bare gRPC
-// streams of the same messages move in the same run, freely and in lock-step, and what a meta-step costs beyond its bytes. Everything but the clock is in child
-// processes: the coordinator, the bare server, and two with the simulated workers (null compute, real streams).
+// `npm run bench -- coordinator [--workers 2,16] [--bytes 7044,450000] [--seconds S]`: the
+// coordinator's throughput beside that of bare gRPC streams with equal messages in the same run,
+// freely and in lock-step, and the cost of a meta-step beyond its bytes. Child processes: the
+// coordinator, the bare server, and two with simulated workers (real streams, no computation).
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,16 +17,19 @@ import type { NullWorkersSetup } from './null-workers.ts';
 
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Children with workers: more would only fight for the cores. */
+/** Child processes with workers. More of them would compete for the cores. */
 const childProcesses = 2;
 
-/** Of one configuration: what is in memory per worker at worst (a payload coming in, one waiting for its turn, buffers), over the payload. */
+/**
+ * For one configuration: most memory per worker (an incoming payload, a waiting payload, buffers),
+ * in payloads.
+ */
 const copiesPerWorker = 3;
 
-/** A configuration that has not moved this many meta-steps in this long is given up. */
+/** A configuration that has not made enough meta-steps after this long is given up. */
 const patienceMs = 90_000;
 
-/** A coordinator works for days; its first seconds are not what is asked. */
+/** A coordinator runs for days, so its first seconds are not measured. */
 const warmUpMs = 2_000;
 
 interface Rate {
@@ -52,7 +56,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
         const fits = Math.max(largest, Math.floor((freemem() * 0.6) / (bytes * copiesPerWorker)));
         process.stderr.write(`${workers} workers of ${bytes} bytes do not fit memory; ${fits} would\n`);
         results.push({ workers, bytes, leftOut: 'does not fit memory', neededBytes: needed, largestThatFits: fits });
-        // Then at least the largest that does.
+        // Then measures the largest number of workers that fits.
         if (fits <= largest) continue;
         results.push(await measure(fits, bytes, seconds));
         break;
@@ -151,13 +155,13 @@ async function measureCoordinator(workers: number, width: number, seconds: numbe
   }
 }
 
-/** Parameters of two hidden layers of `width` between one input and one output. */
+/** Number of parameters with two hidden layers of `width` between one input and one output. */
 const parametersOf = (width: number): number => (width + 2) ** 2 - 3;
 
-/** The width that gives at least so many parameters. */
+/** The smallest width with at least so many parameters. */
 const widthFor = (parameters: number): number => Math.ceil(Math.sqrt(parameters + 3)) - 2;
 
-/** One shard a worker and meta-step. Plain SGD: the optimizer is not what is measured. */
+/** One shard a worker and meta-step. Plain SGD, since the optimizer is not measured. */
 const jobFile = (workers: number, width: number) =>
   JSON.stringify({
     name: 'null',
@@ -169,7 +173,7 @@ const jobFile = (workers: number, width: number) =>
     placement: { shardSize: 1 },
   });
 
-/** Counted over `seconds`, or as long as a few rounds take, once the first are done. */
+/** Counts over `seconds`, or over a few rounds if they take longer, after the first rounds. */
 async function rate(count: () => Promise<number>, seconds: number, roundsAtOnce: number): Promise<Rate> {
   const givenUpAt = performance.now() + patienceMs;
   const atLeast = async (wanted: number) => {
@@ -181,7 +185,7 @@ async function rate(count: () => Promise<number>, seconds: number, roundsAtOnce:
     }
   };
   await atLeast(2 * roundsAtOnce);
-  // Both sides are measured when V8 has compiled what they do.
+  // Measures after V8 has compiled the hot functions of both sides.
   await delay(warmUpMs);
   const before = await count();
   const startedAt = performance.now();

@@ -1,5 +1,6 @@
-// A child process with many simulated workers: real streams, the real protocol, null compute. Every lease is answered at once with the same
-// payload, whose hash and chunks are made once, so that what is measured is the other side. Started by fork with its setup as one argument.
+// A child process with many simulated workers: real streams, the real protocol, no computation.
+// Every lease is answered at once with one payload, whose hash and chunks are made in advance, so
+// that only the coordinator's time is measured. Started by fork with its setup as one argument.
 import { type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import type { CoordinatorMessage__Output } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { ShardLease__Output } from '../../shared/gen/metatrain/v1/ShardLease.ts';
@@ -64,9 +65,9 @@ function* answerTo({ leaseId, jobId, train, evaluate }: ShardLease__Output): Gen
   }
 }
 
-/** At most a socket's worth is in memory. */
+/** Keeps at most one socket buffer of messages in memory. */
 function send(stream: Stream, messages: Generator<WorkerMessage>): void {
-  // Not for-of, which ends the generator when it is left.
+  // Leaving a for-of loop would end the generator.
   for (let next = messages.next(); !next.done; next = messages.next()) {
     if (stream.write(next.value)) continue;
     stream.once('drain', () => send(stream, messages));

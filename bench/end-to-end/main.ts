@@ -1,5 +1,6 @@
-// Meta-steps a second through the real cluster (a coordinator and two workers, gRPC between them) against a PyTorch loop over the same tasks in one
-// process: second-order MAML on the sinusoid, 25 tasks, 10 points. They take turns in one run: the job is paused while the peer computes.
+// Meta-steps a second of a real cluster (a coordinator and two workers over gRPC) against a PyTorch
+// loop over equal tasks in one process: second-order MAML on the sinusoid, 25 tasks, 10 points.
+// They take turns in one run: the job is paused while PyTorch computes.
 import { parseArgs } from 'node:util';
 import { LocalCluster } from '../../client/cli/local-cluster.ts';
 import { MetatrainClient } from '../../client/metatrain-client.ts';
@@ -10,7 +11,7 @@ import { peersPython, shareWorkload, startPeer } from '../engine/peers.ts';
 import { paramArrays, program, taskArrays, type Workload, workloads } from '../engine/workloads.ts';
 
 const workers = 2;
-/** The meta-batch in as many shards as there are workers. */
+/** Cuts the meta-batch into one shard a worker. */
 const shardSize = 13;
 const usage = {
   rounds: { type: 'string', default: '6' },
@@ -116,7 +117,7 @@ async function clusterTurn(client: MetatrainClient, jobId: string, seconds: numb
   return (to.at - from.at) / (to.steps - from.steps);
 }
 
-/** The larger shard in the engine and nothing around it: one thread, as a worker's. */
+/** The larger shard in the engine alone, on one thread, as in a worker. */
 async function engineAlone(workload: Workload) {
   const engine = await createEngine({ engine: 'compiled', device: 'cpu' });
   const compiled = await engine.compile(program(workload, shardSize));

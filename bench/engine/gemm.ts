@@ -1,9 +1,10 @@
-// The arithmetic speed that this machine's ONNX Runtime reaches in a plain matrix product on one thread: what conv4 is measured against.
+// The speed of this machine's ONNX Runtime for a plain matrix product on one thread, as a reference
+// for conv4.
 import { GraphBuilder } from '../../worker/engine/graph/builder.ts';
 import { lowerToOnnx } from '../../worker/engine/onnx/lower.ts';
 import { createSession } from '../../worker/engine/onnx/session.ts';
 
-/** GFLOP/s of a 1024³ product, the best of two seconds. */
+/** GFLOP/s of a 1024³ product: the best within two seconds. */
 export async function measureGemm(): Promise<number> {
   const size = 1024;
   const builder = new GraphBuilder();

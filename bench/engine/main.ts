@@ -1,5 +1,6 @@
-// The engine against PyTorch and JAX: second-order MAML per task, one thread each, taking turns in the same run so that a busy machine slows all alike.
-// A peer that disagrees about the loss or the gradient is not measured. Ratios are the peer's time over ours: above 1 we are faster.
+// The engine against PyTorch and JAX: second-order MAML per task, one thread each, taking turns in
+// one run so that other load slows all of them alike. A peer with another loss or gradient is not
+// measured. Ratios are the peer's time over ours: above 1 we are faster.
 import { parseArgs } from 'node:util';
 import { createCompiledEngine } from '../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../worker/engine/devices.ts';
@@ -10,7 +11,7 @@ import { type Peer, type PeerName, peerNames, peersPython, shareWorkload, startP
 import { paramArrays, program, taskArrays, type Workload, workloads } from './workloads.ts';
 
 interface Timing {
-  /** Median over all runs, and the best run: on a machine with other work the best is the steadier of the two. */
+  /** Median over all runs, and the best run, which other load on the machine disturbs least. */
   readonly medianMs: number;
   readonly bestMs: number;
 }
@@ -20,7 +21,7 @@ const usage = {
   peers: { type: 'string', default: peerNames.join(',') },
   rounds: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '2' },
-  /** `onnx`: one ONNX model in the place of the fused executor. */
+  /** `onnx`: one ONNX model instead of the fused executor. */
   target: { type: 'string', default: 'fused' },
 } as const;
 
@@ -164,7 +165,7 @@ function summary(times: readonly number[]): Timing {
   return { medianMs: round(sorted[sorted.length >> 1]!), bestMs: round(sorted[0]!) };
 }
 
-/** The largest difference over the size of the whole. */
+/** The largest difference, relative to the largest value. */
 function relativeDifference(a: readonly number[], b: readonly number[]): number {
   const size = Math.max(...b.map(Math.abs));
   return Math.max(...a.map((value, i) => Math.abs(value - b[i]!))) / size;

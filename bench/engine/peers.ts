@@ -1,5 +1,6 @@
-// The other programs that the engine's benchmark is compared with: makes their Python environment where Python is at hand, hands them the arrays
-// and lets each compute when it is its turn. Without Python, or where the packages cannot be had, it says so and measures nobody.
+// The programs that the engine's benchmark is compared with. Makes their Python environment, passes
+// them the arrays, and lets each compute in turn. Without Python or its packages it says so and
+// measures no peer.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,10 @@ export type PeerName = (typeof peerNames)[number];
 
 const peersFolder = join(packageRoot(), 'bench', 'peers');
 
-/** The Python to run the peers with, or why there is none. `METATRAIN_PEERS_PYTHON` names one that has the packages already. */
+/**
+ * The Python that runs the peers, or why there is none. `METATRAIN_PEERS_PYTHON` may name one that
+ * has the packages.
+ */
 export function peersPython(): { readonly python: string } | { readonly missing: string } {
   const given = process.env.METATRAIN_PEERS_PYTHON;
   if (given !== undefined) return { python: given };
@@ -70,12 +74,20 @@ export interface PeerStart {
 export interface Peer {
   readonly name: PeerName;
   readonly start: PeerStart;
-  /** Computes for about this long; milliseconds per task of each run. */
+  /**
+   * Computes for about so many seconds.
+   *
+   * @returns milliseconds per task of each run.
+   */
   measure(seconds: number): Promise<number[]>;
   close(): void;
 }
 
-/** Starts one peer on a shared workload. @throws when it fails to compute the first result, with what it wrote to stderr. */
+/**
+ * Starts one peer on a shared workload.
+ *
+ * @throws with its stderr when it does not compute a first result.
+ */
 export async function startPeer(python: string, name: PeerName, folder: string): Promise<Peer> {
   const child = spawn(python, [join(peersFolder, 'measure.py'), folder, name], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaint = '';

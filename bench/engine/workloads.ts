@@ -1,5 +1,6 @@
-// The work that the engine's benchmark measures, as task programs: MAML on the sinusoid MLP and on two few-shot classifiers. The peers in
-// `../peers` compute the same from the same arrays, which is checked before anything is timed.
+// The workloads of the engine's benchmark, as task programs: MAML on the sinusoid MLP and on two
+// few-shot classifiers. The peers in `../peers` compute them from equal arrays, and their results
+// are compared before anything is timed.
 import type {
   NamedArrays,
   NamedTensors,
@@ -93,7 +94,10 @@ function mlpLoss(params: NamedTensors, x: Tensor, y: Tensor): Tensor {
   return tf.mean(tf.squaredDifference(dense(tf.relu(dense(tf.relu(dense(x, 1)), 2)), 3), y));
 }
 
-/** Four 3 × 3 convolutions of 64 filters with batch norm and relu, halved by max pooling or by the stride; spatial mean, dense, cross-entropy. */
+/**
+ * Four 3 × 3 convolutions of 64 filters with batch norm and relu, each halved by max pooling or by
+ * its stride; spatial mean, dense layer, cross-entropy.
+ */
 function convLoss(workload: Workload): (params: NamedTensors, x: Tensor, y: Tensor) => Tensor {
   const isStrided = workload.model === 'strided-conv4';
   return (params, x, y) => {
@@ -113,7 +117,10 @@ function convLoss(workload: Workload): (params: NamedTensors, x: Tensor, y: Tens
   };
 }
 
-/** MAML (Finn et al. 2017, equation 1): the query loss after adaptation and its gradient, through the inner loop at second order. */
+/**
+ * MAML (Finn et al. 2017, equation 1): the query loss after adaptation, and its second-order
+ * gradient through the inner loop.
+ */
 export function program(workload: Workload, tasks = workload.tasks): TaskProgramOptions {
   const loss = workload.model === 'mlp' ? mlpLoss : convLoss(workload);
   const names = Object.keys(paramSpecs(workload));
@@ -145,7 +152,7 @@ export function program(workload: Workload, tasks = workload.tasks): TaskProgram
   };
 }
 
-/** Numbers in [−1, 1) from a seed (xorshift), the same for us and, through files, for the peers. */
+/** Numbers in [−1, 1) from a seed (xorshift). The peers get them in files. */
 function stream(seed: number): () => number {
   let state = (seed * 2654435761) >>> 0 || 1;
   return () => {

@@ -1,16 +1,8 @@
-// What it costs to be watched: the same job through two real clusters (a coordinator and two workers each), one that nobody watches and that counts
-// nothing, and one whose metrics are scraped, whose events go to NATS and to which a console's stream is open. They take short turns: a cluster's
-// processes are stopped (SIGSTOP) while the other's run. A paused job would not do: its processes idle, and the watched ones came out
-// of that slower than the others, as they do not while they work. A process that was stopped is slow at first (by an eighth in the first half second), so a turn
-// is measured from there on. The coordinator is stopped first and goes on last: a shard that stood still is given to a second worker as a slow one, and
-// V8 compiles hot functions anew where the other lease is cancelled.
-//
-// What is compared are spans of three turns of each cluster, which alternate. Machines like ours slow down by a tenth for seconds at a time, whoever runs: where that falls into
-// the turns of one it says nothing of the two clusters, so of a round's spans the middle half counts. Every span has its scrape, and every second its events:
-// no cost of being watched is rare enough to fall out with the extremes. Two clusters also differ by themselves, for as long as their processes live, so every round
-// has two new ones, warm by the time they are compared, and the cost is the mean of the rounds with its 95 % interval; `--only none` watches neither, and
-// shows what chance makes of it. Events are kept in the embedded log in both: that is how the coordinator works. Beside the throughput stands the processor time that
-// coordinator and workers take for a meta-step, where the system tells it (/proc): it leaves out those who watch.
+// The cost of observation: one job on two real clusters of a coordinator and two workers each. One
+// has no observers; the other is scraped, publishes to NATS and streams to a console. The clusters
+// take short turns: while one runs, the other is stopped (SIGSTOP). Reports the loss of throughput
+// and the added processor time (/proc) of a meta-step, as means over rounds with 95 % intervals.
+// `--only none` turns all observation off and shows the effect of chance.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,28 +17,45 @@ import { workloads } from '../engine/workloads.ts';
 import { processorMs } from '../processor-time.ts';
 import { startNats } from './nats.ts';
 
+// Why it is measured like this:
+// - The other cluster is stopped. A paused job instead would idle, and was slow afterwards.
+// - A process that was stopped is slow for about half a second: each turn is measured after that.
+// - The coordinator stops first and continues last. Otherwise it would take the waiting shards for
+//   slow ones and lease them again, and V8 would compile hot functions anew at the cancellation.
+// - A span is three turns, and spans alternate. Machines slow down by a tenth for seconds at a time,
+//   so only the middle half of a round's spans counts. Every span has a scrape and every second has
+//   events, so this leaves out no cost of observation.
+// - Two clusters differ by chance while their processes live: each round starts and warms new ones.
+// - Both store events in the embedded log, which a coordinator always does.
+
 const parts = ['metrics', 'nats', 'console'] as const;
 type Part = (typeof parts)[number];
 
 const workers = 2;
-/** Both clusters at once, of a scrape each: by then V8 has compiled the processes' code for what they do. */
+/** Turns of both clusters, each with a scrape. After them V8 has compiled the hot functions. */
 const warmUpTurns = 5;
 const warmUpSeconds = 5;
-/** At the start of a turn, before it is measured. */
+/** From the start of a turn until it is measured. */
 const wakingMs = 500;
-/** Of a shard that is under way when the coordinator is stopped. */
+/** Time for a shard that is under way when the coordinator is stopped. */
 const settlingMs = 50;
-/** With a scrape in the middle one: of 1.5 s each, about as often as `deploy/prometheus/prometheus.yml` says, every 5 s. */
+/**
+ * The middle turn has a scrape: with 1.5 s a turn, that is about every 5 s, as in
+ * `deploy/prometheus/prometheus.yml`.
+ */
 const turnsPerSpan = 3;
 const usage = {
   rounds: { type: 'string', default: '10' },
-  /** Of each cluster in a round. */
+  /** Spans of each cluster in a round. */
   spans: { type: 'string', default: '4' },
-  /** Measured of a turn: not so long that a heartbeat is missed while the other cluster has two. */
+  /**
+   * Measured seconds of a turn: short enough that no heartbeat is missed during two turns of the
+   * other cluster.
+   */
   seconds: { type: 'string', default: '1.5' },
-  /** Of a meta-step: more make it longer. */
+  /** Tasks of a meta-step: more of them make it longer. */
   tasks: { type: 'string', default: '25' },
-  /** Parts of the watching with commas between, or `none`. */
+  /** Kinds of observation, separated by commas, or `none`. */
   only: { type: 'string', default: parts.join(',') },
 } as const;
 
@@ -112,18 +121,21 @@ export async function run(args: readonly string[]): Promise<unknown> {
 interface Round extends Tally {
   readonly alone: Speed;
   readonly watched: Speed;
-  /** By how much being watched lowers the throughput, and raises the processor time of a meta-step: shares of the one that is alone. */
+  /**
+   * How much observation lowers throughput, and raises processor time a meta-step: a share of the
+   * cluster without observers.
+   */
   readonly cost: number;
   readonly processorCost: number;
 }
 
 interface Speed {
   readonly stepsPerSecond: number;
-  /** Of all processes of the cluster together; NaN where there is no /proc. */
+  /** All processes of the cluster together; NaN without /proc. */
   readonly processorMsPerStep: number;
 }
 
-/** What a cluster has done by a moment. */
+/** What a cluster has computed up to a moment. */
 interface Progress {
   readonly atMs: number;
   readonly steps: number;
@@ -137,11 +149,11 @@ interface Tally {
 
 interface RoundOptions {
   readonly spans: number;
-  /** Measured of a turn. */
+  /** Measured seconds of a turn. */
   readonly seconds: number;
   readonly jobFile: string;
   readonly natsUrl: string | undefined;
-  /** Which of the two is started first and begins. */
+  /** The observed cluster is started first and has the first turn. */
   readonly isWatchedFirst: boolean;
 }
 
@@ -158,7 +170,7 @@ async function compare(watched: ReadonlySet<Part>, options: RoundOptions): Promi
     const measured = new Map(clusters.map((cluster): [Cluster, Progress[]] => [cluster, []]));
     for (let turn = 0; turn < spans * turnsPerSpan; turn++) {
       const isScraped = turn % turnsPerSpan === 1;
-      // First the one, then the other, so that what drifts drifts for both.
+      // Alternates the order, so that a drift affects both.
       const order = turn % 2 === 0 ? clusters : clusters.toReversed();
       for (const cluster of order) measured.get(cluster)!.push(await cluster.turn(seconds, isScraped));
     }
@@ -186,7 +198,7 @@ class Cluster {
   readonly #directory: string;
   readonly #watching = new AbortController();
   readonly #watchers: Promise<void>[] = [];
-  /** Where metrics are scraped. */
+  /** Addresses to scrape. */
   readonly #targets: readonly string[];
   #jobId = '';
   #scrapes = 0;
@@ -204,7 +216,7 @@ class Cluster {
     this.#targets = targets;
   }
 
-  /** With its job under way. */
+  /** Resolves when the job runs. */
   static async start(jobFile: string, watched: ReadonlySet<Part>, natsUrl: string | undefined): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
     const hasHttp = watched.has('metrics') || watched.has('console');
@@ -235,7 +247,7 @@ class Cluster {
     }
   }
 
-  /** What is done in some seconds; its processes are stopped then. */
+  /** Runs for some seconds, then stops the processes. */
   async turn(seconds: number, isScraped: boolean): Promise<Progress> {
     await this.#wake();
     await delay(wakingMs);
@@ -252,14 +264,17 @@ class Cluster {
     };
   }
 
-  /** The workers first, so that what the coordinator waits for is there when it judges who is late. */
+  /**
+   * The workers first, so that the coordinator finds their messages before it decides which leases
+   * are late.
+   */
   async #wake(): Promise<void> {
     for (const { pid } of this.#processes.slice(1)) process.kill(pid!, 'SIGCONT');
     await delay(settlingMs);
     process.kill(this.#processes[0]!.pid!, 'SIGCONT');
   }
 
-  /** The coordinator first: the workers finish what they have. */
+  /** The coordinator first, so that the workers finish their shards. */
   async #rest(): Promise<void> {
     process.kill(this.#processes[0]!.pid!, 'SIGSTOP');
     await delay(settlingMs);
@@ -272,7 +287,7 @@ class Cluster {
     return { atMs: performance.now(), steps, processorMs: sum(this.#processes.map(({ pid }) => processorMs(pid!))) };
   }
 
-  /** As Prometheus does, and whole. */
+  /** Reads the whole answer, as Prometheus does. */
   async #scrape(): Promise<void> {
     const { signal } = this.#watching;
     for (const target of this.#targets) {
@@ -283,7 +298,10 @@ class Cluster {
     }
   }
 
-  /** The console's stream of the cluster's events; where the coordinator serves no console, the same events over gRPC. */
+  /**
+   * The console's stream of the cluster's events, or these events over gRPC when the coordinator
+   * serves no console.
+   */
   async #stream(http: string): Promise<void> {
     const { signal } = this.#watching;
     try {
@@ -302,7 +320,7 @@ class Cluster {
     if (!this.#watching.signal.aborted) log(`a watcher ended: ${String(error)}`);
   }
 
-  /** What its watchers have had. */
+  /** What the observers received. */
   tally(): Tally {
     return { scrapes: this.#scrapes, streamedEvents: this.#streamedEvents };
   }
@@ -360,7 +378,7 @@ function estimateOf(values: readonly number[]): { readonly mean: number; readonl
   return { mean, halfWidth95: 1.96 * Math.sqrt(variance / values.length) };
 }
 
-/** Of the middle half. */
+/** Mean of the middle half. */
 function middleMean(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const leftOut = Math.floor(sorted.length / 4);

@@ -1,4 +1,5 @@
-// A nats-server with JetStream for a benchmark, where this machine has one: on a free port, its files in a temporary folder, gone at the end.
+// A nats-server with JetStream for a benchmark, if this machine has one: on a free port, with its
+// files in a temporary folder, removed at the end.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface BenchNats {
-  /** Absent where there is no server; `missing` says why. */
+  /** Absent if there is no server; `missing` says why. */
   readonly url?: string;
   readonly missing?: string;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The `metatrain` command: arguments → program → exit code. The one place where an error becomes words on stderr: a user's mistake is
-// a message, never a stack trace. The only reader of process.env in the client.
+// The `metatrain` command: arguments → program → exit code. The only place that writes errors to
+// stderr: a user's mistake gets a message, never a stack trace. The only reader of process.env in
+// the client.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -13,12 +14,12 @@ const { stdout, stderr, env } = process;
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // Asked a second time, leave at once: the children are killed as the process exits.
+    // A second signal ends the command at once. Its children are killed as the process exits.
     if (interrupted.signal.aborted) process.exit(128 + constants.signals[signal]);
     interrupted.abort(new Interruption(signal));
   });
 }
-// The reader of our output has gone, as in `metatrain jobs list | head -1`.
+// The reader of the output has closed it, as in `metatrain jobs list | head -1`.
 for (const stream of [stdout, stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }

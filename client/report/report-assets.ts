@@ -1,4 +1,5 @@
-// What a report carries besides the job: its script, with uPlot in it, and its style. Read from the package, so that they are the installed ones.
+// The script of a report, which includes uPlot, and its style sheet. Both are read from the
+// installed package.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -17,9 +18,12 @@ export async function readReportAssets(): Promise<ReportAssets> {
       ours('client', 'report', 'report.css'),
     ].map(readText),
   );
-  // Whoever gets the file gets a copy of uPlot, whose licence asks to go along.
+  // Every report contains a copy of uPlot, whose licence must come with it.
   return { script: `/*! ${licence}*/\n${bundle}`, style: styles.join('\n') };
 }
 
-/** With the line ends that a browser sees: the page's policy names each script by the hash of just that. */
+/**
+ * With the line ends that browsers use: the page's policy names each script by the hash of these
+ * bytes.
+ */
 const readText = async (file: string): Promise<string> => (await readFile(file, 'utf8')).replaceAll('\r\n', '\n');

@@ -1,5 +1,6 @@
-// A job as one HTML file that needs nothing else: curves, result beside the published figure, protocol, job file, checkpoints, events,
-// identity. Everything that came from somebody is escaped; the only script that may run is the one that is in it, by its hash. Pure.
+// A job as one self-contained HTML file: curves, the result beside the published figure, protocol,
+// job file, checkpoints, events, identity. All text is escaped. The content security policy allows
+// only the file's own script, by its hash. Pure.
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
 import { type Chart, chartsOf } from '../../shared/job-charts.ts';
@@ -18,12 +19,12 @@ import {
 } from './report-sections.ts';
 
 export interface ReportAssets {
-  /** Draws the charts; needs nothing else. */
+  /** Draws the charts; loads nothing else. */
   readonly script: string;
   readonly style: string;
 }
 
-/** The whole file. A job in any state has one. */
+/** The whole file, for a job in any state. */
 export async function renderReport(input: ReportInput, assets: ReportAssets): Promise<string> {
   const { job, history, version, writtenAt } = input;
   const { evaluations, spec, name } = job;
@@ -74,7 +75,10 @@ ${shown.length > 0 ? html`<div class="charts">${shown.map(chartFigure)}</div>` :
 </section>`;
 }
 
-/** Into a script element nothing may be written that could end it: `<` only ever stands inside a JSON string, which may spell it otherwise. */
+/**
+ * JSON for a script element must contain nothing that ends the element. `<` occurs only inside JSON
+ * strings, which may escape it.
+ */
 const json = (value: unknown) => raw(JSON.stringify(value).replaceAll('<', '\\u003c'));
 
 function policy({ script, style }: ReportAssets): string {

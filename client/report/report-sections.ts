@@ -1,4 +1,5 @@
-// The parts of a report, from top to bottom. Each takes what it shows and gives markup, with everything escaped by the template. Pure.
+// The sections of a report, from top to bottom. Each takes the data that it shows and returns
+// markup; the template escapes everything. Pure.
 import { html } from 'hono/html';
 import { stringify } from 'yaml';
 import {
@@ -22,12 +23,12 @@ export type Markup = ReturnType<typeof html>;
 export interface ReportInput {
   readonly job: Job;
   readonly history: JobHistory;
-  /** Of the program that writes it. */
+  /** Version of the program that writes the report. */
   readonly version: string;
   readonly writtenAt: Date;
 }
 
-/** Rows of a chart's table, at most. */
+/** Most rows of a chart's table. */
 const maxRows = 250;
 
 const toneOfState: Readonly<Record<JobState, Tone>> = {
@@ -135,7 +136,10 @@ function resultRow({ point, ours, published, verdict }: ComparedRow, measure: Me
   }</tr>`;
 }
 
-/** The place that the script draws into, and the same numbers as a table for whoever cannot see it. */
+/**
+ * An element that the script draws into, and a table of the numbers for readers who cannot see the
+ * chart.
+ */
 export function chartFigure(chart: Chart): Markup {
   const { id, about, x, unit, scale, series } = chart;
   const ending = unit ? `, ${unit}` : '';

@@ -1,5 +1,6 @@
-// The report's script, in its reader's browser: draws every chart whose data the page carries. `npm run build` makes one file of it and of all that it
-// imports, which report-assets.ts puts into the page.
+// The report's script, which runs in the reader's browser: draws every chart whose data the page
+// contains. `npm run build` bundles it with its imports, and report-assets.ts puts the bundle into
+// the page.
 import type { Chart } from '../../shared/job-charts.ts';
 import { ChartView } from '../../shared/web/chart.ts';
 

@@ -7,12 +7,15 @@ import { MetatrainError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Asked, FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
 
-/** One request's body, and its answer: whole, or begun and then written piece by piece. After it is over nothing that is written is sent. */
+/**
+ * One request's body, and its answer: either sent at once, or begun and then written piece by
+ * piece. Anything written after its end is dropped.
+ */
 export class Exchange {
   readonly #id: number;
   readonly #tell: (message: ToFront) => void;
   readonly #over = new AbortController();
-  /** One for every piece that is on its way. */
+  /** One function for every piece under way. */
   readonly #waiting: (() => void)[] = [];
   #takeBody: ((bytes: Uint8Array) => void) | undefined;
   #isBegun = false;
@@ -22,7 +25,7 @@ export class Exchange {
     this.#tell = tell;
   }
 
-  /** Aborted once the client is gone or has all. */
+  /** Aborted once the client is gone or has the whole answer. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -31,7 +34,10 @@ export class Exchange {
     return this.#isBegun;
   }
 
-  /** What the client sends: at most one byte more than `maxBodyBytes`, nothing when it leaves before. To be called once, for who may send something. */
+  /**
+   * The request's body: at most one byte more than `maxBodyBytes`, empty if the client leaves
+   * first. Call it once, and only for clients that are allowed to send a body.
+   */
   async body(): Promise<Uint8Array> {
     if (this.over.aborted) return nothing;
     this.#tell({ kind: 'readBody', id: this.#id });
@@ -47,34 +53,37 @@ export class Exchange {
     this.#tell({ kind: 'begin', id: this.#id, headers });
   }
 
-  /** Resolves when the client keeps up with what was written, or the answer is over. */
+  /** Resolves when the client has read enough, or the answer is over. */
   async write(piece: Piece): Promise<void> {
     if (this.over.aborted) return;
     this.#tell({ kind: 'piece', id: this.#id, piece });
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** A client that is behind is cut off: it would not read the last words either. */
+  /**
+   * Ends the answer. A client that is behind is cut off, since it would not read the last words
+   * either.
+   */
   end(lastWords?: string): void {
     this.#tell({ kind: 'end', id: this.#id, lastWords });
   }
 
-  /** The client sees that it has not all. */
+  /** Breaks the connection, so the client sees that the answer is incomplete. */
   break(): void {
     this.#tell({ kind: 'break', id: this.#id });
   }
 
-  /** The front's to call. */
+  /** Called by the front only. */
   bodyCame(bytes: Uint8Array): void {
     this.#takeBody?.(bytes);
   }
 
-  /** The front's to call. */
+  /** Called by the front only. */
   left(): void {
     this.#waiting.shift()?.();
   }
 
-  /** The front's to call. */
+  /** Called by the front only. */
   gone(): void {
     this.#over.abort();
     this.#takeBody?.(nothing);
@@ -85,10 +94,10 @@ export class Exchange {
 const nothing = new Uint8Array();
 
 export interface HttpFrontOptions extends FrontData {
-  /** Never rejects; the answer is whole or begun when it resolves. */
+  /** Never rejects. When it resolves, the answer is sent or begun. */
   readonly answer: (asked: Asked, exchange: Exchange) => Promise<void>;
   readonly log: Logger;
-  /** The thread's script; the real one unless a test brings its own. */
+  /** The thread's script; a test may replace it. */
   readonly threadFile?: URL;
 }
 
@@ -106,7 +115,11 @@ export class HttpFront {
     this.#port = options.port;
   }
 
-  /** Resolves when it listens. @throws MetatrainError `ADDRESS_IN_USE`, `REQUEST_INVALID` */
+  /**
+   * Resolves when the server listens.
+   *
+   * @throws MetatrainError `ADDRESS_IN_USE`, `REQUEST_INVALID`
+   */
   static async open(options: HttpFrontOptions): Promise<HttpFront> {
     const front = new HttpFront(options);
     await front.#start();
@@ -181,7 +194,10 @@ export class HttpFront {
     }
   }
 
-  /** One that was not told to is replaced: the cluster goes on, and so does whoever asks again. */
+  /**
+   * Replaces a thread that ended without being asked to: the cluster goes on, and clients may try
+   * again.
+   */
   #ended(cause: unknown): void {
     this.#thread = undefined;
     for (const exchange of this.#open.values()) exchange.gone();
@@ -189,7 +205,7 @@ export class HttpFront {
     if (!this.#isServing) return;
     this.#options.log.error({ err: cause }, 'the thread that serves HTTP ended; it starts again');
     realClock.after(againAfterMs, () => {
-      // Where it cannot, it has ended again.
+      // If the start fails, the new thread's end calls this function again.
       if (this.#isServing) this.#start().catch(() => undefined);
     });
   }

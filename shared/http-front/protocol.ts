@@ -3,13 +3,16 @@
 
 export interface FrontData {
   readonly host: string;
-  /** 0 takes any free one. */
+  /** 0 takes any free port. */
   readonly port: number;
-  /** PEM. With `clientCa` clients are asked for a certificate, and may have none. */
+  /** PEM. With `clientCa` clients are asked for a certificate, but may connect without one. */
   readonly tls: { readonly cert: Uint8Array; readonly key: Uint8Array; readonly clientCa?: Uint8Array } | undefined;
-  /** Of a request's body, of which no more than one byte beyond is read. */
+  /** Of a request's body. At most one byte more is read. */
   readonly maxBodyBytes: number;
-  /** Open at once; beyond it the one that has waited longest without an open stream is closed. */
+  /**
+   * Open at a time. Beyond it, the connection is closed that has been idle longest without an open
+   * stream.
+   */
   readonly maxConnections: number;
 }
 
@@ -21,12 +24,12 @@ export interface Asked {
   readonly kind: 'asked';
   readonly id: number;
   readonly method: string;
-  /** As it stands in the request: a path, or a URL as a proxy is asked. */
+  /** As written in the request: a path, or a URL when the client takes us for a proxy. */
   readonly target: string;
   readonly headers: Headers;
   /** The client's address. */
   readonly peer: string;
-  /** It has shown a certificate of `clientCa`. */
+  /** The client has shown a certificate of `clientCa`. */
   readonly isAuthorized: boolean;
 }
 
@@ -34,15 +37,15 @@ export type FromFront =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'notListening'; readonly code: string | undefined; readonly message: string }
   | Asked
-  /** Asked for by `readBody`. */
+  /** The answer to `readBody`. */
   | { readonly kind: 'body'; readonly id: number; readonly bytes: Uint8Array }
-  /** The piece has been read, or is on its way. */
+  /** The client has read the piece, or the piece is on its way. */
   | { readonly kind: 'left'; readonly id: number }
-  /** Nobody reads this answer any more. */
+  /** The client has disconnected, or has the whole answer. */
   | { readonly kind: 'gone'; readonly id: number };
 
 export type ToFront =
-  /** Once; until then nothing of it is read. */
+  /** Sent at most once. Until then nothing of the body is read. */
   | { readonly kind: 'readBody'; readonly id: number }
   | {
       readonly kind: 'answer';
@@ -51,11 +54,11 @@ export type ToFront =
       readonly headers: Headers;
       readonly body: Piece | undefined;
     }
-  /** With status 200; its pieces follow. */
+  /** Begins an answer with status 200; pieces follow. */
   | { readonly kind: 'begin'; readonly id: number; readonly headers: Headers }
   | { readonly kind: 'piece'; readonly id: number; readonly piece: Piece }
-  /** A client that does not read what there was before is not waited for. */
+  /** Does not wait for a client that has not read the pieces before. */
   | { readonly kind: 'end'; readonly id: number; readonly lastWords: string | undefined }
   | { readonly kind: 'break'; readonly id: number }
-  /** Of all; the thread ends. */
+  /** Closes the server and ends the thread. */
   | { readonly kind: 'close'; readonly graceMs: number };

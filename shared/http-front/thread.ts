@@ -1,6 +1,6 @@
 // The entry of the HTTP front's thread: accepts requests, reads a body on request, and writes
-// answers. Decides nothing. Uses Node's own server alone, because its time is lost for the
-// cluster's computation.
+// answers. Decides nothing. Uses nothing but Node's own server, since time in this thread is lost
+// for the cluster's computation.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -43,11 +43,14 @@ async function readBody(id: number, incoming: IncomingMessage): Promise<void> {
   try {
     tell({ kind: 'body', id, bytes: await beginningOf(incoming) });
   } catch {
-    // The client left in the middle: that it is gone is told when its answer closes.
+    // The client left in the middle. The close of its answer reports that.
   }
 }
 
-/** Whole, or one byte more than may be; what follows is read and let go, so that the client hears the answer. */
+/**
+ * The body, or its first bytes up to one more than allowed. The rest is read and dropped, so that
+ * the client gets the answer.
+ */
 async function beginningOf(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -73,12 +76,12 @@ function hear(message: ToFront): void {
     case 'answer':
       outgoing.statusCode = message.status;
       for (const [name, value] of message.headers) outgoing.appendHeader(name, value);
-      // Told to who asks with HEAD, too.
+      // An answer to HEAD states the length, too.
       if (message.body !== undefined) outgoing.setHeader('content-length', Buffer.byteLength(message.body));
       outgoing.end(message.body);
       break;
     case 'begin':
-      // It is counted and bounded where it was begun.
+      // The code that began the stream counts and limits it.
       connections.trust(peerOf(incoming.socket));
       outgoing.once('close', () => connections.distrust(peerOf(incoming.socket)));
       outgoing.writeHead(200, Object.fromEntries(message.headers));
@@ -105,13 +108,13 @@ function write(id: number, outgoing: ServerResponse, piece: Piece): void {
 }
 
 function close(graceMs: number): void {
-  // The thread ends when nothing is left to do.
+  // The thread ends when it has nothing left to do.
   server.close(() => port.close());
   server.closeIdleConnections();
   AbortSignal.timeout(graceMs).addEventListener('abort', () => server.closeAllConnections(), { once: true });
 }
 
-/** A client that says nothing, or half a request, has so long. */
+/** How long a client may be silent, or send half a request. */
 const patience = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
 
 const connections = new ConnectionLimit(
@@ -133,7 +136,7 @@ const server = tls
   : createServer(patience, take);
 server.on('connection', (socket) => connections.add(socket));
 server.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-  // A connection could not be accepted for want of files or memory: it is the client's to try again.
+  // A connection could not be accepted for want of files or memory. The client may try again.
   if (server.listening) return;
   tell({ kind: 'notListening', code, message });
   port.close();

@@ -1,4 +1,5 @@
-// Turns zod's issues into the house's form: the field, what it got, what it accepts. Knows zod's issue codes so that nobody else must.
+// Turns zod's issues into our form: the field, the value it got, the accepted values. The only file
+// that knows zod's issue codes.
 import type { z } from 'zod';
 import { excerpt } from '../foreign-text.ts';
 
@@ -9,7 +10,7 @@ export interface FieldProblem {
   readonly accepted: string;
 }
 
-/** One problem a field: where zod finds several, the last, which is the narrowest. */
+/** One problem a field. If zod reports several, the last one, which is the narrowest. */
 export function explain(error: z.ZodError, schema: z.ZodType): FieldProblem[] {
   const problems = error.issues.flatMap((issue) => problemsOf(issue, schema));
   return [...new Map(problems.map((problem) => [problem.field, problem])).values()];
@@ -27,7 +28,8 @@ function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): FieldProblem[] 
     case 'invalid_value':
       return problem(issue.input, issue.values.map(String).join(' | '));
     case 'invalid_union': {
-      // A discriminated union: the path ends with the field that chooses, the input is the object around it.
+      // A discriminated union. The path ends with the field that chooses the member; the input is
+      // the object around it.
       const { discriminator = '', options = [] } = issue as { discriminator?: string; options?: readonly unknown[] };
       const chosen = (issue.input as Readonly<Record<string, unknown>>)[discriminator];
       return problem(chosen, options.map(String).join(' | '));
@@ -68,7 +70,10 @@ function describe(value: unknown): string {
   return excerpt(JSON.stringify(value) ?? String(value), 80);
 }
 
-/** The keys that the object schema at `path` accepts; a union is followed to the member that the input chose. */
+/**
+ * The keys that the object schema at `path` accepts. For a union: those of the member that the
+ * input chose.
+ */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[], input: unknown): string[] {
   let current: z.ZodType[] = [schema];
   for (const key of path) current = current.flatMap(members).flatMap((member) => child(member, key));

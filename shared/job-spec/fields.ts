@@ -1,12 +1,12 @@
-// The field types that several sections of the job file share. Models and losses compute in float32, so
-// a number is checked as float32 has it: what is written as 1e-50 would be used as 0, and 1e39 as
-// infinity.
+// The field types that several sections of the job file share. Models and losses compute in
+// float32, so each number is checked after rounding to float32: 1e-50 would be used as 0, and 1e39
+// as infinity.
 import { z } from 'zod';
 
-/** Smallest and largest number above zero that float32 holds. */
+/** The smallest positive and the largest number in float32. */
 const [smallest, largest] = ['1.4e-45', '3.4e38'];
 
-/** Whether the number is above zero and finite when float32 holds it. */
+/** Whether the number is positive and finite in float32. */
 export const isPositiveFloat32 = (value: number): boolean => Math.fround(value) > 0 && isFiniteFloat32(value);
 const isFiniteFloat32 = (value: number): boolean => Number.isFinite(Math.fround(value));
 

@@ -1,5 +1,5 @@
-// A checked job file as everything but the parts sees it: which part each section names, and the sections
-// that no part has a say in. The schema itself is put together from the parts, in `learning/job-file.ts`.
+// The type of a checked job file for all code outside the parts: the name of each section's part,
+// and the sections without a part. `learning/job-file.ts` assembles the schema from the parts.
 import { z } from 'zod';
 import type { EvaluationSpec } from './evaluation.ts';
 import type { MetaSpec } from './meta.ts';
@@ -9,31 +9,43 @@ import type { AlgorithmSection, ModelSection, ObjectiveSection, TaskSection } fr
 export const checkpointSchema = z.strictObject({
   /** Write a checkpoint every so many meta-steps; 0 means only at the end. */
   every: z.int().min(0).default(0),
-  /** Newest checkpoints that are kept. */
+  /** How many checkpoints are kept, newest first. */
   keep: z.int().min(1).max(1000).default(3),
 });
 
-/** Bytes of a job file, at most. */
+/** Most bytes of a job file. */
 export const maxSpecBytes = 65_536;
 
-/** Tasks of a shard: their measures travel in one message, which then takes about 1 MiB. */
+/** Most tasks of a shard: their measures travel in one message, which then takes about 1 MiB. */
 export const maxShardTasks = 65_536;
 
 export const placementSchema = z.strictObject({
-  /** Tasks of one shard: the unit that is leased to a worker. Part of the result's identity, so never derived from the cluster. */
+  /**
+   * Tasks of one shard, the unit that is leased to a worker. Part of the result's identity, so it
+   * is never derived from the size of the cluster.
+   */
   shardSize: z.int().min(1).max(maxShardTasks).optional(),
   /** Only workers that offer this engine on this device compute the job. */
   engine: z.enum(['compiled', 'eager']).default('compiled'),
   device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
-  /** Lets workers of other engine fingerprints take part (still with this engine and device); equal bytes are then not promised. */
+  /**
+   * Also admits workers of other engine fingerprints with this engine and device. Equal bytes are
+   * then not guaranteed.
+   */
   mixed: z.boolean().default(false),
-  /** A job of a higher priority gets every slot that falls free before those of a lower one; jobs of the same share them. */
+  /**
+   * Jobs of a higher priority get free slots before jobs of a lower one. Jobs of equal priority
+   * share the slots.
+   */
   priority: z.enum(['low', 'normal', 'high']).default('normal'),
 });
 
 type PlacementSpec = z.infer<typeof placementSchema>;
 
-/** A checked job file with every default filled in. Plain JSON; parsing its JSON gives an equal one. */
+/**
+ * A checked job file with every default filled in. Plain JSON: parsing its JSON gives an equal
+ * object.
+ */
 export interface JobSpec {
   readonly name: string;
   readonly seed: number;

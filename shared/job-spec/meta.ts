@@ -2,15 +2,18 @@
 import { z } from 'zod';
 import { count, finite, positive } from './fields.ts';
 
-/** Of a meta-optimizer; the schedule multiplies it. */
+/** The rate of a meta-optimizer; the schedule multiplies it. */
 export const learningRate = positive.default(0.001);
 
 /** Every schedule multiplies `learningRate`; t = meta-steps applied so far. */
 export const scheduleSchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('constant') }),
-  /** × factor at every `every` meta-steps. */
+  /** Multiplies by `factor` every `every` meta-steps. */
   z.strictObject({ name: z.literal('step'), every: count, factor: positive }),
-  /** From 1 to `final` along half a cosine over the job's iterations. Loshchilov & Hutter 2017, equation 5. */
+  /**
+   * From 1 to `final` along half a cosine over the job's iterations. Loshchilov & Hutter 2017,
+   * equation 5.
+   */
   z.strictObject({ name: z.literal('cosine'), final: finite.min(0).default(0) }),
   /** From 1 to `final` in a straight line over the job's iterations. */
   z.strictObject({ name: z.literal('linear'), final: finite.min(0).default(0) }),
@@ -18,33 +21,39 @@ export const scheduleSchema = z.discriminatedUnion('name', [
 
 /** When a meta-batch is computed and applied. */
 export const updateSchema = z.discriminatedUnion('mode', [
-  /** Every shard of a meta-step is computed with the θ that it updates. The only mode that promises equal bytes. */
+  /**
+   * Every shard of a meta-step is computed with the θ that it updates. The only mode that promises
+   * equal bytes.
+   */
   z.strictObject({ mode: z.literal('sync') }),
   z.strictObject({
     mode: z.literal('async'),
-    /** Meta-steps applied between the θ that a shard was computed with and the one that it updates, at most. */
+    /** Most meta-steps that may be applied between a shard's θ and the θ that the shard updates. */
     maxStaleness: z.int().min(1).max(64).default(2),
   }),
 ]);
 
-/** @param optimizer one schema a meta-optimizer, each with a name and a learning rate. */
+/** @param optimizer the schemas of all meta-optimizers, each with a name and a learning rate. */
 export const metaSchemaOf = <Optimizer extends z.ZodType>(optimizer: Optimizer) =>
   z.strictObject({
-    /** Meta-steps in all. */
+    /** Number of meta-steps. */
     iterations: count,
     /** Tasks of one meta-batch. */
     batchSize: z.int().min(1).max(1_000_000).default(32),
     optimizer,
     schedule: scheduleSchema.default({ name: 'constant' }),
     update: updateSchema.default({ mode: 'sync' }),
-    /** Largest global norm of the mean meta-gradient; absent means no clipping. */
+    /** Largest global norm of the mean meta-gradient; absent: no clipping. */
     clipNorm: positive.optional(),
-    /** A task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the task and count it. A meta-step that leaves out
-     * more than half of its tasks fails the job in any case. */
+    /**
+     * What to do with a task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the
+     * task and count it. A meta-step that leaves out more than half of its tasks fails the job in
+     * any case.
+     */
     onNonFinite: z.enum(['fail', 'skip']).default('fail'),
   });
 
-/** The section of a meta-optimizer; the rest of its fields is its part's. */
+/** The section of a meta-optimizer. Its part defines the other fields. */
 export type OptimizerSection = { readonly name: string; readonly learningRate: number } & {
   readonly [field: string]: unknown;
 };

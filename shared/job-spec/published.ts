@@ -1,6 +1,6 @@
 // The `published` section: the figure that a job is compared with, and the protocol behind it. The
-// protocol is stated in the job file's own fields, so that a program can compare it with the job; only
-// what no field holds is prose. A field that is left out is one that the source does not tell.
+// protocol is stated in the job file's own fields, so that a program can compare it with the job;
+// prose holds only facts without a field. A missing field means that the source does not tell.
 import { z } from 'zod';
 import { excerpt } from '../foreign-text.ts';
 import { areCounts, figuresOf, isCount, type MeasureHead } from '../measures.ts';
@@ -12,7 +12,7 @@ import type { AlgorithmSection, ModelSection, ObjectiveSection, TaskSection } fr
 const figureSchema = z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() });
 
 /**
- * Any part of a section. `null`: the source has no such thing, such as no clipping of the
+ * Any part of a section. `null`: the source does without it, such as no clipping of the
  * meta-gradient.
  */
 type Stated<Section> = Section extends readonly unknown[]
@@ -21,7 +21,7 @@ type Stated<Section> = Section extends readonly unknown[]
     ? { readonly [Field in keyof Section]?: Stated<Section[Field]> | null }
     : Section;
 
-/** How a figure was made, as far as it is known. */
+/** How a figure was made, as far as known. */
 export interface StatedProtocol {
   readonly task?: Stated<TaskSection>;
   readonly model?: Stated<ModelSection>;
@@ -30,8 +30,8 @@ export interface StatedProtocol {
   readonly meta?: Stated<MetaSpec>;
   readonly evaluation?: Stated<Omit<EvaluationSpec, 'every'>>;
   /**
-   * Whether a prediction for one query example may use the other query examples. Not a field of a job
-   * file: the model decides it.
+   * Whether a prediction for one query example may use the other query examples. Not a field of a
+   * job file: the model decides it.
    */
   readonly transductive?: boolean;
 }
@@ -56,22 +56,25 @@ export const publishedSchemaOf = (sections: StatedSections) =>
   z.strictObject({
     /** Method and paper, such as `MAML, Finn et al. 2017, §5.1`. */
     source: z.string().min(1).max(400),
-    /** Which of the job's measures it is, such as `accuracy`. */
+    /** The job's measure that it is compared with, such as `accuracy`. */
     measure: z.string().min(1).max(40),
-    /** Points of the measure's axis → value, with a 95 % half-width where the source gives one. Shares are from 0 to 1. */
+    /**
+     * Points of the measure's axis → value, with a 95 % half-width if the source gives one. Shares
+     * are from 0 to 1.
+     */
     at: z.record(z.string().min(1).max(100), figureSchema).optional(),
     /** The value of a measure that has no axis. */
     figure: figureSchema.optional(),
     protocol: protocolSchemaOf(sections).default({}),
-    /** What this job does otherwise than the source and no field of `protocol` says. */
+    /** Differences between this job and the source that no field of `protocol` can state. */
     differences: z.array(z.string().max(400)).max(20).default([]),
   });
 
 export type PublishedSpec = z.infer<ReturnType<typeof publishedSchemaOf>>;
 
 /**
- * What is wrong with a figure of a job with these measures. A point that the job does not measure is
- * none of it: the source may report more, and then there is no verdict.
+ * Errors in a figure for a job with these measures. A point that the job does not measure is not an
+ * error: the source may report more points, and then there is no verdict.
  */
 export function figureProblems(published: PublishedSpec, measures: readonly MeasureHead[]): FieldProblem[] {
   const { measure, at, figure } = published;
@@ -106,8 +109,8 @@ export function figureProblems(published: PublishedSpec, measures: readonly Meas
 }
 
 /**
- * The same fields and checks, with every field optional, no defaults, and the name that chooses among
- * several schemas required.
+ * The schema with every field optional, without defaults, and with the name required that chooses
+ * among several schemas.
  */
 function stated(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault) return stated(schema.unwrap() as z.ZodType);

@@ -1,14 +1,15 @@
-// YAML text to plain values, in bounded time and stack. The parser behind it recurses into nested collections and compares every key
-// of a mapping with every other, so what is too deep or too long is refused before it is composed. No aliases, no merging
-// across documents, keys are texts. And back. Knows nothing of job files.
+// YAML text to plain values and back, in bounded time and stack. The parser recurses into nested
+// collections and compares every key of a mapping with every other, so text that is too deep or too
+// long is refused before it is parsed. Accepts no aliases and no keys other than texts. Knows
+// nothing of job files.
 import { Lexer, LineCounter, Parser, parseDocument, stringify } from 'yaml';
 
-/** Words, marks and spaces between them in one text, at most. */
+/** Most words, marks and spaces between them in one text. */
 export const maxYamlLexemes = 16_384;
-/** Collections within collections, at most. */
+/** Most levels of nested collections. */
 export const maxYamlDepth = 32;
 
-/** Why a text is no acceptable YAML: what it has, and what would do. */
+/** Why a text is refused: what it has, and what is accepted. */
 export class YamlRefusal extends Error {
   readonly got: string;
   readonly accepted: string;
@@ -20,13 +21,13 @@ export class YamlRefusal extends Error {
   }
 }
 
-/** @throws YamlRefusal, and nothing else whatever the text is. */
+/** @throws YamlRefusal for any invalid text, and no other error. */
 export function plainYaml(text: string): unknown {
   refuseExcess(text);
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
-    // With it every error costs the library a search through the whole text.
+    // With `prettyErrors`, every error searches through the whole text.
     prettyErrors: false,
     stringKeys: true,
     logLevel: 'error',
@@ -47,13 +48,13 @@ export function plainYaml(text: string): unknown {
 /** Plain values as YAML text, one line a value however long it is. */
 export const yamlText = (value: unknown): string => stringify(value, { indent: 2, lineWidth: 0 });
 
-/** Where the library's message speaks of its own options. */
+/** Our words for messages in which the library names its own options. */
 const ownWords: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'another document',
   NON_STRING_KEY: 'a key that is no text',
 };
 
-/** The first passes of the library, which take linear time and no recursion. */
+/** Uses the first passes of the library, which take linear time and do not recurse. */
 function refuseExcess(text: string): void {
   const parser = new Parser();
   let lexemes = 0;

@@ -8,7 +8,10 @@ export type LabelValues = Readonly<Record<string, string>>;
 /** A label and its possible values. */
 export type Dimension = readonly [label: string, values: readonly string[]];
 
-/** A cell for every combination of the dimensions' values, under the one and then the other: `ended.train.failed`. Without dimensions the cell itself. */
+/**
+ * A cell for every combination of the dimensions' values, nested in their order:
+ * `ended.train.failed`. Without dimensions, the cell itself.
+ */
 export type CellTree<Dimensions extends readonly Dimension[], Cell> = Dimensions extends readonly [
   readonly [string, readonly (infer Value extends string)[]],
   ...infer Deeper extends readonly Dimension[],
@@ -18,11 +21,11 @@ export type CellTree<Dimensions extends readonly Dimension[], Cell> = Dimensions
 
 export interface Cells<Dimensions extends readonly Dimension[], Cell> {
   readonly tree: CellTree<Dimensions, Cell>;
-  /** The same cells in order. */
+  /** All cells in order. */
   readonly all: readonly (readonly [labels: LabelValues, cell: Cell])[];
 }
 
-/** One metric's series: all are there from the start. */
+/** The series of one metric, all of which exist from the start. */
 export function cellsOf<Dimensions extends readonly Dimension[], Cell>(
   dimensions: Dimensions,
   create: () => Cell,
@@ -61,14 +64,14 @@ export class Count {
   }
 }
 
-/** Observations in buckets, as one of Prometheus' histograms. */
+/** Observations in buckets, as in a Prometheus histogram. */
 export class Buckets {
   readonly #upperBounds: readonly number[];
-  /** One more than there are bounds: the last is for what lies above them all. */
+  /** One more than the bounds: the last counts observations above all bounds. */
   readonly #counts: Float64Array;
   #sum = 0;
 
-  /** @param upperBounds ascending; each belongs to its bucket. */
+  /** @param upperBounds ascending; a bucket includes its bound. */
   constructor(upperBounds: readonly number[]) {
     this.#upperBounds = upperBounds;
     this.#counts = new Float64Array(upperBounds.length + 1);
@@ -83,7 +86,7 @@ export class Buckets {
     this.#sum += value;
   }
 
-  /** Prometheus' lines: `_bucket` counts are of all observations up to `le`. */
+  /** In Prometheus' format: a `_bucket` counts all observations up to its `le`. */
   lines(name: string, labels: LabelValues): MetricValueWithName<string>[] {
     let count = 0;
     const buckets = [...this.#upperBounds, '+Inf'].map((le, i) => {

@@ -5,13 +5,13 @@
 import { Counter, Gauge, type Histogram, Registry } from 'prom-client';
 import { Buckets, type CellTree, Count, cellsOf, type Dimension } from './cells.ts';
 
-/** One line of a metric whose labels have no fixed set. */
+/** One line of a metric with open labels. */
 export interface Series<Name extends string> {
   readonly labels: Readonly<Record<Name, string>>;
   readonly value: number;
 }
 
-/** What a metric is, for the documentation and the tests. */
+/** A metric's description for documentation and tests. */
 export interface MetricFacts {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -32,7 +32,7 @@ export class Meter {
     return this.#registry.metrics();
   }
 
-  /** @returns what is added to, one for every combination of labels. */
+  /** @returns one cell for every combination of labels. */
   counter<const Dimensions extends readonly Dimension[]>(
     name: string,
     help: string,
@@ -47,7 +47,7 @@ export class Meter {
     return tree;
   }
 
-  /** @returns what observes, one for every combination of labels. */
+  /** @returns one cell for every combination of labels. */
   histogram<const Dimensions extends readonly Dimension[]>(
     name: string,
     help: string,
@@ -59,12 +59,12 @@ export class Meter {
     const described = { ...declared, type: 'histogram' };
     const lines = () => all.flatMap(([labels, cell]) => cell.lines(name, labels));
     const metric = { ...described, get: async () => ({ ...described, values: lines() }) };
-    // A registry asks a metric for no more than this.
+    // A registry uses no other members of a metric.
     this.#registry.registerMetric(metric as unknown as Histogram);
     return tree;
   }
 
-  /** Read when it is scraped; undefined shows nothing. */
+  /** The value is read at each scrape; undefined shows no series. */
   gauge(name: string, help: string, read: () => number | undefined): void {
     this.series('gauge', name, help, [], () => {
       const value = read();
@@ -72,7 +72,12 @@ export class Meter {
     });
   }
 
-  /** Read when it is scraped. @param read lines, of which only the first `maxSeries` are shown; those of a counter never fall while they last. */
+  /**
+   * Series that are read at each scrape.
+   *
+   * @param read returns lines, of which the first `maxSeries` are shown. Lines of a counter must
+   *   never fall while they exist.
+   */
   series<const Name extends string>(
     type: 'counter' | 'gauge',
     name: string,
@@ -102,7 +107,7 @@ export class Meter {
 
 const labelsOf = (dimensions: readonly Dimension[]): string[] => dimensions.map(([label]) => label);
 
-/** Of one metric without a fixed set of labels. */
+/** Most series of one metric with open labels. */
 export const maxSeries = 4_096;
 
 /** Upper bounds in seconds, from half a millisecond to ten minutes. */

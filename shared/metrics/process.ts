@@ -1,6 +1,5 @@
 // Metrics of every process: processor, memory, files, garbage collection, and the load of its event
-// loop. Once a process, for any number of servers, because prom-client's collectors cannot be
-// stopped.
+// loop. One set a process for all its servers, because prom-client's collectors cannot be stopped.
 import { performance } from 'node:perf_hooks';
 import { GCProfiler } from 'node:v8';
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -13,15 +12,16 @@ import startTime from 'prom-client/lib/metrics/processStartTime.js';
 import { type Clock, realClock } from '../clock.ts';
 import type { MetricFacts } from './meter.ts';
 
-/** Come with the others: a sum of two, and memory that says little. */
+/** Not shown: a sum of two other metrics, and memory figures of little use. */
 const unshown = ['process_cpu_seconds_total', 'process_virtual_memory_bytes', 'process_heap_bytes'];
 
 let collected: Registry | undefined;
 
 /**
- * Begins to collect, the first time that it is called. Of prom-client's own those that read something when somebody scrapes: its monitor of the event
- * loop's lag wakes a process a hundred times a second, which costs a small meta-step half a percent, and its observer of garbage
- * collections runs at each of them, too rarely to be compiled.
+ * Begins to collect at the first call. Uses only those of prom-client's collectors that read at a
+ * scrape. Its monitor of the event loop's lag wakes a process a hundred times a second, which costs
+ * a small meta-step half a percent. Its observer of garbage collections runs at each collection,
+ * too rarely to be compiled.
  */
 export function processRegistry(): Registry {
   if (!collected) {
@@ -44,7 +44,7 @@ function eventLoopActivity(register: Registry): void {
   new Counter({ name: 'nodejs_eventloop_active_seconds_total', help, registers: [register], collect });
 }
 
-/** By V8's name, the one that prom-client gives it. */
+/** The names that prom-client gives to V8's kinds. */
 const collectionKinds: Readonly<Record<string, string>> = {
   Scavenge: 'minor',
   MinorMarkSweep: 'minor',

@@ -1,4 +1,4 @@
-// prom-client's default metrics one by one, which it types as a whole only.
+// Types for prom-client's single default metrics; prom-client types them only as a whole.
 declare module 'prom-client/lib/metrics/*' {
   import type { Registry } from 'prom-client';
 

@@ -6,7 +6,7 @@ import { exposeProcess, processRegistry } from './process.ts';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** @param admit passed before anything is told; everybody may read where there is none. */
+/** @param admit checks the caller first. Without it, every client may read. */
 export const metricsRoutes =
   (meter: Meter, admit?: MiddlewareHandler): HttpRoutes =>
   (app) => {

@@ -6,26 +6,26 @@ import { type Scale, ticksFor } from '../axis.ts';
 import { type Chart, type ChartPoint, headingOf, movingMedian, xText } from '../job-charts.ts';
 import { formatValue } from '../numbers.ts';
 
-/** One line, beside the places across that all lines of a chart share. */
+/** One line of a chart. All lines of a chart share their x values. */
 interface Line {
   readonly kind: 'earlier' | 'reported' | 'main' | 'published';
-  /** In the key. */
+  /** Its name in the legend. */
   readonly label: string;
   readonly points: readonly (ChartPoint | null)[];
   readonly hasBand: boolean;
   readonly hasMarks: boolean;
-  /** 0 to 1: the older the paler. */
+  /** 0 to 1: older lines are paler. */
   readonly strength: number;
 }
 
-/** From so many points on, a curve whose points are not marked is shown by its moving median. */
+/** A curve with unmarked points and at least so many of them is drawn as its moving median. */
 const smoothFrom = 60;
-/** More points would hide their line. */
+/** More marks would hide their line. */
 const maxMarks = 50;
 const inKey: readonly Line['kind'][] = ['main', 'reported', 'published', 'earlier'];
 const tickGapPixels = { across: 64, up: 34 };
 
-/** Charts that are in the page. Light turns to dark for all of them at once, and so does a screen to paper. */
+/** Charts in the page. A switch from light to dark, or from screen to paper, redraws them all. */
 const inPage = new Set<ChartView>();
 for (const query of ['(prefers-color-scheme: dark)', 'print']) {
   matchMedia(query).addEventListener('change', () => {
@@ -38,14 +38,14 @@ export class ChartView {
   readonly #reading: HTMLElement;
   #chart: Chart | undefined;
   #plot: uPlot | undefined;
-  /** What the plot was made for: another shape needs another plot. */
+  /** Identifies the plot's structure. Another structure needs a new plot. */
   #shape = '';
   #across: readonly number[] = [];
   #lines: readonly Line[] = [];
 
   /**
-   * @param box with a height of its own; becomes what has the focus when points are read by keyboard.
-   * @param reading for the words.
+   * @param box has a height of its own, and gets the focus for reading points by keyboard.
+   * @param reading element for the text.
    */
   constructor(box: HTMLElement, reading: HTMLElement) {
     this.#box = box;
@@ -55,7 +55,7 @@ export class ChartView {
     }
     box.addEventListener('keydown', (event) => this.#move(event));
     box.addEventListener('blur', () => this.#plot?.setCursor({ left: -10, top: -10 }));
-    // Told of the box's coming and going, too: then it has a size, or none.
+    // Also called when the box appears or disappears, and so gains or loses its size.
     new ResizeObserver(() => {
       if (box.isConnected) inPage.add(this);
       else inPage.delete(this);
@@ -66,7 +66,7 @@ export class ChartView {
     }).observe(box);
   }
 
-  /** Draws it in the place of what it showed before: the same chart with newer data. */
+  /** Replaces the chart with another, such as the same chart with newer data. */
   show(chart: Chart): void {
     this.#chart = chart;
     this.#across = [...new Set(chart.series.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
@@ -81,14 +81,17 @@ export class ChartView {
     this.#read(this.#plot?.cursor.idx ?? this.#across.length - 1);
   }
 
-  /** From nothing, with the colours of now. */
+  /** Draws from scratch with the current colours. */
   redraw(): void {
     if (!this.#chart || this.#across.length === 0) return;
     this.#plot?.destroy();
     this.#plot = new uPlot(this.#plotOptions(this.#chart), this.#data(this.#chart), this.#box);
   }
 
-  /** Each line is one series, or three with its band: upper and lower bound, and itself over them. */
+  /**
+   * Each line is one series, or three with its band: upper bound, lower bound, and the line over
+   * them.
+   */
   #data({ scale }: Chart): uPlot.AlignedData {
     const columns = this.#lines.flatMap(({ points, hasBand }) => [
       ...(hasBand ? [1, 0].map((bound) => points.map((point) => point && boundsOf(point, scale)[bound]!)) : []),
@@ -146,14 +149,14 @@ export class ChartView {
         { ...axis, grid, ticks: { show: false }, ...labelled(scale, false), size: 56 },
       ],
       hooks: {
-        // Under the rings.
+        // Drawn under the rings.
         drawAxes: [(plot) => this.#drawPublishedIntervals(plot, colour('published'))],
         setCursor: [(plot) => this.#read(plot.cursor.idx ?? this.#across.length - 1)],
       },
     };
   }
 
-  /** Published figures stand alone: a band would have nothing to run along. */
+  /** Intervals of published figures, drawn singly, since a single point has no band. */
   #drawPublishedIntervals(plot: uPlot, stroke: string): void {
     const { ctx } = plot;
     ctx.save();
@@ -182,7 +185,7 @@ export class ChartView {
     if (x !== undefined) this.#plot.setCursor({ left: this.#plot.valToPos(x, 'x'), top: 10 });
   }
 
-  /** Says what the lines are at a point; the earlier ones are only named. */
+  /** Writes the values of the lines at a point. Earlier evaluations show only their name. */
   #read(index: number): void {
     const x = this.#across[index];
     if (x === undefined || !this.#chart) return;
@@ -233,13 +236,15 @@ function figureOf(point: ChartPoint | null | undefined, { unit }: Chart): string
   return `${format(y)}${halfWidth95 === undefined ? '' : ` ± ${format(halfWidth95)}`}${unit && ` ${unit}`}`;
 }
 
-/** Of the 95 % interval; a logarithmic axis has no zero. */
+/** Of the 95 % interval. A logarithmic axis has no zero. */
 function boundsOf({ y, halfWidth95 = 0 }: ChartPoint, scale: Scale): [low: number, high: number] {
   const low = y - halfWidth95;
   return [scale === 'log' ? Math.max(low, y / 10) : low, y + halfWidth95];
 }
 
-/** All that is drawn, with a little room above and below; a flat line in the middle. */
+/**
+ * Includes all that is drawn, with a little room above and below. A flat line lies in the middle.
+ */
 function rangeUp({ series, scale }: Chart): [low: number, high: number] {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const { role, points } of series) {
@@ -255,9 +260,9 @@ function rangeUp({ series, scale }: Chart): [low: number, high: number] {
 }
 
 /**
- * An axis' ticks: shared/axis.ts chooses them, as many as there is room for.
+ * An axis with the ticks that shared/axis.ts chooses, as many as there is room for.
  *
- * @param names of the places 0, 1, … where they are no counts.
+ * @param names of the places 0, 1, …; undefined if the places are counts.
  */
 function labelled(
   scale: Scale,

@@ -1,10 +1,11 @@
-// The simulated training: numbers in the place of tensors, mixed so that any result that is missing, counted twice, out of order, of another
-// version or of another task gives another end. `undisturbed` is the oracle: the same sums without a cluster.
+// The simulated training: numbers instead of tensors, mixed so that any result that is missing,
+// counted twice, out of order, or of another version or task changes the final number.
+// `undisturbed` is the oracle: the sums without a cluster.
 import { evaluationBatch } from '../../coordinator/core/evaluation.ts';
 import { initializeBatch, metaBatch } from '../../coordinator/core/meta-steps.ts';
 import type { Batch, JobPlan } from '../../coordinator/core/state.ts';
 
-/** Two numbers below 2³² to one. */
+/** Mixes two numbers below 2³² to one. */
 export function mix(a: number, b: number): number {
   let h = (a ^ Math.imul(b, 0x9e3779b1)) >>> 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -12,11 +13,11 @@ export function mix(a: number, b: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** What an honest worker answers. */
+/** The result of an honest worker. */
 export const shardResult = (params: number, firstTask: number, taskCount: number): number =>
   mix(mix(params, firstTask), taskCount);
 
-/** What makes the next parameters (or an evaluation's estimate) of the results, in shard order. */
+/** Computes the next parameters (or an evaluation's estimate) from the results, in shard order. */
 export const reduce = (params: number, results: readonly number[]): number => results.reduce(mix, params);
 
 const resultsOf = (params: number, { shards }: Batch): number[] =>
@@ -24,13 +25,13 @@ const resultsOf = (params: number, { shards }: Batch): number[] =>
 
 export interface Outcome {
   readonly params: number;
-  /** Over every parameters in order. */
+  /** Over all parameters in order. */
   readonly chain: number;
   /** Step → estimate. */
   readonly evaluations: Readonly<Record<number, number>>;
 }
 
-/** θ₀ mixes in the job's number, so that a result of another job is wrong. */
+/** θ₀ contains the job's number, so that a result of another job is wrong. */
 export const seedOf = (jobId: string): number => [...jobId].reduce((sum, letter) => mix(sum, letter.charCodeAt(0)), 7);
 
 export function undisturbed(plan: JobPlan): Outcome {

@@ -1,4 +1,4 @@
-// What must hold after every event, whatever has happened: checked on the core's own state.
+// Invariants of the core's state that must hold after every event.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
@@ -52,7 +52,9 @@ function checkBatch({ shards, pending, remaining }: Batch): void {
   assert.equal(shards.length - done, remaining, 'what remains is what is not done');
 }
 
-/** Grants went to those who may have them, those of the highest priority first. */
+/**
+ * Leases were granted to workers that may have them, for the jobs of the highest priority first.
+ */
 export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): void {
   for (const effect of effects) {
     if (effect.kind !== 'sendLease') continue;
@@ -73,7 +75,7 @@ export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): v
   }
 }
 
-/** A healthy worker with a free slot does not idle beside a shard that it may compute. */
+/** No healthy worker with a free slot idles while there is a shard that it may compute. */
 export function checkNobodyIdles(state: CoreState): void {
   const idle: Worker[] = [];
   for (const group of state.idle.values()) idle.push(...group);

@@ -1,5 +1,6 @@
-// `npm run simulate -- --seeds N [--workers W] [--from S]`: the simulation under N seeds, on every core, and the seeds that once found a bug.
-// Prints what happened as one JSON object; a failure prints its seed and what did not hold, and the exit code is 1.
+// `npm run simulate -- --seeds N [--workers W] [--from S]`: runs the simulation for N seeds on
+// every core, and for the seeds that once found a bug. Prints a summary as one JSON object. A
+// failure prints its seed and the violated claim, and the exit code is 1.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
@@ -17,7 +18,7 @@ interface Share {
   readonly failures: readonly Failure[];
 }
 
-/** Failures after which a share stops: one is enough to look at. */
+/** A share stops after this many failures: one suffices for a person to start. */
 const maxFailures = 5;
 
 function runShare(runs: Iterable<SimulationOptions>): Share {
@@ -34,7 +35,7 @@ function runShare(runs: Iterable<SimulationOptions>): Share {
   return { reports, failures };
 }
 
-/** Every `shares`-th seed, from the `share`-th on. */
+/** Every `shares`-th seed, beginning with the `share`-th. */
 function* seedsOf(from: number, seeds: number, workers: number, share: number, shares: number) {
   for (let i = share; i < seeds; i += shares) yield { seed: from + i, workers };
 }

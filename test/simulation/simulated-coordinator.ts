@@ -1,5 +1,5 @@
-// One life of a coordinator around the real core: what the runner does, with numbers for tensors and a simulated disk. It ends with `crash`,
-// and the next life takes up from the disk what was left.
+// One life of a coordinator around the real core: does what the runner does, with numbers for
+// tensors and a simulated disk. `crash` ends it, and the next life reads the disk.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import type { CoreEvent } from '../../coordinator/core/event.ts';
@@ -20,7 +20,7 @@ import type { VirtualTime } from './virtual-time.ts';
 
 const lookEveryMs = 1_000;
 
-/** How the coordinator reaches a worker's stream. */
+/** The coordinator's side of a worker's stream. */
 export interface CoordinatorSide {
   readonly connection: number;
   readonly workerId: string;
@@ -32,14 +32,16 @@ export interface CoordinatorSide {
 interface LiveJob {
   readonly saved: SavedJob;
   training: SavedTraining | undefined;
-  /** By the step that they update, and which batch: an evaluation's step has a meta-batch, too. */
+  /**
+   * By the step that they update and the kind of batch: an evaluation's step has a meta-batch, too.
+   */
   readonly results: Map<string, number[]>;
 }
 
 export interface SimulatedResult {
   readonly leaseId: string;
   readonly value: number;
-  /** Broken on the way or made up: the check of hashes and shapes finds it. */
+  /** False for a result that was damaged or invented: the check of hashes and shapes finds it. */
   readonly isValid: boolean;
   readonly isPresentedAgain: boolean;
 }
@@ -56,7 +58,7 @@ export class SimulatedCoordinator {
   #isStepping = false;
   #isDead = false;
   #stoodStillMs = 0;
-  /** Shards counted, and meta-steps that a restart had to apply again and found the same. */
+  /** Shards counted, and meta-steps that were applied again after a restart with equal results. */
   counted = 0;
   proved = 0;
 
@@ -74,7 +76,7 @@ export class SimulatedCoordinator {
     return this.#time.now + this.#stoodStillMs;
   }
 
-  /** The process stood still for so long, and nothing that happened meanwhile has reached it. */
+  /** Stops the process for so long. Events of that time are still unread at its end. */
   standStill(forMs: number): void {
     this.#stoodStillMs += forMs;
   }
@@ -161,7 +163,7 @@ export class SimulatedCoordinator {
     this.#isStepping = true;
     for (let next = this.#events.shift(); next; next = this.#events.shift()) {
       const effects = step(this.state, next.event);
-      // A sign of life changes no lease.
+      // A `workerSeen` event changes no lease.
       if (next.event.kind !== 'workerSeen') {
         checkState(this.state);
         checkGrants(this.state, effects);
@@ -308,14 +310,16 @@ export class SimulatedCoordinator {
     this.dispatch({ kind: 'reduced', at: this.at, jobId });
   }
 
-  /** What was applied before a crash is applied again to the same bytes. */
+  /**
+   * Meta-steps that were applied before a crash must give equal bytes when they are applied again.
+   */
   #proveOrExtend(saved: SavedJob, { step: applied, chain }: SavedTraining): void {
     const head = saved.chainHead;
     if (head && applied === head.step && saved.plan.maxStaleness === 0) {
       assert.equal(chain, head.chain, 'a meta-step that is applied again gives the same bytes');
       this.proved += 1;
     }
-    // Only now and then on the disk, as the records are.
+    // Stored only now and then, as records are.
     if ((!head || applied > head.step) && this.#rng.uniform() < 0.5) saved.chainHead = { step: applied, chain };
   }
 

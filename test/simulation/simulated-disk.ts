@@ -1,5 +1,6 @@
-// What survives a crash of the simulated coordinator: records, and checkpoints that may tear. A write takes time; one under way when the
-// coordinator dies is not there, or is there torn, under a name that no record holds.
+// The data that survives a crash of the simulated coordinator: records, and checkpoints that may
+// tear. Writes take time. A write that is under way at a crash is missing or torn, under a name
+// that no record contains.
 import type { JobPlan } from '../../coordinator/core/state.ts';
 
 export interface SavedTraining {
@@ -16,7 +17,7 @@ export interface SavedCheckpoint {
 export interface SavedJob {
   readonly plan: JobPlan;
   state: 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
-  /** Paused by itself, for want of room. */
+  /** Paused by the coordinator, for want of room. */
   waitsForRoom: boolean;
   reason: string;
   hasStarted: boolean;
@@ -24,13 +25,15 @@ export interface SavedJob {
   /** Oldest first. */
   checkpoints: SavedCheckpoint[];
   evaluations: Map<number, number>;
-  /** The newest meta-step whose chain is on the disk: what is recomputed must come by it. */
+  /**
+   * The newest meta-step with its chain on the disk: recomputed meta-steps must reach the chain.
+   */
   chainHead: { readonly step: number; readonly chain: number } | undefined;
   final: SavedTraining | undefined;
 }
 
 export class SimulatedDisk {
   readonly jobs = new Map<string, SavedJob>();
-  /** While set, checkpoints wait and no job goes on. */
+  /** While set, checkpoints wait and no paused job goes on. */
   isFull = false;
 }

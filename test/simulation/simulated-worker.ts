@@ -1,5 +1,6 @@
-// A simulated worker and its network: connects, beats, computes in virtual time, keeps what it has computed, comes back after every loss.
-// Its character decides how it fails; the healthy ones fail only with the network and the machine.
+// A simulated worker and its network: connects, sends heartbeats, computes in virtual time, holds
+// its results, and connects again after every loss. Its character decides how it fails. Healthy
+// workers fail only with the network and the machine.
 import type { Lease } from '../../coordinator/core/state.ts';
 import type { Rng } from '../../shared/rng.ts';
 import { shardResult } from './arithmetic.ts';
@@ -12,7 +13,7 @@ export interface Network {
   /** Undefined while the coordinator is down. */
   coordinator(): SimulatedCoordinator | undefined;
   isPartitioned(workerId: string): boolean;
-  /** Messages that are lost, come twice or overtake each other, per message. */
+  /** Share of messages that are lost, duplicated or reordered. */
   readonly lossRate: number;
   readonly duplicationRate: number;
   nextConnection(): number;
@@ -38,9 +39,9 @@ export class SimulatedWorker {
   #life = 0;
   #isUp = true;
   readonly #cancelled = new Set<string>();
-  /** Results by what they are of: presented again when the same shard is leased again. */
+  /** Results by their work key. A held result is offered when its shard is leased again. */
   readonly #held = new Map<string, { readonly value: number; readonly offer: HeldOffer }>();
-  /** Answers that cost no computing. */
+  /** Number of answers from held results, which needed no computation. */
   presented = 0;
 
   constructor(
@@ -59,13 +60,13 @@ export class SimulatedWorker {
     this.#reconnectSoon();
   }
 
-  /** The process dies; what it held is gone. */
+  /** The process dies and loses its held results. */
   kill(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
     this.#life += 1;
     this.#held.clear();
-    // Sometimes the coordinator hears of it at once, sometimes only by silence.
+    // The coordinator hears of it at once, or only by missed heartbeats.
     this.#dropStream(this.#rng.uniform() < 0.5);
     this.#time.after(this.#rng.between(50, 4_000), () => {
       this.#isUp = true;
@@ -73,7 +74,7 @@ export class SimulatedWorker {
     });
   }
 
-  /** SIGTERM: tells the coordinator, finishes what it can, leaves, and another comes in its place. */
+  /** SIGTERM: tells the coordinator, finishes its shards and leaves. A new worker replaces it. */
   drain(): void {
     const stream = this.#stream;
     if (!stream?.isOpen) return;
@@ -141,7 +142,7 @@ export class SimulatedWorker {
     this.#time.after(heartbeatMs, () => {
       if (this.#stream !== stream) return;
       if (this.#network.isPartitioned(this.workerId)) {
-        // No answers: the worker gives its stream up as the coordinator does.
+        // No answers: the worker gives the stream up, as the coordinator would.
         if (missed >= 3) {
           this.cutStream();
           return;
@@ -169,7 +170,7 @@ export class SimulatedWorker {
     const copies = this.#rng.uniform() < this.#network.duplicationRate ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#time.after(this.#delayMs(), () => {
-        // A stream that the coordinator has not noticed to be broken may still deliver.
+        // A broken stream may still deliver until the coordinator notices.
         if (!this.#network.isPartitioned(this.workerId)) deliver();
       });
     }
@@ -179,7 +180,7 @@ export class SimulatedWorker {
     return this.#rng.uniform() < this.#network.lossRate;
   }
 
-  /** Mostly quick; a slow message is overtaken by later ones. */
+  /** Mostly short. A slow message is overtaken by later ones. */
   #delayMs(): number {
     return this.#rng.uniform() < 0.05 ? this.#rng.between(20, 900) : this.#rng.between(0.1, 4);
   }
@@ -223,7 +224,11 @@ export class SimulatedWorker {
     });
   }
 
-  /** Compiles for longer than many a lease. @returns how long. */
+  /**
+   * Compiles for longer than many leases last.
+   *
+   * @returns the time that it takes.
+   */
   #start(stream: Stream, leaseId: string): number {
     const startMs = this.#rng.between(100, 15_000);
     const isReopening = this.#rng.uniform() < 0.5;

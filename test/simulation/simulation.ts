@@ -1,7 +1,7 @@
-// A whole cluster on virtual time from one seed: hundreds of workers of every character, clients that
-// submit, pause and cancel, and every fault there is: loss, delay, duplication, reordering, partitions,
-// crashes of both sides, a coordinator that stands still, disks that fill and tear. Holds when every
-// job ends as it must, and those that succeed with the very numbers of a run without a cluster.
+// A whole cluster on virtual time from one seed: hundreds of workers of every character, clients
+// that submit, pause and cancel, and every fault: loss, delay, duplication, reordering, partitions,
+// crashes of both sides, pauses of the coordinator, disks that fill and tear. Passes when every job
+// ends as it must, and every successful job has exactly the numbers of a run without a cluster.
 import assert from 'node:assert/strict';
 import { defaultCoreOptions, type JobPlan } from '../../coordinator/core/state.ts';
 import { type Rng, taskRng } from '../../shared/rng.ts';
@@ -26,10 +26,10 @@ export interface SimulationReport {
   readonly virtualSeconds: number;
 }
 
-/** Virtual time within which every job must have ended: far beyond what the faults can cost. */
+/** Virtual time within which every job must have ended: far more than the faults can cost. */
 const horizonMs = 3_600_000;
 
-/** @throws with what did not hold. */
+/** @throws with the violated claim. */
 export function simulate(options: SimulationOptions): SimulationReport {
   return new Simulation(options).run();
 }
@@ -67,7 +67,8 @@ class Simulation {
     for (let i = 0; i < workers; i += 1) {
       const setup = {
         workerId: `w${i}`,
-        // The first is healthy and of the common fingerprint: progress is promised while one such worker exists.
+        // The first worker is healthy and has the common fingerprint: progress is guaranteed while
+        // such a worker exists.
         fingerprint: i > 0 && this.#rng.uniform() < 0.1 ? 'engine/b' : 'engine/a',
         slots: 1 + this.#rng.below(2),
         character: i === 0 ? ('healthy' as const) : this.#someCharacter(),
@@ -139,7 +140,8 @@ class Simulation {
       duplicateFloorMs: 100,
       recoveryCheckpointMs: 2_000,
       maxRunningJobs: 3,
-      // Faults come thousands of times thicker than in life; what ends a job that fails everywhere has its own tests.
+      // Faults are thousands of times more frequent than in real use. Other tests cover a job that
+      // fails on every worker.
       workersToFailShard: 30,
       attemptsToFailShard: 500,
     };
@@ -156,7 +158,7 @@ class Simulation {
     coordinator.crash();
   }
 
-  /** One fault, and after a while the next; they thin out, so that the end is reached. */
+  /** Makes one fault and schedules the next. Faults become rarer, so that every run ends. */
   #disturb(): void {
     if (this.#isOver() && this.#plans.size > 0) return;
     const pauseMs = 150 + this.#time.now / 40;
@@ -176,7 +178,7 @@ class Simulation {
     else this.#cancelJob();
   }
 
-  /** A part of the cluster, now and then all of it, hears nothing for a while. */
+  /** Cuts off a part of the cluster, now and then all of it, for a while. */
   #partition(): void {
     const share = this.#rng.uniform() < 0.1 ? 1 : this.#rng.between(0, 0.4);
     const cut = this.#workers.map(({ workerId }) => workerId).filter(() => this.#rng.uniform() < share);
@@ -202,7 +204,7 @@ class Simulation {
   #tearCheckpoint(): void {
     for (const { checkpoints } of this.#disk.jobs.values()) {
       const newest = checkpoints.at(-1);
-      // The one before it must serve.
+      // The checkpoint before it must be readable.
       if (newest && checkpoints.length > 1 && !checkpoints.at(-2)?.isTorn) newest.isTorn = true;
     }
   }

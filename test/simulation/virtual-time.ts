@@ -1,4 +1,5 @@
-// Virtual time: callbacks in the order of their times, ties in the order in which they were asked for. A binary heap; nothing waits.
+// Virtual time: runs callbacks in the order of their times, and callbacks of equal times in the
+// order of their requests. A binary heap; nothing waits.
 
 interface Entry {
   readonly at: number;
@@ -26,7 +27,7 @@ export class VirtualTime {
     heap[child] = entry;
   }
 
-  /** Runs the next callback; false when there is none. */
+  /** Runs the next callback. False if there is none. */
   advance(): boolean {
     const heap = this.#heap;
     const first = heap[0];

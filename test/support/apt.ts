@@ -1,15 +1,19 @@
-// Installs Debian packages that tests need, where that can be done: Debian, as root. Starts no service of theirs. Elsewhere, or when it
-// fails, it says why in one line; it never fails the run.
+// Installs Debian packages for tests, on Debian as root, and starts none of their services.
+// Elsewhere, or when the installation fails, it returns the reason in one line; it never fails the
+// run.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 /** Longest that one step of apt-get may take. */
 const stepTimeoutMs = 300_000;
 
-/** What invoke-rc.d and deb-systemd-invoke ask before they start a service; 101 forbids it. */
+/**
+ * invoke-rc.d and deb-systemd-invoke ask this program before they start a service; 101 forbids the
+ * start.
+ */
 const servicePolicy = '/usr/sbin/policy-rc.d';
 
-/** Undefined when the packages are there afterwards; else the reason. */
+/** Undefined when the packages are installed afterwards; else the reason. */
 export function aptInstall(packages: readonly string[], purpose: string): string | undefined {
   if (!isDebian()) return 'this is not Debian';
   if (process.getuid?.() !== 0) return `not root; it takes: apt-get install ${packages.join(' ')}`;

@@ -1,6 +1,6 @@
-// A worker and a client that know of their coordinator only nginx's entrance: silence, then a job; the
-// entrance gone in the middle of a job. A watch of all events lives through everything and tells each
-// event once.
+// A test with a worker and a client that reach their coordinator only through nginx: first silence,
+// then a job, and during the job nginx stops for a while. A watch of all events must survive this
+// and report each event once.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ import type { TestProcess } from './processes.ts';
 export interface Ordeal {
   /** Directives for the entrance. Default: none, so nginx's own defaults. */
   readonly grpcDirectives?: readonly string[];
-  /** Nothing happens until it resolves. */
+  /** Keeps the cluster silent until it resolves. */
   readonly silence: (worker: TestProcess) => Promise<void>;
-  /** The entrance is gone until it resolves. */
+  /** nginx is stopped until this resolves. */
   readonly outage: (worker: TestProcess) => Promise<void>;
 }
 
-/** More meta-steps than a worker does before the entrance is gone. */
+/** More meta-steps than a worker computes before nginx stops. */
 const longIterations = 500;
 
 export async function workBehindNginx(t: TestContext, { grpcDirectives = [], silence, outage }: Ordeal): Promise<void> {

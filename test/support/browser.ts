@@ -1,5 +1,5 @@
-// The real browser for tests of the console and the report: Debian's Chromium, one page at a time; what the page says to its console, an error or a breach of its
-// policy, fails the test that opened it.
+// The real browser for tests of the console and the report: Debian's Chromium, one page at a time.
+// An error or a breach of its policy in the page's console fails the test that opened it.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +8,7 @@ import type { AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { pathOf } from './needs.ts';
 
-/** The little of a page's globals that the functions use which run in it. */
+/** The few globals of a page that functions use inside it. */
 interface PageElement {
   readonly id: string;
   readonly innerText: string;
@@ -32,7 +32,7 @@ declare const document: {
   querySelectorAll(selector: string): Iterable<PageCanvas>;
 };
 
-/** Pictures for the pages are of a longer run. */
+/** Screenshots for the docs are of a longer run. */
 const patienceMs = process.env.METATRAIN_TEST_SCREENSHOTS === undefined ? 30_000 : 600_000;
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -51,14 +51,14 @@ export class TestBrowser {
   }
 
   static async start(test: TestContext): Promise<TestBrowser> {
-    // Whoever runs as root, as in a container, has no sandbox to give.
+    // Chromium has no sandbox for root, as in a container.
     const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
     const browser = await chromium.launch({ executablePath: pathOf('chromium'), args });
     test.after(() => browser.close());
     return new TestBrowser(browser);
   }
 
-  /** A page with a session of its own. */
+  /** Opens a page with a session of its own. */
   async open(
     test: TestContext,
     url: string,
@@ -76,7 +76,8 @@ export class TestBrowser {
     page.setDefaultTimeout(patienceMs);
     page.on('pageerror', (error) => complaints.push(String(error.stack)));
     page.on('console', (message) => {
-      // A browser reports every answer that is no success, also those that a page expects; and that these tests look at what was drawn.
+      // Browsers log every failed answer, also an expected one, and a warning that these tests read
+      // the canvas.
       const isExpected = /^(Failed to load resource|Canvas2D: Multiple readback)/.test(message.text());
       if (message.type() !== 'log' && !isExpected) complaints.push(message.text());
     });
@@ -89,25 +90,27 @@ export class TestBrowser {
   }
 }
 
-/** Waits until the page's text says it. */
+/** Waits until the page contains the text. */
 export async function says(page: Page, text: RegExp): Promise<void> {
   await page.waitForFunction((source) => new RegExp(source).test(document.body.innerText), text.source);
 }
 
-/** The id, or else what it is called, of what has the focus. */
+/** The id or the label of the element with the focus. */
 export const focused = (page: Page): Promise<string> =>
   page.evaluate(() => {
     const { activeElement: element } = document;
     return element.id || element.getAttribute('aria-label') || element.innerText || '';
   });
 
-/** Waits until a job's page or the first row of the overview shows more meta-steps than now: it is live. */
+/**
+ * Waits until the page of a job, or the first row of the overview, shows more meta-steps than now.
+ */
 export async function progresses(page: Page): Promise<void> {
   const before = await page.evaluate(() => document.querySelector('progress')?.value ?? 0);
   await page.waitForFunction((value) => (document.querySelector('progress')?.value ?? 0) > value, before);
 }
 
-/** Waits until every chart of the page has been drawn: that a good part of its canvas is not empty. */
+/** Waits until every chart of the page has been drawn: a good part of its canvas is not empty. */
 export async function drawsCharts(page: Page, count: number): Promise<void> {
   const shares = await page.waitForFunction((wanted) => {
     const canvases = [...document.querySelectorAll('.chart-box canvas')];
@@ -120,7 +123,7 @@ export async function drawsCharts(page: Page, count: number): Promise<void> {
   for (const share of (await shares.jsonValue()) ?? []) assert.ok(share > 0.01, `a chart is empty: ${share}`);
 }
 
-/** Waits until a chart of the page has a point of just this colour. */
+/** Waits until a chart of the page has a point of exactly this colour. */
 export async function paints(
   page: Page,
   ...colour: readonly [red: number, green: number, blue: number]
@@ -135,7 +138,11 @@ export async function paints(
   );
 }
 
-/** Moves the focus with the tabulator alone until it is on what is called so. @throws when it never gets there */
+/**
+ * Presses the tab key until the element of this name has the focus.
+ *
+ * @throws when the focus never reaches it.
+ */
 export async function tabTo(page: Page, name: string): Promise<void> {
   const seen: string[] = [];
   for (let i = 0; i < 80; i += 1) {
@@ -148,12 +155,12 @@ export async function tabTo(page: Page, name: string): Promise<void> {
 }
 
 /**
- * axe, on the page as it is now.
+ * Runs axe on the page.
  *
- * @param rules only these; default: every rule it has
+ * @param rules only these rules; default: all.
  */
 export async function assertAccessible(page: Page, what: string, rules?: readonly string[]): Promise<void> {
-  // In a world of its own, past the page's policy.
+  // In an isolated world, which the page's policy does not affect.
   const session = await page.context().newCDPSession(page);
   const { frameTree } = (await session.send('Page.getFrameTree')) as { frameTree: { frame: { id: string } } };
   const { executionContextId: contextId } = await session.send('Page.createIsolatedWorld', {
@@ -180,7 +187,7 @@ export async function assertAccessible(page: Page, what: string, rules?: readonl
   assert.ok(results.passes.length > (rules ? 0 : 10), `${what}: axe looked at something`);
 }
 
-/** Nothing sticks out: the page can be read without moving it sideways. */
+/** No element is wider than the page, so that nobody must scroll sideways. */
 export async function assertFits(page: Page, what: string): Promise<void> {
   const { wanted, given } = await page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;

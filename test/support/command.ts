@@ -1,4 +1,5 @@
-// The `metatrain` command as a person or a script runs it: real processes, their two streams, their exit code, and what they leave behind.
+// Runs the `metatrain` command as a person or a script does: real processes with their output, exit
+// code and files.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { delay, realClock } from '../../shared/clock.ts';
@@ -9,18 +10,26 @@ export interface CommandResult extends Exit {
   /** The lines of stdout. */
   readonly stdout: readonly string[];
   readonly stderr: string;
-  /** The last line of stdout as JSON. @throws when it is none */
+  /**
+   * The last line of stdout as JSON.
+   *
+   * @throws when it is not JSON.
+   */
   json<Shape>(): Shape;
 }
 
-// Every flag is a variable as well; those of whoever runs the tests must not steer the commands that a test runs.
+// Every flag is also a variable. Variables of the person who runs the tests must not affect the
+// commands under test.
 for (const name of Object.keys(process.env)) {
   if (/^METATRAIN_(?!DATA_DIR$|TEST_)/.test(name)) delete process.env[name];
 }
 
 type Environment = Readonly<Record<string, string>>;
 
-/** Starts a command; it is killed when the test ends. Its log and its address are its own business unless a flag says otherwise. */
+/**
+ * Starts a command and kills it when the test ends. Sets its log format and its address only
+ * through the given flags.
+ */
 export function startCommand(
   context: TestContext,
   args: readonly string[],
@@ -38,7 +47,7 @@ export async function metatrain(
   return resultOf(startCommand(context, args, environment));
 }
 
-/** What a started command has printed that nobody took, once it has ended. */
+/** The lines that a started command printed and that were not read yet, once it has ended. */
 export async function resultOf(process: TestProcess): Promise<CommandResult> {
   process.child.stdin?.end();
   const exit = await process.exited;
@@ -56,11 +65,11 @@ export async function resultOf(process: TestProcess): Promise<CommandResult> {
   };
 }
 
-/** Skips unless the children of a process can be found. */
+/** Skips on systems where the children of a process cannot be listed. */
 export const withoutProcessTable = (what: string): false | string =>
   leftOutUnless(isAlive(process.pid), what, 'no /proc to look processes up in');
 
-/** Processes whose parent is `pid`, now. */
+/** Present child processes of `pid`. */
 export function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -68,7 +77,7 @@ export function childrenOf(pid: number): number[] {
     .filter((child) => statusOf(child)?.parent === pid);
 }
 
-/** A process that has ended and that nobody has waited for yet is not alive. */
+/** False also for a zombie, which has ended but which its parent has not awaited. */
 export function isAlive(pid: number): boolean {
   const status = statusOf(pid);
   return status !== undefined && status.state !== 'Z' && status.state !== 'X';
@@ -76,7 +85,7 @@ export function isAlive(pid: number): boolean {
 
 function statusOf(pid: number): { readonly state: string; readonly parent: number } | undefined {
   try {
-    // The name in parentheses may hold anything, parentheses too.
+    // The name in parentheses may contain anything, parentheses too.
     const [state = '', parent = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
@@ -88,7 +97,11 @@ function statusOf(pid: number): { readonly state: string; readonly parent: numbe
 
 const patienceMs = 30_000;
 
-/** Somebody else's children send us no event when they end, so this looks again and again. @throws naming those that live on after 30 s */
+/**
+ * Polls, since there is no event for the end of another process's children.
+ *
+ * @throws naming the processes that still live after 30 s.
+ */
 export async function untilGone(pids: readonly number[]): Promise<void> {
   const givenUpAt = realClock.now() + patienceMs;
   for (;;) {

@@ -1,4 +1,5 @@
-// Drives the real core by hand, for unit tests of its decisions: time is a number, workers are names, the answers are the test's.
+// Drives the real core in unit tests of its decisions: the test sets the time, names the workers
+// and gives the answers.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import type { CoreEvent, Untimed } from '../../coordinator/core/event.ts';
@@ -39,7 +40,7 @@ export class CoreDriver {
     return effects;
   }
 
-  /** Time passes; everybody is heard of. */
+  /** Lets time pass while every worker sends heartbeats. */
   pass(ms: number): void {
     this.now += ms;
     for (const { workerId, connection } of this.state.workers.values()) {
@@ -78,7 +79,7 @@ export class CoreDriver {
     this.send({ kind: 'workerDisconnected', ...this.#from(workerId), reason: 'the stream was lost' });
   }
 
-  /** What the worker holds now, oldest first. */
+  /** The present leases of the worker, oldest first. */
   held(workerId: string): Lease[] {
     return [...(this.state.workers.get(workerId)?.leases ?? [])];
   }

@@ -1,4 +1,4 @@
-// The dashboards and alert rules as they lie in deploy/, read the way Grafana and Prometheus read them.
+// The dashboards and alert rules in deploy/, read as Grafana and Prometheus read them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -61,7 +61,10 @@ export interface AlertRule {
 export const alertRules = (): AlertRule[] =>
   (parse(readFileSync(rulesFile, 'utf8')) as { groups: { rules: AlertRule[] }[] }).groups.flatMap(({ rules }) => rules);
 
-/** The metrics of ours and of the process that an expression names, without a histogram's or a label's parts. */
+/**
+ * The names of metrics in an expression (ours, and those of the process), without the suffixes of a
+ * histogram and without labels.
+ */
 export function metricsIn(expression: string): string[] {
   const named = expression.replace(/\{[^}]*\}|"[^"]*"/g, '').match(/\b(metatrain|process|nodejs)_[a-z0-9_]+/g) ?? [];
   return [...new Set(named)];

@@ -1,5 +1,5 @@
-// An entrance before a coordinator, as a proxy of HTTP/2 is one: forwards every stream, and on request
-// answers for the coordinator, resets what is open, or lets nothing through any more. Unencrypted.
+// A proxy of HTTP/2 in front of a coordinator: forwards every stream, and on request answers
+// instead of the coordinator, resets open streams, or forwards nothing. Unencrypted.
 import {
   type ClientHttp2Session,
   connect,
@@ -16,7 +16,7 @@ import { Mailbox } from './mailbox.ts';
 
 export class Entrance {
   readonly address: string;
-  /** The HTTP statuses that were answered instead of forwarding, in order. */
+  /** The HTTP statuses that it answered instead of forwarding, in order. */
   readonly refused: number[] = [];
   readonly #server: Http2Server;
   readonly #upstream: ClientHttp2Session;
@@ -56,7 +56,7 @@ export class Entrance {
     this.#refusals.push(httpStatus);
   }
 
-  /** The answer to the next stream never comes, and nothing says so. */
+  /** Leaves the next stream without an answer and without an error. */
   withholdNext(): void {
     this.#withheld += 1;
   }

@@ -1,4 +1,4 @@
-// What a process exposes at /metrics, as numbers by series: `metatrain_jobs{state="queued"}`.
+// The output of a process's /metrics as numbers by series: `metatrain_jobs{state="queued"}`.
 
 export type Exposition = ReadonlyMap<string, number>;
 

@@ -1,5 +1,5 @@
-// A coordinator that does as a test says, behind a real gRPC server: it hears every message of every worker in order and answers
-// only when told to.
+// A coordinator under a test's control, behind a real gRPC server: records every message of every
+// worker in order, and answers only on request.
 import {
   Metadata,
   Server,
@@ -23,7 +23,7 @@ type Content<Kind extends MessageKind> = NonNullable<WorkerMessage__Output[Kind]
 /** One worker's stream. */
 export class FakeConnection {
   readonly call: Call;
-  /** Every message that came, in order. */
+  /** Every received message, in order. */
   readonly heard: WorkerMessage__Output[] = [];
   readonly #inbox = new Mailbox<WorkerMessage__Output>();
   readonly ended: Promise<void>;
@@ -50,7 +50,7 @@ export class FakeConnection {
     });
   }
 
-  /** The next message of this kind; what comes between is passed over. */
+  /** The next message of this kind; skips others. */
   async next<Kind extends MessageKind>(kind: Kind): Promise<Content<Kind>> {
     for (;;) {
       const message = await this.#inbox.take(`a ${kind} message`);
@@ -75,7 +75,9 @@ export class FakeConnection {
     this.send({ paramsAnnounced: { jobId, paramsVersion, payloadSha256: sha256(bytes) } });
   }
 
-  /** @param named the coordinator's own code; without it the status is one that a proxy could have made. */
+  /**
+   * @param named the coordinator's own error code; without it the status could come from a proxy.
+   */
   refuse(code: status, details: string, named?: ErrorCode): void {
     const metadata = new Metadata();
     if (named !== undefined) metadata.set(codeMetadataKey, named);
@@ -94,7 +96,7 @@ export class FakeCoordinator {
     this.address = address;
   }
 
-  /** @param port 0 for any that is free. */
+  /** @param port 0 takes any free port. */
   static async listen(port = 0): Promise<FakeCoordinator> {
     const server = new Server(channelOptions);
     const connections = new Mailbox<FakeConnection>();
@@ -114,12 +116,12 @@ export class FakeCoordinator {
     return Number(this.address.split(':').at(-1));
   }
 
-  /** The next worker that connects. */
+  /** The next worker's connection. */
   connection(): Promise<FakeConnection> {
     return this.#connections.take('a connection');
   }
 
-  /** As a crash: every stream is cut. */
+  /** Cuts every stream, as a crash would. */
   close(): void {
     this.#server.forceShutdown();
   }

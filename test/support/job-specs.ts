@@ -1,6 +1,6 @@
 // Small job files for tests.
 
-/** A sinusoid job that is quick on any machine; `overrides` replace top-level sections. */
+/** A short sinusoid job; `overrides` replace top-level sections. */
 export function sinusoidSpec(name = 'test', overrides: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({
     name,

@@ -1,5 +1,5 @@
-// The table of jobs rebuilt from events alone, as a consumer of the stream would: docs/events.md shows this fold. A test compares it with
-// what GetJob says.
+// The table of jobs rebuilt from events alone, as a consumer of the stream does it. docs/events.md
+// shows this code, and a test compares the table with GetJob.
 import type {
   CheckpointData,
   ClusterEvent,

@@ -1,4 +1,4 @@
-// The words that a coordinator writes down of a job: of its parts, and of its published protocol.
+// The words that a coordinator records for a job: of its parts, and of its published protocol.
 import { resolveJob } from '../../learning/job.ts';
 import { builtIn } from '../../learning/registry.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';

@@ -1,5 +1,5 @@
-// A process that wants a state directory, for tests of its lock: told to on standard input, it tries,
-// says on standard output whether it has it, and keeps it until it is killed.
+// A process for tests of the state directory's lock: on a line on standard input it tries to take
+// the lock, prints whether it has it, and keeps it until it is killed.
 import { createInterface } from 'node:readline';
 import { StateDirectory } from '../../coordinator/store/state-directory.ts';
 import { asMetatrainError } from '../../shared/errors.ts';

@@ -1,4 +1,5 @@
-// What happened, in order, for a test to wait for: no sleeping, and a wait that is never answered names what it waited for.
+// Items in order of arrival for a test to wait for. Does not sleep; a wait that times out names the
+// missing item.
 
 const patienceMs = 30_000;
 
@@ -12,7 +13,11 @@ export class Mailbox<Item> {
     else this.#items.push(item);
   }
 
-  /** The next item, at once or when it comes. @throws after 30 s, naming `what`. */
+  /**
+   * The next item, at once or when it arrives.
+   *
+   * @throws after 30 s, naming `what`.
+   */
   take(what: string): Promise<Item> {
     const [item] = this.#items.splice(0, 1);
     if (item !== undefined) return Promise.resolve(item);
@@ -29,7 +34,7 @@ export class Mailbox<Item> {
     });
   }
 
-  /** How many wait to be taken. */
+  /** Number of items that were not taken yet. */
   get size(): number {
     return this.#items.length;
   }

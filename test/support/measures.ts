@@ -1,4 +1,4 @@
-// Measures as tests need them: the heads of small jobs, rows of them, and what an evaluation makes of them.
+// Measures for tests: heads of small jobs, rows, and the results of an evaluation.
 import {
   type Estimate,
   type Measure,
@@ -16,23 +16,23 @@ const alongInnerSteps = (innerSteps: number) => ({
   points: Array.from({ length: innerSteps + 1 }, (_, step) => String(step)),
 });
 
-/** What training measures of a regression, and of a classification. */
+/** The training measures of a regression and of a classification. */
 export const lossHeads: readonly MeasureHead[] = [{ ...loss, ...noAxis }];
 export const accuracyHeads: readonly MeasureHead[] = [...lossHeads, { ...accuracy, ...noAxis }];
 
-/** What an evaluation measures of a classification; of a regression it is the first alone. */
+/** The measures of evaluating a classification. A regression has the first only. */
 export const evaluateHeads = (innerSteps: number): readonly [MeasureHead, MeasureHead] => [
   { ...loss, ...alongInnerSteps(innerSteps) },
   { ...accuracy, ...alongInnerSteps(innerSteps) },
 ];
 
-/** @param accuracies none of a regression. */
+/** @param accuracies empty for a regression. */
 export const rowsOf = (losses: readonly number[], accuracies: readonly number[] = []): MeasureRows[] => [
   { name: 'loss', values: losses },
   ...(accuracies.length > 0 ? [{ name: 'accuracy', values: accuracies }] : []),
 ];
 
-/** As messages, whose lists may be written to. */
+/** Rows as wire messages, whose lists are mutable. */
 export const rowMessages = (...rows: Parameters<typeof rowsOf>) =>
   rowsOf(...rows).map(({ name, values }) => ({ name, values: [...values] }));
 

@@ -1,5 +1,5 @@
-// An operator, an account with JetStream and a user of it, as `nsc` would make them: what the server needs to know, and the user's credentials
-// file. Signed with the NATS client's own keys.
+// An operator, an account with JetStream and a user, as `nsc` makes them: the server's
+// configuration and the user's credentials file. Signed with keys of the NATS client library.
 import { nkeys } from 'nats';
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
@@ -7,7 +7,7 @@ type KeyPair = ReturnType<typeof nkeys.createUser>;
 export interface Accounts {
   /** Lines of the server's configuration. */
   readonly config: string;
-  /** Text of a `.creds` file. */
+  /** Content of a `.creds` file. */
   readonly credentials: string;
 }
 

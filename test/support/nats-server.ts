@@ -1,5 +1,5 @@
-// A real nats-server on a port of its own, which a test kills and starts again, and what a consumer finds in its stream. Everything is gone
-// when the test ends.
+// A real nats-server on a port of its own, which a test can kill and start again, and a reader of
+// its stream. Everything is removed when the test ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,19 +10,19 @@ import { type ConnectionOptions, connect, type NatsConnection } from 'nats';
 import type { ClusterEvent } from '../../shared/cluster-event.ts';
 import { pathOf } from './needs.ts';
 
-/** A consumer that waits for an event that does not come fails. */
+/** A consumer fails after waiting this long for an event. */
 const patienceMs = 60_000;
 
 export interface NatsServerOptions {
-  /** What stands in the configuration besides the address and JetStream. */
+  /** Configuration besides the address and JetStream. */
   readonly config?: string;
-  /** Default true: on files. */
+  /** Default true, with storage in files. */
   readonly hasJetStream?: boolean;
-  /** How the tests' own consumers connect. */
+  /** Options of the tests' own consumers. */
   readonly client?: Partial<ConnectionOptions>;
 }
 
-/** An event as it lies in the stream. */
+/** An event as stored in the stream. */
 export interface StreamMessage {
   readonly subject: string;
   readonly messageId: string;
@@ -55,7 +55,7 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.#port}`;
   }
 
-  /** On the port of the first start. */
+  /** Starts on the port of the first start. */
   async start({ hasJetStream = this.#options.hasJetStream ?? true } = {}): Promise<void> {
     const file = join(this.#directory, 'server.conf');
     const jetStream = hasJetStream ? `jetstream { store_dir: "${join(this.#directory, 'jetstream')}" }` : '';
@@ -74,7 +74,7 @@ export class NatsServer {
     this.#port = Number(/client connections on 127\.0\.0\.1:(\d+)/.exec(log)?.[1]);
   }
 
-  /** With SIGKILL. */
+  /** Kills with SIGKILL. */
   async kill(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
@@ -83,7 +83,9 @@ export class NatsServer {
     await once(child, 'exit');
   }
 
-  /** What the stream holds from its first message to the first that `isLast`, waiting for that one. */
+  /**
+   * The stream's messages from the first to the first for which `isLast` holds. Waits for that one.
+   */
   async messages(isLast: (event: ClusterEvent) => boolean, stream = 'METATRAIN'): Promise<StreamMessage[]> {
     return this.use(async (connection) => {
       const consumer = await connection.jetstream().consumers.get(stream);

@@ -1,6 +1,6 @@
-// Debian's nginx before a coordinator, with its defaults but for what a test adds: one entrance for
-// gRPC, one for HTTP at the root and under /mt/. Stopped and started again on the same ports;
-// everything is gone when the test ends.
+// Debian's nginx in front of a coordinator, with its defaults except for what a test adds: one port
+// for gRPC, one for HTTP at the root and under /mt/. Can be stopped and started again on its ports.
+// Everything is removed when the test ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,17 +15,17 @@ export interface NginxOptions {
   readonly grpc: string;
   /** HOST:PORT of its console. */
   readonly http: string;
-  /** Directives for the gRPC entrance. Default: none. */
+  /** Directives for the gRPC port. Default: none. */
   readonly grpcDirectives?: readonly string[];
 }
 
-/** What nginx says when its workers are about to run. */
+/** nginx logs this when its workers are about to run. */
 const ready = /start worker processes/;
 
 export class Nginx {
-  /** HOST:PORT of the gRPC entrance. */
+  /** HOST:PORT for gRPC through nginx. */
   readonly grpc: string;
-  /** HOST:PORT of the HTTP entrance. */
+  /** HOST:PORT for HTTP through nginx. */
   readonly http: string;
   readonly #directory: string;
   #process: ChildProcess | undefined;
@@ -61,7 +61,7 @@ export class Nginx {
     });
   }
 
-  /** At once: what is open breaks. May be called twice. */
+  /** Stops at once and breaks open connections. May be called twice. */
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

@@ -1,4 +1,5 @@
-// Real processes for tests: started, waited for by what they print, always killed at the end of the test. Nothing sleeps.
+// Real processes for tests: started, awaited by their output, and always killed at the end of the
+// test. Nothing sleeps.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
@@ -20,12 +21,15 @@ export interface Exit {
 export class TestProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
-  /** All that came so far, for messages of failed assertions. */
+  /** All of stderr so far, for messages of failed assertions. */
   stderr = '';
   readonly #lines = new Mailbox<string>();
   readonly #stderrReaders = new Set<() => void>();
 
-  /** Starts `script` (a path inside the compiled tree, such as `worker/main.js`) and kills it when the test ends. */
+  /**
+   * Starts `script` (a path inside the compiled tree, such as `worker/main.js`) and kills it when
+   * the test ends.
+   */
   constructor(
     context: TestContext,
     script: string,
@@ -46,7 +50,11 @@ export class TestProcess {
     context.after(() => this.kill('SIGKILL'));
   }
 
-  /** The next line of stdout. @throws with what stderr says when the process ends first. */
+  /**
+   * The next line of stdout.
+   *
+   * @throws with stderr when the process ends first.
+   */
   async line(): Promise<string> {
     const ended = this.exited.then((exit) => {
       throw new Error(`the process ended (${JSON.stringify(exit)}) before its next line; stderr:\n${this.stderr}`);
@@ -54,12 +62,12 @@ export class TestProcess {
     return Promise.race([this.#lines.take(`a line of ${this.child.spawnargs.slice(1).join(' ')}`), ended]);
   }
 
-  /** The next line as JSON: what a process prints when it is ready. */
+  /** The next line as JSON, which a process prints when it is ready. */
   async ready<Facts extends Record<string, unknown>>(): Promise<Facts> {
     return JSON.parse(await this.line()) as Facts;
   }
 
-  /** What stdout still holds, once the process has ended. */
+  /** The unread lines of stdout, once the process has ended. */
   async restOfLines(): Promise<string[]> {
     await this.exited;
     const lines: string[] = [];
@@ -67,7 +75,11 @@ export class TestProcess {
     return lines;
   }
 
-  /** Waits until stderr has said `pattern`. @throws with all of stderr when the process ends first or 60 s have passed */
+  /**
+   * Waits until stderr contains `pattern`.
+   *
+   * @throws with all of stderr when the process ends first or 60 s have passed.
+   */
   stderrSays(pattern: RegExp): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
@@ -89,7 +101,7 @@ export class TestProcess {
     this.child.kill(name);
   }
 
-  /** Signals and waits for the end. */
+  /** Sends the signal and waits for the end. */
   async kill(name: NodeJS.Signals): Promise<Exit> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(name);
     return this.exited;

@@ -1,5 +1,5 @@
-// A real Prometheus on a port of its own that scrapes what a test names; asked through its HTTP API, and waited for by asking. Everything is gone
-// when the test ends.
+// A real Prometheus on a port of its own, which scrapes the addresses that a test names and answers
+// queries through its HTTP API. Everything is removed when the test ends.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Prometheus' own words for a scrape job. */
+/** An entry of Prometheus' `scrape_configs`. */
 export type ScrapeConfig = Readonly<Record<string, unknown>>;
 
 const pollMs = 250;
@@ -64,7 +64,11 @@ export class Prometheus {
     return new Prometheus(child, address);
   }
 
-  /** The data of an API's answer. @throws with Prometheus' own words when it refuses. */
+  /**
+   * The data of an API's answer.
+   *
+   * @throws with Prometheus' message when it refuses.
+   */
   async ask<Data>(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<Data> {
     const response = await fetch(`http://${this.#address}/api/v1/${path}?${new URLSearchParams(parameters)}`);
     const answer = (await response.json()) as { status: string; data: Data; error?: string };
@@ -72,7 +76,7 @@ export class Prometheus {
     return answer.data;
   }
 
-  /** The expression's value now; a scalar is a sample without labels. */
+  /** The present value of the expression. A scalar becomes a sample without labels. */
   async query(expression: string): Promise<Sample[]> {
     type Answer = {
       readonly resultType: string;
@@ -83,7 +87,11 @@ export class Prometheus {
     return result.map(({ metric: labels, value: [, value] }) => ({ labels, value: Number(value) }));
   }
 
-  /** Asks until the answer is one. @throws with `describe` when that has not come after `patienceMs` */
+  /**
+   * Asks again until there is an answer.
+   *
+   * @throws with `describe` when there is none after `patienceMs`.
+   */
   async until<Answer>(
     ask: () => Promise<Answer | undefined>,
     describe: () => string,
@@ -100,7 +108,11 @@ export class Prometheus {
   }
 }
 
-/** Runs promtool. @returns what it said, and whether it was content. */
+/**
+ * Runs promtool.
+ *
+ * @returns its output, and whether it passed.
+ */
 export function promtool(
   args: readonly string[],
   input?: string,

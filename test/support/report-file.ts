@@ -1,18 +1,18 @@
-// A report as a reader of its text sees it: what it carries as data, and what it would load or run.
+// Reads a report as text: the data in it, and everything that it would load or run.
 import assert from 'node:assert/strict';
 
-/** What the report's element `id` holds as JSON. */
+/** The JSON in the report's element `id`. */
 export function embedded<Shape>(page: string, id: string): Shape {
   const [, json] = new RegExp(`<script type="application/json" id="${id}">([^<]*)</script>`).exec(page) ?? [];
   assert.ok(json !== undefined, `the page has no data called ${id}`);
   return JSON.parse(json) as Shape;
 }
 
-/** The page without its scripts and its style: markup alone. */
+/** The page's markup, without scripts and styles. */
 export const markupOf = (page: string): string =>
   page.replaceAll(/<(script|style)\b[^>]*>[\s\S]*?<\/\1>/g, (_, name) => `<${name}></${name}>`);
 
-/** @throws unless the page needs nothing but itself, and runs nothing but its one script. */
+/** @throws unless the page is self-contained and runs no script but its own. */
 export function assertSelfContained(page: string): void {
   const markup = markupOf(page);
   assert.deepEqual(markup.match(/\b(src|href|action|srcset|data|poster)\s*=/gi), null);

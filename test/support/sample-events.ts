@@ -1,4 +1,5 @@
-// One event of every kind, made from records as the coordinator makes them, with every field that may be there.
+// One event of every kind, made from records as the coordinator makes them, with every optional
+// field.
 
 import { workerEvents } from '../../coordinator/observers/worker-events.ts';
 import { jobEvent, type LoggedEvent } from '../../coordinator/store/cluster-events.ts';
@@ -83,7 +84,7 @@ function ofWorker(happen: (observer: ReturnType<typeof workerEvents>) => void): 
 const { workerId } = link;
 const reason = 'it was so';
 
-/** Every kind of event: one that is added has no place here until it is. */
+/** Every kind of event: the type requires an entry for each name. */
 export const sampleEvents: { readonly [Name in EventName]: LoggedEvent } = {
   'job.state_changed': ofJob({
     kind: 'stateChanged',

@@ -1,4 +1,5 @@
-// A job that has trained, with its history, for what draws and writes jobs. Every value is a formula: the same on any machine.
+// A finished job with its history, for tests of pages and reports. Every value is a formula, so it
+// is equal on any machine.
 
 import type { Evaluation, Job, JobEvent, MetaStepSummary } from '../../client/records.ts';
 import { parseJobSpec } from '../../learning/job-file.ts';

@@ -1,10 +1,11 @@
-// Finds the real programs that integration tests run beside ours: on the path, or where Debian puts what only root should run. Installs
-// Debian's packages where that can be done; elsewhere, or when it fails, it says why a program is missing. It never fails the run.
+// Finds the real programs that integration tests run: on the path, or where Debian installs
+// programs for root. Installs Debian's packages if possible; otherwise says why a program is
+// missing. It never fails the run.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { aptInstall } from './apt.ts';
 
-/** Program → the Debian package that brings it. */
+/** Program → its Debian package. */
 export const debianPackageOf = {
   prometheus: 'prometheus',
   promtool: 'prometheus',
@@ -15,7 +16,7 @@ export const debianPackageOf = {
 
 export type ProgramName = keyof typeof debianPackageOf;
 
-/** The program's path; undefined where there is none. */
+/** The program's path; undefined if there is none. */
 export function findProgram(name: ProgramName): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders
@@ -24,7 +25,9 @@ export function findProgram(name: ProgramName): string | undefined {
     .find(isExecutable);
 }
 
-/** Installs what is missing. Undefined when every program is there afterwards; else why not. */
+/**
+ * Installs missing programs. Undefined when every program is installed afterwards; else the reason.
+ */
 export function setUpPrograms(): string | undefined {
   const names = Object.keys(debianPackageOf) as ProgramName[];
   const missing = names.filter((name) => findProgram(name) === undefined);

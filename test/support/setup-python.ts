@@ -1,5 +1,6 @@
-// Makes the virtual environment that the tests with a foreign gRPC client run in: Python's own tools, pinned requirements, kept under
-// node_modules/.cache for the next run. Where Python, its venv module or the packages cannot be had it says why; it never fails the run.
+// Makes the virtual environment for the tests with a foreign gRPC client: Python's own tools,
+// pinned requirements, kept under node_modules/.cache. If Python, its venv module or the packages
+// are missing, it says why; it never fails the run.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -13,7 +14,9 @@ const stepTimeoutMs = 240_000;
 
 export type PythonSetup = { readonly python: string } | { readonly reason: string };
 
-/** The environment's interpreter, made now or by an earlier run; or why there is none. */
+/**
+ * The environment's interpreter, made now or by an earlier run; or the reason why there is none.
+ */
 export function setUpPython(): PythonSetup {
   const version = spawnSync('python3', ['-c', 'import sys; print(sys.executable, sys.version)'], { encoding: 'utf8' });
   if (version.status !== 0) return { reason: 'no python3 on the path' };
@@ -27,8 +30,8 @@ export function setUpPython(): PythonSetup {
   const python = join(directory, 'bin', 'python');
   if (existsSync(python)) return { python };
 
-  // Made aside and renamed, so that one cut short, or one made by another run meanwhile, is never taken for whole. Nothing but
-  // `bin/python` is used of it, which finds its packages from wherever it stands.
+  // Made under another name and renamed, so that an interrupted or concurrent run never leaves half
+  // an environment. Only its `bin/python` is used, which finds its packages at any place.
   const aside = `${directory}.${process.pid}`;
   mkdirSync(cache, { recursive: true });
   console.log('Making a virtual environment for the tests with a Python client …');

@@ -1,5 +1,6 @@
-// Finds the software Vulkan driver that the WebGPU tests compute on: Chromium's, with Vulkan's loader, both Debian packages. Installs them where
-// that can be done; elsewhere, or when it fails, it says why there is none. It never fails the run.
+// Finds the software Vulkan driver for the WebGPU tests: Chromium's, with Vulkan's loader, both
+// Debian packages. Installs them if possible; otherwise says why there is none. It never fails the
+// run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { aptInstall } from './apt.ts';
@@ -9,7 +10,7 @@ const packages = ['chromium', 'libvulkan1'] as const;
 
 export type WebGpuSetup = { readonly vulkanDriver: string } | { readonly reason: string };
 
-/** The driver's description, for VK_ICD_FILENAMES; or why there is none. */
+/** The driver's description, for VK_ICD_FILENAMES; or the reason why there is none. */
 export function setUpWebGpu(): WebGpuSetup {
   if (isThere()) return { vulkanDriver: driver };
   const reason = aptInstall(packages, 'the tests on WebGPU');
@@ -22,7 +23,10 @@ function isThere(): boolean {
   return existsSync(driver) && hasLoader();
 }
 
-/** Whether the dynamic loader finds Vulkan's; a copy in Chromium's own folder is none of its. */
+/**
+ * Whether the dynamic loader finds Vulkan's loader. It does not find the copy in Chromium's own
+ * folder.
+ */
 function hasLoader(): boolean {
   const { stdout } = spawnSync('/sbin/ldconfig', ['--print-cache'], { encoding: 'utf8' });
   return stdout?.includes('libvulkan.so.1') ?? false;

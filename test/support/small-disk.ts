@@ -1,4 +1,5 @@
-// A real file system of a few tens of MiB, so that a full disk is a full disk: a tmpfs, mounted where the system lets this process.
+// A real file system of a few tens of MiB, which a test can fill: a tmpfs, mounted where the system
+// allows this process to.
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { leftOutUnless } from './needs.ts';
 
 const mebibyte = 2 ** 20;
 
-/** Skips unless a file system can be mounted here, which takes Linux and its administrator. */
+/** Skips unless this process can mount a file system, which takes root on Linux. */
 export const withoutSmallDisk = (what: string): false | string =>
   leftOutUnless(mayMount(), what, 'no small file system to fill: mount -t tmpfs is for root on Linux');
 
@@ -33,7 +34,7 @@ const unmount = (directory: string) => spawnSync('umount', ['--lazy', directory]
 export class SmallDisk {
   readonly path: string;
 
-  /** Gone when the test ends. */
+  /** Removed when the test ends. */
   constructor(t: TestContext, mebibytes: number) {
     this.path = mkdtempSync(join(tmpdir(), 'metatrain-disk-'));
     t.after(() => {
@@ -52,7 +53,7 @@ export class SmallDisk {
     return join(this.path, 'ballast');
   }
 
-  /** Others' files take the room, but for so much; 0 fills it to the last page. */
+  /** Fills the disk with other files until this many bytes are left; 0 fills the last page, too. */
   fill(leftBytes: number): void {
     const file = openSync(this.#ballast, 'a');
     const piece = Buffer.alloc(64 * 1_024);

@@ -1,5 +1,5 @@
-// What our dashboards have in common: a Prometheus data source that whoever opens one may choose, rows of panels of a few kinds, and a word on
-// each panel of what its figures mean. Knows no metric.
+// The common parts of our dashboards: a Prometheus data source that the reader may choose, rows of
+// panels of a few kinds, and on each panel a description of its figures. Knows no metric.
 
 import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge';
 import {
@@ -35,7 +35,7 @@ export type Query = readonly [expression: string, legend: string];
 export interface Panel {
   readonly kind: 'graph' | 'stacked' | 'stat' | 'bars';
   readonly title: string;
-  /** What it shows and how to read it. */
+  /** What the panel shows, and how to read it. */
   readonly description: string;
   /** Of `@grafana/grafana-foundation-sdk/units`. */
   readonly unit: string;
@@ -56,7 +56,7 @@ export interface Variable {
   readonly label: string;
   /** Such as `label_values(metric, label)`. */
   readonly query: string;
-  /** Several values at once, all of them by default. */
+  /** Allows several values at a time, and selects all by default. */
   readonly isMulti?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// Every dashboard, and the file that it is generated into.
+// Every dashboard, with the name of its generated file.
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { type Board, buildBoard } from './board.ts';
 import { clusterBoard } from './cluster-board.ts';

@@ -1,4 +1,5 @@
-// The cluster at a glance, and then in parts: work, scheduling, faults, calls, the coordinator's process.
+// The cluster in an overview, then in parts: work, scheduling, faults, calls, the coordinator's
+// process.
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import type { Board } from './board.ts';
 import { mean, quantile, rate, summed } from './expressions.ts';

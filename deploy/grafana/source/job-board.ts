@@ -1,4 +1,5 @@
-// How one job learns: what training measures, what adaptation gains, how the tasks' gradients agree, and how far the job is.
+// The learning of one job: the measures of training, the gain from adaptation, the agreement of the
+// tasks' gradients, and the job's progress.
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import type { Board, Panel } from './board.ts';
 

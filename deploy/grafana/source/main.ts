@@ -1,4 +1,5 @@
-// `npm run monitoring`: writes deploy/grafana/dashboards from the sources beside this file, and the tables of docs/monitoring.md.
+// `npm run monitoring`: writes deploy/grafana/dashboards from the sources in this folder, and the
+// tables of docs/monitoring.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../../shared/wire.ts';

@@ -1,4 +1,5 @@
-// Every metric of both processes, as their own code declares them, and the tables of docs/monitoring.md made of that.
+// Every metric of both processes, as their code declares them, and the tables of docs/monitoring.md
+// made from these declarations.
 import { ClusterMetrics } from '../../../coordinator/metrics/cluster-metrics.ts';
 import { callMeter } from '../../../coordinator/rpc/call-meter.ts';
 import { realClock } from '../../../shared/clock.ts';
@@ -18,7 +19,10 @@ function workerFacts(): readonly MetricFacts[] {
   return new WorkerMetrics(options).meter.facts;
 }
 
-/** By where they are told: of the coordinator, of single jobs (by the coordinator), of a worker, of either process itself. */
+/**
+ * Grouped by what they describe: the coordinator, single jobs (shown by the coordinator), a worker,
+ * any process.
+ */
 export function metricFacts(): Readonly<Record<'coordinator' | 'job' | 'worker' | 'process', readonly MetricFacts[]>> {
   const isOfJob = ({ name }: MetricFacts) => name.startsWith('metatrain_job_');
   const coordinator = coordinatorFacts();
@@ -30,7 +34,11 @@ export function metricFacts(): Readonly<Record<'coordinator' | 'job' | 'worker' 
   };
 }
 
-/** The page with each of its tables as the metrics are now. @throws when a table's marks are not there */
+/**
+ * The page with each of its tables up to date.
+ *
+ * @throws when the marks of a table are missing.
+ */
 export function withMetricTables(page: string): string {
   let text = page;
   for (const [name, facts] of Object.entries(metricFacts())) {

@@ -1,9 +1,12 @@
-// The row that the coordinator's and the workers' boards share: what the process itself costs.
+// The row on processes that the boards of the coordinator and the workers share.
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import type { Row } from './board.ts';
 import { ofProcess, rateWindow } from './expressions.ts';
 
-/** @param info the metric by which the processes are known. @param legend names a process. */
+/**
+ * @param info a metric that only the shown processes have.
+ * @param legend names a process.
+ */
 export function processRow(title: string, info: string, labels: string, legend: string): Row {
   const own = (series: string) => ofProcess(series, info, labels);
   return {

@@ -1,4 +1,5 @@
-// The workers and their engines: who is there and how busy, what their time goes into, what compiling costs, how memory stands to its prediction.
+// The workers and their engines: which are connected and how busy they are, where their time goes,
+// the cost of compiling, and memory beside its prediction.
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import type { Board, Panel } from './board.ts';
 import { rateWindow } from './expressions.ts';
@@ -9,7 +10,7 @@ const info = `metatrain_worker_info{${chosen}}`;
 const of = (metric: string, matchers = ''): string => `${metric}{${chosen}${matchers}}`;
 const perSecond = (metric: string, by: string, matchers = ''): string =>
   `sum by (${by}) (rate(${of(metric, matchers)}[${rateWindow}]))`;
-/** Mean since the worker started: compiling is rare, a window would mostly be empty. */
+/** Mean since the worker started: compiling is rare, so most windows would be empty. */
 const meanSoFar = (name: string): string =>
   `sum by (instance) (${of(`${name}_sum`)}) / clamp_min(sum by (instance) (${of(`${name}_count`)}), 1)`;
 
