@@ -63,6 +63,10 @@ function bytesOf(output: ShardOutput): number {
       return output.initial.metaParams.byteLength;
     case 'train':
       return output.result.metaGradientSum.byteLength;
+    case 'adapt':
+      return output.adapted.state.byteLength;
+    case 'predict':
+      return output.predictions.outputs.byteLength;
     case 'evaluate':
       return 8 * output.result.measures.reduce((sum, { values }) => sum + values.length, 0);
     default:

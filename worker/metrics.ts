@@ -26,7 +26,7 @@ export interface WorkerView {
   peakResidentBytes(): number;
 }
 
-const works = ['initialize', 'train', 'evaluate'] as const;
+const works = ['initialize', 'train', 'evaluate', 'adapt', 'predict'] as const;
 
 type Tree = ReturnType<typeof declareTree>;
 

@@ -5,8 +5,8 @@ import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.t
 import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { MeasureRows } from '../shared/measures.ts';
-import { bytesOfVector, chunksOf } from '../shared/tensor-codec.ts';
-import type { ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
+import { bytesOfVector, chunksOf, type ParamsLayout } from '../shared/tensor-codec.ts';
+import type { RequestWork, ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
 
 /**
@@ -17,7 +17,7 @@ export function readLease(
   lease: ShardLease__Output,
   paramsSha256: (jobId: string, version: number) => string | undefined,
 ): Lease {
-  const { leaseId, jobId, traceparent } = lease;
+  const { leaseId, jobId = '', traceparent } = lease;
   if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
   const work = readWork(lease);
   const { shard, firstTask, taskCount } = lease.train ?? lease.evaluate ?? { shard: 0, firstTask: 0, taskCount: 0 };
@@ -29,7 +29,7 @@ export function readLease(
   return { leaseId, jobId, work, shard, workKey, traceparent };
 }
 
-function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {
+function readWork({ work, train, evaluate }: ShardLease__Output): Exclude<ShardWork, RequestWork> {
   switch (work) {
     case 'initialize':
       return { kind: 'initialize' };
@@ -43,8 +43,10 @@ function readWork({ work, train, evaluate }: ShardLease__Output): ShardWork {
       const shard = { metaStep: paramsVersion, split, firstTask, taskCount: atLeastOne(taskCount) } as const;
       return { kind: 'evaluate', paramsVersion, shard };
     }
+    case 'adapt':
+    case 'predict':
     case undefined:
-      throw invalid('work', 'nothing', 'initialize, train or evaluate');
+      throw invalid('work', work ?? 'nothing', 'initialize, train or evaluate');
     default:
       return work satisfies never;
   }
@@ -55,36 +57,38 @@ function atLeastOne(taskCount: number): number {
   return taskCount;
 }
 
-function invalid(field: string, got: string, accepted: string): MetatrainError {
+export function invalid(field: string, got: string, accepted: string): MetatrainError {
   return new MetatrainError('REQUEST_INVALID', `shard lease: ${field}: got ${got}; accepted: ${accepted}`, {
     details: { field },
   });
 }
+
+/** Whose work a lease is. */
+export type Owner = { readonly jobId: string } | { readonly requestId: string };
+
+export const ownerOf = ({ jobId, requestId }: Pick<Lease, 'jobId' | 'requestId'>): Owner =>
+  requestId === undefined ? { jobId } : { requestId };
 
 /**
  * The outcome's messages in order: the payload's chunks, then the result that names it.
  *
  * @param presentedAgain computed before, for a lease that was lost.
  */
-export function* outcomeMessages(
-  jobId: string,
-  outcome: ShardOutcome,
-  presentedAgain = false,
-): Iterable<WorkerMessage> {
+export function* outcomeMessages(owner: Owner, outcome: ShardOutcome, presentedAgain = false): Iterable<WorkerMessage> {
   const { leaseId } = outcome;
   if (outcome.kind === 'failed') {
     const { message } = outcome.failure;
     const failure = { ...outcome.failure, message: boundText(message, maxWorkerTextBytes) };
-    yield { shardFailure: { leaseId, jobId, ...failure } };
+    yield { shardFailure: { leaseId, ...owner, ...failure } };
     return;
   }
   const { output, data, computeMs } = outcome;
   const vector = payloadOf(output);
-  if (vector && output.kind !== 'evaluate') {
+  if (vector && 'payloadSha256' in output) {
     for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
       yield { payloadChunk };
   }
-  yield { shardResult: { leaseId, jobId, data: [...data], computeMs, presentedAgain, ...resultOf(output) } };
+  yield { shardResult: { leaseId, ...owner, data: [...data], computeMs, presentedAgain, ...resultOf(output) } };
 }
 
 /** What the worker still has, after a new Welcome. */
@@ -111,19 +115,22 @@ function payloadOf(output: ShardOutput): Float32Array | undefined {
       return output.result.metaGradientSum;
     case 'evaluate':
       return undefined;
+    case 'adapt':
+      return output.adapted.state;
+    case 'predict':
+      return output.predictions.outputs;
     default:
       return output satisfies never;
   }
 }
 
-function resultOf(output: ShardOutput): Pick<ShardResult, 'initialize' | 'train' | 'evaluate'> {
+function resultOf(output: ShardOutput): Pick<ShardResult, ShardOutput['kind']> {
   switch (output.kind) {
     case 'initialize': {
       const { layout, splitDescription, transductive } = output.initial;
-      const tensors = layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
       return {
         initialize: {
-          layout: { tensors },
+          layout: layoutMessage(layout),
           payloadSha256: Buffer.from(output.payloadSha256),
           splitDescription,
           transductive,
@@ -143,9 +150,21 @@ function resultOf(output: ShardOutput): Pick<ShardResult, 'initialize' | 'train'
     }
     case 'evaluate':
       return { evaluate: { measures: output.result.measures.map(rowsMessage) } };
+    case 'adapt': {
+      const payloadSha256 = Buffer.from(output.payloadSha256);
+      return { adapt: { state: { layout: layoutMessage(output.adapted.layout), payloadSha256 } } };
+    }
+    case 'predict': {
+      const shape = [...output.predictions.shape];
+      return { predict: { payloadSha256: Buffer.from(output.payloadSha256), shape } };
+    }
     default:
       return output satisfies never;
   }
 }
+
+const layoutMessage = ({ tensors }: ParamsLayout) => ({
+  tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })),
+});
 
 const rowsMessage = ({ name, values }: MeasureRows) => ({ name, values: [...values] });

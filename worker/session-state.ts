@@ -7,11 +7,14 @@ import type { ShardWork, StartProgress } from './compute/shard.ts';
 
 export interface Lease {
   readonly leaseId: string;
+  /** What has to be open here for it: the job, or a request's learner. */
   readonly jobId: string;
+  /** Whose work it is, where it is not the job's. */
+  readonly requestId?: string;
   readonly work: ShardWork;
   /** Index of the shard in its batch. */
   readonly shard: number;
-  /** Equal keys mean equal results: the job, the kind of work, θ's hash and the tasks. */
+  /** Equal keys mean equal results: the job, the kind of work, θ's hash and the tasks; or the request. */
   readonly workKey: string;
   /** W3C Trace Context of the coordinator's span, as it came; empty: not traced. */
   readonly traceparent: string;

@@ -4,6 +4,7 @@ import type { Clock } from '../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import type { CoordinatorMessage__Output } from '../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { JobOpened__Output } from '../shared/gen/metatrain/v1/JobOpened.ts';
+import type { LearnerOpened__Output } from '../shared/gen/metatrain/v1/LearnerOpened.ts';
 import type { ParamsAnnounced__Output } from '../shared/gen/metatrain/v1/ParamsAnnounced.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { Logger } from '../shared/log.ts';
@@ -16,8 +17,9 @@ import type { ShardOutcome } from './compute/shard.ts';
 import type { DeviceFacts, EngineName } from './engine/devices.ts';
 import { HeldResults } from './held-results.ts';
 import type { WorkerObserver } from './observer.ts';
-import { heldMessage, outcomeMessages, payloadBytesOf, readLease } from './session-messages.ts';
+import { heldMessage, type Owner, outcomeMessages, ownerOf, payloadBytesOf, readLease } from './session-messages.ts';
 import { Outbox } from './session-outbox.ts';
+import { readRequestLease } from './session-requests.ts';
 import {
   defaultSessionTimes,
   type Lease,
@@ -73,7 +75,7 @@ export class Session {
   readonly #state: SessionState;
   readonly #observer: WorkerObserver;
   /**
-   * Elements of each open job's parameters, in order of opening: beyond `maxUnfinishedJobs` the oldest
+   * Elements of the parameters of each open job or learner, in order of opening: beyond `maxUnfinishedJobs` the oldest
    * is closed; undefined until the layout is known.
    */
   readonly #jobs = new Map<string, number | undefined>();
@@ -125,7 +127,8 @@ export class Session {
 
   #endShard(outcome: ShardOutcome): void {
     const lease = this.#shards.get(outcome.leaseId);
-    if (lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
+    // A request is not leased again once its stream is lost: whoever asked has been answered.
+    if (lease?.requestId === undefined && lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
     this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome);
     this.#shards.delete(outcome.leaseId);
   }
@@ -157,7 +160,7 @@ export class Session {
       case 'sendOutcome': {
         const lease = outcome && this.#shards.get(outcome.leaseId);
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
-        this.#outbox?.send(outcomeMessages(lease.jobId, { ...outcome, leaseId: order.leaseId }));
+        this.#outbox?.send(outcomeMessages(ownerOf(lease), { ...outcome, leaseId: order.leaseId }));
         if (outcome.kind === 'finished') this.#observeResult(lease, outcome, false);
         break;
       }
@@ -261,7 +264,8 @@ export class Session {
         this.#step({ kind: 'heartbeatReplied' });
         break;
       case 'shardLease':
-        this.#takeLease(message.shardLease!);
+        if (message.shardLease!.requestId === undefined) this.#takeLease(message.shardLease!);
+        else this.#takeRequest(message.shardLease!);
         break;
       case 'leaseCancelled':
         this.#step({ kind: 'leaseCancelled', leaseId: message.leaseCancelled!.leaseId });
@@ -280,6 +284,12 @@ export class Session {
         break;
       case 'jobClosed':
         this.#closeJob(message.jobClosed!.jobId);
+        break;
+      case 'learnerOpened':
+        this.#openLearner(message.learnerOpened!);
+        break;
+      case 'learnerClosed':
+        this.#closeJob(message.learnerClosed!.learnerId);
         break;
       case 'batch':
         throw new MetatrainError('REQUEST_INVALID', 'batch: got a batch in a batch; accepted: messages of other kinds');
@@ -303,15 +313,32 @@ export class Session {
     const held = this.#held.get(lease.workKey);
     const refusal = this.#refusalOf(lease);
     if (held) {
-      this.#outbox?.send(outcomeMessages(jobId, { ...held, leaseId }, true));
+      this.#outbox?.send(outcomeMessages({ jobId }, { ...held, leaseId }, true));
       this.#observeResult(lease, held, true);
     } else if (refusal) {
-      // Another worker may have room for it, or get it whole.
-      const failure = { code: refusal.code, message: refusal.message, permanent: false };
-      this.#outbox?.send(outcomeMessages(jobId, { kind: 'failed', leaseId, failure }));
+      this.#refuse({ jobId }, leaseId, refusal);
     } else {
       this.#step({ kind: 'leased', lease });
     }
+  }
+
+  /** Answered at once where its learner's θ, or what it brings itself, could not be taken. */
+  #takeRequest(message: ShardLease__Output): void {
+    const { leaseId, requestId = '' } = message;
+    try {
+      const lease = readRequestLease(message, (sha256) => this.#payloads.take(sha256));
+      const refusal = this.#refusalOf(lease);
+      if (refusal) this.#refuse({ requestId }, leaseId, refusal);
+      else this.#step({ kind: 'leased', lease });
+    } catch (thrown) {
+      this.#refuse({ requestId }, leaseId, asMetatrainError(thrown));
+    }
+  }
+
+  /** Another worker may have room for it, or get it whole. */
+  #refuse(owner: Owner, leaseId: string, { code, message }: MetatrainError): void {
+    const failure = { code, message, permanent: false };
+    this.#outbox?.send(outcomeMessages(owner, { kind: 'failed', leaseId, failure }));
   }
 
   #refusalOf({ jobId, work }: Lease): MetatrainError | undefined {
@@ -324,16 +351,27 @@ export class Session {
   }
 
   #openJob({ jobId, spec, layout, data: expectedData }: JobOpened__Output): void {
+    this.#remember(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
+    this.#observer.jobOpened?.({ jobId, spec });
+    this.#dependencies.pool.openJob(jobId, { spec, expectedData });
+  }
+
+  #openLearner({ learnerId, spec, paramsSha256 }: LearnerOpened__Output): void {
+    this.#remember(learnerId, undefined);
+    this.#dependencies.pool.openLearner(learnerId, spec);
+    this.#takeParams({ jobId: learnerId, paramsVersion: 0, payloadSha256: paramsSha256 });
+  }
+
+  #remember(jobId: string, elements: number | undefined): void {
     this.#jobs.delete(jobId);
     for (const oldest of this.#jobs.keys()) {
       if (this.#jobs.size < maxUnfinishedJobs) break;
       this.#closeJob(oldest);
     }
-    this.#jobs.set(jobId, layout?.tensors.length ? layoutElements(layout) : undefined);
-    this.#observer.jobOpened?.({ jobId, spec });
-    this.#dependencies.pool.openJob(jobId, { spec, expectedData });
+    this.#jobs.set(jobId, elements);
   }
 
+  /** Of a job, or of a learner. */
   #closeJob(jobId: string): void {
     this.#jobs.delete(jobId);
     this.#paramsSha256.delete(jobId);

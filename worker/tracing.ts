@@ -57,13 +57,7 @@ export class ShardTraces {
     const parent = traceparent === '' ? undefined : this.#tracing.readTraceparent(traceparent);
     if (!parent) return undefined;
     const workerId = this.#workerId;
-    const facts =
-      work.kind === 'initialize'
-        ? {}
-        : {
-            tasks: work.shard.taskCount,
-            paramsVersion: work.paramsVersion,
-          };
+    const facts = 'shard' in work ? { tasks: work.shard.taskCount, paramsVersion: work.paramsVersion } : {};
     const attributes = { jobId, leaseId, workerId, work: work.kind, shard, ...facts };
     return this.#tracing.start('inner-loop', { parent, attributes });
   }

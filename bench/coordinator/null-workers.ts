@@ -48,7 +48,7 @@ function openWorker(workerId: string): void {
   });
 }
 
-function* answerTo({ leaseId, jobId, train, evaluate }: ShardLease__Output): Generator<WorkerMessage> {
+function* answerTo({ leaseId, jobId = '', train, evaluate }: ShardLease__Output): Generator<WorkerMessage> {
   if (evaluate) {
     const measures = [{ name: 'loss', values: new Array<number>(evaluate.taskCount * 2).fill(1) }];
     yield { shardResult: { leaseId, jobId, evaluate: { measures } } };

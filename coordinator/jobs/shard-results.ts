@@ -76,7 +76,7 @@ export function checkResult(
   expectedData: readonly DataIdentity[] | undefined,
 ): CheckedResult {
   const { jobId } = lease.job.plan;
-  if (message.jobId !== jobId) throw refused('job_id', message.jobId, jobId);
+  if (message.jobId !== jobId) throw refused('job_id', message.jobId ?? 'none', jobId);
   const data = checkData(message.data);
   if (expectedData) refuseOtherData(expectedData, data);
   return checkOutput(lease, message, takePayload, expected, data);

@@ -1,6 +1,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AdaptResult as _metatrain_v1_AdaptResult, AdaptResult__Output as _metatrain_v1_AdaptResult__Output } from './metatrain/v1/AdaptResult.ts';
+import type { AdaptWork as _metatrain_v1_AdaptWork, AdaptWork__Output as _metatrain_v1_AdaptWork__Output } from './metatrain/v1/AdaptWork.ts';
 import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from './metatrain/v1/CoordinatorBatch.ts';
 import type { CoordinatorMessage as _metatrain_v1_CoordinatorMessage, CoordinatorMessage__Output as _metatrain_v1_CoordinatorMessage__Output } from './metatrain/v1/CoordinatorMessage.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from './metatrain/v1/DataIdentity.ts';
@@ -16,12 +18,17 @@ import type { InitializeResult as _metatrain_v1_InitializeResult, InitializeResu
 import type { InitializeWork as _metatrain_v1_InitializeWork, InitializeWork__Output as _metatrain_v1_InitializeWork__Output } from './metatrain/v1/InitializeWork.ts';
 import type { JobClosed as _metatrain_v1_JobClosed, JobClosed__Output as _metatrain_v1_JobClosed__Output } from './metatrain/v1/JobClosed.ts';
 import type { JobOpened as _metatrain_v1_JobOpened, JobOpened__Output as _metatrain_v1_JobOpened__Output } from './metatrain/v1/JobOpened.ts';
+import type { LearnerClosed as _metatrain_v1_LearnerClosed, LearnerClosed__Output as _metatrain_v1_LearnerClosed__Output } from './metatrain/v1/LearnerClosed.ts';
+import type { LearnerOpened as _metatrain_v1_LearnerOpened, LearnerOpened__Output as _metatrain_v1_LearnerOpened__Output } from './metatrain/v1/LearnerOpened.ts';
 import type { LeaseCancelled as _metatrain_v1_LeaseCancelled, LeaseCancelled__Output as _metatrain_v1_LeaseCancelled__Output } from './metatrain/v1/LeaseCancelled.ts';
 import type { MeasureRows as _metatrain_v1_MeasureRows, MeasureRows__Output as _metatrain_v1_MeasureRows__Output } from './metatrain/v1/MeasureRows.ts';
+import type { NamedTensors as _metatrain_v1_NamedTensors, NamedTensors__Output as _metatrain_v1_NamedTensors__Output } from './metatrain/v1/NamedTensors.ts';
 import type { ParamTensor as _metatrain_v1_ParamTensor, ParamTensor__Output as _metatrain_v1_ParamTensor__Output } from './metatrain/v1/ParamTensor.ts';
 import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced__Output as _metatrain_v1_ParamsAnnounced__Output } from './metatrain/v1/ParamsAnnounced.ts';
 import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from './metatrain/v1/ParamsLayout.ts';
 import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output as _metatrain_v1_PayloadChunk__Output } from './metatrain/v1/PayloadChunk.ts';
+import type { PredictResult as _metatrain_v1_PredictResult, PredictResult__Output as _metatrain_v1_PredictResult__Output } from './metatrain/v1/PredictResult.ts';
+import type { PredictWork as _metatrain_v1_PredictWork, PredictWork__Output as _metatrain_v1_PredictWork__Output } from './metatrain/v1/PredictWork.ts';
 import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from './metatrain/v1/ResultsHeld.ts';
 import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output as _metatrain_v1_ShardFailure__Output } from './metatrain/v1/ShardFailure.ts';
 import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from './metatrain/v1/ShardLease.ts';
@@ -41,6 +48,8 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   metatrain: {
     v1: {
+      AdaptResult: MessageTypeDefinition<_metatrain_v1_AdaptResult, _metatrain_v1_AdaptResult__Output>
+      AdaptWork: MessageTypeDefinition<_metatrain_v1_AdaptWork, _metatrain_v1_AdaptWork__Output>
       CoordinatorBatch: MessageTypeDefinition<_metatrain_v1_CoordinatorBatch, _metatrain_v1_CoordinatorBatch__Output>
       CoordinatorMessage: MessageTypeDefinition<_metatrain_v1_CoordinatorMessage, _metatrain_v1_CoordinatorMessage__Output>
       DataIdentity: MessageTypeDefinition<_metatrain_v1_DataIdentity, _metatrain_v1_DataIdentity__Output>
@@ -56,12 +65,17 @@ export interface ProtoGrpcType {
       InitializeWork: MessageTypeDefinition<_metatrain_v1_InitializeWork, _metatrain_v1_InitializeWork__Output>
       JobClosed: MessageTypeDefinition<_metatrain_v1_JobClosed, _metatrain_v1_JobClosed__Output>
       JobOpened: MessageTypeDefinition<_metatrain_v1_JobOpened, _metatrain_v1_JobOpened__Output>
+      LearnerClosed: MessageTypeDefinition<_metatrain_v1_LearnerClosed, _metatrain_v1_LearnerClosed__Output>
+      LearnerOpened: MessageTypeDefinition<_metatrain_v1_LearnerOpened, _metatrain_v1_LearnerOpened__Output>
       LeaseCancelled: MessageTypeDefinition<_metatrain_v1_LeaseCancelled, _metatrain_v1_LeaseCancelled__Output>
       MeasureRows: MessageTypeDefinition<_metatrain_v1_MeasureRows, _metatrain_v1_MeasureRows__Output>
+      NamedTensors: MessageTypeDefinition<_metatrain_v1_NamedTensors, _metatrain_v1_NamedTensors__Output>
       ParamTensor: MessageTypeDefinition<_metatrain_v1_ParamTensor, _metatrain_v1_ParamTensor__Output>
       ParamsAnnounced: MessageTypeDefinition<_metatrain_v1_ParamsAnnounced, _metatrain_v1_ParamsAnnounced__Output>
       ParamsLayout: MessageTypeDefinition<_metatrain_v1_ParamsLayout, _metatrain_v1_ParamsLayout__Output>
       PayloadChunk: MessageTypeDefinition<_metatrain_v1_PayloadChunk, _metatrain_v1_PayloadChunk__Output>
+      PredictResult: MessageTypeDefinition<_metatrain_v1_PredictResult, _metatrain_v1_PredictResult__Output>
+      PredictWork: MessageTypeDefinition<_metatrain_v1_PredictWork, _metatrain_v1_PredictWork__Output>
       ResultsHeld: MessageTypeDefinition<_metatrain_v1_ResultsHeld, _metatrain_v1_ResultsHeld__Output>
       ShardFailure: MessageTypeDefinition<_metatrain_v1_ShardFailure, _metatrain_v1_ShardFailure__Output>
       ShardLease: MessageTypeDefinition<_metatrain_v1_ShardLease, _metatrain_v1_ShardLease__Output>

@@ -5,9 +5,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { type Job, type JobEvent, MetatrainClient } from '../../client/index.ts';
-import type { ShardLease__Output } from '../../shared/gen/metatrain/v1/ShardLease.ts';
 import { specText } from '../integration/coordinator/cluster.ts';
-import { NullWorker } from '../integration/coordinator/null-worker.ts';
+import { type JobLease, NullWorker } from '../integration/coordinator/null-worker.ts';
 import { TestProcess } from '../support/processes.ts';
 import { SmallDisk, withoutSmallDisk } from '../support/small-disk.ts';
 
@@ -171,7 +170,7 @@ class SmallCluster {
     await this.#coordinator?.kill('SIGKILL');
   }
 
-  async worker(onLease?: (lease: ShardLease__Output, worker: NullWorker) => void): Promise<NullWorker> {
+  async worker(onLease?: (lease: JobLease, worker: NullWorker) => void): Promise<NullWorker> {
     this.#workers += 1;
     const options = onLease ? { onLease } : {};
     const worker = new NullWorker({ address: this.#address, workerId: `worker-${this.#workers}`, ...options });

@@ -2,9 +2,11 @@
 // run inside the real message loop with the real program cache and parameter copies.
 import { BroadcastChannel, parentPort } from 'node:worker_threads';
 import { MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { JobToOpen } from '../../worker/compute/program-cache.ts';
 import { serveShards } from '../../worker/compute/serve.ts';
 import type { JobProgram } from '../../worker/learning/job-program.ts';
+import type { LearnerProgram } from '../../worker/learning/learner-program.ts';
 import { rowsOf } from './measures.ts';
 
 /** A held shard waits for any message on this channel. */
@@ -18,7 +20,7 @@ const failures: Readonly<Record<string, MetatrainError>> = {
 };
 
 if (parentPort) {
-  await serveShards(parentPort, async () => ({ fingerprint: 'fake-engine', openProgram }));
+  await serveShards(parentPort, async () => ({ fingerprint: 'fake-engine', openProgram, openLearner }));
 }
 
 async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
@@ -48,6 +50,26 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
     },
     async evaluate(metaParams, { firstTask }) {
       return { measures: rowsOf([firstTask, metaParams[0]!]) };
+    },
+    async close() {
+      news.postMessage(`closed ${name}`);
+      news.close();
+    },
+  };
+}
+
+/** Adapts by adding the support set's first number to θ, and predicts the state's first number times each input. */
+async function openLearner({ name }: JobSpec): Promise<LearnerProgram> {
+  const news = new BroadcastChannel(newsChannel);
+  news.postMessage(`opened ${name}`);
+  return {
+    async adapt(metaParams, { support }) {
+      await misbehave(name);
+      const first = support.supportInputs![0]!;
+      return { layout: { tensors: [{ name: 'w', shape: [3] }] }, state: metaParams.map((value) => value + first) };
+    },
+    async predict(_metaParams, { adapted, inputs }) {
+      return { shape: [inputs.length, 1], outputs: inputs.map((input) => input * adapted.state[0]!) };
     },
     async close() {
       news.postMessage(`closed ${name}`);

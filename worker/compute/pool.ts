@@ -10,7 +10,14 @@ import type { ObserverOf } from '../../shared/observers.ts';
 import '../engine/onnx/telemetry.ts';
 import { type HeldParams, ParamsStore } from './params-store.ts';
 import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
-import { type FromThread, isSameOpening, type JobOpening, type ThreadData, type ToThread } from './protocol.ts';
+import {
+  type FromThread,
+  isSameOpening,
+  type JobOpening,
+  type Opening,
+  type ThreadData,
+  type ToThread,
+} from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork, type StartProgress } from './shard.ts';
 
 export interface ComputePoolOptions extends ThreadData {
@@ -87,7 +94,7 @@ export class ComputePool {
   readonly #observer: ObserverOf<PoolHappenings>;
   readonly #slots: Slot[] = [];
   readonly #queue: Shard[] = [];
-  readonly #openings = new Map<string, JobOpening>();
+  readonly #openings = new Map<string, Opening>();
   readonly #params = new ParamsStore();
   #listener: ComputePoolListener | undefined;
   #fingerprint = '';
@@ -146,7 +153,19 @@ export class ComputePool {
   }
 
   /** A job that is open in the same way stays as it is, programs and all; otherwise it starts anew. */
-  openJob(jobId: string, opening: JobOpening): void {
+  openJob(jobId: string, job: Omit<JobOpening, 'kind'>): void {
+    this.#open(jobId, { kind: 'job', ...job });
+  }
+
+  /**
+   * As a job, under its id: a job file whose θ is put as version 0. Requests run on it; no data set is opened
+   * for them.
+   */
+  openLearner(learnerId: string, spec: string): void {
+    this.#open(learnerId, { kind: 'learner', spec });
+  }
+
+  #open(jobId: string, opening: Opening): void {
     const before = this.#openings.get(jobId);
     if (before && isSameOpening(before, opening)) return;
     if (before) this.closeJob(jobId);
@@ -154,7 +173,7 @@ export class ComputePool {
     for (const slot of this.#slots) tell(slot, { kind: 'openJob', jobId, opening });
   }
 
-  /** Cancels the job's shards and frees its programs and parameters. */
+  /** Cancels the shards of the job, or the requests of the learner, and frees its programs and parameters. */
   closeJob(jobId: string): void {
     this.#openings.delete(jobId);
     this.#params.forget(jobId);

@@ -10,7 +10,8 @@ import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { JobProgram } from '../learning/job-program.ts';
-import type { JobOpening } from './protocol.ts';
+import type { LearnerProgram } from '../learning/learner-program.ts';
+import type { Opening } from './protocol.ts';
 
 /** What a program does with its thread. */
 export interface ProgramEvents {
@@ -28,29 +29,35 @@ export interface JobToOpen {
 }
 
 export type OpenProgram = (job: JobToOpen, events: ProgramEvents) => Promise<JobProgram>;
+export type OpenLearner = (spec: JobSpec, events: ProgramEvents) => Promise<LearnerProgram>;
 
 export interface ProgramCacheDependencies extends Pick<ProgramEvents, 'compiling'> {
   /** The parts that jobs may name. */
   readonly registry: Registry;
   readonly openProgram: OpenProgram;
+  readonly openLearner: OpenLearner;
   readonly onCompiled?: (jobId: string, report: CompileReport) => void;
   readonly onOpened?: (jobId: string) => void;
   /** Closed to make room, although its job goes on. */
   readonly onEvicted?: (jobId: string) => void;
 }
 
+type OpenedProgram =
+  | { readonly kind: 'job'; readonly program: JobProgram }
+  | { readonly kind: 'learner'; readonly program: LearnerProgram };
+
 export class ProgramCache {
   readonly #dependencies: ProgramCacheDependencies;
-  readonly #openings = new Map<string, JobOpening>();
-  /** In order of use, the least recent first. */
-  readonly #programs = new PassingMap<string, JobProgram>();
+  readonly #openings = new Map<string, Opening>();
+  /** Of jobs and of learners, in order of use, the least recent first. */
+  readonly #programs = new PassingMap<string, OpenedProgram>();
 
   constructor(dependencies: ProgramCacheDependencies) {
     this.#dependencies = dependencies;
   }
 
-  /** Remembers what the job is; its program is opened by its first shard. */
-  openJob(jobId: string, opening: JobOpening): void {
+  /** Remembers what the job, or the learner, is; its program is opened by its first shard. */
+  openJob(jobId: string, opening: Opening): void {
     this.#openings.set(jobId, opening);
   }
 
@@ -61,6 +68,19 @@ export class ProgramCache {
 
   /** @throws MetatrainError whatever opening the program throws; `JOB_UNKNOWN` when the job was never opened. */
   async programOf(jobId: string): Promise<JobProgram> {
+    const opened = await this.#programOf(jobId);
+    if (opened.kind === 'job') return opened.program;
+    throw new MetatrainError('INTERNAL', `${jobId} is a learner, and not a job`);
+  }
+
+  /** @throws MetatrainError as `programOf` does. */
+  async learnerOf(learnerId: string): Promise<LearnerProgram> {
+    const opened = await this.#programOf(learnerId);
+    if (opened.kind === 'learner') return opened.program;
+    throw new MetatrainError('INTERNAL', `${learnerId} is a job, and not a learner`);
+  }
+
+  async #programOf(jobId: string): Promise<OpenedProgram> {
     const kept = this.#programs.get(jobId);
     if (kept) {
       this.#programs.delete(jobId);
@@ -69,21 +89,29 @@ export class ProgramCache {
     }
     const opening = this.#openings.get(jobId);
     if (opening === undefined) throw new MetatrainError('JOB_UNKNOWN', `job ${jobId} is not open on this worker`);
-    const { registry, openProgram, onCompiled, onOpened, compiling } = this.#dependencies;
-    const { expectedData } = opening;
-    const program = await compiling(() =>
-      openProgram(
-        { spec: parseJobSpec(opening.spec, [], registry), expectedData },
-        {
-          onCompiled: (report) => onCompiled?.(jobId, report),
-          compiling,
-          makeRoom: () => this.#evictFor(jobId),
-        },
-      ),
-    );
-    this.#programs.set(jobId, program);
+    const { onCompiled, onOpened, compiling } = this.#dependencies;
+    const events: ProgramEvents = {
+      onCompiled: (report) => onCompiled?.(jobId, report),
+      compiling,
+      makeRoom: () => this.#evictFor(jobId),
+    };
+    const opened = await compiling(() => this.#open(opening, events));
+    this.#programs.set(jobId, opened);
     onOpened?.(jobId);
-    return program;
+    return opened;
+  }
+
+  async #open(opening: Opening, events: ProgramEvents): Promise<OpenedProgram> {
+    const { registry, openProgram, openLearner } = this.#dependencies;
+    const spec = parseJobSpec(opening.spec, [], registry);
+    switch (opening.kind) {
+      case 'job':
+        return { kind: 'job', program: await openProgram({ spec, expectedData: opening.expectedData }, events) };
+      case 'learner':
+        return { kind: 'learner', program: await openLearner(spec, events) };
+      default:
+        return opening satisfies never;
+    }
   }
 
   async close(): Promise<void> {
@@ -103,8 +131,8 @@ export class ProgramCache {
   }
 
   async #close(jobId: string): Promise<void> {
-    const program = this.#programs.get(jobId);
+    const opened = this.#programs.get(jobId);
     this.#programs.delete(jobId);
-    await program?.close();
+    await opened?.program.close();
   }
 }

@@ -7,17 +7,30 @@ import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 
 /** What a worker is told of a job before its first lease. */
 export interface JobOpening {
+  readonly kind: 'job';
   /** The spec as JSON. */
   readonly spec: string;
   /** What the job keeps to; empty while that is not known. */
   readonly expectedData: readonly DataIdentity[];
 }
 
-export const isSameOpening = (a: JobOpening, b: JobOpening): boolean =>
-  a.spec === b.spec && describeData(a.expectedData) === describeData(b.expectedData);
+/** What a worker is told of a learner before the first lease of a request that names it. */
+export interface LearnerOpening {
+  readonly kind: 'learner';
+  /** The spec as JSON. */
+  readonly spec: string;
+}
 
+export type Opening = JobOpening | LearnerOpening;
+
+export const isSameOpening = (a: Opening, b: Opening): boolean =>
+  a.kind === b.kind && a.spec === b.spec && describeData(dataOf(a)) === describeData(dataOf(b));
+
+const dataOf = (opening: Opening): readonly DataIdentity[] => (opening.kind === 'job' ? opening.expectedData : []);
+
+/** `jobId`: the id of a job, or of a learner, under which its programs are open. */
 export type ToThread =
-  | { readonly kind: 'openJob'; readonly jobId: string; readonly opening: JobOpening }
+  | { readonly kind: 'openJob'; readonly jobId: string; readonly opening: Opening }
   | { readonly kind: 'closeJob'; readonly jobId: string }
   | {
       readonly kind: 'runShard';

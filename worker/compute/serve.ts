@@ -2,16 +2,19 @@
 // Knows nothing of leases' deadlines or the network, and starts nothing by itself: `thread.ts` composes it.
 import type { MessagePort } from 'node:worker_threads';
 import { builtIn, type Registry } from '../../learning/registry.ts';
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import type { JobProgram } from '../learning/job-program.ts';
-import { type OpenProgram, ProgramCache } from './program-cache.ts';
+import type { LearnerProgram } from '../learning/learner-program.ts';
+import { type OpenLearner, type OpenProgram, ProgramCache } from './program-cache.ts';
 import type { FromThread, ToThread } from './protocol.ts';
-import { failureOf, type ShardOutput, type ShardWork } from './shard.ts';
+import { failureOf, type RequestWork, type ShardOutput, type ShardWork } from './shard.ts';
 
 export interface ComputeThread {
   readonly fingerprint: string;
   readonly openProgram: OpenProgram;
+  readonly openLearner: OpenLearner;
   /** The parts that jobs may name. Default: the built-in ones. */
   readonly registry?: Registry;
   /** Milliseconds spent in the engine's runs, ever growing. Default: not measured, 0. */
@@ -35,6 +38,7 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
   const programs = new ProgramCache({
     registry: thread.registry ?? builtIn,
     openProgram: thread.openProgram,
+    openLearner: thread.openLearner,
     compiling: (compile) => compilation.during(compile),
     onCompiled: (jobId, report) => tell({ kind: 'compiled', jobId, report }),
     onOpened: (jobId) => tell({ kind: 'opened', jobId }),
@@ -56,14 +60,10 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
       const engineMsBefore = engineMs();
       compilation.begin(leaseId);
       const metaParams = message.params && params.of(message.params);
-      const program = await programs.programOf(jobId);
-      const output = await compute(program, work, metaParams);
+      const { output, data } = await compute(programs, jobId, work, metaParams);
       const computeMs = performance.now() - startedAt - compilation.tookMs;
       const engineTookMs = engineMs() - engineMsBefore;
-      tell(
-        { kind: 'finished', leaseId, output, data: program.data, computeMs, engineMs: engineTookMs },
-        transferable(output),
-      );
+      tell({ kind: 'finished', leaseId, output, data, computeMs, engineMs: engineTookMs }, transferable(output));
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
@@ -143,7 +143,39 @@ class ParamsCopy {
   }
 }
 
-async function compute(program: JobProgram, work: ShardWork, metaParams?: Float32Array): Promise<ShardOutput> {
+/** The output, and what its tasks were drawn from. */
+async function compute(
+  programs: ProgramCache,
+  jobId: string,
+  work: ShardWork,
+  metaParams?: Float32Array,
+): Promise<{ readonly output: ShardOutput; readonly data: readonly DataIdentity[] }> {
+  if (work.kind === 'adapt' || work.kind === 'predict') {
+    return { output: await serveRequest(await programs.learnerOf(jobId), work, given(metaParams)), data: [] };
+  }
+  const program = await programs.programOf(jobId);
+  return { output: await computeShard(program, work, metaParams), data: program.data };
+}
+
+async function serveRequest(
+  learner: LearnerProgram,
+  work: RequestWork,
+  metaParams: Float32Array,
+): Promise<ShardOutput> {
+  if (work.kind === 'adapt') {
+    const adapted = await learner.adapt(metaParams, work.request);
+    return { kind: 'adapt', adapted, payloadSha256: hashOf(adapted.state) };
+  }
+  const made = await learner.predict(metaParams, work.request);
+  const predictions = { ...made, outputs: made.outputs.slice() };
+  return { kind: 'predict', predictions, payloadSha256: hashOf(predictions.outputs) };
+}
+
+async function computeShard(
+  program: JobProgram,
+  work: Exclude<ShardWork, RequestWork>,
+  metaParams?: Float32Array,
+): Promise<ShardOutput> {
   switch (work.kind) {
     case 'initialize': {
       const made = program.initialize();
@@ -179,6 +211,10 @@ function transferable(output: ShardOutput): ArrayBuffer[] {
       return [output.result.metaGradientSum.buffer as ArrayBuffer];
     case 'evaluate':
       return [];
+    case 'adapt':
+      return [output.adapted.state.buffer as ArrayBuffer];
+    case 'predict':
+      return [output.predictions.outputs.buffer as ArrayBuffer];
     default:
       return output satisfies never;
   }

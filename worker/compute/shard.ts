@@ -9,11 +9,18 @@ import type {
   TrainShard,
   TrainShardResult,
 } from '../learning/job-program.ts';
+import type { AdaptedState, AdaptRequest, Predictions, PredictRequest } from '../learning/learner-program.ts';
 
 export type ShardWork =
   | { readonly kind: 'initialize' }
   | { readonly kind: 'train'; readonly paramsVersion: number; readonly shard: TrainShard }
-  | { readonly kind: 'evaluate'; readonly paramsVersion: number; readonly shard: EvaluateShard };
+  | { readonly kind: 'evaluate'; readonly paramsVersion: number; readonly shard: EvaluateShard }
+  | RequestWork;
+
+/** What a request asks of a learner, whose θ is of version 0 and stays. */
+export type RequestWork =
+  | { readonly kind: 'adapt'; readonly paramsVersion: 0; readonly request: AdaptRequest }
+  | { readonly kind: 'predict'; readonly paramsVersion: 0; readonly request: PredictRequest };
 
 /** What the agent hears of a shard before its outcome. */
 export interface StartProgress {
@@ -28,7 +35,9 @@ export interface StartProgress {
 export type ShardOutput =
   | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }
   | { readonly kind: 'train'; readonly result: TrainShardResult; readonly payloadSha256: Uint8Array }
-  | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult };
+  | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult }
+  | { readonly kind: 'adapt'; readonly adapted: AdaptedState; readonly payloadSha256: Uint8Array }
+  | { readonly kind: 'predict'; readonly predictions: Predictions; readonly payloadSha256: Uint8Array };
 
 export interface ShardFailureReason {
   readonly code: ErrorCode;
@@ -51,10 +60,11 @@ export type ShardOutcome =
   | { readonly kind: 'failed'; readonly leaseId: string; readonly failure: ShardFailureReason };
 
 /**
- * What was thrown as a failure. Only an invalid request is permanent: it follows from the spec alone. A data set that is missing or
- * corrupt, or memory that runs out, is this machine's trouble, and another worker may do better.
+ * What was thrown as a failure. Only an invalid request, and a request whose result is not finite, are permanent: these follow from the
+ * spec and the request alone. A data set that is missing or corrupt, or memory that runs out, is this machine's trouble, and another
+ * worker may do better.
  */
 export function failureOf(thrown: unknown): ShardFailureReason {
   const { code, message } = asMetatrainError(thrown);
-  return { code, message, permanent: code === 'REQUEST_INVALID' };
+  return { code, message, permanent: code === 'REQUEST_INVALID' || code === 'RESULT_NOT_FINITE' };
 }

@@ -4,11 +4,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { builtIn } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from '../engine/create.ts';
+import type { Engine } from '../engine/engine.ts';
 import { SessionCache } from '../engine/session-cache.ts';
-import type { JobProgram } from '../learning/job-program.ts';
+import { openLearner } from '../learning/learner.ts';
 import { openJobProgram } from '../learning/open.ts';
-import type { JobToOpen, ProgramEvents } from './program-cache.ts';
+import type { ProgramEvents } from './program-cache.ts';
 import type { ThreadData } from './protocol.ts';
 import { serveShards } from './serve.ts';
 import { timedEngine } from './timed-engine.ts';
@@ -23,10 +25,25 @@ void serveShards(parentPort, async () => {
   const engine = await createEngine(offered);
   await engine.close();
   const { fingerprint } = engine;
-  return { fingerprint, openProgram, engineMs: () => engineMs, predictedBytes: () => sessions.heldBytes };
+  return {
+    fingerprint,
+    openProgram: ({ spec, expectedData }, events) =>
+      withEngine(spec, events, (engine) =>
+        openJobProgram(spec, { registry: builtIn, engine, dataDirectories, expectedData }),
+      ),
+    openLearner: (spec, events) =>
+      withEngine(spec, events, async (engine) => openLearner(spec, { registry: builtIn, engine })),
+    engineMs: () => engineMs,
+    predictedBytes: () => sessions.heldBytes,
+  };
 });
 
-async function openProgram({ spec, expectedData }: JobToOpen, events: ProgramEvents): Promise<JobProgram> {
+/** What `open` makes, on an engine of its own that is closed with it. */
+async function withEngine<Program extends { close(): Promise<void> }>(
+  spec: JobSpec,
+  events: ProgramEvents,
+  open: (engine: Engine) => Promise<Program>,
+): Promise<Program> {
   const { engine: needed, device } = spec.placement;
   if (needed !== offered.engine || device !== offered.device) {
     const message = `the job needs ${needed}/${device}, this worker offers ${offered.engine}/${offered.device}`;
@@ -38,7 +55,7 @@ async function openProgram({ spec, expectedData }: JobToOpen, events: ProgramEve
   };
   const engine = timedEngine(await createEngine(offered, { sessions, makeRoom, onCompiled }), { compiling, onRun });
   try {
-    const program = await openJobProgram(spec, { registry: builtIn, engine, dataDirectories, expectedData });
+    const program = await open(engine);
     return {
       ...program,
       async close() {

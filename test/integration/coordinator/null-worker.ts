@@ -24,6 +24,9 @@ import {
 import { channelOptions, protocolVersion, WorkerService } from '../../../shared/wire.ts';
 import { rowMessages } from '../../support/measures.ts';
 
+/** A lease of a job's shard: this worker gets no others. */
+export type JobLease = ShardLease__Output & { readonly jobId: string };
+
 export interface NullWorkerOptions {
   readonly address: string;
   readonly workerId: string;
@@ -38,7 +41,7 @@ export interface NullWorkerOptions {
   readonly connection?: Connection;
   readonly onCancelled?: (leaseId: string, reason: string) => void;
   /** Replaces the answer to a lease; call `answer` for the usual one. */
-  readonly onLease?: (lease: ShardLease__Output, worker: NullWorker) => void;
+  readonly onLease?: (lease: JobLease, worker: NullWorker) => void;
 }
 
 /** 17 parameters, as `smallModel` has on a sinusoid. */
@@ -79,7 +82,7 @@ export class NullWorker {
   readonly workerId: string;
   /** Resolves with the status with which the stream ended. */
   readonly ended: Promise<StatusObject>;
-  readonly leases: ShardLease__Output[] = [];
+  readonly leases: JobLease[] = [];
   readonly cancelled: { readonly leaseId: string; readonly reason: string }[] = [];
   readonly messages: CoordinatorMessage__Output[] = [];
   readonly #options: NullWorkerOptions;
@@ -149,7 +152,7 @@ export class NullWorker {
     clearInterval(this.#heartbeat);
   }
 
-  paramsOf(lease: ShardLease__Output): Float32Array {
+  paramsOf(lease: JobLease): Float32Array {
     const params = this.#params.get(`${lease.jobId}/${(lease.train ?? lease.evaluate)?.paramsVersion}`);
     if (!params) throw new Error(`lease ${lease.leaseId} came before its parameters`);
     return params;
@@ -162,7 +165,7 @@ export class NullWorker {
   }
 
   /** @param computeMs what it says of its time, where it says anything. */
-  answer(lease: ShardLease__Output, computeMs = 0.1): void {
+  answer(lease: JobLease, computeMs = 0.1): void {
     const { leaseId, jobId } = lease;
     const said = { leaseId, jobId, data: [...(this.#options.data ?? [])] };
     switch (lease.work) {
@@ -238,7 +241,7 @@ export class NullWorker {
         this.#options.onCancelled?.(message.leaseCancelled!.leaseId, message.leaseCancelled!.reason);
         break;
       case 'shardLease': {
-        const lease = message.shardLease!;
+        const lease = message.shardLease as JobLease;
         this.leases.push(lease);
         if (this.#options.onLease) this.#options.onLease(lease, this);
         else this.answer(lease);

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { type Clock, realClock } from '../../../shared/clock.ts';
-import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { sha256 } from '../../../shared/tensor-codec.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 import { rowMessages } from '../../support/measures.ts';
 import { call, rejection, specText, TestCluster } from './cluster.ts';
-import { gradientSum, type NullWorker } from './null-worker.ts';
+import { gradientSum, type JobLease, type NullWorker } from './null-worker.ts';
 
 const codeOf = (metadata: { get(key: string): unknown[] }) => metadata.get('metatrain-code')[0];
 
@@ -111,7 +110,7 @@ test('a slow shard is computed a second time by an idle worker, and the late res
   const cluster = await TestCluster.start(t, { core: { duplicateFloorMs: 50 } });
   const spec = specText({ iterations: 3 });
   const expected = await undisturbed(cluster, spec);
-  let held: ShardLease__Output | undefined;
+  let held: JobLease | undefined;
   const slow = await cluster.worker('slow', {
     onLease(lease, worker) {
       if (!held && lease.train?.metaStep === 1) held = lease;
@@ -139,7 +138,7 @@ test('a lease ends at its deadline, and the shard goes to another worker', async
 });
 
 /** Each is a wrong answer to training work; the job must end as if it had not been given. */
-const wrongAnswers: Record<string, (lease: ShardLease__Output, worker: NullWorker) => RegExp> = {
+const wrongAnswers: Record<string, (lease: JobLease, worker: NullWorker) => RegExp> = {
   'a payload with another hash than its name'(lease, worker) {
     const bytes = Buffer.alloc(17 * 4);
     const payloadSha256 = sha256(Buffer.from('something else'));
@@ -210,7 +209,7 @@ test('a thousand payloads that no lease calls for, announced as large, cost neit
 
 function sendTrainResult(
   worker: NullWorker,
-  { leaseId, jobId }: ShardLease__Output,
+  { leaseId, jobId }: JobLease,
   payloadSha256: Buffer,
   losses = [1, 2, 3],
 ): void {
@@ -272,7 +271,7 @@ test('a permanent failure fails the job at once with the code that the worker ga
 });
 
 /** Reports task 14 (offset 1 of its shard) as not finite and leaves it out of the sum. */
-const nonFiniteAtTask14 = (lease: ShardLease__Output, worker: NullWorker) => {
+const nonFiniteAtTask14 = (lease: JobLease, worker: NullWorker) => {
   if (lease.train?.firstTask !== 13) return worker.answer(lease);
   const { leaseId, jobId } = lease;
   const payloadSha256 = worker.sendPayload(gradientSum(worker.paramsOf(lease), 13, 1));
@@ -377,7 +376,7 @@ test('a mixed job takes every fingerprint, and its result says so', async (t) =>
 test('a draining worker finishes what it holds, gets nothing more and may leave', async (t) => {
   const cluster = await TestCluster.start(t);
   const jobId = await cluster.submit(specText({ iterations: 100_000 }));
-  const drains = new Mailbox<ShardLease__Output>();
+  const drains = new Mailbox<JobLease>();
   const leaving = await cluster.worker('leaving', {
     onLease(lease, worker) {
       if (lease.train?.metaStep !== 2) return worker.answer(lease);

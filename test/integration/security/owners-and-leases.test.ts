@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 import { call, collect, rejection, specText } from '../coordinator/cluster.ts';
-import { smallLayout } from '../coordinator/null-worker.ts';
+import { type JobLease, smallLayout } from '../coordinator/null-worker.ts';
 import { SecuredCluster, token } from './secured-cluster.ts';
 
 const alice = token('alice', ['submit', 'read']);
@@ -94,7 +93,7 @@ test("what a worker says of another worker's lease counts for nothing", async (t
   const honest = await call(jobs, 'GetJob', { jobId: honestJob });
   await alone.close();
 
-  const granted = new Mailbox<ShardLease__Output>();
+  const granted = new Mailbox<JobLease>();
   const holder = await cluster.worker('holder', poolA, { onLease: (lease) => granted.put(lease) });
   const { jobId } = await call(jobs, 'SubmitJob', { spec: specText() });
   const lease = await granted.take('the first lease of the job');

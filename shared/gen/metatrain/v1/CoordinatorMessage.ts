@@ -10,6 +10,8 @@ import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _met
 import type { LeaseCancelled as _metatrain_v1_LeaseCancelled, LeaseCancelled__Output as _metatrain_v1_LeaseCancelled__Output } from '../../metatrain/v1/LeaseCancelled.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from '../../metatrain/v1/Drain.ts';
 import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from '../../metatrain/v1/CoordinatorBatch.ts';
+import type { LearnerOpened as _metatrain_v1_LearnerOpened, LearnerOpened__Output as _metatrain_v1_LearnerOpened__Output } from '../../metatrain/v1/LearnerOpened.ts';
+import type { LearnerClosed as _metatrain_v1_LearnerClosed, LearnerClosed__Output as _metatrain_v1_LearnerClosed__Output } from '../../metatrain/v1/LearnerClosed.ts';
 
 export interface CoordinatorMessage {
   'welcome'?: (_metatrain_v1_Welcome | null);
@@ -22,7 +24,9 @@ export interface CoordinatorMessage {
   'leaseCancelled'?: (_metatrain_v1_LeaseCancelled | null);
   'drain'?: (_metatrain_v1_Drain | null);
   'batch'?: (_metatrain_v1_CoordinatorBatch | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch";
+  'learnerOpened'?: (_metatrain_v1_LearnerOpened | null);
+  'learnerClosed'?: (_metatrain_v1_LearnerClosed | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed";
 }
 
 export interface CoordinatorMessage__Output {
@@ -36,5 +40,7 @@ export interface CoordinatorMessage__Output {
   'leaseCancelled'?: (_metatrain_v1_LeaseCancelled__Output | null);
   'drain'?: (_metatrain_v1_Drain__Output | null);
   'batch'?: (_metatrain_v1_CoordinatorBatch__Output | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch";
+  'learnerOpened'?: (_metatrain_v1_LearnerOpened__Output | null);
+  'learnerClosed'?: (_metatrain_v1_LearnerClosed__Output | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed";
 }

@@ -7,12 +7,16 @@ export interface ShardFailure {
   'code'?: (string);
   'message'?: (string);
   'permanent'?: (boolean);
+  'requestId'?: (string);
+  'owner'?: "jobId"|"requestId";
 }
 
 export interface ShardFailure__Output {
   'leaseId': (string);
-  'jobId': (string);
+  'jobId'?: (string);
   'code': (string);
   'message': (string);
   'permanent': (boolean);
+  'requestId'?: (string);
+  'owner'?: "jobId"|"requestId";
 }

@@ -3,6 +3,8 @@
 import type { InitializeWork as _metatrain_v1_InitializeWork, InitializeWork__Output as _metatrain_v1_InitializeWork__Output } from '../../metatrain/v1/InitializeWork.ts';
 import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatrain_v1_TrainWork__Output } from '../../metatrain/v1/TrainWork.ts';
 import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output as _metatrain_v1_EvaluateWork__Output } from '../../metatrain/v1/EvaluateWork.ts';
+import type { AdaptWork as _metatrain_v1_AdaptWork, AdaptWork__Output as _metatrain_v1_AdaptWork__Output } from '../../metatrain/v1/AdaptWork.ts';
+import type { PredictWork as _metatrain_v1_PredictWork, PredictWork__Output as _metatrain_v1_PredictWork__Output } from '../../metatrain/v1/PredictWork.ts';
 
 export interface ShardLease {
   'leaseId'?: (string);
@@ -12,18 +14,26 @@ export interface ShardLease {
   'initialize'?: (_metatrain_v1_InitializeWork | null);
   'train'?: (_metatrain_v1_TrainWork | null);
   'evaluate'?: (_metatrain_v1_EvaluateWork | null);
+  'requestId'?: (string);
+  'adapt'?: (_metatrain_v1_AdaptWork | null);
+  'predict'?: (_metatrain_v1_PredictWork | null);
   'traceparent'?: (string);
-  'work'?: "initialize"|"train"|"evaluate";
+  'owner'?: "jobId"|"requestId";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
 }
 
 export interface ShardLease__Output {
   'leaseId': (string);
-  'jobId': (string);
+  'jobId'?: (string);
   'attempt': (number);
   'deadlineMs': (number);
   'initialize'?: (_metatrain_v1_InitializeWork__Output | null);
   'train'?: (_metatrain_v1_TrainWork__Output | null);
   'evaluate'?: (_metatrain_v1_EvaluateWork__Output | null);
+  'requestId'?: (string);
+  'adapt'?: (_metatrain_v1_AdaptWork__Output | null);
+  'predict'?: (_metatrain_v1_PredictWork__Output | null);
   'traceparent': (string);
-  'work'?: "initialize"|"train"|"evaluate";
+  'owner'?: "jobId"|"requestId";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
 }
