@@ -1,5 +1,6 @@
-// `metatrain worker --check`: does this engine on this device give the gradients of the compiled engine on the cpu, and how fast? Second-order
-// meta-gradients of a small conv4 and of the sinusoid's MLP, with the worker's own algorithms and models, on data drawn here.
+// `metatrain worker --check`: compares an engine on a device with the compiled engine on the CPU:
+// are the gradients equal, and how fast is it? Computes second-order meta-gradients of a small
+// conv4 and of the sinusoid's MLP, with the worker's own algorithms and models, on random data.
 import type { TaskFacts } from '../learning/facts.ts';
 import { layoutOf } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
@@ -17,9 +18,9 @@ import { programOptions } from './learning/programs.ts';
 export interface ProgramCheck {
   readonly name: string;
   readonly passed: boolean;
-  /** Of the meta-gradient: the norm of the difference over the reference's norm. */
+  /** Error of the meta-gradient: the norm of the difference, relative to the reference's norm. */
   readonly difference: number;
-  /** From the task function to the first result: tracing, compiling, and the device's own preparation. */
+  /** From the task function to the first result: tracing, compiling, and preparing the device. */
   readonly firstResultSeconds: number;
   readonly tasksPerSecond: number;
   readonly referenceTasksPerSecond: number;
@@ -35,12 +36,18 @@ export interface EngineCheck {
   readonly programs: readonly ProgramCheck[];
 }
 
-/** Relative. float32 carries 6e-8, and two inner steps through batch norm make some 1e-6 of it; a wrong kernel or TF32 makes 1e-3 and more. */
+/**
+ * Relative. float32 has an error of 6e-8, which two inner steps through batch norm raise to about
+ * 1e-6. A wrong kernel or TF32 gives 1e-3 or more.
+ */
 const tolerance = 1e-4;
 const seed = 1;
 const taskCount = 4;
 
-/** What is timed of both engines, after a first run that is not: at most so many runs, and no new one after so long. */
+/**
+ * Limits of timing one engine after an untimed first run: a number of runs, and a time after which
+ * no run begins.
+ */
 export interface CheckTiming {
   readonly runs: number;
   readonly milliseconds: number;
@@ -55,7 +62,10 @@ interface CheckedProgram {
   readonly tasks: NamedArrays;
 }
 
-/** @throws MetatrainError `DEVICE_MISSING` when there is nothing to check, with the reason and what to do. */
+/**
+ * @throws MetatrainError `DEVICE_MISSING` with the reason and a remedy when there is nothing to
+ *   check.
+ */
 export async function checkEngine(options: EngineOptions): Promise<EngineCheck> {
   const engine = await createEngine(options);
   const reference = await createEngine({ engine: 'compiled', device: 'cpu' });
@@ -76,7 +86,7 @@ export async function checkEngine(options: EngineOptions): Promise<EngineCheck> 
   }
 }
 
-/** The engines stay the caller's. */
+/** Does not close the engines. */
 export async function compareEngines(engine: Engine, reference: Engine, timing: CheckTiming): Promise<ProgramCheck[]> {
   const programs: ProgramCheck[] = [];
   for (const program of checkedPrograms()) programs.push(await compare(program, engine, reference, timing));
@@ -92,7 +102,8 @@ async function compare(
   const expected = await Contestant.prepare(program, reference);
   const actual = await Contestant.prepare(program, engine);
   try {
-    // In turns, so that a machine with other work slows both alike; and of each the fastest run, which other work disturbs least.
+    // In turns, so that other load slows both alike. Uses the fastest run of each, which other load
+    // disturbs least.
     const startedAt = performance.now();
     let runs = 0;
     do {
@@ -107,7 +118,7 @@ async function compare(
   const difference = relativeDifference(actual.metaGradient, expected.metaGradient);
   return {
     name: program.name,
-    // written so that a NaN does not pass
+    // written so that a NaN fails
     passed: difference <= tolerance,
     difference,
     firstResultSeconds: actual.firstResultSeconds,
@@ -116,7 +127,7 @@ async function compare(
   };
 }
 
-/** One engine's program, whose first result is there. */
+/** One engine's program, after its first result. */
 class Contestant {
   readonly program: TaskProgram;
   readonly firstResultSeconds: number;
@@ -161,7 +172,7 @@ function checkedPrograms(): CheckedProgram[] {
   ];
 }
 
-/** Of the tasks only the shapes are used: the data is drawn here. */
+/** Only the shapes of the tasks matter: the data is random. */
 function describe(name: string, task: object, model: object): CheckedProgram {
   const innerSteps = 2;
   const algorithm = { name: 'maml', order: 'second', innerSteps, innerLearningRate: 0.05 };
@@ -175,7 +186,10 @@ function describe(name: string, task: object, model: object): CheckedProgram {
   };
 }
 
-/** Sine waves for a regression; for classes, an image of noise each, and more noise on every example. */
+/**
+ * Sine waves for a regression. For classification: a noise image for each class, and more noise on
+ * each example.
+ */
 function drawTasks(shape: TaskFacts): NamedArrays {
   const { stacked, task } = allocateTasks(shape, taskCount);
   for (let index = 0; index < taskCount; index++) {
@@ -212,7 +226,7 @@ function drawTasks(shape: TaskFacts): NamedArrays {
   return stacked;
 }
 
-/** For people. */
+/** The result as text. */
 export function renderCheck({
   passed,
   fingerprint,

@@ -1,5 +1,6 @@
-// The worker's configuration: flags, each also a METATRAIN_* variable, checked and with every default. The only reader of process.env
-// in the worker. A bad value ends the process with one line that names it.
+// The worker's configuration: flags, each also a METATRAIN_* variable, with their checks and
+// defaults. The only reader of process.env in the worker. A bad value ends the process with one
+// line that names it.
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -24,20 +25,20 @@ export interface WorkerConfig {
   readonly connection: ConnectionOptions;
   /** Absent: no traces. */
   readonly tracing: TracingOptions | undefined;
-  /** Where metrics and health are served. Absent: nowhere. */
+  /** Address for metrics and health. Absent: not served. */
   readonly http?: { readonly host: string; readonly port: number };
   readonly workerId: string;
   readonly slots: number;
   readonly engine: EngineName;
   readonly device: DeviceKind;
   readonly tensorflow: TensorflowSource;
-  /** What the environment hides of the devices. */
+  /** Which devices the environment hides. */
   readonly visibility: DeviceVisibility;
-  /** Compare the engine with the reference and exit, instead of working. */
+  /** Compare the engine with the reference and exit. */
   readonly check: boolean;
-  /** With `check` or `explain`: its result as one JSON object. */
+  /** Print the result of `check` or `explain` as one JSON object. */
   readonly json: boolean;
-  /** What all compute threads may take together, by prediction. */
+  /** The limit for all compute threads together, compared with predictions. */
   readonly memoryBytes: number;
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
@@ -80,7 +81,10 @@ interface Flags extends Omit<ConnectionOptions, 'token'> {
 
 const maxSlots = 256;
 
-/** @param args the command line without `node` and the script. `--help` prints and exits 0, a bad flag or variable prints and exits 2, as every command does. */
+/**
+ * @param args the command line without `node` and the script. `--help` prints and exits 0. A bad
+ *   flag or variable prints a message and exits 2, as in every command.
+ */
 export function readConfig(args: readonly string[]): WorkerConfig {
   const command = describeFlags().parse([...args], { from: 'user' });
   const flags = command.opts<Flags>();
@@ -88,7 +92,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
   if (engine === 'eager' && device === 'webgpu') {
     command.error("error: --device: got webgpu; accepted with '--engine eager': cpu, cuda");
   }
-  // ONNX Runtime has one WebGPU device a process, and it is not made for several threads.
+  // ONNX Runtime has one WebGPU device a process, and it does not support several threads.
   if (device === 'webgpu' && (flags.slots ?? 1) > 1) {
     command.error(`error: --slots: got ${flags.slots}; accepted with '--device webgpu': 1 (start more workers)`);
   }
@@ -276,8 +280,9 @@ function describeFlags(): Command {
 }
 
 /**
- * Variables by which native libraries are told what flags cannot tell them, to be set before they are loaded: one thread a compute thread, as
- * ONNX Runtime has it; float32 that is float32; no GPU for a worker that offers the cpu. What the user has set stays.
+ * Variables for native libraries, which have no other options for this. Set before the libraries
+ * are loaded: one thread in each compute thread, as with ONNX Runtime; full float32; no GPU for a
+ * worker that offers the CPU. Variables that the user has set stay.
  */
 export function nativeVariables(
   { engine, device }: Pick<WorkerConfig, 'engine' | 'device'>,
@@ -291,13 +296,15 @@ export function nativeVariables(
       TF_DETERMINISTIC_OPS: '1',
     }),
     ...(engine === 'eager' && device === 'cpu' && { CUDA_VISIBLE_DEVICES: '-1' }),
-    // TensorFlow takes the whole GPU otherwise, and ten bits of a product's mantissa are no float32.
+    // Otherwise TensorFlow takes the whole GPU, and multiplies with mantissas of ten bits.
     ...(device === 'cuda' && { TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }),
   };
   return Object.fromEntries(Object.entries(wanted).filter(([name]) => environment[name] === undefined));
 }
 
-/** To be called before anything of the engine is loaded. Threads started later inherit it. */
+/**
+ * Call it before anything of the engine is loaded. Threads that start later inherit the variables.
+ */
 export function setNativeVariables(config: Pick<WorkerConfig, 'engine' | 'device'>): void {
   Object.assign(process.env, nativeVariables(config, process.env));
 }

@@ -1,5 +1,6 @@
-// `metatrain worker --explain JOB.yaml`: what the engine makes of a job's programs, without a coordinator: nodes before and after each pass, what each
-// family of rules replaced, memory, arithmetic, and the seconds that tracing and sessions take. Compiles, but runs no task.
+// `metatrain worker --explain JOB.yaml`: reports how the engine compiles a job's programs, without
+// a coordinator: nodes before and after each pass, replacements by each family of rules, memory,
+// arithmetic, and the time of tracing and of making sessions. Compiles, but runs no task.
 import { readFileSync } from 'node:fs';
 import { parseJobSpec } from '../learning/job-file.ts';
 import { builtIn } from '../learning/registry.ts';
@@ -19,9 +20,9 @@ export interface ExplainRequest {
   /** `path.to.field` and its YAML value, in order. */
   readonly overrides: readonly (readonly [path: string, value: string])[];
   readonly dataDirectories: readonly string[];
-  /** What one compute thread may take. */
+  /** Memory limit of one compute thread. */
   readonly memoryLimitBytes: number;
-  /** What the worker would compute with. */
+  /** The engine of the worker. */
   readonly engine: EngineOptions;
 }
 
@@ -74,7 +75,7 @@ export async function explainJob(request: ExplainRequest): Promise<JobExplanatio
   }
 }
 
-/** Of whole shards, and of the last one where the tasks do not come out even. */
+/** Sizes of the whole shards, and of the last one if the tasks do not divide evenly. */
 function shardSizes(spec: JobSpec, work: (typeof programWorks)[number]): number[] {
   const tasks = work === 'train' ? spec.meta.batchSize : spec.evaluation.tasks;
   const whole = Math.min(spec.placement.shardSize, tasks);

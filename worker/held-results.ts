@@ -1,6 +1,7 @@
-// Results that were computed and may be asked for again: when a stream or the coordinator is lost, nobody knows what arrived, and what is
-// recomputed after a restart is the same work. Found by what they are of, θ's hash included, so a held result is the very bytes that
-// computing again would give. Bounded by bytes and number, the oldest go first.
+// Keeps computed results, since the coordinator may ask for them again: when a stream or the
+// coordinator is lost, it is unknown which results arrived, and a restarted coordinator asks for
+// equal work. The key of a result includes θ's hash, so a held result has exactly the bytes of a
+// new computation. Bounded by bytes and number; the oldest are dropped first.
 import { PassingMap } from '../shared/passing.ts';
 import type { ShardOutcome, ShardOutput } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
@@ -13,7 +14,7 @@ interface Held {
   readonly bytes: number;
 }
 
-/** A coordinator takes as many offers. */
+/** A coordinator accepts as many offers. */
 const maxResults = 256;
 
 export class HeldResults {
@@ -42,7 +43,7 @@ export class HeldResults {
     return this.#results.get(workKey)?.outcome;
   }
 
-  /** What the results are of, the newest last. */
+  /** The leases of the results, the newest last. */
   leases(): Lease[] {
     return [...this.#results.values()].map(({ lease }) => lease);
   }

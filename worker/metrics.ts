@@ -1,5 +1,6 @@
-// The worker's metrics: what happens is added up as it happens, what is (slots, memory, the connection) is read when somebody scrapes. Every
-// series exists from the start. Knows no job: what a job learns is the coordinator's to tell.
+// The worker's metrics. Counters are added to as things happen; gauges (slots, memory, the
+// connection) are read at each scrape. Every series exists from the start. Knows no job: the
+// coordinator reports on jobs.
 import { Meter, secondsBuckets } from '../shared/metrics/meter.ts';
 import { type PoolCensus, slotStates } from './compute/pool-happening.ts';
 import type { WorkerObserver } from './observer.ts';
@@ -9,20 +10,20 @@ export interface WorkerMetricsOptions {
   readonly version: string;
   readonly engine: string;
   readonly device: string;
-  /** What all compute threads may take together, by prediction. */
+  /** The limit for all compute threads together, compared with predictions. */
   readonly memoryBytes: number;
   /**
-   * Of the certificate that it shows the coordinator, in milliseconds since 1970; undefined where it
-   * has none.
+   * When the certificate that it shows to the coordinator expires, in milliseconds since 1970;
+   * undefined without a certificate.
    */
   readonly certificateExpiresAt?: number | undefined;
 }
 
-/** What the metrics read at a scrape. */
+/** What the metrics read at each scrape. */
 export interface WorkerView {
   census(): PoolCensus;
   isConnected(): boolean;
-  /** The most memory that the process has had so far. */
+  /** The largest resident memory of the process so far. */
   peakResidentBytes(): number;
 }
 
@@ -40,7 +41,7 @@ export class WorkerMetrics {
     this.#readAtScrape(options);
   }
 
-  /** From here on the gauges have something to read. */
+  /** The gauges read from this view from now on. */
   attend(view: WorkerView): void {
     this.#view = view;
   }

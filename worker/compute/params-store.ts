@@ -1,12 +1,15 @@
-// θ of the jobs that are open, in shared memory: copied once from the wire, read by every thread. A few versions a job, and a
-// version's buffer is written again only when no shard that is still to be answered reads it.
+// θ of the open jobs in shared memory: copied once from the wire, read by every thread. Keeps a few
+// versions of each job, and reuses a version's buffer only when no unanswered shard reads it.
 import { MetatrainError } from '../../shared/errors.ts';
 import { PassingMap } from '../../shared/passing.ts';
 
-/** Versions of one job kept beside those in use: shards of the newest step and of an evaluation just before it. */
+/**
+ * Versions of one job kept besides those in use, for shards of the newest step and of an evaluation
+ * just before it.
+ */
 const keptVersions = 3;
 
-/** A version that a shard reads, until it is released. */
+/** A version that a shard reads until it is released. */
 export interface HeldParams {
   readonly buffer: SharedArrayBuffer;
   release(): void;
@@ -21,8 +24,8 @@ export class ParamsStore {
   readonly #jobs = new Map<string, PassingMap<number, Version>>();
 
   /**
-   * Keeps a copy of `bytes` as the job's version; a version that is there is replaced for the shards to
-   * come.
+   * Keeps a copy of `bytes` as the job's version. Later shards read this copy even if the version
+   * was here before.
    *
    * @throws MetatrainError `OUT_OF_MEMORY`
    */
@@ -61,7 +64,10 @@ export class ParamsStore {
     this.#jobs.clear();
   }
 
-  /** Drops the oldest versions that nobody reads; a buffer of the right size among them is handed out for the next. */
+  /**
+   * Drops the oldest versions that are not in use. Returns a buffer of theirs if its size fits the
+   * next version.
+   */
   #makeRoom(versions: PassingMap<number, Version>, bytes: number): SharedArrayBuffer | undefined {
     let reusable: SharedArrayBuffer | undefined;
     for (const [version, { buffer, readers }] of versions) {

@@ -1,16 +1,19 @@
-// What the compute pool tells whoever watches it, and how it stands when somebody asks.
+// What the compute pool reports to its observers, and its state on request.
 import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardWork } from './shard.ts';
 
 export interface PoolHappenings {
-  /** A thread takes the shard up. */
+  /** A thread begins the shard. */
   readonly shardStarted: { readonly leaseId: string };
-  /** A program was traced; it has a session, its own or that of an equal graph. `leaseId`: the shard that it was needed for. */
+  /**
+   * A program was traced and has a session: a new one, or that of an equal graph. `leaseId`: the
+   * shard that needed it.
+   */
   readonly compiled: { readonly leaseId: string | undefined; readonly report: CompileReport };
   readonly programOpened: Readonly<Record<string, never>>;
-  /** A program was closed to make room for another; its job's next shard opens it again. */
+  /** A program was closed to make room for another. Its job's next shard opens it again. */
   readonly programEvicted: Readonly<Record<string, never>>;
-  /** `engineMs` of `computeMs` were spent in the engine's runs. */
+  /** Of `computeMs`, the engine ran for `engineMs`. */
   readonly shardFinished: {
     readonly leaseId: string;
     readonly work: ShardWork['kind'];
@@ -33,6 +36,6 @@ export interface PoolCensus {
   readonly slots: Readonly<Record<SlotState, number>>;
   /** Shards that wait for a thread. */
   readonly queued: number;
-  /** What the programs that are open in all threads take together, by prediction. */
+  /** Predicted memory of the open programs in all threads together. */
   readonly predictedBytes: number;
 }

@@ -1,7 +1,7 @@
-// The compute threads of one worker process: queues shards, gives each free thread one, and tells every
-// shard's outcome once, unless it was cancelled. A thread that dies with a shard fails that shard and
-// is replaced: no job's program ends the pool. A thread that dies without one is replaced a bounded
-// number of times. The agent's event loop never computes.
+// The compute threads of one worker process. Queues shards, gives one to each free thread, and
+// reports every shard's outcome once, unless it was cancelled. If a thread dies, its shard fails
+// and the thread is replaced, so that no job's program ends the pool. Threads that die without a
+// shard are replaced a limited number of times. The agent's event loop never computes.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -21,9 +21,9 @@ import {
 import { failureOf, type ShardOutcome, type ShardWork, type StartProgress } from './shard.ts';
 
 export interface ComputePoolOptions extends ThreadData {
-  /** Compute threads: shards run at once. */
+  /** Number of compute threads, and so of shards at a time. */
   readonly slots: number;
-  /** The thread's script; the real one unless a test brings its own. */
+  /** The thread's script; a test may replace it. */
   readonly threadFile?: URL;
   /** JavaScript heap of one thread; Node's own limit when absent. */
   readonly threadHeapMegabytes?: number;
@@ -32,30 +32,32 @@ export interface ComputePoolOptions extends ThreadData {
 export interface ComputePoolDependencies {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Told of everything that happens. Default: nobody. */
+  /** Default: no observer. */
   readonly observer?: ObserverOf<PoolHappenings>;
 }
 
 export interface ComputePoolListener {
   onOutcome(outcome: ShardOutcome): void;
   onProgress(progress: StartProgress): void;
-  /**
-   * No thread lives any more, and none that was started anew stayed alive: the pool runs nothing any
-   * more.
-   */
+  /** No thread lives, and no new thread stayed alive: the pool runs nothing any more. */
   onExhausted(error: MetatrainError): void;
 }
 
 /**
- * A slot is given up when this many of its threads in a row die without a shard: then it is this
- * machine that fails, not a job.
+ * A slot is given up when this many of its threads in a row die without a shard: then the cause is
+ * this machine, not a job.
  */
 const idleDeathsPerSlot = 3;
-/** Shards that wait for a thread, per slot: more than a coordinator that counts slots ever sends. */
+/**
+ * Shards that wait for a thread, per slot: more than a coordinator that counts slots ever sends.
+ */
 const queuedPerSlot = 16;
 /** A thread still busy with a cancelled shard after this long is replaced. */
 const cancelGraceMs = 30_000;
-/** One that compiles by then has so long besides: the job's next shard needs the program all the same. */
+/**
+ * A thread that compiles at that time gets this much longer, since the job's next shard needs the
+ * program.
+ */
 const compileGraceMs = 1_800_000;
 const startTimeoutMs = 120_000;
 const stopTimeoutMs = 5_000;
@@ -66,7 +68,7 @@ interface Shard {
   readonly work: ShardWork;
   readonly params: HeldParams | undefined;
   isCancelled: boolean;
-  /** It did not get a thread at once. */
+  /** True if it did not get a thread at once. */
   hasWaited: boolean;
 }
 
@@ -77,13 +79,13 @@ interface Slot {
   shard: Shard | undefined;
   /** Jobs whose programs are open in the thread. */
   readonly openPrograms: Set<string>;
-  /** Jobs whose programs were once closed there to make room. */
+  /** Jobs whose programs were closed there to make room. */
   readonly evictedPrograms: Set<string>;
   isCompiling: boolean;
   /** Deaths without a shard since the slot last had one. */
   idleDeaths: number;
   predictedBytes: number;
-  /** What the thread reported of itself before it died. */
+  /** The error that the thread reported before it died. */
   failure: MetatrainError | undefined;
 }
 
@@ -108,7 +110,11 @@ export class ComputePool {
     this.#observer = dependencies.observer ?? {};
   }
 
-  /** Starts every thread and waits until each is ready. @throws MetatrainError with a thread's reason when one is not. */
+  /**
+   * Starts every thread and waits until all are ready.
+   *
+   * @throws MetatrainError with the reason of a thread that fails to start.
+   */
   static async start(options: ComputePoolOptions, dependencies: ComputePoolDependencies): Promise<ComputePool> {
     const pool = new ComputePool(options, dependencies);
     const cancelTimeout = dependencies.clock.after(startTimeoutMs, () =>
@@ -147,7 +153,7 @@ export class ComputePool {
     return { slots, queued: this.#queue.length, predictedBytes };
   }
 
-  /** One listener; set before the first shard. */
+  /** Sets the only listener. Call it before the first shard. */
   listen(listener: ComputePoolListener): void {
     this.#listener = listener;
   }
@@ -185,17 +191,20 @@ export class ComputePool {
     }
   }
 
-  /** θ of the version, copied. */
+  /** Copies θ of the version. */
   putParams(jobId: string, version: number, bytes: Uint8Array): void {
     if (this.#openings.has(jobId)) this.#params.put(jobId, version, bytes);
   }
 
-  /** Drops every job's parameters, but not the programs: a new connection sends what it needs. */
+  /**
+   * Drops every job's parameters but not the programs: a new connection sends the parameters that
+   * it needs.
+   */
   forgetParams(): void {
     this.#params.forgetAll();
   }
 
-  /** Runs the shard when a thread is free; what stands against it comes back as its outcome. */
+  /** Runs the shard when a thread is free. Errors become its outcome. */
   run(leaseId: string, jobId: string, work: ShardWork): void {
     try {
       if (!this.#openings.has(jobId))
@@ -217,7 +226,7 @@ export class ComputePool {
     this.#listener?.onProgress({ leaseId, isStarting: true, isReopening: false });
   }
 
-  /** The shard's outcome is not told any more. Unknown leases are ignored. */
+  /** The shard's outcome is no longer reported. Unknown leases are ignored. */
   cancel(leaseId: string): void {
     const waiting = this.#queue.findIndex((shard) => shard.leaseId === leaseId);
     if (waiting >= 0) {
@@ -248,7 +257,7 @@ export class ComputePool {
     });
   }
 
-  /** Lets every thread free what it holds, for a few seconds; a thread that is busy longer is ended. May be called twice. */
+  /** Gives every thread a few seconds to free its resources, then ends it. May be called twice. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#queue.length = 0;
@@ -324,7 +333,7 @@ export class ComputePool {
         return;
       }
       case 'opened':
-        // The job may have been closed meanwhile.
+        // The job may have been closed in the meantime.
         if (this.#openings.has(message.jobId)) slot.openPrograms.add(message.jobId);
         this.#observer.programOpened?.({});
         return;
@@ -428,7 +437,7 @@ export class ComputePool {
     }
   }
 
-  /** A thread that has the job's program open, else the one with the fewest open. */
+  /** A thread in which the job's program is open, else the thread with the fewest open programs. */
   #freeSlotFor(jobId: string): Slot | undefined {
     let free: Slot | undefined;
     for (const slot of this.#slots) {
@@ -453,7 +462,7 @@ export class ComputePool {
 }
 
 function tell(slot: Slot, message: ToThread): void {
-  // A thread that starts is told all open jobs when it is ready.
+  // A starting thread gets all open jobs when it is ready.
   if (slot.state === 'starting' && message.kind !== 'stop') return;
   slot.thread.postMessage(message);
 }

@@ -1,6 +1,6 @@
-// The programs that one compute thread has open. Memory alone limits their number: when a program needs
-// what others hold, the least recently used of them is closed, and its job's next shard opens it again.
-// A program that failed to open is not kept, so the next shard tries again.
+// The open programs of one compute thread. Only memory limits their number: when a program needs
+// the memory of others, the least recently used one is closed, and its job's next shard opens it
+// again. A program that failed to open is not kept, so the next shard tries again.
 
 import { parseJobSpec } from '../../learning/job-file.ts';
 import type { Registry } from '../../learning/registry.ts';

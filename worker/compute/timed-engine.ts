@@ -1,10 +1,11 @@
-// An engine that tells when it compiles and how long its runs take: what it computes is the engine's own.
+// Wraps an engine to report when it compiles and how long its runs take. Does not change what the
+// engine computes.
 import type { Engine } from '../engine/engine.ts';
 import { startStopwatch } from '../engine/stopwatch.ts';
 import type { ProgramEvents } from './program-cache.ts';
 
 export interface EngineTimes extends Pick<ProgramEvents, 'compiling'> {
-  /** Told how long each run took, failed ones too. */
+  /** Called with the duration of each run, also of failed ones. */
   readonly onRun: (ms: number) => void;
 }
 
