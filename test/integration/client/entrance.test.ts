@@ -28,7 +28,7 @@ async function arrivalOf(entrance: Entrance, path: string): Promise<void> {
  */
 const resetCodes = [0, 2, 7, 8, 11];
 
-test('watches of a job and of events go on after every reset of their streams, and tell each event once', async (t) => {
+test('watches of a job and of events survive every reset of their streams, and report each event once', async (t) => {
   const { cluster, entrance, client } = await start(t);
   const jobId = await cluster.submit();
   for (const [path, events, control, last] of [
@@ -56,7 +56,7 @@ test('watches of a job and of events go on after every reset of their streams, a
   }
 });
 
-test('an entrance that answers 401, 403, 404 and 502 for a while ends no watch', async (t) => {
+test('a proxy that answers 401, 403, 404 and 502 for a while ends no watch', async (t) => {
   const { cluster, entrance, client } = await start(t);
   const jobId = await cluster.submit();
   for (const httpStatus of [401, 403, 404, 502]) entrance.refuseNext(httpStatus);
@@ -66,7 +66,7 @@ test('an entrance that answers 401, 403, 404 and 502 for a while ends no watch',
   await events.return();
 });
 
-test('a call that an entrance answers for the coordinator says so, and is no refusal of the coordinator', async (t) => {
+test('a call that a proxy answers is reported as such, not as a refusal by the coordinator', async (t) => {
   const { entrance, client } = await start(t);
   entrance.refuseNext(403);
   await assert.rejects(client.listWorkers(), {
@@ -98,7 +98,7 @@ test('`metatrain jobs watch` gives up after --give-up-seconds', async (t) => {
   assert.match(stderr, /^error: /m);
 });
 
-test('a proxy of the environment is named where it was used, and NO_PROXY in capitals does without it', async (t) => {
+test('a proxy from the environment is named if it was used, and NO_PROXY in capitals avoids it', async (t) => {
   const proxied = { METATRAIN_COORDINATOR: 'cluster.invalid:7420', http_proxy: 'http://user:secret@127.0.0.1:9' };
   const through = await metatrain(t, ['workers'], proxied);
   assert.equal(through.code, 1);

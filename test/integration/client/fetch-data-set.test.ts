@@ -87,7 +87,7 @@ test('a file is fetched whole, verified, and not fetched again', async (t) => {
   assert.deepEqual(readdirSync(at.directory), ['letters.zip']);
 });
 
-test('a file with another hash is thrown away, and both hashes are told', async (t) => {
+test('a file with another hash is deleted, and both hashes are reported', async (t) => {
   const other = Buffer.from('something else');
   const at = await place(t, (_, response) => response.end(other));
   await assert.rejects(at.fetch(), (error: Error & { code?: string }) => {
@@ -99,7 +99,7 @@ test('a file with another hash is thrown away, and both hashes are told', async 
   assert.deepEqual(readdirSync(at.directory), []);
 });
 
-test('a damaged file that is there is fetched anew', async (t) => {
+test('a damaged local file is fetched again', async (t) => {
   const at = await place(t, whole);
   await at.fetch();
   writeFileSync(at.path, 'damaged');
@@ -107,7 +107,7 @@ test('a damaged file that is there is fetched anew', async (t) => {
   assert.deepEqual(readFileSync(at.path), content);
 });
 
-test('a server that does not have it is told with its answer; nothing is left', async (t) => {
+test('a server without the file is reported with its answer, and no file is left', async (t) => {
   const at = await place(t, (_, response) => response.writeHead(404).end('no such file'));
   await assert.rejects(at.fetch(), {
     code: 'DATA_SET_MISSING',
@@ -116,7 +116,7 @@ test('a server that does not have it is told with its answer; nothing is left', 
   assert.deepEqual(readdirSync(at.directory), []);
 });
 
-test('a download that is cut leaves no file by the name of the data set, and goes on where it stopped', async (t) => {
+test("a broken download leaves no file under the data set's name, and continues where it stopped", async (t) => {
   const at = await place(t, begin(40_000), rest);
   await assert.rejects(at.fetchCutAt(40_000), {
     code: 'DATA_SET_MISSING',
@@ -129,21 +129,21 @@ test('a download that is cut leaves no file by the name of the data set, and goe
   assert.deepEqual(readdirSync(at.directory), ['letters.zip']);
 });
 
-test('a server that knows no ranges sends all of it again', async (t) => {
+test('a server without ranges sends the whole file again', async (t) => {
   const at = await place(t, begin(40_000), whole);
   await assert.rejects(at.fetchCutAt(40_000));
   assert.equal((await at.fetch()).sha256, sha256);
   assert.deepEqual(readFileSync(at.path), content);
 });
 
-test('a part that is whole already is taken as it is', async (t) => {
+test('a complete partial file is used when the server answers 416', async (t) => {
   const at = await place(t, begin(40_000), (_, response) => response.writeHead(416).end());
   await assert.rejects(at.fetchCutAt(40_000));
   writeFileSync(`${at.path}.part`, content);
   assert.equal((await at.fetch()).sha256, sha256);
 });
 
-test('a server that says nothing any more is given up', async (t) => {
+test('a server that stops sending is given up', async (t) => {
   const at = await place(t, begin(10));
   await assert.rejects(at.fetch({ stallMs: 200 }), {
     code: 'DATA_SET_MISSING',
@@ -152,7 +152,7 @@ test('a server that says nothing any more is given up', async (t) => {
   assert.ok(!existsSync(at.path));
 });
 
-test('a file without end is given up at twice the size of the catalogue', async (t) => {
+test('an endless file is given up at twice the size in the catalogue', async (t) => {
   const at = await place(t, (_, response) => {
     const more = () => {
       while (!response.destroyed && response.write(content));
@@ -173,7 +173,7 @@ test('an interrupted download ends with the reason of the interruption', async (
   assert.ok(!existsSync(at.path));
 });
 
-test('a mirror is asked for the same file, and its hash must be the same', async (t) => {
+test('a mirror is asked for an equal path, and its file must have the hash of the catalogue', async (t) => {
   const at = await place(t, whole);
   const mirror = new URL('.', at.file.url).href;
   const elsewhere = { ...at.file, url: 'http://127.0.0.1:1/never-asked' };
@@ -191,7 +191,7 @@ test('a folder that cannot be made is named', async (t) => {
   });
 });
 
-test('a fetch that fails beside a proxy of the environment says whether the proxy was used', async (t) => {
+test('a failed fetch says whether a proxy from the environment was used', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-fetch-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const file = { file: 'x.zip', url: 'http://data.invalid/x.zip', bytes: 1, sha256, part: 'small' };

@@ -90,7 +90,7 @@ test('every HTTP route × no credential, a wrong one, an expired one, each role:
   }
 });
 
-test('over HTTP too a job is controlled by whoever submitted it and by an admin, and the list says who may', async (t) => {
+test('over HTTP too only its owner and admins control a job, and the list says who may', async (t) => {
   const alice = token('alice', ['submit', 'read']);
   const bob = token('bob', ['submit', 'read']);
   const admin = token('admin', ['admin']);
@@ -129,7 +129,7 @@ test('a stream over HTTP ends when its token is withdrawn', async (t) => {
   await stream.ended;
 });
 
-test('without tokens only pages of this machine or of an address may ask: a name that was bound to it anew may not', async (t) => {
+test('without tokens only pages of this machine or of an address are answered, not a rebound name', async (t) => {
   const { http: address } = await TestCluster.start(t, { http });
   const port = address.split(':')[1];
   const withHost = async (host: string) => (await ask(address, '/api/v1/jobs', { headers: { host } })).status;
@@ -167,7 +167,7 @@ test('with tokens every name is good, since another page has no token', async (t
   assert.equal((await ask(coordinator.http!, '/api/v1/jobs', { headers })).status, 200);
 });
 
-test('a page of another origin can post nothing, whatever its form calls the body', async (t) => {
+test('a page of another origin cannot post, with any type of body', async (t) => {
   const cluster = await TestCluster.start(t, { http });
   const { http: address } = cluster;
   const body = JSON.stringify({ spec: specText() });

@@ -171,7 +171,7 @@ test('the stream of the cluster tells of jobs and workers as they change', async
   for (const { leave } of [stream, again].map((open) => ({ leave: () => open.leave() }))) leave();
 });
 
-test('streams and downloads over HTTP are counted, in all and by client', async (t) => {
+test('streams and downloads over HTTP are limited in all and by client', async (t) => {
   const cluster = await start(t, { httpAnswers: 1 });
   const stream = await EventStream.open(cluster.http, '/api/v1/events');
   await stream.next('caught-up');
@@ -191,7 +191,7 @@ test('streams and downloads over HTTP are counted, in all and by client', async 
   await others.next('caught-up');
 });
 
-test('a reader that does not read holds one message in memory, and is dropped', async (t) => {
+test('a reader that stops reading holds one message in memory, and is dropped', async (t) => {
   let now = 0;
   const clock: Clock = { ...realClock, elapsedMs: () => now, every: () => () => undefined };
   const answers = new OpenAnswers({ answers: 10, answersPerClient: 10, stallMs: 30_000 }, { clock, log: silentLogger });
@@ -281,7 +281,7 @@ test('a coordinator that closes says so on its streams', async (t) => {
   await stream.ended;
 });
 
-test("the console's files are served with their types, under a policy that lets in nothing of others", async (t) => {
+test("the console's files are served with their types, under a policy that allows nothing foreign", async (t) => {
   const { http: address } = await start(t);
   const types: Record<string, RegExp> = {
     '/': /^text\/html/,

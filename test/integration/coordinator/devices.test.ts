@@ -40,7 +40,7 @@ test('placement.mixed lifts the fingerprint, not the device or the engine', asyn
   assert.deepEqual([eager.leases.length, webgpu.leases.length], [0, 0]);
 });
 
-test('a hello that offers what no job can ask for is refused', async (t) => {
+test('a hello with an engine or device that no job can name is refused', async (t) => {
   const cluster = await TestCluster.start(t);
   for (const [hello, expected] of [
     [{ engine: 'magic' }, /hello\.engine: got "magic"; accepted: compiled, eager/],

@@ -53,7 +53,7 @@ test('a port that another program has is named, and the coordinator frees what i
   await (await startCoordinator(options)).close();
 });
 
-test('HTTP beyond this machine asks for TLS and tokens as gRPC does', async (t) => {
+test('HTTP beyond this machine requires TLS and tokens as gRPC does', async (t) => {
   const directory = stateDirectory();
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   await assert.rejects(
@@ -98,13 +98,13 @@ test('closing ends an answer that never ends', async () => {
   await ended;
 });
 
-test('a gate without tokens lets everybody in as anybody', async () => {
+test('a gate without tokens admits every caller', async () => {
   const app = new Hono();
   app.get('/', openGate.admits('admin'), (context) => context.text(context.var.visitor.name));
   assert.equal((await app.request('/')).status, 200);
 });
 
-test('whom a gate turns away is in the log, with the reason, and at most once a second', async (t) => {
+test('refused callers are logged with the reason, at most one a second', async (t) => {
   const directory = stateDirectory();
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const tokensFile = join(directory, 'tokens.jsonl');

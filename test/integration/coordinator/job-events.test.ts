@@ -46,7 +46,7 @@ test('of a long job the kept meta-step summaries cover all of it evenly, and the
   assert.ok(Math.max(...gaps) <= 16, `the widest gap is ${Math.max(...gaps)}`);
 });
 
-test('of a job with many large evaluations the story keeps the newest that fit into its bytes, over a restart too', async (t) => {
+test('of many large evaluations the story keeps the newest that fit its limit of bytes, over a restart too', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-events-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'jobs.lmdb');

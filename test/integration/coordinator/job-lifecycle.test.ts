@@ -94,7 +94,7 @@ test('a job whose last evaluation fails keeps the parameters that it has trained
   );
 });
 
-test('watching replays the whole story, follows it to the end, and goes on after a given event', async (t) => {
+test('watching replays the whole story, follows it to the end, and can begin after a given event', async (t) => {
   const cluster = await TestCluster.start(t);
   const jobId = await cluster.submit(specText({ iterations: 6, checkpoint: { every: 3 } }));
   const following = cluster.watch(jobId);

@@ -10,7 +10,7 @@ import { call, rejection, specText, TestCluster } from './cluster.ts';
 
 const gone = /the state directory \S+ is not the one that this coordinator has open: it is gone/;
 
-test('without its state directory the coordinator is not ready, pauses jobs and refuses new ones; put back, all go on to the same bytes', async (t) => {
+test('without its state directory the coordinator is not ready, pauses jobs and refuses new ones; once it is back all end with equal bytes', async (t) => {
   const lines = new Mailbox<{ msg: string; code?: string; state?: string }>();
   const log = pino({ level: 'info' }, { write: (line: string) => lines.put(JSON.parse(line)) });
   const until = async (isIt: (line: { msg: string; state?: string }) => boolean) => {

@@ -53,7 +53,7 @@ test('results made with other data never count, and the job gives the bytes that
   assert.ok(retries.every(({ workerId, reason }) => workerId === 'wrong' && reason === refusal));
 });
 
-test('a job whose workers all read other data waits, says so, and goes on with the first that reads its own', async (t) => {
+test('a job whose workers all read other data waits with that reason, and goes on with the first worker that has its data', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
   await cluster.restart();
@@ -82,7 +82,7 @@ test('a job keeps to its data across a restart of the coordinator, and tells eve
   await call(cluster.jobs, 'CancelJob', { jobId });
 });
 
-test('data without a name or a hash is no data: the result is rejected', async (t) => {
+test('a result whose data lacks a name or a hash is rejected', async (t) => {
   const cluster = await TestCluster.start(t);
   await cluster.worker('w', { data: [{ name: '', part: 'small', sha256: 'a'.repeat(64) }] });
   const jobId = await cluster.submit();

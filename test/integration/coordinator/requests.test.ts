@@ -235,7 +235,7 @@ test('health says SERVING for every service, and reflection lists them', async (
   }
 });
 
-test('beyond their limit the oldest failed and cancelled jobs are forgotten with their keys, and succeeded ones stay', async (t) => {
+test('beyond their limit the oldest failed and cancelled jobs and their keys are removed, and succeeded jobs stay', async (t) => {
   const cluster = await TestCluster.start(t, { limits: { endedJobs: 2 } });
   await cluster.worker('w1');
   const succeeded = await cluster.submit();

@@ -41,7 +41,7 @@ test('a job goes on after a restart of the coordinator, to the same bytes', asyn
   assert.ok(stateEvents.some((reason) => /taken up again .* from meta-step \d+/.test(reason)));
 });
 
-test('a queued and a paused job are what they were after a restart', async (t) => {
+test('a queued and a paused job keep their state over a restart', async (t) => {
   const cluster = await TestCluster.start(t);
   const queued = await cluster.submit();
   const paused = await cluster.submit();
@@ -77,7 +77,7 @@ async function heldJob(cluster: TestCluster): Promise<{ jobId: string; expected:
   return { jobId, expected };
 }
 
-test('checkpoints that were cut in half or changed are left out, and the job is recomputed from the one before', async (t) => {
+test('damaged checkpoints are skipped, and the job is recomputed from the one before', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId, expected } = await heldJob(cluster);
   // Closing has written one more, at meta-step 250.
@@ -95,7 +95,7 @@ test('checkpoints that were cut in half or changed are left out, and the job is 
   assert.equal((await cluster.end(jobId)).paramsSha256, expected);
 });
 
-test('a job whose every checkpoint is gone fails with their names, and is not begun again unasked', async (t) => {
+test('a job without a readable checkpoint fails with their names, and does not start over', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
   const files = checkpointFiles(cluster, jobId);
@@ -110,7 +110,7 @@ test('a job whose every checkpoint is gone fails with their names, and is not be
   assert.equal((await cluster.end(await cluster.submit())).state, 'JOB_STATE_SUCCEEDED');
 });
 
-test('what was applied after the last checkpoint is applied again to the same bytes, and the chain says so', async (t) => {
+test('meta-steps after the last checkpoint are applied again with equal bytes, and the chain proves it', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId, expected } = await heldJob(cluster);
   // The checkpoint that closing wrote is lost; the record still names the chain of a later meta-step than 200.
@@ -124,7 +124,7 @@ test('what was applied after the last checkpoint is applied again to the same by
   assert.ok(reasons.some((reason) => /meta-step 2\d\d, applied before the restart, .* the same bytes/.test(reason)));
 });
 
-test('a job that comes to other bytes after a restart fails: the chain does not hold', async (t) => {
+test('a job that computes other bytes after a restart fails: its chain breaks', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
   truncateSync(checkpointFiles(cluster, jobId)[2]!, 300);
@@ -149,7 +149,7 @@ test('a job that comes to other bytes after a restart fails: the chain does not 
   );
 });
 
-test('a checkpoint of another job under the right name and hash is not taken for this one', async (t) => {
+test('a checkpoint of another job is refused even under the right name and hash', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
   const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
@@ -167,7 +167,7 @@ test('a checkpoint of another job under the right name and hash is not taken for
   assert.equal((await cluster.job(jobId)).steps, 200);
 });
 
-test('a checkpoint of another job file than the record’s is not gone on from', async (t) => {
+test('a checkpoint made with another job file is refused', async (t) => {
   const cluster = await TestCluster.start(t);
   const { jobId } = await heldJob(cluster);
   const store = await JobStore.open(join(cluster.stateDirectory, 'jobs.lmdb'));
@@ -203,7 +203,7 @@ test('a paused job whose learning rate one bit of the database file has changed 
   assert.equal((await cluster.end(whole)).state, 'JOB_STATE_SUCCEEDED');
 });
 
-test('a job record that cannot be read is said so, and the other jobs go on', async (t) => {
+test('a job record that cannot be read is reported, and the other jobs go on', async (t) => {
   const cluster = await TestCluster.start(t);
   const broken = await cluster.submit();
   const whole = await cluster.submit();
@@ -298,7 +298,7 @@ test('a coordinator killed with SIGKILL three times ends its job with the same b
   }
 });
 
-test('the program exits 0 on SIGTERM, on SIGINT and, when told so, with its parent', async (t) => {
+test('the program exits 0 on SIGTERM, on SIGINT and, with the flag for it, when its parent ends', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const { process: child } = await startProgram(t, temporaryDirectory(t));
     child.kill(signal);

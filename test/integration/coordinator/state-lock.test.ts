@@ -8,7 +8,7 @@ import { TestProcess } from '../../support/processes.ts';
 
 const rounds = 6;
 
-test('whenever its owner is killed, exactly one of three that try at once has the state directory', async (t) => {
+test('after its owner is killed, exactly one of three contenders gets the state directory', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-test-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const start = async () => {

@@ -44,7 +44,7 @@ test('the record of a job that succeeded has its verdict and its overrides, over
   assert.deepEqual((await call(cluster.jobs, 'GetJob', { jobId })).verdict, verdict);
 });
 
-test('a job that goes on, was cancelled, or has no figure has no verdict', async (t) => {
+test('a running or cancelled job, or a job without a figure, has no verdict', async (t) => {
   const cluster = await TestCluster.start(t);
   await cluster.worker('w1');
   const spec = withFigure({ iterations: 1_000_000, evaluation: { tasks: 8, every: 1 } });
@@ -58,7 +58,7 @@ test('a job that goes on, was cancelled, or has no figure has no verdict', async
   assert.deepEqual([bare.state, bare.verdict, bare.overrides], ['JOB_STATE_SUCCEEDED', null, []]);
 });
 
-test('overrides are bounded where they enter', async (t) => {
+test('a submission with too many or too long overrides is refused', async (t) => {
   const cluster = await TestCluster.start(t);
   const submit = (overrides: readonly string[]) =>
     rejection(call(cluster.jobs, 'SubmitJob', { spec: specText(), overrides: [...overrides] }));

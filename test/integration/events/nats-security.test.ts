@@ -74,7 +74,7 @@ async function securedServer(t: TestContext) {
   return { nats, tls, path };
 }
 
-test('mutual TLS and a password: a wrong one, or a server of another authority, is said and disturbs nobody', {
+test('mutual TLS and a password: a wrong password, or a server of another authority, is logged and disturbs no job', {
   skip,
 }, async (t) => {
   const { nats, tls, path } = await securedServer(t);
@@ -91,7 +91,7 @@ test('mutual TLS and a password: a wrong one, or a server of another authority, 
   }
 });
 
-test('encryption that is asked for and not offered is refused', { skip }, async (t) => {
+test('a server without the requested encryption is refused', { skip }, async (t) => {
   const nats = await NatsServer.start(t);
   const { reason } = await mustBeTurnedAway(t, nats, { servers: [nats.url.replace('nats:', 'tls:')] });
   assert.match(reason, /TLS|tls/);

@@ -128,7 +128,7 @@ test("the stream holds exactly the job's story, and the workers'", { skip }, asy
   );
 });
 
-test('NATS killed in the middle of a job and started again misses nothing and gets nothing twice', {
+test('NATS killed during a job and started again gets every event exactly once', {
   skip,
 }, async (t) => {
   const nats = await NatsServer.start(t);
@@ -149,7 +149,7 @@ test('NATS killed in the middle of a job and started again misses nothing and ge
   assertSameStory(await nats.messages(endOf(jobId)), watched, jobId);
 });
 
-test('a coordinator killed in the middle of a job tells its story once, with what it told before', {
+test('a coordinator killed during a job publishes every event of it once, before and after', {
   skip,
 }, async (t) => {
   const nats = await NatsServer.start(t);
@@ -186,7 +186,7 @@ test('a coordinator killed in the middle of a job tells its story once, with wha
   }
 });
 
-test('the table of jobs rebuilt from the stream alone is the one that GetJob gives', { skip }, async (t) => {
+test('the table of jobs rebuilt from the stream alone equals GetJob', { skip }, async (t) => {
   const nats = await NatsServer.start(t);
   const cluster = await TestCluster.start(t, { nats: natsAt(nats) });
   const worker = await cluster.worker('w1', {
@@ -273,7 +273,9 @@ function rowOfJob(job: Job__Output) {
   });
 }
 
-test('NATS that is away for a whole job gets all of it later, and the job does not notice', { skip }, async (t) => {
+test('NATS that is away for a whole job gets all its events later, and the job is not affected', {
+  skip,
+}, async (t) => {
   const nats = await NatsServer.start(t);
   await nats.kill();
   const { log, until } = logging();
@@ -289,7 +291,9 @@ test('NATS that is away for a whole job gets all of it later, and the job does n
   assertSameStory(await nats.messages(endOf(jobId)), watched, jobId);
 });
 
-test('a server without JetStream is named in the log, and gets everything once it has it', { skip }, async (t) => {
+test('a server without JetStream is named in the log, and gets every event once it has JetStream', {
+  skip,
+}, async (t) => {
   const nats = await NatsServer.start(t, { hasJetStream: false });
   const { log, until } = logging();
   const cluster = await TestCluster.start(t, { nats: natsAt(nats) }, log);
@@ -303,7 +307,7 @@ test('a server without JetStream is named in the log, and gets everything once i
   assertSameStory(await nats.messages(endOf(jobId)), watched, jobId);
 });
 
-test('a stream that is there with other limits keeps them, and the log says so', { skip }, async (t) => {
+test('an existing stream keeps its other limits, and the log says so', { skip }, async (t) => {
   const nats = await NatsServer.start(t);
   await nats.use(async (connection) => {
     const manager = await connection.jetstreamManager();

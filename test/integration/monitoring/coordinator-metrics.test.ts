@@ -81,7 +81,7 @@ test('an undisturbed job is counted: its leases, tasks, meta-steps, phases, byte
   assert.ok(![...found.keys()].some((series) => series.startsWith('metatrain_job_evaluation_accuracy')));
 });
 
-test('a worker that is lost is told: a retry, wasted time, and the time until its shard counts', async (t) => {
+test('a lost worker shows as a retry, wasted time, and the time until its shard counts', async (t) => {
   const cluster = await start(t);
   const jobId = await cluster.submit();
   let killed: Promise<void> | undefined;
@@ -113,7 +113,7 @@ test('a worker that is lost is told: a retry, wasted time, and the time until it
   assert.ok(!found.has('metatrain_worker_shards_total{worker_id="mortal"}'), 'a worker’s series end with its stream');
 });
 
-test('failures, rejected results, deadlines and quarantines are told apart, whatever a worker says of its time', async (t) => {
+test('failures, rejected results, deadlines and quarantines are counted apart, with any figure of a worker for its time', async (t) => {
   const core = { leaseFirstMs: 300, leaseFloorMs: 300, failuresToQuarantine: 1 };
   const cluster = await start(t, { core });
   const jobId = await cluster.submit(specText({ iterations: 3 }));
@@ -144,7 +144,7 @@ test('failures, rejected results, deadlines and quarantines are told apart, what
   });
 });
 
-test('the slow tail is told: leases granted twice, the one that won, and the one that was overtaken', async (t) => {
+test('a slow shard shows as a second lease, the one that won, and the one that lost', async (t) => {
   const cluster = await start(t, { core: { duplicateFloorMs: 50 } });
   let isHeld = false;
   await cluster.worker('slow', {
@@ -163,7 +163,7 @@ test('the slow tail is told: leases granted twice, the one that won, and the one
   });
 });
 
-test('a restart is told: jobs taken up again, and the time until the first of their results counts', async (t) => {
+test('a restart shows as restored jobs, and the time until their first result counts', async (t) => {
   const cluster = await start(t);
   const jobId = await cluster.submit(specText({ iterations: 20 }));
   const stalled = new Promise<void>((resolve) => {
@@ -198,7 +198,7 @@ test('a job has series from its first lease until a little after its end', async
   while ((await seriesOfJob()).length > 0) await new Promise((resolve) => setImmediate(resolve));
 });
 
-test('calls are counted by method and status, those that the door refuses too', async (t) => {
+test('calls are counted by method and status, refused ones too', async (t) => {
   const cluster = await start(t);
   await call(cluster.jobs, 'ListJobs', {});
   assert.equal((await rejection(cluster.job('none'))).code, status.NOT_FOUND);
@@ -214,7 +214,7 @@ test('calls are counted by method and status, those that the door refuses too', 
   await cluster.end(jobId);
 });
 
-test('whoever reads the metrics shows a token that may read, where tokens are asked for', async (t) => {
+test('with tokens, reading the metrics requires a token that may read', async (t) => {
   const [reader, worker] = [token('prometheus', ['read']), token('pool', ['worker'])];
   const cluster = await SecuredCluster.start(t, [reader, worker], { http });
   const read = (headers: Record<string, string>) => fetch(`http://${cluster.coordinator.http}/metrics`, { headers });

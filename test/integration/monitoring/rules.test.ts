@@ -18,7 +18,7 @@ test('every alert fires on its fault and not before it', { skip }, () => {
   assert.ok(isContent, said);
 });
 
-test('no alert is without such a test', () => {
+test('every alert has such a test', () => {
   const tests = readFileSync(ruleTestsFile, 'utf8');
   const untested = alertRules().filter(({ alert }) => !tests.includes(`alertname="${alert}", alertstate="firing"`));
   assert.deepEqual(

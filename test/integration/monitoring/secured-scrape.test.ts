@@ -13,7 +13,7 @@ import { SecuredCluster, token } from '../security/secured-cluster.ts';
 const commandLine = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'client', 'cli', 'main.js');
 const skip = withoutPrograms(['prometheus'], 'Prometheus reads a coordinator that asks for TLS and a token');
 
-test('Prometheus with the authority and a token that may read is served, and without the token is not', {
+test('Prometheus is served with the authority and a reading token, and refused without the token', {
   skip,
 }, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-scrape-'));

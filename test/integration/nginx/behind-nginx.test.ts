@@ -10,7 +10,7 @@ const skip = withoutPrograms(['nginx'], 'a worker and a client behind nginx');
  */
 const impatient = ['grpc_read_timeout 1s', 'grpc_send_timeout 1s', 'client_body_timeout 1s', 'keepalive_timeout 1s'];
 
-test('behind an nginx that ends silent streams, and is gone for a while, jobs succeed and no event is lost', {
+test('behind an nginx that ends silent streams and stops for a while, jobs succeed and no event is lost', {
   skip,
 }, async (t) => {
   await workBehindNginx(t, {

@@ -22,7 +22,7 @@ async function nameOrigin(cluster: RealCluster, origin: string): Promise<void> {
   await cluster.startCoordinator('--public-origin', origin);
 }
 
-test('a page behind nginx may post once the coordinator knows its origin; a page of another origin never', {
+test('behind nginx only pages of the origin that the coordinator knows may post', {
   skip,
 }, async (t) => {
   const { cluster, nginx, origin } = await start(t);
@@ -38,7 +38,7 @@ test('a page behind nginx may post once the coordinator knows its origin; a page
   }
 });
 
-test('under a path every page, link and request stays under it', { skip: skipBrowser }, async (t) => {
+test('behind a path prefix every page, link and request keeps the prefix', { skip: skipBrowser }, async (t) => {
   const { cluster, nginx, origin } = await start(t);
   await nameOrigin(cluster, origin);
   const browser = await TestBrowser.start(t);

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { startCoordinator } from '../../../coordinator/main.ts';
 import { token, writeTokens } from './secured-cluster.ts';
 
-test('beyond loopback nothing listens without TLS and tokens, unless told so, and then the log says what that means', async (t) => {
+test('beyond loopback the coordinator listens only with TLS and tokens, or with --insecure and a warning in the log', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-exposure-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const tokensFile = join(directory, 'tokens.jsonl');

@@ -25,7 +25,7 @@ function submit(
   });
 }
 
-test('a message above 4 MiB is refused, also one that is small only as long as it is compressed', async (t) => {
+test('a message above 4 MiB is refused, also if it is smaller while compressed', async (t) => {
   const cluster = await TestCluster.start(t);
   const large = `# ${'x'.repeat(4 * 2 ** 20)}`;
   for (const isCompressed of [false, true]) {
@@ -46,7 +46,7 @@ test('a connection may carry 1,024 calls at once, and says so', async (t) => {
   assert.equal(settings.maxConcurrentStreams, 1_024);
 });
 
-test('one worker too many is refused, and let in once another has left', async (t) => {
+test('a worker beyond the limit is refused, and admitted once another has left', async (t) => {
   const cluster = await TestCluster.start(t, { limits: { workers: 1 } });
   const first = await cluster.worker('first');
   const { code, details } = await (await cluster.worker('second')).ended;
@@ -57,7 +57,7 @@ test('one worker too many is refused, and let in once another has left', async (
   assert.equal(third.messages[0]?.message, 'welcome');
 });
 
-test('connections without a call that was let in give way, and never a client’s or a worker’s', async (t) => {
+test('connections without an admitted call are closed for new ones, and never a client’s or a worker’s', async (t) => {
   const cluster = await TestCluster.start(t, { limits: { connections: 16 } });
   await cluster.worker('w');
   await call(cluster.jobs, 'ListJobs', {});

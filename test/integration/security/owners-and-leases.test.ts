@@ -20,7 +20,7 @@ function assertRefused(error: ServiceError, code: status, metatrainCode: string,
   assert.match(error.details, message);
 }
 
-test('a job is cancelled, paused and resumed by whoever submitted it and by an admin, and by nobody else', async (t) => {
+test('only its owner and admins can cancel, pause and resume a job', async (t) => {
   const cluster = await SecuredCluster.start(t, [alice, bob, admin]);
   const { jobId } = await call(cluster.jobs(alice), 'SubmitJob', { spec: specText() });
   for (const action of ['PauseJob', 'ResumeJob', 'CancelJob'] as const) {
@@ -38,7 +38,7 @@ test('a job is cancelled, paused and resumed by whoever submitted it and by an a
   assert.equal((await call(cluster.jobs(alice), 'CancelJob', { jobId })).state, 'JOB_STATE_CANCELLED');
 });
 
-test("one client's idempotency key says nothing of another's", async (t) => {
+test("a client's idempotency key reveals nothing of another client's job", async (t) => {
   const cluster = await SecuredCluster.start(t, [alice, bob]);
   const submit = (of: typeof alice) =>
     call(cluster.jobs(of), 'SubmitJob', { spec: specText(), idempotencyKey: 'nightly' });
@@ -82,7 +82,7 @@ test('a client at its limit of unfinished jobs or open calls is refused, and ano
   await submit(alice);
 });
 
-test("what a worker says of another worker's lease counts for nothing", async (t) => {
+test("messages of a worker about another worker's lease are ignored", async (t) => {
   // Never twice, or the thief would get a lease of the shard for itself.
   const core = { duplicateFloorMs: 3_600_000 };
   const cluster = await SecuredCluster.start(t, [alice, poolA, poolB], { core });
@@ -126,7 +126,7 @@ test("what a worker says of another worker's lease counts for nothing", async (t
   assert.equal(job.evaluations[0]?.protocol?.splitDescription, 'null split');
 });
 
-test('a worker id that is connected cannot be taken with another token, and can with the same', async (t) => {
+test('a connected worker id can be taken over with its own token only', async (t) => {
   const cluster = await SecuredCluster.start(t, [poolA, poolB]);
   const first = await cluster.worker('node-1', poolA);
   const impostor = await cluster.worker('node-1', poolB);

@@ -88,7 +88,7 @@ test('an alphabet is looked up among those of the archive and is never a path', 
   assert.deepEqual(filesIn(fixture.directory), before);
 });
 
-test('an archive whose entries point elsewhere, by name or as links, is refused and writes nothing', async (t) => {
+test('an archive with entries that point outside, by name or as links, is refused and writes nothing', async (t) => {
   const small = 'images_background_small1';
   const plain = characterEntries(small, 'Greek', 1, 1);
   const named = (name: string): ZipEntry[] => [...plain.slice(1), { name, data: plain[0]!.data }];
@@ -129,7 +129,7 @@ test('an archive whose entries point elsewhere, by name or as links, is refused 
   }
 });
 
-test('a job id that is a path names no job and no checkpoint', async (t) => {
+test('a path as a job id matches no job and no checkpoint', async (t) => {
   const cluster = await TestCluster.start(t);
   for (const jobId of outside) {
     for (const action of ['GetJob', 'CancelJob', 'PauseJob', 'ResumeJob'] as const) {
@@ -141,7 +141,7 @@ test('a job id that is a path names no job and no checkpoint', async (t) => {
   }
 });
 
-test('a checkpoint is downloaded to where the user said, and a bad id leaves nothing anywhere', async (t) => {
+test("a checkpoint is written to the user's path, and a bad id writes nothing", async (t) => {
   const cluster = await TestCluster.start(t);
   await cluster.worker('w1');
   const jobId = await cluster.submit(specText({ iterations: 2 }));

@@ -74,7 +74,7 @@ function listJobs(t: TestContext, address: string, options: ConnectionOptions): 
   return call(client, 'ListJobs', {});
 }
 
-test('the keys that metatrain certs writes are for their owner alone, and its authority is kept', async () => {
+test('only their owner can read the keys of metatrain certs, and its authority is kept', async () => {
   const before = readFileSync(ca(), 'utf8');
   for (const name of ['ca', 'coordinator', 'client']) {
     assert.equal(statSync(file('ours', `${name}-key.pem`)).mode & 0o777, 0o600, name);
@@ -85,7 +85,7 @@ test('the keys that metatrain certs writes are for their owner alone, and its au
   assert.notEqual(readFileSync(file('ours', 'coordinator.pem'), 'utf8'), coordinator);
 });
 
-test('TLS: who trusts the right authority gets through, with a token; everybody else meets nobody', async (t) => {
+test('TLS: only a client that trusts the right authority and has a token gets through', async (t) => {
   const address = await listen(t, { tls: ours });
   await listJobs(t, address, { tlsCa: ca(), token: reader.secret });
   assert.equal((await rejection(listJobs(t, address, { tlsCa: ca() }))).code, status.UNAUTHENTICATED);
@@ -101,7 +101,7 @@ test('TLS: who trusts the right authority gets through, with a token; everybody 
   }
 });
 
-test("TLS: a coordinator's certificate that has expired, or is for another host, is not believed", async (t) => {
+test("TLS: a coordinator's certificate that has expired, or is for another host, is refused", async (t) => {
   for (const [name, reason, told] of [
     ['expired-server', /certificate has expired/, /^the certificate of \S+ has expired \(it was good until /],
     ['elsewhere', /does not match certificate's altnames/, /^the certificate of \S+ does not name 127\.0\.0\.1; /],
@@ -119,7 +119,7 @@ test("TLS: a coordinator's certificate that has expired, or is for another host,
   }
 });
 
-test('mutual TLS: only a certificate of the right authority, of today, made for clients, gets as far as the token', async (t) => {
+test('mutual TLS: only a valid client certificate of the right authority gets as far as the token', async (t) => {
   const address = await listen(t, { tls: { ...ours, clientCa: ca() } });
   const good = shown('ours/client');
   await listJobs(t, address, { tlsCa: ca(), ...good, token: reader.secret });

@@ -30,7 +30,7 @@ async function heard(messages: Mailbox<string>, wanted: string): Promise<void> {
   while ((await messages.take(`"${wanted}" in the log`)) !== wanted);
 }
 
-test('an edited tokens file counts without a word to the coordinator, also for streams that are open', async (t) => {
+test('an edited tokens file takes effect by itself, also for open streams', async (t) => {
   const messages = new Mailbox<string>();
   const cluster = await SecuredCluster.start(t, [reader, worker], {}, { log: logInto(messages) });
   const jobs = cluster.jobs(reader);
@@ -48,7 +48,7 @@ test('an edited tokens file counts without a word to the coordinator, also for s
   assert.equal((await rejection(call(jobs, 'GetJob', { jobId }))).code, status.UNAUTHENTICATED);
 });
 
-test('a tokens file that cannot be read or understood leaves the tokens as they were', async (t) => {
+test('a tokens file that cannot be read or parsed leaves the tokens unchanged', async (t) => {
   const cluster = await SecuredCluster.start(t, [reader]);
   const list = () => call(cluster.jobs(reader), 'ListJobs', {});
   for (const text of ['nonsense', '{"name":"x"}', JSON.stringify({ ...reader, sha256: 'z' })]) {

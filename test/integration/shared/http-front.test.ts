@@ -17,7 +17,7 @@ import { ask, EventStream, post } from '../console/http-client.ts';
 const anywhere = { host: '127.0.0.1', port: 0, tls: undefined, maxBodyBytes: 10, maxConnections: 4 };
 const text = [['content-type', 'text/plain']] as const;
 
-test('a body is read once it is asked for, whole, or cut where it is too long, and the client hears the answer', async (t) => {
+test('a body is read on request only, up to one byte beyond the limit, and the client gets the answer', async (t) => {
   const answer = async ({ target }: Asked, exchange: Exchange) => {
     if (target.endsWith('/stranger')) exchange.whole(401, text, 'none of it');
     else exchange.whole(200, text, String((await exchange.body()).byteLength));
@@ -37,7 +37,7 @@ test('a body is read once it is asked for, whole, or cut where it is too long, a
   assert.equal(unread.status, 401);
 });
 
-test('a client that leaves is told of, and one that leaves before its body is whole has sent nothing', async (t) => {
+test('a client that leaves is reported, and a client that leaves during its body has sent nothing', async (t) => {
   const asked = new Mailbox<Exchange>();
   const answer = async (_: Asked, exchange: Exchange) => asked.put(exchange);
   const front = await HttpFront.open({ ...anywhere, answer, log: silentLogger });
@@ -59,7 +59,7 @@ test('a client that leaves is told of, and one that leaves before its body is wh
   await exchange.write('what is written then resolves, and goes nowhere');
 });
 
-test('a thread that ends is replaced at the same address, and whoever was being answered is let go', async (t) => {
+test('a thread that ends is replaced at its address, and open answers end', async (t) => {
   const lines = new Mailbox<string>();
   const log = pino({ level: 'error' }, { write: (line: string) => lines.put(line) });
   let begun: Exchange | undefined;
@@ -89,7 +89,7 @@ test('a thread that ends is replaced at the same address, and whoever was being 
   assert.equal(again, 200);
 });
 
-test('what cannot be a request is answered as one that is wrong', async (t) => {
+test('a TRACE request gets 400', async (t) => {
   const health = { notReady: () => undefined };
   const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], health, log: silentLogger });
   t.after(() => server.close(0));
@@ -99,7 +99,7 @@ test('what cannot be a request is answered as one that is wrong', async (t) => {
   assert.equal((await ask(server.address, '/healthz', { method: 'HEAD' })).headers['content-length'], '3');
 });
 
-test('whatever stands in the request, the path that is asked for is the one that it names', async (t) => {
+test('a Host header cannot change the path of a request', async (t) => {
   const health = { notReady: () => undefined };
   const server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], health, log: silentLogger });
   t.after(() => server.close(0));
@@ -121,7 +121,7 @@ test('whatever stands in the request, the path that is asked for is the one that
   assert.equal(await statusOf('OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), 400);
 });
 
-test('however it is asked, no buffer is transferred: V8 goes on without looking for that at every access to one', async (t) => {
+test('no kind of request transfers a buffer, which would make V8 check every access to one', async (t) => {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-front-'));
   t.after(() => rmSync(stateDirectory, { recursive: true, force: true }));
   const flags = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--state-dir', stateDirectory];
@@ -143,7 +143,7 @@ test('however it is asked, no buffer is transferred: V8 goes on without looking 
   );
 });
 
-test('connections that say nothing give way to those that ask, and an answer that is still written stays', async (t) => {
+test('silent connections are closed for new ones, and open answers stay', async (t) => {
   const answer = async ({ target }: Asked, exchange: Exchange) => {
     if (!target.endsWith('/stream')) return exchange.whole(200, text, 'fine');
     exchange.begin(text);

@@ -64,18 +64,18 @@ function assertReadable(lines: readonly string[]) {
   assert.match(lines.slice(2).join('\n'), /Error: the disk is gone\n +at /);
 }
 
-test('into a pipe a log is one JSON object a line, whole also when the process ends at once', () => {
+test('in a pipe a log is one JSON object a line, complete even if the process ends at once', () => {
   assertJson(piped('auto'));
   assertJson(piped('json'));
 });
 
-test('asked for, it is readable into a pipe too, without colour', () => {
+test('on request a log is readable text in a pipe too, without colour', () => {
   assertReadable(piped('pretty'));
 });
 
 const skip = withoutPseudoTerminal('logs on a terminal');
 
-test('on a terminal it is readable and coloured, whole also when the process ends at once', { skip }, () => {
+test('on a terminal a log is readable and coloured, complete even if the process ends at once', { skip }, () => {
   const lines = onTerminal('auto');
   assert.ok(lines[0]?.includes('\u001b[33mWARN'), lines[0]);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colour is made of.

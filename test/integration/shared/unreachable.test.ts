@@ -58,12 +58,12 @@ async function freeAddress(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-test('a server that speaks gRPC is no reason, with TLS and without', async (context) => {
+test('a gRPC server gives no reason, with and without TLS', async (context) => {
   assert.equal(await why(await listen(context, createHttp2())), undefined);
   assert.equal(await why(await listen(context, secure(server)), trusting('ca.pem')), undefined);
 });
 
-test('a port where nothing listens, and a host that is not there', async () => {
+test('a port without a server, and an unknown host', async () => {
   const address = await freeAddress();
   for (const options of [{}, trusting('ca.pem')]) {
     assert.equal(
@@ -75,7 +75,7 @@ test('a port where nothing listens, and a host that is not there', async () => {
   assert.match((await why('no-such-host.invalid:7420')) ?? '', /^(there is no host|the name) no-such-host\.invalid/);
 });
 
-test('TLS there and not here, and the other way round', async (context) => {
+test('TLS on one side only', async (context) => {
   const withTls = await listen(context, secure(server));
   assert.match((await why(withTls)) ?? '', /^the coordinator at \S+ speaks TLS; give --tls-ca FILE/);
   const without = await listen(context, createHttp2());
@@ -97,7 +97,7 @@ test('certificates: of another authority, expired, not good yet, for another hos
   }
 });
 
-test('a client certificate that is asked for, and one that is not accepted', async (context) => {
+test('a missing client certificate, and a rejected one', async (context) => {
   const asking = { ca: authority.certificate, requestCert: true, rejectUnauthorized: true };
   const address = await listen(context, secure(server, asking));
   const shown = (name: string) => ({ tlsCert: file(`${name}.pem`), tlsKey: file(`${name}-key.pem`) });
@@ -116,7 +116,7 @@ test("another program's port, such as that of the console", async (context) => {
   }
 });
 
-test('a proxy that was used is named, and how to do without it', async () => {
+test('a used proxy is named, with the way to avoid it', async () => {
   const proxy = { address: 'proxy.example:3128', variable: 'http_proxy' };
   assert.equal(
     await whyUnreachable({ address: 'cluster.example:7420', proxy, tls: undefined }),
@@ -125,7 +125,7 @@ test('a proxy that was used is named, and how to do without it', async () => {
   );
 });
 
-test('a file that is missing, is a folder or is no PEM is named with its flag', () => {
+test('a file that is missing, a folder or not PEM is named with its flag', () => {
   const refused = (options: ConnectionOptions, message: RegExp) =>
     assert.throws(() => connectionTo('127.0.0.1:7420', options), { code: 'REQUEST_INVALID', message });
   refused({ tlsCa: file('none.pem') }, /^--tls-ca: .*none\.pem is not there; /);

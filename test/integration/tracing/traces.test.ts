@@ -167,7 +167,7 @@ test('a job is traced from its meta-steps through the leases of their shards to 
   }
 });
 
-test('of a fast job a few meta-steps a second are traced, and OTEL_SERVICE_NAME and OTEL_EXPORTER_OTLP_HEADERS are heard', async (t) => {
+test('of a fast job a few meta-steps a second are traced, with OTEL_SERVICE_NAME and OTEL_EXPORTER_OTLP_HEADERS', async (t) => {
   const receiver = await OtlpReceiver.start(t);
   const cluster = await startCluster(
     t,
@@ -215,7 +215,7 @@ test('a process that traces nothing loads nothing of the OpenTelemetry SDK', asy
   assert.match(readFileSync(modules, 'utf8'), /@opentelemetry/, 'the probe finds it where it is');
 });
 
-test('a collector that never answers, or is not there, holds up neither a job nor the end of a process', async (t) => {
+test('a collector that is silent or missing delays neither a job nor the end of a process', async (t) => {
   const { endpoint } = await OtlpReceiver.start(t, { answers: false });
   const cluster = await startCluster(t, {
     coordinator: ['--otlp-endpoint', endpoint, '--trace-rate', '1000'],
@@ -230,7 +230,7 @@ test('a collector that never answers, or is not there, holds up neither a job no
   }
 });
 
-test('an endpoint that is none is refused under the name by which it came', async (t) => {
+test('an invalid endpoint is refused with the name of its flag or variable', async (t) => {
   const refused = async (script: string, args: readonly string[], environment: Readonly<Record<string, string>>) => {
     const process = new TestProcess(t, script, args, { ...noVariables, ...environment });
     assert.equal((await process.exited).code, 2);
@@ -243,7 +243,7 @@ test('an endpoint that is none is refused under the name by which it came', asyn
   assert.ok(variable.includes(`error: OTEL_EXPORTER_OTLP_ENDPOINT: got nonsense; ${accepted}`), variable);
 });
 
-test('a worker ignores a traceparent that it cannot read, and takes one that it can', async (t) => {
+test('a worker ignores an invalid traceparent and uses a valid one', async (t) => {
   const receiver = await OtlpReceiver.start(t);
   const tracing = testTracing(receiver);
   const traces = new ShardTraces({ workerId: 'w' }, tracing);
@@ -281,7 +281,7 @@ test('a worker ignores a traceparent that it cannot read, and takes one that it 
   assert.equal(innerLoop.attributes.outcome, 'cancelled');
 });
 
-test('OTEL_TRACES_SAMPLER leaves out what it says', async (t) => {
+test('OTEL_TRACES_SAMPLER is obeyed', async (t) => {
   const receiver = await OtlpReceiver.start(t);
   t.after(() => {
     delete process.env.OTEL_TRACES_SAMPLER;

@@ -111,7 +111,7 @@ test('each shard reads the version of the parameters that it names, even while n
   }
 });
 
-test('a version of the parameters that is not held fails the shard without blaming it for good', async () => {
+test('a missing version of the parameters fails the shard, but not permanently', async () => {
   const started = await openedPool('sum');
   started.run('lease', 'sum', train(5));
   const outcome = await outcomes.take('the outcome');
@@ -129,7 +129,7 @@ test('a shard of a job that is not open fails with JOB_UNKNOWN', async () => {
   assert.equal(outcome.failure.code, 'JOB_UNKNOWN');
 });
 
-test('an invalid request fails for good, a data set that is missing here does not', async () => {
+test('an invalid request fails permanently, a data set missing here does not', async () => {
   assert.deepEqual(await failureOf('request-invalid'), {
     code: 'REQUEST_INVALID',
     message: 'task.ways: got 900; accepted: at most 145',
@@ -158,7 +158,7 @@ test('a thread that runs out of memory fails its shard with OUT_OF_MEMORY', asyn
   assert.equal(failure.permanent, false);
 });
 
-test('a thread that dies of a job is replaced however often, and the pool still runs the shards of another', async () => {
+test('threads that die of a job are always replaced, and the pool runs the shards of other jobs', async () => {
   const started = await openedPool('exit');
   for (let attempt = 1; attempt <= 5; attempt += 1) {
     started.run(`lease-${attempt}`, 'exit', train());
@@ -179,7 +179,7 @@ test('threads that die without a shard exhaust the pool after three times each',
   assert.match(end, /every compute thread died 3 times without a shard.*exited with code 3/);
 });
 
-test('a cancelled shard tells no outcome, whether it waited or ran', async () => {
+test('a cancelled shard reports no outcome, whether it waited or ran', async () => {
   const started = await openedPool('hold');
   started.run('running', 'hold', train());
   started.run('waiting', 'hold', train());
@@ -217,7 +217,7 @@ test('a thread opens the program of each job once, of more jobs than are run at 
   );
 });
 
-test('where memory is short, the program used least recently makes room, alone, and that is told', async () => {
+test('when memory is short only the least recently used program is closed, and that is reported', async () => {
   let opened = 0;
   let evicted = 0;
   const observer: ObserverOf<PoolHappenings> = {
@@ -267,7 +267,7 @@ test('a job goes to the thread that has its program open, and a new one to the t
   );
 });
 
-test('a shard tells when its program is opened and when that is done, and a shard that waits for a thread is told of, too', async () => {
+test('a shard reports the begin and the end of opening its program, and that it waits for a thread', async () => {
   const started = await openedPool('hold');
   started.run('first', 'hold', train());
   assert.deepEqual(await starting.take('the beginning'), { leaseId: 'first', isStarting: true, isReopening: false });
@@ -287,7 +287,7 @@ test('a shard tells when its program is opened and when that is done, and a shar
   assert.equal((await outcomes.take('the second outcome')).leaseId, 'second');
 });
 
-test('what compiling takes is none of a shard’s compute time', async () => {
+test('compiling does not count in a shard’s compute time', async () => {
   const reports: CompileReport[] = [];
   const observer: ObserverOf<PoolHappenings> = { compiled: ({ report }) => reports.push(report) };
   const started = await startPool({ threadFile: realThread }, silentLogger, observer);
@@ -392,7 +392,7 @@ test('what a thread compiles is logged, and jobs whose graphs are equal share a 
   );
 });
 
-test('a program beyond the memory of a thread is refused, but not for good; the programs of other jobs go before', async () => {
+test('a program beyond the memory of a thread is refused, but not permanently, after the programs of other jobs are closed', async () => {
   const started = await startPool({ threadFile: realThread, memoryLimitBytes: 150_000 });
   for (const [name, width] of [
     ['one', 64],

@@ -7,7 +7,7 @@ import { TestProcess } from '../../support/processes.ts';
 
 const skip = leftOutUnless(!hasNvidiaDriver(), 'a worker without its GPU', 'this machine has an NVIDIA driver');
 
-test('a check of a device that is not here exits 1 and says so in words and as JSON', { skip }, async (t) => {
+test('a check of a missing device exits 1 and reports it in words and as JSON', { skip }, async (t) => {
   const check = new TestProcess(t, 'worker/main.js', ['--check', '--device', 'cuda', '--json']);
   const result = await check.ready<{ passed: boolean; error: { code: string; message: string } }>();
   assert.equal(result.passed, false);
@@ -17,7 +17,7 @@ test('a check of a device that is not here exits 1 and says so in words and as J
   assert.equal(check.stderr, `error: ${result.error.message}\n`);
 });
 
-test('a worker that is to offer a device that is not here does not start', { skip }, async (t) => {
+test('a worker for a missing device does not start', { skip }, async (t) => {
   const worker = new TestProcess(t, 'worker/main.js', [], { METATRAIN_DEVICE: 'cuda' });
   assert.equal((await worker.exited).code, 1);
   assert.match(worker.stderr, /"code":"DEVICE_MISSING","msg":"device cuda \(engine compiled\) is not here/);

@@ -17,7 +17,7 @@ function worker(...flags: string[]) {
   return { status, stdout, stderr };
 }
 
-test('--explain says what the engine makes of a job', () => {
+test('--explain reports how the engine compiles a job', () => {
   const { status, stdout, stderr } = worker('--explain', sinusoid, ...shards, '--print');
   assert.deepEqual([status, stderr], [0, '']);
   assert.deepEqual(
@@ -55,7 +55,7 @@ test('--explain --json prints one object', () => {
   assert.equal(statistics.sessionsCreated, 3);
 });
 
-test('--explain refuses what the engine would refuse, in one line', () => {
+test('--explain refuses jobs that the engine refuses, in one line', () => {
   const missing = worker('--explain', '/nowhere.yaml');
   assert.deepEqual([missing.status, missing.stdout], [1, '']);
   assert.match(missing.stderr, /^metatrain worker: cannot read the job file \/nowhere\.yaml: .*\n$/);
@@ -73,7 +73,7 @@ test('--explain refuses what the engine would refuse, in one line', () => {
   assert.match(large.stderr, /^metatrain worker: program "maml mlp train" needs about \d+ MiB .* has 1\.0 MiB\. .*\n$/);
 });
 
-test('a size of memory that is none is refused with what is accepted', () => {
+test('an invalid memory size is refused with the accepted form', () => {
   const { status, stderr } = worker('--memory', 'lots');
   assert.equal(status, 2);
   assert.match(stderr, /'lots'.*Accepted: a size in MiB, GiB or TiB, at least 1MiB, such as 6GiB\./);

@@ -9,7 +9,7 @@ const skip = leftOutUnless(platform() === 'linux', 'measured memory', 'only Linu
 
 const small: MemoryCase = { innerSteps: 8, rematerialize: false, filters: 40, shots: 5, queries: 1 };
 
-test('second order takes what is predicted, and less than half of it when the inner loop is computed again', {
+test('second order takes the predicted memory, and less than half of it when rematerialised', {
   skip,
 }, () => {
   const kept = measureInChild(small);

@@ -83,7 +83,7 @@ test('a worker is alive at once, ready while a coordinator gives it shards, and 
   await assert.rejects(fetch(`http://${http}/healthz`));
 });
 
-test('beyond this machine a worker’s metrics are served only when told so', async (t) => {
+test("a worker's metrics are served beyond this machine only with the flag for it", async (t) => {
   for (const [args, environment] of [
     [['--http', '0.0.0.0:0'], {}],
     [[], { METATRAIN_HTTP: '[::]:0' }],
@@ -101,7 +101,7 @@ test('beyond this machine a worker’s metrics are served only when told so', as
   await worker.stderrSays(/"http":"0\.0\.0\.0:\d+"/);
 });
 
-test('an address that is none is wrong usage, and one that is taken is named', async (t) => {
+test('an invalid address is wrong usage, and an address in use is named', async (t) => {
   for (const address of ['here', '127.0.0.1:70000', 'http://127.0.0.1:80']) {
     const worker = new TestProcess(t, 'worker/main.js', ['--http', address]);
     assert.equal((await worker.exited).code, 2);

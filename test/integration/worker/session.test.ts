@@ -79,7 +79,7 @@ async function resultOf(connection: FakeConnection) {
   return { result, chunks, payload: Buffer.concat(chunks.map(({ data }) => data)) };
 }
 
-test('the hello carries who the worker is, and a shard comes back with its gradient', async (context) => {
+test('the hello identifies the worker, and a shard returns its gradient', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
   const hello = await connection.welcome();
@@ -99,7 +99,7 @@ test('the hello carries who the worker is, and a shard comes back with its gradi
   assert.ok(result.computeMs > 0);
 });
 
-test('a worker says that it opens a program before it does, and that it computes before the result', async (context) => {
+test('a worker reports that it opens a program before it does, and that it computes before the result', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
   await connection.welcome();
@@ -186,7 +186,7 @@ test('heartbeats are answered while every slot computes', async (context) => {
   connection.send({ jobClosed: { jobId: 'spin' } });
 });
 
-test('a worker whose coordinator dies connects again, and parameters went with their stream', async (context) => {
+test('a worker whose coordinator dies connects again, without the parameters of the old stream', async (context) => {
   const { coordinator } = await start(context);
   const before = await coordinator.connection();
   await before.welcome();
@@ -207,7 +207,7 @@ test('a worker whose coordinator dies connects again, and parameters went with t
   assert.equal((await after.next('shardResult')).leaseId, 'lease-1');
 });
 
-test('a result computed before the stream was lost is offered, and answers the same work leased again', async (context) => {
+test('a result computed before the stream was lost is offered, and answers a new lease of its work', async (context) => {
   const { coordinator } = await start(context);
   const before = await coordinator.connection();
   await before.welcome();
@@ -236,7 +236,7 @@ test('a result computed before the stream was lost is offered, and answers the s
   assert.equal((await after.next('shardResult')).presentedAgain, false);
 });
 
-test('a coordinator that answers no heartbeat is left for a new connection', async (context) => {
+test('a worker whose heartbeats are not answered opens a new connection', async (context) => {
   const { coordinator } = await start(context);
   const silent = await coordinator.connection();
   silent.answersHeartbeats = false;
@@ -318,7 +318,7 @@ test('the result of a cancelled lease is not sent', async (context) => {
   assert.ok(connection.heard.every(({ shardResult }) => !shardResult || shardResult.leaseId === 'lease-1'));
 });
 
-test('a failed shard comes back with its code and whether it is for good', async (context) => {
+test('a failed shard returns its code and whether the failure is permanent', async (context) => {
   const { coordinator } = await start(context);
   const connection = await coordinator.connection();
   await connection.welcome();
@@ -351,7 +351,7 @@ for (const [code, named] of [
   });
 }
 
-test('an entrance that answers 401, 403 and 404 for a while is tried again, and the worker then serves', async (context) => {
+test('a worker tries again while a proxy answers 401, 403 and 404, and then serves', async (context) => {
   const coordinator = await FakeCoordinator.listen();
   context.after(() => coordinator.close());
   const entrance = await Entrance.listen(context, coordinator.address);
@@ -365,7 +365,7 @@ test('an entrance that answers 401, 403 and 404 for a while is tried again, and 
   assert.deepEqual(entrance.refused, [401, 403, 404]);
 });
 
-test('a coordinator that is not reached ends the session after the time to give up', async (context) => {
+test('an unreachable coordinator ends the session after --give-up-seconds', async (context) => {
   const { coordinator, end } = await start(context, { ...quick, giveUpMs: 200 });
   coordinator.close();
   const { exitCode, message } = await end;

@@ -175,7 +175,7 @@ for (const [name, render] of Object.entries(renderers)) {
   });
 }
 
-test('the terminal lets line breaks and our own colours through, and nothing else', () => {
+test('the terminal gets line breaks and our own colours, and no other control characters', () => {
   let written = '';
   const stream = { isTTY: true, columns: 80, write: (text: string) => (written += text) };
   const terminal = new Terminal({ stdout: stream, stderr: stream, environment: { TERM: 'xterm' } });

@@ -36,7 +36,7 @@ test('an address that is not HOST:PORT is refused before anything is connected, 
   for (const address of ['localhost:7420', '[::1]:1', 'cluster.example:65535']) connectionTo(address);
 });
 
-test('a token is sent unencrypted to this machine only, unless told so', () => {
+test('a token is sent unencrypted only to this machine, or with --insecure', () => {
   const token = newSecret();
   for (const address of ['10.0.0.7:7420', 'cluster.example:7420', '[2001:db8::1]:7420']) {
     assert.throws(() => connectionTo(address, { token }), {

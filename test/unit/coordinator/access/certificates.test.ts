@@ -14,7 +14,7 @@ async function pems() {
   return { cert: Buffer.from(chain), key: Buffer.from(own.key), clientCa: Buffer.from(authority.certificate) };
 }
 
-test('a chain expires with its first certificate, and the authority of the clients on its own', async () => {
+test("a chain expires with its first certificate; the clients' authority is listed separately", async () => {
   assert.deepEqual(certificateExpiries(await pems()), [
     { certificate: 'server', at: Date.parse('2027-01-01T00:00:00Z') },
     { certificate: 'clientCa', at: Date.parse('2036-01-01T00:00:00Z') },

@@ -9,7 +9,7 @@ import { lossHeads, rowsOf } from '../../../support/measures.ts';
 
 const jobOf = (algorithm: object) => readJob(sinusoidSpec('job', { algorithm }));
 
-test('in sync mode nothing is begun before its turn: a worker idles while the last shard of a meta-step is computed', () => {
+test('in sync mode no meta-step begins early: a worker idles while the last shard of the one before is computed', () => {
   const core = new CoreDriver();
   core.connect('w1');
   core.submit('job', { batchSize: 1 });
@@ -19,7 +19,7 @@ test('in sync mode nothing is begun before its turn: a worker idles while the la
   assert.equal(core.held('w2').length, 0);
 });
 
-test('in async mode idle slots begin the next meta-batches, as many as staleness allows, and each is applied in its turn', () => {
+test('in async mode idle slots begin the next meta-batches, as many as staleness allows, and they are applied in order', () => {
   const core = new CoreDriver({ duplicateFloorMs: 1_000_000 });
   core.connect('w1');
   core.submit('job', { batchSize: 1, maxStaleness: 2, iterations: 6 });

@@ -81,7 +81,7 @@ test('tasks that all pull the same way have no variance and cosine 1; opposite o
   assert.deepEqual(estimate(opposite, 1), { variance: 2, cosine: -1 });
 });
 
-test('where there is nothing to compare there is no estimate', () => {
+test('without two gradients to compare there is no estimate', () => {
   assert.equal(estimate(drawGradients(4, 0, 1, 1), 4), undefined);
   assert.equal(spreadOfTaskGradients([], 0), undefined);
   const alone = { tasks: 3, squaredNorm: 2 };

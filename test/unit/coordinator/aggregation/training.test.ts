@@ -48,7 +48,7 @@ test('a half-width of a large evaluation holds the true mean in 95 of 100 cases'
   assert.ok(Math.abs(held - 950) < 25, `${held} of 1000`);
 });
 
-test('a task that diverged at any point is counted, and left out of measures that have no range', () => {
+test('a task that diverged at any point is counted, and left out of measures without a range', () => {
   const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
   const shards = [
     rowsOf([1, 2, 3, nan], [0.5, 0.5, 0, 1]),
@@ -121,7 +121,7 @@ test('every schedule follows its closed form over a whole job', () => {
   }
 });
 
-test('integer powers are those of repeated multiplication', () => {
+test('integer powers equal repeated multiplication', () => {
   assert.equal(integerPower(0.9, 0), 1);
   assert.equal(integerPower(3, 13), 1_594_323);
   let power = 1;
@@ -230,7 +230,7 @@ test('the chain of hashes names every θ: SHA-256 of the link before and of θ',
   assert.deepEqual(training.chain, link(first, hashOfVector(training.metaParams.vector)));
 });
 
-test('a published θ is never written to again, nor is a snapshot', () => {
+test('a published θ and a snapshot are never written to again', () => {
   const training = Training.begin(jobWith({ optimizer: { name: 'adam' } }), layout, Float32Array.of(1, 2));
   const before = training.metaParams;
   training.keepTrainResult(0, 1, result([1, 1]));
@@ -244,7 +244,7 @@ test('a published θ is never written to again, nor is a snapshot', () => {
   assert.equal(snapshot.metaParams.step, 1);
 });
 
-test('a job that goes on from a snapshot takes the very steps of one that never stopped', () => {
+test('a job restored from a snapshot takes exactly the steps of a job that never stopped', () => {
   const meta = jobWith({ optimizer: { name: 'adam', learningRate: 0.1 }, schedule: { name: 'cosine' }, clipNorm: 1 });
   let training = Training.begin(meta, layout, Float32Array.of(1, 2));
   const unbroken = Training.begin(meta, layout, Float32Array.of(1, 2));
@@ -291,7 +291,7 @@ for (const { left, ...facts } of leftOutCases) {
   });
 }
 
-test('a meta-step that would leave the finite numbers is refused, and θ stays as it was', () => {
+test('a meta-step with a result that is not finite is refused, and θ stays unchanged', () => {
   const huge = { optimizer: { name: 'sgd', learningRate: 1e30 } };
   const training = Training.begin(jobWith(huge), layout, Float32Array.of(1, 2));
   training.keepTrainResult(0, 1, result([1e30, 0]));

@@ -30,7 +30,7 @@ test('a worker with other data is refused the job, and its shard goes on to anot
   assert.deepEqual([next.lease.worker.workerId, next.lease.shard], ['right', sent.lease.shard]);
 });
 
-test('refused again and again, on ever new streams, a worker is neither quarantined nor the end of the job', () => {
+test('a worker that is refused on stream after stream for its data is not quarantined, and the job does not fail', () => {
   const { core, sent } = trainingCore();
   let refused = sent;
   for (let stream = 0; stream < 30; stream += 1) {
@@ -59,7 +59,7 @@ test('a worker that one job refuses computes other jobs', () => {
   assert.deepEqual([other.lease.worker.workerId, other.lease.job.plan.jobId], ['wrong', 'k']);
 });
 
-test('a result that claims other data is refused like a worker that says so itself, and is not blamed for it', () => {
+test('a result with other data is refused, and does not count against its worker', () => {
   const { core, sent } = trainingCore({ rightStays: true });
   const { worker, leaseId } = sent.lease;
   const from = { workerId: worker.workerId, connection: worker.connection };

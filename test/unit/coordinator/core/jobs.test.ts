@@ -4,7 +4,7 @@ import test from 'node:test';
 import { idleReason } from '../../../../coordinator/core/placement.ts';
 import { Core, defaultPlan, of, only, statesIn } from './harness.ts';
 
-test('a job goes θ₀, meta-step by meta-step, checkpoint, evaluation, success; each batch waits for the one before', () => {
+test('a job runs θ₀, each meta-step, checkpoint, evaluation, success; each batch waits for the one before', () => {
   const core = new Core();
   assert.deepEqual(statesIn(core.submit()), ['queued']);
   let effects = core.connect('w', { slots: 8 });
@@ -94,7 +94,7 @@ test('a job is computed by the engine and on the device that it asks for, mixed 
   }
 });
 
-test('a worker that comes back with another device is leased to by that one', () => {
+test('a worker that connects again with another device gets leases for that device', () => {
   const core = new Core();
   core.submit({ engine: 'compiled/webgpu' });
   core.connect('w');
@@ -130,7 +130,7 @@ const restoredAtEnd = {
   ...{ hasParams: true, hasStarted: true, isPaused: false, hasFinalCheckpoint: false, fingerprint: 'f' },
 } as const;
 
-test('a job restored at its end does not evaluate again what is evaluated', () => {
+test('a job restored at its end does not repeat its evaluation', () => {
   const core = new Core();
   const effects = core.tell({ ...restoredAtEnd, evaluatedSteps: [3] });
   assert.equal(only(effects, 'writeCheckpoint').purpose, 'final');
@@ -179,7 +179,7 @@ test('two jobs share one worker by computing time, not by shards', () => {
   assert.ok(Math.abs(share - 0.5) < 0.02, `the slow job had ${(100 * share).toFixed(1)} % of the time`);
 });
 
-test('a newcomer starts level with the others: it neither waits for them nor holds them up', () => {
+test('a new job starts with an equal share: it neither waits for others nor delays them', () => {
   const core = new Core();
   const plan = { iterations: 1_000, batchSize: 1, shardSize: 1 };
   core.submit({ ...plan, jobId: 'old' });
@@ -198,7 +198,7 @@ test('a newcomer starts level with the others: it neither waits for them nor hol
   assert.ok(turns.slice(0, 4).includes('new') && turns.slice(4, 8).includes('old'));
 });
 
-test('jobs beyond the limit wait their turn, and the first to come is the first to be let in', () => {
+test('jobs beyond the limit wait, and start in the order of submission', () => {
   const core = new Core({ maxRunningJobs: 1 });
   for (const jobId of ['a', 'b', 'c']) core.submit({ jobId });
   const { lease } = only(core.connect('w'), 'sendLease');
@@ -233,7 +233,7 @@ test('a paused job makes room for one that waits', () => {
   assert.equal(only(core.reduced('a'), 'sendLease').lease.job.plan.jobId, 'b');
 });
 
-test('a slot stays with the job whose next shards follow from the reduction that it has made due', () => {
+test('a slot stays with a job whose last result completed a batch, until the reduction gives its next shards', () => {
   const core = new Core();
   core.submit({ jobId: 'a', batchSize: 1, shardSize: 1 });
   core.submit({ jobId: 'b' });
@@ -280,7 +280,7 @@ test('a long meta-step is checkpointed for a restart once a minute, not more', (
   assert.deepEqual(written, [{ kind: 'writeCheckpoint', jobId: 'j', step: 1, purpose: 'recovery' }]);
 });
 
-test('without room on the disk every job pauses after its shards in flight, and goes on by itself when there is enough', () => {
+test('without room on the disk every job pauses after its shards in flight, and resumes when there is room', () => {
   const core = new Core();
   core.submit();
   const held = core.initialize(core.connect('w'));
@@ -326,7 +326,7 @@ test('a job whose write waits for another reason than room goes on once the disk
   assert.deepEqual([goingOn.state, goingOn.reason], ['queued', 'resumed: the disk takes writes again']);
 });
 
-test('a job that somebody pauses while it waits for room waits for somebody to resume it', () => {
+test('a job that a client pauses while it waits for room stays paused until a client resumes it', () => {
   const core = new Core();
   core.submit();
   core.tell({ kind: 'roomMissing', jobId: 'j', neededBytes: 100, reason: 'full' });

@@ -6,7 +6,7 @@ import { idleReason } from '../../../../coordinator/core/placement.ts';
 import { leaseOf } from '../../../../coordinator/core/state.ts';
 import { Core, type EffectOf, of, only, type SeenEffect } from './harness.ts';
 
-test('the first lease waits for longer; later ones for eight times the measured time, within floor and ceiling', () => {
+test('the first deadline is long; later ones are eight times the measured time, within floor and ceiling', () => {
   const core = new Core({ leaseFloorMs: 100, leaseCeilingMs: 5_000, leaseFirstMs: 3_000 });
   core.submit({ iterations: 100, batchSize: 1, shardSize: 1 });
   let effects = core.connect('w');
@@ -29,7 +29,7 @@ function progress(core: Core, { lease }: EffectOf<'sendLease'>, isStarting: bool
   core.tell({ kind: 'shardProgressed', ...core.from(worker.workerId), leaseId, isStarting, isReopening: false });
 }
 
-test('a program that compiles for longer than the first lease keeps its lease and counts for nothing in the shard’s time', () => {
+test('compiling for longer than the first lease keeps the lease and does not count in the shard’s time', () => {
   const core = new Core({ leaseFirstMs: 10_000, leaseFloorMs: 1 });
   core.submit({ batchSize: 1, shardSize: 1 });
   const [sent] = of(core.initialize(core.connect('w')), 'sendLease');
@@ -43,7 +43,7 @@ test('a program that compiles for longer than the first lease keeps its lease an
   assert.equal(sent.lease.job.shardMs.train, 4_000);
 });
 
-test('once its program is compiled, a shard has what was left of its deadline, however often it compiles', () => {
+test('after each compilation a shard has the rest of its deadline', () => {
   const core = new Core({ leaseFirstMs: 10_000, leaseFloorMs: 1 });
   core.submit();
   const sent = only(core.connect('w'), 'sendLease');
@@ -69,7 +69,7 @@ test('a shard that starts for longer than half an hour in all loses its lease', 
   assert.equal(of(core.tick(1_000), 'cancelLease').length, 1);
 });
 
-test('a coordinator that stood still while a program compiled does not hold it against the lease', () => {
+test('a pause of the coordinator while a program compiles does not count against the lease', () => {
   const core = new Core({ heartbeatIntervalMs: 1_000, leaseFirstMs: 10_000, leaseFloorMs: 1 });
   core.submit();
   const sent = only(core.connect('w'), 'sendLease');
@@ -111,7 +111,7 @@ test('a lease that outlives its deadline is cancelled, and its shard goes to ano
   assert.equal(of(core.result(second), 'keepResult').length, 1, 'the shard counts once');
 });
 
-test('a worker that misses three heartbeats loses its lease; its result is then nobody’s', () => {
+test('a worker that misses three heartbeats loses its lease, and its later result is dropped', () => {
   const core = new Core({ heartbeatIntervalMs: 100 });
   core.submit();
   const sent = only(core.connect('w'), 'sendLease');
@@ -126,7 +126,7 @@ test('a worker that misses three heartbeats loses its lease; its result is then 
   assert.equal(of(core.result(sent), 'dropResult').length, 1);
 });
 
-test('a coordinator that stood still blames nobody for it', () => {
+test('after a pause of the coordinator no worker counts as lost', () => {
   const core = new Core({ heartbeatIntervalMs: 100, leaseFirstMs: 1_000 });
   core.submit();
   const sent = only(core.connect('w'), 'sendLease');
@@ -158,7 +158,7 @@ test('a shard that fails on three workers fails the job, with the message of eac
   );
 });
 
-test('what every worker lacks fails the job once all have said so, under its own code, and in one worker is no reason', () => {
+test('a need that every worker lacks fails the job with its own code; a need that one worker lacks does not', () => {
   const core = new Core();
   core.submit();
   const first = only(core.connect('a'), 'sendLease');
@@ -189,7 +189,7 @@ test('what every worker lacks fails the job once all have said so, under its own
   assert.deepEqual(only(effects, 'changeJobState').failure, { code: 'DATA_SET_MISSING', message: 'no omniglot' });
 });
 
-test('a worker that is alone gets the shard again, ten times at most', () => {
+test('a single worker gets a failed shard again, at most ten times', () => {
   const core = new Core();
   core.submit();
   let effects = core.connect('w');
@@ -197,7 +197,7 @@ test('a worker that is alone gets the shard again, ten times at most', () => {
   assert.match(only(effects, 'changeJobState').reason, /failed 10 times\. w: no$/);
 });
 
-test('a shard that kills whoever computes it ends its job, not the cluster', () => {
+test('a shard that kills its workers fails its job, not the cluster', () => {
   const core = new Core();
   core.submit();
   let effects: SeenEffect[] = [];
@@ -216,7 +216,7 @@ test('a failure that every worker would have fails the job at once, under its ow
   assert.deepEqual(failure, { code: 'REQUEST_INVALID', message: 'task.ways: got 900' });
 });
 
-test('a task that is not finite fails the job, or is left to the sum to skip, as the job says', () => {
+test('a task that is not finite fails the job or is skipped in the sum, as the job file says', () => {
   for (const [onNonFinite, kinds] of [
     ['fail', ['changeJobState']],
     ['skip', ['keepResult', 'reduce']],
@@ -245,7 +245,7 @@ test('a result of other work than was leased is a failure of its worker', () => 
   assert.match(only(effects, 'reportRetry').reason, /answered initialize work with a result of train work/);
 });
 
-test('a second stream of a worker fences the first off; what the first still says counts for nothing', () => {
+test('a second stream of a worker fences the first, whose later messages are ignored', () => {
   const core = new Core();
   core.submit();
   const old = only(core.connect('w'), 'sendLease');
@@ -260,7 +260,7 @@ test('a second stream of a worker fences the first off; what the first still say
   assert.ok(core.state.workers.has('w'));
 });
 
-test('a draining worker keeps what it holds and gets nothing more', () => {
+test('a draining worker keeps its shards and gets no more', () => {
   const core = new Core();
   core.submit({ batchSize: 4, shardSize: 1 });
   const leases = of(core.initialize(core.connect('w', { slots: 2 })), 'sendLease');
@@ -274,7 +274,7 @@ test('a draining worker keeps what it holds and gets nothing more', () => {
   assert.equal(idleReason(core.state, core.state.workers.get('w')!), 'draining: takes no new lease');
 });
 
-test('a coordinator that stood still takes nobody for slow: what was computed meanwhile is on its way', () => {
+test('after a pause, the coordinator reads pending messages before it marks workers as slow', () => {
   const core = new Core({ duplicateFloorMs: 100, heartbeatIntervalMs: 50 });
   core.submit({ batchSize: 8 });
   const [quick, slow] = of(core.initialize([...core.connect('a'), ...core.connect('b')]), 'sendLease');
@@ -285,7 +285,7 @@ test('a coordinator that stood still takes nobody for slow: what was computed me
   assert.equal(only(core.tick(25), 'sendLease').lease.shard, slow.lease.shard, 'and still nothing came');
 });
 
-test('while a slot idles the slow tail is computed twice; the first result counts and the other lease is cancelled', () => {
+test('an idle slot computes a slow shard a second time; the first result counts and the other lease is cancelled', () => {
   const core = new Core({ duplicateFloorMs: 100, heartbeatIntervalMs: 50 });
   core.submit({ batchSize: 8 });
   const leases = of(core.initialize([...core.connect('a'), ...core.connect('b')]), 'sendLease');
@@ -307,7 +307,7 @@ test('while a slot idles the slow tail is computed twice; the first result count
   assert.equal(of(core.result(slow), 'dropResult').length, 1);
 });
 
-test('a late result is answered with why it does not count, and changes no lease', () => {
+test('a late result gets the reason why it does not count, and changes no lease', () => {
   const core = new Core();
   core.submit();
   const first = only(core.connect('w'), 'sendLease');
@@ -324,7 +324,7 @@ test('a late result is answered with why it does not count, and changes no lease
   assert.equal(core.state.leases.has(first.lease.leaseId), false);
 });
 
-test('an effect names a lease that has just ended until the next event, and an unknown one is our bug', () => {
+test('effects may name a lease that has just ended until the next event; an unknown lease is an assertion', () => {
   const core = new Core();
   core.submit();
   const { leaseId } = only(core.connect('w'), 'sendLease');

@@ -19,7 +19,7 @@ test('a job of high priority gets the very next slot, and the shards in flight a
   assert.ok(!core.effects.some(({ kind }) => kind === 'cancelLease' || kind === 'writeCheckpoint'));
 });
 
-test('a job of low priority gets what the others cannot use', () => {
+test('a job of low priority gets the slots that other jobs cannot use', () => {
   const core = new CoreDriver();
   core.connect('w1');
   core.submit('low', { priority: 0 });
@@ -73,7 +73,7 @@ test('a job whose program a worker had to open again keeps the slot for ten time
   assert.ok(share > 0.4 && share < 0.6, `one job got ${share}`);
 });
 
-test('a stretch stands back for a job of higher priority', () => {
+test('a job of higher priority interrupts a stretch', () => {
   const core = new CoreDriver();
   core.connect('w1');
   core.submit('usual');
@@ -86,7 +86,7 @@ test('a stretch stands back for a job of higher priority', () => {
   assert.equal(jobOf(core, 'w1'), 'urgent');
 });
 
-test('where no more jobs may run, one of a higher priority displaces the least urgent, which goes on later', () => {
+test('at the limit of running jobs, a job of higher priority displaces the least urgent one, which goes on later', () => {
   const core = new CoreDriver({ maxRunningJobs: 2 });
   core.connect('w1');
   core.submit('first');

@@ -42,7 +42,7 @@ test('a worker whose results are refused three times in a row gets nothing until
   assert.equal(standing(core), 'probation');
 });
 
-test('on probation it holds one shard whatever its slots, and a counted result lets it back', () => {
+test('on probation a worker holds one shard whatever its slots, and a counted result ends the probation', () => {
   const core = quarantined();
   core.pass(1_100);
   core.answerAll('good');
@@ -70,7 +70,7 @@ test('a failure on probation quarantines at once, for twice as long, up to the c
   assert.deepEqual(coolDowns(core), [1_000, 2_000, 4_000, 6_000, 6_000]);
 });
 
-test('a new stream is no pardon', () => {
+test('a new stream does not end a quarantine', () => {
   const core = quarantined();
   core.disconnect('bad');
   core.connect('bad', 3);
@@ -121,7 +121,7 @@ test('a job that fails on every worker quarantines none of them', () => {
   assert.equal(core.state.health.size, 0);
 });
 
-test('a worker that says that it leaves is not blamed for the shards that it gives back', () => {
+test('shards that a leaving worker returns do not count against it', () => {
   const core = new CoreDriver({ failuresToQuarantine: 1 });
   core.connect('good');
   core.submit('job');
@@ -135,7 +135,7 @@ test('a worker that says that it leaves is not blamed for the shards that it giv
   assert.deepEqual(coolDowns(core), []);
 });
 
-test('a worker is not blamed for a result that the coordinator had no room for', () => {
+test('a result for which the coordinator had no room does not count against its worker', () => {
   const blamed = (code: string) => {
     const core = new CoreDriver({ failuresToQuarantine: 1 });
     for (const name of ['good', 'full']) core.connect(name);

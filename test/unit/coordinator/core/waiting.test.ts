@@ -23,7 +23,7 @@ test('without any worker a job waits for one that offers its engine and device',
   ]);
 });
 
-test('with workers of other engines it says what those offer', () => {
+test('with workers of other engines the reason names their engines and devices', () => {
   const core = new Core();
   core.submit({ engine: 'compiled/cuda' });
   core.connect('a', { engine: 'eager/cpu' });
@@ -43,7 +43,7 @@ test('a job with a shard in flight, and one whose results are added, does not wa
   assert.deepEqual(whyOf(core), [undefined, undefined]);
 });
 
-test('a job whose fingerprint no connected worker has waits for that', () => {
+test('a job waits while no connected worker has its fingerprint', () => {
   const core = new Core();
   core.connect('a', { fingerprint: 'old' });
   core.initialize(core.submit());
@@ -54,7 +54,7 @@ test('a job whose fingerprint no connected worker has waits for that', () => {
   assert.match(message ?? '', /fingerprint old, which no connected worker has \(placement\.mixed: true/);
 });
 
-test('a job whose workers drain or are quarantined waits for those', () => {
+test('a job waits while its workers drain or are quarantined', () => {
   const core = new Core();
   core.connect('a');
   core.connect('b');
@@ -68,7 +68,7 @@ test('a job whose workers drain or are quarantined waits for those', () => {
   assert.match(message ?? '', /1 are about to leave and 1 are quarantined/);
 });
 
-test('a job whose workers compute for others waits for those', () => {
+test('a job waits while its workers compute for other jobs', () => {
   const core = new Core();
   core.connect('a');
   core.submit();
@@ -99,7 +99,7 @@ test('paused by request and paused for want of room are told apart, the latter w
   assert.equal(whyOf(core)[0], 'noWorker');
 });
 
-test('the story of a job says once that it waits for workers that are not there, after a while, and that it goes on', () => {
+test('after a while the story says once that a job waits for missing workers, and later that it goes on', () => {
   const core = new Core({ waitTellMs: 10_000 });
   core.submit({ engine: 'compiled/cuda' });
   assert.deepEqual(stories(core, 10), []);

@@ -89,7 +89,7 @@ const other = sampleEvents['job.shard_retried'];
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
-test('what waited and what comes arrives in order, and the next start goes on after it', async (t) => {
+test('waiting and new events arrive in order, and the next start goes on after them', async (t) => {
   const { events, bus, start, arrived } = await setUp(t);
   for (let i = 0; i < 70; i += 1) await events.append(i % 2 === 0 ? summary : other);
   const first = start();
@@ -108,7 +108,7 @@ test('what waited and what comes arrives in order, and the next start goes on af
   assert.deepEqual(bus.sequences, upTo(72));
 });
 
-test('a broken connection is made anew, and what was not acknowledged is sent again in its place', async (t) => {
+test('after a lost connection a new one is made, and unacknowledged events are sent again in order', async (t) => {
   const { events, bus, start, until, arrived } = await setUp(t);
   const publisher = start();
   await until(/events go to NATS/);
@@ -127,7 +127,7 @@ test('a broken connection is made anew, and what was not acknowledged is sent ag
   assert.equal(publisher.failures, 1);
 });
 
-test('an outage longer than the log goes back loses the oldest summaries, counts them and says so', async (t) => {
+test('an outage longer than the log keeps events loses the oldest summaries, counts them and logs it', async (t) => {
   const { events, bus, start, until, arrived } = await setUp(t, { summaries: 10, others: 100 });
   const publisher = start();
   await events.append(other);
@@ -163,7 +163,7 @@ test('an event that is too large for the server is left out, named and counted',
   assert.deepEqual([publisher.dropped, publisher.published], [1, 1]);
 });
 
-test('closing waits for what is under way, for as long as it may and not longer', async (t) => {
+test('closing waits for events under way until its deadline', async (t) => {
   const { events, bus, start, until, arrived } = await setUp(t);
   const publisher = start();
   await until(/events go to NATS/);

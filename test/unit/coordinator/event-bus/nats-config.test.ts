@@ -45,7 +45,7 @@ test('servers have a scheme and a port; limits have units and defaults', () => {
   });
 });
 
-test('what is not accepted is said with what is', () => {
+test('a refusal states the accepted values', () => {
   for (const [args, expected] of [
     [['--nats', 'http://a'], /'http:\/\/a' is invalid\. Accepted: nats:\/\/HOST:PORT or tls:\/\/HOST:PORT/],
     [['--nats', 'a:99999'], /Accepted: nats:\/\/HOST:PORT/],
@@ -99,7 +99,7 @@ async function place(t: TestContext) {
   return { open, file: (name: string) => join(directory, name) };
 }
 
-test('a file that is missing, empty or no PEM stops the start and is named', async (t) => {
+test('a file that is missing, empty or not PEM fails the start, with its name', async (t) => {
   const { open, file } = await place(t);
   writeFileSync(file('empty'), '\n');
   for (const [options, expected] of [

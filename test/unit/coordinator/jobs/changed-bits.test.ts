@@ -82,7 +82,7 @@ async function withChangedBits(table: Database<Buffer, Key>, key: Key, check: (w
   await seen();
 }
 
-test('whichever bit of a record, a key, a hash or an event the disk changes, it is an error or left out, and never another value', async (t) => {
+test('a changed bit in a record, a key, a hash or an event gives an error or a missing entry, never another value', async (t) => {
   const { store, raw, first, second, reported } = await setUp(t);
   const table = (name: string) => raw.openDB<Buffer, Key>({ name, encoding: 'binary' });
   const { jobId } = first;
@@ -116,7 +116,7 @@ test('whichever bit of a record, a key, a hash or an event the disk changes, it 
   );
 });
 
-test('a value that stands under the key or in the table of another is not taken for it', async (t) => {
+test('a value under the key or in the table of another value is not accepted', async (t) => {
   const { store, raw, first, second } = await setUp(t);
   const records = raw.openDB<Buffer, Key>({ name: 'records', encoding: 'binary' });
   const submissions = raw.openDB<Buffer, Key>({ name: 'submissions', encoding: 'binary' });
@@ -127,7 +127,7 @@ test('a value that stands under the key or in the table of another is not taken 
   assert.throws(() => store.submission('first'), corrupt);
 });
 
-test('a job whose record was changed answers so, is left out of lists, and stops no other; the numbers of lost events are not given again', async (t) => {
+test('a damaged job record gives an error, is left out of lists and affects no other job; numbers of lost events are not reused', async (t) => {
   const { store, raw, first, second, log, logged } = await setUp(t);
   const [records, events, entries] = ['records', 'events', 'log'].map((name) =>
     raw.openDB<Buffer, Key>({ name, encoding: 'binary' }),
@@ -153,7 +153,7 @@ test('a job whose record was changed answers so, is left out of lists, and stops
   assert.equal(sequence, 4);
 });
 
-test('a record that cannot be found any more is an error and not an unknown job', async (t) => {
+test('a record that can no longer be found gives an error, not an unknown job', async (t) => {
   const { store, raw, first, second, log } = await setUp(t);
   const ended = { ...first, state: 'failed' as const };
   await store.save(ended);

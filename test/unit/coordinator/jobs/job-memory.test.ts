@@ -11,7 +11,7 @@ const small = jobOf({});
 /** 16,785,409 parameters, 64 MiB a vector. */
 const large = jobOf({ model: { architecture: 'mlp', hiddenLayers: [4_094, 4_096] } });
 
-test('a job counts with its parameters, the slots of its optimizer, and the results of a whole meta-batch', () => {
+test("a job's memory counts its parameters, the slots of its optimizer, and the results of a whole meta-batch", () => {
   const sgd = { name: 'sgd', learningRate: 0.1 };
   const withSgd = jobOf({ model: large.spec.model, meta: { iterations: 1, batchSize: 8, optimizer: sgd } });
   const vector = 4 * 16_785_409;
@@ -26,7 +26,7 @@ test('a thousand small jobs count for less than 200 MiB', () => {
   assert.ok(1_000 * memoryOf(small) < 200 * mebibyte);
 });
 
-test('a job that alone takes more than there is is refused for what it is', () => {
+test('a job that alone needs more memory than there is is refused as too large', () => {
   assert.throws(() => refuseBeyondMemory(large, [], 512 * mebibyte), {
     code: 'REQUEST_INVALID',
     message:

@@ -21,7 +21,7 @@ function summaryTimes(steps: number, iterations = Number.MAX_SAFE_INTEGER): numb
   return times;
 }
 
-test('four a second for five seconds, then a twentieth of the time so far between two, at most a second', () => {
+test('summaries come four a second for five seconds, then after a twentieth of the time so far, at most a second apart', () => {
   const times = summaryTimes(10_000);
   const intervals = times.map((time, i) => time - (times[i - 1] ?? 0));
   times.forEach((time, i) => {
@@ -31,7 +31,7 @@ test('four a second for five seconds, then a twentieth of the time so far betwee
   assert.equal(times.filter((time) => time <= 5_000).length, 20);
 });
 
-test('however often a job is evaluated, its meta-steps are summarised, and what evaluations take is no part of its pace', () => {
+test('meta-steps are summarised however often the job is evaluated, and evaluation time does not count in its pace', () => {
   const progress = new Progress(1_000, 25, 0, 0);
   const steps: number[] = [];
   let now = 0;
@@ -53,7 +53,7 @@ test('however often a job is evaluated, its meta-steps are summarised, and what 
   assert.ok(Math.max(...gaps) <= 25, `${Math.max(...gaps)} meta-steps without a summary`);
 });
 
-test('a job that waited for an hour has a curve as close as one that did not', () => {
+test('a job that waited for an hour has as dense a curve as a job that did not wait', () => {
   const progress = new Progress(1_000, 25, 0, 0);
   progress.resume(3_600_000);
   const summary = [];
@@ -61,6 +61,6 @@ test('a job that waited for an hour has a curve as close as one that did not', (
   assert.equal(summary.filter((told) => told !== undefined).length, 4);
 });
 
-test('the last meta-step always has one', () => {
+test('the last meta-step always has a summary', () => {
   assert.deepEqual(summaryTimes(3, 3), [30]);
 });

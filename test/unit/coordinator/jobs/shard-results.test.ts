@@ -43,7 +43,7 @@ const training = (changes: object = {}) => ({
 });
 const initial = (tensors: object[]) => ({ layout: { tensors }, payloadSha256: Buffer.alloc(32) });
 
-test('results that are what the job file asks for are taken, diverged tasks among them', () => {
+test('results that match the job file are accepted, also with diverged tasks', () => {
   check('evaluate', evaluation(), regression);
   check('evaluate', evaluation([1, nan, infinity, 4, 5, 6]), regression);
   check('evaluate', classified(), classification);

@@ -42,7 +42,7 @@ function storyOf(happen: (observer: Required<Pick<Observer, keyof ReturnType<typ
   return story;
 }
 
-test('the story tells of states, waits, comparisons and a job that is given up as one kind of event, in their order', () => {
+test('the story has states, waits, comparisons and a given-up job as one kind of event, in order', () => {
   const failure = { code: 'SHARD_FAILED', message: 'it failed' } as const;
   const story = storyOf((observer) => {
     observer.jobStateChanged({ at, record, state: 'running', reason: 'its first shard was leased' });
@@ -69,7 +69,7 @@ test('a shard that is retried is named in the story with the worker that had it'
   assert.deepEqual(story, [{ kind: 'shardRetried', metaStep: 0, shard: 0, workerId: 'ann', reason: 'gone' }]);
 });
 
-test('the story tells of checkpoints that were asked for, and of no recovery checkpoint', () => {
+test('the story has the requested checkpoints and no recovery checkpoint', () => {
   const story = storyOf((observer) => {
     for (const purpose of ['scheduled', 'recovery', 'final'] as const) {
       observer.checkpointWritten({ at, record, checkpoint: checkpoint(purpose), writeMs: 1 });
@@ -110,7 +110,7 @@ test('a line of the log names the job, the shard, the lease and the worker', () 
   ]);
 });
 
-test('what happens to every shard is for the debug level alone, and nobody subscribes to it below', () => {
+test('events of single shards are logged at debug level only, and otherwise have no subscriber', () => {
   const lease = leaseOfShard();
   const kept: Happening<'resultKept'> = { at, lease, computeMs: 3, payloadBytes: 8, keepMs: 1 };
   const lines = linesAt('debug', (observer) => observer.resultKept?.(kept));

@@ -81,7 +81,7 @@ const largest = (): JobRecord => ({
 
 const { GetJob, ListJobs, WatchJob } = JobService.service;
 
-test('GetJob fits a message for the largest record that there can be', () => {
+test('GetJob fits a message for the largest possible record', () => {
   const bytes = GetJob.responseSerialize(jobMessage(largest())).byteLength;
   assert.ok(bytes < maxMessageBytes / 2, `${bytes} bytes`);
 });
@@ -123,7 +123,7 @@ test('of evaluations with many inner steps the first, the newest and some evenly
   assert.ok(Math.max(...gaps) <= 0.6 * 210, `no part of the job is left out: ${steps}`);
 });
 
-test('the newest evaluation is kept, also where it alone has more estimates than there is room for', () => {
+test('the newest evaluation is kept even if it alone exceeds the limit of estimates', () => {
   const kept = keptEvaluations([evaluation(1, 10), evaluation(2, 20_000)]);
   assert.deepEqual(
     kept.map(({ step }) => step),
@@ -140,7 +140,7 @@ test('a page ends at its count and at its bytes, and one large item is a page of
   assert.deepEqual(fillPage([], 2, bytesOf), { items: [], hasMore: false });
 });
 
-test('a status message fits a header also where each of its characters takes nine bytes there', () => {
+test('a status message fits a header even if each character takes nine bytes', () => {
   for (const message of [endless, `${'a'.repeat(100)}\ud800`, 'x'.repeat(1_000_000)]) {
     const { details } = toServiceError(new MetatrainError('SHARD_FAILED', message), silentLogger);
     assert.ok(encodeURI(details).length <= 8_000, `${encodeURI(details).length} bytes`);

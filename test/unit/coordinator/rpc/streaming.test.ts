@@ -25,7 +25,7 @@ class SlowCall extends EventEmitter {
 
 const asCall = (call: SlowCall) => call as unknown as ServerWritableStream<unknown, number>;
 
-test('nothing is asked for while what was written has not been read, however much there is', async () => {
+test('a stream asks for no more events until the written ones have been read', async () => {
   const call = new SlowCall();
   let asked = 0;
   const pouring = new OpenStreams(silentLogger).pour(asCall(call), async function* () {
@@ -44,7 +44,7 @@ test('nothing is asked for while what was written has not been read, however muc
   assert.equal(call.listenerCount('drain'), 0);
 });
 
-test('a stream whose client is gone, or whose coordinator closes, ends while it waits to be read', async () => {
+test('a stream that waits for its reader ends when the client disconnects or the coordinator closes', async () => {
   for (const [end, code] of [
     [(call: SlowCall) => call.emit('cancelled'), undefined],
     [
@@ -71,7 +71,7 @@ test('a stream whose client is gone, or whose coordinator closes, ends while it 
   }
 });
 
-test('a stream of events begins with a sign of life and sends one every 15 s, unless its reader does not read', () => {
+test('an event stream begins with a sign of life and sends one every 15 s while its reader reads', () => {
   const written: unknown[] = [];
   const call = { writableNeedDrain: false, write: (message: unknown) => written.push(message) > 0 };
   let tick = () => {};

@@ -46,7 +46,7 @@ async function openJob(t: TestContext, observer: (book: JobBook) => Observer = (
   return { store, book, record, effects, answers, ended };
 }
 
-test('a job that ends is over for watchers only once its last event can be read', async (t) => {
+test('watchers see the end of a job only after its last event can be read', async (t) => {
   const seen: string[] = [];
   const { book, record, effects, ended } = await openJob(t, (book) => ({
     // The happening comes before the save: the book does not count the job as over yet.
@@ -72,7 +72,7 @@ test('a job that ends is over for watchers only once its last event can be read'
   assert.equal(effects.live.size, 0);
 });
 
-test('a job that is given up has failed on the disk, with its event, when that resolves', async (t) => {
+test('when giving up a job resolves, its failure and the event are on the disk', async (t) => {
   const { store, book, record, effects } = await openJob(t);
   await effects.giveUp(record, new MetatrainError('CHECKPOINT_CORRUPT', 'none is good'));
   const stored = store.record(record.jobId);
@@ -82,7 +82,7 @@ test('a job that is given up has failed on the disk, with its event, when that r
   assert.deepEqual(event?.body, { kind: 'stateChanged', state: 'failed', reason: 'none is good', error });
 });
 
-test('a checkpoint that cannot be written breaks the job only where it is the final one', async (t) => {
+test('a checkpoint that cannot be written fails the job only if it is the final one', async (t) => {
   const failed: string[] = [];
   const { record, effects, answers } = await openJob(t, () => ({
     checkpointFailed: ({ metaStep, reason }) => failed.push(`${metaStep}: ${reason}`),

@@ -58,7 +58,7 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer[]> {
   return pieces;
 }
 
-test('what was written is read back and streamed, and its record tells its hash and size', async (t) => {
+test('a written checkpoint can be read and streamed, and its record has its hash and size', async (t) => {
   const { store, directory } = openStore(t);
   const checkpoint = checkpointAt(20, 400_000);
   const record = await write(store, checkpoint);
@@ -74,7 +74,7 @@ test('what was written is read back and streamed, and its record tells its hash 
   assert.deepEqual(readdirSync(directory), ['step-000000020.safetensors'], 'nothing is left aside');
 });
 
-test('a file that a crash has torn, or that somebody changed, is an error and never a θ', async (t) => {
+test('a torn or changed file gives an error and never a θ', async (t) => {
   const { store } = openStore(t);
   const record = await write(store, checkpointAt(1));
   const file = store.fileOf('job-1', 1);
@@ -114,7 +114,7 @@ test('a write that fails leaves the older file whole and nothing beside it', asy
   assert.equal((await store.read('job-1', record)).metadata.step, 1);
 });
 
-test('after a crash only what is on record stays; removing what is not there is no error', async (t) => {
+test('after a crash only recorded checkpoints stay, and removing a missing one is no error', async (t) => {
   const { store, directory } = openStore(t);
   const records = [await write(store, checkpointAt(1)), await write(store, checkpointAt(2))];
   writeFileSync(`${store.fileOf('job-1', 3)}.partial`, 'half');

@@ -55,7 +55,7 @@ test('writes under way are counted until the disk shows them', async () => {
   assert.equal(room.freeBytes, reserveBytes + 700);
 });
 
-test('a disk that refuses although it told of room is full, too, and another failure is what it was', async () => {
+test('a write that the disk refuses despite free room gives DISK_FULL, and other failures stay as they are', async () => {
   disk.freeBytes = 1e12;
   const fail = (code: string) =>
     room.write(1, reserveBytes, () => Promise.reject(Object.assign(new Error('no'), { code })));
@@ -64,7 +64,7 @@ test('a disk that refuses although it told of room is full, too, and another fai
   await assert.rejects(fail('EISDIR'), { code: 'EISDIR' });
 });
 
-test('a write that fails for a reason that may pass says so, whichever way the system’s error is spelled', async () => {
+test('a write that fails for a passing reason is told apart, for both spellings of the system’s error', async () => {
   disk.freeBytes = 1e12;
   const fail = (code: string | number) =>
     room.write(1, reserveBytes, () => Promise.reject(Object.assign(new Error('too many open files'), { code })));
@@ -97,7 +97,7 @@ test('nothing is written while the directory is gone', async () => {
   assert.equal(await watched.write(1, reserveBytes, async () => 'written'), 'written');
 });
 
-test('a checkpoint that the disk refuses for a reason that may pass waits, its job with it, and is tried again until it is written', async (t) => {
+test('a checkpoint that the disk refuses for a passing reason is tried again until it is written, and its job waits', async (t) => {
   disk.freeBytes = 1e12;
   const { book } = await openBook(t);
   const { record } = await book.submit({ job: readJob(specText()) }, 1);
@@ -129,7 +129,7 @@ test('a checkpoint that the disk refuses for a reason that may pass waits, its j
   assert.equal(record.checkpoints.length, 1);
 });
 
-test('writes that wait keep their order, those that come later wait behind them, and the number is bounded', async () => {
+test('waiting writes keep their order, later ones wait behind them, and their number is bounded', async () => {
   const writes = new OrderedWrites(room);
   const order: number[] = [];
   const run = (number: number, bytes = 10) =>
@@ -165,7 +165,7 @@ async function openBook(t: TestContext) {
   return { store, book: new JobBook(store, limits, silentLogger, () => undefined) };
 }
 
-test('once writes have ended, one that cannot be made is refused at once, so that nobody waits for it in vain', async () => {
+test('after the end of writes, a write that cannot be made is refused at once', async () => {
   const writes = new OrderedWrites(room);
   disk.freeBytes = 0;
   writes.end();
@@ -177,7 +177,7 @@ test('once writes have ended, one that cannot be made is refused at once, so tha
   assert.equal(await writes.run(1, async () => 'written'), 'written');
 });
 
-test('what becomes of a job while the disk is full is told from memory, and written when there is room', async (t) => {
+test("while the disk is full a job's changes are shown from memory, and written when there is room", async (t) => {
   disk.freeBytes = 1e12;
   const { book, store } = await openBook(t);
   const { record } = await book.submit({ job: readJob(specText()) }, 1);

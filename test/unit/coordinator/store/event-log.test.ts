@@ -102,7 +102,7 @@ test('sequences, ids and progress go on after the log is opened again', async (t
   assert.equal(log.progressOf('another'), 0);
 });
 
-test('who keeps up and reads from memory gets what the disk holds, from every position', async (t) => {
+test('a reader from memory gets the events that are on the disk, from every position', async (t) => {
   const limits = { summaries: 20, others: 30 };
   const { log, close, directory } = await openLog(t, limits);
   for (let i = 1; i <= 40; i += 1) {
@@ -121,7 +121,7 @@ test('who keeps up and reads from memory gets what the disk holds, from every po
   assert.deepEqual(sequences(inMemory.at(-6) ?? []), [120]);
 });
 
-test('beyond the limit the oldest summaries go, and nothing else; of other events the oldest beyond theirs', async (t) => {
+test('beyond their limits summaries and other events each lose their oldest', async (t) => {
   const { log } = await openLog(t, { summaries: 3, others: 4 });
   await log.append(retried('a', 1));
   for (let step = 1; step <= 10; step += 1) await log.append(summary('a', step));
@@ -157,7 +157,7 @@ function evaluated(jobId: string, jobSequence: number): LoggedEvent {
   return { name: 'job.evaluated', subject: jobId, at: 1_000, data };
 }
 
-test('events beyond the limit of bytes go as well, the oldest first, also after a restart; the newest stays whatever its size', async (t) => {
+test('events beyond the limit of bytes are dropped too, oldest first, also after a restart; the newest stays whatever its size', async (t) => {
   const bytes = 1_000_000;
   const first = await openLog(t, { bytes });
   await first.log.append(summary('a', 1));
@@ -176,7 +176,7 @@ test('events beyond the limit of bytes go as well, the oldest first, also after 
   assert.deepEqual(sequences(await read(small)), [3]);
 });
 
-test('since a moment: the events from then on, whatever was kept before', async (t) => {
+test('reading since a time gives the events from that time on', async (t) => {
   const { log } = await openLog(t, { others: 100 });
   for (let i = 1; i <= 150; i += 1) await log.append(left('w', i * 10));
   assert.deepEqual(sequences(await read(log, { since: 1_495 })), [150]);
@@ -185,7 +185,7 @@ test('since a moment: the events from then on, whatever was kept before', async 
   assert.deepEqual(await read(log, { since: 1_501 }), []);
 });
 
-test('a follower gets what comes later, and ends when it is told to', async (t) => {
+test('a follower gets later events, and ends on request', async (t) => {
   const { log } = await openLog(t);
   await log.append(left('w1'));
   const over = new AbortController();
@@ -199,7 +199,7 @@ test('a follower gets what comes later, and ends when it is told to', async (t) 
   assert.deepEqual(await never, { value: undefined, done: true });
 });
 
-test('a follower who stops reading misses what is dropped meanwhile, and nothing else', async (t) => {
+test('a follower that stops reading misses only the events that are dropped in the meantime', async (t) => {
   const { log } = await openLog(t, { summaries: 5 });
   const over = new AbortController();
   const slow = log.follow({ signal: over.signal });

@@ -34,7 +34,7 @@ function temporaryDirectory(t: TestContext): string {
 
 const inUse = { code: 'NOT_READY', message: /is in use by another coordinator/ };
 
-test('of three that open a state directory at once one has it, also when its path is longer than a socket’s may be', async (t) => {
+test('of three processes that open a state directory at once exactly one gets it, even if its path is too long for a socket', async (t) => {
   const path = join(temporaryDirectory(t), 'long'.repeat(50), 'state');
   const opened = await Promise.allSettled([1, 2, 3].map(() => StateDirectory.open(path)));
   const owners = opened.filter((result) => result.status === 'fulfilled');
@@ -46,7 +46,7 @@ test('of three that open a state directory at once one has it, also when its pat
   await next.close();
 });
 
-test('a state directory and all that is in it are for their owner alone', async (t) => {
+test('only its owner can read a state directory and its files', async (t) => {
   if (process.platform === 'win32') return t.skip('Windows has no file modes');
   const path = join(temporaryDirectory(t), 'state');
   const umask = process.umask(0);
@@ -78,7 +78,7 @@ test('a state directory and all that is in it are for their owner alone', async 
   await state.close();
 });
 
-test('files of a state directory that others could read are taken away from them when it is opened', async (t) => {
+test("opening a state directory removes other users' rights on its files", async (t) => {
   if (process.platform === 'win32') return t.skip('Windows has no file modes');
   const path = temporaryDirectory(t);
   await (await StateDirectory.open(path)).close();
@@ -100,7 +100,7 @@ test('a state directory that is a file is refused with its path', async (t) => {
   });
 });
 
-test('a state directory that is deleted or replaced is missed until it is put back', async (t) => {
+test('a state directory that is deleted or replaced is reported until it is put back', async (t) => {
   const path = join(temporaryDirectory(t), 'state');
   const state = await StateDirectory.open(path);
   const { room } = state;
@@ -153,7 +153,7 @@ test('a network file system is refused by name, and a disk of this machine is no
   });
 });
 
-test('the type of a mount is found by the numbers of its device', () => {
+test('the type of a mount is found by its device number', () => {
   const mountinfo = [
     '36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue',
     '40 35 0:300 / /shared rw,relatime shared:7 - fuse.sshfs host:/ rw,user_id=0',
@@ -164,7 +164,7 @@ test('the type of a mount is found by the numbers of its device', () => {
   assert.equal(mountTypeIn(mountinfo, 7), undefined);
 });
 
-test('a package without a binary for this machine is one error with the package and the remedy', async () => {
+test('a package without a binary for this machine gives one error with its name and the remedy', async () => {
   const missing = load('lmdb', () => Promise.reject(new Error('No native build was found for platform=linux')));
   await assert.rejects(missing, {
     code: 'NOT_READY',

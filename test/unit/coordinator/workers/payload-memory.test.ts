@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { PayloadMemory } from '../../../../coordinator/workers/payload-memory.ts';
 
-test('memory that is given back is the next of its size, and aligned for any float', () => {
+test('returned memory is reused for the next payload of its size, aligned for floats', () => {
   const memory = new PayloadMemory(2 ** 30);
   const first = memory.allocate(7_044);
   assert.equal(first.byteOffset % 8, 0);
@@ -12,7 +12,7 @@ test('memory that is given back is the next of its size, and aligned for any flo
   assert.notEqual(memory.allocate(7_044), first, 'given out once');
 });
 
-test('a part of something else is not kept, nor more than the bound', () => {
+test('a view into a larger buffer is not kept, and the total is bounded', () => {
   const memory = new PayloadMemory(2 ** 30);
   memory.release(Buffer.alloc(10_000).subarray(1));
   memory.release(memory.allocate(100));
@@ -22,7 +22,7 @@ test('a part of something else is not kept, nor more than the bound', () => {
   assert.equal(memory.idleBytes, 2 * size);
 });
 
-test('what nobody has asked for between two sweeps is let go', () => {
+test('memory that was not used between two sweeps is released', () => {
   const memory = new PayloadMemory(2 ** 30);
   const [used, unused] = [memory.allocate(5_000), memory.allocate(6_000)];
   memory.release(used);
