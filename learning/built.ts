@@ -29,6 +29,12 @@ export interface BuiltModel {
   predict(params: NamedTensors, inputs: tf.Tensor): tf.Tensor2D;
   /** What the head makes predictions from, [examples, features]. Absent where the model has no head. */
   readonly features?: (params: NamedTensors, inputs: tf.Tensor) => tf.Tensor2D;
+  /**
+   * What of a task's support set belongs to its state beside the parameters, such as the statistics of batch
+   * norm, by names that no parameter has: `predict` and `features` take it from `params` where it is there.
+   * Absent: nothing.
+   */
+  readonly statistics?: (params: NamedTensors, supportInputs: tf.Tensor) => NamedTensors;
 }
 
 export interface BuiltObjective {

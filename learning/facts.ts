@@ -69,3 +69,7 @@ export interface Parameter {
 /** The parameters of the head; none where the model has no such part. */
 export const headOf = (parameters: readonly Parameter[]): readonly Parameter[] =>
   parameters.filter(({ part }) => part === 'head');
+
+/** All parameters but those of the head. */
+export const bodyOf = (parameters: readonly Parameter[]): readonly Parameter[] =>
+  parameters.filter(({ part }) => part !== 'head');

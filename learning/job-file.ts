@@ -9,6 +9,7 @@ import { figureProblems } from '../shared/job-spec/published.ts';
 import { rateProblems } from '../shared/job-spec/rates.ts';
 import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
 import { isMeasureName, maxMeasures, measureNameRule } from '../shared/measures.ts';
+import type { TaskFacts } from './facts.ts';
 import { type ResolvedJob, resolveJob } from './job.ts';
 import { excesses } from './limits.ts';
 import type { PartKind, PartSchema } from './part.ts';
@@ -164,11 +165,11 @@ function contradictions(spec: JobSpec, registry: Registry): FieldProblem[] {
   return problems;
 }
 
-/** Parts that do not take the tasks, with those that do. */
+/** Parts that do not take the tasks, or an algorithm that does not take the model, with those that do. */
 function misfitsOf(spec: JobSpec, registry: Registry): FieldProblem[] {
   const { distribution } = spec.task;
   const task = registry.part('distribution', distribution).facts(spec.task);
-  return (['model', 'algorithm', 'objective'] as const).flatMap((kind) => {
+  const misfits = (['model', 'algorithm', 'objective'] as const).flatMap((kind) => {
     const section = spec[kind];
     const name = (section as Readonly<Record<string, unknown>>)[nameFields[kind]] as string;
     const needs = registry.part(kind, name).needs?.(task, section as never);
@@ -181,6 +182,25 @@ function misfitsOf(spec: JobSpec, registry: Registry): FieldProblem[] {
     const accepted = `${instead}${name} needs ${needs}`;
     return [{ field: `${sectionPaths[kind]}.${nameFields[kind]}`, got: name, accepted }];
   });
+  return misfits.length > 0 ? misfits : modelMisfits(spec, task, registry);
+}
+
+/** That the algorithm does not take the model, with the models that it takes as they are by default. */
+function modelMisfits(spec: JobSpec, task: TaskFacts, registry: Registry): FieldProblem[] {
+  const algorithm = registry.part('algorithm', spec.algorithm.name);
+  const model = registry.part('model', spec.model.architecture);
+  const needs = algorithm.needsModel?.(model.parameters(spec.model, task), spec.algorithm);
+  if (needs === undefined) return [];
+  const others = registry.all('model').filter((other) => {
+    const { data } = other.schema.safeParse({});
+    if (!data || other.needs?.(task, data) !== undefined) return false;
+    return algorithm.needsModel?.(other.parameters(data, task), spec.algorithm) === undefined;
+  });
+  const such = others.length > 0 ? `, such as ${others.map(({ name }) => name).join(' | ')} by default` : '';
+  const written = JSON.stringify(spec.model);
+  return [
+    { field: 'model', got: excerpt(written, 120), accepted: `${needs}${such}, for algorithm.name ${algorithm.name}` },
+  ];
 }
 
 /** An objective of a plugin may measure what no message, chart or metric can name. */

@@ -63,6 +63,8 @@ interface Choosy<Schema extends PartSchema> {
 }
 
 export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
+  /** As `needs`, of the model: words such as `a model with a head`. Default: it takes all. */
+  needsModel?(parameters: readonly Parameter[], spec: SpecOf<Schema>): string | undefined;
   /** How the method is called on a protocol card, such as `second-order MAML`. */
   describe(spec: StatedSpec<Schema>): string;
   /** What is meta-learned: the model's parameters, changed, left out or added to. Default: the model's. */

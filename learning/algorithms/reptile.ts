@@ -6,13 +6,15 @@
 // second moment from task to task), since a task's result may depend on θ and the task alone.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
-import { fraction, positive } from '../../shared/job-spec/fields.ts';
+import { positive } from '../../shared/job-spec/fields.ts';
 import type { NamedTensors } from '../built.ts';
 import { innerSteps } from '../kit/fields.ts';
 import type { Examples } from '../kit/gradients.ts';
+import { descend } from '../kit/inner-loop.ts';
+import { innerOptimizerField, innerUpdate } from '../kit/inner-optimizer.ts';
 import type { Kit } from '../kit/kit.ts';
+import { supportNeeded } from '../kit/needs.ts';
 import { after } from '../kit/sequence.ts';
-import type { Tf } from '../kit/tools.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const schema = z.strictObject({
@@ -21,20 +23,8 @@ const schema = z.strictObject({
   innerLearningRate: positive.default(0.02),
   /** Examples of one inner step, taken in turn from the task; absent means all. */
   innerBatchSize: z.int().min(1).optional(),
-  innerOptimizer: z
-    .discriminatedUnion('name', [
-      z.strictObject({ name: z.literal('sgd') }),
-      z.strictObject({
-        name: z.literal('adam'),
-        beta1: fraction.default(0),
-        beta2: fraction.default(0.999),
-        epsilon: positive.default(1e-8),
-      }),
-    ])
-    .default({ name: 'sgd' }),
+  innerOptimizer: innerOptimizerField({ beta1: 0 }),
 });
-
-type ReptileSpec = z.infer<typeof schema>;
 
 export const reptile = defineAlgorithm({
   name: 'reptile',
@@ -47,7 +37,7 @@ export const reptile = defineAlgorithm({
     'mini-batches in turn': { innerSteps: 3, innerLearningRate: 0.1, innerBatchSize: 3 },
   },
   describe: () => 'Reptile',
-  needs: (task) => (task.sets.includes('support') ? undefined : 'tasks with a support set'),
+  needs: supportNeeded,
   check({ innerBatchSize }, { task }) {
     const examples = task.supportExamples + task.queryExamples;
     if (innerBatchSize === undefined || innerBatchSize <= examples) return [];
@@ -61,68 +51,29 @@ export const reptile = defineAlgorithm({
   build(spec, kit) {
     const { tf, model, mapParams } = kit;
     const batches = miniBatches(kit);
-    function* descend(start: NamedTensors, examples: Examples): Iterable<NamedTensors> {
-      const update = innerOptimizer(tf, spec);
-      let params = start;
-      for (let step = 0; ; step++) {
-        const gradients = kit.gradientsOf(params, batches.take(examples, step, spec.innerBatchSize));
-        params = mapParams(params, (name, value) => update(name, value, gradients[name]!, step));
-        yield params;
-      }
-    }
+    const update = innerUpdate(tf, spec.innerOptimizer, { isDifferentiated: false });
+    const steps = (start: NamedTensors, examples: Examples) =>
+      descend(kit, { update, rate: () => spec.innerLearningRate }, start, (step) =>
+        batches.take(examples, step, spec.innerBatchSize),
+      );
     return {
       *adapt(theta, task) {
-        yield theta;
-        yield* descend(theta, kit.supportSet(task));
+        const support = kit.supportSet(task);
+        yield kit.stateOf(theta, support);
+        for (const params of steps(theta, support)) yield kit.stateOf(params, support);
       },
       predict: (_theta, state, inputs) => model.predict(state, inputs),
       train(theta, task) {
-        const query = kit.querySet(task);
-        const examples = batches.joined(kit.supportSet(task), query);
-        const adapted = after(spec.innerSteps, descend(theta, examples), theta);
+        const [support, query] = [kit.supportSet(task), kit.querySet(task)];
+        const adapted = after(spec.innerSteps, steps(theta, batches.joined(support, query)), theta);
         const metaGradient = mapParams(theta, (name, value) => tf.sub(value, adapted[name]!));
-        const predictions = model.predict(adapted, query.inputs);
+        const predictions = model.predict(kit.stateOf(adapted, support), query.inputs);
         const loss = kit.objective.loss(predictions, query.targets);
         return kit.outputs(metaGradient, loss, predictions, query.targets);
       },
     };
   },
 });
-
-type Update = (name: string, value: tfjs.Tensor, gradient: tfjs.Tensor, step: number) => tfjs.Tensor;
-
-function innerOptimizer(tf: Tf, { innerOptimizer: optimizer, innerLearningRate }: ReptileSpec): Update {
-  switch (optimizer.name) {
-    case 'sgd':
-      return (_name, value, gradient) => tf.sub(value, tf.mul(gradient, innerLearningRate));
-    case 'adam': {
-      // Kingma & Ba 2015, algorithm 1
-      const { beta1, beta2, epsilon } = optimizer;
-      const firstMoment = movingAverage(tf, beta1);
-      const secondMoment = movingAverage(tf, beta2);
-      return (name, value, gradient, step) => {
-        const mean = firstMoment(name, gradient, step);
-        const deviation = tf.sqrt(secondMoment(name, tf.square(gradient), step));
-        return tf.sub(value, tf.mul(tf.div(mean, tf.add(deviation, epsilon)), innerLearningRate));
-      };
-    }
-    default:
-      return optimizer satisfies never;
-  }
-}
-
-/** mₜ = β·mₜ₋₁ + (1 − β)·x for each name, returned without its bias to zero: mₜ / (1 − βᵗ). */
-function movingAverage(tf: Tf, beta: number): (name: string, value: tfjs.Tensor, step: number) => tfjs.Tensor {
-  const averages = new Map<string, tfjs.Tensor>();
-  return (name, value, step) => {
-    if (beta === 0) return value;
-    const before = averages.get(name);
-    const share = tf.mul(value, 1 - beta);
-    const average = before ? tf.add(tf.mul(before, beta), share) : share;
-    averages.set(name, average);
-    return tf.div(average, 1 - beta ** (step + 1));
-  };
-}
 
 function miniBatches({ tf }: Kit) {
   const rows = ({ inputs, targets }: Examples, begin: number, size: number): Examples => {

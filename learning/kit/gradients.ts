@@ -41,7 +41,8 @@ export interface GradientKit {
   ): DifferentiatedLoss;
   /**
    * `step(params, examples)`, whose intermediate tensors are computed again when it is differentiated, instead of kept until then: the memory of one
-   * step instead of all, for one more forward pass of each. The numbers are the same to float32 rounding.
+   * step instead of all, for one more forward pass of each. The numbers are the same to float32 rounding. The result's names need not be those of
+   * `params`.
    */
   withoutKeeping(
     step: (params: NamedTensors, examples: Examples) => NamedTensors,
@@ -91,9 +92,14 @@ export function gradientKit({ tf, rematerialize }: EngineTools, model: Different
     },
     withoutKeeping(step, params, { inputs, targets }) {
       const names = Object.keys(params);
-      const onTensors = ([inputs, targets, ...tensors]: readonly tfjs.Tensor[]) =>
-        tensorsOf(names, step(zip(names, tensors), { inputs: inputs!, targets: targets as tfjs.Tensor2D }));
-      return zip(names, rematerialize(onTensors, [inputs, targets, ...tensorsOf(names, params)]));
+      let resultNames: readonly string[] = [];
+      const onTensors = ([inputs, targets, ...tensors]: readonly tfjs.Tensor[]) => {
+        const result = step(zip(names, tensors), { inputs: inputs!, targets: targets as tfjs.Tensor2D });
+        resultNames = Object.keys(result);
+        return tensorsOf(resultNames, result);
+      };
+      const results = rematerialize(onTensors, [inputs, targets, ...tensorsOf(names, params)]);
+      return zip(resultNames, results);
     },
     mapParams: (params, change) =>
       Object.fromEntries(Object.entries(params).map(([name, value]) => [name, change(name, value)])),

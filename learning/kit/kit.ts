@@ -27,6 +27,8 @@ export interface Kit extends GradientKit {
   readonly parameters: readonly Parameter[];
   supportSet(task: NamedTensors): Examples;
   querySet(task: NamedTensors): Examples;
+  /** What `model.predict` takes to predict for the task: the parameters, and what the model needs of the support set (`model.statistics`). */
+  stateOf(params: NamedTensors, support: Examples): NamedTensors;
   /** Every measure of the objective, by name: scalars. */
   measure(predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors;
   /** A task's outputs, with the measures of predictions whose loss is known already. */
@@ -60,6 +62,7 @@ export function createKit(tools: EngineTools, parts: KitParts): Kit {
     tf: tools.tf,
     supportSet: (task) => ({ inputs: task.supportInputs!, targets: task.supportTargets as tfjs.Tensor2D }),
     querySet: (task) => ({ inputs: task.queryInputs!, targets: task.queryTargets as tfjs.Tensor2D }),
+    stateOf: (params, { inputs }) => ({ ...params, ...model.statistics?.(params, inputs) }),
     measure: (predictions, targets) => measured(objective.loss(predictions, targets), predictions, targets),
     outputs: (contribution, loss, predictions, targets) => ({
       sum: contribution,

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { supportAndQuery } from '../../../learning/facts.ts';
 import { readJob } from '../../../learning/job-file.ts';
 import { type AnyPart, defineDistribution, defineObjective } from '../../../learning/part.ts';
-import { builtInParts, Registry } from '../../../learning/registry.ts';
+import { builtIn, builtInParts, Registry } from '../../../learning/registry.ts';
 
 const described = () => ({ episode: '', queries: '', data: '' });
 
@@ -65,11 +65,13 @@ const refusal = (sections: object, ...parts: AnyPart[]): string => {
 };
 
 test('an algorithm that adapts on a support set is refused on tasks without one, with the reason', () => {
-  for (const name of ['maml', 'reptile']) {
+  const adapting = builtIn.all('algorithm').filter(({ needs }) => needs?.(zeroShot.facts({}), {}));
+  assert.ok(adapting.length > 1);
+  for (const { name } of adapting) {
     const message = refusal({ task: { distribution: 'zero-shot' }, algorithm: { name } }, zeroShot);
     assert.match(
       message,
-      new RegExp(`algorithm\\.name: got ${name}; accepted: .*${name} needs tasks with a support set`),
+      new RegExp(`algorithm\\.name: got ${name}; accepted: .*${name} needs tasks .*with a support set`),
     );
   }
 });

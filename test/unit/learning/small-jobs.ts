@@ -68,6 +68,16 @@ const takes = (registry: Registry, kind: 'model' | 'algorithm', { section }: Var
   return part.needs?.(facts, part.schema.parse(withoutName(section, nameFields[kind]))) === undefined;
 };
 
+/** Whether the algorithm takes the model. */
+const pairs = (registry: Registry, algorithm: Variant, model: Variant, task: Variant): boolean => {
+  const distribution = registry.part('distribution', task.section.distribution as string);
+  const facts = distribution.facts(distribution.schema.parse(withoutName(task.section, 'distribution')));
+  const { schema, parameters } = registry.part('model', model.section.architecture as string);
+  const part = registry.part('algorithm', algorithm.section.name as string);
+  const ofModel = parameters(schema.parse(withoutName(model.section, 'architecture')), facts);
+  return part.needsModel?.(ofModel, part.schema.parse(withoutName(algorithm.section, 'name'))) === undefined;
+};
+
 function withoutName({ ...fields }: Variant['section'], name: string): Variant['section'] {
   return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
 }
@@ -79,7 +89,9 @@ export function smallJobsOf(registry: Registry): SmallJob[] {
       .filter((model) => takes(registry, 'model', model, task))
       .flatMap((model) =>
         variantsOf(registry, 'algorithm')
-          .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
+          .filter(
+            (algorithm) => takes(registry, 'algorithm', algorithm, task) && pairs(registry, algorithm, model, task),
+          )
           .map((algorithm) => ({
             name: `${algorithm.title}, ${model.title}, ${task.title}`,
             job: jobOf(task.section, model.section, algorithm.section, registry),

@@ -49,7 +49,14 @@ test('a sinusoid job file of five fields gets every default', () => {
       input: [-5, 5],
     },
     model: { architecture: 'mlp', hiddenLayers: [40, 40], activation: 'relu', initialization: 'he' },
-    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01, rematerialize: false },
+    algorithm: {
+      name: 'maml',
+      order: 'second',
+      innerSteps: 1,
+      innerLearningRate: 0.01,
+      innerOptimizer: { name: 'sgd' },
+      rematerialize: false,
+    },
     objective: { name: 'mean-squared-error' },
     meta: {
       iterations: 10,
@@ -75,7 +82,7 @@ test('the defaults of Omniglot, conv4, Reptile, the optimizers and the schedules
     dataSet: 'auto',
     rotations: true,
   });
-  const head = { batchNormScale: true, headInitialization: 'xavier' };
+  const head = { batchNorm: 'batch', batchNormScale: true, headInitialization: 'xavier' };
   assert.deepEqual(spec.model, { architecture: 'conv4', filters: 64, downsampling: 'max-pool', ...head });
   assert.deepEqual(spec.algorithm, {
     name: 'reptile',
@@ -215,7 +222,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'a field of another algorithm',
     sinusoid,
     { algorithm: { name: 'maml', innerBatchSize: 2 } },
-    'algorithm.innerBatchSize: got an unknown field; accepted: one of name, order, innerSteps, innerLearningRate, rematerialize',
+    'algorithm.innerBatchSize: got an unknown field; accepted: one of name, order, innerSteps, innerLearningRate, innerOptimizer, rematerialize',
   ],
   [
     'a field of another task distribution',
