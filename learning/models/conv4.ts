@@ -1,8 +1,9 @@
 // Four blocks of 3×3 convolution, batch norm and relu, then a linear layer: the network of Vinyals et al.
 // 2016 as MAML uses it (Finn et al. 2017, §5.2, and its code, `construct_conv_weights` and `conv_block`).
 // `stride`: the convolutions step by 2 and the features are averaged over the image. `max-pool`: 2×2
-// max-pooling after each block, and the features are flattened. Batch norm normalises with the statistics
-// of the very batch, in training and in test, and all its parameters are adapted in the inner loop.
+// max-pooling after each block, and the features are flattened. Batch norm's scale and shift are adapted in
+// the inner loop. It normalises with the statistics of the very batch, in training and in test, or with
+// those of the support set, which make predictions for one query independent of the others.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';
@@ -21,6 +22,11 @@ const schema = z.strictObject({
   filters: z.int().min(1).max(4096).default(64),
   /** `stride`: stride 2, then the spatial mean (MAML on Omniglot). `max-pool`: stride 1, 2×2 max-pooling, then flatten. */
   downsampling: z.enum(['stride', 'max-pool']).default('max-pool'),
+  /**
+   * Whose mean and variance batch norm takes. `batch`: those of the examples that are predicted together. `support`: those of the task's support
+   * set, which are part of what adaptation gives, so that no prediction depends on other query examples.
+   */
+  batchNorm: z.enum(['batch', 'support']).default('batch'),
   /**
    * Whether batch norm multiplies by a learned scale besides adding a learned shift. The code of Finn
    * et al. 2017 only shifts.
@@ -44,6 +50,7 @@ export const conv4 = defineModel({
   variants: {
     stride: { filters: 3, downsampling: 'stride' },
     'max-pool': { filters: 3, downsampling: 'max-pool' },
+    'statistics of the support set': { filters: 3, downsampling: 'stride', batchNorm: 'support' },
     'as in the code of MAML': {
       filters: 3,
       downsampling: 'stride',
@@ -52,18 +59,21 @@ export const conv4 = defineModel({
     },
   },
   sizeField: 'filters',
-  needs({ input, inputKind }, { downsampling }) {
+  needs({ input, inputKind, sets }, { downsampling, batchNorm }) {
+    if (batchNorm === 'support' && !sets.includes('support'))
+      return 'tasks with a support set, for model.batchNorm support';
     if (inputKind !== 'image' || input.length !== 3) return 'images [height, width, channels]';
     const least = 2 ** blocks.length;
     if (downsampling === 'stride' || Math.min(input[0]!, input[1]!) >= least) return undefined;
     return `images of at least ${least} × ${least}, which four poolings halve four times`;
   },
-  describe: ({ filters, downsampling, batchNormScale, headInitialization }) =>
+  describe: ({ filters, downsampling, batchNorm, batchNormScale, headInitialization }) =>
     joined(
       ', ',
       filters ? `conv4 of ${filters} filters` : 'conv4',
       downsampling,
       typeof batchNormScale === 'boolean' && `batch norm ${batchNormScale ? 'with' : 'without'} a scale`,
+      batchNorm === 'support' && 'statistics of the support set',
       headInitialization && `${headInitialization} head`,
     ),
   parameters(spec, task) {
@@ -83,24 +93,36 @@ export const conv4 = defineModel({
       { name: 'linear.bias', shape: [task.outputs], initialize: zeros, part: 'head' },
     ];
   },
-  isTransductive: () => true,
+  isTransductive: ({ batchNorm }) => batchNorm === 'batch',
   // a pass through conv4 makes as many operators as 26 layers of an mlp
   layers: () => 26,
   build(spec, { tf, task }) {
     const pools = spec.downsampling === 'max-pool';
     const width = featuresOf(spec, task);
-    const features = (params: NamedTensors, images: tfjs.Tensor): tfjs.Tensor2D => {
+    /** The features, and the statistics that batch norm took: those in `params`, where they are, or the batch's own. */
+    const forward = (params: NamedTensors, images: tfjs.Tensor) => {
       let x = images as tfjs.Tensor4D;
+      const statistics: Record<string, tfjs.Tensor> = {};
       for (const block of blocks) {
-        const sums = tf.conv2d(x, params[`conv${block}.filters`] as tfjs.Tensor4D, pools ? 1 : 2, 'same');
-        const normed = batchNorm(tf, sums, params[`conv${block}.scale`], params[`conv${block}.shift`]!);
+        const of = (name: string) => `conv${block}.${name}`;
+        const sums = tf.conv2d(x, params[of('filters')] as tfjs.Tensor4D, pools ? 1 : 2, 'same');
+        const { normed, mean, variance } = batchNorm(tf, sums, {
+          scale: params[of('scale')],
+          shift: params[of('shift')]!,
+          mean: params[of('mean')],
+          variance: params[of('variance')],
+        });
+        Object.assign(statistics, { [of('mean')]: mean, [of('variance')]: variance });
         // relu after pooling gives what relu before it gives, on a quarter of the data
         x = tf.relu(pools ? maxPool(tf, normed) : normed);
       }
-      return (pools ? tf.reshape(x, [-1, width]) : tf.mean(x, [1, 2])) as tfjs.Tensor2D;
+      return { features: (pools ? tf.reshape(x, [-1, width]) : tf.mean(x, [1, 2])) as tfjs.Tensor2D, statistics };
     };
+    const features = (params: NamedTensors, images: tfjs.Tensor) => forward(params, images).features;
+    const statistics = (params: NamedTensors, images: tfjs.Tensor) => forward(params, images).statistics;
     return {
       features,
+      ...(spec.batchNorm === 'support' && { statistics }),
       predict: (params, images) =>
         tf.add(tf.matMul(features(params, images), params['linear.weights'] as tfjs.Tensor2D), params['linear.bias']!),
     };
@@ -126,16 +148,25 @@ function blockParameters(block: number, inputs: number, { filters, batchNormScal
   ];
 }
 
+interface BatchNorm {
+  readonly scale: tfjs.Tensor | undefined;
+  readonly shift: tfjs.Tensor;
+  readonly mean: tfjs.Tensor | undefined;
+  readonly variance: tfjs.Tensor | undefined;
+}
+
 /**
  * Scale · (x − mean) / √(variance + ε) + shift, without a scale when it is undefined; mean and variance
- * per channel over this batch. Ioffe & Szegedy 2015, algorithm 1.
+ * per channel, over this batch where they are not given. Ioffe & Szegedy 2015, algorithm 1.
  */
-function batchNorm(tf: Tf, x: tfjs.Tensor4D, scale: tfjs.Tensor | undefined, shift: tfjs.Tensor): tfjs.Tensor4D {
-  const centred = tf.sub(x, tf.mean(x, [0, 1, 2]));
-  const variance = tf.mean(tf.square(centred), [0, 1, 2]);
+function batchNorm(tf: Tf, x: tfjs.Tensor4D, { scale, shift, ...given }: BatchNorm) {
+  const mean = given.mean ?? tf.mean(x, [0, 1, 2]);
+  const centred = tf.sub(x, mean);
+  const variance = given.variance ?? tf.mean(tf.square(centred), [0, 1, 2]);
   const normalizer = tf.rsqrt(tf.add(variance, epsilon));
   const gain = scale ? tf.mul(scale, normalizer) : normalizer;
-  return tf.add(tf.mul(centred, gain), shift);
+  const normed: tfjs.Tensor4D = tf.add(tf.mul(centred, gain), shift);
+  return { normed, mean, variance };
 }
 
 /**
