@@ -37,6 +37,7 @@ const parse = (base: Sections, changes: Sections = {}): JobSpec =>
 const refusal = (base: Sections, changes: Sections): string => refusalOf(() => parse(base, changes)).message;
 
 test('a sinusoid job file of five fields gets every default', () => {
+  const innerLoop = { order: 'second', innerSteps: 1, innerLearningRate: 0.01, innerOptimizer: { name: 'sgd' } };
   assert.deepEqual(parse(sinusoid), {
     name: 'a-job',
     seed: 1,
@@ -49,14 +50,7 @@ test('a sinusoid job file of five fields gets every default', () => {
       input: [-5, 5],
     },
     model: { architecture: 'mlp', hiddenLayers: [40, 40], activation: 'relu', initialization: 'he' },
-    algorithm: {
-      name: 'maml',
-      order: 'second',
-      innerSteps: 1,
-      innerLearningRate: 0.01,
-      innerOptimizer: { name: 'sgd' },
-      rematerialize: false,
-    },
+    algorithm: { name: 'maml', ...innerLoop, rematerialize: false },
     objective: { name: 'mean-squared-error' },
     meta: {
       iterations: 10,
