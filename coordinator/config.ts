@@ -5,6 +5,7 @@ import { parseAddress } from '../shared/address.ts';
 import { asMetatrainError } from '../shared/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../shared/log.ts';
 import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
+import { pluginFiles, pluginHelp } from '../shared/plugin-file.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
 import type { SecurityOptions } from './access/exposure.ts';
@@ -30,6 +31,7 @@ interface Flags extends NatsFlags {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly exitWithParent?: boolean;
+  readonly plugin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
@@ -51,6 +53,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     logLevel,
     logFormat,
     exitWithParent,
+    plugin = [],
     ...flags
   } = command.opts<Flags>();
   const tracing = tracingOf(otlpEndpoint, command);
@@ -59,6 +62,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     options: {
       stateDirectory: stateDir,
       limits: { jobBytes },
+      plugins: pluginFiles(plugin, process.env),
       ...listen,
       ...(http !== 'off' && { http: { ...http, ...(publicOrigin !== undefined && { publicOrigin }) } }),
       security: securityOf(flags, command),
@@ -131,6 +135,12 @@ function describeFlags(): Command {
         '--insecure',
         'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
       ),
+    )
+    .addOption(
+      new Option('--plugin <file>', pluginHelp).argParser((value: string, before: readonly string[] = []) => [
+        ...before,
+        value,
+      ]),
     )
     .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
     .addOption(

@@ -4,7 +4,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { builtIn } from '../learning/registry.ts';
+import { loadRegistry } from '../learning/load.ts';
 import { type Clock, realClock } from '../shared/clock.ts';
 import { ConnectionLimit, maxOpenFiles } from '../shared/connection-limit.ts';
 import { MetatrainError } from '../shared/errors.ts';
@@ -71,14 +71,15 @@ export interface Coordinator {
 /**
  * A coordinator that serves and has taken up the jobs that had not ended.
  *
- * @throws MetatrainError `ADDRESS_IN_USE`; `NOT_READY` when another coordinator uses the state directory; `REQUEST_INVALID`;
+ * @throws MetatrainError `PLUGIN_INVALID`; `ADDRESS_IN_USE`; `NOT_READY` when another coordinator uses the state directory; `REQUEST_INVALID`;
  *   `DATA_CORRUPT` when the job database cannot be read; `DISK_FULL` when it cannot be written to.
  */
 export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, nats, tracing, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, security, nats, plugins, tracing, limits, core } = resolveOptions(options);
+  const registry = await loadRegistry(plugins);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
   const pems = readServerPems(security);
@@ -97,7 +98,7 @@ export async function startCoordinator(
   });
   const parts: Parts = { servers: [], watched: [], door, connections, tokens, state };
   try {
-    const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId));
+    const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId), registry);
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
     if (metrics) parts.metrics = metrics;
@@ -113,7 +114,7 @@ export async function startCoordinator(
     parts.runner = runner;
     metrics?.attend(runner);
     metrics?.attendHost({ room: state.room, certificates });
-    const requests = new JobRequests({ runner, book, registry: builtIn });
+    const requests = new JobRequests({ runner, book, registry });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;
     const { workers: maxWorkers } = limits;

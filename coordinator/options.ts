@@ -22,6 +22,8 @@ export interface CoordinatorOptions {
   readonly security?: SecurityOptions;
   /** Where traces go, and how many meta-steps a second and job are traced (default 5). Default: none are made. */
   readonly tracing?: TracingOptions & { readonly metaStepsPerSecond?: number };
+  /** Modules of parts, absolute paths. Default: none. */
+  readonly plugins?: readonly string[];
   /** Where events go, besides to whoever watches them here. Default: nowhere. */
   readonly nats?: NatsOptions;
   readonly limits?: Partial<CoordinatorLimits>;
@@ -95,13 +97,14 @@ export interface ResolvedOptions {
   readonly security: SecurityOptions;
   readonly tracing: (TracingOptions & { readonly metaStepsPerSecond: number }) | undefined;
   readonly nats: NatsOptions | undefined;
+  readonly plugins: readonly string[];
   readonly limits: CoordinatorLimits;
   readonly core: Omit<CoreOptions, 'startId'>;
 }
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, http, security = {}, nats, tracing, limits, core } = options;
+  const { stateDirectory, host, port, http, security = {}, nats, plugins = [], tracing, limits, core } = options;
   return {
     stateDirectory,
     host,
@@ -110,6 +113,7 @@ export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
     security,
     tracing: tracing && { metaStepsPerSecond: defaultTraceRate, ...tracing },
     nats,
+    plugins,
     limits: { ...defaultLimits, ...limits },
     core: { ...defaultCoreOptions, ...core },
   };

@@ -176,10 +176,20 @@ export type AnyPart = {
 
 export type DefinedPart<Kind extends PartKind> = { readonly kind: Kind } & PartsByKind[Kind];
 
+/** Marks what a define function made. Registered by name: a plugin may bring a copy of this module. */
+const definedMark: unique symbol = Symbol.for('metatrain.part') as never;
+
+/** Whether a define function made it. What it holds is not checked: see `plugin.ts`. */
+export const isDefined = (value: unknown): value is AnyPart =>
+  typeof value === 'object' && value !== null && definedMark in value;
+
 const define =
   <Kind extends PartKind>(kind: Kind) =>
-  (part: object) =>
-    Object.freeze({ kind, ...part }) as unknown as DefinedPart<Kind>;
+  (part: object) => {
+    const defined = { ...part, kind };
+    Object.defineProperty(defined, definedMark, { value: true });
+    return Object.freeze(defined) as unknown as DefinedPart<Kind>;
+  };
 
 /** A meta-learning algorithm: how a task's contribution to θ is computed, and how a task is adapted to. */
 export const defineAlgorithm = define('algorithm') as <Schema extends PartSchema>(

@@ -1,6 +1,7 @@
 // The parts by kind and name: the built-in ones, and those of plugins. An addition is one file and one
 // line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
 import { MetatrainError } from '../shared/errors.ts';
+import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { maml } from './algorithms/maml.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { conv4 } from './models/conv4.ts';
@@ -28,11 +29,9 @@ export const builtInParts: readonly AnyPart[] = [
 ];
 
 /** A user's module of parts. */
-export interface Plugin {
+export interface Plugin extends PluginIdentity {
   /** The file that it was loaded from. */
   readonly file: string;
-  /** Of the file's bytes, hexadecimal. */
-  readonly sha256: string;
   readonly parts: readonly AnyPart[];
 }
 
@@ -54,7 +53,7 @@ export class Registry {
       const owner = taken.plugin ? `the plugin ${taken.plugin.file}` : 'a built-in part';
       throw new MetatrainError(
         'PLUGIN_INVALID',
-        `${plugin.file}: the ${part.kind} "${part.name}" is taken by ${owner}; accepted: a name of its own`,
+        `cannot use the plugin ${plugin.file}: ${part.kind} "${part.name}": the name is taken by ${owner}; accepted: a name of its own`,
         { details: { file: plugin.file, kind: part.kind, name: part.name } },
       );
     }
@@ -78,6 +77,11 @@ export class Registry {
   /** The plugin that a part came with; undefined for a built-in part. */
   pluginOf(kind: PartKind, name: string): Plugin | undefined {
     return this.#parts.get(keyOf(kind, name))?.plugin;
+  }
+
+  /** Whether there is such a part. */
+  has(kind: PartKind, name: string): boolean {
+    return this.#parts.has(keyOf(kind, name));
   }
 
   /** Every part with where it came from, by kind, in order of registration. */

@@ -16,6 +16,15 @@ export const nameFields = {
   optimizer: 'name',
 } as const satisfies Record<PartKind, string>;
 
+/** The fields of every part of a kind, after the name. */
+export const commonFields: Readonly<Record<PartKind, z.core.$ZodLooseShape>> = {
+  distribution: {},
+  model: {},
+  algorithm: {},
+  objective: {},
+  optimizer: { learningRate },
+};
+
 /** Where a kind's section is in the job file. */
 export const sectionPaths = {
   distribution: 'task',
@@ -48,7 +57,7 @@ function assemble(registry: Registry): JobSchema {
   const model = sectionOf(registry, 'model');
   const algorithm = sectionOf(registry, 'algorithm');
   const objective = sectionOf(registry, 'objective');
-  const optimizer = sectionOf(registry, 'optimizer', { learningRate });
+  const optimizer = sectionOf(registry, 'optimizer');
   const meta = metaSchemaOf(optimizer.default(() => optimizer.parse({ name: 'adam' }) as never));
   const published = publishedSchemaOf({ task, model, algorithm, objective, meta });
   return z.strictObject({
@@ -66,11 +75,10 @@ function assemble(registry: Registry): JobSchema {
   }) as unknown as JobSchema;
 }
 
-/** @param common fields of every part of the kind, after the name. */
-function sectionOf(registry: Registry, kind: PartKind, common: z.core.$ZodLooseShape = {}) {
+function sectionOf(registry: Registry, kind: PartKind) {
   const field = nameFields[kind];
   const options = registry
     .all(kind)
-    .map(({ name, schema }) => z.strictObject({ [field]: z.literal(name), ...common, ...schema.shape }));
+    .map(({ name, schema }) => z.strictObject({ [field]: z.literal(name), ...commonFields[kind], ...schema.shape }));
   return z.discriminatedUnion(field, options as unknown as [z.core.$ZodTypeDiscriminable]);
 }

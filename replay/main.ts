@@ -8,7 +8,7 @@ import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { planOf } from '../coordinator/jobs/job-plan.ts';
 import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
-import { builtIn } from '../learning/registry.ts';
+import { loadRegistry } from '../learning/load.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     'meta-step': { type: 'string' },
     shard: { type: 'string' },
     'data-dir': { type: 'string', multiple: true, default: [] },
+    plugin: { type: 'string', multiple: true, default: [] },
     /** The data that the job was computed with, as JSON. */
     'expected-data': { type: 'string', default: '[]' },
   },
@@ -59,7 +60,8 @@ async function applyMetaStep(job: ResolvedJob, program: JobProgram, training: Tr
 }
 
 async function replay(): Promise<object> {
-  const job = readJob(await readFile(values.spec ?? '', 'utf8'), builtIn);
+  const registry = await loadRegistry(values.plugin);
+  const job = readJob(await readFile(values.spec ?? '', 'utf8'), registry);
   const { spec } = job;
   const metaStep = Number(values['meta-step']);
   const shardIndex = Number(values.shard);
@@ -76,7 +78,7 @@ async function replay(): Promise<object> {
   const engine = await createEngine(spec.placement);
   const expectedData = JSON.parse(values['expected-data']) as DataIdentity[];
   const program = await openJobProgram(spec, {
-    registry: builtIn,
+    registry,
     engine,
     dataDirectories: values['data-dir'],
     expectedData,

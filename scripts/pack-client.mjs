@@ -10,6 +10,8 @@ import { build } from 'esbuild';
 
 const library = 'dist/client/index.js';
 const command = 'dist/client/cli/main.js';
+/** What `metatrain/learning` means to the plugins of `metatrain submit`. Not exported: its types need TensorFlow.js. */
+const learning = 'dist/learning/index.js';
 /**
  * Files that are read at run time instead of imported: by shared/wire.ts, `metatrain report` and
  * `metatrain quickstart`.
@@ -24,7 +26,7 @@ const readFolders = ['proto', 'examples'];
 const readPackages = ['uplot'];
 
 const whole = JSON.parse(readFileSync('package.json', 'utf8'));
-const code = await importedBy([library, command]);
+const code = await importedBy([library, command, learning]);
 const types = typesOf(library.replace(/\.[jt]s$/, '.d.ts'));
 const files = [...new Set([...code.files, ...types.files, ...readFiles, ...readFolders.flatMap(filesIn)])].sort();
 const packages = [...new Set([...code.packages, ...types.packages, ...readPackages])].sort();
@@ -81,7 +83,8 @@ function filesIn(folder) {
 function clientManifest(names) {
   const undeclared = names.filter((name) => whole.dependencies[name] === undefined);
   if (undeclared.length > 0) throw new Error(`the client imports ${undeclared.join(', ')}: not in dependencies`);
-  const { version, license, type, engines, bin, main, types, exports } = whole;
+  const { version, license, type, engines, bin, main, types } = whole;
+  const { './learning': _, ...exports } = whole.exports;
   return {
     name: 'metatrain-client',
     version,

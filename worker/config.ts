@@ -13,6 +13,7 @@ import { isLoopback } from '../shared/loopback.ts';
 import { machineMemoryBytes, shareForCompute } from '../shared/machine-memory.ts';
 import { usableProcessors } from '../shared/machine-processors.ts';
 import { acceptedMemorySize, parseMemorySize } from '../shared/memory-size.ts';
+import { pluginFiles, pluginHelp } from '../shared/plugin-file.ts';
 import { randomId } from '../shared/rng.ts';
 import { otlpEndpointHelp, readTracingOptions, type TracingOptions } from '../shared/tracing-options.ts';
 import { defaultCoordinatorAddress } from '../shared/wire.ts';
@@ -42,6 +43,8 @@ export interface WorkerConfig {
   readonly memoryBytes: number;
   /** Searched in order. */
   readonly dataDirectories: readonly string[];
+  /** Modules of parts, absolute paths. */
+  readonly plugins: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly drainGraceMs: number;
@@ -68,6 +71,7 @@ interface Flags extends Omit<ConnectionOptions, 'token'> {
   readonly json?: boolean;
   readonly memory: number;
   readonly dataDir?: readonly string[];
+  readonly plugin?: readonly string[];
   readonly otlpEndpoint?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -131,6 +135,7 @@ export function readConfig(args: readonly string[]): WorkerConfig {
     json: flags.json ?? false,
     memoryBytes: flags.memory,
     dataDirectories: dataDirectories(flags.dataDir ?? [], process.env),
+    plugins: pluginFiles(flags.plugin ?? [], process.env),
     logLevel: flags.logLevel,
     logFormat: flags.logFormat,
     drainGraceMs: flags.drainSeconds * 1000,
@@ -235,8 +240,9 @@ function describeFlags(): Command {
       new Option(
         '--data-dir <dir>',
         'where data sets are looked for, before the user cache; may be repeated (env: METATRAIN_DATA_DIR, separated like PATH)',
-      ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
+      ).argParser(appended),
     )
+    .addOption(new Option('--plugin <file>', pluginHelp).argParser(appended))
     .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
     .addOption(
       new Option('--log-level <level>', 'what is logged, to stderr')
@@ -343,6 +349,8 @@ function parseWorkerId(value: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value)) return value;
   throw new InvalidArgumentError('Accepted: letters, digits, ".", "_" and "-", at most 128.');
 }
+
+const appended = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 function parseOverride(text: string): readonly [path: string, value: string] {
   const at = text.indexOf('=');

@@ -3,7 +3,7 @@
 // arithmetic, and the time of tracing and of making sessions. Compiles, but runs no task.
 import { readFileSync } from 'node:fs';
 import { parseJobSpec } from '../learning/job-file.ts';
-import { builtIn } from '../learning/registry.ts';
+import type { Registry } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from './engine/create.ts';
@@ -16,6 +16,8 @@ import type { TracedGraph } from './engine/trace/trace.ts';
 import { openJobProgram, programWorks } from './learning/open.ts';
 
 export interface ExplainRequest {
+  /** The parts that the job file may name. */
+  readonly registry: Registry;
   readonly file: string;
   /** `path.to.field` and its YAML value, in order. */
   readonly overrides: readonly (readonly [path: string, value: string])[];
@@ -40,7 +42,7 @@ export interface JobExplanation {
 
 /** @throws MetatrainError as opening the job and compiling its programs do. */
 export async function explainJob(request: ExplainRequest): Promise<JobExplanation> {
-  const spec = parseJobSpec(readJobFile(request.file), request.overrides);
+  const spec = parseJobSpec(readJobFile(request.file), request.overrides, request.registry);
   if (request.engine.engine !== 'compiled') {
     throw new MetatrainError(
       'REQUEST_INVALID',
@@ -65,7 +67,7 @@ export async function explainJob(request: ExplainRequest): Promise<JobExplanatio
     },
   };
   try {
-    const job = await openJobProgram(spec, { registry: builtIn, ...request, engine: explaining });
+    const job = await openJobProgram(spec, { ...request, engine: explaining });
     for (const work of programWorks) {
       for (const taskCount of shardSizes(spec, work)) await job.prepare(work, taskCount);
     }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { identitiesOf, loadRegistry } from '../learning/load.ts';
 import { firstExpiry } from '../shared/certificate-expiry.ts';
 import { realClock } from '../shared/clock.ts';
 import { connectionTo, readPem } from '../shared/connection.ts';
@@ -44,7 +45,9 @@ suitHeapToPayloads();
 if (config.explain) {
   try {
     const { explain } = config;
-    const explanation = await explainJob({ ...explain, dataDirectories, memoryLimitBytes, engine: engineOf(config) });
+    const registry = await loadRegistry(config.plugins);
+    const where = { registry, dataDirectories, memoryLimitBytes, engine: engineOf(config) };
+    const explanation = await explainJob({ ...explain, ...where });
     process.stdout.write(config.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation, explain));
     process.exitCode = 0;
   } catch (thrown) {
@@ -65,6 +68,7 @@ try {
     process.exit(result.passed ? 0 : 1);
   }
   // First: a flag that is wrong is told before a thread is started.
+  const { plugins } = await loadRegistry(config.plugins);
   const connection = connectionTo(config.coordinator, config.connection);
   const { kind: device } = facts;
   const { tlsCert } = config.connection;
@@ -78,7 +82,7 @@ try {
     ...(traces ? [traces.observer] : []),
   ]);
   const pool = await ComputePool.start(
-    { slots, dataDirectories, memoryLimitBytes, engine },
+    { slots, dataDirectories, memoryLimitBytes, engine, plugins: identitiesOf(plugins) },
     { clock: realClock, log, observer },
   );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');

@@ -3,13 +3,22 @@
 import { readFile, stat } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 import { parseJobSpec } from '../../learning/job-file.ts';
+import { builtIn, type Registry } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type JobSpec, maxSpecBytes } from '../../shared/job-spec/index.ts';
 import type { Override } from './options.ts';
 
-/** @param file a path, or `-` for stdin. @throws MetatrainError `REQUEST_INVALID` */
-export async function readJobFile(file: string, overrides: readonly Override[]): Promise<JobSpec> {
-  return parseJobSpec(file === '-' ? await readAll(process.stdin) : await readText(file), overrides);
+/**
+ * @param file a path, or `-` for stdin.
+ * @param registry the parts that it may name. Default: the built-in ones.
+ * @throws MetatrainError `REQUEST_INVALID`
+ */
+export async function readJobFile(
+  file: string,
+  overrides: readonly Override[],
+  registry: Registry = builtIn,
+): Promise<JobSpec> {
+  return parseJobSpec(file === '-' ? await readAll(process.stdin) : await readText(file), overrides, registry);
 }
 
 async function readText(file: string): Promise<string> {

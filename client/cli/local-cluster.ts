@@ -25,6 +25,8 @@ export interface LocalClusterOptions {
   readonly stateDirectory?: string;
   /** Searched before METATRAIN_DATA_DIR and the cache. */
   readonly dataDirectories: readonly string[];
+  /** Files, loaded instead of those of METATRAIN_PLUGIN. Default: none. */
+  readonly plugins?: readonly string[];
   readonly logLevel: string;
   /**
    * Engine and device of the workers. Absent: from their environment, by default compiled on the
@@ -115,6 +117,7 @@ export class LocalCluster {
         ...['--log-level', options.logLevel, '--log-format', 'json', '--exit-with-parent'],
         ...(options.hasHttp ? [] : ['--http', 'off']),
         ...(options.isInsecure ? ['--insecure'] : []),
+        ...pluginFlags(options),
       ],
       environment: localEnvironment(dependencies.environment),
       onLog: (line) => dependencies.log('coordinator', line),
@@ -187,6 +190,7 @@ export class LocalCluster {
       flags: [
         ...['--coordinator', this.address, '--slots', '1', '--memory', this.#memoryOfOne()],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
+        ...pluginFlags(this.#options),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
         ...['--log-level', logLevel, '--log-format', 'json', '--exit-with-parent'],
         // METATRAIN_HTTP is for the coordinator here: only one of several workers could listen
@@ -247,6 +251,8 @@ export class LocalCluster {
     await this.#removeState();
   }
 }
+
+const pluginFlags = ({ plugins = [] }: LocalClusterOptions): string[] => plugins.flatMap((file) => ['--plugin', file]);
 
 /**
  * The environment without the variables for another cluster: on loopback there is no TLS and no

@@ -5,6 +5,7 @@ import { isDestination, parseAddress } from '../../shared/address.ts';
 import type { ConnectionOptions } from '../../shared/connection.ts';
 import { logFormats, logLevels } from '../../shared/log.ts';
 import { usableProcessors } from '../../shared/machine-processors.ts';
+import { pluginHelp } from '../../shared/plugin-file.ts';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
 import { type JobState, jobStates } from '../records.ts';
 
@@ -72,6 +73,12 @@ export const stateDirectoryOption = () =>
 /** The workers themselves read METATRAIN_DATA_DIR, a list like PATH: they inherit the variable. */
 export const dataDirectoryOption = () =>
   new Option('--data-dir <dir>', 'look for data sets here before the cache; may be repeated (env: METATRAIN_DATA_DIR)')
+    .default([], 'none')
+    .argParser((text: string, earlier: readonly string[]) => [...earlier, text]);
+
+/** `run` and `up` pass it on to the processes that they start; these inherit METATRAIN_PLUGIN, too. */
+export const pluginOption = () =>
+  new Option('--plugin <file>', pluginHelp)
     .default([], 'none')
     .argParser((text: string, earlier: readonly string[]) => [...earlier, text]);
 

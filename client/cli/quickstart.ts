@@ -30,7 +30,7 @@ export function quickstartCommand(context: CommandContext): Command {
       const shownFile = relative('.', file);
       if (!options.json) terminal.print(introduction(spec, shownFile, terminal.style));
       const { logLevel, logFormat } = options;
-      const flags = { workers: quickstartWorkers, dataDir: [], logLevel, logFormat };
+      const flags = { workers: quickstartWorkers, dataDir: [], plugin: [], logLevel, logFormat };
       const result = await runJob({ spec, overrides: [], output: undefined }, flags, context);
       if (options.json) terminal.printJson(result);
       else {

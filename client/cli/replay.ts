@@ -10,15 +10,17 @@ import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError } from 'commander';
 import { dataDirectories } from '../../shared/data-directory.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { pluginFiles } from '../../shared/plugin-file.ts';
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
-import { type CommonOptions, coordinatorOption, dataDirectoryOption, jsonOption } from './options.ts';
+import { type CommonOptions, coordinatorOption, dataDirectoryOption, jsonOption, pluginOption } from './options.ts';
 import { programFile } from './programs.ts';
 
 interface ReplayOptions extends CommonOptions {
   readonly dataDir: readonly string[];
+  readonly plugin: readonly string[];
 }
 
 /** What replay/main.ts prints. */
@@ -41,6 +43,7 @@ export function replayCommand(context: CommandContext): Command {
     .argument('<meta-step>', 'meta-step of the shard, from 0', wholeNumber)
     .argument('<shard>', 'index of the shard in its meta-batch, from 0', wholeNumber)
     .addOption(dataDirectoryOption())
+    .addOption(pluginOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
     .action((jobId: string, metaStep: number, shard: number, options: ReplayOptions) =>
@@ -54,7 +57,10 @@ export function replayCommand(context: CommandContext): Command {
           job,
           metaStep,
           shard,
-          dataDirectories(options.dataDir, context.environment),
+          [
+            ...flagsOf('--data-dir', dataDirectories(options.dataDir, context.environment)),
+            ...flagsOf('--plugin', pluginFiles(options.plugin, context.environment)),
+          ],
           signal,
         );
         const isEqual = replayed.payloadSha256 === recorded;
@@ -74,12 +80,14 @@ function wholeNumber(value: string): number {
   throw new InvalidArgumentError('Accepted: a whole number from 0.');
 }
 
+const flagsOf = (name: string, values: readonly string[]): string[] => values.flatMap((value) => [name, value]);
+
 async function replayShard(
   { client, program }: { readonly client: MetatrainClient; readonly program: string },
   job: Job,
   metaStep: number,
   shard: number,
-  directories: readonly string[],
+  given: readonly string[],
   signal: AbortSignal,
 ): Promise<Replayed> {
   const scratch = await mkdtemp(join(tmpdir(), 'metatrain-replay-'));
@@ -94,8 +102,7 @@ async function replayShard(
       await client.downloadCheckpoint(job.jobId, file, { step: nearest.step, signal });
       flags.push('--checkpoint', file);
     }
-    for (const directory of directories) flags.push('--data-dir', directory);
-    return await runReplay(program, flags, signal);
+    return await runReplay(program, [...flags, ...given], signal);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

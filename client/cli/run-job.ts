@@ -18,6 +18,7 @@ export interface ClusterFlags {
   readonly workers: number;
   readonly stateDir?: string;
   readonly dataDir: readonly string[];
+  readonly plugin: readonly string[];
   readonly logLevel: string;
   readonly logFormat: LogFormat;
 }
@@ -65,6 +66,7 @@ export async function startCluster(
       isInsecure: flags.insecure ?? false,
       ...(flags.stateDir === undefined ? {} : { stateDirectory: flags.stateDir }),
       dataDirectories: flags.dataDir,
+      plugins: flags.plugin,
       logLevel: flags.logLevel,
       ...(flags.placement && { placement: flags.placement }),
     },

@@ -1,5 +1,7 @@
 // `metatrain run`: one job on a local cluster that lives as long as the job.
 import { Command } from 'commander';
+import { loadRegistry } from '../../learning/load.ts';
+import { pluginFiles } from '../../shared/plugin-file.ts';
 import type { CommandContext } from './context.ts';
 import { gateOption, passesGate, refuseWithoutFigure } from './gate.ts';
 import { addExamples } from './help.ts';
@@ -11,6 +13,7 @@ import {
   logFormatOption,
   logLevelOption,
   type Override,
+  pluginOption,
   setOption,
   stateDirectoryOption,
   workersOption,
@@ -34,6 +37,7 @@ export function runCommand(context: CommandContext): Command {
     .addOption(setOption())
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
+    .addOption(pluginOption())
     .option('--output <file>', 'save the trained model (safetensors) here; an existing file is replaced')
     .option('--no-output', 'do not save the model (default: NAME.safetensors in the working directory)')
     .addOption(gateOption())
@@ -41,7 +45,8 @@ export function runCommand(context: CommandContext): Command {
     .addOption(logFormatOption())
     .addOption(jsonOption())
     .action(async (file: string, options: RunOptions) => {
-      const spec = await readJobFile(file, options.set);
+      const registry = await loadRegistry(pluginFiles(options.plugin, context.environment));
+      const spec = await readJobFile(file, options.set, registry);
       if (options.gate) refuseWithoutFigure(spec);
       const output = await modelFile(spec, options.output);
       const result = await runJob({ spec, overrides: overrideTexts(options.set), output }, options, context);

@@ -1,6 +1,8 @@
 // `metatrain submit`: sends a job file to a coordinator. With `--watch`, follows the job.
 import { Command } from 'commander';
+import { loadRegistry } from '../../learning/load.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { pluginFiles } from '../../shared/plugin-file.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { followJob } from './follow-job.ts';
 import { gateOption, passesGate, refuseWithoutFigure } from './gate.ts';
@@ -12,12 +14,14 @@ import {
   giveUpOption,
   jsonOption,
   type Override,
+  pluginOption,
   setOption,
 } from './options.ts';
 import { renderJob } from './render/job.ts';
 
 interface SubmitOptions extends CommonOptions {
   readonly set: readonly Override[];
+  readonly plugin: readonly string[];
   readonly watch?: true;
   readonly gate?: true;
   readonly idempotencyKey?: string;
@@ -32,6 +36,7 @@ export function submitCommand(context: CommandContext): Command {
     .option('--watch', 'follow the job until it ends; exit 1 unless it succeeds')
     .addOption(gateOption())
     .addOption(setOption())
+    .addOption(pluginOption())
     .option(
       '--idempotency-key <text>',
       'submit at most once with this key; a retry returns the id of the first submission',
@@ -41,7 +46,8 @@ export function submitCommand(context: CommandContext): Command {
     .addOption(jsonOption())
     .action((file: string, options: SubmitOptions) =>
       withClient(options, async (client) => {
-        const spec = await readJobFile(file, options.set);
+        const registry = await loadRegistry(pluginFiles(options.plugin, context.environment));
+        const spec = await readJobFile(file, options.set, registry);
         if (options.gate) refuseWithoutFigure(spec);
         if (options.gate && !options.watch) throw new MetatrainError('REQUEST_INVALID', '--gate needs --watch');
         const key = options.idempotencyKey;

@@ -11,6 +11,7 @@ import {
   listenOption,
   logFormatOption,
   logLevelOption,
+  pluginOption,
   stateDirectoryOption,
   workersOption,
 } from './options.ts';
@@ -30,6 +31,7 @@ export function upCommand(context: CommandContext): Command {
     .option('--insecure', 'allow --listen beyond this machine; anyone who can connect then has full control')
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())
+    .addOption(pluginOption())
     .addOption(logLevelOption('info'))
     .addOption(logFormatOption())
     .addOption(jsonOption())

@@ -286,11 +286,12 @@ export class ComputePool {
   }
 
   #startThread(): Worker {
-    const { threadFile, threadHeapMegabytes, dataDirectories, memoryLimitBytes, engine } = this.#options;
+    const { threadFile, threadHeapMegabytes, dataDirectories, memoryLimitBytes, engine, plugins } = this.#options;
     const workerData: ThreadData = {
       dataDirectories,
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       ...(engine && { engine }),
+      ...(plugins && { plugins }),
     };
     return new Worker(threadFile ?? new URL('./thread.js', import.meta.url), {
       workerData,

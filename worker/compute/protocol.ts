@@ -1,5 +1,7 @@
 // The messages between the agent and one compute thread. The agent gives a thread one shard at a time; the thread answers each
 // `runShard` exactly once.
+
+import type { LoadedPlugin } from '../../learning/load.ts';
 import { type DataIdentity, describeData } from '../../shared/data-identity.ts';
 import type { EngineOptions } from '../engine/create.ts';
 import type { CompileReport } from '../engine/engine.ts';
@@ -62,6 +64,8 @@ export type FromThread =
 export interface ThreadData {
   /** Where data sets are looked for, first match wins. */
   readonly dataDirectories: readonly string[];
+  /** Those that the worker has loaded; a thread refuses to start with other bytes. Default: none. */
+  readonly plugins?: readonly LoadedPlugin[];
   /** What the worker offers, and so what every thread computes with. Default: compiled, on the cpu. */
   readonly engine?: EngineOptions;
   /** What the thread's sessions may take together, by prediction; default no limit. */

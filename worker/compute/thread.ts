@@ -2,7 +2,7 @@
 // own, so that closing the program frees what was compiled for it alone; sessions are shared between jobs whose graphs are equal. A job that needs another engine or device than the worker's is refused:
 // what the fingerprint names is what computes.
 import { parentPort, workerData } from 'node:worker_threads';
-import { builtIn } from '../../learning/registry.ts';
+import { loadSameRegistry } from '../../learning/load.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { createEngine, type EngineOptions } from '../engine/create.ts';
@@ -17,22 +17,21 @@ import { timedEngine } from './timed-engine.ts';
 
 const defaultEngine: EngineOptions = { engine: 'compiled', device: 'cpu' };
 if (!parentPort) throw new Error('worker/compute/thread is started by the pool, not by hand');
-const { dataDirectories, memoryLimitBytes, engine: offered = defaultEngine } = workerData as ThreadData;
+const { dataDirectories, memoryLimitBytes, engine: offered = defaultEngine, plugins = [] } = workerData as ThreadData;
 const sessions = new SessionCache({ ...(memoryLimitBytes !== undefined && { memoryLimitBytes }) });
 let engineMs = 0;
 
 void serveShards(parentPort, async () => {
+  const registry = await loadSameRegistry(plugins);
   const engine = await createEngine(offered);
   await engine.close();
   const { fingerprint } = engine;
   return {
     fingerprint,
+    registry,
     openProgram: ({ spec, expectedData }, events) =>
-      withEngine(spec, events, (engine) =>
-        openJobProgram(spec, { registry: builtIn, engine, dataDirectories, expectedData }),
-      ),
-    openLearner: (spec, events) =>
-      withEngine(spec, events, async (engine) => openLearner(spec, { registry: builtIn, engine })),
+      withEngine(spec, events, (engine) => openJobProgram(spec, { registry, engine, dataDirectories, expectedData })),
+    openLearner: (spec, events) => withEngine(spec, events, async (engine) => openLearner(spec, { registry, engine })),
     engineMs: () => engineMs,
     predictedBytes: () => sessions.heldBytes,
   };

@@ -24,7 +24,8 @@ interface Manifest {
   readonly main: string;
   readonly types: string;
   readonly bin: Readonly<Record<string, string>>;
-  readonly exports: Readonly<Record<string, unknown>>;
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly typesVersions?: object;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly bundleDependencies?: readonly string[];
@@ -90,7 +91,7 @@ const isOfNode = (specifier: string) => specifier.startsWith('node:') || builtin
 for (const [name, content] of packages) {
   test(`${name} holds no sources, tests, benchmarks, CI files or traces of a build`, () => {
     const unwanted =
-      /(^|\/)(test|bench|\.ci|\.github|scripts|node_modules)\/|\.map$|tsbuildinfo|(?<!\.d)\.ts$|tsconfig|biome|docker/i;
+      /(^|\/)(test|bench|\.ci|\.github|scripts|node_modules)\/|\.map$|tsbuildinfo|^(?!examples\/).*(?<!\.d)\.ts$|tsconfig|biome|docker/i;
     assert.deepEqual(
       content.files.filter((file) => unwanted.test(file)),
       [],
@@ -122,7 +123,9 @@ for (const [name, content] of packages) {
 
   test(`the types that ${name} exports need no file and no package that is not installed with it`, () => {
     const packed = new Set(content.files);
-    const pending = [content.manifest.types.replace(/^\.\//, '')];
+    const pending = Object.values(content.manifest.exports).flatMap((entry) =>
+      typeof entry === 'string' ? [] : [entry.types.replace(/^\.\//, '')],
+    );
     const seen = new Set<string>();
     for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
       if (seen.has(path)) continue;
@@ -174,6 +177,19 @@ test('the client brings no coordinator, no worker and no engine', () => {
     ),
     [],
   );
+});
+
+test('plugins import metatrain/learning from the whole package; the client has its module, for the job files that it checks', () => {
+  const { exports, typesVersions } = whole.manifest;
+  const types = './dist/learning/index.d.ts';
+  assert.deepEqual(exports['./learning'], { types, default: './dist/learning/index.js' });
+  assert.deepEqual(
+    typesVersions,
+    { '*': { learning: [types] } },
+    'for moduleResolution node10, which reads no "exports"',
+  );
+  assert.equal(client.manifest.exports['./learning'], undefined, 'its types need TensorFlow.js');
+  assert.ok(client.files.includes('dist/learning/index.js'));
 });
 
 test('a command that needs more than the client says which package has it', () => {
