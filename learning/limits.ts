@@ -1,6 +1,7 @@
 // The limits on products of a job file's fields. Each field has a limit of its own in the schema; their
 // products decide whether an array, a message or the coordinator's memory can hold what the job makes,
 // and are refused here, before anything is stored.
+import { excerpt } from '../shared/foreign-text.ts';
 import type { FieldProblem } from '../shared/job-spec/explain.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import { valuesOfTask } from '../shared/measures.ts';
@@ -13,6 +14,11 @@ import type { ResolvedJob } from './job.ts';
  * take.
  */
 export const maxParameters = 2 ** 28;
+
+/** A layout travels to every worker in one message, beside the job file. */
+const maxTensors = 10_000;
+const maxTensorNameBytes = 200;
+const maxTensorRank = 16;
 
 /** Shards that the coordinator keeps of one job: of all meta-batches under way, or of one evaluation. */
 export const maxShards = 16_384;
@@ -54,11 +60,13 @@ export function excesses(job: ResolvedJob): FieldProblem[] {
     Math.max(1, measures.evaluate[0]!.points.length - 1);
   return [
     modelExcess(job),
+    layoutExcess(job),
     programExcess('algorithm.innerSteps', spec.algorithm.innerSteps, algorithm.passes(spec.algorithm), job),
     programExcess('evaluation.innerSteps', innerSteps, evaluationPasses, job),
     shardExcess(job),
     batchExcess(spec),
     ...evaluationExcesses(job),
+    ...groupProblems(job),
   ].flatMap((problem) => problem ?? []);
 }
 
@@ -70,6 +78,29 @@ function modelExcess({ parameterCount, model, spec }: ResolvedJob): FieldProblem
     got: `${JSON.stringify(spec.model[sizeField])}, a model of ${formatCount(parameterCount)} parameters`,
     accepted: `at most ${formatCount(maxParameters)} parameters`,
   };
+}
+
+/** What a part's own parameters may be called, and how many there are. */
+function layoutExcess({ parameters, modelParameters, model, algorithm }: ResolvedJob): FieldProblem | undefined {
+  const names = parameters.map(({ name }) => name);
+  const odd = parameters.find(
+    ({ name, shape }, i) =>
+      !/^[\w./-]+$/.test(name) ||
+      name.startsWith('step.') ||
+      name === '__metadata__' ||
+      Buffer.byteLength(name) > maxTensorNameBytes ||
+      shape.length > maxTensorRank ||
+      names.indexOf(name) < i,
+  );
+  const isModels = parameters === modelParameters;
+  const field = isModels ? 'model.architecture' : 'algorithm.name';
+  const part = isModels ? model.name : algorithm.name;
+  if (odd) {
+    const accepted = `unique names of letters, digits, ".", "/", "-" and "_", not "step.…", of at most ${maxTensorNameBytes} bytes, and at most ${maxTensorRank} dimensions`;
+    return { field, got: `${part}, with a parameter "${excerpt(odd.name, 80)}" of ${odd.shape.length} dimensions`, accepted }; // biome-ignore format: one line
+  }
+  if (parameters.length >= 1 && parameters.length <= maxTensors) return undefined;
+  return { field, got: `${part}, with ${parameters.length} parameters`, accepted: `1 to ${formatCount(maxTensors)} named parameters` }; // biome-ignore format: one line
 }
 
 function programExcess(
@@ -85,6 +116,14 @@ function programExcess(
     got: `${got} with ${model.name}, which counts as ${layers} layers, a program of ${formatCount(passes * layers)} layers`,
     accepted: `at most ${Math.floor(maxProgramLayers / layers)} with this model: programs have at most ${formatCount(maxProgramLayers)} layers`,
   };
+}
+
+/** Settings of groups that no parameter is in. */
+function groupProblems({ spec, parameters }: ResolvedJob): readonly FieldProblem[] {
+  const known = [...new Set(parameters.map(({ group = 'model' }) => group))];
+  return Object.keys(spec.meta.groups ?? {})
+    .filter((name) => !known.includes(name))
+    .map((name) => ({ field: `meta.groups.${excerpt(name, 40)}`, got: 'a group without parameters', accepted: known.join(' | ') })); // biome-ignore format: one line
 }
 
 function shardExcess({ task, spec: { placement } }: ResolvedJob): FieldProblem | undefined {

@@ -142,12 +142,12 @@ export interface ObjectivePart<Schema extends PartSchema = PartSchema> extends P
   build(spec: SpecOf<Schema>, kit: ObjectiveKit): BuiltObjective;
 }
 
-/** One step of a meta-optimizer. */
+/** One step of a meta-optimizer: of all of θ, or of consecutive parameters that share a learning rate. */
 export interface MetaUpdate {
   readonly metaParams: Float32Array;
   /** The mean meta-gradient after clipping. */
   readonly metaGradient: Float64Array;
-  /** Vectors as long as θ, by name; advanced in place. */
+  /** Vectors as long as `metaParams`, by name; advanced in place. */
   readonly slots: Readonly<Record<string, Float32Array>>;
   readonly learningRate: number;
   /** Meta-steps applied before this one, t − 1 in the papers. */

@@ -95,14 +95,3 @@ export function squaredNorm(vector: Float32Array | Float64Array): number {
 }
 
 export const isFiniteVector = (vector: Float32Array): boolean => Number.isFinite(squaredNorm(vector));
-
-/**
- * g ← g · clipNorm / ‖g‖ when ‖g‖ > clipNorm (Pascanu et al. 2013, algorithm 1), in place.
- *
- * @param norm ‖g‖, added up in the order of the elements: it enters θ.
- */
-export function clipByGlobalNorm(gradient: Float64Array, norm: number, clipNorm: number): void {
-  if (norm <= clipNorm) return;
-  const factor = clipNorm / norm;
-  for (let i = 0; i < gradient.length; i += 1) gradient[i] = gradient[i]! * factor;
-}

@@ -8,14 +8,15 @@ import type { MeasureHead, MeasureRows, MeasureValue } from '../../shared/measur
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import { type EvaluationSummary, summariseMeasures } from './evaluation-summary.ts';
-import { clipByGlobalNorm, isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
+import { isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
+import { clipByGroup, gradientNorm, hasOnlyGradients, type Stretch, stretchesOf, updateByRole } from './roles.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
 
 /** One vector of the meta-optimizer's state, as long as θ, such as `firstMoment`. */
 export type OptimizerSlots = Readonly<Record<string, Float32Array>>;
 
 /** What of a job the outer loop needs. */
-export type OuterLoop = Pick<ResolvedJob, 'spec' | 'optimizer'>;
+export type OuterLoop = Pick<ResolvedJob, 'spec' | 'optimizer' | 'parameters'>;
 
 /** θ after `step` meta-steps, in memory and by name. */
 export interface MetaParams {
@@ -41,6 +42,9 @@ export interface TrainShardSum {
 
 /** What is left of a shard's result when its gradients are in the sum. */
 type TrainShardFacts = Omit<TrainShardSum, 'metaGradientSum' | 'release'>;
+
+/** `staleWeight`: what the shard's contribution was multiplied with. */
+type KeptFacts = TrainShardFacts & { readonly staleWeight: number };
 
 export interface EvaluateShardRows {
   readonly measures: readonly MeasureRows[];
@@ -77,7 +81,7 @@ const maxLeftOutShare = 0.5;
 interface TrainBatch {
   readonly array: Float64Array;
   readonly sum: MetaGradientSum;
-  readonly results: (TrainShardFacts | undefined)[];
+  readonly results: (KeptFacts | undefined)[];
   /** Every gradient so far has the full weight. */
   isFresh: boolean;
 }
@@ -85,6 +89,7 @@ interface TrainBatch {
 export class Training {
   readonly layout: ParamsLayout;
   readonly #job: OuterLoop;
+  readonly #stretches: readonly Stretch[];
   #metaParams: MetaParams;
   #slots: OptimizerSlots;
   #chain: Buffer;
@@ -98,6 +103,7 @@ export class Training {
   private constructor(job: OuterLoop, snapshot: TrainingSnapshot) {
     this.#job = job;
     this.layout = snapshot.layout;
+    this.#stretches = stretchesOf(snapshot.layout, job.parameters, job.spec.meta);
     this.#metaParams = snapshot.metaParams;
     this.#slots = snapshot.slots;
     this.#chain = snapshot.chain;
@@ -171,7 +177,7 @@ export class Training {
     }
     const { metaGradientSum, release, ...facts } = result;
     batch.sum.add(shard, metaGradientSum, { weight, release });
-    batch.results[shard] = facts;
+    batch.results[shard] = { ...facts, staleWeight: weight };
     if (weight !== 1) batch.isFresh = false;
   }
 
@@ -181,7 +187,8 @@ export class Training {
   }
 
   /**
-   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks.
+   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks; of parameters with another role,
+   * what their role says.
    *
    * @param heads the measures of every result that was kept.
    * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out, or when the new θ would not be finite;
@@ -197,18 +204,30 @@ export class Training {
       if (!result) throw new Error('a shard of this meta-step is missing');
       return result;
     });
-    const { optimizer, schedule, clipNorm } = this.#job.spec.meta;
+    const { meta } = this.#job.spec;
     const { step, vector } = this.#metaParams;
     const tasks = sumOf(results, ({ taskCount }) => taskCount);
     const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
     if (skipped > maxLeftOutShare * tasks) throw tooManyLeftOut(step, skipped, tasks);
 
-    const learningRate = optimizer.learningRate * scheduleFactor(schedule, step, iterations);
+    const factor = scheduleFactor(meta.schedule, step, iterations);
+    const learningRate = meta.optimizer.learningRate * factor;
     const weight = sumOf(results, (result) => result.weight);
-    const { mean: metaGradient, norm } = batch.sum.mean(weight);
-    if (clipNorm !== undefined) clipByGlobalNorm(metaGradient, norm, clipNorm);
-    const update = { metaParams: vector, metaGradient, slots: this.#slots, learningRate, step };
-    const updated = this.#job.optimizer.update(optimizer, update);
+    const { mean, norm: normOfAll } = batch.sum.mean(weight);
+    const isGradient = hasOnlyGradients(this.#stretches);
+    const norm = isGradient ? normOfAll : gradientNorm(mean, this.#stretches);
+    clipByGroup(mean, this.#stretches, norm, meta);
+    const updated = updateByRole(this.#stretches, {
+      optimizer: this.#job.optimizer,
+      meta,
+      metaParams: vector,
+      mean,
+      averageFactor: weight / sumOf(results, (result) => result.weight * result.staleWeight),
+      slots: this.#slots,
+      learningRate,
+      scheduleFactor: factor,
+      step,
+    });
     if (!isFiniteVector(updated)) {
       throw new MetatrainError(
         'RESULT_NOT_FINITE',
@@ -222,7 +241,7 @@ export class Training {
     return {
       measures: meansOf(results, heads),
       metaGradientNorm: norm,
-      taskGradients: batch.isFresh ? spreadOf(results, norm * weight) : undefined,
+      taskGradients: batch.isFresh && isGradient ? spreadOf(results, norm * weight) : undefined,
       learningRate,
       skippedTasks: skipped,
     };
@@ -279,9 +298,11 @@ const tooManyLeftOut = (step: number, leftOut: number, tasks: number) =>
 
 function spreadOf(results: readonly TrainShardFacts[], normOfSum: number) {
   const shards: ShardNorm[] = [];
-  for (const { taskCount, nonFiniteTasks, squaredNorm } of results) {
-    if (squaredNorm === undefined) return undefined;
-    shards.push({ tasks: taskCount - nonFiniteTasks.length, squaredNorm });
+  for (const { taskCount, nonFiniteTasks, squaredNorm, weight } of results) {
+    const tasks = taskCount - nonFiniteTasks.length;
+    // A sum that counts for something else than its tasks is no sum of task gradients.
+    if (squaredNorm === undefined || weight !== tasks) return undefined;
+    shards.push({ tasks, squaredNorm });
   }
   return spreadOfTaskGradients(shards, normOfSum ** 2);
 }

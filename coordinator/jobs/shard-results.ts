@@ -2,14 +2,14 @@
 // finite. What passes here may enter a sum; what does not is a failed attempt, with the reason for the
 // worker and the job. Made with other data than the job's, a result is refused before anything of it is
 // looked at.
-import type { JobMeasures, ResolvedJob } from '../../learning/job.ts';
+import { type JobMeasures, layoutOf, type ResolvedJob } from '../../learning/job.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { boundText, excerpt } from '../../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
-import { layoutElements, type ParamsLayout, vectorOverBytes } from '../../shared/tensor-codec.ts';
+import { type ParamsLayout, vectorOverBytes } from '../../shared/tensor-codec.ts';
 import { squaredNorm } from '../aggregation/meta-gradient.ts';
 import type { EvaluateShardRows, TrainShardSum } from '../aggregation/training.ts';
 import type { Lease } from '../core/state.ts';
@@ -42,10 +42,6 @@ export interface TakenPayload {
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
 export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 
-/** A layout travels to every worker in one message, beside the job file. */
-const maxTensors = 10_000;
-const maxTensorNameBytes = 200;
-const maxTensorRank = 16;
 /** Characters of what a worker sent that its refusal repeats. */
 const maxGotLength = 200;
 const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
@@ -56,11 +52,13 @@ const maxDataSets = 16;
 /** What the job file says of every result. */
 export interface ExpectedResult {
   readonly parameters: number;
+  readonly layout: ParamsLayout;
   readonly measures: JobMeasures;
 }
 
-export const expectedOf = ({ parameterCount, measures }: ResolvedJob): ExpectedResult => ({
+export const expectedOf = ({ parameterCount, parameters, measures }: ResolvedJob): ExpectedResult => ({
   parameters: parameterCount,
+  layout: layoutOf(parameters),
   measures,
 });
 
@@ -105,14 +103,14 @@ function checkOutput(
   switch (message.result) {
     case 'initialize': {
       const { layout, payloadSha256, splitDescription, transductive } = message.initialize ?? {};
-      const checked = checkLayout(layout?.tensors ?? [], expected.parameters);
+      checkLayout(layout?.tensors ?? [], expected.layout);
       const { bytes } = takePayload(payloadSha256 ?? Buffer.alloc(0));
       const metaParams = vectorOverBytes(bytes, expected.parameters);
       mustBeFinite(metaParams, 'the first meta-parameters');
       return {
         data,
         work: 'initialize',
-        layout: checked,
+        layout: expected.layout,
         metaParams,
         splitDescription: boundText(splitDescription ?? '', maxSplitDescriptionBytes),
         isTransductive: transductive ?? false,
@@ -149,33 +147,17 @@ function checkOutput(
   }
 }
 
-function checkLayout(
-  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
-  parameters: number,
-): ParamsLayout {
-  if (tensors.length < 1 || tensors.length > maxTensors) {
-    throw refused('layout', `${tensors.length} tensors`, `1 to ${maxTensors}`);
-  }
-  const names = new Set(tensors.map(({ name }) => name));
-  if (names.size < tensors.length || names.has('') || names.has('__metadata__')) {
-    throw refused('layout', 'names that are empty, reserved or not unique', 'a name of its own for every tensor');
-  }
-  const isLong = tensors.some(
-    ({ name, shape }) => Buffer.byteLength(name) > maxTensorNameBytes || shape.length > maxTensorRank,
-  );
-  if (isLong) {
-    throw refused(
-      'layout',
-      'a long name or shape',
-      `names of ${maxTensorNameBytes} bytes, ${maxTensorRank} dimensions`,
-    );
-  }
-  const layout = { tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })) };
-  const elements = layoutElements(layout);
-  if (elements !== parameters) {
-    throw refused('layout', `${elements} parameters`, `${parameters}, which the model of the job file has`);
-  }
-  return layout;
+/** The worker's parts make the very parameters that the job file's make here, in the same order. */
+function checkLayout(got: ParamsLayout['tensors'], { tensors }: ParamsLayout): void {
+  const wrong = tensors.findIndex(({ name, shape }, i) => {
+    const other = got[i];
+    return name !== other?.name || shape.length !== other.shape.length || shape.some((n, d) => n !== other.shape[d]);
+  });
+  const at = wrong < 0 && got.length > tensors.length ? tensors.length : wrong;
+  if (at < 0) return;
+  const text = (tensor: ParamsLayout['tensors'][number] | undefined) =>
+    tensor ? `${tensor.name} [${tensor.shape.join(', ')}]` : 'nothing';
+  throw refused(`layout.tensors[${at}]`, text(got[at]), `${text(tensors[at])}, as the job file has it`);
 }
 
 /** @returns the vector's squared norm, which the check has come by. */

@@ -33,6 +33,14 @@ export const updateSchema = z.discriminatedUnion('mode', [
   }),
 ]);
 
+/** What a group of parameters has of its own; see a part's `Parameter.group`. */
+const groupSchema = z.strictObject({
+  /** Instead of the meta-optimizer's; the schedule multiplies it too. */
+  learningRate: positive.optional(),
+  /** Largest norm of the group's own mean meta-gradient. `meta.clipNorm` is then that of the others. */
+  clipNorm: positive.optional(),
+});
+
 /** @param optimizer the schemas of all meta-optimizers, each with a name and a learning rate. */
 export const metaSchemaOf = <Optimizer extends z.ZodType>(optimizer: Optimizer) =>
   z.strictObject({
@@ -45,6 +53,8 @@ export const metaSchemaOf = <Optimizer extends z.ZodType>(optimizer: Optimizer) 
     update: updateSchema.default({ mode: 'sync' }),
     /** Largest global norm of the mean meta-gradient; absent: no clipping. */
     clipNorm: positive.optional(),
+    /** By the name of a group of parameters. */
+    groups: z.record(z.string().min(1).max(40), groupSchema).optional(),
     /**
      * What to do with a task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the
      * task and count it. A meta-step that leaves out more than half of its tasks fails the job in

@@ -6,10 +6,19 @@ import { isPositiveFloat32 } from './fields.ts';
 import type { MetaSpec } from './meta.ts';
 
 /** Every schedule rises or falls throughout, so its first and last rates bound all others. */
-export function rateProblems({ optimizer, schedule, iterations }: MetaSpec): FieldProblem[] {
-  const rateAt = (step: number) => optimizer.learningRate * scheduleFactor(schedule, step, iterations);
-  const step = [0, iterations - 1].find((at) => !isPositiveFloat32(rateAt(at)));
-  if (step === undefined) return [];
-  const got = `a meta-learning rate of ${rateAt(step)} at meta-step ${step}`;
-  return [{ field: 'meta.schedule', got, accepted: 'a schedule whose rates are above 0 and finite in float32' }];
+export function rateProblems({ optimizer, schedule, iterations, groups = {} }: MetaSpec): FieldProblem[] {
+  const rates = [
+    { of: '', learningRate: optimizer.learningRate },
+    ...Object.entries(groups).flatMap(([group, { learningRate }]) =>
+      learningRate === undefined ? [] : [{ of: ` of group ${group}`, learningRate }],
+    ),
+  ];
+  for (const { of, learningRate } of rates) {
+    const rateAt = (step: number) => learningRate * scheduleFactor(schedule, step, iterations);
+    const step = [0, iterations - 1].find((at) => !isPositiveFloat32(rateAt(at)));
+    if (step === undefined) continue;
+    const got = `a meta-learning rate${of} of ${rateAt(step)} at meta-step ${step}`;
+    return [{ field: 'meta.schedule', got, accepted: 'a schedule whose rates are above 0 and finite in float32' }];
+  }
+  return [];
 }

@@ -2,7 +2,7 @@
 // point that is a function of t. Tests replace single answers to be slow, wrong, hostile or dead.
 
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
-import { resolveJob } from '../../../learning/job.ts';
+import { layoutOf, resolveJob } from '../../../learning/job.ts';
 import { parseJobSpec } from '../../../learning/job-file.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import { type Connection, connectionTo } from '../../../shared/connection.ts';
@@ -47,21 +47,17 @@ export interface NullWorkerOptions {
 /** 17 parameters, as `smallModel` has on a sinusoid. */
 export const smallLayout: ParamsLayout = {
   tensors: [
-    { name: 'hidden/weights', shape: [3, 4] },
-    { name: 'hidden/bias', shape: [4] },
-    { name: 'scale', shape: [] },
+    { name: 'layer1.weights', shape: [1, 2] },
+    { name: 'layer1.bias', shape: [2] },
+    { name: 'layer2.weights', shape: [2, 3] },
+    { name: 'layer2.bias', shape: [3] },
+    { name: 'layer3.weights', shape: [3, 1] },
+    { name: 'layer3.bias', shape: [1] },
   ],
 };
 
 /** Of 17 parameters on a sinusoid: 2 + 2, 6 + 3, 3 + 1. */
 export const smallModel = { architecture: 'mlp', hiddenLayers: [2, 3] } as const;
-
-/** As many parameters as the job file's model has: `smallLayout` where that fits. */
-function layoutOf(spec: JobSpec): ParamsLayout {
-  const { parameterCount: parameters } = resolveJob(spec, builtIn);
-  if (parameters === layoutElements(smallLayout)) return smallLayout;
-  return { tensors: [{ name: 'theta', shape: [parameters] }] };
-}
 
 /** The point towards which task t pulls parameter i. */
 const targetOf = (task: number, i: number): number => Math.fround(((task * 31 + i * 17) % 101) / 101);
@@ -170,7 +166,7 @@ export class NullWorker {
     const said = { leaseId, jobId, data: [...(this.#options.data ?? [])] };
     switch (lease.work) {
       case 'initialize': {
-        const layout = layoutOf(this.#specOf(jobId));
+        const layout = layoutOf(resolveJob(this.#specOf(jobId), builtIn).parameters);
         const payloadSha256 = this.sendPayload(initialParams(layout));
         const tensors = layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
         this.send({

@@ -4,10 +4,22 @@ import { z } from 'zod';
 import type { Contribution, NamedArrays, NamedTensors } from '../../../learning/built.ts';
 import { repeated, sumOfTasks } from '../../../learning/kit/contribution.ts';
 import { withoutPrefix, withPrefix } from '../../../learning/kit/evaluate.ts';
+import { ones, zeros } from '../../../learning/kit/initializers.ts';
 import { defineAlgorithm } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 
-const mistakes = ['program', 'vector', 'measure', 'weight', 'order', 'not finite', 'state', 'inputs', 'input'] as const;
+const mistakes = [
+  'name',
+  'program',
+  'vector',
+  'measure',
+  'weight',
+  'order',
+  'not finite',
+  'state',
+  'inputs',
+  'input',
+] as const;
 
 export const probe = defineAlgorithm({
   name: 'probe',
@@ -19,26 +31,41 @@ export const probe = defineAlgorithm({
     innerLearningRate: z.number().default(0.1),
     /** Multiply contributions by 1 / (1 + metaStep), which the programs are told. */
     isAnnealed: z.boolean().default(false),
+    /** Adds parameters with other roles than the model's. */
+    hasRoles: z.boolean().default(false),
     mistake: z.enum(mistakes).optional(),
   }),
   variants: { plain: {} },
   describe: () => 'a probe',
   passes: () => 1,
+  parameters: ({ hasRoles, mistake }, model) => [
+    ...model,
+    ...(mistake === 'name' ? [{ ...model[0]! }] : []),
+    ...(hasRoles
+      ? [
+          { name: 'rates', shape: [2], initialize: ones, group: 'rates' },
+          { name: 'seen', shape: [], initialize: zeros, update: 'average' as const },
+          { name: 'constant', shape: [3], initialize: ones, update: 'fixed' as const },
+        ]
+      : []),
+  ],
   inputs: ({ isAnnealed, mistake }, metaStep, { spec }) => ({
     weight: isAnnealed ? 1 / (1 + metaStep) : 1,
     progress: [metaStep / spec.meta.iterations, ...(mistake === 'input' && metaStep > 0 ? [1] : [])],
     ...(mistake === 'inputs' && metaStep > 0 ? { more: 1 } : {}),
   }),
-  build({ innerSteps, innerLearningRate, mistake }, kit) {
+  build({ innerSteps, innerLearningRate, hasRoles, mistake }, kit) {
     const { tf, model, mapParams } = kit;
     const descend = (params: NamedTensors, task: NamedTensors): NamedTensors => {
       const gradients = kit.gradientsOf(params, kit.supportSet(task));
       return mapParams(params, (name, value) => tf.sub(value, tf.mul(gradients[name]!, innerLearningRate)));
     };
-    const phi = withPrefix('phi.', Object.fromEntries(kit.parameters.map(({ name, shape }) => [name, { shape }])));
+    const phi = withPrefix('phi.', Object.fromEntries(kit.modelParameters.map(({ name, shape }) => [name, { shape }])));
+    const ofModel = <Item>(theta: Readonly<Record<string, Item>>) =>
+      Object.fromEntries(kit.modelParameters.map(({ name }) => [name, theta[name]!]));
     return {
       adapt: {
-        start: (theta) => theta,
+        start: ofModel,
         next: (_theta, state, task) => ({
           ...descend(state, task),
           ...(mistake === 'state' ? { other: tf.zeros([2]) } : {}),
@@ -58,13 +85,18 @@ export const probe = defineAlgorithm({
               const adapted = withoutPrefix('phi.', task);
               const { loss, predictions, gradients } = kit.differentiate(adapted, (params) => params, query);
               const scaled = mapParams(gradients, (_name, value) => tf.mul(value, step.weight!));
+              // the rates pull down by one a task, and the average is that of the support set's targets
+              const others = hasRoles ? { rates: tf.ones([2]), seen: tf.mean(kit.supportSet(task).targets) } : {};
               const { each } = kit.outputs({}, loss, predictions, query.targets);
-              return { sum: {}, each: { ...withPrefix('gradient.', scaled), ...withPrefix('measure.', each) } };
+              return {
+                sum: {},
+                each: { ...withPrefix('gradient.', { ...scaled, ...others }), ...withPrefix('measure.', each) },
+              };
             },
           },
         },
         async shard({ taskCount, theta }, run): Promise<Contribution> {
-          let state: NamedArrays = withPrefix('phi.', repeated(theta, taskCount));
+          let state: NamedArrays = withPrefix('phi.', repeated(ofModel(theta), taskCount));
           for (let step = 0; step < innerSteps; step++) state = (await run('step', { tasks: state })).each;
           const { each } = await run(mistake === 'program' ? 'no such' : 'query', { tasks: state });
           const measures = withoutPrefix('measure.', each);

@@ -2,10 +2,13 @@
 // see the meta-step: as a test's own algorithm uses them, against the same computed in one program.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Training } from '../../../coordinator/aggregation/training.ts';
 import { repeated, rowOf, sumOfTasks } from '../../../learning/kit/contribution.ts';
 import { evaluateFunction } from '../../../learning/kit/evaluate.ts';
+import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
+import { allocateTasks } from '../../../worker/learning/arrays.ts';
 import { openJobProgram } from '../../../worker/learning/open.ts';
 import { probeRegistry } from './probe.ts';
 import { jobOf, openParts, relativeError, runOnTasks } from './small-jobs.ts';
@@ -140,6 +143,71 @@ describe('a procedure over programs', () => {
     assert.deepEqual([result.weight, result.nonFiniteTasks], [0, [0, 1]]);
     assert.ok(result.metaGradientSum.every((value) => value === 0));
     await program.close();
+  });
+});
+
+describe('parameters with roles', () => {
+  it('get what their roles say, from the worker to the new θ', async () => {
+    const engine = await createEngine({ engine: 'compiled', device: 'cpu' });
+    const optimizer = { name: 'sgd', learningRate: 0.5 };
+    const job = jobOf(task, model, { name: 'probe', hasRoles: true }, probeRegistry, {
+      meta: { ...meta, optimizer, groups: { rates: { learningRate: 0.25 } } },
+    });
+    const program = await openJobProgram(job.spec, { registry: probeRegistry, dataDirectories: [], engine });
+    const { layout, metaParams } = program.initialize();
+    const training = Training.begin(job, layout, metaParams);
+    const targets: number[] = [];
+    const { tasks } = await openParts(job, '');
+    for (const [shard, taskCount] of [2, 1].entries()) {
+      const firstTask = 2 * shard;
+      const result = await program.train(training.metaParams.vector, { metaStep: 0, firstTask, taskCount });
+      training.keepTrainResult(shard, 2, { ...result, taskCount });
+      const drawn = allocateTasks(job.task, taskCount);
+      for (let i = 0; i < taskCount; i++) tasks.sample('train', firstTask + i, drawn.task(i));
+      targets.push(...drawn.stacked.supportTargets!);
+    }
+    training.applyMetaStep(4, job.measures.train);
+    const { rates, seen, constant } = viewsOf(layout, training.metaParams.vector);
+    assert.deepEqual([...rates!, ...constant!], [0.75, 0.75, 1, 1, 1]);
+    const mean = targets.reduce((sum, value) => sum + value, 0) / targets.length;
+    assert.ok(Math.abs(seen![0]! - mean) < 1e-6, `${seen![0]} is the mean target ${mean}`);
+    await program.close();
+    await engine.close();
+  });
+
+  it('have groups that the job file must name right', () => {
+    const refused = (algorithm: object, groups: object, message: RegExp) =>
+      assert.throws(() => jobFor(algorithm, { meta: { ...meta, groups } }), { code: 'REQUEST_INVALID', message });
+    const probe = { name: 'probe', hasRoles: true };
+    refused(
+      probe,
+      { rate: { clipNorm: 1 } },
+      /meta\.groups\.rate: got a group without parameters; accepted: model \| rates$/,
+    );
+    refused({ name: 'maml' }, { rates: {} }, /meta\.groups\.rates: got a group without parameters; accepted: model$/);
+    refused(
+      probe,
+      { rates: { clip: 1 } },
+      /meta\.groups\.rates\.clip: got an unknown field; accepted: one of learningRate, clipNorm$/,
+    );
+    refused(probe, { rates: { learningRate: 0 } }, /meta\.groups\.rates\.learningRate: got 0; accepted: more than 0$/);
+    refused(probe, { rates: 3 }, /meta\.groups\.rates: got 3; accepted: a mapping of fields$/);
+    refused(probe, [], /meta\.groups: got \[\]; accepted: a mapping of fields$/);
+    const schedule = { name: 'step', every: 1, factor: 1e-20 };
+    assert.throws(() => jobFor(probe, { meta: { ...meta, schedule, groups: { rates: { learningRate: 1e-30 } } } }), {
+      message: /meta\.schedule: got a meta-learning rate of .* at meta-step 3/,
+    });
+    const { spec } = jobFor(probe, {
+      meta: { ...meta, groups: { model: { clipNorm: 2 }, rates: { learningRate: 0.1 } } },
+    });
+    assert.deepEqual(spec.meta.groups, { model: { clipNorm: 2 }, rates: { learningRate: 0.1 } });
+  });
+
+  it('must have names of their own', () => {
+    assert.throws(() => jobFor({ name: 'probe', mistake: 'name' }), {
+      code: 'REQUEST_INVALID',
+      message: /algorithm\.name: got probe, with a parameter "layer1\.weights" of 2 dimensions; accepted: unique names/,
+    });
   });
 });
 

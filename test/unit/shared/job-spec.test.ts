@@ -191,7 +191,7 @@ test('an override whose path leads nowhere is refused and changes no object but 
   assert.equal('polluted' in {}, false);
   assert.equal(
     set('meta.iteration'),
-    'invalid job: meta.iteration: got an unknown field; accepted: one of iterations, batchSize, optimizer, schedule, update, clipNorm, onNonFinite',
+    'invalid job: meta.iteration: got an unknown field; accepted: one of iterations, batchSize, optimizer, schedule, update, clipNorm, groups, onNonFinite',
   );
   assert.match(
     set('meta.iterations', '['),

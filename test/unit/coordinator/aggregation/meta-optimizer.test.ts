@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { clipByGlobalNorm, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
+import { MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
+import { clipByGroup } from '../../../../coordinator/aggregation/roles.ts';
 import { builtIn } from '../../../../learning/registry.ts';
 import type { OptimizerSection } from '../../../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../../../shared/learning-rate.ts';
@@ -65,13 +66,14 @@ test('a shard is added once, and the mean waits for all of them', () => {
 });
 
 test('clipping keeps the direction and brings the norm to its limit; a shorter gradient stays as it is', () => {
+  const whole = [{ begin: 0, end: 2, update: 'gradient', group: undefined }] as const;
   const long = Float64Array.of(3, 4);
-  clipByGlobalNorm(long, 5, 1);
+  clipByGroup(long, whole, 5, { clipNorm: 1 });
   assert.deepEqual(
     [...long].map((value) => Math.round(value * 1e12) / 1e12),
     [0.6, 0.8],
   );
   const short = Float64Array.of(0.3, 0.4);
-  clipByGlobalNorm(short, 0.5, 1);
+  clipByGroup(short, whole, 0.5, { clipNorm: 1 });
   assert.deepEqual([...short], [0.3, 0.4]);
 });

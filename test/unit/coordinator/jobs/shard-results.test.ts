@@ -9,12 +9,15 @@ import { bytesOfVector } from '../../../../shared/tensor-codec.ts';
 import { accuracyHeads, evaluateHeads, lossHeads, rowsOf } from '../../../support/measures.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+const layout = { tensors: [{ name: 'w', shape: [3] }] };
 const classification: ExpectedResult = {
   parameters: 3,
+  layout,
   measures: { train: accuracyHeads, evaluate: evaluateHeads(2) },
 };
 const regression: ExpectedResult = {
   parameters: 3,
+  layout,
   measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1) },
 };
 
@@ -142,14 +145,38 @@ const wrong: readonly (readonly [what: string, work: WorkKind, said: object, exp
     'initialize',
     initial([{ name: 'w', shape: [4] }]),
     regression,
-    /layout: got 4 parameters; accepted: 3, which the model of the job file has/,
+    /layout\.tensors\[0\]: got w \[4\]; accepted: w \[3\], as the job file has it/,
   ],
   [
-    'a layout of long names',
+    'a layout of as many numbers in another shape',
     'initialize',
-    initial([{ name: 'w'.repeat(201), shape: [3] }]),
+    initial([{ name: 'w', shape: [1, 3] }]),
     regression,
-    /layout: got a long name or shape; accepted: names of 200 bytes/,
+    /layout\.tensors\[0\]: got w \[1, 3\]; accepted: w \[3\]/,
+  ],
+  [
+    'a layout of other names',
+    'initialize',
+    initial([{ name: 'v', shape: [3] }]),
+    regression,
+    /layout\.tensors\[0\]: got v \[3\]; accepted: w \[3\]/,
+  ],
+  [
+    'a layout that lacks a tensor',
+    'initialize',
+    initial([]),
+    regression,
+    /layout\.tensors\[0\]: got nothing; accepted: w \[3\]/,
+  ],
+  [
+    'a layout with a tensor more',
+    'initialize',
+    initial([
+      { name: 'w', shape: [3] },
+      { name: 'v', shape: [] },
+    ]),
+    regression,
+    /layout\.tensors\[1\]: got v \[\]; accepted: nothing/,
   ],
 ];
 
