@@ -14,6 +14,8 @@ export { type Rng, taskRng } from '../shared/rng.ts';
 export { elementsOf } from '../shared/tensor-codec.ts';
 export * from './built.ts';
 export * from './facts.ts';
+export * from './kit/contribution.ts';
+export { withoutPrefix, withPrefix } from './kit/evaluate.ts';
 export * from './kit/fields.ts';
 export type { DifferentiatedLoss, Examples, GradientKit } from './kit/gradients.ts';
 export * from './kit/initializers.ts';
@@ -37,6 +39,7 @@ export type {
   PartSchema,
   SpecOf,
   StatedSpec,
+  StepInputs,
   TaskWords,
 } from './part.ts';
 export { defineAlgorithm, defineDistribution, defineModel, defineObjective, defineOptimizer } from './part.ts';
