@@ -2,6 +2,7 @@
 // line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
 import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
+import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { conv4 } from './models/conv4.ts';
@@ -20,6 +21,7 @@ export const builtInParts: readonly AnyPart[] = [
   mlp,
   conv4,
   maml,
+  imaml,
   reptile,
   meanSquaredError,
   crossEntropy,
