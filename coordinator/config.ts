@@ -150,7 +150,7 @@ function describeFlags(): Command {
         .argParser(parseTraceRate),
     )
     .addOption(
-      new Option('--log-level <level>', 'what is logged, to stderr')
+      new Option('--log-level <level>', 'lowest level that is logged to stderr')
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
         .default('info'),

@@ -245,7 +245,7 @@ function describeFlags(): Command {
     .addOption(new Option('--plugin <file>', pluginHelp).argParser(appended))
     .addOption(new Option('--otlp-endpoint <url>', otlpEndpointHelp))
     .addOption(
-      new Option('--log-level <level>', 'what is logged, to stderr')
+      new Option('--log-level <level>', 'lowest level that is logged to stderr')
         .env('METATRAIN_LOG_LEVEL')
         .choices(logLevels)
         .default('info'),

@@ -83,36 +83,36 @@ export class WorkerMetrics {
     meter.series(
       'gauge',
       'metatrain_worker_info',
-      'Always 1; the labels say who the worker is and what it computes with.',
+      "Always 1; the labels have the worker's id, version, engine and device.",
       ['worker_id', 'version', 'engine', 'device'],
       () => [{ labels, value: 1 }],
     );
     meter.gauge('metatrain_worker_connected', '1 while a coordinator gives it shards, else 0.', () =>
       view()?.isConnected() ? 1 : 0,
     );
-    meter.series('gauge', 'metatrain_worker_compute_threads', 'Compute threads, by what they do.', ['state'], () => {
+    meter.series('gauge', 'metatrain_worker_compute_threads', 'Compute threads, by state.', ['state'], () => {
       const slots = view()?.census().slots;
       return slots ? slotStates.map((state) => ({ labels: { state }, value: slots[state] })) : [];
     });
     meter.gauge('metatrain_worker_queued_shards', 'Shards that wait for a thread.', () => view()?.census().queued);
     meter.gauge(
       'metatrain_engine_predicted_bytes',
-      'What the programs that are open in all threads take together, with their runs at their peaks, by prediction.',
+      'Predicted memory of all open programs in all threads together, with their runs at their peaks.',
       () => view()?.census().predictedBytes,
     );
     meter.gauge(
       'metatrain_engine_memory_limit_bytes',
-      'What the programs of all threads may take together, by prediction (--memory).',
+      'Limit of the predicted memory of all programs in all threads (--memory).',
       () => memoryBytes,
     );
     meter.gauge(
       'metatrain_worker_peak_resident_bytes',
-      'The most memory that the process has had so far: beside the prediction, the measured peak.',
+      'Largest resident memory of the process so far: the measured peak.',
       () => view()?.peakResidentBytes(),
     );
     meter.gauge(
       'metatrain_worker_certificate_expiry_timestamp_seconds',
-      'When the certificate expires that the worker shows the coordinator, in seconds since 1970; absent where it shows none.',
+      "Expiry of the worker's client certificate, in seconds since 1970; absent without one.",
       () => (certificateExpiresAt === undefined ? undefined : certificateExpiresAt / 1_000),
     );
   }
@@ -136,13 +136,10 @@ function declareTree(meter: Meter) {
       threadsDied: meter.counter('metatrain_worker_threads_died_total', 'Compute threads that died.'),
     },
     programs: {
-      opened: meter.counter(
-        'metatrain_worker_programs_opened_total',
-        "Times that a thread opened a job's program, to compile it.",
-      ),
+      opened: meter.counter('metatrain_worker_programs_opened_total', "Times that a thread opened a job's program."),
       evicted: meter.counter(
         'metatrain_worker_programs_evicted_total',
-        "Programs of jobs under way that a thread closed to make room for another job's: the memory is too small for all.",
+        "Programs of running jobs that a thread closed to make room for another job's program, since memory was too small for all.",
       ),
     },
     engine: {
@@ -158,13 +155,13 @@ function declareTree(meter: Meter) {
       ),
       sessions: meter.counter(
         'metatrain_engine_sessions_total',
-        'Sessions that programs got: created, or shared with a program of an equal graph.',
+        'Sessions of programs: created, or shared with a program of an equal graph.',
         ['origin', ['created', 'shared']],
       ),
       session: meter.histogram('metatrain_engine_session_seconds', 'Time to create a session.', secondsBuckets),
       run: meter.counter(
         'metatrain_engine_run_seconds_total',
-        "Time in the engine's runs, by kind of work: of the compute time the share that is tensors.",
+        "Time in the engine's runs, by kind of work: the tensor part of the compute time.",
         ['work', works],
       ),
     },

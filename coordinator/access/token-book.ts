@@ -35,7 +35,7 @@ export class TokenBook {
   static open(file: string, { clock, log }: { readonly clock: Clock; readonly log: Logger }): TokenBook {
     const seen = looksOf(file);
     const entries = read(file);
-    if (entries.length === 0) log.warn({ file }, 'the tokens file is empty: nobody can do anything yet');
+    if (entries.length === 0) log.warn({ file }, 'the tokens file is empty: every call is refused');
     return new TokenBook(file, entries, seen, clock, log);
   }
 

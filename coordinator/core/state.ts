@@ -198,7 +198,7 @@ export interface Worker {
   readonly offers: string[];
 }
 
-/** Idle: with a free slot, if only one. */
+/** Idle: with at least one free slot. */
 export const workerStates = ['idle', 'busy', 'draining', 'quarantined'] as const;
 export type WorkerState = (typeof workerStates)[number];
 

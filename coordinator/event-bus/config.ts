@@ -27,7 +27,7 @@ export function addNatsFlags(command: Command): Command {
   const options = [
     new Option(
       '--nats <url>',
-      'publish events to this NATS server, nats://HOST:PORT or tls://HOST:PORT; several of one cluster with commas between',
+      'publish events to this NATS server, nats://HOST:PORT or tls://HOST:PORT; several servers of one cluster, separated by commas',
     )
       .env('METATRAIN_NATS_URL')
       .argParser(parseServers),
@@ -46,7 +46,7 @@ export function addNatsFlags(command: Command): Command {
       'METATRAIN_NATS_TLS_CERT',
     ),
     new Option('--nats-tls-key <file>', "the certificate's private key (PEM)").env('METATRAIN_NATS_TLS_KEY'),
-    new Option('--nats-stream <name>', 'JetStream stream; made where it is missing, with the limits below')
+    new Option('--nats-stream <name>', 'JetStream stream; made with the limits below if it is missing')
       .env('METATRAIN_NATS_STREAM')
       .default('METATRAIN')
       .argParser(parseStreamName),

@@ -75,7 +75,7 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
     );
 
   perJob('meta_steps', 'Meta-steps applied.', ({ steps }) => steps);
-  perJob('iterations', 'Meta-steps that the job asks for.', ({ iterations }) => iterations);
+  perJob('iterations', 'Meta-steps of the whole job.', ({ iterations }) => iterations);
   perJob('eta_seconds', 'Time until the last meta-step at the present pace.', lastStep('etaSeconds'));
   perJob(
     'tasks_per_second',
@@ -121,7 +121,7 @@ function declareSeries(meter: Meter, records: () => readonly JobRecord[]): void 
   );
   perMeasure(
     'adaptation_gain',
-    'By how much the newest evaluation is better at the last point of the axis than at the first. Below 0, adaptation harms.',
+    'Improvement of the newest evaluation from the first to the last point of the axis. Below 0, adaptation harms.',
     [],
     (record) => measuresOf(record).flatMap(gainOf),
   );

@@ -17,8 +17,8 @@ export function coordinatorTree(meter: Meter) {
   return {
     jobs: {
       submitted: meter.counter('metatrain_jobs_submitted_total', 'Jobs that were accepted.'),
-      restored: meter.counter('metatrain_jobs_restored_total', "Jobs taken up again after a coordinator's restart."),
-      ended: meter.counter('metatrain_jobs_ended_total', 'Jobs that ended, by how.', [
+      restored: meter.counter('metatrain_jobs_restored_total', "Jobs restored after a coordinator's restart."),
+      ended: meter.counter('metatrain_jobs_ended_total', 'Jobs that ended, by state.', [
         'state',
         ['succeeded', 'failed', 'cancelled'],
       ]),
@@ -30,13 +30,13 @@ export function coordinatorTree(meter: Meter) {
     },
     leases: {
       granted: meter.counter('metatrain_leases_granted_total', 'Leases granted, by kind of work.', ['work', works]),
-      cancelled: meter.counter('metatrain_leases_cancelled_total', 'Leases that workers were told to drop, by cause.', [
+      cancelled: meter.counter('metatrain_leases_cancelled_total', 'Leases that were cancelled, by cause.', [
         'cause',
         ['deadline', 'overtaken', 'jobEnded'],
       ]),
       speculative: meter.counter(
         'metatrain_leases_speculative_total',
-        'Leases of shards that another worker was computing already: the slow tail.',
+        'Second leases of shards that another worker was slow to compute.',
       ),
       speculativeWon: meter.counter(
         'metatrain_leases_speculative_won_total',
@@ -51,7 +51,7 @@ export function coordinatorTree(meter: Meter) {
     shards: {
       results: meter.counter(
         'metatrain_shard_results_total',
-        'What became of what workers answered: counted, dropped (late, or another was first), rejected (cannot be one), failed.',
+        'Results of shards by outcome: counted, dropped (late, or after another result), rejected (invalid), failed.',
         ['outcome', ['counted', 'dropped', 'rejected', 'failed']],
       ),
       retried: meter.counter('metatrain_shards_retried_total', 'Shards that went to another worker, by cause.', [
@@ -73,7 +73,7 @@ export function coordinatorTree(meter: Meter) {
       ),
       phase: meter.histogram(
         'metatrain_meta_step_phase_seconds',
-        'Where the time goes. Per counted training shard: broadcast (from lease to result less compute: the way there and back, and waiting for a thread), ' +
+        'Time of each phase. Per counted training shard: broadcast (from lease to result without compute: transfers, and waiting for a thread), ' +
           'compute (in the compute thread), reduce (into the sum). Per meta-step: apply. Per checkpoint: checkpoint. Per evaluation: evaluate (first lease to last result).',
         secondsBuckets,
         ['phase', phases],
@@ -98,13 +98,13 @@ export function coordinatorTree(meter: Meter) {
       ),
       recovery: meter.histogram(
         'metatrain_recovery_seconds',
-        "Time to recover: from a worker's loss until each of its shards is counted, and from a coordinator's restart until the first result of a restored job is.",
+        "Time to recover: from a worker's loss until each of its shards is counted, and from a coordinator's restart until the first result of a restored job is counted.",
         secondsBuckets,
         ['after', ['workerLost', 'restart']],
       ),
     },
     workers: {
-      joined: meter.counter('metatrain_workers_joined_total', 'Worker streams that said hello.'),
+      joined: meter.counter('metatrain_workers_joined_total', 'Worker streams that were accepted.'),
       left: meter.counter('metatrain_workers_left_total', 'Worker streams that ended.'),
       drained: meter.counter('metatrain_workers_drained_total', 'Workers that said they would leave.'),
       quarantined: meter.counter('metatrain_workers_quarantined_total', 'Quarantines imposed.'),

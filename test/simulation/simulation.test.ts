@@ -26,7 +26,7 @@ test('seeds that once found a bug hold', () => {
   for (const { seed, workers } of foundSeeds) holds({ seed, workers });
 });
 
-test('the simulation reaches what it is there for: restarts, proofs, quarantines, results presented again', () => {
+test('the simulation covers restarts, proofs, quarantines and results presented again', () => {
   const total = { coordinatorLives: 0, stepsProved: 0, quarantines: 0, resultsPresentedAgain: 0 };
   for (let seed = 100; seed < 110; seed += 1) {
     const report = holds({ seed, workers: 60 });

@@ -27,7 +27,7 @@ export const clusterBoard: Board = {
         {
           kind: 'stat',
           title: 'Workers',
-          description: 'Connected workers by state. Idle: with a free slot, if only one.',
+          description: 'Connected workers by state. Idle: with at least one free slot.',
           unit: units.Short,
           queries: [[summed('metatrain_workers', 'state'), '{{state}}']],
           width: 8,
@@ -43,7 +43,7 @@ export const clusterBoard: Board = {
           kind: 'stat',
           title: 'Goodput',
           description:
-            'Share of the compute time that went into results that count. What was lost is an upper bound: a lease that ended without a result is lost from its grant on.',
+            'Share of the compute time of counted results. Wasted time is an upper bound: a lease that ended without a result counts from its grant on.',
           unit: units.PercentUnit,
           queries: [[`${computeRate('{use="useful"}')} / ${computeRate()}`, 'goodput']],
           width: 3,
@@ -93,14 +93,14 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Where the time goes',
           description:
-            'Mean time of each phase. Per shard: broadcast (there and back, and waiting for a thread), compute, reduce. Per meta-step: apply. Per checkpoint and evaluation: itself.',
+            'Mean time of each phase. Per shard: broadcast (transfers, and waiting for a thread), compute, reduce. Per meta-step: apply. Per checkpoint: checkpoint. Per evaluation: evaluate.',
           unit: units.Seconds,
           queries: [[mean('metatrain_meta_step_phase_seconds', 'phase'), '{{phase}}']],
         },
         {
           kind: 'stacked',
           title: 'Seconds a second by phase',
-          description: 'The same phases by their sums: what the cluster as a whole spends its time on.',
+          description: 'Total time of each phase in the whole cluster.',
           unit: units.Short,
           queries: [[rate('metatrain_meta_step_phase_seconds_sum', 'phase'), '{{phase}}']],
         },
@@ -148,7 +148,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Slots and shards',
           description:
-            'Shards that wait, shards that are leased, and the slots of all workers. Waiting shards beside free slots: see metatrain workers for the reason.',
+            'Shards that wait, shards that are leased, and the slots of all workers. If shards wait while slots are free, metatrain workers shows the reason.',
           unit: units.Short,
           queries: [
             ['sum(metatrain_queue_shards)', 'waiting'],
@@ -173,14 +173,14 @@ export const clusterBoard: Board = {
           kind: 'stacked',
           title: 'Why jobs wait',
           description:
-            'Jobs that have not ended and compute nothing. noWorker, otherEngine, otherData and workersHeld last until somebody does something; metatrain jobs list says what.',
+            'Jobs that have not ended and compute nothing. noWorker, otherEngine, otherData and workersHeld need a person to act; metatrain jobs list says how.',
           unit: units.Short,
           queries: [[summed('metatrain_jobs_waiting', 'reason'), '{{reason}}']],
         },
         {
           kind: 'graph',
           title: 'Jobs',
-          description: 'Jobs submitted, taken up again after a restart, and ended, since the coordinator started.',
+          description: 'Jobs submitted, restored after a restart, and ended, since the coordinator started.',
           unit: units.Short,
           queries: [
             ['sum(metatrain_jobs_submitted_total)', 'submitted'],
@@ -199,7 +199,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Slow tail',
           description:
-            'Shards a second that were leased a second time because the first took long, and those of which the second result came first.',
+            'Slow shards a second that were leased to a second worker, and those whose second lease gave the first result.',
           unit: units.Short,
           queries: [
             [rate('metatrain_leases_speculative_total'), 'speculative'],
@@ -229,14 +229,14 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Leases cancelled',
           description:
-            'Leases a second that workers were told to drop, by cause. Overtaken: the other one of a shard that was computed twice.',
+            'Leases a second that were cancelled, by cause. Overtaken: another lease of the shard gave the first result.',
           unit: units.Short,
           queries: [[rate('metatrain_leases_cancelled_total', 'cause'), '{{cause}}']],
         },
         {
           kind: 'graph',
           title: 'Results',
-          description: 'What became of what workers answered, a second.',
+          description: 'Results of shards a second, by outcome.',
           unit: units.Short,
           queries: [[rate('metatrain_shard_results_total', 'outcome'), '{{outcome}}']],
         },
@@ -264,7 +264,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Coming and going',
           description:
-            'Worker streams that began, ended, and said that they would leave, and quarantines, since the coordinator started.',
+            'Workers that connected, disconnected and announced to leave, and quarantines, since the coordinator started.',
           unit: units.Short,
           queries: [
             ['sum(metatrain_workers_joined_total)', 'joined'],
@@ -276,7 +276,7 @@ export const clusterBoard: Board = {
         {
           kind: 'graph',
           title: 'Rejected results by worker',
-          description: 'Results that could not be ones, of each connected worker since it connected.',
+          description: 'Invalid results of each connected worker since it connected.',
           unit: units.Short,
           queries: [[summed('metatrain_worker_results_rejected_total', 'worker_id'), '{{worker_id}}']],
         },
@@ -289,7 +289,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Room on the disk',
           description:
-            'Bytes that may still be written to the disk of the state directory. Below the reserve every job waits.',
+            'Bytes that can still be written to the disk of the state directory. Below the reserve every job waits.',
           unit: units.BytesIEC,
           queries: [
             ['min(metatrain_disk_free_bytes)', 'free'],
@@ -299,8 +299,7 @@ export const clusterBoard: Board = {
         {
           kind: 'graph',
           title: 'Certificates expire in',
-          description:
-            'Time until the certificates expire with which the coordinator was started. Without TLS there is none.',
+          description: "Time until the coordinator's certificates expire, as read at its start. No data without TLS.",
           unit: units.DurationSeconds,
           queries: [
             ['min by (certificate) (metatrain_certificate_expiry_timestamp_seconds) - time()', '{{certificate}}'],
@@ -321,7 +320,7 @@ export const clusterBoard: Board = {
         {
           kind: 'graph',
           title: 'gRPC statuses',
-          description: 'Calls a second by how they ended. CANCELLED is the usual end of a watch.',
+          description: 'Calls a second by status. CANCELLED is the usual end of a watch.',
           unit: units.Short,
           queries: [[rate('metatrain_rpc_calls_total', 'status'), '{{status}}']],
         },
@@ -355,7 +354,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Events to NATS',
           description:
-            'Events a second that the stream has acknowledged, and those that the log dropped before. Without data where no NATS is configured.',
+            'Events a second that the stream has acknowledged, and events that the log dropped before. No data without NATS.',
           unit: units.Short,
           queries: [
             [rate('metatrain_events_published_total'), 'published'],
@@ -366,7 +365,7 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Events that wait',
           description:
-            'The outbox: events that NATS has not had yet. It grows while NATS is away, and training does not wait.',
+            'The outbox: events that wait to be published to NATS. It grows while NATS is away; training does not wait.',
           unit: units.Short,
           queries: [['sum(metatrain_events_pending)', 'waiting']],
         },

@@ -26,7 +26,7 @@ const stat = (title: string, description: string, unit: string, expression: stri
 export const jobBoard: Board = {
   uid: 'metatrain-job',
   title: 'MetaTrain: job',
-  description: 'How one job learns.',
+  description: 'The learning of one job.',
   variables: [
     { name: 'name', label: 'Job', query: 'label_values(metatrain_job_iterations, name)' },
     { name: 'job_id', label: 'Id', query: 'label_values(metatrain_job_iterations{name="$name"}, job_id)' },
@@ -42,13 +42,13 @@ export const jobBoard: Board = {
       panels: [
         stat(
           'Progress',
-          'Meta-steps applied, as a share of those asked for.',
+          "Meta-steps applied, as a share of the job's iterations.",
           units.PercentUnit,
           `${ofJob('meta_steps')} / ${ofJob('iterations')}`,
         ),
         stat(
           'Time left',
-          'Until the last meta-step at the present pace, evaluations left out.',
+          'Time until the last meta-step at the present pace, without evaluations.',
           units.DurationSeconds,
           ofJob('eta_seconds'),
         ),
@@ -79,7 +79,7 @@ export const jobBoard: Board = {
         ),
         graph(
           'Learning rate',
-          'Of the meta-optimizer, as its schedule has it.',
+          'Learning rate of the meta-optimizer, after its schedule.',
           units.Short,
           [[ofJob('learning_rate'), 'learning rate']],
           0,
@@ -98,13 +98,13 @@ export const jobBoard: Board = {
         {
           kind: 'bars',
           title: 'The newest evaluation',
-          description: 'Of the newest evaluation alone: every measure at the first and at the last point of its axis.',
+          description: 'The newest evaluation: every measure at the first and the last point of its axis.',
           unit: units.Short,
           queries: [[ofJob('evaluation_measure'), '{{measure}}, {{point}}']],
         },
         graph(
           'Gain: $measure',
-          'By how much the last point is better than the first, whether more or less is better. Below 0, adaptation harms.',
+          'Improvement from the first to the last point, positive if the last is better. Below 0, adaptation harms.',
           units.Short,
           [[ofMeasure('adaptation_gain'), 'gain']],
         ),

@@ -15,7 +15,7 @@ export function processRow(title: string, info: string, labels: string, legend: 
       {
         kind: 'stacked',
         title: 'Processor',
-        description: 'Cores in use, in the process and in the system on its behalf.',
+        description: 'Cores in use, by the process and by the system for it.',
         unit: units.Short,
         queries: [
           [own(`rate(process_cpu_user_seconds_total[${rateWindow}])`), `${legend} user`],
@@ -26,7 +26,7 @@ export function processRow(title: string, info: string, labels: string, legend: 
         kind: 'graph',
         title: 'Memory',
         description:
-          'Resident memory; of it the JavaScript heap, in use and reserved, and what JavaScript holds outside of it (tensors).',
+          "Resident memory, and its parts: the JavaScript heap, in use and reserved, and JavaScript's memory outside the heap (tensors).",
         unit: units.BytesIEC,
         queries: [
           [own('process_resident_memory_bytes'), `${legend} resident`],
@@ -38,8 +38,7 @@ export function processRow(title: string, info: string, labels: string, legend: 
       {
         kind: 'graph',
         title: 'Event loop',
-        description:
-          'Share of the time that the event loop is busy. What is due waits while it is: near 1, heartbeats are answered late.',
+        description: 'Share of the time that the event loop is busy. Near 1, heartbeats are answered late.',
         unit: units.PercentUnit,
         queries: [[own(`rate(nodejs_eventloop_active_seconds_total[${rateWindow}])`), legend]],
       },
@@ -53,7 +52,7 @@ export function processRow(title: string, info: string, labels: string, legend: 
       {
         kind: 'graph',
         title: 'Open files',
-        description: 'File descriptors open, as a share of those allowed.',
+        description: 'Open file descriptors, as a share of the limit.',
         unit: units.PercentUnit,
         queries: [[own('process_open_fds / process_max_fds'), legend]],
       },

@@ -36,7 +36,7 @@ export const workersBoard: Board = {
         {
           kind: 'stat',
           title: 'Workers',
-          description: 'Workers by what they compute with.',
+          description: 'Workers by engine and device.',
           unit: units.Short,
           queries: [[`count by (engine, device, version) (${info})`, '{{engine}}/{{device}} {{version}}']],
           width: 6,
@@ -44,14 +44,14 @@ export const workersBoard: Board = {
         {
           kind: 'stat',
           title: 'Connected',
-          description: 'Workers that a coordinator gives shards.',
+          description: 'Workers that a coordinator gives shards to.',
           unit: units.Short,
           queries: [[`sum(${of('metatrain_worker_connected')})`, 'connected']],
         },
         {
           kind: 'stat',
           title: 'Compute threads',
-          description: 'Threads by what they do.',
+          description: 'Threads by state.',
           unit: units.Short,
           queries: [[`sum by (state) (${of('metatrain_worker_compute_threads')})`, '{{state}}']],
           width: 8,
@@ -86,7 +86,7 @@ export const workersBoard: Board = {
             ],
           ],
         ),
-        graph('Busy threads', 'Compute seconds a second: how many threads are at work.', units.Short, [
+        graph('Busy threads', 'Compute seconds a second, which is the number of busy threads.', units.Short, [
           [perSecond('metatrain_worker_compute_seconds_sum', 'instance'), '{{instance}}'],
         ]),
         graph(
@@ -120,7 +120,7 @@ export const workersBoard: Board = {
         ]),
         graph(
           'Sessions',
-          'That programs got since the worker started: created, or shared with a program of an equal graph.',
+          'Sessions of programs since the worker started: created, or shared with a program of an equal graph.',
           units.Short,
           [[`sum by (instance, origin) (${of('metatrain_engine_sessions_total')})`, '{{instance}} {{origin}}']],
         ),
@@ -145,7 +145,7 @@ export const workersBoard: Board = {
         ),
         graph(
           'Memory: predicted and measured',
-          'What the open programs take at their peaks by prediction, what they may take, and the most that the process has had.',
+          'Predicted peak memory of the open programs, its limit, and the largest resident memory of the process so far.',
           units.BytesIEC,
           [
             [of('metatrain_engine_predicted_bytes'), '{{instance}} predicted'],
