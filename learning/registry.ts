@@ -2,6 +2,7 @@
 // line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
 import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
+import { anil } from './algorithms/anil.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
 import { reptile } from './algorithms/reptile.ts';
@@ -23,6 +24,7 @@ export const builtInParts: readonly AnyPart[] = [
   maml,
   imaml,
   reptile,
+  anil,
   meanSquaredError,
   crossEntropy,
   sgd,
