@@ -3,6 +3,7 @@
 import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { anil } from './algorithms/anil.ts';
+import { boil } from './algorithms/boil.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
 import { reptile } from './algorithms/reptile.ts';
@@ -25,6 +26,7 @@ export const builtInParts: readonly AnyPart[] = [
   imaml,
   reptile,
   anil,
+  boil,
   meanSquaredError,
   crossEntropy,
   sgd,
