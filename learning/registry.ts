@@ -6,6 +6,7 @@ import { anil } from './algorithms/anil.ts';
 import { boil } from './algorithms/boil.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
+import { metaSgd } from './algorithms/meta-sgd.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { conv4 } from './models/conv4.ts';
 import { mlp } from './models/mlp.ts';
@@ -27,6 +28,7 @@ export const builtInParts: readonly AnyPart[] = [
   reptile,
   anil,
   boil,
+  metaSgd,
   meanSquaredError,
   crossEntropy,
   sgd,
