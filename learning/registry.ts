@@ -7,6 +7,7 @@ import { boil } from './algorithms/boil.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
+import { protonet } from './algorithms/protonet.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { conv4 } from './models/conv4.ts';
 import { mlp } from './models/mlp.ts';
@@ -29,6 +30,7 @@ export const builtInParts: readonly AnyPart[] = [
   anil,
   boil,
   metaSgd,
+  protonet,
   meanSquaredError,
   crossEntropy,
   sgd,
