@@ -1,11 +1,12 @@
 // Every algorithm × model × task distribution, from the registry's variants: meta-gradients against finite
 // differences on the eager engine, and the compiled engine against the eager one. A new part is covered once
-// it is registered.
+// it is registered. Which variants meet is said in `small-jobs.ts`.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NamedTensors, TaskFunction } from '../../../learning/built.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { evaluateFunction, statesOf } from '../../../learning/kit/evaluate.ts';
+import { builtIn } from '../../../learning/registry.ts';
 import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
@@ -181,6 +182,15 @@ describe('every algorithm on every model and task distribution', () => {
     fixture.remove();
     await eager.close();
     await compiled.close();
+  });
+
+  it(`takes ${smallJobs.length} combinations, every part of the registry among them`, () => {
+    const tried = new Set(smallJobs.flatMap(({ job }) => [job.algorithm, job.model, job.distribution]));
+    const parts = [...builtIn.all('algorithm'), ...builtIn.all('model'), ...builtIn.all('distribution')];
+    assert.deepEqual(
+      parts.filter((part) => !tried.has(part)).map(({ name }) => name),
+      [],
+    );
   });
 
   for (const { name, job } of smallJobs) {

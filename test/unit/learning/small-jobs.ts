@@ -1,5 +1,5 @@
-// Small jobs over every algorithm, model and task distribution of the registry, from the variants that each
-// part brings, and what tests ask of them: meta-gradients, losses and derivatives by differences.
+// Small jobs over every algorithm, model and task distribution of a registry, from the variants that each
+// part brings (not the whole product of the variants, which grows with every part), and what tests ask of them: meta-gradients, losses and derivatives by differences.
 
 import assert from 'node:assert/strict';
 import type { TaskFunction } from '../../../learning/built.ts';
@@ -23,16 +23,21 @@ export interface SmallJob {
   /** The names of its parts and their variants. */
   readonly name: string;
   readonly job: ResolvedJob;
+  /** Whether it is in the smaller choice: all of an algorithm's variants with the first of each model, and each model's variants with the registry's first algorithm. */
+  readonly isCore: boolean;
 }
 
 interface Variant {
+  /** Whether it is its part's first. */
+  readonly isFirst: boolean;
   readonly title: string;
   readonly section: Readonly<Record<string, unknown>>;
 }
 
 function variantsOf(registry: Registry, kind: PartKind): Variant[] {
   return registry.all(kind).flatMap((part) =>
-    Object.entries(part.variants).map(([variant, fields]) => ({
+    Object.entries(part.variants).map(([variant, fields], index) => ({
+      isFirst: index === 0,
       title: `${part.name} ${variant}`,
       section: { [nameFields[kind]]: part.name, ...fields },
     })),
@@ -82,19 +87,23 @@ function withoutName({ ...fields }: Variant['section'], name: string): Variant['
   return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
 }
 
-/** Every algorithm × model × task distribution that fit together, in every variant. */
+/**
+ * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
+ * of each model, and every variant of a model with the first of each algorithm.
+ */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   return variantsOf(registry, 'distribution').flatMap((task) =>
     variantsOf(registry, 'model')
       .filter((model) => takes(registry, 'model', model, task))
       .flatMap((model) =>
         variantsOf(registry, 'algorithm')
-          .filter(
-            (algorithm) => takes(registry, 'algorithm', algorithm, task) && pairs(registry, algorithm, model, task),
-          )
+          .filter((algorithm) => algorithm.isFirst || model.isFirst)
+          .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
+          .filter((algorithm) => pairs(registry, algorithm, model, task))
           .map((algorithm) => ({
             name: `${algorithm.title}, ${model.title}, ${task.title}`,
             job: jobOf(task.section, model.section, algorithm.section, registry),
+            isCore: model.isFirst || algorithm.section.name === registry.all('algorithm')[0]!.name,
           })),
       ),
   );
