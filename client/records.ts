@@ -20,6 +20,7 @@ import type { Verdict__Output } from '../shared/gen/metatrain/v1/Verdict.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Estimate, Measure, MeasureValue } from '../shared/measures.ts';
+import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { type JobWords, noWords } from '../shared/protocol.ts';
 import type { Waiting } from '../shared/waiting.ts';
 
@@ -123,6 +124,8 @@ export interface Job {
   readonly mixedFingerprints: boolean;
   /** The job's data; empty before its first result, and if its tasks need no data. */
   readonly data: readonly DataIdentity[];
+  /** The plugins whose parts it uses. */
+  readonly plugins: readonly PluginIdentity[];
   readonly skippedTasks: number;
   /** The newest shards with skipped tasks; absent where there is none. */
   readonly skippedShards?: readonly SkippedShard[];
@@ -203,6 +206,8 @@ export interface WorkerInfo {
   readonly resultsRejected: number;
   /** The data of this stream's results. */
   readonly data: readonly DataIdentity[];
+  /** The plugins that it has loaded. */
+  readonly plugins: readonly PluginIdentity[];
 }
 
 export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
@@ -246,6 +251,7 @@ export function jobFromWire(job: Job__Output): Job {
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     data: job.data,
+    plugins: job.plugins,
     skippedTasks: job.skippedTasks,
     ...(job.skippedShards.length > 0 ? { skippedShards: job.skippedShards } : {}),
   };
@@ -306,6 +312,7 @@ export function workerFromWire(worker: WorkerInfo__Output): WorkerInfo {
     version: worker.version,
     resultsRejected: worker.resultsRejected,
     data: worker.data,
+    plugins: worker.plugins,
   };
 }
 

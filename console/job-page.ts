@@ -4,6 +4,7 @@ import { describeData } from '../shared/data-identity.ts';
 import type { CheckpointInfo, JobDetail, JobEvent } from '../shared/http-api.ts';
 import { formatMeasured } from '../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
+import { describePlugin } from '../shared/plugin-identity.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
 import { beforeNextFrame } from './clock.ts';
@@ -214,7 +215,7 @@ class JobPage {
 
   #drawFacts(): void {
     const { submittedAt, startedAt, endedAt, owner, overrides, paramsSha256, engineFingerprint } = this.#job;
-    const { mixedFingerprints, data, skippedTasks } = this.#job;
+    const { mixedFingerprints, data, plugins, skippedTasks } = this.#job;
     const elapsed = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : undefined;
     const facts: (readonly [string, Node | string | undefined])[] = [
       ['Submitted', timeElement(submittedAt)],
@@ -226,6 +227,7 @@ class JobPage {
       ['Parameters, SHA-256', paramsSha256 === '' ? undefined : h('code', {}, paramsSha256)],
       ['Engine fingerprint', engineFingerprint === '' ? undefined : h('code', {}, engineFingerprint)],
       ['Data', data.length === 0 ? undefined : h('code', {}, describeData(data))],
+      ['Plugins', plugins.length === 0 ? undefined : h('code', {}, plugins.map(describePlugin).join(', '))],
       ['Equal bytes', mixedFingerprints ? 'not promised: workers of several fingerprints took part' : undefined],
       ['Skipped tasks', skippedTasks > 0 ? `${formatCount(skippedTasks)}, whose results were not finite` : undefined],
     ];

@@ -27,6 +27,8 @@ export function waitText({ reason }: Waiting): string {
       return 'other jobs first';
     case 'noWorker':
       return 'no worker for it';
+    case 'otherPlugin':
+      return 'no worker with its plugin';
     case 'otherEngine':
       return 'no worker of its engine';
     case 'otherData':

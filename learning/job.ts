@@ -3,10 +3,11 @@
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { StatedProtocol } from '../shared/job-spec/published.ts';
 import { type MeasureHead, noAxis } from '../shared/measures.ts';
+import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
 import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
-import type { Axis, DefinedPart } from './part.ts';
+import type { Axis, DefinedPart, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
 
 /** What is measured of a task. The first is the one that is minimised. */
@@ -32,6 +33,8 @@ export interface ResolvedJob {
   readonly parameterCount: number;
   readonly measures: JobMeasures;
   readonly isTransductive: boolean;
+  /** Whose parts it uses, each once. */
+  readonly plugins: readonly PluginIdentity[];
   /** Of the job as it is. */
   readonly words: JobWords;
   /** Of its published protocol, as far as that is stated. */
@@ -66,9 +69,31 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
       evaluate: kinds.map((kind) => ({ ...kind, ...axis })),
     },
     isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),
+    plugins: pluginsOf(spec, registry),
     words: wordsOf(spec, registry),
     publishedWords: spec.published && wordsOf(spec.published.protocol, registry),
   };
+}
+
+/** The part that a job names of each kind. */
+export const partNames = ({
+  task,
+  model,
+  algorithm,
+  objective,
+  meta,
+}: JobSpec): readonly (readonly [PartKind, string])[] => [
+  ['distribution', task.distribution],
+  ['model', model.architecture],
+  ['algorithm', algorithm.name],
+  ['objective', objective.name],
+  ['optimizer', meta.optimizer.name],
+];
+
+/** The plugins that the job's parts come from. */
+export function pluginsOf(spec: JobSpec, registry: Registry): PluginIdentity[] {
+  const used = partNames(spec).flatMap(([kind, name]) => registry.pluginOf(kind, name) ?? []);
+  return [...new Set(used)].map(({ name, sha256 }) => ({ name, sha256 }));
 }
 
 const innerStepAxis = ({ evaluation }: JobSpec): Axis => ({

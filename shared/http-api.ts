@@ -12,6 +12,7 @@ import type {
 import type { Verdict } from './comparison.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
+import type { PluginIdentity } from './plugin-identity.ts';
 import type { JobWords } from './protocol.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -89,6 +90,8 @@ export interface JobDetail extends JobRow {
   readonly mixedFingerprints: boolean;
   /** The job's data; empty before its first result, and if its tasks need no data. */
   readonly data: readonly DataIdentity[];
+  /** The plugins whose parts it uses. */
+  readonly plugins: readonly PluginIdentity[];
   readonly skippedTasks: number;
 }
 
@@ -118,6 +121,8 @@ export interface WorkerRow {
   readonly resultsRejected: number;
   /** With which results of the present stream were made. */
   readonly data: readonly DataIdentity[];
+  /** That it has loaded. */
+  readonly plugins: readonly PluginIdentity[];
   readonly connectedAt: string;
   readonly lastHeartbeatAt: string;
   /** Why it idles although shards wait; empty otherwise. */

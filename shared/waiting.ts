@@ -10,6 +10,8 @@ export const waitReasons = [
   'queue',
   /** No connected worker offers its engine on its device. */
   'noWorker',
+  /** No connected worker of its engine holds the plugins whose parts it uses. */
+  'otherPlugin',
   /** No connected worker has the engine fingerprint that the job keeps to. */
   'otherEngine',
   /** The connected workers of its engine read other data than the job began with. */

@@ -87,7 +87,12 @@ try {
   );
   log.debug({ fingerprint: pool.fingerprint, slots, memoryLimitBytes, dataDirectories }, 'ready to compute');
   const session = new Session(
-    { workerId, version, offer: { engine: config.engine, device: facts }, times: { ...defaultSessionTimes, giveUpMs } },
+    {
+      workerId,
+      version,
+      offer: { engine: config.engine, device: facts, plugins },
+      times: { ...defaultSessionTimes, giveUpMs },
+    },
     {
       openStream: streamsTo(config.coordinator, connection),
       pool,

@@ -10,6 +10,7 @@ import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.t
 import type { Logger } from '../shared/log.ts';
 import { PassingMap } from '../shared/passing.ts';
 import { PayloadInbox } from '../shared/payload-inbox.ts';
+import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { layoutElements } from '../shared/tensor-codec.ts';
 import { maxPayloadBytes, maxUnfinishedJobs, protocolVersion } from '../shared/wire.ts';
 import type { ComputePool } from './compute/pool.ts';
@@ -33,6 +34,8 @@ import type { CoordinatorStream, OpenStream } from './session-stream.ts';
 export interface EngineOffer {
   readonly engine: EngineName;
   readonly device: DeviceFacts;
+  /** That every compute thread has loaded. Default: none. */
+  readonly plugins?: readonly PluginIdentity[];
 }
 
 export interface SessionOptions {
@@ -214,9 +217,10 @@ export class Session {
     this.#stream = stream;
     this.#outbox = new Outbox(stream);
     const { workerId, version, offer } = this.#options;
+    const plugins = offer?.plugins?.map(({ name, sha256 }) => ({ name, sha256 })) ?? [];
     const { fingerprint, slots } = this.#dependencies.pool;
     this.#outbox.sendUrgent({
-      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version, ...offer },
+      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version, ...offer, plugins },
     });
   }
 

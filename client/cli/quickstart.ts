@@ -31,7 +31,7 @@ export function quickstartCommand(context: CommandContext): Command {
       if (!options.json) terminal.print(introduction(spec, shownFile, terminal.style));
       const { logLevel, logFormat } = options;
       const flags = { workers: quickstartWorkers, dataDir: [], plugin: [], logLevel, logFormat };
-      const result = await runJob({ spec, overrides: [], output: undefined }, flags, context);
+      const result = await runJob({ spec, overrides: [], plugins: [], output: undefined }, flags, context);
       if (options.json) terminal.printJson(result);
       else {
         const rendered = renderResult(result, spec, { width: terminal.width, style: terminal.style });

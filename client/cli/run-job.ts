@@ -5,6 +5,7 @@ import { realClock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { type LogFormat, linePrinter } from '../../shared/log.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import { MetatrainClient } from '../metatrain-client.ts';
 import type { Job, JobError } from '../records.ts';
 import { type CommandContext, Interruption } from './context.ts';
@@ -27,6 +28,8 @@ export interface JobToRun {
   readonly spec: JobSpec;
   /** For the job's record. */
   readonly overrides: readonly string[];
+  /** Whose parts it uses: with other bytes it is another job. */
+  readonly plugins: readonly PluginIdentity[];
   /** Where the model is saved after success. Undefined: nowhere. */
   readonly output: ModelFile | undefined;
 }
@@ -92,7 +95,7 @@ function logPrinter(terminal: Terminal, format: LogFormat): (title: string, line
 
 async function submitAndFollow(
   client: MetatrainClient,
-  { spec, overrides, output }: JobToRun,
+  { spec, overrides, plugins, output }: JobToRun,
   { stateDir }: ClusterFlags,
   context: CommandContext,
   signal: AbortSignal,
@@ -102,7 +105,7 @@ async function submitAndFollow(
   const { jobId, isNew } =
     stateDir === undefined
       ? { jobId: (await client.submitJob(JSON.stringify(spec), { overrides, signal })).jobId, isNew: true }
-      : await submitOrResume(client, { spec, overrides }, stateDir, context, signal);
+      : await submitOrResume(client, { spec, overrides, plugins }, stateDir, context, signal);
   const job = await followJob(client, jobId, context, { signal, onEvent: (event) => meter.observe(event) });
   const wallSeconds = (realClock.elapsedMs() - startedMs) / 1000;
   // A job without a second progress report has no rate.
@@ -127,17 +130,20 @@ async function keepModel(
 
 /**
  * With a kept state directory, the same job file continues its job: the idempotency key comes from
- * the spec. A failed or cancelled job stays unchanged, and the next attempt begins.
+ * the spec and the plugins of its parts. A failed or cancelled job stays unchanged, and the next attempt begins.
  */
 async function submitOrResume(
   client: MetatrainClient,
-  { spec, overrides }: Pick<JobToRun, 'spec' | 'overrides'>,
+  { spec, overrides, plugins }: Omit<JobToRun, 'output'>,
   stateDir: string,
   { terminal }: CommandContext,
   signal: AbortSignal,
 ): Promise<{ readonly jobId: string; readonly isNew: boolean }> {
   const text = JSON.stringify(spec);
-  const specHash = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  const specHash = createHash('sha256')
+    .update([text, ...plugins.map(({ sha256 }) => sha256)].join())
+    .digest('hex')
+    .slice(0, 32);
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const idempotencyKey = `run-${specHash}-${attempt}`;
     const { jobId, alreadySubmitted } = await client.submitJob(text, { idempotencyKey, overrides, signal });

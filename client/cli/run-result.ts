@@ -1,5 +1,6 @@
 // The result of `run` in the form of its `--json` output: the contract for scripts.
 import type { DataIdentity } from '../../shared/data-identity.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { JobWords } from '../../shared/protocol.ts';
 import type { Evaluation, Job, JobError, JobEvent, JobState, Verdict } from '../records.ts';
 import type { SavedModel } from './model-file.ts';
@@ -31,6 +32,8 @@ export interface RunResult {
   readonly mixedFingerprints: boolean;
   /** What the job was computed with; empty where its tasks need no data. */
   readonly data: readonly DataIdentity[];
+  /** The plugins whose parts it uses. */
+  readonly plugins: readonly PluginIdentity[];
   readonly skippedTasks: number;
   readonly error?: JobError;
 }
@@ -53,6 +56,7 @@ export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: num
     engineFingerprint: job.engineFingerprint,
     mixedFingerprints: job.mixedFingerprints,
     data: job.data,
+    plugins: job.plugins,
     skippedTasks: job.skippedTasks,
     ...(job.error ? { error: job.error } : {}),
   };

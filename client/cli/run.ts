@@ -1,5 +1,6 @@
 // `metatrain run`: one job on a local cluster that lives as long as the job.
 import { Command } from 'commander';
+import { pluginsOf } from '../../learning/job.ts';
 import { loadRegistry } from '../../learning/load.ts';
 import { pluginFiles } from '../../shared/plugin-file.ts';
 import type { CommandContext } from './context.ts';
@@ -49,7 +50,11 @@ export function runCommand(context: CommandContext): Command {
       const spec = await readJobFile(file, options.set, registry);
       if (options.gate) refuseWithoutFigure(spec);
       const output = await modelFile(spec, options.output);
-      const result = await runJob({ spec, overrides: overrideTexts(options.set), output }, options, context);
+      const result = await runJob(
+        { spec, overrides: overrideTexts(options.set), plugins: pluginsOf(spec, registry), output },
+        options,
+        context,
+      );
       const { terminal } = context;
       if (options.json) {
         terminal.printJson(result);

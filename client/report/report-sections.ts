@@ -14,6 +14,7 @@ import { describeData } from '../../shared/data-identity.ts';
 import { type Chart, type ChartPoint, headingOf, xText } from '../../shared/job-charts.ts';
 import { axisHead, formatFigure, headline, type Measure, pointText, titleWithUnit } from '../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
+import { describePlugin } from '../../shared/plugin-identity.ts';
 import { protocolCard, publishedText } from '../../shared/protocol.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
 import type { Job, JobState } from '../records.ts';
@@ -222,7 +223,7 @@ export function identitySection({ job, version }: ReportInput): Markup {
 <dt>parameters</dt><dd>${job.paramsSha256 ? html`<code>${job.paramsSha256}</code> (SHA-256, after ${formatCount(job.steps)} meta-steps)` : 'none yet'}</dd>
 <dt>engine</dt><dd>${job.engineFingerprint ? html`<code>${job.engineFingerprint}</code>` : 'not chosen yet'}</dd>${
     job.data.length > 0 ? html`\n<dt>data</dt><dd><code>${describeData(job.data)}</code></dd>` : ''
-  }
+  }${job.plugins.length > 0 ? html`\n<dt>plugins</dt><dd><code>${job.plugins.map(describePlugin).join(', ')}</code></dd>` : ''}
 <dt>equal bytes</dt><dd>${
     job.mixedFingerprints
       ? 'not promised: workers of several engine fingerprints took part'

@@ -1,6 +1,7 @@
 // What the core is told. Every event carries its time, in milliseconds since some moment, never less
 // than the event before; the core has no other clock.
 import type { ErrorCode } from '../../shared/errors.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { JobPlan, WorkKind } from './state.ts';
 
 /** A message from a worker's stream, named by the stream that brought it. */
@@ -67,6 +68,7 @@ export type CoreEvent =
       readonly kind: 'workerConnected';
       readonly engine: string;
       readonly fingerprint: string;
+      readonly plugins: readonly PluginIdentity[];
       readonly slots: number;
     })
   | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })

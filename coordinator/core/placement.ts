@@ -1,9 +1,10 @@
 // Which worker may compute which shard. A job is computed by the engine and on the device that it asks
-// for. It keeps to the fingerprint of its first result, since other fingerprints round otherwise;
-// `placement.mixed` lifts that. It keeps to the data of its first result in any case. Keeps the index
-// of idle workers, so that a match costs nothing in a large cluster.
+// for, by workers that hold its plugins. It keeps to the fingerprint of its first result, since other
+// fingerprints round otherwise; `placement.mixed` lifts that. It keeps to the data of its first result
+// in any case. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
 import { PassingSet } from '../../shared/passing.ts';
-import type { Batch, CoreState, Job, Shard, Worker, WorkKind } from './state.ts';
+import { describePlugin, type PluginIdentity } from '../../shared/plugin-identity.ts';
+import type { Batch, CoreState, Job, Offer, Shard, Worker, WorkKind } from './state.ts';
 
 export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
 
@@ -13,29 +14,43 @@ export const isWilling = ({ isDraining, health }: Worker): boolean => !isDrainin
 /** On probation a worker may spoil one shard, not as many as it has slots. */
 const slotsOf = ({ health, slots }: Worker): number => (health.standing === 'good' ? slots : 1);
 
-/** The worker's place in the idle index. An engine's name holds no space. */
-const groupOf = (engine: string, fingerprint: string): string => `${engine} ${fingerprint}`;
+/** The offer's place in the idle index. Engines and hashes hold no space. */
+function groupOf({ engine, fingerprint, plugins }: Offer): string {
+  const hashes = plugins.map(({ sha256 }) => sha256).sort();
+  return `${engine} ${hashes.join('+')} ${fingerprint}`;
+}
 
 /** Puts the worker where it belongs in the idle index, behind those that have waited longer. */
 export function updateIdle(state: CoreState, worker: Worker): void {
-  const key = groupOf(worker.engine, worker.fingerprint);
+  const key = groupOf(worker);
   let group = state.idle.get(key);
-  group?.delete(worker);
+  group?.workers.delete(worker);
   if (!hasFreeSlot(worker) || state.workers.get(worker.workerId) !== worker) {
-    if (group?.size === 0) state.idle.delete(key);
+    if (group?.workers.size === 0) state.idle.delete(key);
     return;
   }
   if (!group) {
-    group = new PassingSet();
+    const { engine, fingerprint, plugins } = worker;
+    group = { engine, fingerprint, plugins, workers: new PassingSet() };
     state.idle.set(key, group);
   }
-  group.add(worker);
+  group.workers.add(worker);
 }
 
-export const isCompatible = (job: Job, worker: Worker): boolean =>
-  job.plan.engine === worker.engine &&
-  !job.otherData.has(worker) &&
-  (job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === worker.fingerprint);
+export const isCompatible = (job: Job, worker: Worker): boolean => suits(job, worker) && !job.otherData.has(worker);
+
+const suits = (job: Job, offer: Offer): boolean =>
+  job.plan.engine === offer.engine &&
+  (job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === offer.fingerprint) &&
+  missingPlugin(job, offer) === undefined;
+
+/** A plugin that the job uses and the offer does not hold with the same bytes. */
+export const missingPlugin = ({ plan }: Job, { plugins }: Offer): PluginIdentity | undefined =>
+  plan.plugins.find(({ sha256 }) => !plugins.some((held) => held.sha256 === sha256));
+
+/** Another version of the plugin that the offer holds: a file of the same name. */
+export const otherVersionOf = ({ name }: PluginIdentity, { plugins }: Offer): PluginIdentity | undefined =>
+  plugins.find((held) => held.name === name);
 
 /**
  * The idle worker that should compute the shard now. A worker on which the shard has failed gets it again only when no other
@@ -77,12 +92,8 @@ const holds = (worker: Worker, shard: Shard): boolean => {
 };
 
 function* idleWorkers(state: CoreState, job: Job): Iterable<Worker> {
-  if (job.plan.isMixed || job.fingerprint === undefined) {
-    const prefix = groupOf(job.plan.engine, '');
-    for (const [key, group] of state.idle) if (key.startsWith(prefix)) yield* group;
-  } else {
-    yield* state.idle.get(groupOf(job.plan.engine, job.fingerprint)) ?? [];
-  }
+  // As many groups as there are different offers, which are few.
+  for (const [, group] of state.idle) if (suits(job, group)) yield* group.workers;
 }
 
 /** Why the worker idles although shards wait; empty when it is busy or nothing waits. */
@@ -98,6 +109,14 @@ export function idleReason(state: CoreState, worker: Worker): string {
     if (job.phase.kind !== 'computing' || job.phase.batch.pending.length === 0) continue;
     if (job.plan.engine !== worker.engine) {
       return `job ${job.plan.jobId} asks for ${job.plan.engine} (placement), and this worker offers ${worker.engine}`;
+    }
+    const missing = missingPlugin(job, worker);
+    if (missing) {
+      const uses = `job ${job.plan.jobId} uses the plugin ${describePlugin(missing)}`;
+      const other = otherVersionOf(missing, worker);
+      return other
+        ? `${uses}, and this worker holds another version of it, ${describePlugin(other)}`
+        : `${uses}, which this worker was started without (--plugin)`;
     }
     const otherData = job.otherData.get(worker);
     if (otherData !== undefined) return `refused by job ${job.plan.jobId}: ${otherData}`;

@@ -2,6 +2,7 @@
 // Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
 import type { ErrorCode } from '../../shared/errors.ts';
 import { PassingMap, type PassingSet } from '../../shared/passing.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { WaitReason } from '../../shared/waiting.ts';
 
 /** Every limit and factor of the core, in milliseconds where a time. */
@@ -84,6 +85,8 @@ export interface JobPlan {
   /** Engine and device that compute it, such as `compiled/cpu`. */
   readonly engine: string;
   readonly isMixed: boolean;
+  /** Whose parts it uses: only workers that hold the same bytes compute it. */
+  readonly plugins: readonly PluginIdentity[];
   readonly onNonFinite: 'fail' | 'skip';
   /** A job of a higher one gets every free slot that it can use; jobs of the same share them. */
   readonly priority: number;
@@ -182,13 +185,24 @@ export interface Job {
   stretch: { readonly sinceMs: number; readonly from: number; readonly to: number } | undefined;
 }
 
-export interface Worker {
+/** What decides which jobs a worker may compute; workers whose offers are equal are alike to every job. */
+export interface Offer {
+  /** Engine and device, such as `compiled/cpu`. */
+  readonly engine: string;
+  readonly fingerprint: string;
+  /** That it has loaded. */
+  readonly plugins: readonly PluginIdentity[];
+}
+
+/** Workers with a free slot whose offers are equal, the longest idle first. */
+export interface IdleGroup extends Offer {
+  readonly workers: PassingSet<Worker>;
+}
+
+export interface Worker extends Offer {
   readonly workerId: string;
   /** The stream's number: what comes from an older stream of the same worker is ignored. */
   readonly connection: number;
-  /** What it offers, such as `compiled/cpu`. */
-  readonly engine: string;
-  readonly fingerprint: string;
   readonly slots: number;
   readonly leases: PassingSet<Lease>;
   lastSeenAt: number;
@@ -259,8 +273,8 @@ export interface CoreState {
   /** Those of them that may be leased from: queued or running, at most `maxRunningJobs`. */
   readonly admitted: Set<Job>;
   readonly workers: Map<string, Worker>;
-  /** Workers with a free slot, by engine and fingerprint, the longest idle first. */
-  readonly idle: PassingMap<string, PassingSet<Worker>>;
+  /** Workers with a free slot, by their offers. */
+  readonly idle: PassingMap<string, IdleGroup>;
   readonly leases: PassingMap<string, Lease>;
   /** Those that the newest event has ended, for the effects that name them. */
   readonly justEnded: PassingMap<string, Lease>;

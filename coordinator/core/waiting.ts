@@ -1,10 +1,11 @@
 // Why a job that has not ended computes nothing. Derived from the state on request. A job that has
 // waited long for workers that are not there also gets an event. The other reasons are usual, or have
 // an event already.
+import { describePlugin } from '../../shared/plugin-identity.ts';
 import type { Waiting, WaitReason } from '../../shared/waiting.ts';
 import type { CoreEffect } from './effect.ts';
 import { batchesOf } from './meta-steps.ts';
-import { hasFreeSlot, isCompatible, isWilling } from './placement.ts';
+import { hasFreeSlot, isCompatible, isWilling, missingPlugin, otherVersionOf } from './placement.ts';
 import type { CoreState, Job, Worker } from './state.ts';
 
 /**
@@ -54,7 +55,13 @@ export function reportWaits(state: CoreState, effects: CoreEffect[]): void {
 }
 
 /** What somebody has to do something about. */
-const lacksWorkers: ReadonlySet<WaitReason> = new Set(['noWorker', 'otherEngine', 'otherData', 'workersHeld']);
+const lacksWorkers: ReadonlySet<WaitReason> = new Set([
+  'noWorker',
+  'otherPlugin',
+  'otherEngine',
+  'otherData',
+  'workersHeld',
+]);
 
 function jobsWithLeases(state: CoreState): Set<Job> {
   const jobs = new Set<Job>();
@@ -87,9 +94,11 @@ function whyNoWorkerTakes(state: CoreState, job: Job): Waiting {
     const there = workers.length === 0 ? 'no worker is connected' : `those that are connected offer ${offers}`;
     return { reason: 'noWorker', message: `it needs a worker that offers ${engine} (placement); ${there}` };
   }
+  const withPlugins = offering.filter((worker) => missingPlugin(job, worker) === undefined);
+  if (withPlugins.length === 0) return { reason: 'otherPlugin', message: pluginText(job, offering) };
   const compatible = offering.filter((worker) => isCompatible(job, worker));
   if (compatible.length === 0) {
-    const [refused] = offering.flatMap((worker) => job.otherData.get(worker) ?? []);
+    const [refused] = withPlugins.flatMap((worker) => job.otherData.get(worker) ?? []);
     if (refused !== undefined)
       return { reason: 'otherData', message: `the workers that offer its engine read other data: ${refused}` };
     const message = `it keeps to the engine fingerprint ${job.fingerprint}, which no connected worker has (placement.mixed: true lifts that)`;
@@ -101,6 +110,16 @@ function whyNoWorkerTakes(state: CoreState, job: Job): Waiting {
     ? 'its shard failed on the workers that are free, and is kept for one that is busy'
     : `the workers that may compute it (${willing.length}) compute for other jobs`;
   return { reason: 'workersBusy', message };
+}
+
+/** @param workers that offer the job's engine, of which none holds all of its plugins. */
+function pluginText(job: Job, workers: readonly Worker[]): string {
+  const missing = workers.flatMap((worker) => missingPlugin(job, worker) ?? []);
+  const others = workers.filter((worker, index) => otherVersionOf(missing[index]!, worker)).length;
+  return (
+    `it uses the plugin ${describePlugin(missing[0]!)}, and of the workers that offer its engine ` +
+    `${workers.length - others} lack it and ${others} hold another version (metatrain workers says which)`
+  );
 }
 
 function heldText(workers: readonly Worker[]): string {

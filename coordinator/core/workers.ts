@@ -11,7 +11,7 @@ import type { CoreState, Worker } from './state.ts';
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
 
 export function connectWorker(state: CoreState, event: EventOf<'workerConnected'>, effects: CoreEffect[]): void {
-  const { workerId, connection, engine, fingerprint, slots } = event;
+  const { workerId, connection, engine, fingerprint, plugins, slots } = event;
   const before = state.workers.get(workerId);
   if (before) {
     const message = `another stream has said hello as worker ${workerId}`;
@@ -29,6 +29,7 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
     connection,
     engine,
     fingerprint,
+    plugins,
     slots,
     leases: new PassingSet(),
     lastSeenAt: state.now,

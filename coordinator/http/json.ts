@@ -55,6 +55,7 @@ export function jobDetail(record: JobRecord, caller: Caller, waiting: Waiting | 
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
     data: record.data ?? [],
+    plugins: record.plugins ?? [],
     skippedTasks: record.skippedTasks,
   };
 }
@@ -102,6 +103,7 @@ function workerRow({
     shardsCompleted,
     resultsRejected,
     data,
+    plugins: link.plugins,
     connectedAt: isoTime(connectedAt),
     lastHeartbeatAt: isoTime(lastSeenAt),
     idleReason,

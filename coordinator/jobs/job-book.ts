@@ -18,6 +18,7 @@ import {
 import type { JobStore } from '../store/job-store.ts';
 import { isStorageRefusal } from '../store/storage-errors.ts';
 import { refuseBeyondMemory } from './job-memory.ts';
+import { hasSamePlugins, refuseOtherPlugins } from './job-plugins.ts';
 import { fillPage } from './page.ts';
 import { ShardLedger } from './shard-ledger.ts';
 
@@ -76,7 +77,7 @@ export class JobBook {
   /** Records that are not on the disk as they are now, by job: their write is under way, or there was no room for it. */
   readonly #unsaved = new Map<string, Unsaved>();
   /** Why, by job. */
-  readonly #unreadable = new Map<string, string>();
+  readonly #unreadable = new Map<string, MetatrainError>();
   /** Submissions on their way to the disk, by idempotency key. */
   readonly #submitting = new Map<string, Promise<unknown>>();
   readonly #watchers = new Map<string, Set<() => void>>();
@@ -128,7 +129,10 @@ export class JobBook {
     if (missing > 0) this.#log.error({ missing }, 'job records cannot be found: the job database is damaged');
   }
 
-  /** @returns a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be. */
+  /**
+   * @returns a job that has not ended. @throws MetatrainError `DATA_CORRUPT` naming the field that cannot be;
+   * `PLUGIN_DIFFERS`.
+   */
   #checkRecord(jobId: string, record: JobRecord): ResolvedJob | undefined {
     const isWhole =
       record.jobId === jobId &&
@@ -137,14 +141,16 @@ export class JobBook {
       Array.isArray(record.checkpoints) &&
       Array.isArray(record.evaluations);
     if (!isWhole) throw new MetatrainError('DATA_CORRUPT', 'fields are missing or of another kind');
-    return hasEnded(record.state) ? undefined : readJob(record.spec, this.#registry);
+    if (hasEnded(record.state)) return undefined;
+    refuseOtherPlugins(record, this.#registry);
+    return readJob(record.spec, this.#registry);
   }
 
   #leaveOut(jobId: string, thrown: unknown): void {
     if (this.#unreadable.has(jobId)) return;
-    const { message } = asMetatrainError(thrown);
-    this.#log.error({ jobId, reason: message }, 'a job record cannot be read; its job is left out');
-    this.#unreadable.set(jobId, message);
+    const error = asMetatrainError(thrown);
+    this.#log.error({ jobId, reason: error.message }, 'a job record cannot be read; its job is left out');
+    this.#unreadable.set(jobId, error);
   }
 
   /** Jobs that have not ended, in submission order. */
@@ -157,14 +163,17 @@ export class JobBook {
     return this.#open.get(jobId);
   }
 
-  /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT` */
+  /** @throws MetatrainError `JOB_UNKNOWN`, `DATA_CORRUPT`, `PLUGIN_DIFFERS` */
   record(jobId: string): JobRecord {
     const isKnown = this.#open.has(jobId) || this.#states.has(jobId) || this.#unreadable.has(jobId);
     if (!isKnown) throw new MetatrainError('JOB_UNKNOWN', `there is no job ${JSON.stringify(jobId)}`);
     const record = this.#find(jobId);
     if (record) return record;
-    const reason = this.#unreadable.get(jobId) ?? '';
-    throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason}`);
+    const reason = this.#unreadable.get(jobId);
+    if (reason?.code === 'PLUGIN_DIFFERS') {
+      throw new MetatrainError(reason.code, `job ${jobId} is left out: ${reason.message}`, { details: reason.details });
+    }
+    throw new MetatrainError('DATA_CORRUPT', `the record of job ${jobId} cannot be read: ${reason?.message ?? ''}`);
   }
 
   /**
@@ -218,8 +227,11 @@ export class JobBook {
       await this.#submitting.get(key)?.catch(() => undefined);
       const earlier = this.#store.submission(key);
       if (earlier) {
-        if (earlier.spec === JSON.stringify(job.spec)) return { record: this.record(earlier.jobId), isNew: false };
-        const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which has another spec`;
+        const isSameSpec = earlier.spec === JSON.stringify(job.spec);
+        const record = isSameSpec ? this.record(earlier.jobId) : undefined;
+        if (record && hasSamePlugins(record, job)) return { record, isNew: false };
+        const differs = isSameSpec ? 'was made with another version of its plugin' : 'has another spec';
+        const message = `idempotency key ${JSON.stringify(idempotencyKey)} belongs to job ${earlier.jobId}, which ${differs}`;
         throw new MetatrainError('JOB_EXISTS', message, { details: { jobId: earlier.jobId } });
       }
     }
@@ -403,7 +415,7 @@ const isForgettable = (state: JobStateName): boolean => state === 'failed' || st
 
 function newRecord(submission: Submission, order: number, now: number): JobRecord {
   const { job, idempotencyKey = '', owner = '', overrides = [] } = submission;
-  const { spec, words, publishedWords } = job;
+  const { spec, words, publishedWords, plugins } = job;
   return {
     jobId: randomId(),
     order,
@@ -411,6 +423,7 @@ function newRecord(submission: Submission, order: number, now: number): JobRecor
     spec: JSON.stringify(spec),
     words,
     ...(publishedWords && { publishedWords }),
+    ...(plugins.length > 0 && { plugins }),
     submittedAt: now,
     idempotencyKey,
     ...(owner === '' ? {} : { owner }),

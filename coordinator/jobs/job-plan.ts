@@ -19,6 +19,7 @@ export function planOf(jobId: string, job: ResolvedJob): JobPlan {
     checkpointEvery: checkpoint.every,
     engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
+    plugins: job.plugins,
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],
     maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,

@@ -117,6 +117,7 @@ function workerMessage(view: WorkerView): WorkerInfo {
     engine: link.engine,
     device: link.device,
     data: [...data],
+    plugins: [...link.plugins],
   };
 }
 

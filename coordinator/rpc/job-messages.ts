@@ -63,6 +63,7 @@ export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
     engineFingerprint: record.engineFingerprint ?? '',
     mixedFingerprints: record.hasMixedFingerprints,
     data: [...(record.data ?? [])],
+    plugins: [...(record.plugins ?? [])],
     skippedTasks: record.skippedTasks,
     waiting: waiting ?? null,
     words: record.words,

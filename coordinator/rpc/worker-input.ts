@@ -6,6 +6,7 @@ import type { Hello__Output } from '../../shared/gen/metatrain/v1/Hello.ts';
 import type { ResultsHeld__Output } from '../../shared/gen/metatrain/v1/ResultsHeld.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardProgress__Output } from '../../shared/gen/metatrain/v1/ShardProgress.ts';
+import { maxPluginName, maxPlugins } from '../../shared/plugin-identity.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard, ShardProgress } from '../core/event.ts';
 import type { WorkerDevice } from '../workers/worker-link.ts';
@@ -39,7 +40,21 @@ export function checkHello(hello: Hello__Output): void {
       throw invalid(`hello.${field}`, `"${value.slice(0, 40)}"`, words.slice(1).join(', '));
     }
   }
+  checkPlugins(hello);
   if (hello.slots < 1 || hello.slots > maxSlots) throw invalid('hello.slots', String(hello.slots), `1 to ${maxSlots}`);
+}
+
+/** @throws MetatrainError `REQUEST_INVALID` */
+function checkPlugins({ plugins }: Hello__Output): void {
+  if (plugins.length > maxPlugins) throw invalid('hello.plugins', `${plugins.length}`, `at most ${maxPlugins}`);
+  for (const { name, sha256 } of plugins) {
+    if (name === '' || name.length > maxPluginName) {
+      throw invalid('hello.plugins.name', `${name.length} characters`, `1 to ${maxPluginName}`);
+    }
+    if (!/^[0-9a-f]{64}$/.test(sha256)) {
+      throw invalid('hello.plugins.sha256', `"${sha256.slice(0, 40)}"`, '64 hexadecimal digits');
+    }
+  }
 }
 
 export function deviceOf({ device }: Hello__Output): WorkerDevice {

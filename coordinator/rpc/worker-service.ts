@@ -10,6 +10,7 @@ import type { WorkerMessage__Output } from '../../shared/gen/metatrain/v1/Worker
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
 import type { Logger } from '../../shared/log.ts';
 import { PayloadInbox } from '../../shared/payload-inbox.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
 import type { Lease } from '../core/state.ts';
 import type { TakenPayload } from '../jobs/shard-results.ts';
@@ -78,6 +79,7 @@ class WorkerStream implements WorkerLink {
   engine = '';
   device: WorkerDevice = { kind: '', name: '', memoryBytes: 0, driver: '' };
   fingerprint = '';
+  plugins: readonly PluginIdentity[] = [];
   slots = 0;
   version = '';
   readonly #call: WorkerCall;
@@ -156,6 +158,7 @@ class WorkerStream implements WorkerLink {
     this.engine = hello.engine || 'compiled';
     this.device = deviceOf(hello);
     this.fingerprint = hello.engineFingerprint;
+    this.plugins = hello.plugins;
     this.slots = hello.slots;
     this.version = boundText(hello.version, 64);
     this.#phase = 'serving';

@@ -168,10 +168,10 @@ export class Runner {
       return;
     }
     this.#links.add(link);
-    const { workerId, connection, fingerprint, slots } = link;
+    const { workerId, connection, fingerprint, plugins, slots } = link;
     const engine = engineKey(link.engine, link.device.kind);
     this.#observer.workerConnected?.({ at: this.#clock.now(), link });
-    this.#dispatch({ kind: 'workerConnected', workerId, connection, engine, fingerprint, slots });
+    this.#dispatch({ kind: 'workerConnected', workerId, connection, engine, fingerprint, plugins, slots });
   }
 
   disconnect(link: WorkerLink, reason: string): void {

@@ -6,6 +6,7 @@ import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
 import type { Measure, MeasureValue } from '../../shared/measures.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { JobWords } from '../../shared/protocol.ts';
 
 export type { JobStateName };
@@ -35,6 +36,8 @@ export interface JobRecord {
    */
   readonly words: JobWords;
   readonly publishedWords?: JobWords;
+  /** Whose parts it uses; absent where there is none. */
+  readonly plugins?: readonly PluginIdentity[];
   readonly submittedAt: number;
   /** Empty when there is none; absent in records of earlier versions. */
   readonly idempotencyKey?: string;

@@ -1,6 +1,7 @@
 // One worker's stream as the runner sees it: orders go in, nothing comes back but events to the runner. The services implement it.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
+import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
 import type { MetaParams } from '../aggregation/training.ts';
 import type { Lease } from '../core/state.ts';
@@ -36,6 +37,7 @@ export interface WorkerLink {
   readonly engine: string;
   readonly device: WorkerDevice;
   readonly fingerprint: string;
+  readonly plugins: readonly PluginIdentity[];
   readonly slots: number;
   readonly version: string;
   readonly address: string;

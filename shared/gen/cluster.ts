@@ -8,6 +8,7 @@ import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output a
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from './metatrain/v1/Device.ts';
 import type { ListWorkersRequest as _metatrain_v1_ListWorkersRequest, ListWorkersRequest__Output as _metatrain_v1_ListWorkersRequest__Output } from './metatrain/v1/ListWorkersRequest.ts';
 import type { ListWorkersResponse as _metatrain_v1_ListWorkersResponse, ListWorkersResponse__Output as _metatrain_v1_ListWorkersResponse__Output } from './metatrain/v1/ListWorkersResponse.ts';
+import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from './metatrain/v1/PluginIdentity.ts';
 import type { WatchEventsRequest as _metatrain_v1_WatchEventsRequest, WatchEventsRequest__Output as _metatrain_v1_WatchEventsRequest__Output } from './metatrain/v1/WatchEventsRequest.ts';
 import type { WorkerInfo as _metatrain_v1_WorkerInfo, WorkerInfo__Output as _metatrain_v1_WorkerInfo__Output } from './metatrain/v1/WorkerInfo.ts';
 
@@ -29,6 +30,7 @@ export interface ProtoGrpcType {
       Device: MessageTypeDefinition<_metatrain_v1_Device, _metatrain_v1_Device__Output>
       ListWorkersRequest: MessageTypeDefinition<_metatrain_v1_ListWorkersRequest, _metatrain_v1_ListWorkersRequest__Output>
       ListWorkersResponse: MessageTypeDefinition<_metatrain_v1_ListWorkersResponse, _metatrain_v1_ListWorkersResponse__Output>
+      PluginIdentity: MessageTypeDefinition<_metatrain_v1_PluginIdentity, _metatrain_v1_PluginIdentity__Output>
       WatchEventsRequest: MessageTypeDefinition<_metatrain_v1_WatchEventsRequest, _metatrain_v1_WatchEventsRequest__Output>
       WorkerInfo: MessageTypeDefinition<_metatrain_v1_WorkerInfo, _metatrain_v1_WorkerInfo__Output>
       WorkerState: EnumTypeDefinition

@@ -27,6 +27,7 @@ import type { Measure as _metatrain_v1_Measure, Measure__Output as _metatrain_v1
 import type { MeasureValue as _metatrain_v1_MeasureValue, MeasureValue__Output as _metatrain_v1_MeasureValue__Output } from './metatrain/v1/MeasureValue.ts';
 import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary__Output as _metatrain_v1_MetaStepSummary__Output } from './metatrain/v1/MetaStepSummary.ts';
 import type { PauseJobRequest as _metatrain_v1_PauseJobRequest, PauseJobRequest__Output as _metatrain_v1_PauseJobRequest__Output } from './metatrain/v1/PauseJobRequest.ts';
+import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from './metatrain/v1/PluginIdentity.ts';
 import type { ResumeJobRequest as _metatrain_v1_ResumeJobRequest, ResumeJobRequest__Output as _metatrain_v1_ResumeJobRequest__Output } from './metatrain/v1/ResumeJobRequest.ts';
 import type { ShardRecord as _metatrain_v1_ShardRecord, ShardRecord__Output as _metatrain_v1_ShardRecord__Output } from './metatrain/v1/ShardRecord.ts';
 import type { ShardRetried as _metatrain_v1_ShardRetried, ShardRetried__Output as _metatrain_v1_ShardRetried__Output } from './metatrain/v1/ShardRetried.ts';
@@ -74,6 +75,7 @@ export interface ProtoGrpcType {
       MeasureValue: MessageTypeDefinition<_metatrain_v1_MeasureValue, _metatrain_v1_MeasureValue__Output>
       MetaStepSummary: MessageTypeDefinition<_metatrain_v1_MetaStepSummary, _metatrain_v1_MetaStepSummary__Output>
       PauseJobRequest: MessageTypeDefinition<_metatrain_v1_PauseJobRequest, _metatrain_v1_PauseJobRequest__Output>
+      PluginIdentity: MessageTypeDefinition<_metatrain_v1_PluginIdentity, _metatrain_v1_PluginIdentity__Output>
       ResumeJobRequest: MessageTypeDefinition<_metatrain_v1_ResumeJobRequest, _metatrain_v1_ResumeJobRequest__Output>
       ShardRecord: MessageTypeDefinition<_metatrain_v1_ShardRecord, _metatrain_v1_ShardRecord__Output>
       ShardRetried: MessageTypeDefinition<_metatrain_v1_ShardRetried, _metatrain_v1_ShardRetried__Output>

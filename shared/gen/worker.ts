@@ -27,6 +27,7 @@ import type { ParamTensor as _metatrain_v1_ParamTensor, ParamTensor__Output as _
 import type { ParamsAnnounced as _metatrain_v1_ParamsAnnounced, ParamsAnnounced__Output as _metatrain_v1_ParamsAnnounced__Output } from './metatrain/v1/ParamsAnnounced.ts';
 import type { ParamsLayout as _metatrain_v1_ParamsLayout, ParamsLayout__Output as _metatrain_v1_ParamsLayout__Output } from './metatrain/v1/ParamsLayout.ts';
 import type { PayloadChunk as _metatrain_v1_PayloadChunk, PayloadChunk__Output as _metatrain_v1_PayloadChunk__Output } from './metatrain/v1/PayloadChunk.ts';
+import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from './metatrain/v1/PluginIdentity.ts';
 import type { PredictResult as _metatrain_v1_PredictResult, PredictResult__Output as _metatrain_v1_PredictResult__Output } from './metatrain/v1/PredictResult.ts';
 import type { PredictWork as _metatrain_v1_PredictWork, PredictWork__Output as _metatrain_v1_PredictWork__Output } from './metatrain/v1/PredictWork.ts';
 import type { ResultsHeld as _metatrain_v1_ResultsHeld, ResultsHeld__Output as _metatrain_v1_ResultsHeld__Output } from './metatrain/v1/ResultsHeld.ts';
@@ -74,6 +75,7 @@ export interface ProtoGrpcType {
       ParamsAnnounced: MessageTypeDefinition<_metatrain_v1_ParamsAnnounced, _metatrain_v1_ParamsAnnounced__Output>
       ParamsLayout: MessageTypeDefinition<_metatrain_v1_ParamsLayout, _metatrain_v1_ParamsLayout__Output>
       PayloadChunk: MessageTypeDefinition<_metatrain_v1_PayloadChunk, _metatrain_v1_PayloadChunk__Output>
+      PluginIdentity: MessageTypeDefinition<_metatrain_v1_PluginIdentity, _metatrain_v1_PluginIdentity__Output>
       PredictResult: MessageTypeDefinition<_metatrain_v1_PredictResult, _metatrain_v1_PredictResult__Output>
       PredictWork: MessageTypeDefinition<_metatrain_v1_PredictWork, _metatrain_v1_PredictWork__Output>
       ResultsHeld: MessageTypeDefinition<_metatrain_v1_ResultsHeld, _metatrain_v1_ResultsHeld__Output>

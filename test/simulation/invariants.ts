@@ -7,7 +7,7 @@ import { type Batch, type CoreState, type Job, leaseOf, type Worker } from '../.
 
 export function checkState(state: CoreState): void {
   let held = 0;
-  const idle = new Set([...state.idle.values()].flatMap((group) => [...group]));
+  const idle = new Set([...state.idle.values()].flatMap(({ workers }) => [...workers]));
   for (const worker of state.workers.values()) {
     held += worker.leases.size;
     assert.ok(worker.leases.size <= worker.slots, 'a worker holds no more than its slots');
@@ -78,7 +78,7 @@ export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): v
 /** No healthy worker with a free slot idles while there is a shard that it may compute. */
 export function checkNobodyIdles(state: CoreState): void {
   const idle: Worker[] = [];
-  for (const group of state.idle.values()) idle.push(...group);
+  for (const { workers } of state.idle.values()) idle.push(...workers);
   if (idle.length === 0) return;
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing') continue;

@@ -121,6 +121,7 @@ export class SimulatedCoordinator {
       connection,
       engine: 'compiled/cpu',
       fingerprint,
+      plugins: [],
       slots,
     });
   }

@@ -122,6 +122,7 @@ class Simulation {
       onNonFinite: 'fail',
       priority: this.#rng.below(3),
       engine: 'compiled/cpu',
+      plugins: [],
       maxStaleness: this.#rng.uniform() < 0.25 ? 1 + this.#rng.below(3) : 0,
     };
     this.#plans.set(jobId, plan);

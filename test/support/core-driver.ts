@@ -64,6 +64,7 @@ export class CoreDriver {
         priority: 1,
         maxStaleness: 0,
         engine: 'compiled/cpu',
+        plugins: [],
         ...plan,
       },
     });
@@ -72,7 +73,15 @@ export class CoreDriver {
   connect(workerId: string, slots = 1): void {
     const connection = (this.#connections.get(workerId) ?? 0) + 1_000;
     this.#connections.set(workerId, connection);
-    this.send({ kind: 'workerConnected', workerId, connection, engine: 'compiled/cpu', fingerprint: 'f', slots });
+    this.send({
+      kind: 'workerConnected',
+      workerId,
+      connection,
+      engine: 'compiled/cpu',
+      fingerprint: 'f',
+      plugins: [],
+      slots,
+    });
   }
 
   disconnect(workerId: string): void {

@@ -80,6 +80,7 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
     engineFingerprint: 'engine-1',
     mixedFingerprints: false,
     data: [],
+    plugins: [],
     skippedTasks: 0,
     ...changes,
   };

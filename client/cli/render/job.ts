@@ -4,6 +4,7 @@ import { excerpt, printableLines, printableRecord } from '../../../shared/foreig
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { headline } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
+import { describePlugin } from '../../../shared/plugin-identity.ts';
 import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
 import { colouredState, progressLine, viewOf } from './progress.ts';
@@ -64,6 +65,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
         ...(job.overrides.length > 0 && !job.endedAt ? [changedField(job.overrides)] : []),
         ...(job.waiting ? [['waits', style.yellow(job.waiting.message)] as const] : []),
         ['engine', job.engineFingerprint || 'not chosen yet'],
+        ...(job.plugins.length > 0 ? [['plugins', job.plugins.map(describePlugin).join(', ')] as const] : []),
         ...(job.data.length > 0 ? [['data', describeData(job.data)] as const] : []),
       ],
       style,

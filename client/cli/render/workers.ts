@@ -2,12 +2,14 @@
 import { describeData } from '../../../shared/data-identity.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatTime } from '../../../shared/numbers.ts';
+import { describePlugin } from '../../../shared/plugin-identity.ts';
 import type { WorkerDevice, WorkerInfo } from '../../records.ts';
 import { plainStyle, type Style, table } from './text.ts';
 
 export function renderWorkers(workers: readonly WorkerInfo[], style: Style = plainStyle): string {
   if (workers.length === 0) return 'no workers; start one with `metatrain worker --coordinator HOST:PORT`';
   const someRead = workers.some(({ data }) => data.length > 0);
+  const someLoaded = workers.some(({ plugins }) => plugins.length > 0);
   const someIdle = workers.some(({ idleReason }) => idleReason !== '');
   return table(
     [
@@ -22,6 +24,7 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
       { title: 'ADDRESS' },
       { title: 'CONNECTED' },
       ...(someRead ? [{ title: 'DATA READ' }] : []),
+      ...(someLoaded ? [{ title: 'PLUGINS' }] : []),
       ...(someIdle ? [{ title: 'IDLES BECAUSE' }] : []),
     ],
     workers
@@ -38,6 +41,7 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
         worker.address,
         worker.connectedAt ? formatTime(worker.connectedAt) : '-',
         ...(someRead ? [describeData(worker.data) || '-'] : []),
+        ...(someLoaded ? [worker.plugins.map(describePlugin).join(', ') || '-'] : []),
         ...(someIdle ? [worker.idleReason] : []),
       ]),
     style,

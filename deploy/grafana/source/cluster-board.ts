@@ -173,7 +173,7 @@ export const clusterBoard: Board = {
           kind: 'stacked',
           title: 'Why jobs wait',
           description:
-            'Jobs that have not ended and compute nothing. noWorker, otherEngine, otherData and workersHeld need a person to act; metatrain jobs list says how.',
+            'Jobs that have not ended and compute nothing. noWorker, otherPlugin, otherEngine, otherData and workersHeld need a person to act; metatrain jobs list says how.',
           unit: units.Short,
           queries: [[summed('metatrain_jobs_waiting', 'reason'), '{{reason}}']],
         },

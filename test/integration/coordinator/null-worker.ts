@@ -4,6 +4,7 @@
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
 import { layoutOf, resolveJob } from '../../../learning/job.ts';
 import { parseJobSpec } from '../../../learning/job-file.ts';
+import type { Registry } from '../../../learning/registry.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import { type Connection, connectionTo } from '../../../shared/connection.ts';
 import type { DataIdentity } from '../../../shared/data-identity.ts';
@@ -31,6 +32,8 @@ export interface NullWorkerOptions {
   readonly address: string;
   readonly workerId: string;
   readonly slots?: number;
+  /** The parts of the jobs that it gets. Default: the built-in ones. */
+  readonly registry?: Registry;
   /** Replaces fields of the hello. */
   readonly hello?: Hello;
   readonly fingerprint?: string;
@@ -166,7 +169,7 @@ export class NullWorker {
     const said = { leaseId, jobId, data: [...(this.#options.data ?? [])] };
     switch (lease.work) {
       case 'initialize': {
-        const layout = layoutOf(resolveJob(this.#specOf(jobId), builtIn).parameters);
+        const layout = layoutOf(resolveJob(this.#specOf(jobId), this.#options.registry ?? builtIn).parameters);
         const payloadSha256 = this.sendPayload(initialParams(layout));
         const tensors = layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
         this.send({
@@ -219,7 +222,7 @@ export class NullWorker {
         break;
       }
       case 'jobOpened':
-        this.#specs.set(message.jobOpened!.jobId, parseJobSpec(message.jobOpened!.spec));
+        this.#specs.set(message.jobOpened!.jobId, parseJobSpec(message.jobOpened!.spec, [], this.#options.registry));
         break;
       case 'payloadChunk':
         this.#payloads.add(message.payloadChunk!);

@@ -81,6 +81,7 @@ const job: Job = {
   engineFingerprint: 'engine-1',
   mixedFingerprints: true,
   data: [{ name: 'omniglot', part: 'small', sha256: 'ab' }],
+  plugins: [{ name: 'parts.js', sha256: 'ab' }],
   skippedTasks: 1,
 };
 
@@ -92,6 +93,7 @@ const worker: WorkerInfo = {
   shardsCompleted: 0,
   resultsRejected: 0,
   data: [{ name: 'omniglot', part: 'small', sha256: 'ab' }],
+  plugins: [{ name: 'parts.js', sha256: 'ab' }],
   engine: 'compiled',
   device: { kind: 'cuda', name: 'NVIDIA H100', memoryBytes: 2 ** 30, driver: '550' },
   engineFingerprint: 'engine-1',

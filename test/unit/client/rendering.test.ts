@@ -76,6 +76,7 @@ const job = (changes: Partial<Job> = {}): Job => ({
   engineFingerprint: 'engine-1',
   mixedFingerprints: false,
   data: [],
+  plugins: [],
   skippedTasks: 0,
   ...changes,
 });
@@ -297,6 +298,7 @@ const worker = (changes: Partial<WorkerInfo> = {}) =>
     idleReason: '',
     version: '0.1.0',
     data: [],
+    plugins: [],
     ...changes,
   }) as WorkerInfo;
 

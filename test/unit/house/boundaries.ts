@@ -88,14 +88,14 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^coordinator\/core\//,
-    mayImport: /^(coordinator\/core\/|shared\/(errors|passing|waiting)\.ts$)/,
+    mayImport: /^(coordinator\/core\/|shared\/(errors|passing|plugin-identity|waiting)\.ts$)/,
     because: 'the core decides; it imports errors, containers, words and nothing that acts',
   },
   ...coordinatorRooms(),
   {
     of: /^console\//,
     mayImport:
-      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|measures|numbers|protocol|waiting)\.ts$|web\/))/,
+      /^(console\/|shared\/((axis|cluster-event|comparison|data-identity|http-api|job-charts|measures|numbers|plugin-identity|protocol|waiting)\.ts$|web\/))/,
     because: 'a browser has no Node, and the page knows the HTTP API alone',
   },
 ];

@@ -11,6 +11,7 @@ import type { Verdict as _metatrain_v1_Verdict, Verdict__Output as _metatrain_v1
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from '../../metatrain/v1/JobWaiting.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
 import type { JobWords as _metatrain_v1_JobWords, JobWords__Output as _metatrain_v1_JobWords__Output } from '../../metatrain/v1/JobWords.ts';
+import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from '../../metatrain/v1/PluginIdentity.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Job {
@@ -38,6 +39,7 @@ export interface Job {
   'data'?: (_metatrain_v1_DataIdentity)[];
   'words'?: (_metatrain_v1_JobWords | null);
   'publishedWords'?: (_metatrain_v1_JobWords | null);
+  'plugins'?: (_metatrain_v1_PluginIdentity)[];
 }
 
 export interface Job__Output {
@@ -65,4 +67,5 @@ export interface Job__Output {
   'data': (_metatrain_v1_DataIdentity__Output)[];
   'words': (_metatrain_v1_JobWords__Output | null);
   'publishedWords': (_metatrain_v1_JobWords__Output | null);
+  'plugins': (_metatrain_v1_PluginIdentity__Output)[];
 }

@@ -4,6 +4,7 @@ import type { WorkerState as _metatrain_v1_WorkerState, WorkerState__Output as _
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from '../../metatrain/v1/Device.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
+import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from '../../metatrain/v1/PluginIdentity.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface WorkerInfo {
@@ -22,6 +23,7 @@ export interface WorkerInfo {
   'device'?: (_metatrain_v1_Device | null);
   'resultsRejected'?: (number | string | Long);
   'data'?: (_metatrain_v1_DataIdentity)[];
+  'plugins'?: (_metatrain_v1_PluginIdentity)[];
 }
 
 export interface WorkerInfo__Output {
@@ -40,4 +42,5 @@ export interface WorkerInfo__Output {
   'device': (_metatrain_v1_Device__Output | null);
   'resultsRejected': (number);
   'data': (_metatrain_v1_DataIdentity__Output)[];
+  'plugins': (_metatrain_v1_PluginIdentity__Output)[];
 }

@@ -11,6 +11,7 @@ import {
   leaseOf,
 } from '../../../../coordinator/core/state.ts';
 import { step } from '../../../../coordinator/core/step.ts';
+import type { PluginIdentity } from '../../../../shared/plugin-identity.ts';
 
 /** An effect beside the lease that it names, as it is when the effect is performed. */
 type Seen<Effect> = Effect extends { kind: 'sendLease' | 'cancelLease' | 'keepResult' | 'reportRetry' }
@@ -32,6 +33,7 @@ export const defaultPlan = {
   priority: 1,
   maxStaleness: 0,
   engine: 'compiled/cpu',
+  plugins: [],
 } as JobPlan;
 
 /** A core, its time, and its workers' streams. */
@@ -58,10 +60,13 @@ export class Core {
     return this.tell({ kind: 'jobSubmitted', plan: { ...defaultPlan, ...plan } });
   }
 
-  connect(workerId: string, { slots = 1, fingerprint = 'f', engine = 'compiled/cpu' } = {}): SeenEffect[] {
+  connect(
+    workerId: string,
+    { slots = 1, fingerprint = 'f', engine = 'compiled/cpu', plugins = [] as readonly PluginIdentity[] } = {},
+  ): SeenEffect[] {
     this.#lastConnection += 1;
     this.#connections.set(workerId, this.#lastConnection);
-    const hello = { kind: 'workerConnected', ...this.from(workerId), engine, fingerprint, slots };
+    const hello = { kind: 'workerConnected', ...this.from(workerId), engine, fingerprint, plugins, slots };
     return this.tell(hello as Untimed);
   }
 

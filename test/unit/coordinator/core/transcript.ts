@@ -80,7 +80,14 @@ export class Transcript {
   connect(workerId: string, { slots = 1, fingerprint = 'f' } = {}): void {
     this.#lastConnection += 1;
     this.#connections.set(workerId, this.#lastConnection);
-    this.#tell({ kind: 'workerConnected', ...this.#from(workerId), engine: 'compiled/cpu', fingerprint, slots });
+    this.#tell({
+      kind: 'workerConnected',
+      ...this.#from(workerId),
+      engine: 'compiled/cpu',
+      fingerprint,
+      plugins: [],
+      slots,
+    });
   }
 
   disconnect(workerId: string, reason = 'the stream was lost'): void {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { takeCensus } from '../../../../coordinator/core/census.ts';
-import { updateIdle } from '../../../../coordinator/core/placement.ts';
+import { idleReason, updateIdle } from '../../../../coordinator/core/placement.ts';
 import { waitingJobs } from '../../../../coordinator/core/waiting.ts';
 import { Core, of, only } from './harness.ts';
 
@@ -128,4 +128,53 @@ test('a job whose workers read other data than it began with waits for one that 
     'otherData',
     'the workers that offer its engine read other data: it reads omniglot/small',
   ]);
+});
+
+const plugin = (name: string, digit: string) => ({ name, sha256: digit.repeat(64) });
+const [held, changed] = [plugin('parts.js', 'a'), plugin('parts.js', 'b')];
+
+test('a job whose plugin no worker holds waits for one, and each worker says whether it lacks it or holds another version', () => {
+  const core = new Core();
+  core.connect('without');
+  core.connect('other', { plugins: [changed] });
+  assert.equal(of(core.submit({ plugins: [held] }), 'sendLease').length, 0);
+  assert.deepEqual(whyOf(core), [
+    'otherPlugin',
+    'it uses the plugin parts.js (sha256 aaaaaaaaaaaa), and of the workers that offer its engine 1 lack it and 1 hold another version ' +
+      '(metatrain workers says which)',
+  ]);
+  const reasonOf = (workerId: string) => idleReason(core.state, core.state.workers.get(workerId)!);
+  const uses = 'job j uses the plugin parts.js (sha256 aaaaaaaaaaaa)';
+  assert.equal(reasonOf('without'), `${uses}, which this worker was started without (--plugin)`);
+  assert.equal(
+    reasonOf('other'),
+    `${uses}, and this worker holds another version of it, parts.js (sha256 bbbbbbbbbbbb)`,
+  );
+});
+
+test('what counts of a plugin is its bytes: a worker that holds them under another name gets the shard', () => {
+  const core = new Core();
+  core.connect('without');
+  core.connect('renamed', { plugins: [changed, plugin('copy.js', 'a')] });
+  assert.equal(only(core.submit({ plugins: [held] }), 'sendLease').lease.worker.workerId, 'renamed');
+});
+
+test('a worker with plugins computes jobs that use none, and none of whose plugins it holds only some', () => {
+  const core = new Core();
+  core.connect('a', { plugins: [held] });
+  assert.equal(of(core.submit({ plugins: [held, plugin('more.js', 'c')] }), 'sendLease').length, 0);
+  assert.equal(only(core.submit({ jobId: 'k' }), 'sendLease').lease.job.plan.jobId, 'k');
+});
+
+test('a job keeps to fingerprint and plugins alike', () => {
+  const core = new Core();
+  core.connect('a', { plugins: [held], fingerprint: 'old' });
+  core.initialize(core.submit({ plugins: [held] }));
+  core.tell({ kind: 'workerDisconnected', ...core.from('a'), reason: 'gone' });
+  core.connect('b', { fingerprint: 'old' });
+  core.connect('c', { plugins: [held], fingerprint: 'new' });
+  assert.equal(whyOf(core)[0], 'otherEngine');
+  const effects = core.connect('d', { plugins: [held], fingerprint: 'old' });
+  assert.ok(of(effects, 'sendLease').every(({ lease }) => lease.worker.workerId === 'd'));
+  assert.ok(of(effects, 'sendLease').length > 0);
 });
