@@ -408,6 +408,7 @@ test('a run result has every promised field, and an error only when there is one
     ...[
       'overrides',
       'paramsSha256',
+      'plugins',
       'skippedTasks',
       'state',
       'steps',
