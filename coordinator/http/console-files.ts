@@ -32,6 +32,7 @@ export const sharedModules: readonly string[] = [
     'job-charts',
     'measures',
     'numbers',
+    'plugin-identity',
     'protocol',
     'web/chart',
   ],

@@ -201,7 +201,7 @@ export class ClusterMetrics {
       'gauge',
       'metatrain_jobs_waiting',
       'Jobs that have not ended and compute nothing, by why: paused (by request), disk (no room), queue (other jobs are before it), noWorker (none offers its engine and device), ' +
-        'otherEngine (none has its fingerprint), otherData (they read other data), workersHeld (those that could are draining or quarantined), workersBusy.',
+        'otherPlugin (none holds its plugins), otherEngine (none has its fingerprint), otherData (they read other data), workersHeld (those that could are draining or quarantined), workersBusy.',
       ['reason'],
       () => {
         const counts = census()?.waiting;
