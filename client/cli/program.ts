@@ -7,6 +7,7 @@ import { datasetsCommand } from './datasets.ts';
 import { eventsCommand } from './events.ts';
 import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
+import { partsCommand } from './parts.ts';
 import { coordinatorCommand, workerCommand } from './processes.ts';
 import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
@@ -34,6 +35,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(runCommand(context))
     .addCommand(upCommand(context))
     .addCommand(datasetsCommand(context))
+    .addCommand(partsCommand(context))
     .commandsGroup('With a cluster:')
     .addCommand(submitCommand(context))
     .addCommand(jobsCommand(context))
