@@ -62,6 +62,8 @@ export interface Coordinator {
   readonly address: string;
   /** HOST:PORT of metrics, health and the console, where they are served. */
   readonly http?: string;
+  /** Adapting and predicting on the workers, without a job: for the process that the coordinator runs in. */
+  readonly requests: Pick<Runner, 'adapt' | 'predict'>;
   /** Takes the tokens file as it is now, and ends the calls of tokens that it no longer holds. */
   reloadTokens(): void;
   /** Ends streams and watches, checkpoints what runs, frees the port and the state directory. May be called twice. */
@@ -156,6 +158,7 @@ export async function startCoordinator(
     log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
     return {
       ...addresses,
+      requests: runner,
       reloadTokens() {
         tokens?.reload();
         door.sweep();

@@ -21,13 +21,21 @@ export type CoreEffect =
   | {
       readonly kind: 'cancelLease';
       readonly leaseId: string;
-      readonly cause: LeaseCancellation;
+      readonly cause: LeaseCancellation | 'requestEnded';
       readonly reason: string;
     }
   | {
       readonly kind: 'disconnectWorker';
       readonly workerId: string;
       readonly connection: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
+  /** The result that came with this event answers the request. */
+  | { readonly kind: 'requestDone'; readonly requestId: string; readonly leaseId: string }
+  | {
+      readonly kind: 'requestFailed';
+      readonly requestId: string;
       readonly code: ErrorCode;
       readonly message: string;
     }
@@ -68,5 +76,5 @@ export type CoreEffect =
   | { readonly kind: 'reportLetBack'; readonly workerId: string; readonly reason: string }
   /** For the job's story: it waits for workers that are not there, or goes on. */
   | { readonly kind: 'reportWait'; readonly jobId: string; readonly reason: string }
-  /** This lease has ended, and its shard waits for another worker. */
+  /** This lease has ended, and its shard or request waits for another worker. */
   | { readonly kind: 'reportRetry'; readonly leaseId: string; readonly cause: LeaseLoss; readonly reason: string };

@@ -2,7 +2,7 @@
 // than the event before; the core has no other clock.
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
-import type { JobPlan, WorkKind } from './state.ts';
+import type { JobPlan, RequestPlan, RequestWork, WorkKind } from './state.ts';
 
 /** A message from a worker's stream, named by the stream that brought it. */
 interface FromWorker {
@@ -64,6 +64,10 @@ export type CoreEvent =
   | { readonly kind: 'jobCancelRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobPauseRequested'; readonly at: number; readonly jobId: string }
   | { readonly kind: 'jobResumeRequested'; readonly at: number; readonly jobId: string }
+  /** Work without a job: answered by `requestDone` or `requestFailed`, unless it is cancelled. */
+  | { readonly kind: 'requestSubmitted'; readonly at: number; readonly plan: RequestPlan }
+  /** Nobody waits for the answer any more. */
+  | { readonly kind: 'requestCancelled'; readonly at: number; readonly requestId: string }
   | (FromWorker & {
       readonly kind: 'workerConnected';
       readonly engine: string;
@@ -81,7 +85,7 @@ export type CoreEvent =
   | (FromWorker & {
       readonly kind: 'resultArrived';
       readonly leaseId: string;
-      readonly work: WorkKind;
+      readonly work: WorkKind | RequestWork;
       /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
       readonly nonFiniteTasks: readonly number[];
       /** Computed for an earlier lease: tells nothing of how long a shard takes. */

@@ -1,7 +1,18 @@
-// The life of one lease: granted with a deadline, ended once, its shard given back or not. Knows nothing of results.
+// The life of one lease: granted with a deadline, ended once, its shard or request given back or not. Knows nothing of results.
 import type { CoreEffect, LeaseCancellation } from './effect.ts';
 import { updateIdle } from './placement.ts';
-import type { Batch, CoreState, Job, Lease, Shard, Worker, WorkKind } from './state.ts';
+import type {
+  AnyLease,
+  Batch,
+  CoreState,
+  Job,
+  Lease,
+  Request,
+  RequestLease,
+  Shard,
+  Worker,
+  WorkKind,
+} from './state.ts';
 import { beginStretch } from './stretch.ts';
 
 /** Ended leases whose reason is remembered: at least so many, at most twice as many. */
@@ -13,6 +24,7 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
   batch.begunAt ??= state.now;
   const deadlineMs = deadlineFor(state, job, batch.work, shard);
   const lease: Lease = {
+    kind: 'shard',
     leaseId: `${state.options.startId}-${state.leasesGranted}`,
     attempt: shard.attempts,
     isSpeculative: shard.leases.size > 0,
@@ -33,6 +45,33 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
   return { kind: 'sendLease', leaseId: lease.leaseId, deadlineMs };
 }
 
+/** A request is small: its lease's deadline is the floor, doubled by every failure, and never later than its own. */
+export function grantRequest(state: CoreState, request: Request, worker: Worker): CoreEffect {
+  const { leaseFloorMs, startId } = state.options;
+  state.leasesGranted += 1;
+  state.requestsLeased += 1;
+  request.attempts += 1;
+  const patient = leaseFloorMs * 2 ** Math.min(request.failures.length, 10);
+  const deadlineMs = Math.ceil(Math.min(patient, request.deadlineAt - state.now));
+  const lease: RequestLease = {
+    kind: 'request',
+    leaseId: `${startId}-${state.leasesGranted}`,
+    attempt: request.attempts,
+    request,
+    worker,
+    grantedAt: state.now,
+    deadlineAt: state.now + deadlineMs,
+    starting: undefined,
+    startingMs: 0,
+  };
+  state.leases.set(lease.leaseId, lease);
+  worker.leases.add(lease);
+  worker.learnerId = request.plan.learnerId;
+  request.lease = lease;
+  updateIdle(state, worker);
+  return { kind: 'sendLease', leaseId: lease.leaseId, deadlineMs };
+}
+
 /** `leaseFactor` times the measured time, doubled by every failure of the shard, between floor and ceiling. */
 function deadlineFor({ options }: CoreState, job: Job, work: WorkKind, shard: Shard): number {
   const measured = job.shardMs[work];
@@ -41,12 +80,17 @@ function deadlineFor({ options }: CoreState, job: Job, work: WorkKind, shard: Sh
   return Math.ceil(Math.min(patient, options.leaseCeilingMs));
 }
 
-/** Takes the lease out of every index. The shard is the caller's to mark done or to give back. */
-export function endLease(state: CoreState, lease: Lease, reason: string): void {
+/** Takes the lease out of every index. A shard is the caller's to mark done or to give back; a request waits again, unless the caller ends it. */
+export function endLease(state: CoreState, lease: AnyLease, reason: string): void {
   state.leases.delete(lease.leaseId);
   state.justEnded.set(lease.leaseId, lease);
   lease.worker.leases.delete(lease);
-  lease.shard.leases.delete(lease);
+  if (lease.kind === 'shard') {
+    lease.shard.leases.delete(lease);
+  } else {
+    lease.request.lease = undefined;
+    state.requestsLeased -= 1;
+  }
   updateIdle(state, lease.worker);
   if (state.endedLeases.size >= endedLeasesKept) {
     state.endedBefore = state.endedLeases;
@@ -64,11 +108,11 @@ export function giveShardBack({ batch, shard }: Lease): void {
   if (!shard.isDone && shard.leases.size === 0) batch.pending.push(shard);
 }
 
-/** Ends every other lease of a shard, or of a job that ends, and tells their workers. */
+/** Ends every other lease of a shard, or of a job or a request that ends, and tells their workers. */
 export function cancelLeases(
   state: CoreState,
-  leases: Iterable<Lease>,
-  { cause, reason }: { readonly cause: LeaseCancellation; readonly reason: string },
+  leases: Iterable<AnyLease>,
+  { cause, reason }: { readonly cause: LeaseCancellation | 'requestEnded'; readonly reason: string },
   effects: CoreEffect[],
 ): void {
   for (const lease of [...leases]) {
@@ -81,21 +125,21 @@ export function cancelLeases(
  * Opening and compiling a program is no silence: the deadline stands still, up to `startCeilingMs` in
  * all.
  */
-export function beginStarting(state: CoreState, lease: Lease, isReopening: boolean): void {
+export function beginStarting(state: CoreState, lease: AnyLease, isReopening: boolean): void {
   if (lease.starting) return;
   lease.starting = { since: state.now, leftMs: lease.deadlineAt - state.now, isReopening };
   lease.deadlineAt += Math.max(0, state.options.startCeilingMs - lease.startingMs);
 }
 
 /** The deadline goes on, with what was left of it. */
-export function endStarting(state: CoreState, lease: Lease): void {
+export function endStarting(state: CoreState, lease: AnyLease): void {
   if (!lease.starting) return;
   const { since, leftMs, isReopening } = lease.starting;
   const tookMs = state.now - since;
   lease.starting = undefined;
   lease.startingMs += tookMs;
   lease.deadlineAt = Math.min(lease.deadlineAt, state.now + leftMs);
-  if (isReopening) beginStretch(state, lease.job, tookMs);
+  if (isReopening && lease.kind === 'shard') beginStretch(state, lease.job, tookMs);
 }
 
 /** Running mean of the time from grant to result without starting, the newest fifth of the weight. */

@@ -4,7 +4,7 @@
 // in any case. Keeps the index of idle workers, so that a match costs nothing in a large cluster.
 import { PassingSet } from '../../shared/passing.ts';
 import { describePlugin, type PluginIdentity } from '../../shared/plugin-identity.ts';
-import type { Batch, CoreState, Job, Offer, Shard, Worker, WorkKind } from './state.ts';
+import type { AnyLease, Batch, CoreState, Job, Offer, Request, Shard, Worker, WorkKind } from './state.ts';
 
 export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
 
@@ -44,8 +44,8 @@ const suits = (job: Job, offer: Offer): boolean =>
   (job.plan.isMixed || job.fingerprint === undefined || job.fingerprint === offer.fingerprint) &&
   missingPlugin(job, offer) === undefined;
 
-/** A plugin that the job uses and the offer does not hold with the same bytes. */
-export const missingPlugin = ({ plan }: Job, { plugins }: Offer): PluginIdentity | undefined =>
+/** A plugin that the job, or the request, uses and the offer does not hold with the same bytes. */
+export const missingPlugin = ({ plan }: Job | Request, { plugins }: Offer): PluginIdentity | undefined =>
   plan.plugins.find(({ sha256 }) => !plugins.some((held) => held.sha256 === sha256));
 
 /** Another version of the plugin that the offer holds: a file of the same name. */
@@ -68,6 +68,36 @@ export function workerFor(state: CoreState, job: Job, shard: Shard): Worker | un
   if (!tried) return undefined;
   for (const worker of state.workers.values()) {
     if (isWilling(worker) && isCompatible(job, worker) && isUntried(worker)) return undefined;
+  }
+  return tried;
+}
+
+/** Whether the offer is what the request asks for. Fingerprints round otherwise, and an answer promises no bytes. */
+export const canServe = (request: Request, offer: Offer): boolean =>
+  request.plan.engine === offer.engine && missingPlugin(request, offer) === undefined;
+
+/** Whether the lease's work could be another worker's. */
+export const mayCompute = (lease: AnyLease, worker: Worker): boolean =>
+  lease.kind === 'shard' ? isCompatible(lease.job, worker) : canServe(lease.request, worker);
+
+/**
+ * The idle worker that should serve the request now: one that served its learner last, where there is one. A
+ * worker on which it has failed gets it again only when no other worker that could serve it is there.
+ */
+export function workerForRequest(state: CoreState, request: Request): Worker | undefined {
+  const isUntried = (worker: Worker) => !request.failures.some(({ workerId }) => workerId === worker.workerId);
+  let [untried, tried]: (Worker | undefined)[] = [];
+  for (const [, group] of state.idle) {
+    if (!canServe(request, group)) continue;
+    for (const worker of group.workers) {
+      if (!isUntried(worker)) tried ??= worker;
+      else if (worker.learnerId === request.plan.learnerId) return worker;
+      else untried ??= worker;
+    }
+  }
+  if (untried || !tried) return untried;
+  for (const worker of state.workers.values()) {
+    if (isWilling(worker) && canServe(request, worker) && isUntried(worker)) return undefined;
   }
   return tried;
 }

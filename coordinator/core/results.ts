@@ -1,8 +1,8 @@
-// What a worker says of a lease: a result counts once and only for a lease that lives; a failure costs the shard an attempt, and too
-// many cost the job its life. Also what time says: a deadline that passed is a failure of the worker that held it.
+// What a worker says of a lease: a result counts once and only for a lease that lives; a failure costs the shard or the request an
+// attempt, and too many cost the job or the request its life. Also what time says: a deadline that passed is a failure of the worker that held it.
 import type { ErrorCode } from '../../shared/errors.ts';
 import { isErrorCode } from '../../shared/errors.ts';
-import type { CoreEffect, LeaseLoss } from './effect.ts';
+import type { CoreEffect, JobFailure, LeaseLoss } from './effect.ts';
 import type { CoreEvent } from './event.ts';
 import { completeBatch, failJob } from './jobs.ts';
 import {
@@ -15,9 +15,10 @@ import {
   reasonOfEnd,
 } from './leases.ts';
 import { batchesOf, describeShard } from './meta-steps.ts';
-import { isCompatible, isWilling } from './placement.ts';
+import { isWilling, mayCompute } from './placement.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
-import type { CoreState, Lease } from './state.ts';
+import { failRequest } from './requests.ts';
+import { type AnyLease, attemptsOf, type CoreState, type Lease, workOf } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
 
@@ -28,12 +29,20 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
     dropLateResult(state, event, effects);
     return;
   }
-  const { job, batch, shard } = lease;
-  if (event.work !== batch.work) {
-    rejectAttempt(state, lease, `answered ${batch.work} work with a result of ${event.work} work`, effects);
+  if (event.work !== workOf(lease)) {
+    rejectAttempt(state, lease, `answered ${workOf(lease)} work with a result of ${event.work} work`, effects);
     return;
   }
   endLease(state, lease, 'its result has been counted');
+  if (lease.kind === 'request') {
+    const { leaseId, request } = lease;
+    const { requestId } = request.plan;
+    state.requests.delete(requestId);
+    judgeWorkers(state, lease, effects);
+    effects.push({ kind: 'requestDone', requestId, leaseId });
+    return;
+  }
+  const { job, batch, shard } = lease;
   endStarting(state, lease);
   if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt - lease.startingMs);
   shard.isDone = true;
@@ -71,7 +80,7 @@ export function dropLateResult(
 export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, effects: CoreEffect[]): void {
   const lease = liveLease(state, event);
   if (!lease) return;
-  if (event.code === 'DATA_SET_DIFFERS') {
+  if (event.code === 'DATA_SET_DIFFERS' && lease.kind === 'shard') {
     refuseWorker(state, lease, event.message, effects);
     return;
   }
@@ -85,7 +94,7 @@ export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, e
     return;
   }
   endLease(state, lease, 'it failed for good');
-  failJob(state, lease.job, { code, message: event.message }, effects);
+  failOwner(state, lease, { code, message: event.message }, effects);
 }
 
 export function noteProgress(state: CoreState, event: EventOf<'shardProgressed'>): void {
@@ -98,7 +107,7 @@ export function noteProgress(state: CoreState, event: EventOf<'shardProgressed'>
 /** On every tick. */
 export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
   for (const lease of [...state.leases.values()]) {
-    // A job that failed in this very loop has taken its other leases along.
+    // A job that failed in this very loop has taken its other leases along. A request's own deadline is another matter.
     if (state.now < lease.deadlineAt || !state.leases.has(lease.leaseId)) continue;
     const message = `no result within the lease's ${Math.round(lease.deadlineAt - lease.grantedAt)} ms`;
     effects.push({ kind: 'cancelLease', leaseId: lease.leaseId, cause: 'deadline', reason: message });
@@ -106,31 +115,33 @@ export function expireLeases(state: CoreState, effects: CoreEffect[]): void {
   }
 }
 
-/** The lease's worker is gone: the shard goes to another one at once. */
-export function loseLease(state: CoreState, lease: Lease, reason: string, effects: CoreEffect[]): void {
-  lease.shard.losses += 1;
+/** The lease's worker is gone: the shard, or the request, goes to another one at once. */
+export function loseLease(state: CoreState, lease: AnyLease, reason: string, effects: CoreEffect[]): void {
+  const tried = attemptsOf(lease);
+  tried.losses += 1;
   // Who said that it leaves has not failed.
-  if (!lease.worker.isDraining) lease.shard.suspects.set(lease.worker.workerId, reason);
+  if (!lease.worker.isDraining) tried.suspects.set(lease.worker.workerId, reason);
   retryOrFail(state, lease, 'workerLost', reason, effects);
 }
 
-/** Whose fault it was, the worker's or the shard's, is not known yet. */
+/** Whose fault it was, the worker's or the work's, is not known yet. */
 function failAttempt(
   state: CoreState,
-  lease: Lease,
+  lease: AnyLease,
   { cause, message, code }: { readonly cause: LeaseLoss; readonly message: string; readonly code: ErrorCode },
   effects: CoreEffect[],
 ): void {
-  const { job, shard, worker } = lease;
-  shard.failures.push({ workerId: worker.workerId, message, code });
+  const { worker } = lease;
+  const { failures, suspects } = attemptsOf(lease);
+  failures.push({ workerId: worker.workerId, message, code });
   // Where the coordinator has no room for the result, the worker has not failed.
-  if (code !== 'QUEUE_FULL') shard.suspects.set(worker.workerId, message);
+  if (code !== 'QUEUE_FULL') suspects.set(worker.workerId, message);
   if (machineLacks.has(code) && isLackedByAll(state, lease)) {
     endLease(state, lease, message);
-    const messages = new Map(shard.failures.map((failure) => [failure.workerId, failure.message]));
+    const messages = new Map(failures.map((failure) => [failure.workerId, failure.message]));
     const isSame = new Set(messages.values()).size === 1;
     const told = isSame ? message : [...messages].map(([workerId, text]) => `${workerId}: ${text}`).join('; ');
-    failJob(state, job, { code, message: told }, effects);
+    failOwner(state, lease, { code, message: told }, effects);
     return;
   }
   retryOrFail(state, lease, cause, message, effects);
@@ -144,11 +155,12 @@ const machineLacks: ReadonlySet<ErrorCode> = new Set([
   'OUT_OF_MEMORY',
 ]);
 
-/** Whether every worker that could compute the shard has said that its machine lacks what it takes. */
-function isLackedByAll(state: CoreState, { job, shard }: Lease): boolean {
-  const lacking = new Set(shard.failures.flatMap(({ workerId, code }) => (machineLacks.has(code) ? [workerId] : [])));
+/** Whether every worker that could compute it has said that its machine lacks what it takes. */
+function isLackedByAll(state: CoreState, lease: AnyLease): boolean {
+  const { failures } = attemptsOf(lease);
+  const lacking = new Set(failures.flatMap(({ workerId, code }) => (machineLacks.has(code) ? [workerId] : [])));
   for (const worker of state.workers.values()) {
-    if (isWilling(worker) && isCompatible(job, worker) && !lacking.has(worker.workerId)) return false;
+    if (isWilling(worker) && mayCompute(lease, worker) && !lacking.has(worker.workerId)) return false;
   }
   return true;
 }
@@ -163,40 +175,49 @@ function refuseWorker(state: CoreState, lease: Lease, message: string, effects: 
   giveBack(lease, 'otherData', message, effects);
 }
 
-/** A result that cannot be one is the worker's fault, whatever the shard. */
-function rejectAttempt(state: CoreState, lease: Lease, message: string, effects: CoreEffect[]): void {
+/** A result that cannot be one is the worker's fault, whatever the work. */
+function rejectAttempt(state: CoreState, lease: AnyLease, message: string, effects: CoreEffect[]): void {
   const { workerId } = lease.worker;
-  lease.shard.failures.push({ workerId, message, code: 'REQUEST_INVALID' });
+  attemptsOf(lease).failures.push({ workerId, message, code: 'REQUEST_INVALID' });
   retryOrFail(state, lease, 'rejected', message, effects);
   blameWorker(state, workerId, message, effects);
 }
 
-/** The shard can be computed: who failed at it before has failed on its own account. */
-function judgeWorkers(state: CoreState, { shard, worker }: Lease, effects: CoreEffect[]): void {
+/** The work can be computed: who failed at it before has failed on its own account. */
+function judgeWorkers(state: CoreState, lease: AnyLease, effects: CoreEffect[]): void {
+  const { worker } = lease;
   commendWorker(state, worker, effects);
-  for (const [workerId, message] of shard.suspects) {
+  for (const [workerId, message] of attemptsOf(lease).suspects) {
     if (workerId !== worker.workerId) blameWorker(state, workerId, message, effects);
   }
 }
 
-function retryOrFail(state: CoreState, lease: Lease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
-  const { job, batch, shard, worker } = lease;
+function retryOrFail(state: CoreState, lease: AnyLease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
+  const { failures, losses } = attemptsOf(lease);
   const { workersToFailShard, attemptsToFailShard } = state.options;
   endLease(state, lease, reason);
-  const newest = new Map(shard.failures.map(({ workerId, message }) => [workerId, message]));
-  const attempts = shard.failures.length + shard.losses;
+  const newest = new Map(failures.map(({ workerId, message }) => [workerId, message]));
+  const attempts = failures.length + losses;
   if (newest.size >= workersToFailShard || attempts >= attemptsToFailShard) {
     const messages = [...newest].map(([workerId, message]) => `${workerId}: ${message}`);
-    if (shard.losses > 0) messages.push(`lost ${shard.losses} times with its worker, the last time ${worker.workerId}`);
-    const message = `${describeShard(batch, shard)} failed ${attempts} times. ${messages.join('; ')}`;
-    failJob(state, job, { code: 'SHARD_FAILED', message }, effects);
+    if (losses > 0) messages.push(`lost ${losses} times with its worker, the last time ${lease.worker.workerId}`);
+    const what =
+      lease.kind === 'shard' ? describeShard(lease.batch, lease.shard) : `the ${lease.request.plan.work} request`;
+    const message = `${what} failed ${attempts} times. ${messages.join('; ')}`;
+    failOwner(state, lease, { code: 'SHARD_FAILED', message }, effects);
     return;
   }
   giveBack(lease, cause, reason, effects);
 }
 
-function giveBack(lease: Lease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
-  giveShardBack(lease);
+/** The lease has ended: its job or its request fails. */
+function failOwner(state: CoreState, lease: AnyLease, failure: JobFailure, effects: CoreEffect[]): void {
+  if (lease.kind === 'shard') failJob(state, lease.job, failure, effects);
+  else failRequest(state, lease.request, failure, effects);
+}
+
+function giveBack(lease: AnyLease, cause: LeaseLoss, reason: string, effects: CoreEffect[]): void {
+  if (lease.kind === 'shard') giveShardBack(lease);
   effects.push({ kind: 'reportRetry', leaseId: lease.leaseId, cause, reason });
 }
 
@@ -204,7 +225,7 @@ function giveBack(lease: Lease, cause: LeaseLoss, reason: string, effects: CoreE
 function liveLease(
   state: CoreState,
   { leaseId, workerId, connection }: { leaseId: string; workerId: string; connection: number },
-): Lease | undefined {
+): AnyLease | undefined {
   const lease = state.leases.get(leaseId);
   return lease && lease.worker.workerId === workerId && lease.worker.connection === connection ? lease : undefined;
 }

@@ -1,12 +1,13 @@
 // Who comes next: among the admitted jobs with a shard that some idle worker may compute, one of the highest priority, and among those the
 // one that has been granted the least compute time (stride scheduling, Waldspurger & Weihl 1995, with equal tickets), ties in submission
 // order. Slots change hands only between shards, so nobody loses work and a job of high priority starts within one shard's time.
+// Requests are small and somebody waits for them: they come before any shard, on their share of the slots, and after all shards on the rest.
 // And the slow tail: while a slot idles, a shard that takes much longer than its fellows is computed a second time.
 import type { CoreEffect } from './effect.ts';
 import { markStarted } from './jobs.ts';
-import { grantLease } from './leases.ts';
+import { grantLease, grantRequest } from './leases.ts';
 import { batchesOf, beginAhead } from './meta-steps.ts';
-import { holderOf, workerFor } from './placement.ts';
+import { holderOf, workerFor, workerForRequest } from './placement.ts';
 import type { Batch, CoreState, Job, Worker } from './state.ts';
 import { stretchOf } from './stretch.ts';
 
@@ -18,8 +19,29 @@ interface Match {
   readonly worker: Worker;
 }
 
-/** Leases pending shards until no idle worker fits one. */
+/** Leases what waits until no idle worker fits any of it. */
 export function grantLeases(state: CoreState, effects: CoreEffect[]): void {
+  if (state.requests.size > state.requestsLeased) grantRequests(state, shareOfRequests(state), effects);
+  grantShards(state, effects);
+  if (state.requests.size > state.requestsLeased) grantRequests(state, Number.POSITIVE_INFINITY, effects);
+}
+
+/** The oldest first, while fewer than `most` are leased. */
+function grantRequests(state: CoreState, most: number, effects: CoreEffect[]): void {
+  for (const request of state.requests.values()) {
+    if (state.idle.size === 0 || state.requestsLeased >= most) return;
+    const worker = request.lease ? undefined : workerForRequest(state, request);
+    if (worker) effects.push(grantRequest(state, request, worker));
+  }
+}
+
+function shareOfRequests({ workers, options }: CoreState): number {
+  let slots = 0;
+  for (const worker of workers.values()) slots += worker.slots;
+  return Math.max(1, Math.floor(slots * options.requestShare));
+}
+
+function grantShards(state: CoreState, effects: CoreEffect[]): void {
   while (state.idle.size > 0) {
     const match = nextMatch(state);
     if (!match) return;

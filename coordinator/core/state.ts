@@ -1,5 +1,5 @@
-// What the core knows: jobs, workers and leases as plain records. The core owns them: only `step` changes them, everyone else reads.
-// Invariants: a lease in `leases` is in its worker's and its shard's sets and nowhere else; a worker holds at most `slots` leases.
+// What the core knows: jobs, requests, workers and leases as plain records. The core owns them: only `step` changes them, everyone else reads.
+// Invariants: a lease in `leases` is in its worker's set, and its shard's or its request's, and nowhere else; a worker holds at most `slots` leases.
 import type { ErrorCode } from '../../shared/errors.ts';
 import { PassingMap, type PassingSet } from '../../shared/passing.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
@@ -46,6 +46,10 @@ export interface CoreOptions {
   readonly resultsToForgive: number;
   /** How long a job waits for workers that are not there before its story says so. */
   readonly waitTellMs: number;
+  /** Requests that are not answered yet; more are refused. */
+  readonly maxRequests: number;
+  /** Of all slots, how many requests take before any job's shard, one at least. Beyond that they take what jobs leave idle. */
+  readonly requestShare: number;
 }
 
 export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
@@ -69,6 +73,8 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   quarantineCeilingMs: 600_000,
   resultsToForgive: 20,
   waitTellMs: 10_000,
+  maxRequests: 1_000,
+  requestShare: 0.5,
 };
 
 /** How often the core is told that time has passed. */
@@ -102,14 +108,8 @@ export interface ShardFailure {
   readonly code: ErrorCode;
 }
 
-/** A fixed, consecutive slice of a batch of tasks. */
-export interface Shard {
-  readonly index: number;
-  readonly firstTask: number;
-  readonly taskCount: number;
-  isDone: boolean;
-  /** One, or two while the slow tail is computed twice. */
-  readonly leases: Set<Lease>;
+/** What has been tried so far, at a shard or at a request. */
+export interface Attempts {
   /** Leases granted so far. */
   attempts: number;
   /** Failures that workers reported, and deadlines that passed. */
@@ -118,6 +118,41 @@ export interface Shard {
   losses: number;
   /** Workers that failed at it or were lost with it: whether they are to blame is known once another has computed it. */
   readonly suspects: Map<string, string>;
+}
+
+/** A fixed, consecutive slice of a batch of tasks. */
+export interface Shard extends Attempts {
+  readonly index: number;
+  readonly firstTask: number;
+  readonly taskCount: number;
+  isDone: boolean;
+  /** One, or two while the slow tail is computed twice. */
+  readonly leases: Set<Lease>;
+}
+
+export type RequestWork = 'adapt' | 'predict';
+
+/** What the core must know of a request: work that belongs to no job. */
+export interface RequestPlan {
+  readonly requestId: string;
+  readonly work: RequestWork;
+  /** The job file and θ that it is for. */
+  readonly learnerId: string;
+  /** Engine and device that compute it, such as `compiled/cpu`. */
+  readonly engine: string;
+  /** Whose parts it uses: only workers that hold the same bytes serve it. */
+  readonly plugins: readonly PluginIdentity[];
+  /** How long whoever asks waits for the answer. */
+  readonly patienceMs: number;
+}
+
+/** Answered once, and forgotten then; a restart forgets it, too. */
+export interface Request extends Attempts {
+  readonly plan: RequestPlan;
+  /** When it fails, whatever its leases say. */
+  deadlineAt: number;
+  /** Undefined while it waits for a slot. */
+  lease: RequestLease | undefined;
 }
 
 /** The shards of one meta-batch, one evaluation, or the one that makes θ₀. */
@@ -204,7 +239,9 @@ export interface Worker extends Offer {
   /** The stream's number: what comes from an older stream of the same worker is ignored. */
   readonly connection: number;
   readonly slots: number;
-  readonly leases: PassingSet<Lease>;
+  readonly leases: PassingSet<AnyLease>;
+  /** Of its newest request: its next one costs less there. */
+  learnerId: string | undefined;
   lastSeenAt: number;
   isDraining: boolean;
   readonly health: Health;
@@ -232,17 +269,10 @@ export interface Health {
   reason: string;
 }
 
-export interface Lease {
+interface Granted {
   readonly leaseId: string;
-  /** Which attempt at the shard this is, from 1. */
+  /** Which attempt at the shard or the request this is, from 1. */
   readonly attempt: number;
-  /** Granted while another worker was computing the shard. */
-  readonly isSpeculative: boolean;
-  readonly job: Job;
-  readonly batch: Batch;
-  readonly shard: Shard;
-  /** Version of θ that it is computed with: the batch's own step, or an earlier one where staleness is allowed. */
-  readonly paramsVersion: number;
   readonly worker: Worker;
   readonly grantedAt: number;
   deadlineAt: number;
@@ -255,7 +285,33 @@ export interface Lease {
   startingMs: number;
 }
 
-/** Where a lease is, under the names that log lines and events use. */
+/** Of a job's shard. */
+export interface Lease extends Granted {
+  readonly kind: 'shard';
+  /** Granted while another worker was computing the shard. */
+  readonly isSpeculative: boolean;
+  readonly job: Job;
+  readonly batch: Batch;
+  readonly shard: Shard;
+  /** Version of θ that it is computed with: the batch's own step, or an earlier one where staleness is allowed. */
+  readonly paramsVersion: number;
+}
+
+/** Of a request. */
+export interface RequestLease extends Granted {
+  readonly kind: 'request';
+  readonly request: Request;
+}
+
+export type AnyLease = Lease | RequestLease;
+
+export const workOf = (lease: AnyLease): WorkKind | RequestWork =>
+  lease.kind === 'shard' ? lease.batch.work : lease.request.plan.work;
+
+/** What has been tried at the lease's shard or request. */
+export const attemptsOf = (lease: AnyLease): Attempts => (lease.kind === 'shard' ? lease.shard : lease.request);
+
+/** Where a shard's lease is, under the names that log lines and events use. */
 export const describeLease = ({ leaseId, job, batch, shard }: Lease) => ({
   jobId: job.plan.jobId,
   work: batch.work,
@@ -272,12 +328,16 @@ export interface CoreState {
   readonly jobs: Map<string, Job>;
   /** Those of them that may be leased from: queued or running, at most `maxRunningJobs`. */
   readonly admitted: Set<Job>;
+  /** Those that are not answered, the oldest first. */
+  readonly requests: PassingMap<string, Request>;
+  /** Requests that are leased: the others wait. */
+  requestsLeased: number;
   readonly workers: Map<string, Worker>;
   /** Workers with a free slot, by their offers. */
   readonly idle: PassingMap<string, IdleGroup>;
-  readonly leases: PassingMap<string, Lease>;
+  readonly leases: PassingMap<string, AnyLease>;
   /** Those that the newest event has ended, for the effects that name them. */
-  readonly justEnded: PassingMap<string, Lease>;
+  readonly justEnded: PassingMap<string, AnyLease>;
   /** Workers with failures that are not forgiven, connected or not, the oldest first. */
   readonly health: Map<string, Health>;
   /** Results that a worker still holds from before its stream or the coordinator was lost: its shard goes back to it where that costs nobody time. */
@@ -293,10 +353,17 @@ export interface CoreState {
 }
 
 /** The lease that an effect names, for as long as the effects of the newest event are performed. */
-export function leaseOf({ leases, justEnded }: CoreState, leaseId: string): Lease {
+export function anyLeaseOf({ leases, justEnded }: CoreState, leaseId: string): AnyLease {
   const lease = leases.get(leaseId) ?? justEnded.get(leaseId);
   if (!lease) throw new Error(`no effect of the newest event names lease ${leaseId}`);
   return lease;
+}
+
+/** As `anyLeaseOf`, of an effect that speaks of a job's shard. */
+export function leaseOf(state: CoreState, leaseId: string): Lease {
+  const lease = anyLeaseOf(state, leaseId);
+  if (lease.kind === 'shard') return lease;
+  throw new Error(`lease ${leaseId} is a request's, and not a shard's`);
 }
 
 export function createState(options: CoreOptions): CoreState {
@@ -306,6 +373,8 @@ export function createState(options: CoreOptions): CoreState {
     lastTickAt: 0,
     jobs: new Map(),
     admitted: new Set(),
+    requests: new PassingMap(),
+    requestsLeased: 0,
     workers: new Map(),
     idle: new PassingMap(),
     leases: new PassingMap(),

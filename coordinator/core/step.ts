@@ -16,6 +16,7 @@ import {
   writeRecoveryCheckpoints,
 } from './jobs.ts';
 import { endCoolDowns } from './quarantine.ts';
+import { cancelRequest, expireRequests, submitRequest } from './requests.ts';
 import { acceptFailure, acceptResult, dropLateResult, expireLeases, noteProgress } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
 import { type CoreState, tickMsOf } from './state.ts';
@@ -41,6 +42,7 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       if (lateMs > 0) forgivePause(state, lateMs);
       state.lastTickAt = state.now;
       loseSilentWorkers(state, effects);
+      expireRequests(state, effects);
       expireLeases(state, effects);
       endCoolDowns(state);
       grantLeases(state, effects);
@@ -64,6 +66,12 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       break;
     case 'jobResumeRequested':
       resumeJob(state, event, effects);
+      break;
+    case 'requestSubmitted':
+      submitRequest(state, event);
+      break;
+    case 'requestCancelled':
+      cancelRequest(state, event, effects);
       break;
     case 'workerConnected':
       connectWorker(state, event, effects);

@@ -65,7 +65,7 @@ const lacksWorkers: ReadonlySet<WaitReason> = new Set([
 
 function jobsWithLeases(state: CoreState): Set<Job> {
   const jobs = new Set<Job>();
-  for (const { job } of state.leases.values()) jobs.add(job);
+  for (const lease of state.leases.values()) if (lease.kind === 'shard') jobs.add(lease.job);
   return jobs;
 }
 

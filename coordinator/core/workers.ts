@@ -32,6 +32,7 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
     plugins,
     slots,
     leases: new PassingSet(),
+    learnerId: undefined,
     lastSeenAt: state.now,
     isDraining: false,
     health: healthOf(state, workerId),
@@ -92,6 +93,7 @@ export function loseSilentWorkers(state: CoreState, effects: CoreEffect[]): void
 export function forgivePause(state: CoreState, pauseMs: number): void {
   for (const worker of state.workers.values()) worker.lastSeenAt = Math.min(state.now, worker.lastSeenAt + pauseMs);
   for (const lease of state.leases.values()) lease.deadlineAt += pauseMs;
+  for (const request of state.requests.values()) request.deadlineAt += pauseMs;
 }
 
 function removeWorker(state: CoreState, worker: Worker, reason: string, effects: CoreEffect[]): void {

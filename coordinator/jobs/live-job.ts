@@ -5,7 +5,7 @@ import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { type AppliedMetaStep, Training } from '../aggregation/training.ts';
-import type { Lease } from '../core/state.ts';
+import type { AnyLease, Lease } from '../core/state.ts';
 import {
   type ChainHead,
   type EvaluationRecord,
@@ -52,14 +52,16 @@ export function trainingOf({ training, record }: LiveJob): Training {
   return training;
 }
 
-/** Leases whose result comes with a payload of so many bytes. */
+/** Leases of jobs whose result comes with a payload of so many bytes. */
 export function countPayloads(
-  leases: Iterable<Lease>,
+  leases: Iterable<AnyLease>,
   payloadBytes: number,
   jobs: ReadonlyMap<string, Pick<LiveJob, 'expected'>>,
 ): number {
   let payloads = 0;
-  for (const { job, batch } of leases) {
+  for (const lease of leases) {
+    if (lease.kind === 'request') continue;
+    const { job, batch } = lease;
     const parameters = jobs.get(job.plan.jobId)?.expected.parameters ?? 0;
     if (batch.work !== 'evaluate' && payloadBytes === parameters * Float32Array.BYTES_PER_ELEMENT) payloads += 1;
   }

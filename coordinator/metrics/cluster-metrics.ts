@@ -124,6 +124,8 @@ export class ClusterMetrics {
       if (cause === 'workerLost' && !this.#lostAt.has(lease.shard))
         this.#lostAt.set(lease.shard, this.#clock.elapsedMs());
     },
+    requestRetried: () => {},
+    requestEnded: () => {},
     batchReduced: ({ work, reduceMs }) => {
       if (work === 'train') this.#tree.metaSteps.phase.apply.observe(reduceMs / 1_000);
     },

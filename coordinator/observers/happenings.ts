@@ -6,7 +6,7 @@ import type { ResolvedJob } from '../../learning/job.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
 import type { AppliedMetaStep } from '../aggregation/training.ts';
 import type { JobFailure, LeaseCancellation, LeaseLoss } from '../core/effect.ts';
-import type { Lease, WorkKind } from '../core/state.ts';
+import type { Lease, RequestPlan, WorkKind } from '../core/state.ts';
 import type {
   CheckpointRecord,
   EvaluationRecord,
@@ -67,6 +67,15 @@ interface Happenings {
     readonly cause: LeaseLoss;
     readonly reason: string;
   };
+  /** A request's lease has ended, and the request goes to another worker. */
+  readonly requestRetried: {
+    readonly plan: RequestPlan;
+    readonly workerId: string;
+    readonly cause: LeaseLoss;
+    readonly reason: string;
+  };
+  /** Answered; or not, for a reason. */
+  readonly requestEnded: { readonly plan: RequestPlan; readonly tookMs: number; readonly reason?: string };
   /** θ₀ was adopted, a meta-step applied, or an evaluation summed up, in `reduceMs`. */
   readonly batchReduced: { readonly record: JobRecord; readonly work: WorkKind; readonly reduceMs: number };
   readonly metaStepApplied: { readonly record: JobRecord; readonly applied: AppliedMetaStep };

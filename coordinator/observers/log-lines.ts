@@ -31,6 +31,12 @@ export function logLines(log: Logger): Observer {
       const where = { jobId: job.plan.jobId, metaStep: batch.step, shard: shard.index, workerId: worker.workerId };
       log.warn({ ...where, reason }, 'shard goes to another worker');
     },
+    requestRetried: ({ plan: { requestId, work }, workerId, reason }) =>
+      log.warn({ requestId, work, workerId, reason }, 'request goes to another worker'),
+    requestEnded({ plan: { requestId, work }, tookMs, reason }) {
+      if (reason === undefined) log.debug({ requestId, work, tookMs }, 'a request is answered');
+      else log.warn({ requestId, work, tookMs, reason }, 'a request is not answered');
+    },
     chainCompared: ({ record: { jobId }, metaStep, finding }) => log.info({ jobId, metaStep }, finding),
     checkpointFailed: ({ record: { jobId }, metaStep, code, reason }) =>
       log.error({ jobId, metaStep, code, reason }, 'a checkpoint could not be written'),

@@ -1,4 +1,4 @@
-// What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job) take turns, message by message, so
+// What waits to be written on one stream. Urgent messages overtake everything; the lanes (one a job, one for all requests) take turns, message by message, so
 // that a large payload of one job delays neither heartbeats nor another job's leases. What is ready together is packed into one message while it
 // is small. Writes pause while a chunk's worth is in flight.
 import { MetatrainError } from '../../shared/errors.ts';
@@ -68,17 +68,26 @@ export class Outbox {
     this.#items += 1;
   }
 
-  /** True when the lease had not been written and now never will be. */
-  withdrawLease(leaseId: string): boolean {
+  /**
+   * The lease is not written where nothing of it has been; otherwise `cancellation` is, behind what is left of
+   * it.
+   *
+   * @throws MetatrainError `QUEUE_FULL` when the other side does not read.
+   */
+  cancelLease(leaseId: string, cancellation: OutgoingMessage): void {
     for (const [lane, items] of this.#lanes) {
       const index = items.findIndex((item) => item.leaseId === leaseId);
       if (index < 0) continue;
+      if (items[index]!.next > 0) {
+        this.push(lane, [cancellation]);
+        return;
+      }
       items.splice(index, 1);
       this.#items -= 1;
       if (items.length === 0) this.#lanes.delete(lane);
-      return true;
+      return;
     }
-    return false;
+    this.pushUrgent(cancellation);
   }
 
   /** Drops what of the lane has not begun; a sequence that has begun is finished, since the other side has its first part. */

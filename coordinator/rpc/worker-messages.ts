@@ -15,7 +15,7 @@ export const workerServiceDefinition: typeof WorkerService.service = {
   Connect: { ...Connect, responseSerialize: (message) => (Buffer.isBuffer(message) ? message : encode(message)) },
 };
 
-const encode = (message: CoordinatorMessage): Buffer => Connect.responseSerialize(message);
+export const encode = (message: CoordinatorMessage): Buffer => Connect.responseSerialize(message);
 
 /** The first byte of a CoordinatorMessage that holds a batch (field 10), and of each message in the batch (field 1): both length-delimited. */
 const [batchTag, messageTag] = [(10 << 3) | 2, (1 << 3) | 2];
@@ -80,7 +80,7 @@ export function jobOpenedMessage(
 export function paramsMessages(job: NamedJob, metaParams: MetaParams): MessageSequence {
   let newest = newestEncoded.get(job);
   if (newest?.metaParams !== metaParams) {
-    newest = { metaParams, messages: encodeLazily(job.plan.jobId, metaParams) };
+    newest = { metaParams, messages: announced(job.plan.jobId, metaParams) };
     newestEncoded.set(job, newest);
   }
   return newest.messages;
@@ -97,11 +97,14 @@ interface EncodedParams {
 /** By job, which lives long. By θ it would be kept: a collection of the young generation takes every value of a WeakMap for alive, its key dead or not. */
 const newestEncoded = new WeakMap<NamedJob, EncodedParams>();
 
-function encodeLazily(jobId: string, { step, vector, sha256 }: MetaParams): MessageSequence {
-  const messages: CoordinatorMessage[] = [
+const announced = (jobId: string, { step, vector, sha256 }: MetaParams): MessageSequence =>
+  encodeLazily([
     ...chunksOf(bytesOfVector(vector), sha256).map((payloadChunk) => ({ payloadChunk })),
     { paramsAnnounced: { jobId, paramsVersion: step, payloadSha256: sha256 } },
-  ];
+  ]);
+
+/** Each message is encoded when it is first needed, and once. */
+export function encodeLazily(messages: readonly CoordinatorMessage[]): MessageSequence {
   const buffers = new Array<OutgoingMessage | undefined>(messages.length);
   return {
     length: messages.length,

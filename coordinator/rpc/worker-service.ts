@@ -12,13 +12,14 @@ import type { Logger } from '../../shared/log.ts';
 import { PayloadInbox } from '../../shared/payload-inbox.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
-import type { Lease } from '../core/state.ts';
+import type { AnyLease, Lease } from '../core/state.ts';
 import type { TakenPayload } from '../jobs/shard-results.ts';
 import type { Runner } from '../runner/runner.ts';
 import type { PayloadMemory } from '../workers/payload-memory.ts';
-import type { LeaseOrder, WorkerDevice, WorkerLink } from '../workers/worker-link.ts';
+import type { LeaseOrder, RequestOrder, WorkerDevice, WorkerLink } from '../workers/worker-link.ts';
 import { callerOf } from './caller.ts';
 import { Outbox, type OutgoingMessage } from './outbox.ts';
+import { learnerMessages, requestLane, requestMessages } from './request-messages.ts';
 import { toServiceError } from './status.ts';
 import { boundFailure, checkHello, deviceOf, heldShards, invalid, maxSlots, shardProgress } from './worker-input.ts';
 import { jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
@@ -47,6 +48,8 @@ type WorkerCall = ServerDuplexStream<WorkerMessage__Output, CoordinatorMessage>;
 
 const helloTimeoutMs = 10_000;
 const maxWaitingMessages = 16_384;
+/** Learners that a worker is told to keep, beside those of its leases. */
+const maxLearners = 8;
 
 export function workerService(
   options: WorkerServiceOptions,
@@ -96,6 +99,9 @@ class WorkerStream implements WorkerLink {
   readonly #payloads: PayloadInbox;
   /** What the worker has been told of each job. */
   readonly #jobs = new Map<string, { hasLayout: boolean; paramsVersion: number }>();
+
+  /** Learners that are open there, the least recently used first. */
+  readonly #learners = new Set<string>();
 
   constructor(
     call: WorkerCall,
@@ -256,6 +262,7 @@ class WorkerStream implements WorkerLink {
     this.#outbox.clear();
     this.#payloads.close();
     this.#jobs.clear();
+    this.#learners.clear();
     if (this.#names.get(this.workerId)?.connection === this.connection) this.#names.delete(this.workerId);
     this.#onClosed();
   }
@@ -283,11 +290,32 @@ class WorkerStream implements WorkerLink {
     return payloadBytes;
   }
 
+  sendRequest(order: RequestOrder): void {
+    this.#order(() => {
+      this.#openLearner(order);
+      this.#outbox.push(requestLane, requestMessages(order), order.lease.leaseId);
+    });
+  }
+
+  #openLearner({ learner, lease }: RequestOrder): void {
+    const { learnerId } = learner;
+    const isOpen = this.#learners.delete(learnerId);
+    this.#learners.add(learnerId);
+    if (isOpen) return;
+    const inUse = learnersOf(lease.worker.leases);
+    for (const oldest of this.#learners) {
+      if (this.#learners.size <= maxLearners) break;
+      if (inUse.has(oldest)) continue;
+      this.#learners.delete(oldest);
+      this.#outbox.push(requestLane, [{ learnerClosed: { learnerId: oldest } }]);
+    }
+    this.#outbox.push(requestLane, learnerMessages(learner));
+  }
+
   cancelLease(leaseId: string, reason: string): void {
     this.#order(() => {
-      if (!this.#outbox.withdrawLease(leaseId)) {
-        this.#outbox.pushUrgent({ leaseCancelled: { leaseId, reason: boundText(reason, maxWorkerTextBytes) } });
-      }
+      const leaseCancelled = { leaseId, reason: boundText(reason, maxWorkerTextBytes) };
+      this.#outbox.cancelLease(leaseId, { leaseCancelled });
     });
   }
 
@@ -327,5 +355,11 @@ class WorkerStream implements WorkerLink {
 
 const noName = Buffer.alloc(0);
 
-const payloadNameOf = ({ initialize, train }: ShardResult__Output): Uint8Array | undefined =>
-  (initialize ?? train)?.payloadSha256;
+const payloadNameOf = ({ initialize, train, adapt, predict }: ShardResult__Output): Uint8Array | undefined =>
+  (initialize ?? train ?? adapt?.state ?? predict)?.payloadSha256;
+
+function learnersOf(leases: Iterable<AnyLease>): Set<string> {
+  const learners = new Set<string>();
+  for (const lease of leases) if (lease.kind === 'request') learners.add(lease.request.plan.learnerId);
+  return learners;
+}

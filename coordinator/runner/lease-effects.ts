@@ -4,12 +4,13 @@
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
-import { type CoreState, leaseOf } from '../core/state.ts';
+import { anyLeaseOf, type CoreState, leaseOf } from '../core/state.ts';
 import { keepResult } from '../jobs/live-job.ts';
 import { type ArrivedResult, payloadBytesOf } from '../jobs/shard-results.ts';
 import type { Observer } from '../observers/happenings.ts';
 import type { WorkerLinks } from '../workers/worker-links.ts';
 import type { JobEffects } from './job-effects.ts';
+import type { RequestEffects } from './request-effects.ts';
 
 type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
 
@@ -17,6 +18,7 @@ export type Report = EffectOf<'reportRetry' | 'reportQuarantine' | 'reportLetBac
 
 export interface LeaseEffectsDependencies {
   readonly jobs: JobEffects;
+  readonly requests: RequestEffects;
   readonly links: WorkerLinks;
   readonly clock: Clock;
   readonly observer: Observer;
@@ -25,20 +27,26 @@ export interface LeaseEffectsDependencies {
 export class LeaseEffects {
   readonly #core: CoreState;
   readonly #jobs: JobEffects;
+  readonly #requests: RequestEffects;
   readonly #links: WorkerLinks;
   readonly #clock: Clock;
   readonly #observer: Observer;
 
-  constructor(core: CoreState, { jobs, links, clock, observer }: LeaseEffectsDependencies) {
+  constructor(core: CoreState, { jobs, requests, links, clock, observer }: LeaseEffectsDependencies) {
     this.#core = core;
     this.#jobs = jobs;
+    this.#requests = requests;
     this.#links = links;
     this.#clock = clock;
     this.#observer = observer;
   }
 
   send({ leaseId, deadlineMs }: EffectOf<'sendLease'>): void {
-    const lease = leaseOf(this.#core, leaseId);
+    const lease = anyLeaseOf(this.#core, leaseId);
+    if (lease.kind === 'request') {
+      this.#requests.send(lease, deadlineMs);
+      return;
+    }
     const { record, spec, training } = this.#jobs.job(lease.job.plan.jobId);
     const { layout, metaParams } = training ?? { layout: undefined, metaParams: undefined };
     const { spec: text, data = [] } = record;
@@ -52,8 +60,9 @@ export class LeaseEffects {
   }
 
   cancel({ leaseId, cause, reason }: EffectOf<'cancelLease'>): void {
-    const lease = leaseOf(this.#core, leaseId);
+    const lease = anyLeaseOf(this.#core, leaseId);
     this.#links.order(lease.worker.connection, (link) => link.cancelLease(leaseId, reason));
+    if (lease.kind === 'request' || cause === 'requestEnded') return;
     this.#observer.leaseCancelled?.({ at: this.#clock.now(), lease, cause, reason });
   }
 
@@ -102,7 +111,13 @@ export class LeaseEffects {
       }
       case 'reportRetry': {
         const { leaseId, cause, reason } = report;
-        const lease = leaseOf(this.#core, leaseId);
+        const lease = anyLeaseOf(this.#core, leaseId);
+        if (lease.kind === 'request') {
+          const { plan } = lease.request;
+          const { workerId } = lease.worker;
+          this.#observer.requestRetried?.({ at, plan, workerId, cause, reason });
+          break;
+        }
         const { record } = this.#jobs.job(lease.job.plan.jobId);
         this.#observer.shardRetried?.({ at, record, lease, cause, reason });
         break;

@@ -3,6 +3,7 @@
 // streams, and everything that happens is reported to an observer; there is no log, story or metric
 // here. Synchronous from the event to the written socket; only the disk is waited for, never by a
 // meta-step.
+import type { NamedArrays } from '../../learning/built.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
 import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -13,7 +14,15 @@ import { type Census, takeCensus } from '../core/census.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import type { CoreEvent, DiskNews, HeldShard, ShardProgress, Untimed } from '../core/event.ts';
 import { idleReason } from '../core/placement.ts';
-import { type CoreOptions, type CoreState, createState, type Lease, tickMsOf } from '../core/state.ts';
+import {
+  type AnyLease,
+  anyLeaseOf,
+  type CoreOptions,
+  type CoreState,
+  createState,
+  type RequestLease,
+  tickMsOf,
+} from '../core/state.ts';
 import { step } from '../core/step.ts';
 import { waitingJobs } from '../core/waiting.ts';
 import type { Checkpointing, Restored } from '../jobs/checkpointing.ts';
@@ -22,12 +31,15 @@ import { engineKey, planOf, standingOf } from '../jobs/job-plan.ts';
 import { countPayloads } from '../jobs/live-job.ts';
 import { type ArrivedResult, type CheckedResult, checkResult, type TakePayload } from '../jobs/shard-results.ts';
 import type { Observer } from '../observers/happenings.ts';
+import { checkAnswer } from '../requests/answers.ts';
+import type { AdaptedState, Answer, Learner, Predictions } from '../requests/request.ts';
 import { hasEnded, type JobRecord } from '../store/job-record.ts';
 import { isStorageRefusal } from '../store/storage-errors.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { WorkerLinks, type WorkerView } from '../workers/worker-links.ts';
 import { JobEffects } from './job-effects.ts';
 import { LeaseEffects } from './lease-effects.ts';
+import { RequestEffects, type RequestOptions } from './request-effects.ts';
 
 export interface RunnerDependencies {
   readonly book: JobBook;
@@ -41,6 +53,8 @@ interface Arrival {
   readonly event: CoreEvent;
   /** The result that a `resultArrived` speaks of. */
   readonly result: ArrivedResult | undefined;
+  /** The same, of a request. */
+  readonly answer: Answer | undefined;
 }
 
 export class Runner {
@@ -51,6 +65,7 @@ export class Runner {
   readonly #observer: Observer;
   readonly #links = new WorkerLinks();
   readonly #jobs: JobEffects;
+  readonly #requests: RequestEffects;
   readonly #leases: LeaseEffects;
   readonly #arrivals: Arrival[] = [];
   #isDispatching = false;
@@ -72,7 +87,11 @@ export class Runner {
       answer: (answer) => this.#dispatch(answer),
       onEnded: (jobId) => links.orderAll((link) => link.closeJob(jobId)),
     });
-    this.#leases = new LeaseEffects(this.#core, { jobs: this.#jobs, links, clock, observer });
+    const { startId } = options;
+    const tell = (event: Untimed) => this.#dispatch(event);
+    this.#requests = new RequestEffects({ startId, links, clock, observer, tell });
+    const [jobs, requests] = [this.#jobs, this.#requests];
+    this.#leases = new LeaseEffects(this.#core, { jobs, requests, links, clock, observer });
   }
 
   /** Takes up the jobs that had not ended, from their last good checkpoints, and lets time pass. */
@@ -133,6 +152,41 @@ export class Runner {
     this.#dispatch({ kind, jobId });
     await this.#book.save(record);
     return record;
+  }
+
+  // Work without a job.
+
+  /**
+   * Adapts the learner to a support set on some worker. No job is there for it, and nothing of it is recorded.
+   *
+   * @param support the task's tensors but its query set, by name, row-major, of any number of examples.
+   * @param options `point`: which of the states on the way; default the last of the job file's axis.
+   * @throws MetatrainError `REQUEST_INVALID`, `RESULT_NOT_FINITE`, `SHARD_FAILED` or another code of the
+   *   workers, `DEADLINE_EXCEEDED`, `QUEUE_FULL`, `SHUTTING_DOWN`; or the signal's reason.
+   */
+  async adapt(
+    learner: Learner,
+    support: NamedArrays,
+    options: RequestOptions & { readonly point?: number } = {},
+  ): Promise<AdaptedState> {
+    if (this.#isClosed) throw shuttingDown();
+    return this.#requests.adapt(learner, support, options);
+  }
+
+  /**
+   * Predicts from a state that `adapt` gave for the same learner.
+   *
+   * @param inputs row-major [examples, …input].
+   * @throws as `adapt` does.
+   */
+  async predict(
+    learner: Learner,
+    adapted: AdaptedState,
+    inputs: Float32Array,
+    options: RequestOptions = {},
+  ): Promise<Predictions> {
+    if (this.#isClosed) throw shuttingDown();
+    return this.#requests.predict(learner, adapted, inputs, options);
   }
 
   /** What may be written, and what not. */
@@ -211,6 +265,10 @@ export class Runner {
       this.#dispatch({ kind: 'lateResultArrived', workerId, connection, leaseId });
       return;
     }
+    if (lease.kind === 'request') {
+      this.#answer(link, lease, message, takePayload);
+      return;
+    }
     let result: CheckedResult;
     try {
       const { expected, record } = this.#jobs.job(lease.job.plan.jobId);
@@ -227,13 +285,33 @@ export class Runner {
     );
   }
 
+  #answer(link: WorkerLink, lease: RequestLease, message: ShardResult__Output, takePayload: TakePayload): void {
+    const { workerId, connection } = link;
+    const { leaseId } = lease;
+    let answer: Answer;
+    try {
+      answer = checkAnswer(lease, message, takePayload, this.#requests.of(lease));
+    } catch (thrown) {
+      this.#reject(link, lease, asMetatrainError(thrown));
+      return;
+    }
+    const { work } = answer;
+    this.#dispatch(
+      { kind: 'resultArrived', workerId, connection, leaseId, work, nonFiniteTasks: [] },
+      undefined,
+      answer,
+    );
+  }
+
   /** The result cannot be one. */
-  #reject(link: WorkerLink, lease: Lease, { code, message }: MetatrainError): void {
+  #reject(link: WorkerLink, lease: AnyLease, { code, message }: MetatrainError): void {
     const { workerId, connection } = link;
     const { leaseId } = lease;
     this.#links.order(connection, () => link.cancelLease(leaseId, message));
     this.#links.countResult(connection, false);
-    this.#observer.resultRejected?.({ at: this.#clock.now(), lease, code, reason: message });
+    if (lease.kind === 'shard') {
+      this.#observer.resultRejected?.({ at: this.#clock.now(), lease, code, reason: message });
+    }
     // A coordinator without room for the payload is no fault of the worker.
     const failure = { code, message, isPermanent: false, isRejected: code !== 'QUEUE_FULL' };
     this.#dispatch({ kind: 'shardFailed', workerId, connection, leaseId, ...failure });
@@ -242,30 +320,34 @@ export class Runner {
   /** Leases of this stream that are answered with a payload of so many bytes. */
   payloadsExpected({ workerId, connection }: WorkerLink, payloadBytes: number): number {
     const worker = this.#core.workers.get(workerId);
-    return worker?.connection === connection ? countPayloads(worker.leases, payloadBytes, this.#jobs.live) : 0;
+    if (worker?.connection !== connection) return 0;
+    const ofJobs = countPayloads(worker.leases, payloadBytes, this.#jobs.live);
+    return ofJobs + this.#requests.countPayloads(worker.leases, payloadBytes);
   }
 
   failure({ workerId, connection }: WorkerLink, failure: ShardFailure__Output): void {
     const { leaseId, code, message, permanent: isPermanent } = failure;
     const lease = this.#core.leases.get(leaseId);
-    this.#observer.shardFailed?.({ at: this.#clock.now(), workerId, leaseId, lease, code, reason: message });
+    if (lease?.kind !== 'request') {
+      this.#observer.shardFailed?.({ at: this.#clock.now(), workerId, leaseId, lease, code, reason: message });
+    }
     const from = { workerId, connection, leaseId };
     this.#dispatch({ kind: 'shardFailed', ...from, code, message, isPermanent, isRejected: false });
   }
 
   // The loop.
 
-  #dispatch(untimed: Untimed, result?: ArrivedResult): void {
+  #dispatch(untimed: Untimed, result?: ArrivedResult, answer?: Answer): void {
     if (this.#isClosed) return;
     // The core measures durations: its time is the clock that is never set. Added to the event
     // itself, which was made for the queue: a copy of it takes microseconds.
     const event = Object.assign(untimed, { at: this.#clock.elapsedMs() }) as CoreEvent;
-    this.#arrivals.push({ event, result });
+    this.#arrivals.push({ event, result, answer });
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
       for (let next = this.#arrivals.shift(); next; next = this.#arrivals.shift()) {
-        for (const effect of step(this.#core, next.event)) this.#perform(effect, next.result);
+        for (const effect of step(this.#core, next.event)) this.#perform(effect, next);
       }
     } finally {
       this.#isDispatching = false;
@@ -273,7 +355,7 @@ export class Runner {
     this.#links.flush();
   }
 
-  #perform(effect: CoreEffect, result: ArrivedResult | undefined): void {
+  #perform(effect: CoreEffect, { result, answer }: Arrival): void {
     switch (effect.kind) {
       case 'sendLease':
         this.#leases.send(effect);
@@ -283,6 +365,12 @@ export class Runner {
         break;
       case 'keepResult':
         this.#leases.keep(effect, result);
+        break;
+      case 'requestDone':
+        this.#requests.done(effect, requestLeaseOf(this.#core, effect.leaseId), answer);
+        break;
+      case 'requestFailed':
+        this.#requests.failed(effect);
         break;
       case 'dropResult':
         this.#leases.drop(effect);
@@ -318,10 +406,17 @@ export class Runner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopTicks();
+    this.#requests.close(shuttingDown());
     this.#links.closeAll(shuttingDown());
     await this.#checkpointing.end(this.#jobs.live.values());
     this.#book.end();
   }
+}
+
+function requestLeaseOf(core: CoreState, leaseId: string): RequestLease {
+  const lease = anyLeaseOf(core, leaseId);
+  if (lease.kind === 'request') return lease;
+  throw new Error(`lease ${leaseId} is a shard's, and not a request's`);
 }
 
 const shuttingDown = () => new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; try again');

@@ -4,7 +4,8 @@ import type { MetatrainError } from '../../shared/errors.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
 import type { MetaParams } from '../aggregation/training.ts';
-import type { Lease } from '../core/state.ts';
+import type { Lease, RequestLease } from '../core/state.ts';
+import type { Learner, RequestInput } from '../requests/request.ts';
 
 export interface LeaseOrder {
   readonly lease: Lease;
@@ -18,6 +19,14 @@ export interface LeaseOrder {
   /** Both undefined before θ₀. The link sends θ once per version, and the layout once. */
   readonly layout: ParamsLayout | undefined;
   readonly metaParams: MetaParams | undefined;
+}
+
+export interface RequestOrder {
+  readonly lease: RequestLease;
+  readonly deadlineMs: number;
+  /** The link sends it once, until it has sent many others. */
+  readonly learner: Learner;
+  readonly input: RequestInput;
 }
 
 /** As the worker reports it; an empty text and zero bytes mean unknown. */
@@ -44,6 +53,7 @@ export interface WorkerLink {
   readonly connectedAt: number;
   /** @returns bytes of θ that go with it. */
   sendLease(order: LeaseOrder): number;
+  sendRequest(order: RequestOrder): void;
   cancelLease(leaseId: string, reason: string): void;
   /** The job has ended: the worker may forget it. */
   closeJob(jobId: string): void;

@@ -17,6 +17,9 @@ export function mix(a: number, b: number): number {
 export const shardResult = (params: number, firstTask: number, taskCount: number): number =>
   mix(mix(params, firstTask), taskCount);
 
+/** What an honest worker answers to a request that brings this number. */
+export const requestAnswer = (input: number): number => mix(input, 0x5eed);
+
 /** Computes the next parameters (or an evaluation's estimate) from the results, in shard order. */
 export const reduce = (params: number, results: readonly number[]): number => results.reduce(mix, params);
 

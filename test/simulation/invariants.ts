@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
-import { hasFreeSlot, isCompatible } from '../../coordinator/core/placement.ts';
-import { type Batch, type CoreState, type Job, leaseOf, type Worker } from '../../coordinator/core/state.ts';
+import { canServe, hasFreeSlot, isCompatible, mayCompute } from '../../coordinator/core/placement.ts';
+import { anyLeaseOf, type Batch, type CoreState, type Job, type Worker } from '../../coordinator/core/state.ts';
 
 export function checkState(state: CoreState): void {
   let held = 0;
@@ -18,13 +18,24 @@ export function checkState(state: CoreState): void {
     );
   }
   assert.equal(held, state.leases.size, 'every lease is held by a worker that lives');
-  for (const { shard, worker, job, batch, paramsVersion } of state.leases.values()) {
+  let requestsLeased = 0;
+  for (const lease of state.leases.values()) {
+    assert.equal(state.workers.get(lease.worker.workerId), lease.worker, 'no lease is held by the dead');
+    if (lease.kind === 'request') {
+      requestsLeased += 1;
+      const { request } = lease;
+      assert.equal(state.requests.get(request.plan.requestId), request, 'no lease of a request that has ended');
+      assert.equal(request.lease, lease, 'a request is leased to one worker');
+      continue;
+    }
+    const { shard, job, batch, paramsVersion } = lease;
     const staleness = batch.step - paramsVersion;
     assert.ok(staleness >= 0 && staleness <= job.plan.maxStaleness, `a shard is ${staleness} versions stale`);
     assert.ok(!shard.isDone, 'no lease of a shard that is done');
-    assert.equal(state.workers.get(worker.workerId), worker, 'no lease is held by the dead');
     assert.equal(state.jobs.get(job.plan.jobId), job, 'no lease of a job that has ended');
   }
+  assert.equal(requestsLeased, state.requestsLeased, 'leased requests are counted');
+  assert.ok(state.requests.size <= state.options.maxRequests, 'requests are bounded');
   for (const job of state.jobs.values()) checkBatches(job);
   assert.ok(state.admitted.size <= state.options.maxRunningJobs, 'no more jobs are admitted than may be');
   assert.ok(
@@ -59,10 +70,13 @@ export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): v
   for (const effect of effects) {
     if (effect.kind !== 'sendLease') continue;
     if (!state.leases.has(effect.leaseId)) continue;
-    const { job, worker } = leaseOf(state, effect.leaseId);
-    assert.ok(isCompatible(job, worker), 'a job keeps to its fingerprint');
+    const lease = anyLeaseOf(state, effect.leaseId);
+    const { worker } = lease;
+    assert.ok(mayCompute(lease, worker), 'a job keeps to its fingerprint, a request to its engine');
     assert.ok(!worker.isDraining, 'a draining worker gets nothing');
     assert.notEqual(worker.health.standing, 'quarantined', 'a quarantined worker gets nothing');
+    if (lease.kind === 'request') continue;
+    const { job } = lease;
     for (const other of state.admitted) {
       if (other.plan.priority <= job.plan.priority || other.phase.kind !== 'computing') continue;
       const { pending } = other.phase.batch;
@@ -80,6 +94,11 @@ export function checkNobodyIdles(state: CoreState): void {
   const idle: Worker[] = [];
   for (const { workers } of state.idle.values()) idle.push(...workers);
   if (idle.length === 0) return;
+  for (const request of state.requests.values()) {
+    if (request.lease || request.failures.length > 0) continue;
+    const worker = idle.find((candidate) => canServe(request, candidate));
+    assert.ok(!worker, `request ${request.plan.requestId} waits while ${worker?.workerId} idles`);
+  }
   for (const job of state.admitted) {
     if (job.phase.kind !== 'computing') continue;
     for (const { failures, index } of job.phase.batch.pending) {

@@ -82,6 +82,8 @@ async function runAll(): Promise<never> {
     stepsProved: sum(({ stepsProved }) => stepsProved),
     resultsPresentedAgain: sum(({ resultsPresentedAgain }) => resultsPresentedAgain),
     quarantines: sum(({ quarantines }) => quarantines),
+    requestsAnswered: sum(({ requestsAnswered }) => requestsAnswered),
+    requestsRefused: sum(({ requestsRefused }) => requestsRefused),
     virtualHours: Math.round(sum(({ virtualSeconds }) => virtualSeconds) / 36) / 100,
     wallSeconds: Math.round((performance.now() - startedAt) / 100) / 10,
   };

@@ -4,14 +4,19 @@ import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import type { CoreEvent } from '../../coordinator/core/event.ts';
 import {
+  anyLeaseOf,
   type CoreOptions,
   createState,
   type JobPlan,
   type Lease,
   leaseOf,
+  type RequestLease,
+  type RequestPlan,
   type Shard,
+  workOf,
 } from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';
+import { MetatrainError } from '../../shared/errors.ts';
 import type { Rng } from '../../shared/rng.ts';
 import { mix, reduce, seedOf, shardResult } from './arithmetic.ts';
 import { checkGrants, checkNobodyIdles, checkState } from './invariants.ts';
@@ -25,8 +30,17 @@ export interface CoordinatorSide {
   readonly connection: number;
   readonly workerId: string;
   lease(lease: Lease, params: number): void;
+  request(lease: RequestLease, input: number): void;
   cancel(leaseId: string): void;
   close(): void;
+}
+
+/** What became of a request: the number that it was answered with, or why it was not. */
+export type RequestEnd = { readonly answer: number } | { readonly reason: string };
+
+interface LiveRequest {
+  readonly input: number;
+  readonly onEnd: (end: RequestEnd) => void;
 }
 
 interface LiveJob {
@@ -52,6 +66,7 @@ export class SimulatedCoordinator {
   readonly #rng: Rng;
   readonly #disk: SimulatedDisk;
   readonly #jobs = new Map<string, LiveJob>();
+  readonly #requests = new Map<string, LiveRequest>();
   readonly #links = new Map<number, CoordinatorSide>();
   readonly #counted = new WeakSet<Shard>();
   readonly #events: { readonly event: CoreEvent; readonly value: number | undefined }[] = [];
@@ -83,6 +98,7 @@ export class SimulatedCoordinator {
 
   crash(): void {
     this.#isDead = true;
+    for (const requestId of this.#requests.keys()) this.#endRequest(requestId, { reason: 'the coordinator crashed' });
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
   }
@@ -103,6 +119,29 @@ export class SimulatedCoordinator {
     this.#disk.jobs.set(plan.jobId, saved);
     this.#jobs.set(plan.jobId, { saved, training: undefined, results: new Map() });
     this.dispatch({ kind: 'jobSubmitted', at: this.at, plan });
+  }
+
+  /** @param input what the request brings. */
+  ask(plan: RequestPlan, input: number, onEnd: (end: RequestEnd) => void): void {
+    this.#requests.set(plan.requestId, { input, onEnd });
+    try {
+      this.dispatch({ kind: 'requestSubmitted', at: this.at, plan });
+    } catch (thrown) {
+      if (!(thrown instanceof MetatrainError)) throw thrown;
+      this.#endRequest(plan.requestId, { reason: thrown.code });
+    }
+  }
+
+  withdraw(requestId: string): void {
+    if (!this.#requests.has(requestId)) return;
+    this.dispatch({ kind: 'requestCancelled', at: this.at, requestId });
+    this.#endRequest(requestId, { reason: 'withdrawn' });
+  }
+
+  #endRequest(requestId: string, end: RequestEnd): void {
+    const { onEnd } = this.#requests.get(requestId) ?? assert.fail(`request ${requestId} ends twice`);
+    this.#requests.delete(requestId);
+    onEnd(end);
   }
 
   request(kind: 'jobCancelRequested' | 'jobPauseRequested' | 'jobResumeRequested', jobId: string): void {
@@ -151,10 +190,7 @@ export class SimulatedCoordinator {
       });
       return;
     }
-    this.dispatch(
-      { kind: 'resultArrived', ...from, work: lease.batch.work, nonFiniteTasks: [], isPresentedAgain },
-      value,
-    );
+    this.dispatch({ kind: 'resultArrived', ...from, work: workOf(lease), nonFiniteTasks: [], isPresentedAgain }, value);
   }
 
   dispatch(event: CoreEvent, value?: number): void {
@@ -162,17 +198,20 @@ export class SimulatedCoordinator {
     this.#events.push({ event, value });
     if (this.#isStepping) return;
     this.#isStepping = true;
-    for (let next = this.#events.shift(); next; next = this.#events.shift()) {
-      const effects = step(this.state, next.event);
-      // A `workerSeen` event changes no lease.
-      if (next.event.kind !== 'workerSeen') {
-        checkState(this.state);
-        checkGrants(this.state, effects);
+    try {
+      for (let next = this.#events.shift(); next; next = this.#events.shift()) {
+        const effects = step(this.state, next.event);
+        // A `workerSeen` event changes no lease.
+        if (next.event.kind !== 'workerSeen') {
+          checkState(this.state);
+          checkGrants(this.state, effects);
+        }
+        if (next.event.kind === 'tick') checkNobodyIdles(this.state);
+        for (const effect of effects) this.#perform(effect, next.value);
       }
-      if (next.event.kind === 'tick') checkNobodyIdles(this.state);
-      for (const effect of effects) this.#perform(effect, next.value);
+    } finally {
+      this.#isStepping = false;
     }
-    this.#isStepping = false;
   }
 
   #tick(): void {
@@ -217,14 +256,20 @@ export class SimulatedCoordinator {
   #perform(effect: CoreEffect, value: number | undefined): void {
     switch (effect.kind) {
       case 'sendLease': {
-        const lease = leaseOf(this.state, effect.leaseId);
+        const lease = anyLeaseOf(this.state, effect.leaseId);
+        if (lease.kind === 'request') {
+          const { requestId } = lease.request.plan;
+          const { input } = this.#requests.get(requestId) ?? assert.fail(`${requestId} is leased after its end`);
+          this.#links.get(lease.worker.connection)?.request(lease, input);
+          break;
+        }
         const job = this.#jobOf(lease.job.plan.jobId);
         const params = job.training?.params ?? seedOf(lease.job.plan.jobId);
         this.#links.get(lease.worker.connection)?.lease(lease, params);
         break;
       }
       case 'cancelLease': {
-        const { worker } = leaseOf(this.state, effect.leaseId);
+        const { worker } = anyLeaseOf(this.state, effect.leaseId);
         this.#links.get(worker.connection)?.cancel(effect.leaseId);
         break;
       }
@@ -257,6 +302,13 @@ export class SimulatedCoordinator {
         }
         break;
       }
+      case 'requestDone':
+        assert.ok(value !== undefined, 'a request is answered when a result comes');
+        this.#endRequest(effect.requestId, { answer: value });
+        break;
+      case 'requestFailed':
+        this.#endRequest(effect.requestId, { reason: `${effect.code}: ${effect.message}` });
+        break;
       case 'dropResult':
       case 'reportRetry':
       case 'reportQuarantine':

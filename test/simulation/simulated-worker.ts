@@ -1,9 +1,9 @@
 // A simulated worker and its network: connects, sends heartbeats, computes in virtual time, holds
 // its results, and connects again after every loss. Its character decides how it fails. Healthy
 // workers fail only with the network and the machine.
-import type { Lease } from '../../coordinator/core/state.ts';
+import type { Lease, RequestLease } from '../../coordinator/core/state.ts';
 import type { Rng } from '../../shared/rng.ts';
-import { shardResult } from './arithmetic.ts';
+import { requestAnswer, shardResult } from './arithmetic.ts';
 import type { CoordinatorSide, SimulatedCoordinator } from './simulated-coordinator.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -119,7 +119,8 @@ export class SimulatedWorker {
       connection: this.#network.nextConnection(),
       workerId: this.workerId,
       isOpen: true,
-      lease: (lease, params) => this.#toWorker(stream, () => this.#compute(stream, lease, params)),
+      lease: (lease, params) => this.#toWorker(stream, () => this.#compute(stream, shardWork(lease, params))),
+      request: (lease, input) => this.#toWorker(stream, () => this.#compute(stream, requestWork(lease, input))),
       cancel: (leaseId) => this.#toWorker(stream, () => this.#cancelled.add(leaseId)),
       close: () => {
         stream.isOpen = false;
@@ -185,10 +186,7 @@ export class SimulatedWorker {
     return this.#rng.uniform() < 0.05 ? this.#rng.between(20, 900) : this.#rng.between(0.1, 4);
   }
 
-  #compute(stream: Stream, lease: Lease, params: number): void {
-    const { leaseId, shard, batch, job } = lease;
-    const { jobId } = job.plan;
-    const key = `${jobId}/${batch.work}/${params}/${shard.firstTask}/${shard.taskCount}`;
+  #compute(stream: Stream, { leaseId, key, value, offer }: Work): void {
     const held = this.#held.get(key);
     if (held) {
       this.presented += 1;
@@ -212,10 +210,8 @@ export class SimulatedWorker {
         });
         return;
       }
-      const value = shardResult(params, shard.firstTask, shard.taskCount);
       const isValid = !(this.#character === 'hostile' && isFaulty);
-      if (isValid) {
-        const offer = { jobId, work: batch.work, step: batch.step, shard: shard.index };
+      if (isValid && offer) {
         this.#held.set(key, { value, offer });
         if (this.#held.size > maxHeld) this.#held.delete(this.#held.keys().next().value as string);
       }
@@ -250,5 +246,28 @@ export class SimulatedWorker {
     this.#toCoordinator(() => stream.coordinator.result(stream, { leaseId, value, isValid, isPresentedAgain }));
   }
 }
+
+/** What a lease asks for, with what an honest worker answers. */
+interface Work {
+  readonly leaseId: string;
+  readonly key: string;
+  readonly value: number;
+  /** Undefined: it is not kept for later. */
+  readonly offer: HeldOffer | undefined;
+}
+
+const shardWork = ({ leaseId, shard, batch, job }: Lease, params: number): Work => ({
+  leaseId,
+  key: `${job.plan.jobId}/${batch.work}/${params}/${shard.firstTask}/${shard.taskCount}`,
+  value: shardResult(params, shard.firstTask, shard.taskCount),
+  offer: { jobId: job.plan.jobId, work: batch.work, step: batch.step, shard: shard.index },
+});
+
+const requestWork = ({ leaseId, request }: RequestLease, input: number): Work => ({
+  leaseId,
+  key: `request/${request.plan.requestId}`,
+  value: requestAnswer(input),
+  offer: undefined,
+});
 
 type HeldOffer = { jobId: string; work: 'initialize' | 'train' | 'evaluate'; step: number; shard: number };

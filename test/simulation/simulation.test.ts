@@ -26,8 +26,15 @@ test('seeds that once found a bug hold', () => {
   for (const { seed, workers } of foundSeeds) holds({ seed, workers });
 });
 
-test('the simulation covers restarts, proofs, quarantines and results presented again', () => {
-  const total = { coordinatorLives: 0, stepsProved: 0, quarantines: 0, resultsPresentedAgain: 0 };
+test('the simulation covers restarts, proofs, quarantines, results presented again and requests', () => {
+  const total = {
+    coordinatorLives: 0,
+    stepsProved: 0,
+    quarantines: 0,
+    resultsPresentedAgain: 0,
+    requestsAnswered: 0,
+    requestsRefused: 0,
+  };
   for (let seed = 100; seed < 110; seed += 1) {
     const report = holds({ seed, workers: 60 });
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += report[key];

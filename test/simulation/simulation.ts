@@ -1,12 +1,13 @@
 // A whole cluster on virtual time from one seed: hundreds of workers of every character, clients
-// that submit, pause and cancel, and every fault: loss, delay, duplication, reordering, partitions,
+// that submit, pause and cancel, requests among the jobs, and every fault: loss, delay, duplication, reordering, partitions,
 // crashes of both sides, pauses of the coordinator, disks that fill and tear. Passes when every job
-// ends as it must, and every successful job has exactly the numbers of a run without a cluster.
+// ends as it must, every successful job has exactly the numbers of a run without a cluster, and every
+// request is answered once and rightly, or refused with a reason.
 import assert from 'node:assert/strict';
 import { defaultCoreOptions, type JobPlan } from '../../coordinator/core/state.ts';
 import { type Rng, taskRng } from '../../shared/rng.ts';
-import { undisturbed } from './arithmetic.ts';
-import { SimulatedCoordinator } from './simulated-coordinator.ts';
+import { requestAnswer, seedOf, undisturbed } from './arithmetic.ts';
+import { type RequestEnd, SimulatedCoordinator } from './simulated-coordinator.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { type Character, heartbeatMs, SimulatedWorker } from './simulated-worker.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -23,6 +24,9 @@ export interface SimulationReport {
   readonly stepsProved: number;
   readonly resultsPresentedAgain: number;
   readonly quarantines: number;
+  readonly requestsAnswered: number;
+  /** Withdrawn, late, too many, or lost with the coordinator. */
+  readonly requestsRefused: number;
   readonly virtualSeconds: number;
 }
 
@@ -34,14 +38,23 @@ export function simulate(options: SimulationOptions): SimulationReport {
   return new Simulation(options).run();
 }
 
+/** What was asked, and how it ended. */
+interface Asked {
+  readonly input: number;
+  /** One, at the end. */
+  readonly ends: RequestEnd[];
+}
+
 class Simulation {
   readonly #rng: Rng;
+  readonly #requestRng: Rng;
   readonly #time = new VirtualTime();
   readonly #disk = new SimulatedDisk();
   readonly #workers: SimulatedWorker[] = [];
   readonly #partitioned = new Set<string>();
   readonly #plans = new Map<string, JobPlan>();
   readonly #cancelled = new Set<string>();
+  readonly #asked: Asked[] = [];
   #coordinator: SimulatedCoordinator | undefined;
   #connections = 0;
   #lives = 0;
@@ -52,6 +65,7 @@ class Simulation {
 
   constructor({ seed, workers }: SimulationOptions) {
     this.#rng = taskRng(seed, 'simulation', 0);
+    this.#requestRng = taskRng(seed, 'requests', 0);
     this.#startCoordinator();
     const isLossy = this.#rng.uniform() < 0.5;
     const network = {
@@ -81,13 +95,18 @@ class Simulation {
     const jobs = 3 + this.#rng.below(3);
     for (let i = 0; i < jobs; i += 1) this.#time.after(i * this.#rng.between(0, 1_500), () => this.#submit(`job-${i}`));
     this.#time.after(1, () => this.#disturb());
-    while (this.#plans.size < jobs || !this.#isOver()) {
+    this.#time.after(1, () => this.#ask());
+    const isAsking = () => this.#asked.some(({ ends }) => ends.length === 0);
+    while (this.#plans.size < jobs || !this.#isOver() || isAsking()) {
       assert.ok(this.#time.now < horizonMs, `no progress: ${this.#describeJobs()}`);
       assert.ok(this.#time.advance(), 'time goes on');
     }
     this.#retireCoordinator();
     for (const [jobId, plan] of this.#plans) this.#checkEnd(jobId, plan);
+    const requestsAnswered = this.#checkRequests();
     return {
+      requestsAnswered,
+      requestsRefused: this.#asked.length - requestsAnswered,
       faults: this.#faults,
       coordinatorLives: this.#lives,
       shardsCounted: this.#counted,
@@ -129,6 +148,47 @@ class Simulation {
     this.#coordinator.submit(plan);
   }
 
+  /** A few requests at once, and after a while the next, as long as there are jobs. */
+  #ask(): void {
+    if (this.#isOver() && this.#plans.size > 0) return;
+    const rng = this.#requestRng;
+    const pauseMs = 100 + this.#time.now / 20;
+    this.#time.after(rng.between(0.2, 1.8) * pauseMs, () => this.#ask());
+    const coordinator = this.#coordinator;
+    if (!coordinator) return;
+    for (let more = rng.below(6); more >= 0; more -= 1) {
+      const requestId = `request-${this.#asked.length}`;
+      const asked: Asked = { input: seedOf(requestId), ends: [] };
+      this.#asked.push(asked);
+      const plan = {
+        requestId,
+        work: rng.uniform() < 0.5 ? ('adapt' as const) : ('predict' as const),
+        learnerId: `learner-${rng.below(3)}`,
+        engine: rng.uniform() < 0.03 ? 'eager/cpu' : 'compiled/cpu',
+        plugins: [],
+        patienceMs: rng.between(200, 30_000),
+      };
+      coordinator.ask(plan, asked.input, (end) => asked.ends.push(end));
+      if (rng.uniform() < 0.1) this.#time.after(rng.between(1, 500), () => coordinator.withdraw(requestId));
+    }
+  }
+
+  /** @returns how many were answered. */
+  #checkRequests(): number {
+    let answered = 0;
+    for (const [number, { input, ends }] of this.#asked.entries()) {
+      assert.equal(ends.length, 1, `request-${number} ends once`);
+      const [end] = ends;
+      if (end && 'answer' in end) {
+        assert.equal(end.answer, requestAnswer(input), `request-${number} has its own answer`);
+        answered += 1;
+      } else {
+        assert.match(end?.reason ?? '', /./, `request-${number} is refused with a reason`);
+      }
+    }
+    return answered;
+  }
+
   #startCoordinator(): void {
     this.#lives += 1;
     const options = {
@@ -141,6 +201,7 @@ class Simulation {
       duplicateFloorMs: 100,
       recoveryCheckpointMs: 2_000,
       maxRunningJobs: 3,
+      maxRequests: 12,
       // Faults are thousands of times more frequent than in real use. Other tests cover a job that
       // fails on every worker.
       workersToFailShard: 30,

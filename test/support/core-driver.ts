@@ -90,7 +90,8 @@ export class CoreDriver {
 
   /** The present leases of the worker, oldest first. */
   held(workerId: string): Lease[] {
-    return [...(this.state.workers.get(workerId)?.leases ?? [])];
+    const leases = this.state.workers.get(workerId)?.leases ?? [];
+    return [...leases].filter((lease) => lease.kind === 'shard');
   }
 
   reopen({ leaseId, worker }: Lease, tookMs: number): void {

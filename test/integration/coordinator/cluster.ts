@@ -85,6 +85,11 @@ export class TestCluster {
     return this.#coordinator.address;
   }
 
+  get requests(): Coordinator['requests'] {
+    if (!this.#coordinator) throw new Error('the coordinator is stopped');
+    return this.#coordinator.requests;
+  }
+
   /** HOST:PORT of what is served over HTTP. */
   get http(): string {
     if (!this.#coordinator?.http) throw new Error('the coordinator serves no HTTP: start it with `http`');

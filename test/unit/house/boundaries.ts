@@ -32,11 +32,12 @@ const roomsBelow: Readonly<Record<string, readonly string[]>> = {
   aggregation: [],
   access: [],
   store: ['aggregation'],
-  workers: ['core', 'aggregation'],
+  requests: ['core'],
+  workers: ['core', 'aggregation', 'requests'],
   'event-bus': ['store'],
   jobs: ['core', 'aggregation', 'store'],
-  observers: ['core', 'aggregation', 'store', 'workers'],
-  metrics: ['core', 'aggregation', 'access', 'store', 'workers', 'observers'],
+  observers: ['core', 'aggregation', 'requests', 'store', 'workers'],
+  metrics: ['core', 'aggregation', 'access', 'requests', 'store', 'workers', 'observers'],
 };
 
 /** These serve clients and workers: they use the runner, and the runner knows no service. */
@@ -112,7 +113,7 @@ function coordinatorRooms(): Reach[] {
     ...services.map((service) => ({
       of: new RegExp(`^coordinator/${service}/`),
       mayImport: new RegExp(
-        `^(shared/|learning/|coordinator/(${service}|core|aggregation|access|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
+        `^(shared/|learning/|coordinator/(${service}|core|aggregation|access|requests|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
       ),
       because: `${service} serves: it uses the runner and the requests, and no other service or observer`,
     })),

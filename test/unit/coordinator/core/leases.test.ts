@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { idleReason } from '../../../../coordinator/core/placement.ts';
-import { leaseOf } from '../../../../coordinator/core/state.ts';
+import { type Lease, leaseOf } from '../../../../coordinator/core/state.ts';
 import { Core, type EffectOf, of, only, type SeenEffect } from './harness.ts';
 
 test('the first deadline is long; later ones are eight times the measured time, within floor and ceiling', () => {
@@ -178,7 +178,7 @@ test('a need that every worker lacks fails the job with its own code; a need tha
 
   core.submit({ jobId: 'k' });
   core.tell({ kind: 'workerDisconnected', ...core.from('b'), reason: 'gone' });
-  const alone = core.state.leases.values().next().value!;
+  const alone = core.state.leases.values().next().value as Lease;
   assert.equal(alone.worker.workerId, 'a');
   const effects = core.fail(
     { kind: 'sendLease', leaseId: alone.leaseId, lease: alone, deadlineMs: 1 },

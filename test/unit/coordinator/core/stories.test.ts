@@ -241,6 +241,36 @@ const stories: Readonly<Record<string, () => Transcript>> = {
     return story;
   },
 
+  request() {
+    const story = new Transcript('Requests: work without a job, beside a job that trains', {
+      duplicateFloorMs: 60_000,
+    });
+    story.submit({ iterations: 2, batchSize: 8 });
+    story.connect('ann');
+    story.connect('bob', { fingerprint: 'g' });
+    story.connect('cal');
+    story.results();
+    story.say('The job keeps to the fingerprint of Ann and Cal. A request goes to any worker of its engine: Bob.');
+    story.ask({ requestId: 'r1' });
+    story.say('One slot of three is for requests before any shard. The next one waits; then it goes to Bob again.');
+    story.ask({ requestId: 'r2' });
+    story.result('bob', 's-4');
+    story.say('Bob is lost with it: it waits no longer than until the next slot is free, before the shards that wait.');
+    story.disconnect('bob');
+    story.result('ann', 's-3');
+    story.say('Ann cannot serve it. Cal has not tried yet: the request is kept for Cal, and Ann computes for the job.');
+    story.fail('ann', 's-6', 'no memory is left');
+    story.result('cal', 's-2');
+    story.say('Cal cannot either. Nobody else is there, so Cal tries again.');
+    story.fail('cal', 's-8', 'no memory here');
+    story.say('Whoever asked gives up, and Cal drops the request.');
+    story.withdraw('r2');
+    story.say('A request that no worker can serve fails when whoever asks has waited long enough.');
+    story.ask({ requestId: 'r3', engine: 'eager/cpu', patienceMs: 5_000 });
+    story.wait(5);
+    return story;
+  },
+
   'full-disk'() {
     const story = new Transcript('The disk is full: jobs wait for room, and go on by themselves');
     story.submit({ iterations: 2 });

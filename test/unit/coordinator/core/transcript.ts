@@ -6,13 +6,15 @@ import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
 import type { CoreEvent, HeldShard, Untimed } from '../../../../coordinator/core/event.ts';
 import { describeShard } from '../../../../coordinator/core/meta-steps.ts';
 import {
+  anyLeaseOf,
   type CoreOptions,
   type CoreState,
   createState,
   defaultCoreOptions,
   type JobPlan,
-  leaseOf,
+  type RequestPlan,
   tickMsOf,
+  workOf,
 } from '../../../../coordinator/core/state.ts';
 import { step } from '../../../../coordinator/core/step.ts';
 import { MetatrainError } from '../../../../shared/errors.ts';
@@ -64,6 +66,21 @@ export class Transcript {
     this.#tell({ kind, jobId });
   }
 
+  ask(plan: Partial<RequestPlan> & Pick<RequestPlan, 'requestId'>): void {
+    const usual = {
+      work: 'adapt',
+      learnerId: 'omniglot',
+      engine: 'compiled/cpu',
+      plugins: [],
+      patienceMs: 60_000,
+    } as const;
+    this.#tell({ kind: 'requestSubmitted', plan: { ...usual, ...plan } });
+  }
+
+  withdraw(requestId: string): void {
+    this.#tell({ kind: 'requestCancelled', requestId });
+  }
+
   restore(plan: Partial<JobPlan>, from: Partial<Omit<Extract<CoreEvent, { kind: 'jobRestored' }>, 'plan'>>): void {
     const nothing = {
       step: 0,
@@ -110,7 +127,7 @@ export class Transcript {
       this.#tell({ kind: 'lateResultArrived', ...from, leaseId });
       return;
     }
-    this.#tell({ kind: 'resultArrived', ...from, leaseId, work: lease.batch.work, nonFiniteTasks, isPresentedAgain });
+    this.#tell({ kind: 'resultArrived', ...from, leaseId, work: workOf(lease), nonFiniteTasks, isPresentedAgain });
   }
 
   /**
@@ -219,6 +236,12 @@ function describeEvent(event: CoreEvent): string {
       return `a client pauses job ${event.jobId}`;
     case 'jobResumeRequested':
       return `a client resumes job ${event.jobId}`;
+    case 'requestSubmitted': {
+      const { requestId, work, learnerId, patienceMs } = event.plan;
+      return `request ${requestId} is submitted: ${work} with learner ${learnerId}, within ${seconds(patienceMs)}`;
+    }
+    case 'requestCancelled':
+      return `nobody waits for request ${event.requestId} any more`;
     case 'workerConnected':
       return `${event.workerId} connects: ${event.engine}, fingerprint ${event.fingerprint}, ${plural(event.slots, 'slot')}`;
     case 'workerDisconnected':
@@ -277,7 +300,14 @@ function describeReduction({ work, step }: Extract<CoreEffect, { kind: 'reduce' 
 function describeEffect(state: CoreState, effect: CoreEffect): string {
   switch (effect.kind) {
     case 'sendLease': {
-      const { job, batch, shard, worker, attempt, isSpeculative, paramsVersion } = leaseOf(state, effect.leaseId);
+      const lease = anyLeaseOf(state, effect.leaseId);
+      if (lease.kind === 'request') {
+        const { requestId, work } = lease.request.plan;
+        const again = lease.attempt > 1 ? `attempt ${lease.attempt}, ` : '';
+        const within = `${again}within ${seconds(effect.deadlineMs)}`;
+        return `lease ${effect.leaseId} to ${lease.worker.workerId}: ${work} for request ${requestId}, ${within}`;
+      }
+      const { job, batch, shard, worker, attempt, isSpeculative, paramsVersion } = lease;
       const ofJob = job.plan.jobId === 'j' ? '' : ` of job ${job.plan.jobId}`;
       const notes = [
         ...(isSpeculative ? ['beside the worker that has it'] : attempt > 1 ? [`attempt ${attempt}`] : []),
@@ -287,13 +317,17 @@ function describeEffect(state: CoreState, effect: CoreEffect): string {
       return `lease ${effect.leaseId} to ${worker.workerId}: ${describeShard(batch, shard)}${ofJob}, ${notes.join(', ')}`;
     }
     case 'cancelLease': {
-      const { worker } = leaseOf(state, effect.leaseId);
+      const { worker } = anyLeaseOf(state, effect.leaseId);
       return `${worker.workerId} shall drop lease ${effect.leaseId} (${effect.cause}): ${effect.reason}`;
     }
     case 'disconnectWorker':
       return `the stream of ${effect.workerId} is closed: ${effect.code}, ${effect.message}`;
     case 'keepResult':
       return `the result of lease ${effect.leaseId} counts`;
+    case 'requestDone':
+      return `request ${effect.requestId} is answered with the result of lease ${effect.leaseId}`;
+    case 'requestFailed':
+      return `request ${effect.requestId} fails: ${effect.code}, ${effect.message}`;
     case 'dropResult':
       return `the result does not count, and ${effect.workerId} is told why: ${effect.reason}`;
     case 'reduce':
@@ -311,7 +345,7 @@ function describeEffect(state: CoreState, effect: CoreEffect): string {
     case 'reportWait':
       return `job ${effect.jobId}: ${effect.reason}`;
     case 'reportRetry':
-      return `the shard of lease ${effect.leaseId} waits for another worker (${effect.cause}): ${effect.reason}`;
+      return `the ${anyLeaseOf(state, effect.leaseId).kind} of lease ${effect.leaseId} waits for another worker (${effect.cause}): ${effect.reason}`;
     default:
       return effect satisfies never;
   }
