@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { supportAndQuery } from '../../../learning/facts.ts';
 import { readJob } from '../../../learning/job-file.ts';
-import { type AnyPart, defineDistribution, defineObjective } from '../../../learning/part.ts';
+import { type AnyPart, defineDistribution, defineModel, defineObjective } from '../../../learning/part.ts';
 import { builtIn, builtInParts, Registry } from '../../../learning/registry.ts';
 
 const described = () => ({ episode: '', queries: '', data: '' });
@@ -95,3 +95,51 @@ for (const [what, measures, got] of [
     assert.ok(message.startsWith(`invalid job: objective.name: got own, ${got}; accepted: 1 to 8 measures`), message);
   });
 }
+
+test('ProtoNet is refused on values, with the algorithms that take them', () => {
+  const message = refusal({ algorithm: { name: 'protonet' } });
+  assert.match(
+    message,
+    /^invalid job: algorithm\.name: got protonet; accepted: .*maml \| .*for task\.distribution sinusoid; /,
+  );
+  assert.match(message, /protonet needs tasks of classes with a support set$/);
+});
+
+test('an algorithm is refused with a model that has no part for it, with models that have', () => {
+  const headless = defineModel({
+    name: 'headless',
+    title: 'headless',
+    summary: 'one layer that is no head',
+    paper: '',
+    schema: z.strictObject({ units: z.int().default(1) }),
+    variants: {},
+    sizeField: 'units',
+    describe: () => 'headless',
+    parameters: () => [{ name: 'weights', shape: [1, 1], initialize: () => 0 }],
+    isTransductive: () => false,
+    layers: () => 1,
+    build: () => assert.fail('nothing is built for a job that is refused'),
+  });
+  assert.equal(
+    refusal({ algorithm: { name: 'anil' }, model: { architecture: 'headless' } }, headless),
+    'invalid job: model: got {"architecture":"headless","units":1}; accepted: a model with a head, such as mlp by default, for algorithm.name anil',
+  );
+  assert.match(
+    refusal({ algorithm: { name: 'boil' }, model: { architecture: 'mlp', hiddenLayers: [] } }),
+    /^invalid job: model: got \{"architecture":"mlp","hiddenLayers":\[\].*; accepted: a model with a head and parameters before it, such as mlp by default, for algorithm\.name boil$/,
+  );
+});
+
+test('batch norm by the support set is refused on tasks without one', () => {
+  const imagesWithoutSupport = defineDistribution({
+    ...zeroShot,
+    name: 'zero-shot-images',
+    facts: () => ({ ...zeroShot.facts({}), inputKind: 'image', input: [28, 28, 1] }),
+  });
+  const model = { architecture: 'conv4', batchNorm: 'support' };
+  const message = refusal({ task: { distribution: 'zero-shot-images' }, model }, imagesWithoutSupport);
+  assert.match(
+    message,
+    /model\.architecture: got conv4; accepted: .*conv4 needs tasks with a support set, for model\.batchNorm support/,
+  );
+});
