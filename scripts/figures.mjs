@@ -39,6 +39,9 @@ const benches = {
   'bench-observability-100': ['observability', '--rounds', '4', '--tasks', '100'],
 };
 
+/** Name of a file in docs/figures → the script that prints it. */
+const tables = { 'family-omniglot': 'family.mjs' };
+
 /** Takes half an hour. Other programs may run meanwhile, since it measures memory and not time. */
 const soaks = { soak: [] };
 
@@ -55,7 +58,7 @@ const needs = { 'check-webgpu': 'VK_ICD_FILENAMES', 'check-tensorflow': 'METATRA
 const onlyByName = new Set(['omniglot-5way-1shot-paper']);
 
 const wanted = process.argv.slice(2);
-const known = { ...figures, ...looks, ...benches, ...soaks };
+const known = { ...figures, ...looks, ...benches, ...tables, ...soaks };
 const unknown = wanted.filter((name) => !Object.hasOwn(known, name));
 if (unknown.length > 0) {
   console.error(`figures: got ${unknown.join(', ')}; accepted: ${Object.keys(known).join(', ')}`);
@@ -122,6 +125,11 @@ for (const [name, args] of Object.entries(benches)) {
   console.error(`figures: npm run bench -- ${args.join(' ')}`);
   const table = run(['scripts', 'bench-table.mjs'], [], run(['dist', 'bench', 'main.js'], args));
   writeFileSync(join(folder, `${name}.txt`), `${table.trimEnd()}\n`);
+}
+for (const [name, script] of Object.entries(tables)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.error(`figures: scripts/${script}`);
+  writeFileSync(join(folder, `${name}.txt`), `${run(['scripts', script], []).trim()}\n`);
 }
 for (const [name, args] of Object.entries(soaks)) {
   if (!wanted.includes(name)) continue;
