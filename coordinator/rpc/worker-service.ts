@@ -301,7 +301,8 @@ class WorkerStream implements WorkerLink {
     const { learnerId } = learner;
     const isOpen = this.#learners.delete(learnerId);
     this.#learners.add(learnerId);
-    if (isOpen) return;
+    // Where the request has failed here before, θ may not have been taken: it is sent again.
+    if (isOpen && !lease.request.failures.some(({ workerId }) => workerId === this.workerId)) return;
     const inUse = learnersOf(lease.worker.leases);
     for (const oldest of this.#learners) {
       if (this.#learners.size <= maxLearners) break;

@@ -154,6 +154,29 @@ test('a worker that dies with a request loses it to another at once', async (t) 
   assert.deepEqual((await answer).state, learner.metaParams);
 });
 
+test('a worker that is alone and fails at a request gets its learner again with the next attempt', async (t) => {
+  const cluster = await TestCluster.start(t);
+  let attempts = 0;
+  const alone = await cluster.worker('alone', {
+    onLease({ leaseId, requestId = '' }, worker) {
+      attempts += 1;
+      if (attempts === 1) {
+        const failure = { code: 'META_STEP_STALE', message: 'θ could not be taken' };
+        worker.send({ shardFailure: { leaseId, requestId, ...failure } });
+        return;
+      }
+      const layout = { tensors: [{ name: 'w', shape: [2] }] };
+      const payloadSha256 = worker.sendPayload(Float32Array.of(5, 6));
+      worker.send({ shardResult: { leaseId, requestId, adapt: { state: { layout, payloadSha256 } } } });
+    },
+  });
+  const opened = () => alone.messages.filter(({ learnerOpened }) => learnerOpened).length;
+  assert.deepEqual((await cluster.requests.adapt(learner, support)).state, Float32Array.of(5, 6));
+  assert.deepEqual([attempts, opened()], [2, 2]);
+  await cluster.requests.adapt(learner, support);
+  assert.deepEqual([attempts, opened()], [3, 2], 'otherwise it is sent once');
+});
+
 test('a request whose signal is aborted fails with its reason, and its worker is told to drop it', async (t) => {
   const cluster = await TestCluster.start(t);
   const leased = new Mailbox<JobLease>();
