@@ -60,7 +60,15 @@ function read(
   const job = resolveJob(spec, registry);
   const tooLarge = excesses(job);
   if (tooLarge.length > 0) throw invalid(tooLarge);
+  tryOut(job);
   return job;
+}
+
+/** Calls what the coordinator will call while the job runs: what a plugin's part throws there is told now. */
+function tryOut({ spec: { meta }, optimizer, algorithm }: ResolvedJob): void {
+  optimizer.slots(meta.optimizer);
+  const maxStaleness = meta.update.mode === 'async' ? meta.update.maxStaleness : 0;
+  for (let staleness = 0; staleness <= maxStaleness; staleness++) algorithm.staleWeight?.(staleness);
 }
 
 const nameOfPart = new Set(

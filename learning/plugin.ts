@@ -6,7 +6,7 @@ import { MetatrainError } from '../shared/errors.ts';
 import { excerpt } from '../shared/foreign-text.ts';
 import { faultIn, type PluginModule } from '../shared/plugin-file.ts';
 import { describePlugin } from '../shared/plugin-identity.ts';
-import { type AnyPart, isDefined, type PartKind } from './part.ts';
+import { type AnyPart, isDefined, type MetaUpdate, type PartKind } from './part.ts';
 import type { Plugin } from './registry.ts';
 import { commonFields, nameFields } from './schema.ts';
 
@@ -148,6 +148,7 @@ function guardedFunction(owner: unknown, run: AnyFunction, where: string, blame:
   return (...given) => {
     try {
       const value = run.apply(owner, given);
+      if (where === 'update') refuseOtherUpdate(value, given[1] as MetaUpdate);
       if (value instanceof Promise) {
         return value.then(made, (thrown) => {
           throw blame(where, thrown);
@@ -158,6 +159,12 @@ function guardedFunction(owner: unknown, run: AnyFunction, where: string, blame:
       throw blame(where, thrown);
     }
   };
+}
+
+/** The coordinator goes on with what a meta-optimizer returns. */
+function refuseOtherUpdate(value: unknown, { metaParams }: MetaUpdate): void {
+  if (value instanceof Float32Array && value.length === metaParams.length && value.buffer !== metaParams.buffer) return;
+  throw new Error(`it must return a Float32Array of its own with ${metaParams.length} numbers`);
 }
 
 const isGenerator = (value: unknown): value is Iterable<unknown> =>

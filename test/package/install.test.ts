@@ -1,6 +1,7 @@
 // Both packages in empty projects, on each Node with the npm of its time: the install, a job, the
 // client library and command, the types.
 import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after, before, describe } from 'node:test';
 import { packageRoot } from '../../shared/wire.ts';
@@ -36,6 +37,18 @@ const resolutions = [
 
 /** θ of the same job on every Node. */
 const hashes = new Set<string>();
+/** The same of the plugin's job. */
+const pluginHashes = new Set<string>();
+
+interface RunFacts {
+  readonly state: string;
+  readonly paramsSha256: string;
+}
+
+const shortPluginJob = ['meta.iterations=20', 'evaluation.every=0', 'evaluation.tasks=20'].flatMap((text) => [
+  '--set',
+  text,
+]);
 
 const majors = nodes.split(' ').map(Number);
 
@@ -71,8 +84,40 @@ for (const major of majors) {
       assert.equal(hashes.size, 1, [...hashes].join(' '));
     });
 
+    test("metatrain run trains with a plugin of the project's own, in JavaScript and where Node strips types in TypeScript", async () => {
+      for (const project of [server, user]) {
+        for (const name of ['my-parts.js', 'my-parts.ts', 'job.yaml']) {
+          cpSync(join(packageRoot, 'examples', 'plugin', name), join(project.directory, name));
+        }
+      }
+      const flags = ['--workers', '1', '--no-output', '--json', ...shortPluginJob];
+      const run = (plugin: string) => server.metatrain('run', 'job.yaml', '--plugin', plugin, ...flags);
+      const plain = JSON.parse(
+        succeeded(await run('my-parts.js'))
+          .stdout.trim()
+          .split('\n')
+          .at(-1)!,
+      ) as RunFacts;
+      assert.equal(plain.state, 'SUCCEEDED');
+      pluginHashes.add(plain.paramsSha256);
+      assert.equal(pluginHashes.size, 1, 'the same bytes as on every other Node');
+      const strips =
+        succeeded(await server.run('node', '-p', '!!process.features.typescript')).stdout.trim() === 'true';
+      const typed = await run('my-parts.ts');
+      if (!strips) {
+        assert.equal(typed.status, 1);
+        assert.match(
+          typed.stderr,
+          /my-parts\.ts: it does not load: Node \S+ does not strip types; accepted: a \.js file, or Node /,
+        );
+        return;
+      }
+      const same = JSON.parse(succeeded(typed).stdout.trim().split('\n').at(-1)!) as RunFacts;
+      assert.equal(same.paramsSha256, plain.paramsSha256);
+    });
+
     test('metatrain up serves gRPC and the console', async () => {
-      const flags = ['--workers', '1', '--listen', '127.0.0.1:0', '--json'];
+      const flags = ['--workers', '1', '--listen', '127.0.0.1:0', '--json', '--plugin', 'my-parts.js'];
       const { coordinator, http } = await server.service<{ coordinator: string; http: string }>('up', ...flags);
       address = coordinator;
       const page = await fetch(`http://${http}/`);
@@ -92,6 +137,14 @@ for (const major of majors) {
       succeeded(await user.metatrain('report', jobId, ...at));
     });
 
+    test('the client checks and submits a job of a plugin, although it exports no metatrain/learning', async () => {
+      const flags = ['--plugin', 'my-parts.js', '--watch', '--json', '--coordinator', address, ...shortPluginJob];
+      const { stdout } = succeeded(await user.metatrain('submit', 'job.yaml', ...flags));
+      const job = JSON.parse(stdout.trim().split('\n').at(-1)!) as RunFacts;
+      assert.equal(job.state, 'SUCCEEDED');
+      assert.ok(pluginHashes.has(job.paramsSha256));
+    });
+
     test('the client says which package runs a cluster', async () => {
       const { status, stderr } = await user.metatrain('up');
       assert.equal(status, 1);
@@ -109,7 +162,10 @@ for (const major of majors) {
           'states.mjs',
           `${program(name)}\nfor (const state of await states('${address}')) console.log(state);\n`,
         );
-        assert.equal(succeeded(await project().run('node', 'states.mjs')).stdout.trim(), 'SUCCEEDED');
+        const states = succeeded(await project().run('node', 'states.mjs'))
+          .stdout.trim()
+          .split('\n');
+        assert.deepEqual(states, ['SUCCEEDED', 'SUCCEEDED']);
       });
 
       // The same on every Node.
@@ -121,6 +177,15 @@ for (const major of majors) {
           project().write('tsconfig.json', JSON.stringify({ compilerOptions, files: ['program.ts'] }));
           succeeded(await project().run('node', typescripts[typescript], '--project', '.'));
         });
+
+        if (name !== 'metatrain') continue;
+        test(`types of metatrain/learning: TypeScript ${typescript}, moduleResolution ${options.moduleResolution}`, async () => {
+          // TensorFlow.js's own declarations do not pass without it.
+          const compilerOptions = { ...options, target: 'es2022', strict: true, noEmit: true, skipLibCheck: true };
+          server.write('wrong.ts', wrongPart);
+          server.write('tsconfig.json', JSON.stringify({ compilerOptions, files: ['my-parts.ts', 'wrong.ts'] }));
+          succeeded(await server.run('node', typescripts[typescript], '--project', '.'));
+        });
       }
     }
   });
@@ -130,6 +195,26 @@ function succeeded(outcome: Outcome): Outcome {
   assert.equal(outcome.status, 0, `${outcome.stdout}\n${outcome.stderr}`);
   return outcome;
 }
+
+/** Fails where the types of a part are `any`. */
+const wrongPart = `import { defineModel, z } from 'metatrain/learning';
+defineModel({
+  name: 'line',
+  title: 'a line',
+  summary: 'y = a',
+  paper: '',
+  schema: z.strictObject({ width: z.int().default(1) }),
+  variants: { usual: {} },
+  sizeField: 'width',
+  // @ts-expect-error: the schema has no such field
+  describe: ({ height }) => String(height),
+  parameters: () => [],
+  isTransductive: () => false,
+  layers: () => 1,
+  // @ts-expect-error: a prediction is a tensor
+  build: () => ({ predict: () => 1 }),
+});
+`;
 
 function program(name: string): string {
   return `import { MetatrainClient } from '${name}';

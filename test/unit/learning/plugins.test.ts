@@ -246,6 +246,34 @@ test('a part that throws while it is built or traced fails the job for good, wit
   }
 });
 
+const optimizerModule = (functions: string) => `import { defineOptimizer, z } from 'metatrain/learning';
+export const own = defineOptimizer({
+  name: 'own', title: 'own', summary: 'of a test', paper: '', schema: z.strictObject({}), variants: { usual: {} }, ${functions}
+});`;
+const ownOptimizer = jobOf({ meta: { iterations: 1, batchSize: 4, optimizer: { name: 'own' } } });
+
+test('what a meta-optimizer throws, or returns that is not the next parameters, is refused before the coordinator goes on with it', async (t) => {
+  const load = async (functions: string) =>
+    loadRegistry([pluginFolder(t).write('parts.js', optimizerModule(functions))]);
+  const throwing = await load(
+    "slots() { throw new Error('no room'); }, update: (_, { metaParams }) => metaParams.slice()",
+  );
+  assert.throws(
+    () => readJob(ownOptimizer, throwing),
+    /the optimizer "own" of the plugin parts\.js .* failed in slots: no room/,
+  );
+  const update = { metaGradient: new Float64Array(2), slots: {}, learningRate: 1, step: 0 };
+  for (const returned of ['metaParams', 'metaParams.slice(1)', '[1, 2]', 'metaParams.subarray(0)', 'undefined']) {
+    const registry = await load(`slots: () => [], update: (_, { metaParams }) => ${returned}`);
+    const { optimizer, spec } = readJob(ownOptimizer, registry);
+    assert.throws(
+      () => optimizer.update(spec.meta.optimizer, { ...update, metaParams: new Float32Array(2) }),
+      /failed in update: it must return a Float32Array of its own with 2 numbers/,
+      returned,
+    );
+  }
+});
+
 test('a part of a plugin that is not there is refused with the flag that loads it', () => {
   assert.throws(
     () => readJob(lineJob),
