@@ -1,9 +1,8 @@
 // Which characters train, validate and test. Pure. A split is a function of the characters' names alone, never of the job's seed or of
 // chance, and is described with a hash of its class lists. It refuses a split whose evaluation would show a class of training under any name.
 import { MetatrainError } from '../../shared/errors.ts';
-import { startSha256 } from '../../shared/hash.ts';
 import { taskRng } from '../../shared/rng.ts';
-import { type Split, splits as splitNames } from '../tasks.ts';
+import type { Split } from '../tasks.ts';
 import type { Character } from './omniglot-archive.ts';
 
 /** Alphabets of the splits, where the job file names them. */
@@ -105,13 +104,4 @@ export function refuseOverlap(splits: Splits<NamedCharacter>): void {
       { details: { field: 'task.alphabets', splits: [earlier, later], characters: seen } },
     );
   }
-}
-
-/** SHA-256 of the splits' class lists: a line `<split> <name> <hash of its drawings>` for each, in order. */
-export function hashOfSplits(splits: Splits<NamedCharacter>): string {
-  const hash = startSha256();
-  for (const split of splitNames) {
-    for (const { name, sha256 } of splits[split]) hash.update(`${split} ${name} ${sha256}\n`);
-  }
-  return hash.hex();
 }

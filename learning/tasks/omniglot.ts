@@ -8,9 +8,11 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { supportAndQuery } from '../facts.ts';
+import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import type { EvaluationSplit, Split, TaskClass, TaskIo } from '../tasks.ts';
+import { hashOfSplits } from './class-splits.ts';
 import {
   type Character,
   drawingsPerCharacter,
@@ -20,7 +22,7 @@ import {
   side,
 } from './omniglot-archive.ts';
 import { omniglotFiles } from './omniglot-files.ts';
-import { hashOfSplits, type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
+import { type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
 
 const alphabets = z.array(z.string().min(1)).min(1);
 
@@ -87,25 +89,19 @@ export const omniglot = defineDistribution({
       data: [identity],
       classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
       sample(split, index, task) {
-        const rng = taskRng(io.seed, split, index);
         const pool = splits[split];
-        const { supportInputs, supportTargets, queryInputs, queryTargets } = task as Record<string, Float32Array>;
-        supportTargets!.fill(0);
-        queryTargets!.fill(0);
-        for (const [label, number] of rng.sample(ways, pool.length * turns).entries()) {
-          const { drawings } = pool[Math.floor(number / turns)]!;
-          const rotation = rotations[number % turns]!;
-          const chosen = rng.sample(shots + queries, drawingsPerCharacter);
-          for (const [example, drawing] of chosen.entries()) {
-            const isSupport = example < shots;
-            // All classes' first examples come before their second: consecutive mini-batches hold all classes.
-            const row = (isSupport ? example : example - shots) * ways + label;
-            const inputs = isSupport ? supportInputs! : queryInputs!;
-            const targets = isSupport ? supportTargets! : queryTargets!;
-            copyTurned(drawings, drawing * pixels, rotation, inputs, row * pixels);
-            targets[row * ways + label] = 1;
-          }
-        }
+        const episode: Episode = {
+          ways,
+          shots,
+          queries,
+          classes: pool.length * turns,
+          examplesOf: () => drawingsPerCharacter,
+          copy(number, drawing, inputs, row) {
+            const { drawings } = pool[Math.floor(number / turns)]!;
+            copyTurned(drawings, drawing * pixels, rotations[number % turns]!, inputs, row * pixels);
+          },
+        };
+        drawEpisode(taskRng(io.seed, split, index), episode, task);
       },
     };
   },

@@ -1,7 +1,8 @@
 // The full set's split from the names of its 1,623 characters alone: MAML's sizes, no character twice, and the same for ever.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { fullSet, hashOfSplits, refuseOverlap, splitCharacters } from '../../../learning/tasks/omniglot-splits.ts';
+import { hashOfSplits } from '../../../learning/tasks/class-splits.ts';
+import { fullSet, refuseOverlap, splitCharacters } from '../../../learning/tasks/omniglot-splits.ts';
 
 /** Characters of each alphabet, as in Omniglot's python/images_background and python/images_evaluation. */
 const alphabets: Readonly<Record<string, number>> = {
