@@ -1,8 +1,8 @@
 // Writes images for tests: PNGs of every kind, JPEGs with the encoder that comes with the decoder, and a
 // folder of coloured shapes on noise in the layout of the distribution `image-folder`.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { Image } from '../../../learning/tasks.ts';
 import { taskRng } from '../../../shared/rng.ts';
@@ -81,38 +81,52 @@ export async function jpegOfImage({ width, height, data }: Image & { channels: 3
   return Buffer.from((await encoder).encode(rgba, width, height, { ...defaultOptions, quality }));
 }
 
-/** A disc, a square or a cross in the class's colour somewhere on noise; of 20 to 39 pixels a side. */
+/**
+ * A disc, a square or a cross in the class's colour somewhere on dark noise; of 20 to 39 pixels a side. Bright
+ * backgrounds would make an inner step on an mlp of so many inputs too steep for finite differences.
+ */
 export function shapeOf(shape: number, example: number): Image & { channels: 3 } {
   const rng = taskRng(shape, 'test shape', example);
   const [width, height] = [Math.floor(rng.between(20, 40)), Math.floor(rng.between(20, 40))];
   const colour = [0, 1, 2].map((channel) => (((shape + 1) * [97, 57, 23][channel]!) % 200) + 40);
-  const size = Math.min(width, height) * rng.between(0.3, 0.4);
+  const size = Math.min(width, height) * rng.between(0.2, 0.3);
   const [centerX, centerY] = [rng.between(size, width - size), rng.between(size, height - size)];
   const data = new Uint8Array(3 * width * height);
   for (let pixel = 0; pixel < width * height; pixel++) {
     const [x, y] = [Math.abs((pixel % width) - centerX), Math.abs(Math.floor(pixel / width) - centerY)];
     const isInside = [x * x + y * y < size * size, Math.max(x, y) < size, Math.min(x, y) < size / 3 && x + y < size];
-    const noise = () => rng.between(-40, 40);
+    const noise = () => rng.between(0, 40);
     for (const [channel, level] of colour.entries()) {
-      data[3 * pixel + channel] = Math.max(0, Math.min(255, (isInside[shape % 3] ? level : 128) + noise()));
+      data[3 * pixel + channel] = Math.max(0, Math.min(255, (isInside[shape % 3] ? level : 0) + noise()));
     }
   }
   return { width, height, channels: 3, data };
 }
 
-/**
- * Classes of shapes at `directory`, as `<class>/<number>.png`, every third image a JPEG.
- *
- * @param classes their names; the place of a name decides what is drawn.
- */
-export async function writeShapes(directory: string, classes: readonly string[], images: number): Promise<void> {
+/** Classes of shapes at `directory` as PNGs, `<class>/<number>.png`; the place of a name decides what is drawn. */
+export function writeShapes(directory: string, classes: readonly string[], images: number): void {
   for (const [shape, name] of classes.entries()) {
-    mkdirSync(join(directory, name), { recursive: true });
     for (let example = 0; example < images; example++) {
-      const image = shapeOf(shape, example);
-      const isJpeg = example % 3 === 2;
-      const file = `${String(example + 1).padStart(3, '0')}.${isJpeg ? 'jpg' : 'png'}`;
-      writeFileSync(join(directory, name, file), isJpeg ? await jpegOfImage(image) : pngOfImage(image));
+      writeImage(directory, `${name}/${numbered(example)}.png`, pngOfImage(shapeOf(shape, example)));
     }
   }
+}
+
+/** As `writeShapes`, every third image a JPEG. */
+export async function writeMixedShapes(directory: string, classes: readonly string[], images: number): Promise<void> {
+  writeShapes(directory, classes, images);
+  for (const [shape, name] of classes.entries()) {
+    for (let example = 2; example < images; example += 3) {
+      rmSync(join(directory, name, `${numbered(example)}.png`));
+      writeImage(directory, `${name}/${numbered(example)}.JPG`, await jpegOfImage(shapeOf(shape, example)));
+    }
+  }
+}
+
+const numbered = (example: number): string => String(example + 1).padStart(3, '0');
+
+export function writeImage(directory: string, file: string, content: Uint8Array): void {
+  const path = join(directory, file);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
 }
