@@ -16,12 +16,14 @@ import { meanSquaredError } from './objectives/mean-squared-error.ts';
 import { adam, adamw } from './optimizers/adam.ts';
 import { sgd } from './optimizers/sgd.ts';
 import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
+import { imageFolder } from './tasks/image-folder.ts';
 import { omniglot } from './tasks/omniglot.ts';
 import { sinusoid } from './tasks/sinusoid.ts';
 
 export const builtInParts: readonly AnyPart[] = [
   sinusoid,
   omniglot,
+  imageFolder,
   mlp,
   conv4,
   maml,
