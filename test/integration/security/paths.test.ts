@@ -60,13 +60,16 @@ const omniglotSpec = (task: object) => ({
   meta: { iterations: 1, batchSize: 1 },
 });
 
-test('a job file names data sets from a list, and neither them nor a job by a path', () => {
+test('a job file names data sets from a list, folders inside data directories, and neither them nor a job by a path', () => {
   for (const path of outside) {
     const dataSet = refusalOf(() => parseJobSpec(JSON.stringify(omniglotSpec({ dataSet: path }))));
     assert.equal(dataSet.code, 'REQUEST_INVALID');
     assert.match(dataSet.message, /task\.dataSet: got .*; accepted: /);
     const name = refusalOf(() => parseJobSpec(JSON.stringify({ ...omniglotSpec({}), name: path })));
     assert.match(name.message, /name: got /);
+    const images = { ...omniglotSpec({}), task: { distribution: 'image-folder', folder: path } };
+    const folder = refusalOf(() => parseJobSpec(JSON.stringify(images)));
+    assert.match(folder.message, /task\.folder: got .*; accepted: the name of a folder in a data directory/);
     assert.match(
       refusalOf(() => parseJobSpec(JSON.stringify(omniglotSpec({ dataDir: path })))).message,
       /task\.dataDir/,
