@@ -86,6 +86,8 @@ export interface ProcedureShard {
   readonly tasks: NamedArrays;
   /** The algorithm's inputs of this meta-step, by name. */
   readonly step: NamedArrays;
+  /** What the shard of this number returned as `carry` in the meta-step before, by name; undefined in its first. */
+  readonly carried: NamedArrays | undefined;
   /** A stream of a task's own, such as for exploration: a function of the job's seed, the purpose and the task's number. */
   rng(purpose: string, offset: number): Rng;
 }
@@ -119,6 +121,8 @@ export interface Contribution {
   readonly measures: NamedArrays;
   /** Offsets of the tasks that are left out since their numbers are not finite, ascending. Default: none. */
   readonly nonFiniteTasks?: readonly number[];
+  /** What the algorithm `carries`, finite; left out where it carries nothing. */
+  readonly carry?: NamedArrays;
 }
 
 /**

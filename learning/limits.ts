@@ -7,6 +7,7 @@ import type { JobSpec } from '../shared/job-spec/index.ts';
 import { valuesOfTask } from '../shared/measures.ts';
 import { formatCount } from '../shared/numbers.ts';
 import { elementsOf } from '../shared/tensor-codec.ts';
+import { carryProblems } from './carry.ts';
 import type { ResolvedJob } from './job.ts';
 
 /**
@@ -67,6 +68,7 @@ export function excesses(job: ResolvedJob): FieldProblem[] {
     batchExcess(spec),
     ...evaluationExcesses(job),
     ...groupProblems(job),
+    ...carryProblems(job),
   ].flatMap((problem) => problem ?? []);
 }
 
@@ -86,7 +88,7 @@ function layoutExcess({ parameters, modelParameters, model, algorithm }: Resolve
   const odd = parameters.find(
     ({ name, shape }, i) =>
       !/^[\w./-]+$/.test(name) ||
-      name.startsWith('step.') ||
+      /^(step\.|carry\/|optimizer\/)/.test(name) ||
       name === '__metadata__' ||
       Buffer.byteLength(name) > maxTensorNameBytes ||
       shape.length > maxTensorRank ||
@@ -96,7 +98,7 @@ function layoutExcess({ parameters, modelParameters, model, algorithm }: Resolve
   const field = isModels ? 'model.architecture' : 'algorithm.name';
   const part = isModels ? model.name : algorithm.name;
   if (odd) {
-    const accepted = `unique names of letters, digits, ".", "/", "-" and "_", not "step.…", of at most ${maxTensorNameBytes} bytes, and at most ${maxTensorRank} dimensions`;
+    const accepted = `unique names of letters, digits, ".", "/", "-" and "_", not "step.…", "carry/…" or "optimizer/…", of at most ${maxTensorNameBytes} bytes, and at most ${maxTensorRank} dimensions`;
     return { field, got: `${part}, with a parameter "${excerpt(odd.name, 80)}" of ${odd.shape.length} dimensions`, accepted }; // biome-ignore format: one line
   }
   if (parameters.length >= 1 && parameters.length <= maxTensors) return undefined;

@@ -7,7 +7,7 @@ import type { DataSet } from '../shared/data-sets.ts';
 import type { FieldProblem } from '../shared/job-spec/explain.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { MeasureHead } from '../shared/measures.ts';
-import type { BuiltAlgorithm, BuiltModel, BuiltObjective } from './built.ts';
+import type { BuiltAlgorithm, BuiltModel, BuiltObjective, TensorShapes } from './built.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
 import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
 import type { TaskIo, Tasks } from './tasks.ts';
@@ -74,6 +74,11 @@ export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends P
    * steps, from 0 to `evaluation.innerSteps`.
    */
   axis?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): Axis;
+  /**
+   * What a shard of so many tasks carries from one meta-step to the next, where `train` is a procedure: at most
+   * 256 MiB for all shards, and not with `meta.update.mode: async`. Default: nothing.
+   */
+  carries?(spec: SpecOf<Schema>, taskCount: number, job: CheckedJob): TensorShapes;
   /**
    * Small inputs of the programs that are functions of the meta-step alone, such as an annealed weight: each
    * a number or a list, float32. Names and lengths are the same at every step, 0 to `meta.iterations`.

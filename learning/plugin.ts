@@ -42,7 +42,16 @@ const requiredFunctions = {
   optimizer: ['slots', 'update'],
 } as const satisfies { readonly [Kind in PartKind]: readonly (keyof Extract<AnyPart, { kind: Kind }>)[] };
 
-const optionalFunctions = ['complete', 'check', 'needs', 'axis', 'evaluationPasses', 'staleWeight'];
+const optionalFunctions = [
+  'complete',
+  'check',
+  'needs',
+  'axis',
+  'carries',
+  'evaluationPasses',
+  'inputs',
+  'staleWeight',
+];
 
 const namePattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const maxNameLength = 60;

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
+import { snapshotOf } from '../coordinator/jobs/checkpointing.ts';
 import { planOf } from '../coordinator/jobs/job-plan.ts';
 import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
@@ -13,7 +14,7 @@ import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
-import { hashOfVector } from '../shared/tensor-codec.ts';
+import { bytesOfVector, hashOfVector, sha256 } from '../shared/tensor-codec.ts';
 import { createEngine } from '../worker/engine/create.ts';
 import type { JobProgram } from '../worker/learning/job-program.ts';
 import { openJobProgram } from '../worker/learning/open.ts';
@@ -36,25 +37,19 @@ async function beginning(job: ResolvedJob, program: JobProgram, file: string | u
     const { layout, metaParams } = program.initialize();
     return Training.begin(job, layout, metaParams.slice());
   }
-  const { layout, metaParams, slots, metadata } = decodeCheckpoint(await readFile(file), file);
-  const { step, chainSha256, paramsSha256, skippedTasks } = metadata;
-  return Training.restore(job, {
-    layout,
-    metaParams: { step, vector: metaParams, sha256: Buffer.from(paramsSha256, 'hex') },
-    slots,
-    chain: Buffer.from(chainSha256, 'hex'),
-    skippedTasks,
-  });
+  return Training.restore(job, snapshotOf(decodeCheckpoint(await readFile(file), file)));
 }
 
 async function applyMetaStep(job: ResolvedJob, program: JobProgram, training: Training): Promise<void> {
   const { step, vector } = training.metaParams;
   const { shards } = metaBatch(planOf('', job), step);
   for (const { index, firstTask, taskCount } of shards) {
-    const made = await program.train(vector, { metaStep: step, firstTask, taskCount });
+    const from = training.carriedBy(index)?.vector;
+    const { carry, ...made } = await program.train(vector, { metaStep: step, firstTask, taskCount, carry: from });
     // The program may use its arrays again.
-    const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
-    training.keepTrainResult(index, shards.length, { ...result, taskCount });
+    const metaGradientSum = made.metaGradientSum.slice();
+    const carried = carry && { carried: { vector: carry, sha256: sha256(bytesOfVector(carry)) } };
+    training.keepTrainResult(index, shards.length, { ...made, metaGradientSum, taskCount, ...carried });
   }
   training.applyMetaStep(job.spec.meta.iterations, job.measures.train);
 }
@@ -87,16 +82,17 @@ async function replay(): Promise<object> {
     const training = await beginning(job, program, values.checkpoint);
     const fromStep = training.metaParams.step;
     while (training.metaParams.step < metaStep) await applyMetaStep(job, program, training);
-    const { vector, sha256 } = training.metaParams;
+    const { vector, sha256: paramsSha256 } = training.metaParams;
     const { firstTask, taskCount } = shard;
-    const result = await program.train(vector, { metaStep, firstTask, taskCount });
+    const carry = training.carriedBy(shardIndex)?.vector;
+    const result = await program.train(vector, { metaStep, firstTask, taskCount, carry });
     return {
       metaStep,
       shard: shardIndex,
       firstTask,
       taskCount,
       fromStep,
-      paramsSha256: sha256.toString('hex'),
+      paramsSha256: paramsSha256.toString('hex'),
       payloadSha256: hashOfVector(result.metaGradientSum),
       // JSON has no NaN: those values are null.
       measures: result.measures,

@@ -1,7 +1,7 @@
 // The checkpoint file: safetensors (github.com/huggingface/safetensors, "Format"), which common
 // tools can open. Handles bytes only: paths, recorded hashes and the schedule belong to the
 // coordinator. θ's tensors have the model's names in layout order; the meta-optimizer's slots are
-// `optimizer/<slot>/<tensor>`. A file that breaks the format is rejected.
+// `optimizer/<slot>/<tensor>`; what shards carry to their next meta-step is `carry/<shard>`, last. A file that breaks the format is rejected.
 import { MetatrainError } from './errors.ts';
 import {
   bytesOfVector,
@@ -37,14 +37,17 @@ export interface Checkpoint {
   readonly metaParams: Float32Array;
   /** The meta-optimizer's slots, each as long as θ. */
   readonly slots: Readonly<Record<string, Float32Array>>;
+  /** What shards carry, by their number; absent where they carry nothing. */
+  readonly carried?: readonly (Float32Array | undefined)[];
 }
 
 const formatName = 'metatrain-checkpoint-1';
 const slotPrefix = 'optimizer/';
+const carryPrefix = 'carry/';
 const maxHeaderBytes = 100_000_000;
 
 /** The file as buffers to be written one after another; all but the header are views into the given arrays. */
-export function encodeCheckpoint({ metadata, layout, metaParams, slots }: Checkpoint): Buffer[] {
+export function encodeCheckpoint({ metadata, layout, metaParams, slots, carried = [] }: Checkpoint): Buffer[] {
   const vectors: [prefix: string, vector: Float32Array][] = [['', metaParams]];
   for (const [slot, vector] of Object.entries(slots)) vectors.push([`${slotPrefix}${slot}/`, vector]);
   const header: Record<string, unknown> = {
@@ -61,12 +64,20 @@ export function encodeCheckpoint({ metadata, layout, metaParams, slots }: Checkp
       offset = end;
     }
   }
+  const carries: Float32Array[] = [];
+  for (const [shard, vector] of carried.entries()) {
+    if (!vector) continue;
+    const end = offset + vector.byteLength;
+    header[`${carryPrefix}${shard}`] = { dtype: 'F32', shape: [vector.length], data_offsets: [offset, end] };
+    carries.push(vector);
+    offset = end;
+  }
   // The format asks for 8-byte alignment of what follows; spaces are its padding.
   const json = Buffer.from(JSON.stringify(header));
   const padded = Buffer.alloc(8 + Math.ceil(json.byteLength / 8) * 8, ' ');
   padded.writeBigUInt64LE(BigInt(padded.byteLength - 8));
   padded.set(json, 8);
-  return [padded, ...vectors.map(([, vector]) => bytesOfVector(vector))];
+  return [padded, ...[...vectors.map(([, vector]) => vector), ...carries].map(bytesOfVector)];
 }
 
 /**
@@ -79,17 +90,19 @@ export function decodeCheckpoint(bytes: Buffer, file: string): Checkpoint {
   const header = readHeader(bytes, file);
   const { __metadata__: texts, ...entries } = header.fields;
   const metadata = readMetadata(texts, file);
-  const tensors = Object.entries(entries)
+  const all = Object.entries(entries)
     .map(([name, entry]) => readTensor(name, entry, file))
     .sort((a, b) => a.begin - b.begin);
   let end = 0;
-  for (const tensor of tensors) {
+  for (const tensor of all) {
     if (tensor.begin !== end) throw corrupt(file, `tensor ${tensor.name} begins at ${end}`, `${tensor.begin}`);
     end = tensor.end;
   }
   const dataBytes = bytes.byteLength - header.dataStart;
   if (dataBytes !== end) throw corrupt(file, `${header.dataStart + end} bytes`, `${bytes.byteLength} bytes`);
 
+  const firstCarry = all.findIndex(({ name }) => name.startsWith(carryPrefix));
+  const tensors = firstCarry < 0 ? all : all.slice(0, firstCarry);
   const layout: ParamsLayout = {
     tensors: tensors.filter(({ name }) => !name.startsWith(slotPrefix)).map(({ name, shape }) => ({ name, shape })),
   };
@@ -97,9 +110,9 @@ export function decodeCheckpoint(bytes: Buffer, file: string): Checkpoint {
     (sum, { name, begin, end }) => sum + (name.startsWith(slotPrefix) ? 0 : end - begin),
     0,
   );
-  const vectorAt = (offset: number): Float32Array => {
-    const vector = new Float32Array(paramsBytes / 4);
-    bytes.copy(bytesOfVector(vector), 0, header.dataStart + offset, header.dataStart + offset + paramsBytes);
+  const vectorAt = (offset: number, vectorBytes = paramsBytes): Float32Array => {
+    const vector = new Float32Array(vectorBytes / 4);
+    bytes.copy(bytesOfVector(vector), 0, header.dataStart + offset, header.dataStart + offset + vectorBytes);
     return vector;
   };
   if (tensors.length % layout.tensors.length !== 0) {
@@ -119,7 +132,14 @@ export function decodeCheckpoint(bytes: Buffer, file: string): Checkpoint {
   if (found !== metadata.paramsSha256) {
     throw corrupt(file, `meta-parameters with SHA-256 ${metadata.paramsSha256}`, found);
   }
-  return { metadata, layout, metaParams, slots };
+  if (firstCarry < 0) return { metadata, layout, metaParams, slots };
+  const carried: (Float32Array | undefined)[] = [];
+  for (const { name, begin, end } of all.slice(firstCarry)) {
+    const shard = /^carry\/(0|[1-9]\d{0,5})$/.exec(name)?.[1];
+    if (shard === undefined) throw corrupt(file, 'nothing but what shards carry after the rest', `tensor ${name}`);
+    carried[Number(shard)] = vectorAt(begin, end - begin);
+  }
+  return { metadata, layout, metaParams, slots, carried: Array.from(carried) };
 }
 
 /** The meta-parameters by tensor name, views into `checkpoint.metaParams`. */

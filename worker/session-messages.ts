@@ -5,37 +5,47 @@ import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.t
 import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { MeasureRows } from '../shared/measures.ts';
-import { bytesOfVector, chunksOf, type ParamsLayout } from '../shared/tensor-codec.ts';
+import { bytesOfVector, chunksOf, type ParamsLayout, vectorOfBytes } from '../shared/tensor-codec.ts';
 import type { RequestWork, ShardOutcome, ShardOutput, ShardWork } from './compute/shard.ts';
 import type { Lease } from './session-state.ts';
 
+/** The payload of this name, which came before; throws where it did not come whole. */
+export type TakePayload = (payloadSha256: Uint8Array) => Buffer;
+
 /**
  * @param paramsSha256 the hash of the job's θ of a version, undefined when that is not here.
- * @throws MetatrainError `REQUEST_INVALID` naming the field.
+ * @throws MetatrainError `REQUEST_INVALID` naming the field, or what `takePayload` throws.
  */
 export function readLease(
   lease: ShardLease__Output,
   paramsSha256: (jobId: string, version: number) => string | undefined,
+  takePayload: TakePayload,
 ): Lease {
   const { leaseId, jobId = '', traceparent } = lease;
   if (!leaseId || !jobId) throw invalid('shard_lease', `lease_id "${leaseId}", job_id "${jobId}"`, 'both');
-  const work = readWork(lease);
+  const work = readWork(lease, takePayload);
   const { shard, firstTask, taskCount } = lease.train ?? lease.evaluate ?? { shard: 0, firstTask: 0, taskCount: 0 };
   // An evaluation's programs may be given the meta-step; of a training shard the tasks tell which it is.
   const split = lease.evaluate ? `${lease.evaluate.split} after ${lease.evaluate.paramsVersion}` : '';
   // Without θ's hash nothing equals it.
   const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
-  const workKey = [jobId, work.kind, params, split, firstTask, taskCount].join('/');
+  const carry = lease.train?.carrySha256.toString('hex') ?? '';
+  const workKey = [jobId, work.kind, params, split, firstTask, taskCount, carry].join('/');
   return { leaseId, jobId, work, shard, workKey, traceparent };
 }
 
-function readWork({ work, train, evaluate }: ShardLease__Output): Exclude<ShardWork, RequestWork> {
+function readWork(
+  { work, train, evaluate }: ShardLease__Output,
+  takePayload: TakePayload,
+): Exclude<ShardWork, RequestWork> {
   switch (work) {
     case 'initialize':
       return { kind: 'initialize' };
     case 'train': {
-      const { paramsVersion, metaStep, firstTask, taskCount } = train!;
-      return { kind: 'train', paramsVersion, shard: { metaStep, firstTask, taskCount: atLeastOne(taskCount) } };
+      const { paramsVersion, metaStep, firstTask, taskCount, carrySha256 } = train!;
+      const carry = carrySha256.byteLength > 0 ? { carry: vectorOf(takePayload(carrySha256)) } : {};
+      const shard = { metaStep, firstTask, taskCount: atLeastOne(taskCount), ...carry };
+      return { kind: 'train', paramsVersion, shard };
     }
     case 'evaluate': {
       const { paramsVersion, split, firstTask, taskCount } = evaluate!;
@@ -51,6 +61,9 @@ function readWork({ work, train, evaluate }: ShardLease__Output): Exclude<ShardW
       return work satisfies never;
   }
 }
+
+const vectorOf = (bytes: Buffer): Float32Array =>
+  vectorOfBytes(bytes, Math.floor(bytes.byteLength / Float32Array.BYTES_PER_ELEMENT));
 
 function atLeastOne(taskCount: number): number {
   if (taskCount < 1) throw invalid('task_count', String(taskCount), 'at least 1');
@@ -88,6 +101,10 @@ export function* outcomeMessages(owner: Owner, outcome: ShardOutcome, presentedA
     for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
       yield { payloadChunk };
   }
+  if (output.kind === 'train' && output.result.carry && output.carrySha256) {
+    const { result, carrySha256 } = output;
+    for (const payloadChunk of chunksOf(bytesOfVector(result.carry!), Buffer.from(carrySha256))) yield { payloadChunk };
+  }
   yield { shardResult: { leaseId, ...owner, data: [...data], computeMs, presentedAgain, ...resultOf(output) } };
 }
 
@@ -104,7 +121,10 @@ export function heldMessage(leases: readonly Lease[]): WorkerMessage {
 
 /** Bytes of the tensors in the outcome. */
 export function payloadBytesOf(outcome: ShardOutcome): number {
-  return outcome.kind === 'finished' ? (payloadOf(outcome.output)?.byteLength ?? 0) : 0;
+  if (outcome.kind !== 'finished') return 0;
+  const { output } = outcome;
+  const carryBytes = output.kind === 'train' ? (output.result.carry?.byteLength ?? 0) : 0;
+  return (payloadOf(output)?.byteLength ?? 0) + carryBytes;
 }
 
 function payloadOf(output: ShardOutput): Float32Array | undefined {
@@ -145,6 +165,7 @@ function resultOf(output: ShardOutput): Pick<ShardResult, ShardOutput['kind']> {
           weight,
           measures: measures.map(rowsMessage),
           nonFiniteTasks: [...nonFiniteTasks],
+          carrySha256: Buffer.from(output.carrySha256 ?? []),
         },
       };
     }

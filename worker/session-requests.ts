@@ -2,10 +2,8 @@
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import { layoutElements, type ParamsLayout, vectorOfBytes, viewsOf } from '../shared/tensor-codec.ts';
 import type { RequestWork } from './compute/shard.ts';
-import { invalid } from './session-messages.ts';
+import { invalid, type TakePayload } from './session-messages.ts';
 import type { Lease } from './session-state.ts';
-
-type TakePayload = (payloadSha256: Uint8Array) => Buffer;
 
 /**
  * @param takePayload throws where the payload did not come whole.

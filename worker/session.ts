@@ -312,7 +312,8 @@ export class Session {
 
   /** Answered at once where the result is still here, or where θ could not be taken. */
   #takeLease(message: ShardLease__Output): void {
-    const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version));
+    const lease = this.#readLease(message);
+    if (!lease) return;
     const { leaseId, jobId } = lease;
     const held = this.#held.get(lease.workKey);
     const refusal = this.#refusalOf(lease);
@@ -324,6 +325,23 @@ export class Session {
     } else {
       this.#step({ kind: 'leased', lease });
     }
+  }
+
+  /** Refuses a lease whose carried state did not come whole: undefined then. */
+  #readLease(message: ShardLease__Output): Lease | undefined {
+    let refusal: MetatrainError | undefined;
+    const take = (sha256: Uint8Array) => {
+      try {
+        return this.#payloads.take(sha256);
+      } catch (thrown) {
+        refusal = asMetatrainError(thrown);
+        return Buffer.alloc(0);
+      }
+    };
+    const lease = readLease(message, (jobId, version) => this.#paramsSha256.get(jobId)?.get(version), take);
+    if (!refusal) return lease;
+    this.#refuse({ jobId: lease.jobId }, lease.leaseId, refusal);
+    return undefined;
   }
 
   /** Answered at once where its learner's θ, or what it brings itself, could not be taken. */

@@ -26,6 +26,13 @@ export interface MetaParams {
   readonly sha256: Buffer;
 }
 
+/** What a shard carries from one meta-step to the next, and its name. */
+export interface Carried {
+  readonly vector: Float32Array;
+  /** SHA-256 of its bytes, raw. */
+  readonly sha256: Buffer;
+}
+
 export interface TrainShardSum {
   readonly metaGradientSum: Float32Array;
   /** Called when `metaGradientSum` is in the sum and not needed any more. */
@@ -38,6 +45,8 @@ export interface TrainShardSum {
   /** One value a task. */
   readonly measures: readonly MeasureRows[];
   readonly nonFiniteTasks: readonly number[];
+  /** Absent: the shard keeps what it had. */
+  readonly carried?: Carried;
 }
 
 /** What is left of a shard's result when its gradients are in the sum. */
@@ -68,6 +77,8 @@ export interface TrainingSnapshot {
   readonly slots: OptimizerSlots;
   readonly chain: Buffer;
   readonly skippedTasks: number;
+  /** By shard; absent where nothing is carried. */
+  readonly carried?: readonly (Carried | undefined)[];
 }
 
 const noChain = Buffer.alloc(32);
@@ -94,6 +105,7 @@ export class Training {
   #slots: OptimizerSlots;
   #chain: Buffer;
   #skippedTasks: number;
+  #carried: readonly (Carried | undefined)[];
   /** Used again by every meta-step: a large array a step would keep the garbage collector busy. Undefined while a batch has it. */
   #sum: Float64Array | undefined;
   /** By the meta-step that they update; more than one only in async mode. */
@@ -108,6 +120,7 @@ export class Training {
     this.#slots = snapshot.slots;
     this.#chain = snapshot.chain;
     this.#skippedTasks = snapshot.skippedTasks;
+    this.#carried = snapshot.carried ?? [];
     this.#sum = new Float64Array(snapshot.metaParams.vector.length);
   }
 
@@ -142,6 +155,11 @@ export class Training {
     return this.#skippedTasks;
   }
 
+  /** What the shard of this number starts the next meta-step from. */
+  carriedBy(shard: number): Carried | undefined {
+    return this.#carried[shard];
+  }
+
   get chain(): Buffer {
     return this.#chain;
   }
@@ -154,6 +172,7 @@ export class Training {
       slots: Object.fromEntries(Object.entries(this.#slots).map(([name, slot]) => [name, slot.slice()])),
       chain: this.#chain,
       skippedTasks: this.#skippedTasks,
+      ...(this.#carried.some((carried) => carried) && { carried: this.#carried }),
     };
   }
 
@@ -238,6 +257,9 @@ export class Training {
     this.#metaParams = { step: step + 1, vector: updated, sha256: sha256(bytesOfVector(updated)) };
     this.#chain = linkChain(this.#chain, this.#metaParams.sha256);
     this.#skippedTasks += skipped;
+    if (results.some(({ carried }) => carried)) {
+      this.#carried = results.map(({ carried }, shard) => carried ?? this.#carried[shard]);
+    }
     return {
       measures: meansOf(results, heads),
       metaGradientNorm: norm,

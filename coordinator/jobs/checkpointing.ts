@@ -7,6 +7,7 @@ import type { Checkpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Logger } from '../../shared/log.ts';
+import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import { Training, type TrainingSnapshot } from '../aggregation/training.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import { type CheckpointRecord, hasEnded, type JobRecord } from '../store/job-record.ts';
@@ -72,7 +73,7 @@ export class Checkpointing {
     snapshot: TrainingSnapshot,
     purpose: CheckpointRecord['purpose'],
   ): Promise<CheckpointRecord> {
-    const { metaParams, layout, slots, chain, skippedTasks } = snapshot;
+    const { metaParams, layout, slots, chain, skippedTasks, carried } = snapshot;
     const { step } = metaParams;
     const paramsSha256 = metaParams.sha256.toString('hex');
     const previous = record.checkpoints.findLast((other) => other.purpose !== 'recovery' && other.step < step);
@@ -91,6 +92,7 @@ export class Checkpointing {
       layout,
       metaParams: metaParams.vector,
       slots,
+      ...(carried && { carried: carried.map((one) => one?.vector) }),
     };
     const { sha256, bytes } = await this.#patiently(record, () => this.#files.write(checkpoint));
     const written: CheckpointRecord = { step, sha256, bytes, paramsSha256, purpose };
@@ -194,20 +196,21 @@ export class Checkpointing {
     record.checkpoints = record.checkpoints.slice(0, record.checkpoints.length - leftOut.length);
     await this.#files.removeUnrecorded(record.jobId, record.checkpoints);
     if (!restored) return { training: undefined, leftOut };
-    const { metadata, layout, metaParams, slots } = restored;
-    const training = Training.restore(job, {
-      layout,
-      metaParams: {
-        step: metadata.step,
-        vector: metaParams,
-        sha256: Buffer.from(metadata.paramsSha256, 'hex'),
-      },
-      slots,
-      chain: Buffer.from(metadata.chainSha256, 'hex'),
-      skippedTasks: metadata.skippedTasks,
-    });
-    return { training, leftOut };
+    return { training: Training.restore(job, snapshotOf(restored)), leftOut };
   }
+}
+
+/** What a checkpoint holds of a job's numbers. */
+export function snapshotOf({ metadata, layout, metaParams, slots, carried }: Checkpoint): TrainingSnapshot {
+  const { step, paramsSha256, chainSha256, skippedTasks } = metadata;
+  return {
+    layout,
+    metaParams: { step, vector: metaParams, sha256: Buffer.from(paramsSha256, 'hex') },
+    slots,
+    chain: Buffer.from(chainSha256, 'hex'),
+    skippedTasks,
+    ...(carried && { carried: carried.map((vector) => vector && { vector, sha256: sha256(bytesOfVector(vector)) }) }),
+  };
 }
 
 /** The file is the one that the record means: of this job, this job file, this meta-step and this chain. */

@@ -1,6 +1,7 @@
 // How much of the coordinator's memory a job may take at once, from its job file alone. An upper bound
 // for admission, not a measurement: jobs are refused at submission, since a coordinator without memory
 // ends every job.
+import { carryBytes } from '../../learning/carry.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
 import { batchesUnderWay, evaluationShardSize } from '../../learning/limits.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -27,9 +28,11 @@ export function memoryOf(job: ResolvedJob): number {
   const shards = batches * Math.ceil(meta.batchSize / placement.shardSize);
   const vectors = paramsCopies + 2 * optimizer.slots(meta.optimizer).length + shards;
   const training = parameters * (floatBytes * vectors + doubleBytes * batches) + shardBytes * shards;
+  // what the shards start from, what has come in, and a checkpoint's
+  const carried = 3 * carryBytes(job);
   const values = doubleBytes * evaluation.tasks * valuesOfTask(measures.evaluate);
   const evaluating = values + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(job));
-  return jobBytes + training + evaluating;
+  return jobBytes + training + carried + evaluating;
 }
 
 /**

@@ -61,9 +61,12 @@ export function countPayloads(
   let payloads = 0;
   for (const lease of leases) {
     if (lease.kind === 'request') continue;
-    const { job, batch } = lease;
-    const parameters = jobs.get(job.plan.jobId)?.expected.parameters ?? 0;
-    if (batch.work !== 'evaluate' && payloadBytes === parameters * Float32Array.BYTES_PER_ELEMENT) payloads += 1;
+    const { job, batch, shard } = lease;
+    const expected = jobs.get(job.plan.jobId)?.expected;
+    if (!expected || batch.work === 'evaluate') continue;
+    const elements = payloadBytes / Float32Array.BYTES_PER_ELEMENT;
+    if (elements === expected.parameters) payloads += 1;
+    if (batch.work === 'train' && elements > 0 && elements === expected.carryElements(shard.taskCount)) payloads += 1;
   }
   return payloads;
 }

@@ -2,6 +2,7 @@
 // finite. What passes here may enter a sum; what does not is a failed attempt, with the reason for the
 // worker and the job. Made with other data than the job's, a result is refused before anything of it is
 // looked at.
+import { carryElements } from '../../learning/carry.ts';
 import { type JobMeasures, layoutOf, type ResolvedJob } from '../../learning/job.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -9,9 +10,9 @@ import { boundText, excerpt } from '../../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
-import { type ParamsLayout, vectorOverBytes } from '../../shared/tensor-codec.ts';
+import { type ParamsLayout, vectorOfBytes, vectorOverBytes } from '../../shared/tensor-codec.ts';
 import { squaredNorm } from '../aggregation/meta-gradient.ts';
-import type { EvaluateShardRows, TrainShardSum } from '../aggregation/training.ts';
+import type { Carried, EvaluateShardRows, TrainShardSum } from '../aggregation/training.ts';
 import type { Lease } from '../core/state.ts';
 
 /** `data`: what the tasks were drawn from. */
@@ -54,12 +55,15 @@ export interface ExpectedResult {
   readonly parameters: number;
   readonly layout: ParamsLayout;
   readonly measures: JobMeasures;
+  /** Numbers that a shard of so many tasks carries into its next meta-step. */
+  carryElements(taskCount: number): number;
 }
 
-export const expectedOf = ({ parameterCount, parameters, measures }: ResolvedJob): ExpectedResult => ({
-  parameters: parameterCount,
-  layout: layoutOf(parameters),
-  measures,
+export const expectedOf = (job: ResolvedJob): ExpectedResult => ({
+  parameters: job.parameterCount,
+  layout: layoutOf(job.parameters),
+  measures: job.measures,
+  carryElements: (taskCount) => carryElements(job, taskCount),
 });
 
 /**
@@ -117,13 +121,14 @@ function checkOutput(
       };
     }
     case 'train': {
-      const { payloadSha256, weight, measures, nonFiniteTasks } = message.train!;
+      const { payloadSha256, weight, measures, nonFiniteTasks, carrySha256 } = message.train!;
       checkNonFiniteTasks(nonFiniteTasks, shard.taskCount);
       checkWeight(weight, shard.taskCount - nonFiniteTasks.length);
       checkMeasures(measures, expected.measures.train, shard.taskCount, nonFiniteTasks);
       const { bytes, release } = takePayload(payloadSha256);
       const metaGradientSum = vectorOverBytes(bytes, expected.parameters);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
+      const carried = checkCarry(carrySha256, expected.carryElements(shard.taskCount), weight, takePayload);
       return {
         data,
         work: 'train',
@@ -135,6 +140,7 @@ function checkOutput(
         weight,
         measures,
         nonFiniteTasks,
+        ...(carried && { carried }),
       };
     }
     case 'evaluate': {
@@ -158,6 +164,23 @@ function checkLayout(got: ParamsLayout['tensors'], { tensors }: ParamsLayout): v
   const text = (tensor: ParamsLayout['tensors'][number] | undefined) =>
     tensor ? `${tensor.name} [${tensor.shape.join(', ')}]` : 'nothing';
   throw refused(`layout.tensors[${at}]`, text(got[at]), `${text(tensors[at])}, as the job file has it`);
+}
+
+/** Undefined where nothing is carried, and where no task counts: the shard then keeps what it had. */
+function checkCarry(name: Uint8Array, elements: number, weight: number, takePayload: TakePayload): Carried | undefined {
+  const isSent = name.byteLength > 0;
+  if (!isSent && (elements === 0 || weight === 0)) return undefined;
+  if (isSent !== elements > 0) {
+    throw refused('carry_sha256', isSent ? 'a payload' : 'nothing', isSent ? 'nothing' : `a payload of ${4 * elements} bytes`); // biome-ignore format: one line
+  }
+  const { bytes, release } = takePayload(name);
+  try {
+    const vector = vectorOfBytes(bytes, elements);
+    mustBeFinite(vector, 'what the shard carries');
+    return { vector, sha256: Buffer.from(name) };
+  } finally {
+    release();
+  }
 }
 
 /** @returns the vector's squared norm, which the check has come by. */
@@ -231,7 +254,7 @@ export function payloadBytesOf(result: CheckedResult): number {
     case 'initialize':
       return result.metaParams.byteLength;
     case 'train':
-      return result.metaGradientSum.byteLength;
+      return result.metaGradientSum.byteLength + (result.carried?.vector.byteLength ?? 0);
     case 'evaluate':
       return 0;
     default:

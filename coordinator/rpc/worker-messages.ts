@@ -4,7 +4,7 @@ import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/Coordinat
 import type { ShardLease } from '../../shared/gen/metatrain/v1/ShardLease.ts';
 import { bytesOfVector, chunksOf } from '../../shared/tensor-codec.ts';
 import { WorkerService } from '../../shared/wire.ts';
-import type { MetaParams } from '../aggregation/training.ts';
+import type { Carried, MetaParams } from '../aggregation/training.ts';
 import type { LeaseOrder } from '../workers/worker-link.ts';
 import type { MessageSequence, OutgoingMessage } from './outbox.ts';
 
@@ -42,9 +42,11 @@ function lengthDelimited(tag: number, length: number): Buffer {
   return Buffer.from(head);
 }
 
+const noBytes = Buffer.alloc(0);
+
 /** @param traceparent empty: the lease is not traced. */
 export function leaseMessage(
-  { lease, deadlineMs, evaluationSplit }: LeaseOrder,
+  { lease, deadlineMs, evaluationSplit, carried }: LeaseOrder,
   traceparent: string,
 ): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
@@ -56,7 +58,14 @@ export function leaseMessage(
       shardLease.initialize = {};
       break;
     case 'train':
-      shardLease.train = { paramsVersion, shard: index, firstTask, taskCount, metaStep: batch.step };
+      shardLease.train = {
+        paramsVersion,
+        shard: index,
+        firstTask,
+        taskCount,
+        metaStep: batch.step,
+        carrySha256: carried?.sha256 ?? noBytes,
+      };
       break;
     case 'evaluate':
       shardLease.evaluate = { paramsVersion, shard: index, firstTask, taskCount, split: evaluationSplit };
@@ -66,6 +75,10 @@ export function leaseMessage(
   }
   return { shardLease };
 }
+
+/** The chunks of what a shard carries. The lease that names it comes after them. */
+export const carryMessages = ({ vector, sha256 }: Carried): Buffer[] =>
+  chunksOf(bytesOfVector(vector), sha256).map((payloadChunk) => encode({ payloadChunk }));
 
 /** Encoded, since it may be large: the outbox then knows its size. */
 export function jobOpenedMessage(

@@ -22,7 +22,7 @@ import { Outbox, type OutgoingMessage } from './outbox.ts';
 import { learnerMessages, requestLane, requestMessages } from './request-messages.ts';
 import { toServiceError } from './status.ts';
 import { boundFailure, checkHello, deviceOf, heldShards, invalid, maxSlots, shardProgress } from './worker-input.ts';
-import { jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
+import { carryMessages, jobOpenedMessage, leaseMessage, packMessages, paramsMessages } from './worker-messages.ts';
 
 export interface WorkerServiceOptions {
   readonly heartbeatIntervalMs: number;
@@ -233,13 +233,13 @@ class WorkerStream implements WorkerLink {
   }
 
   #takeResult(result: ShardResult__Output): void {
-    let isTaken = false;
+    const left = new Set(payloadNamesOf(result));
     this.#runner.result(this, result, (sha256) => {
-      isTaken = true;
+      left.delete(sha256);
       return this.#takePayload(sha256);
     });
-    // A result that did not count has left its payload behind.
-    if (!isTaken) this.#payloads.drop(payloadNameOf(result) ?? noName);
+    // A result that did not count has left its payloads behind.
+    for (const sha256 of left) this.#payloads.drop(sha256);
   }
 
   #takePayload(sha256: Uint8Array): TakenPayload {
@@ -285,7 +285,10 @@ class WorkerStream implements WorkerLink {
         told.paramsVersion = metaParams.step;
         payloadBytes = metaParams.vector.byteLength;
       }
-      this.#outbox.push(jobId, [leaseMessage(order, this.#traceLease(order.lease))], order.lease.leaseId);
+      const carry = order.carried ? carryMessages(order.carried) : [];
+      payloadBytes += order.carried?.vector.byteLength ?? 0;
+      const lease = leaseMessage(order, this.#traceLease(order.lease));
+      this.#outbox.push(jobId, [...carry, lease], order.lease.leaseId);
     });
     return payloadBytes;
   }
@@ -354,10 +357,10 @@ class WorkerStream implements WorkerLink {
   }
 }
 
-const noName = Buffer.alloc(0);
-
-const payloadNameOf = ({ initialize, train, adapt, predict }: ShardResult__Output): Uint8Array | undefined =>
-  (initialize ?? train ?? adapt?.state ?? predict)?.payloadSha256;
+const payloadNamesOf = ({ initialize, train, adapt, predict }: ShardResult__Output): Uint8Array[] =>
+  [(initialize ?? train ?? adapt?.state ?? predict)?.payloadSha256, train?.carrySha256].filter(
+    (name) => name !== undefined,
+  );
 
 function learnersOf(leases: Iterable<AnyLease>): Set<string> {
   const learners = new Set<string>();

@@ -51,7 +51,8 @@ export class LeaseEffects {
     const { layout, metaParams } = training ?? { layout: undefined, metaParams: undefined };
     const { spec: text, data = [] } = record;
     const evaluationSplit = spec.evaluation.split;
-    const order = { lease, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams };
+    const carried = lease.batch.work === 'train' ? training?.carriedBy(lease.shard.index) : undefined;
+    const order = { lease, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried };
     let payloadBytes = 0;
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);

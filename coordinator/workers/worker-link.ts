@@ -3,7 +3,7 @@ import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
-import type { MetaParams } from '../aggregation/training.ts';
+import type { Carried, MetaParams } from '../aggregation/training.ts';
 import type { Lease, RequestLease } from '../core/state.ts';
 import type { Learner, RequestInput } from '../requests/request.ts';
 
@@ -19,6 +19,8 @@ export interface LeaseOrder {
   /** Both undefined before θ₀. The link sends θ once per version, and the layout once. */
   readonly layout: ParamsLayout | undefined;
   readonly metaParams: MetaParams | undefined;
+  /** What the shard starts from besides θ; sent with the lease. */
+  readonly carried?: Carried | undefined;
 }
 
 export interface RequestOrder {
@@ -51,7 +53,7 @@ export interface WorkerLink {
   readonly version: string;
   readonly address: string;
   readonly connectedAt: number;
-  /** @returns bytes of θ that go with it. */
+  /** @returns bytes of θ and of what the shard carries that go with it. */
   sendLease(order: LeaseOrder): number;
   sendRequest(order: RequestOrder): void;
   cancelLease(leaseId: string, reason: string): void;

@@ -186,7 +186,8 @@ async function computeShard(
       const made = await program.train(given(metaParams), work.shard);
       // A copy, because what is transferred is lost to its owner, and native code may own it.
       const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
-      return { kind: 'train', result, payloadSha256: hashOf(result.metaGradientSum) };
+      const carrySha256 = result.carry && { carrySha256: hashOf(result.carry) };
+      return { kind: 'train', result, payloadSha256: hashOf(result.metaGradientSum), ...carrySha256 };
     }
     case 'evaluate':
       return { kind: 'evaluate', result: await program.evaluate(given(metaParams), work.shard) };
@@ -208,7 +209,9 @@ function transferable(output: ShardOutput): ArrayBuffer[] {
     case 'initialize':
       return [output.initial.metaParams.buffer as ArrayBuffer];
     case 'train':
-      return [output.result.metaGradientSum.buffer as ArrayBuffer];
+      return [output.result.metaGradientSum, output.result.carry].flatMap((vector) =>
+        vector ? [vector.buffer as ArrayBuffer] : [],
+      );
     case 'evaluate':
       return [];
     case 'adapt':

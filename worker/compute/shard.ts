@@ -34,7 +34,12 @@ export interface StartProgress {
 /** `payloadSha256`: 32 bytes, over the output's float32 vector; hashed in the thread so that the agent never has to. */
 export type ShardOutput =
   | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }
-  | { readonly kind: 'train'; readonly result: TrainShardResult; readonly payloadSha256: Uint8Array }
+  | {
+      readonly kind: 'train';
+      readonly result: TrainShardResult;
+      readonly payloadSha256: Uint8Array;
+      readonly carrySha256?: Uint8Array;
+    }
   | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult }
   | { readonly kind: 'adapt'; readonly adapted: AdaptedState; readonly payloadSha256: Uint8Array }
   | { readonly kind: 'predict'; readonly predictions: Predictions; readonly payloadSha256: Uint8Array };

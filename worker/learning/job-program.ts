@@ -19,6 +19,8 @@ export interface TrainShard {
   /** The shard is the tasks firstTask … firstTask + taskCount − 1 of the training split. */
   readonly firstTask: number;
   readonly taskCount: number;
+  /** What the shard of this number carried out of the meta-step before, flat; absent in its first, and where nothing is carried. */
+  readonly carry?: Float32Array | undefined;
 }
 
 export interface TrainShardResult {
@@ -33,6 +35,8 @@ export interface TrainShardResult {
    * not in the sum.
    */
   readonly nonFiniteTasks: readonly number[];
+  /** For the shard of this number in the next meta-step, flat and finite; absent: what it had, it keeps. */
+  readonly carry?: Float32Array | undefined;
 }
 
 export interface EvaluateShard {

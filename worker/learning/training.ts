@@ -1,6 +1,7 @@
 // Computes training shards: by one program whose outputs are summed over the tasks, or by an algorithm's
 // procedure over several programs. A sum that it returns is always finite.
 import type { Contribution, ProcedureTraining, ProgramCall, TaskFunction } from '../../learning/built.ts';
+import { carryLayout } from '../../learning/carry.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
@@ -39,6 +40,7 @@ export function taskFunctionTrainer(context: WorkContext, taskFunction: TaskFunc
   const programs = programsByTaskCount((taskCount) =>
     engine.compile(programOptions(job, taskFunction, { name: programName(job, 'train'), taskCount })),
   );
+  if (carryLayout(job, 1).tensors.length > 0) throw mistake(job, 'it carries state; accepted: a procedure as `train`');
   const isFiniteTask = finiteTasks(job);
   const run = async (shared: NamedArrays, firstTask: number, taskCount: number) => {
     const program = await programs.get(taskCount);
@@ -77,7 +79,7 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
   );
   const isFiniteTask = finiteTasks(job);
   return {
-    async train(theta, { metaStep, firstTask, taskCount }) {
+    async train(theta, { metaStep, firstTask, taskCount, carry }) {
       const [tasks, inputs] = [draw('train', firstTask, taskCount), step(metaStep)];
       const run = async (name: string, call: ProgramCall = {}) => {
         if (!Object.hasOwn(compiled, name)) {
@@ -91,15 +93,20 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
       };
       const rng = (purpose: string, offset: number) =>
         taskRng(job.spec.seed, `procedure ${purpose}`, firstTask + offset);
-      const made = await procedure({ metaStep, firstTask, taskCount, theta, tasks, step: inputs, rng }, run);
+      const carriedLayout = carryLayout(job, taskCount);
+      const carried = carry && viewsOf(carriedLayout, carry);
+      const shard = { metaStep, firstTask, taskCount, theta, tasks, step: inputs, carried, rng };
+      const made = await procedure(shard, run);
       const { weight, nonFiniteTasks = [] } = made;
       const vector = checkedVector(job, layout, made);
       const rows = rowsOf(job.measures.train, checkedMeasures(job, made, taskCount));
       checkCounts(job, made, taskCount);
+      const next = checkedCarry(job, carriedLayout, made);
       const leftOut = new Set(nonFiniteTasks);
       const counted = rows[0]!.values.flatMap((_, offset) => (leftOut.has(offset) ? [] : [offset]));
-      if (isAllFinite(vector) && counted.every((offset) => isFiniteTask(rows, offset))) {
-        return { metaGradientSum: vector, weight, measures: rows, nonFiniteTasks };
+      const isSound = isAllFinite(vector) && (!next || isAllFinite(next));
+      if (isSound && counted.every((offset) => isFiniteTask(rows, offset))) {
+        return { metaGradientSum: vector, weight, measures: rows, nonFiniteTasks, ...(next && { carry: next }) };
       }
       // The worker cannot tell what a procedure's tasks have added: none of them counts.
       const all = Array.from({ length: taskCount }, (_, offset) => offset);
@@ -124,6 +131,27 @@ function checkedVector(job: ResolvedJob, layout: ParamsLayout, { vector }: Contr
     throw mistake(job, `its procedure returned ${got} for the parameter ${name}; accepted: ${size} numbers`);
   }
   return flatten(job, layout, vector);
+}
+
+/** Undefined where the algorithm carries nothing. */
+function checkedCarry(job: ResolvedJob, layout: ParamsLayout, { carry = {} }: Contribution): Float32Array | undefined {
+  const names = Object.keys(carry);
+  const known = layout.tensors.map(({ name }) => name);
+  const wrong = [...known, ...names].find(
+    (name) =>
+      !known.includes(name) ||
+      carry[name]?.length !== elementsOf(layout.tensors.find((tensor) => tensor.name === name)!.shape),
+  );
+  if (wrong !== undefined) {
+    const at = layout.tensors.find(({ name }) => name === wrong);
+    const got = carry[wrong] ? `${carry[wrong]!.length} numbers` : 'nothing';
+    const accepted = at ? `${elementsOf(at.shape)} numbers` : 'nothing, since it carries no such tensor';
+    throw mistake(job, `its procedure carries ${got} in ${wrong}; accepted: ${accepted}`);
+  }
+  if (known.length === 0) return undefined;
+  const vector = new Float32Array(layoutElements(layout));
+  for (const [name, view] of Object.entries(viewsOf(layout, vector))) view.set(carry[name]!);
+  return vector;
 }
 
 function checkedMeasures(job: ResolvedJob, { measures }: Contribution, taskCount: number): Floats {

@@ -9,6 +9,9 @@ import { defineAlgorithm } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 
 const mistakes = [
+  'carry',
+  'carry not finite',
+  'carry too large',
   'name',
   'program',
   'vector',
@@ -33,11 +36,17 @@ export const probe = defineAlgorithm({
     isAnnealed: z.boolean().default(false),
     /** Adds parameters with other roles than the model's. */
     hasRoles: z.boolean().default(false),
+    /** A count of meta-steps, by which contributions grow, and a number for each task. */
+    carriesState: z.boolean().default(false),
     mistake: z.enum(mistakes).optional(),
   }),
   variants: { plain: {} },
   describe: () => 'a probe',
   passes: () => 1,
+  carries: ({ carriesState, mistake }, taskCount) =>
+    carriesState
+      ? { count: { shape: [] }, losses: { shape: mistake === 'carry too large' ? [2 ** 26] : [taskCount] } }
+      : {},
   parameters: ({ hasRoles, mistake }, model) => [
     ...model,
     ...(mistake === 'name' ? [{ ...model[0]! }] : []),
@@ -54,7 +63,7 @@ export const probe = defineAlgorithm({
     progress: [metaStep / spec.meta.iterations, ...(mistake === 'input' && metaStep > 0 ? [1] : [])],
     ...(mistake === 'inputs' && metaStep > 0 ? { more: 1 } : {}),
   }),
-  build({ innerSteps, innerLearningRate, hasRoles, mistake }, kit) {
+  build({ innerSteps, innerLearningRate, hasRoles, carriesState, mistake }, kit) {
     const { tf, model, mapParams } = kit;
     const descend = (params: NamedTensors, task: NamedTensors): NamedTensors => {
       const gradients = kit.gradientsOf(params, kit.supportSet(task));
@@ -95,12 +104,19 @@ export const probe = defineAlgorithm({
             },
           },
         },
-        async shard({ taskCount, theta }, run): Promise<Contribution> {
+        async shard({ taskCount, theta, carried }, run): Promise<Contribution> {
           let state: NamedArrays = withPrefix('phi.', repeated(ofModel(theta), taskCount));
           for (let step = 0; step < innerSteps; step++) state = (await run('step', { tasks: state })).each;
           const { each } = await run(mistake === 'program' ? 'no such' : 'query', { tasks: state });
           const measures = withoutPrefix('measure.', each);
           const made = sumOfTasks({ taskCount, contributions: withoutPrefix('gradient.', each), measures });
+          if (carriesState) {
+            const [count = 0] = carried?.count ?? [];
+            const losses = measures.loss!.map((loss, task) => loss + (carried?.losses?.[task] ?? 0) / 2);
+            const grown = mapValues(made.vector, (value) => value * (1 + count) + losses[0]! / 100);
+            const next = mistake === 'carry not finite' ? Number.POSITIVE_INFINITY : count + 1;
+            return { ...made, vector: grown, carry: mistake === 'carry' ? { losses } : { count: Float32Array.of(next), losses } }; // biome-ignore format: one line
+          }
           switch (mistake) {
             case 'vector':
               return { ...made, vector: {} };

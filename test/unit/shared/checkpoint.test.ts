@@ -171,3 +171,24 @@ test('a file of something else is refused, also one that claims a header larger 
   const list = Buffer.from('\u0002\0\0\0\0\0\0\0[]');
   assert.throws(() => decodeCheckpoint(list, 'f'), { code: 'CHECKPOINT_CORRUPT', message: /a safetensors header/ });
 });
+
+test('what shards carry stands last, by their numbers, and comes back; a shard that carries nothing is left out', () => {
+  const carried = [Float32Array.of(1, 2), undefined, Float32Array.of(3)];
+  const file = Buffer.concat(encodeCheckpoint({ ...checkpoint, carried }));
+  const { tensors } = readBySpecification(file);
+  assert.deepEqual(
+    tensors.slice(-2).map(({ name, shape, values }) => [name, shape, values]),
+    [
+      ['carry/0', [2], [1, 2]],
+      ['carry/2', [1], [3]],
+    ],
+  );
+  const decoded = decodeCheckpoint(file, 'memory');
+  assert.deepEqual(decoded, { ...checkpoint, carried });
+  assert.equal('carried' in decodeCheckpoint(bytes, 'memory'), false);
+  const renamed = Buffer.from(file.toString('latin1').replace('"carry/2"', '"carry/x"'), 'latin1');
+  assert.throws(() => decodeCheckpoint(renamed, 'memory'), {
+    code: 'CHECKPOINT_CORRUPT',
+    message: /expected nothing but what shards carry after the rest, found tensor carry\/x/,
+  });
+});

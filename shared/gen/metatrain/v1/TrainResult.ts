@@ -7,6 +7,7 @@ export interface TrainResult {
   'weight'?: (number | string);
   'measures'?: (_metatrain_v1_MeasureRows)[];
   'nonFiniteTasks'?: (number)[];
+  'carrySha256'?: (Buffer | Uint8Array | string);
 }
 
 export interface TrainResult__Output {
@@ -14,4 +15,5 @@ export interface TrainResult__Output {
   'weight': (number);
   'measures': (_metatrain_v1_MeasureRows__Output)[];
   'nonFiniteTasks': (number)[];
+  'carrySha256': (Buffer);
 }

@@ -8,6 +8,7 @@ export interface TrainWork {
   'shard'?: (number);
   'firstTask'?: (number | string | Long);
   'taskCount'?: (number);
+  'carrySha256'?: (Buffer | Uint8Array | string);
 }
 
 export interface TrainWork__Output {
@@ -16,4 +17,5 @@ export interface TrainWork__Output {
   'shard': (number);
   'firstTask': (number);
   'taskCount': (number);
+  'carrySha256': (Buffer);
 }

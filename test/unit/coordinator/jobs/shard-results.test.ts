@@ -13,11 +13,13 @@ const layout = { tensors: [{ name: 'w', shape: [3] }] };
 const classification: ExpectedResult = {
   parameters: 3,
   layout,
+  carryElements: () => 0,
   measures: { train: accuracyHeads, evaluate: evaluateHeads(2) },
 };
 const regression: ExpectedResult = {
   parameters: 3,
   layout,
+  carryElements: () => 0,
   measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1) },
 };
 
@@ -42,6 +44,7 @@ const training = (changes: object = {}) => ({
   weight: 2,
   measures: rowsOf([1, 2]),
   nonFiniteTasks: [],
+  carrySha256: Buffer.alloc(0),
   ...changes,
 });
 const initial = (tensors: object[]) => ({ layout: { tensors }, payloadSha256: Buffer.alloc(32) });
@@ -185,3 +188,37 @@ for (const [what, work, said, expected, reason] of wrong) {
     assert.throws(() => check(work, said, expected), { code: 'REQUEST_INVALID', message: reason });
   });
 }
+
+const carrying: ExpectedResult = { ...regression, carryElements: (tasks) => tasks };
+const carry = (vector: readonly number[]) => ({
+  bytes: bytesOfVector(Float32Array.from(vector)),
+  release: () => undefined,
+});
+
+function checkCarry(said: object, carried: readonly number[], expected = carrying) {
+  const message = { jobId: 'j', data: [], result: 'train', train: training(said) } as unknown as ShardResult__Output;
+  const take = (sha256: Uint8Array) => (sha256[0] === 1 ? carry(carried) : payload());
+  const result = checkResult(leaseOf('train'), message, take, expected, undefined);
+  return result.work === 'train' ? result.carried : undefined;
+}
+
+const named = { carrySha256: Buffer.alloc(32, 1) };
+
+test('what a shard carries is taken under its name, and may be missing where no task counts', () => {
+  const taken = checkCarry(named, [4, 5]);
+  assert.deepEqual([taken?.vector, taken?.sha256], [Float32Array.of(4, 5), named.carrySha256]);
+  const none = { measures: rowsOf([nan, nan]), weight: 0, nonFiniteTasks: [0, 1] };
+  assert.equal(checkCarry(none, []), undefined);
+});
+
+test('what a shard carries is refused where it is missing, not asked for, of another length or not finite', () => {
+  const refused = (run: () => unknown, code: string, message: RegExp) => assert.throws(run, { code, message });
+  refused(() => checkCarry({}, []), 'REQUEST_INVALID', /carry_sha256: got nothing; accepted: a payload of 8 bytes/);
+  refused(
+    () => checkCarry(named, [4, 5], regression),
+    'REQUEST_INVALID',
+    /carry_sha256: got a payload; accepted: nothing/,
+  );
+  refused(() => checkCarry(named, [4, 5, 6]), 'REQUEST_INVALID', /12/);
+  refused(() => checkCarry(named, [4, nan]), 'RESULT_NOT_FINITE', /what the shard carries/);
+});

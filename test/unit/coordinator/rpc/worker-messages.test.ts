@@ -5,9 +5,10 @@ import test from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Batch, Job, Lease, Shard, WorkKind } from '../../../../coordinator/core/state.ts';
-import { leaseMessage, paramsMessages } from '../../../../coordinator/rpc/worker-messages.ts';
+import { carryMessages, leaseMessage, paramsMessages } from '../../../../coordinator/rpc/worker-messages.ts';
 import type { ShardLease } from '../../../../shared/gen/metatrain/v1/ShardLease.ts';
-import { sha256 } from '../../../../shared/tensor-codec.ts';
+import { bytesOfVector, PayloadAssembler, sha256 } from '../../../../shared/tensor-codec.ts';
+import { WorkerService } from '../../../../shared/wire.ts';
 
 setFlagsFromString('--allow-natives-syntax');
 const haveSameClass: (a: unknown, b: unknown) => boolean = runInNewContext('(a, b) => %HaveSameMap(a, b)');
@@ -25,7 +26,7 @@ function order(number: number, work: WorkKind) {
 const slice = { paramsVersion: 7, shard: 1, firstTask: 4, taskCount: 3 };
 const works = [
   ['initialize', {}],
-  ['train', { ...slice, metaStep: 7 }],
+  ['train', { ...slice, metaStep: 7, carrySha256: Buffer.alloc(0) }],
   ['evaluate', { ...slice, split: 'validation' }],
 ] as const;
 
@@ -42,6 +43,20 @@ for (const [work, said] of works) {
     }
   });
 }
+
+test('what a shard carries goes before its lease, and the lease names it', () => {
+  const vector = Float32Array.from({ length: 300_000 }, (_, i) => i);
+  const carried = { vector, sha256: sha256(bytesOfVector(vector)) };
+  const { shardLease } = leaseMessage({ ...order(7, 'train'), carried }, '');
+  assert.deepEqual(shardLease?.train?.carrySha256, carried.sha256);
+  const assembler = new PayloadAssembler({ payloadBytes: 2 ** 24, payloads: 1 });
+  const chunks = carryMessages(carried).map(
+    (bytes) => WorkerService.service.Connect.responseDeserialize(bytes).payloadChunk!,
+  );
+  assert.equal(chunks.length, 2, 'more than 1 MiB');
+  for (const chunk of chunks) assembler.add(chunk);
+  assert.deepEqual(assembler.take(carried.sha256), bytesOfVector(vector));
+});
 
 test('the check of classes can fail', () => {
   assert.ok(haveSameClass({ a: 1 }, { a: 2 }));
