@@ -35,6 +35,18 @@ test('--explain reports how the engine compiles a job', () => {
   assert.match(stdout, /3 sessions created, 0 shared\n$/);
 });
 
+test('--explain lists every program of a procedure and of an adaptation that is a loop', () => {
+  const algorithm = ['--set', 'algorithm={ name: imaml }', '--set', 'meta.batchSize=4'];
+  const { status, stdout } = worker('--explain', sinusoid, ...shards, ...algorithm);
+  assert.equal(status, 0);
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => line.startsWith('imaml')),
+    ['train step', 'train query', 'train product', 'evaluate start', 'evaluate step'].map(
+      (work) => `imaml mlp ${work}, 4 tasks a shard`,
+    ),
+  );
+});
+
 test('--explain --json prints one object', () => {
   const { status, stdout } = worker('--explain', sinusoid, ...shards, '--json');
   assert.equal(status, 0);
