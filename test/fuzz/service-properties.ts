@@ -196,6 +196,7 @@ export class ServiceTarget {
             weight: fc.double(),
             measures,
             nonFiniteTasks: fc.array(fc.nat(9)),
+            carrySha256: fc.oneof(fc.constant(Buffer.alloc(0)), payloadSha256),
           }),
         }),
       }),
