@@ -87,26 +87,44 @@ function withoutName({ ...fields }: Variant['section'], name: string): Variant['
   return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
 }
 
+/** What an algorithm can tell of the tasks: their sets, targets and kind of input. */
+function kindOf(registry: Registry, { section }: Variant): string {
+  const { facts, schema } = registry.part('distribution', section.distribution as string);
+  const { sets, target, inputKind } = facts(schema.parse(withoutName(section, 'distribution')));
+  return [...sets, target, inputKind].join(' ');
+}
+
 /**
  * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
- * of each model, and every variant of a model with the first of each algorithm.
+ * of each model, and every variant of a model with the first of each algorithm. Tasks of a kind that has
+ * been tried so are tried with each algorithm on the first model, and with each model under the first algorithm.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
-  return variantsOf(registry, 'distribution').flatMap((task) =>
-    variantsOf(registry, 'model')
+  const tried = new Set<string>();
+  const [firstModel, firstAlgorithm] = [registry.all('model')[0]!.name, registry.all('algorithm')[0]!.name];
+  return variantsOf(registry, 'distribution').flatMap((task) => {
+    const isKnown = tried.has(kindOf(registry, task));
+    tried.add(kindOf(registry, task));
+    const isWorthwhile = (algorithm: Variant, model: Variant) =>
+      isKnown
+        ? algorithm.isFirst &&
+          model.isFirst &&
+          (model.section.architecture === firstModel || algorithm.section.name === firstAlgorithm)
+        : algorithm.isFirst || model.isFirst;
+    return variantsOf(registry, 'model')
       .filter((model) => takes(registry, 'model', model, task))
       .flatMap((model) =>
         variantsOf(registry, 'algorithm')
-          .filter((algorithm) => algorithm.isFirst || model.isFirst)
+          .filter((algorithm) => isWorthwhile(algorithm, model))
           .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
           .filter((algorithm) => pairs(registry, algorithm, model, task))
           .map((algorithm) => ({
             name: `${algorithm.title}, ${model.title}, ${task.title}`,
             job: jobOf(task.section, model.section, algorithm.section, registry),
-            isCore: model.isFirst || algorithm.section.name === registry.all('algorithm')[0]!.name,
+            isCore: model.isFirst || algorithm.section.name === firstAlgorithm,
           })),
-      ),
-  );
+      );
+  });
 }
 
 export const smallJobs: readonly SmallJob[] = smallJobsOf(builtIn);
