@@ -100,7 +100,7 @@ export interface Job {
   readonly spec: JobSpec;
   /** What its parts say of themselves. */
   readonly words: JobWords;
-  /** The same of its published protocol; absent where there is none. */
+  /** The words of its published protocol; absent where there is none. */
   readonly publishedWords?: JobWords;
   readonly submittedAt?: Date;
   readonly startedAt?: Date;

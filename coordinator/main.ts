@@ -191,7 +191,7 @@ interface Parts {
 
 /**
  * Of the files that the process may open, half are for connections to gRPC; of those a quarter for
- * whoever has shown no token yet.
+ * a caller that has shown no token yet.
  */
 function openConnections(
   limits: CoordinatorLimits,

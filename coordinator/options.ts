@@ -42,7 +42,7 @@ export interface CoordinatorLimits {
   readonly unfinishedJobsPerClient: number;
   /**
    * Connections to gRPC, and at most half of the files that the process may open; a quarter of them
-   * from whoever has made no call that was let in.
+   * from a client none of whose calls was let in.
    */
   readonly connections: number;
   /** Where clients have tokens: how long a connection may be open without a call that was let in. */

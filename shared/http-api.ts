@@ -76,7 +76,7 @@ export interface JobDetail extends JobRow {
   readonly specYaml: string;
   /** What its parts say of themselves. */
   readonly words: JobWords;
-  /** The same of its published protocol; absent where there is none. */
+  /** The words of its published protocol; absent where there is none. */
   readonly publishedWords?: JobWords;
   /** SHA-256 of θ; empty before θ₀. */
   readonly paramsSha256: string;

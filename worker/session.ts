@@ -130,7 +130,7 @@ export class Session {
 
   #endShard(outcome: ShardOutcome): void {
     const lease = this.#shards.get(outcome.leaseId);
-    // A request is not leased again once its stream is lost: whoever asked has been answered.
+    // A request is not leased again once its stream is lost: the caller has been answered.
     if (lease?.requestId === undefined && lease && outcome.kind === 'finished') this.#held.put(lease, outcome);
     this.#step({ kind: 'shardEnded', leaseId: outcome.leaseId }, outcome);
     this.#shards.delete(outcome.leaseId);

@@ -142,7 +142,7 @@ export interface RequestPlan {
   readonly engine: string;
   /** Whose parts it uses: only workers that hold the same bytes serve it. */
   readonly plugins: readonly PluginIdentity[];
-  /** How long whoever asks waits for the answer. */
+  /** How long the caller waits for the answer. */
   readonly patienceMs: number;
 }
 

@@ -28,7 +28,7 @@ const eventsPerRead = 64;
 export interface JobBookLimits {
   /** Jobs that have not ended. */
   readonly unfinishedJobs: number;
-  /** The same of one owner; jobs without an owner are not counted. */
+  /** Jobs of one owner that have not ended; jobs without an owner are not counted. */
   readonly unfinishedJobsPerClient: number;
   /** Memory that the jobs that have not ended may take together. */
   readonly jobBytes: number;

@@ -1,5 +1,5 @@
 // Checks what a worker answers to a request against its lease and its learner: kind, layout, lengths, hash,
-// and finite. What does not pass is a failed attempt, with the reason for the worker and whoever asks.
+// and finite. What does not pass is a failed attempt, with the reason for the worker and the caller.
 import { checkStateLayout } from '../../learning/request-inputs.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { excerpt } from '../../shared/foreign-text.ts';

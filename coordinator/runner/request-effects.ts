@@ -1,5 +1,5 @@
 // The requests that are not answered, and what the core orders of them: send one to a worker, answer it, fail
-// it. Whoever asks holds a promise; it settles once. Nothing is written to the disk.
+// it. The caller holds a promise, which settles once. Nothing is written to the disk.
 import type { NamedArrays } from '../../learning/built.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';

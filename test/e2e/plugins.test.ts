@@ -1,4 +1,4 @@
-// Plugins on a cluster of real processes: whoever holds the plugin computes its jobs, the others say why
+// Plugins on a cluster of real processes: workers with the plugin compute its jobs, the others say why
 // they idle; and a coordinator that checks job files of a plugin's parts has no engine on its disk.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

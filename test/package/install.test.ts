@@ -37,7 +37,7 @@ const resolutions = [
 
 /** θ of the same job on every Node. */
 const hashes = new Set<string>();
-/** The same of the plugin's job. */
+/** The SHA-256 of θ that the plugin's job ends with. */
 const pluginHashes = new Set<string>();
 
 interface RunFacts {

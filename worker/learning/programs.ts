@@ -13,7 +13,7 @@ const stepPrefix = 'step.';
 export interface ProgramRequest extends Pick<TaskProgramOptions, 'name' | 'taskCount'> {
   /** The task's tensors. Default: the distribution's. */
   readonly task?: TensorSpecs;
-  /** Task tensors beside the distribution's, or in the place of those of the same name. Default: none. */
+  /** Task tensors beside the distribution's, or instead of those with an equal name. Default: none. */
   readonly inputs?: TensorSpecs;
 }
 

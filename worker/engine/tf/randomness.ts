@@ -1,6 +1,6 @@
 // Finds out whether a function draws random numbers. A trace would keep what was drawn as a
 // constant, and every run would see the same noise. TensorFlow.js opens a scope with an operator's
-// name whenever the operator is called, whoever calls it and under whatever name: `tf.dropout` is
+// name whenever the operator is called, by any caller and under any name: `tf.dropout` is
 // found within a layer too. `Math.random` is refused for as long as the function runs; the function
 // is synchronous, so nothing else can call it meanwhile.
 import { tf } from './tf.ts';

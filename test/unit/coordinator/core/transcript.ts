@@ -1,5 +1,5 @@
 // Tells a story of the core as text: each event with its time, and under it the effects that it
-// leads to. Whoever adds an event or an effect must say here how it is told. Heartbeats and ticks
+// leads to. A new event or effect needs its words here. Heartbeats and ticks
 // that lead to nothing are left out. The state's invariants are checked after every event.
 import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../../../coordinator/core/effect.ts';
