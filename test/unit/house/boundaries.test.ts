@@ -15,7 +15,7 @@ import {
   violationsIn,
 } from './boundaries.ts';
 
-const productFolders = ['shared', 'learning', 'coordinator', 'worker', 'client', 'console'];
+const productFolders = ['shared', 'learning', 'coordinator', 'worker', 'client', 'console', 'deploy/controller'];
 
 function sourcesIn(folders: readonly string[]): Source[] {
   return folders.flatMap((folder) =>
@@ -74,6 +74,10 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['worker/session.ts', "export { step } from '../coordinator/core/step.ts';", /knows no coordinator/],
   ['client/watch.ts', "import '../coordinator/main.ts';", /the contract alone/],
   ['client/cli/run.ts', "const { main } = await import('../../worker/main.ts');", /the contract alone/],
+  ['deploy/controller/main.ts', "import { readTable } from '../../client/cli/options.ts';", /uses the library/],
+  ['deploy/controller/main.ts', "import { startCoordinator } from '../../coordinator/main.ts';", /uses the library/],
+  ['deploy/controller/kube/leader.ts', "import type { Job } from '../../../client/index.ts';", /knows no job/],
+  ['deploy/controller/decide.ts', "import { delay } from '../../shared/clock.ts';", /is pure/],
   ['worker/engine/engine.ts', "import type { Kit } from '../../learning/kit/kit.ts';", /engine knows no learning/],
   ['worker/engine/passes/rules/a.ts', "import { joinBiases } from '../onnx/biases.ts';", /rules serve both targets/],
   ['worker/engine/passes/onnx/a.ts', "import { lowerConvolutions } from '../fused/columns.ts';", /of the other/],

@@ -58,6 +58,22 @@ const reaches: readonly Reach[] = [
   { of: /^worker\//, mayImport: /^(worker|learning|shared)\//, because: 'a worker knows no coordinator, no client' },
   { of: /^client\//, mayImport: /^(client|learning|shared)\//, because: 'the client knows the contract alone' },
   {
+    of: /^deploy\/controller\//,
+    mayImport: /^(deploy\/controller\/|client\/index\.ts$|learning\/|shared\/)/,
+    because: 'the controller is a client like any other: it uses the library',
+  },
+  {
+    of: /^deploy\/controller\/kube\//,
+    mayImport: /^(deploy\/controller\/kube|shared)\//,
+    because: 'the Kubernetes client knows no job',
+  },
+  {
+    of: /^deploy\/controller\/(decide|status|conditions|transitions|sighting|resource|worker-pods)\.ts$/,
+    mayImport:
+      /^(deploy\/controller\/((decide|status|conditions|transitions|sighting|resource)\.ts$|kube\/objects\.ts$)|client\/index\.ts$|shared\/(foreign-text|measures|numbers)\.ts$)/,
+    because: 'what is decided and said is pure',
+  },
+  {
     of: /^worker\/engine\//,
     mayImport: /^(worker\/engine|shared)\//,
     because: 'the engine knows no learning, no network',
@@ -148,7 +164,7 @@ const doors: readonly (readonly [vendor: RegExp, door: RegExp])[] = [
   [/^(nats$|@nats-io\/)/, /(^|\/)event-bus[a-z-]*(\.ts$|\/)/],
   [/^zod$/, /^(shared|learning)\//],
   [/^(@peculiar\/x509|reflect-metadata)$/, /^client\/certificates\.ts$/],
-  [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/(cli|report)\/)/],
+  [/^yaml$/, /^(shared\/job-spec\/yaml\.ts$|client\/(cli|report)\/|deploy\/controller\/kube\/access\.ts$)/],
   [/^commander$/, /(^client\/cli\/|\/config\.ts$)/],
   [/^(yauzl|fast-png|@jsquash\/jpeg(\/.*)?)$/, /^worker\/learning\/files\//],
   [/^node:worker_threads$/, /^(worker\/compute|shared\/http-front)\//],
@@ -176,7 +192,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     /\b(realClock|[cC]lock)\.now\b/,
     // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are
     // measured with `elapsedMs`.
-    /^(coordinator\/(main|runner\/[a-z-]+|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token)))\.ts$/,
+    /^(coordinator\/(main|runner\/[a-z-]+|access\/token-book|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token))|deploy\/controller\/(controller|coordinator-link|kube\/leader))\.ts$/,
   ],
   [
     'real chance',

@@ -1,0 +1,118 @@
+// What is to be done for one resource, from what is known of it: a pure function of the resource, its
+// job, the coordinator and the time. One action at a time; after it, what is known has changed and is
+// judged again. So it does not matter how the controller came here: by an event, a restart or a lost
+// one.
+import { hasEnded } from '../../client/index.ts';
+import { hasFinalizer, isFinished, type MetaTrainJob, type MetaTrainJobStatus, wantsSuspension } from './resource.ts';
+import type { SeenJob } from './sighting.ts';
+import { deadlineOf, isPausedByRequest, type StatusFacts, statusFor } from './status.ts';
+
+export type Action =
+  | { readonly kind: 'addFinalizer' }
+  /** Under the resource's key, so that a second submission gives the first one's job. */
+  | { readonly kind: 'submit' }
+  /** Asks for the job by itself. */
+  | { readonly kind: 'look'; readonly jobId: string }
+  | { readonly kind: 'pause' | 'resume'; readonly jobId: string }
+  | { readonly kind: 'cancel'; readonly jobId: string; readonly why: 'deleted' | 'deadline' }
+  | { readonly kind: 'removeFinalizer'; readonly why: RemovalReason }
+  | { readonly kind: 'deleteResource' };
+
+/** `gaveUp`: the coordinator was away for too long, and the job may go on. */
+export type RemovalReason = 'ended' | 'cancelled' | 'neverSubmitted' | 'gaveUp';
+
+export interface Situation extends Omit<StatusFacts, 'isHeld'> {
+  /** How long the deletion of a resource waits for a coordinator that is away. */
+  readonly giveUpMs: number;
+}
+
+export interface Decision {
+  /** To be done first. Undefined: nothing, and the status may be written. */
+  readonly action: Action | undefined;
+  /** Undefined: it stays as it is. */
+  readonly status: MetaTrainJobStatus | undefined;
+  /** Wall clock, milliseconds: when to decide again at the latest. */
+  readonly againAt: number | undefined;
+}
+
+export function decide(situation: Situation): Decision {
+  const { resource } = situation;
+  if (resource.metadata.deletionTimestamp !== undefined) return decideDeletion(situation, resource);
+  if (isFinished(resource.status)) return decideAfterEnd(situation, resource);
+  return decideJob(situation, resource);
+}
+
+function decideJob(situation: Situation, resource: MetaTrainJob): Decision {
+  const { sighting, coordinator, now } = situation;
+  const isMarked = hasFinalizer(resource);
+  const jobId = resource.status?.jobId;
+  // With the finalizer, it may have been submitted, even where the status does not know it yet.
+  const isHeld = wantsSuspension(resource) && !isMarked && jobId === undefined && sighting.kind === 'unseen';
+  const status = statusFor({ ...situation, isHeld });
+  const wait = { action: undefined, status, againAt: undefined };
+  const act = (action: Action): Decision => ({ action, status: undefined, againAt: undefined });
+
+  if (isHeld || sighting.kind === 'refused') return wait;
+  if (!isMarked) return act({ kind: 'addFinalizer' });
+  if (coordinator.kind !== 'reachable') return wait;
+  switch (sighting.kind) {
+    case 'unseen':
+      return act(jobId === undefined ? { kind: 'submit' } : { kind: 'look', jobId });
+    case 'forgotten':
+      return act({ kind: 'submit' });
+    case 'seen': {
+      const { job } = sighting;
+      if (hasEnded(job.state)) {
+        // A list has no hash of the parameters.
+        return job.paramsSha256 === undefined && job.steps > 0 ? act({ kind: 'look', jobId: job.jobId }) : wait;
+      }
+      const deadline = deadlineOf(resource, job);
+      if (deadline !== undefined && now >= deadline) return act({ kind: 'cancel', jobId: job.jobId, why: 'deadline' });
+      const change = suspensionChange(resource, job);
+      if (change) return act({ kind: change, jobId: job.jobId });
+      return { action: undefined, status, againAt: deadline };
+    }
+    default:
+      return sighting satisfies never;
+  }
+}
+
+/** What the resource says holds, also against a person who has paused or resumed the job by hand. */
+function suspensionChange(resource: MetaTrainJob, job: SeenJob): 'pause' | 'resume' | undefined {
+  const isPaused = isPausedByRequest(job);
+  if (wantsSuspension(resource)) return isPaused ? undefined : 'pause';
+  return isPaused ? 'resume' : undefined;
+}
+
+/** The job is over. What is left: the finalizer, and the time after which the resource goes too. */
+function decideAfterEnd({ now }: Situation, resource: MetaTrainJob): Decision {
+  const nothing = { action: undefined, status: undefined, againAt: undefined };
+  if (hasFinalizer(resource)) return { ...nothing, action: { kind: 'removeFinalizer', why: 'ended' } };
+  const { ttlSecondsAfterFinished } = resource.spec;
+  const { completionTime } = resource.status ?? {};
+  if (ttlSecondsAfterFinished === undefined || completionTime === undefined) return nothing;
+  const dueAt = Date.parse(completionTime) + 1_000 * ttlSecondsAfterFinished;
+  return now >= dueAt ? { ...nothing, action: { kind: 'deleteResource' } } : { ...nothing, againAt: dueAt };
+}
+
+/** Nothing is deleted before its job is cancelled, unless the coordinator stays away. */
+function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision {
+  const { sighting, coordinator, now, giveUpMs } = situation;
+  const nothing = { action: undefined, status: undefined, againAt: undefined };
+  if (!hasFinalizer(resource)) return nothing;
+  const act = (action: Action): Decision => ({ ...nothing, action });
+  if (isFinished(resource.status)) return act({ kind: 'removeFinalizer', why: 'ended' });
+  if (sighting.kind === 'refused') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
+  if (sighting.kind === 'forgotten') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
+  const isOver = sighting.kind === 'seen' && hasEnded(sighting.job.state);
+  if (isOver) return act({ kind: 'removeFinalizer', why: sighting.job.state === 'CANCELLED' ? 'cancelled' : 'ended' });
+  const giveUpAt = Date.parse(resource.metadata.deletionTimestamp ?? '') + giveUpMs;
+  if (now >= giveUpAt) return act({ kind: 'removeFinalizer', why: 'gaveUp' });
+  if (coordinator.kind !== 'reachable') {
+    return { ...nothing, status: statusFor({ ...situation, isHeld: false }), againAt: giveUpAt };
+  }
+  if (sighting.kind === 'seen') return act({ kind: 'cancel', jobId: sighting.job.jobId, why: 'deleted' });
+  const jobId = resource.status?.jobId;
+  // It may have been submitted without the status knowing: the same key tells which job that is.
+  return act(jobId === undefined ? { kind: 'submit' } : { kind: 'look', jobId });
+}

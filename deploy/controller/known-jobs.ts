@@ -1,0 +1,53 @@
+// What the controller knows of each resource's job, by the resource's uid. Kept in memory alone: a
+// controller that starts learns it again from the resource's status and the coordinator.
+import type { JobSummary } from '../../client/index.ts';
+import type { MetaTrainJob } from './resource.ts';
+import { type SeenJob, type Sighting, seenOfSummary, type Trouble } from './sighting.ts';
+
+export interface Known {
+  sighting: Sighting;
+  trouble: Trouble | undefined;
+  /** When its status was last written, on the monotonic clock. */
+  wroteMs: number;
+}
+
+export class KnownJobs {
+  readonly #known = new Map<string, Known>();
+
+  of({ metadata: { uid = '' } }: MetaTrainJob): Known {
+    let known = this.#known.get(uid);
+    if (!known) {
+      known = { sighting: { kind: 'unseen' }, trouble: undefined, wroteMs: Number.NEGATIVE_INFINITY };
+      this.#known.set(uid, known);
+    }
+    return known;
+  }
+
+  /** Forgets all but these. */
+  keepOnly(resources: Iterable<MetaTrainJob>): void {
+    const uids = new Set([...resources].map(({ metadata }) => metadata.uid));
+    for (const uid of this.#known.keys()) if (!uids.has(uid)) this.#known.delete(uid);
+  }
+
+  see(resource: MetaTrainJob, job: SeenJob, at: number): void {
+    const known = this.of(resource);
+    known.sighting = { kind: 'seen', at, job };
+    known.trouble = undefined;
+  }
+
+  /**
+   * What a list of all unfinished jobs says of the resource's job. A job that is not in it has ended,
+   * or is not known: it must be looked at.
+   */
+  compare(resource: MetaTrainJob, listed: ReadonlyMap<string, JobSummary>, askedAt: number): void {
+    const known = this.of(resource);
+    const { sighting } = known;
+    if (sighting.kind === 'refused' || sighting.kind === 'forgotten') return;
+    // What was learned after the list was asked for is newer.
+    if (sighting.kind === 'seen' && sighting.at >= askedAt) return;
+    const jobId = sighting.kind === 'seen' ? sighting.job.jobId : resource.status?.jobId;
+    if (jobId === undefined) return;
+    const job = listed.get(jobId);
+    known.sighting = job ? { kind: 'seen', at: askedAt, job: seenOfSummary(job) } : { kind: 'unseen' };
+  }
+}

@@ -1,0 +1,139 @@
+// Keeps a copy of all objects of one kind in step with the API server: lists them, then watches for
+// changes. A watch lasts seconds, not minutes, and then begins again where it ended: so a watch that
+// has gone silent is found soon, whatever made it silent. Lists again when the server no longer knows
+// the version (410). Never gives up; never misses the newest state of an object, but may skip states.
+import { type Clock, delay } from '../../../shared/clock.ts';
+import type { Logger } from '../../../shared/log.ts';
+import type { ApiClient, Query } from './api-client.ts';
+import { isGone, KubeError } from './errors.ts';
+import type { KubeObject } from './objects.ts';
+
+export interface ReflectorOptions<Item> {
+  readonly path: string;
+  readonly query?: Query;
+  /** How long a watch lasts. Default 3 s. */
+  readonly watchSeconds?: number;
+  /** An object is there, has changed or is gone. Must not throw. */
+  readonly onChange: (key: string, item: Item | undefined) => void;
+  /** A change of whether the copy is in step: it is when a list or a watch has answered. */
+  readonly onSynced?: (isSynced: boolean) => void;
+  readonly onList?: () => void;
+}
+
+interface Dependencies {
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly randomFraction: () => number;
+}
+
+const firstRetryMs = 50;
+/** Short, since an API server that is back must be heard within seconds. */
+const longestRetryMs = 1_000;
+
+export const keyOf = ({ metadata: { namespace = '', name } }: KubeObject): string => `${namespace}/${name}`;
+
+export class Reflector<Item extends KubeObject> {
+  readonly #options: ReflectorOptions<Item>;
+  readonly #dependencies: Dependencies;
+  readonly #items = new Map<string, Item>();
+  #isSynced = false;
+
+  constructor(options: ReflectorOptions<Item>, dependencies: Dependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  get(key: string): Item | undefined {
+    return this.#items.get(key);
+  }
+
+  keys(): string[] {
+    return [...this.#items.keys()];
+  }
+
+  values(): Iterable<Item> {
+    return this.#items.values();
+  }
+
+  /** What a write of ours returned; the watch will bring it as well. */
+  put(item: Item): void {
+    const key = keyOf(item);
+    if (this.#items.get(key)?.metadata.uid === item.metadata.uid) this.#items.set(key, item);
+  }
+
+  /** Until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    let version: string | undefined;
+    let retryMs = firstRetryMs;
+    while (!signal.aborted) {
+      try {
+        version ??= await this.#list(signal);
+        for await (const newer of this.#watch(version, signal)) version = newer;
+        this.#setSynced(true);
+        retryMs = firstRetryMs;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (isGone(thrown)) {
+          this.#dependencies.log.debug({ path: this.#options.path }, 'the version is too old: listing again');
+          version = undefined;
+        }
+        const isSilent = thrown instanceof KubeError && thrown.status === 0;
+        this.#setSynced(false);
+        this.#dependencies.log.debug({ err: thrown, path: this.#options.path, isSilent }, 'a watch was lost');
+        const pauseMs = retryAfter(thrown) ?? retryMs * (0.5 + this.#dependencies.randomFraction());
+        retryMs = Math.min(2 * retryMs, longestRetryMs);
+        await delay(pauseMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const { path, query = {}, onChange, onList } = this.#options;
+    const { items, metadata } = await this.#dependencies.api.list<Item>(path, query, signal);
+    onList?.();
+    const fresh = new Map(items.map((item) => [keyOf(item), item]));
+    for (const key of this.keys()) {
+      if (fresh.has(key)) continue;
+      this.#items.delete(key);
+      onChange(key, undefined);
+    }
+    for (const [key, item] of fresh) {
+      const known = this.#items.get(key);
+      this.#items.set(key, item);
+      if (known?.metadata.resourceVersion !== item.metadata.resourceVersion) onChange(key, item);
+    }
+    this.#setSynced(true);
+    return metadata.resourceVersion ?? '';
+  }
+
+  /** Yields the version after each event. */
+  async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<string, void> {
+    const { path, query = {}, watchSeconds: seconds = 3, onChange } = this.#options;
+    const events = this.#dependencies.api.watch<Item>(path, { resourceVersion, query, seconds, signal });
+    for await (const event of events) {
+      if (event.type === 'ERROR') continue;
+      const { type, object } = event;
+      if (type !== 'BOOKMARK') {
+        const key = keyOf(object);
+        if (type === 'DELETED') this.#items.delete(key);
+        else this.#items.set(key, object);
+        onChange(key, type === 'DELETED' ? undefined : object);
+      }
+      if (object.metadata.resourceVersion !== undefined) yield object.metadata.resourceVersion;
+    }
+  }
+
+  #setSynced(isSynced: boolean): void {
+    if (this.#isSynced === isSynced) return;
+    this.#isSynced = isSynced;
+    this.#options.onSynced?.(isSynced);
+  }
+}
+
+const retryAfter = (thrown: unknown): number | undefined =>
+  thrown instanceof KubeError && thrown.retryAfterMs !== undefined ? Math.min(thrown.retryAfterMs, 1_000) : undefined;
