@@ -1,0 +1,40 @@
+// A namespace for one test, under the strictest of the Pod Security profiles, deleted afterwards.
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { kubectl } from './kubectl.ts';
+
+/** Labels that make the API server refuse every pod outside of the *restricted* profile. */
+export const restrictedLabels: Readonly<Record<string, string>> = {
+  'pod-security.kubernetes.io/enforce': 'restricted',
+  'pod-security.kubernetes.io/warn': 'restricted',
+};
+
+/**
+ * Makes a namespace and deletes it with all that is in it when the test ends.
+ *
+ * @param prefix begins its name; a random end makes it unique.
+ */
+export async function namespace(t: TestContext, prefix: string): Promise<string> {
+  const name = `${prefix}-${randomBytes(3).toString('hex')}`;
+  await createNamespace(name);
+  t.after(() => deleteNamespace(name));
+  return name;
+}
+
+export async function createNamespace(name: string): Promise<void> {
+  const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: restrictedLabels } };
+  await kubectl(['apply', '--filename', '-'], { input: JSON.stringify(object) });
+}
+
+/** Takes the finalizers off jobs first: the controller that would do it may be gone already. */
+export async function deleteNamespace(name: string): Promise<void> {
+  const definitions = await kubectl(['get', 'crd', '--output=name']);
+  if (definitions.includes('/metatrainjobs.metatrain.dev')) {
+    const jobs = await kubectl(['get', 'metatrainjobs', '--namespace', name, '--output=name']);
+    const patch = JSON.stringify({ metadata: { finalizers: null } });
+    for (const job of jobs.split('\n').filter((line) => line !== '')) {
+      await kubectl(['patch', job, '--namespace', name, '--type=merge', '--patch', patch]).catch(() => {});
+    }
+  }
+  await kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=100s']);
+}

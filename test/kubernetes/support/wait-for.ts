@@ -1,0 +1,114 @@
+// Waits for the state of objects by a watch of the API server, without sleeps. A wait that ends
+// without success says what the namespace looked like.
+import { spawn } from 'node:child_process';
+import { kubectlProgram, tryKubectl } from './kubectl.ts';
+
+/** What every object of Kubernetes has, as far as tests read it. */
+export interface KubernetesObject {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid: string;
+    readonly generation?: number;
+    readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
+    readonly deletionGracePeriodSeconds?: number;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+}
+
+export interface WaitOptions {
+  readonly namespace: string;
+  /** Default: 120 s. */
+  readonly timeoutMs?: number;
+  /** Labels to select by, as kubectl writes them. */
+  readonly selector?: string;
+}
+
+/**
+ * Waits until the objects of a kind (`pods`) or one object (`statefulset/metatrain-coordinator`) are
+ * as wanted, and returns them. The predicate sees all present objects after each change.
+ *
+ * @throws after the time limit, with pods, events and the logs of the namespace.
+ */
+export async function waitFor<Shape extends KubernetesObject>(
+  what: string,
+  resource: string,
+  { namespace, timeoutMs = 120_000, selector }: WaitOptions,
+  isWanted: (objects: readonly Shape[]) => boolean,
+): Promise<readonly Shape[]> {
+  const present = new Map<string, Shape>();
+  const [kind = resource, name] = resource.split('/');
+  const args = ['get', kind, '--namespace', namespace, '--watch', '--output-watch-events', '--output=json'];
+  // A single name that does not exist yet would be an error, a field selector is not.
+  if (name !== undefined) args.push(`--field-selector=metadata.name=${name}`);
+  if (selector !== undefined) args.push(`--selector=${selector}`);
+  const givenUpAt = performance.now() + timeoutMs;
+  // A watch ends when the API server restarts; the next one begins with everything that exists.
+  while (performance.now() < givenUpAt) {
+    present.clear();
+    const outcome = await follow<Shape>(args, givenUpAt - performance.now(), (type, object) => {
+      if (type === 'DELETED') present.delete(object.metadata.uid);
+      else present.set(object.metadata.uid, object);
+      return isWanted([...present.values()]);
+    });
+    if (outcome) return [...present.values()];
+  }
+  throw new Error(`${timeoutMs / 1000} s passed before ${what}\n${await describeNamespace(namespace)}`);
+}
+
+/** True as soon as `see` returns true; false when the watch or the time ends first. */
+function follow<Shape>(
+  args: readonly string[],
+  timeoutMs: number,
+  see: (type: string, object: Shape) => boolean,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn(kubectlProgram, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: timeoutMs });
+    let isDone = false;
+    const read = jsonReader((value) => {
+      const { type, object } = value as { type: string; object: Shape };
+      if (isDone || type === 'BOOKMARK' || type === 'ERROR') return;
+      isDone = see(type, object);
+      if (isDone) child.kill('SIGKILL');
+    });
+    child.stdout.setEncoding('utf8').on('data', read);
+    child.once('close', () => resolve(isDone));
+  });
+}
+
+/** Cuts a stream of JSON objects, one after another in several lines each, into objects. */
+export function jsonReader(take: (value: unknown) => void): (text: string) => void {
+  let buffer = '';
+  return (text) => {
+    buffer += text;
+    // kubectl ends each object of a watch with a brace alone at the beginning of a line.
+    for (let end = buffer.indexOf('\n}\n'); end >= 0; end = buffer.indexOf('\n}\n')) {
+      take(JSON.parse(buffer.slice(0, end + 2)));
+      buffer = buffer.slice(end + 3);
+    }
+  };
+}
+
+/** Pods, events and the end of every container's log, for messages of failures. */
+export async function describeNamespace(namespace: string): Promise<string> {
+  const show = async (...args: string[]) => {
+    const { stdout, stderr } = await tryKubectl([...args, '--namespace', namespace]);
+    return `$ kubectl ${args.join(' ')}\n${stdout}${stderr}`;
+  };
+  const pods = await tryKubectl(['get', 'pods', '--namespace', namespace, '--output=name']);
+  const names = pods.stdout
+    .split('\n')
+    .filter((name) => name !== '')
+    .slice(0, 10);
+  const parts = [
+    await show('get', 'pods,statefulsets,deployments,persistentvolumeclaims', '--output=wide'),
+    await show('get', 'events', '--sort-by=.lastTimestamp'),
+  ];
+  for (const name of names) {
+    parts.push(await show('logs', name, '--all-containers', '--tail=15'));
+    parts.push(await show('logs', name, '--all-containers', '--tail=15', '--previous'));
+  }
+  return parts.join('\n').slice(-12_000);
+}
