@@ -2,8 +2,8 @@
 // `decide` says until there is nothing more to do; then it writes the status. Level-triggered: an
 // event only says which resource to look at. Losing any event costs at most a second.
 
-import type { MetatrainClient } from '../../client/index.ts';
-import { hasEnded } from '../../client/index.ts';
+import type { MetatrainClient } from '../../client/metatrain-client.ts';
+import { hasEnded } from '../../client/records.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { delay } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';

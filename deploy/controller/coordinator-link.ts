@@ -1,9 +1,10 @@
 // The connection to the coordinator: asks once a second for all jobs that have not ended, and every
 // few seconds for the workers. One list serves any number of resources, says whether the coordinator
 // answers, and has nothing that could be lost, as a stream has. Makes the calls that change a job.
-import { hasEnded, type Job, type JobSummary, type MetatrainClient, type MetatrainError } from '../../client/index.ts';
+import type { MetatrainClient } from '../../client/metatrain-client.ts';
+import { hasEnded, type Job, type JobSummary } from '../../client/records.ts';
 import { type Clock, delay } from '../../shared/clock.ts';
-import { asMetatrainError } from '../../shared/errors.ts';
+import { asMetatrainError, type MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Reachability, SeenWorker } from './sighting.ts';
 

@@ -2,7 +2,7 @@
 // job, the coordinator and the time. One action at a time; after it, what is known has changed and is
 // judged again. So it does not matter how the controller came here: by an event, a restart or a lost
 // one.
-import { hasEnded } from '../../client/index.ts';
+import { hasEnded } from '../../client/records.ts';
 import { hasFinalizer, isFinished, type MetaTrainJob, type MetaTrainJobStatus, wantsSuspension } from './resource.ts';
 import type { SeenJob } from './sighting.ts';
 import { deadlineOf, isPausedByRequest, type StatusFacts, statusFor } from './status.ts';

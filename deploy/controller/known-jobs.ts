@@ -1,6 +1,6 @@
 // What the controller knows of each resource's job, by the resource's uid. Kept in memory alone: a
 // controller that starts learns it again from the resource's status and the coordinator.
-import type { JobSummary } from '../../client/index.ts';
+import type { JobSummary } from '../../client/records.ts';
 import type { MetaTrainJob } from './resource.ts';
 import { type SeenJob, type Sighting, seenOfSummary, type Trouble } from './sighting.ts';
 

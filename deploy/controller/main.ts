@@ -2,7 +2,7 @@
 // logic of its own. Prints `{"identity": …}` on stdout once it has started; exits 0 after SIGTERM or
 // SIGINT, with the Lease released, and 1 when it cannot start.
 import { constants } from 'node:os';
-import { MetatrainClient } from '../../client/index.ts';
+import { MetatrainClient } from '../../client/metatrain-client.ts';
 import { realClock } from '../../shared/clock.ts';
 import { connectionTo } from '../../shared/connection.ts';
 import { asMetatrainError } from '../../shared/errors.ts';

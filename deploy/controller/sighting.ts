@@ -1,6 +1,6 @@
 // What the controller last learned of a resource's job from the coordinator, and of the coordinator
 // itself. Facts only; nothing here decides.
-import type { Job, JobSummary, Measure } from '../../client/index.ts';
+import type { Job, JobSummary, Measure } from '../../client/records.ts';
 
 /** A job as far as a status shows it; from a list, or asked for by itself. */
 export type SeenJob = Pick<

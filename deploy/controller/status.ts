@@ -53,9 +53,9 @@ export function statusFor(facts: StatusFacts): MetaTrainJobStatus {
   const observedAt = sighting.kind === 'seen' ? iso(sighting.at) : before.observedAt;
   return withoutUndefined({
     ...(generation !== undefined && { observedGeneration: generation }),
+    ...fields,
     observedAt,
     state,
-    ...fields,
     conditions: conditionsOf(shown, before.conditions ?? [], { now: iso(now), generation }),
   });
 }

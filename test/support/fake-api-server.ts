@@ -64,6 +64,7 @@ export class FakeApiServer {
   #uids = 0;
   #server: Server | undefined;
   #port = 0;
+  #arrived = 0;
   readonly #watches = new Set<Watch>();
   readonly #readers = new Set<() => void>();
 
@@ -107,6 +108,12 @@ export class FakeApiServer {
     server.closeAllConnections();
     server.close();
     await once(server, 'close');
+  }
+
+  /** Resolves when this many more requests have arrived: before the last of them is answered. */
+  async arrivals(count: number): Promise<void> {
+    const wanted = this.#arrived + count;
+    while (this.#arrived < wanted) await once(this.#server ?? this.#noServer(), 'request');
   }
 
   /** What happened so far can no longer be watched: such versions are answered with 410. */
@@ -200,6 +207,10 @@ export class FakeApiServer {
     });
   }
 
+  #noServer(): never {
+    throw new Error('the API server is down');
+  }
+
   #in(collection: string): Map<string, Stored> {
     let objects = this.#objects.get(collection);
     if (!objects) {
@@ -234,6 +245,7 @@ export class FakeApiServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#arrived += 1;
     const url = new URL(request.url ?? '/', 'http://fake');
     const target = targetOf(url.pathname);
     const isWatch = url.searchParams.get('watch') === 'true';

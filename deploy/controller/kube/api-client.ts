@@ -31,7 +31,7 @@ export interface ApiClientOptions {
 export interface WatchOptions {
   readonly resourceVersion: string;
   readonly query?: Query;
-  /** The server is asked to end the watch after this time; afterwards it gets a second, then it counts as silent. */
+  /** The server is asked to end the watch after this time; a moment later it counts as silent. */
   readonly seconds: number;
   readonly signal: AbortSignal;
 }
@@ -39,7 +39,7 @@ export interface WatchOptions {
 const maxAnswerBytes = 64 * 1_048_576;
 const maxLineBytes = 8 * 1_048_576;
 const pageSize = 500;
-const silenceGraceMs = 1_000;
+const silenceGraceMs = 700;
 
 export class ApiClient {
   readonly #access: KubeAccess;

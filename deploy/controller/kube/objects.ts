@@ -10,6 +10,7 @@ export interface ObjectMeta {
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
   readonly finalizers?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface KubeObject {

@@ -76,7 +76,7 @@ const crossings: readonly (readonly [path: string, text: string, complaint: RegE
   ['client/cli/run.ts', "const { main } = await import('../../worker/main.ts');", /the contract alone/],
   ['deploy/controller/main.ts', "import { readTable } from '../../client/cli/options.ts';", /uses the library/],
   ['deploy/controller/main.ts', "import { startCoordinator } from '../../coordinator/main.ts';", /uses the library/],
-  ['deploy/controller/kube/leader.ts', "import type { Job } from '../../../client/index.ts';", /knows no job/],
+  ['deploy/controller/kube/leader.ts', "import type { Job } from '../../../client/records.ts';", /knows no job/],
   ['deploy/controller/decide.ts', "import { delay } from '../../shared/clock.ts';", /is pure/],
   ['worker/engine/engine.ts', "import type { Kit } from '../../learning/kit/kit.ts';", /engine knows no learning/],
   ['worker/engine/passes/rules/a.ts', "import { joinBiases } from '../onnx/biases.ts';", /rules serve both targets/],
