@@ -1,0 +1,35 @@
+// All objects of an installation by file, in the order in which they are applied. The chart's
+// templates and the files of base and overlays have these names.
+import { namespaceObject, priorityObjects } from './cluster.ts';
+import { controllerObjects } from './controller.ts';
+import { coordinatorObjects } from './coordinator.ts';
+import { type JsonObject, type Node, plain, resolve, type Values } from './nodes.ts';
+import { workerObjects } from './worker.ts';
+
+export const objects: Readonly<Record<string, readonly Node[]>> = {
+  'priority-classes.yaml': priorityObjects,
+  'coordinator.yaml': coordinatorObjects,
+  'worker.yaml': workerObjects,
+  'controller.yaml': controllerObjects,
+};
+
+/** File → its objects as the values make them; with notes. */
+export function resolvedObjects(values: Values): ReadonlyMap<string, readonly Node[]> {
+  const all = Object.entries(objects).map(
+    ([file, nodes]) => [file, nodes.map((node) => resolve(node, values)).filter((node) => node !== undefined)] as const,
+  );
+  return new Map([['namespace.yaml', [namespaceObject]], ...all.filter(([, nodes]) => nodes.length > 0)]);
+}
+
+/** An object of Kubernetes, as far as its kind does not matter. */
+export interface KubeObject extends JsonObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: JsonObject & { readonly name: string };
+}
+
+/** Such as `Deployment metatrain-worker`. */
+export const identityOf = ({ kind, metadata }: KubeObject): string => `${kind} ${metadata.name}`;
+
+export const plainObjects = (values: Values): KubeObject[] =>
+  [...resolvedObjects(values).values()].flat().map((node) => plain(node) as KubeObject);
