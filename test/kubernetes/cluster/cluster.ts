@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly isTied: boolean;
 }
 
+const endPatienceMs = 2_000;
+
 export class Cluster {
   readonly #cache: Cache;
   readonly #options: ClusterOptions;
@@ -77,7 +79,8 @@ export class Cluster {
       const first = ['kubelet', 'kube-proxy', 'coredns', 'node', 'kube-scheduler', 'kube-controller-manager'];
       const last = ['kube-apiserver', 'etcd'];
       const others = processes.names.filter((process) => !first.includes(process) && !last.includes(process));
-      for (const process of [...first, ...others, ...last]) await processes.stop(process);
+      // A tidy end of the last two would wait for open watches; nobody reads their data again.
+      for (const process of [...first, ...others, ...last]) await processes.stop(process, endPatienceMs);
     }
     await removeRest(name);
     rmSync(folder, { recursive: true, force: true });

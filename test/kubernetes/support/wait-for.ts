@@ -65,7 +65,7 @@ function follow<Shape>(
   see: (type: string, object: Shape) => boolean,
 ): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(kubectlProgram, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: timeoutMs });
+    const child = spawn(kubectlProgram, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: Math.ceil(timeoutMs) });
     let isDone = false;
     const read = jsonReader((value) => {
       const { type, object } = value as { type: string; object: Shape };
@@ -78,15 +78,19 @@ function follow<Shape>(
   });
 }
 
-/** Cuts a stream of JSON objects, one after another in several lines each, into objects. */
+/** Cuts a stream of JSON objects, one a line or each in several lines, into objects. */
 export function jsonReader(take: (value: unknown) => void): (text: string) => void {
-  let buffer = '';
+  let rest = '';
+  let object = '';
   return (text) => {
-    buffer += text;
-    // kubectl ends each object of a watch with a brace alone at the beginning of a line.
-    for (let end = buffer.indexOf('\n}\n'); end >= 0; end = buffer.indexOf('\n}\n')) {
-      take(JSON.parse(buffer.slice(0, end + 2)));
-      buffer = buffer.slice(end + 3);
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) {
+      object += `${line}\n`;
+      // Written in several lines, an object ends with a brace at the beginning of a line.
+      if (!(line.startsWith('{') && line.endsWith('}')) && line !== '}') continue;
+      take(JSON.parse(object));
+      object = '';
     }
   };
 }
