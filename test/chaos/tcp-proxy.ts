@@ -12,17 +12,19 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   readonly #targetPort: number;
+  readonly #targetHost: string;
   #isSilent = false;
   #delayMs = 0;
 
-  private constructor(server: Server, targetPort: number) {
+  private constructor(server: Server, targetPort: number, targetHost: string) {
     this.#server = server;
     this.#targetPort = targetPort;
+    this.#targetHost = targetHost;
   }
 
-  static async listen(targetPort: number): Promise<TcpProxy> {
+  static async listen(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
     const server = createServer();
-    const proxy = new TcpProxy(server, targetPort);
+    const proxy = new TcpProxy(server, targetPort, targetHost);
     server.on('connection', (near) => proxy.#forward(near));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -60,6 +62,14 @@ export class TcpProxy {
     }
   }
 
+  /** The connections that are open now say nothing more and do not end; new ones pass. */
+  freeze(): void {
+    for (const { near, far } of this.#pairs) {
+      near.pause();
+      far.pause();
+    }
+  }
+
   /** Every piece of data arrives this much later. */
   delay(delayMs: number): void {
     this.#delayMs = delayMs;
@@ -80,7 +90,7 @@ export class TcpProxy {
   }
 
   #forward(near: Socket): void {
-    const far = connect(this.#targetPort, '127.0.0.1');
+    const far = connect(this.#targetPort, this.#targetHost);
     const pair = { near, far };
     this.#pairs.add(pair);
     for (const [from, to] of [
