@@ -50,6 +50,7 @@ const progressEveryMs = 1_000;
 const progressShareMs = 50;
 /** How old `observedAt` may become while nothing changes. */
 const observedEveryMs = 30_000;
+const observedShareMs = 100;
 const podsEveryMs = 5_000;
 
 /** Errors of a submission that no retry can mend: the job file, or its key, is refused. */
@@ -71,7 +72,7 @@ export class Controller {
     this.#dependencies = dependencies;
     const { api, client, clock, log, metrics, randomFraction, randomName } = dependencies;
     this.#queue = new WorkQueue(clock);
-    this.#backoff = new Backoff(250, 15_000, randomFraction);
+    this.#backoff = new Backoff(100, 15_000, randomFraction);
     this.#writes = new ResourcesApi(api, { identity: options.identity, randomName, now: () => clock.now() });
     this.#resources = new Reflector(
       {
@@ -95,6 +96,11 @@ export class Controller {
       },
       { client, clock, log },
     );
+  }
+
+  /** Why the resources cannot be followed; undefined when they are. */
+  get problem(): string | undefined {
+    return this.#resources.problem;
   }
 
   get isInStep(): boolean {
@@ -146,14 +152,14 @@ export class Controller {
       await this.#reconcile(key);
       this.#backoff.succeeded(key);
     } catch (thrown) {
-      if (isConflict(thrown) || isMissing(thrown)) {
-        // The watch brings what is newer.
-        this.#queue.addAfter(key, 50);
-        return;
-      }
       const pauseMs = this.#backoff.failed(key);
-      const level = thrown instanceof KubeError || thrown instanceof MetatrainError ? 'warn' : 'error';
-      log[level]({ err: thrown, resource: key, pauseMs: Math.round(pauseMs) }, 'the work on a resource failed');
+      // The resource has changed or is gone: the watch brings what is newer.
+      const isOutdated = isConflict(thrown) || isMissing(thrown);
+      const isForeign = thrown instanceof KubeError || thrown instanceof MetatrainError;
+      log[isOutdated ? 'debug' : isForeign ? 'warn' : 'error'](
+        { err: thrown, resource: key, pauseMs: Math.round(pauseMs) },
+        'the work on a resource failed',
+      );
       this.#queue.addAfter(key, pauseMs);
     } finally {
       metrics.reconciled(clock.elapsedMs() - begunMs);
@@ -278,10 +284,11 @@ export class Controller {
     const known = this.#known.of(resource);
     const urgency = urgencyOf(resource.status, status);
     if (urgency === 'none') return;
+    const active = this.#activeCount();
     const everyMs = {
       now: 0,
-      soon: Math.max(progressEveryMs, progressShareMs * this.#activeCount()),
-      later: observedEveryMs,
+      soon: Math.max(progressEveryMs, progressShareMs * active),
+      later: Math.max(observedEveryMs, observedShareMs * active),
     };
     const dueInMs = known.wroteMs + everyMs[urgency] - clock.elapsedMs();
     if (dueInMs > 0) {

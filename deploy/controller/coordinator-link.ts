@@ -54,7 +54,7 @@ export class CoordinatorLink {
     return this.#reachability;
   }
 
-  /** Undefined before the first look, and while the coordinator is away. */
+  /** Undefined before the first look, and while the coordinator is away for long. */
   get workers(): readonly SeenWorker[] | undefined {
     return this.#workers;
   }
@@ -104,7 +104,8 @@ export class CoordinatorLink {
     }
     const isLong = nowMs - this.#awaySinceMs >= restartMs;
     this.#reachability = { kind: 'away', isLong, code, message };
-    this.#workers = undefined;
+    // A restart takes a moment; the workers come back by themselves.
+    if (isLong) this.#workers = undefined;
     if (before.kind !== 'away' || before.isLong !== isLong) this.#options.onReachability();
   }
 

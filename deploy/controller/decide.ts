@@ -35,8 +35,12 @@ export interface Decision {
   readonly againAt: number | undefined;
 }
 
+const idle: Decision = { action: undefined, status: undefined, againAt: undefined };
+
 export function decide(situation: Situation): Decision {
-  const { resource } = situation;
+  const { resource, coordinator } = situation;
+  // A controller that has just started does not know enough to say anything; it asks within a second.
+  if (coordinator.kind === 'unasked' && !isFinished(resource.status)) return idle;
   if (resource.metadata.deletionTimestamp !== undefined) return decideDeletion(situation, resource);
   if (isFinished(resource.status)) return decideAfterEnd(situation, resource);
   return decideJob(situation, resource);
@@ -49,8 +53,8 @@ function decideJob(situation: Situation, resource: MetaTrainJob): Decision {
   // With the finalizer, it may have been submitted, even where the status does not know it yet.
   const isHeld = wantsSuspension(resource) && !isMarked && jobId === undefined && sighting.kind === 'unseen';
   const status = statusFor({ ...situation, isHeld });
-  const wait = { action: undefined, status, againAt: undefined };
-  const act = (action: Action): Decision => ({ action, status: undefined, againAt: undefined });
+  const wait: Decision = { ...idle, status };
+  const act = (action: Action): Decision => ({ ...idle, action });
 
   if (isHeld || sighting.kind === 'refused') return wait;
   if (!isMarked) return act({ kind: 'addFinalizer' });
@@ -86,21 +90,19 @@ function suspensionChange(resource: MetaTrainJob, job: SeenJob): 'pause' | 'resu
 
 /** The job is over. What is left: the finalizer, and the time after which the resource goes too. */
 function decideAfterEnd({ now }: Situation, resource: MetaTrainJob): Decision {
-  const nothing = { action: undefined, status: undefined, againAt: undefined };
-  if (hasFinalizer(resource)) return { ...nothing, action: { kind: 'removeFinalizer', why: 'ended' } };
+  if (hasFinalizer(resource)) return { ...idle, action: { kind: 'removeFinalizer', why: 'ended' } };
   const { ttlSecondsAfterFinished } = resource.spec;
   const { completionTime } = resource.status ?? {};
-  if (ttlSecondsAfterFinished === undefined || completionTime === undefined) return nothing;
+  if (ttlSecondsAfterFinished === undefined || completionTime === undefined) return idle;
   const dueAt = Date.parse(completionTime) + 1_000 * ttlSecondsAfterFinished;
-  return now >= dueAt ? { ...nothing, action: { kind: 'deleteResource' } } : { ...nothing, againAt: dueAt };
+  return now >= dueAt ? { ...idle, action: { kind: 'deleteResource' } } : { ...idle, againAt: dueAt };
 }
 
 /** Nothing is deleted before its job is cancelled, unless the coordinator stays away. */
 function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision {
   const { sighting, coordinator, now, giveUpMs } = situation;
-  const nothing = { action: undefined, status: undefined, againAt: undefined };
-  if (!hasFinalizer(resource)) return nothing;
-  const act = (action: Action): Decision => ({ ...nothing, action });
+  if (!hasFinalizer(resource)) return idle;
+  const act = (action: Action): Decision => ({ ...idle, action });
   if (isFinished(resource.status)) return act({ kind: 'removeFinalizer', why: 'ended' });
   if (sighting.kind === 'refused') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
   if (sighting.kind === 'forgotten') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
@@ -109,7 +111,7 @@ function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision 
   const giveUpAt = Date.parse(resource.metadata.deletionTimestamp ?? '') + giveUpMs;
   if (now >= giveUpAt) return act({ kind: 'removeFinalizer', why: 'gaveUp' });
   if (coordinator.kind !== 'reachable') {
-    return { ...nothing, status: statusFor({ ...situation, isHeld: false }), againAt: giveUpAt };
+    return { ...idle, status: statusFor({ ...situation, isHeld: false }), againAt: giveUpAt };
   }
   if (sighting.kind === 'seen') return act({ kind: 'cancel', jobId: sighting.job.jobId, why: 'deleted' });
   const jobId = resource.status?.jobId;

@@ -64,6 +64,7 @@ try {
     states: () => controller?.states() ?? new Map(),
   });
   const notReady = () => {
+    if (controller?.problem !== undefined) return controller.problem;
     const silentMs = realClock.elapsedMs() - answeredMs;
     return silentMs > apiPatienceMs
       ? `no answer from ${access.server.host} for ${Math.round(silentMs / 1_000)} s`

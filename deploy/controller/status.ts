@@ -46,7 +46,8 @@ export function statusFor(facts: StatusFacts): MetaTrainJobStatus {
   if (isFinished(before)) return before;
   const { generation } = resource.metadata;
   const parts = partsFor(facts, before);
-  const claims = { ...parts.claims, CoordinatorReachable: isHeld ? undefined : reachabilityClaim(coordinator) };
+  const known = claimsOf(before.conditions ?? []).CoordinatorReachable;
+  const claims = { ...parts.claims, CoordinatorReachable: isHeld ? undefined : reachabilityClaim(coordinator, known) };
   const { state, fields } = parts;
   const isOver = claims.Complete?.status === 'True' || claims.Failed?.status === 'True';
   const shown = isOver ? { ...claims, WorkersAvailable: undefined, CoordinatorReachable: undefined } : claims;
@@ -244,15 +245,15 @@ function placementOf({ spec }: MetaTrainJob): { readonly engine?: string; readon
   return typeof placement === 'object' && placement !== null ? placement : {};
 }
 
-function reachabilityClaim(coordinator: Reachability): Claim {
+/** A restart takes a moment, and no status needs to tell it. */
+function reachabilityClaim(coordinator: Reachability, known: Claim = unknown('NotAsked')): Claim {
   switch (coordinator.kind) {
     case 'unasked':
-      return unknown('NotAsked');
+      return known;
     case 'reachable':
       return yes('Answers');
     case 'away':
-      // A restart takes a moment; no status needs to tell it.
-      return coordinator.isLong ? no(reasonWord(coordinator.code), coordinator.message) : yes('Answers');
+      return coordinator.isLong ? no(reasonWord(coordinator.code), coordinator.message) : known;
     default:
       return coordinator satisfies never;
   }

@@ -30,6 +30,7 @@ interface Dependencies {
 const firstRetryMs = 50;
 /** Short, since an API server that is back must be heard within seconds. */
 const longestRetryMs = 1_000;
+const patienceMs = 15_000;
 
 export const keyOf = ({ metadata: { namespace = '', name } }: KubeObject): string => `${namespace}/${name}`;
 
@@ -38,6 +39,7 @@ export class Reflector<Item extends KubeObject> {
   readonly #dependencies: Dependencies;
   readonly #items = new Map<string, Item>();
   #isSynced = false;
+  #failure: { readonly message: string; readonly sinceMs: number; readonly toldMs: number } | undefined;
 
   constructor(options: ReflectorOptions<Item>, dependencies: Dependencies) {
     this.#options = options;
@@ -46,6 +48,13 @@ export class Reflector<Item extends KubeObject> {
 
   get isSynced(): boolean {
     return this.#isSynced;
+  }
+
+  /** Why the API server could not be followed for longer than a restart takes; undefined when it is followed. */
+  get problem(): string | undefined {
+    if (!this.#failure) return undefined;
+    const { message, sinceMs } = this.#failure;
+    return this.#dependencies.clock.elapsedMs() - sinceMs > patienceMs ? message : undefined;
   }
 
   get(key: string): Item | undefined {
@@ -82,9 +91,8 @@ export class Reflector<Item extends KubeObject> {
           this.#dependencies.log.debug({ path: this.#options.path }, 'the version is too old: listing again');
           version = undefined;
         }
-        const isSilent = thrown instanceof KubeError && thrown.status === 0;
         this.#setSynced(false);
-        this.#dependencies.log.debug({ err: thrown, path: this.#options.path, isSilent }, 'a watch was lost');
+        this.#tell(thrown);
         const pauseMs = retryAfter(thrown) ?? retryMs * (0.5 + this.#dependencies.randomFraction());
         retryMs = Math.min(2 * retryMs, longestRetryMs);
         await delay(pauseMs, signal).catch(() => undefined);
@@ -128,7 +136,19 @@ export class Reflector<Item extends KubeObject> {
     }
   }
 
+  /** Watches are lost all the time; what lasts is a problem, and is told now and then. */
+  #tell(thrown: unknown): void {
+    const { clock, log } = this.#dependencies;
+    const nowMs = clock.elapsedMs();
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const { sinceMs = nowMs, toldMs = nowMs } = this.#failure ?? {};
+    const isDue = nowMs - toldMs > patienceMs;
+    log[isDue ? 'warn' : 'debug']({ err: thrown }, 'the resources cannot be followed; trying again');
+    this.#failure = { message, sinceMs, toldMs: isDue ? nowMs : toldMs };
+  }
+
   #setSynced(isSynced: boolean): void {
+    if (isSynced) this.#failure = undefined;
     if (this.#isSynced === isSynced) return;
     this.#isSynced = isSynced;
     this.#options.onSynced?.(isSynced);

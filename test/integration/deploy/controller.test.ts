@@ -73,6 +73,8 @@ test('a job whose suspension is toggled ten times ends with the bytes of one tha
   assert.equal(held.jobId, undefined);
   assert.equal(reasonIn(held, 'Accepted'), 'NotSubmitted');
   assert.equal((await lab.jobIds()).length, 2);
+  lab.suspend('alone', false);
+  assert.equal((await lab.status('alone', hasState('Succeeded'))).paramsSha256, alone.paramsSha256);
 });
 
 test('a deleted resource cancels its job first, and goes after a stated time when the coordinator is away', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { decide, type Situation } from '../../../../deploy/controller/decide.ts';
+import { urgencyOf } from '../../../../deploy/controller/transitions.ts';
 import { away, noon, resourceOf, seen, situationOf, statusOfJob, succeeded } from './situations.ts';
 
 const actionIn = (fields: Partial<Situation>): unknown => {
@@ -125,4 +126,14 @@ test('the finalizer gives up on a coordinator that stays away, not before', () =
   assert.equal(actionIn({ resource, coordinator: away(), now: noon + 600_000 }), 'removeFinalizer gaveUp');
   // Also where it answers, and refuses to cancel.
   assert.equal(actionIn({ resource, sighting: seen(), now: noon + 600_000 }), 'removeFinalizer gaveUp');
+});
+
+test('a controller that has just started changes no status before it has asked', () => {
+  const resource = resourceOf({ status: statusOfJob() });
+  const unasked = { kind: 'unasked' } as const;
+  assert.equal(decide(situationOf({ resource, coordinator: unasked })).status, undefined);
+  // Where the coordinator is away at that time, what was said of it stays until it is known.
+  const isAway = statusOfJob({}, { resource, coordinator: away() });
+  const restarted = decide(situationOf({ resource: resourceOf({ status: isAway }), coordinator: away(false) })).status;
+  assert.equal(urgencyOf(isAway, restarted ?? {}), 'none');
 });
