@@ -3,6 +3,7 @@ import { fullName, headlessName, metadata, nameOf, ports, selectorOf } from './n
 import { and, choose, isSet, type Node, not, note, or, text, when } from './nodes.ts';
 import {
   commonVariables,
+  hasScaler,
   hasTls,
   hasTokens,
   imageOf,
@@ -22,7 +23,6 @@ const name = nameOf('coordinator');
 const own = (path: string) => setting(`coordinator.${path}`);
 const host = setting('listenHost');
 const isPersistent = own('persistence.enabled');
-const hasScaler = setting('autoscaling.enabled');
 const natsUrl = setting('nats.url');
 const hasNats = or(setting('nats.enabled'), natsUrl);
 
@@ -103,8 +103,14 @@ const claim: Node = {
   },
 };
 
-const servicePorts = (): Node[] => [
-  { name: 'grpc', port: ports.grpc, targetPort: 'grpc', appProtocol: choose(hasTls, 'https', 'kubernetes.io/h2c') },
+const grpcPort: Node = {
+  name: 'grpc',
+  port: ports.grpc,
+  targetPort: 'grpc',
+  appProtocol: choose(hasTls, 'https', 'kubernetes.io/h2c'),
+};
+const servicePorts: readonly Node[] = [
+  grpcPort,
   { name: 'http', port: ports.http, targetPort: 'http', appProtocol: choose(hasTls, 'https', 'http') },
   when(hasScaler, { name: 'scaler', port: ports.scaler, targetPort: 'scaler', appProtocol: 'kubernetes.io/h2c' }),
 ];
@@ -120,7 +126,7 @@ export const coordinatorObjects: readonly Node[] = [
     apiVersion: 'v1',
     kind: 'Service',
     metadata: metadata(name, 'coordinator', { moreAnnotations: 'coordinator.service.annotations' }),
-    spec: { type: own('service.type'), selector: selectorOf('coordinator'), ports: servicePorts() },
+    spec: { type: own('service.type'), selector: selectorOf('coordinator'), ports: servicePorts },
   },
   {
     apiVersion: 'v1',
@@ -130,7 +136,8 @@ export const coordinatorObjects: readonly Node[] = [
       clusterIP: 'None',
       publishNotReadyAddresses: true,
       selector: selectorOf('coordinator'),
-      ports: servicePorts(),
+      // Without http: a ServiceMonitor that finds both Services scrapes once.
+      ports: [grpcPort],
     },
   },
   {

@@ -1,8 +1,14 @@
 // All objects of an installation by file, in the order in which they are applied. The chart's
 // templates and the files of base and overlays have these names.
+import { autoscalingObjects } from './autoscaling.ts';
+import { certificateObjects } from './certificates.ts';
 import { namespaceObject, priorityObjects } from './cluster.ts';
 import { controllerObjects } from './controller.ts';
 import { coordinatorObjects } from './coordinator.ts';
+import { gatewayObjects } from './gateway.ts';
+import { monitoringObjects } from './monitoring.ts';
+import { natsObjects } from './nats.ts';
+import { networkPolicyObjects } from './network-policies.ts';
 import { type JsonObject, type Node, plain, resolve, type Values } from './nodes.ts';
 import { workerObjects } from './worker.ts';
 
@@ -11,6 +17,12 @@ export const objects: Readonly<Record<string, readonly Node[]>> = {
   'coordinator.yaml': coordinatorObjects,
   'worker.yaml': workerObjects,
   'controller.yaml': controllerObjects,
+  'certificates.yaml': certificateObjects,
+  'network-policies.yaml': networkPolicyObjects,
+  'monitoring.yaml': monitoringObjects,
+  'autoscaling.yaml': autoscalingObjects,
+  'gateway.yaml': gatewayObjects,
+  'nats.yaml': natsObjects,
 };
 
 /** File → its objects as the values make them; with notes. */

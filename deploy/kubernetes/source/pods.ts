@@ -1,12 +1,17 @@
 // What all pods have in common: restricted security, settings of users, placement, TLS and tokens.
 import { appVersion, type Component, fullName, nameOf, ports, selectorOf } from './names.ts';
-import { and, Expression, each, type Node, type NodeMap, not, or, orElse, text, when } from './nodes.ts';
+import { and, Expression, each, equals, type Node, type NodeMap, not, or, orElse, text, when } from './nodes.ts';
 import { setting } from './values.ts';
 
 export const hasTls: Expression = setting('security.tls.enabled');
 export const hasTokens: Expression = setting('security.tokens.enabled');
 export const tlsSecret: Expression = orElse(setting('security.tls.existingSecret'), text`${nameOf('coordinator')}-tls`);
 export const tokensSecret: Expression = orElse(setting('security.tokens.existingSecret'), text`${fullName}-tokens`);
+/** The coordinator serves KEDA. */
+export const hasScaler: Expression = and(
+  setting('autoscaling.enabled'),
+  equals(setting('autoscaling.trigger'), 'external-push'),
+);
 const hasPlugins = setting('plugins.configMap');
 
 export const imageOf = (repository: Expression): Expression =>
