@@ -10,7 +10,8 @@ import { ChaosCluster } from './chaos-cluster.ts';
 const { values } = parseArgs({
   options: {
     faults: { type: 'string', default: '56' },
-    iterations: { type: 'string', default: '5700' },
+    /** Enough for the meta-steps that go on while faults last: about 400 a fault on two cores. */
+    iterations: { type: 'string', default: '24000' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '3' },
   },
@@ -173,7 +174,10 @@ async function disturbed(expected: Job) {
       process.stderr.write(`${index + 1}/${plan.length} ${kind} at meta-step ${steps}: `);
       await inflictions[kind]!(cluster, jobId);
       const job = await pastStep(cluster, jobId, steps);
-      if (hasEnded(job)) throw new Error(`the job ended before its faults: ${job.state} ${job.error?.message ?? ''}`);
+      if (job.state === 'SUCCEEDED') {
+        throw new Error(`the job was done after ${index + 1} of ${plan.length} faults: give it more --iterations`);
+      }
+      if (hasEnded(job)) throw new Error(`the job ended: ${job.state} ${job.error?.message ?? ''}`);
       const recoverSeconds = (performance.now() - faultAt) / 1_000;
       inflicted.push({ kind, atStep: steps, recoverSeconds });
       process.stderr.write(`${recoverSeconds.toFixed(2)} s\n`);
