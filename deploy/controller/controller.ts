@@ -87,8 +87,7 @@ export class Controller {
         onJobs: (jobs, askedAt) => {
           const listed = new Map(jobs.map((job) => [job.jobId, job]));
           for (const [key, resource] of this.#unfinished()) {
-            this.#known.compare(resource, listed, askedAt);
-            this.#queue.add(key);
+            if (this.#known.compare(resource, listed, askedAt)) this.#queue.add(key);
           }
         },
         onReachability: () => this.#addUnfinished(),
@@ -283,16 +282,17 @@ export class Controller {
     const { clock, metrics, log } = this.#dependencies;
     const known = this.#known.of(resource);
     const urgency = urgencyOf(resource.status, status);
-    if (urgency === 'none') return;
     const active = this.#activeCount();
     const everyMs = {
       now: 0,
       soon: Math.max(progressEveryMs, progressShareMs * active),
       later: Math.max(observedEveryMs, observedShareMs * active),
+      none: Math.max(observedEveryMs, observedShareMs * active),
     };
     const dueInMs = known.wroteMs + everyMs[urgency] - clock.elapsedMs();
-    if (dueInMs > 0) {
-      this.#queue.addAfter(key, dueInMs);
+    if (dueInMs > 0 || urgency === 'none') {
+      // Also where nothing has changed: the time of the last look will.
+      this.#queue.addAfter(key, dueInMs > 0 ? dueInMs : everyMs.none);
       return;
     }
     try {

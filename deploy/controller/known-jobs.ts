@@ -38,16 +38,19 @@ export class KnownJobs {
   /**
    * What a list of all unfinished jobs says of the resource's job. A job that is not in it has ended,
    * or is not known: it must be looked at.
+   *
+   * @returns false when nothing is new.
    */
-  compare(resource: MetaTrainJob, listed: ReadonlyMap<string, JobSummary>, askedAt: number): void {
+  compare(resource: MetaTrainJob, listed: ReadonlyMap<string, JobSummary>, askedAt: number): boolean {
     const known = this.of(resource);
     const { sighting } = known;
-    if (sighting.kind === 'refused' || sighting.kind === 'forgotten') return;
+    if (sighting.kind === 'refused' || sighting.kind === 'forgotten') return false;
     // What was learned after the list was asked for is newer.
-    if (sighting.kind === 'seen' && sighting.at >= askedAt) return;
+    if (sighting.kind === 'seen' && sighting.at >= askedAt) return false;
     const jobId = sighting.kind === 'seen' ? sighting.job.jobId : resource.status?.jobId;
-    if (jobId === undefined) return;
-    const job = listed.get(jobId);
+    const job = jobId === undefined ? undefined : listed.get(jobId);
     known.sighting = job ? { kind: 'seen', at: askedAt, job: seenOfSummary(job) } : { kind: 'unseen' };
+    if (sighting.kind !== 'seen' || known.sighting.kind !== 'seen') return sighting.kind !== known.sighting.kind;
+    return JSON.stringify(sighting.job) !== JSON.stringify(known.sighting.job);
   }
 }

@@ -64,7 +64,8 @@ try {
     states: () => controller?.states() ?? new Map(),
   });
   const notReady = () => {
-    if (controller?.problem !== undefined) return controller.problem;
+    const problem = leader.problem ?? controller?.problem;
+    if (problem !== undefined) return problem;
     const silentMs = realClock.elapsedMs() - answeredMs;
     return silentMs > apiPatienceMs
       ? `no answer from ${access.server.host} for ${Math.round(silentMs / 1_000)} s`

@@ -25,12 +25,16 @@ interface Dependencies {
   readonly log: Logger;
 }
 
+/** Longer than a restart of the API server takes. */
+const patienceMs = 15_000;
+
 export class Leader {
   readonly #options: Required<LeaderOptions>;
   readonly #dependencies: Dependencies;
   /** The Lease as last read, and when it was first seen so. */
   #seen: { readonly lease: Lease; readonly mark: string; readonly sinceMs: number } | undefined;
   #isLeading = false;
+  #failure: { readonly message: string; readonly sinceMs: number; readonly toldMs: number } | undefined;
 
   constructor(options: LeaderOptions, dependencies: Dependencies) {
     this.#options = { durationSeconds: 8, retryMs: 1_000, ...options };
@@ -39,6 +43,13 @@ export class Leader {
 
   get isLeading(): boolean {
     return this.#isLeading;
+  }
+
+  /** Why the Lease could not be read or written for longer than a restart takes; undefined when it can. */
+  get problem(): string | undefined {
+    if (!this.#failure) return undefined;
+    const { message, sinceMs } = this.#failure;
+    return this.#dependencies.clock.elapsedMs() - sinceMs > patienceMs ? message : undefined;
   }
 
   /** Another's name while another leads. */
@@ -100,7 +111,7 @@ export class Leader {
 
   /** Takes or renews the Lease where that is allowed. False when another holds it, or nothing could be written. */
   async #acquire(signal: AbortSignal): Promise<boolean> {
-    const { api, log } = this.#dependencies;
+    const { api } = this.#dependencies;
     try {
       const known = (this.#isLeading && this.#seen?.lease) || (await this.#read(signal));
       if (known && !this.#mayTake(known)) return false;
@@ -113,7 +124,7 @@ export class Leader {
       if (signal.aborted) return false;
       // Another was faster, or our last write has arrived although its answer has not.
       if (isConflict(thrown)) await this.#read(signal).catch(() => undefined);
-      log.debug({ err: thrown }, 'the Lease could not be written');
+      else this.#tell(thrown);
       return false;
     }
   }
@@ -129,7 +140,19 @@ export class Leader {
     }
   }
 
+  /** What lasts is told now and then. */
+  #tell(thrown: unknown): void {
+    const { clock, log } = this.#dependencies;
+    const nowMs = clock.elapsedMs();
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const { sinceMs = nowMs, toldMs = nowMs } = this.#failure ?? {};
+    const isDue = nowMs - toldMs > patienceMs;
+    log[isDue ? 'warn' : 'debug']({ err: thrown }, 'the Lease cannot be read or written; trying again');
+    this.#failure = { message, sinceMs, toldMs: isDue ? nowMs : toldMs };
+  }
+
   #see(lease: Lease): void {
+    this.#failure = undefined;
     const { holderIdentity = '', renewTime = '', leaseTransitions = 0 } = lease.spec ?? {};
     const mark = `${holderIdentity} ${renewTime} ${leaseTransitions}`;
     const sinceMs = this.#seen?.mark === mark ? this.#seen.sinceMs : this.#dependencies.clock.elapsedMs();

@@ -1,4 +1,4 @@
-// Every metric of both processes, as their code declares them, and the tables of docs/monitoring.md
+// Every metric of the processes, as their code declares them, and the tables of docs/monitoring.md
 // made from these declarations.
 import { ClusterMetrics } from '../../../coordinator/metrics/cluster-metrics.ts';
 import { callMeter } from '../../../coordinator/rpc/call-meter.ts';
@@ -6,6 +6,7 @@ import { realClock } from '../../../shared/clock.ts';
 import type { MetricFacts } from '../../../shared/metrics/meter.ts';
 import { processFacts } from '../../../shared/metrics/process.ts';
 import { WorkerMetrics } from '../../../worker/metrics.ts';
+import { ControllerMetrics } from '../../controller/metrics.ts';
 
 function coordinatorFacts(): readonly MetricFacts[] {
   const metrics = new ClusterMetrics({ version: '0', endedJobSeriesMs: 0 }, realClock);
@@ -19,17 +20,17 @@ function workerFacts(): readonly MetricFacts[] {
   return new WorkerMetrics(options).meter.facts;
 }
 
-/**
- * Grouped by what they describe: the coordinator, single jobs (shown by the coordinator), a worker,
- * any process.
- */
-export function metricFacts(): Readonly<Record<'coordinator' | 'job' | 'worker' | 'process', readonly MetricFacts[]>> {
+/** What metrics describe: the coordinator, single jobs (shown by the coordinator), a worker, the controller, any process. */
+type Described = 'coordinator' | 'job' | 'worker' | 'controller' | 'process';
+
+export function metricFacts(): Readonly<Record<Described, readonly MetricFacts[]>> {
   const isOfJob = ({ name }: MetricFacts) => name.startsWith('metatrain_job_');
   const coordinator = coordinatorFacts();
   return {
     coordinator: coordinator.filter((metric) => !isOfJob(metric)),
     job: coordinator.filter(isOfJob),
     worker: workerFacts(),
+    controller: new ControllerMetrics().meter.facts,
     process: processFacts(),
   };
 }

@@ -16,7 +16,7 @@ test('a controller that is killed twenty times while five jobs run submits each 
   for (let kill = 0; kill < 20; kill += 1) {
     const controller = await lab.controller();
     // Soon after its start, so that it dies between a call and the record of it.
-    await lab.api.arrivals(1 + rng.below(12));
+    await lab.api.arrivals(1 + rng.below(9));
     await controller.kill('SIGKILL');
   }
   await lab.controller();
