@@ -19,7 +19,7 @@ export type Action =
   | { readonly kind: 'deleteResource' };
 
 /** `gaveUp`: the coordinator was away for too long, and the job may go on. */
-export type RemovalReason = 'ended' | 'cancelled' | 'neverSubmitted' | 'gaveUp';
+export type RemovalReason = 'ended' | 'cancelled' | 'refused' | 'gaveUp';
 
 export interface Situation extends Omit<StatusFacts, 'isHeld'> {
   /** How long the deletion of a resource waits for a coordinator that is away. */
@@ -104,8 +104,7 @@ function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision 
   if (!hasFinalizer(resource)) return idle;
   const act = (action: Action): Decision => ({ ...idle, action });
   if (isFinished(resource.status)) return act({ kind: 'removeFinalizer', why: 'ended' });
-  if (sighting.kind === 'refused') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
-  if (sighting.kind === 'forgotten') return act({ kind: 'removeFinalizer', why: 'neverSubmitted' });
+  if (sighting.kind === 'refused') return act({ kind: 'removeFinalizer', why: 'refused' });
   const isOver = sighting.kind === 'seen' && hasEnded(sighting.job.state);
   if (isOver) return act({ kind: 'removeFinalizer', why: sighting.job.state === 'CANCELLED' ? 'cancelled' : 'ended' });
   const giveUpAt = Date.parse(resource.metadata.deletionTimestamp ?? '') + giveUpMs;
@@ -115,6 +114,7 @@ function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision 
   }
   if (sighting.kind === 'seen') return act({ kind: 'cancel', jobId: sighting.job.jobId, why: 'deleted' });
   const jobId = resource.status?.jobId;
-  // It may have been submitted without the status knowing: the same key tells which job that is.
-  return act(jobId === undefined ? { kind: 'submit' } : { kind: 'look', jobId });
+  // It may have been submitted, or submitted again, without the status knowing: the same key tells which
+  // job that is. Where there is none, one is made and cancelled.
+  return act(jobId === undefined || sighting.kind === 'forgotten' ? { kind: 'submit' } : { kind: 'look', jobId });
 }

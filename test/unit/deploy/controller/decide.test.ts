@@ -104,13 +104,16 @@ test('after the end the finalizer goes, and the resource when its time to live i
   assert.equal(actionIn({ resource, sighting: { kind: 'forgotten', jobId: 'j1' } }), undefined);
 });
 
-test('a deleted resource waits until its job is cancelled, has ended or was never there', () => {
+test('a deleted resource waits until its job is cancelled, has ended or was refused', () => {
   const resource = resourceOf({ isDeletedAt: noon - 1_000, status: statusOfJob() });
   assert.equal(actionIn({ resource, sighting: seen() }), 'cancel deleted');
   assert.equal(actionIn({ resource }), 'look');
   assert.equal(actionIn({ resource, sighting: seen({ state: 'CANCELLED' }) }), 'removeFinalizer cancelled');
   assert.equal(actionIn({ resource, sighting: seen(succeeded) }), 'removeFinalizer ended');
-  assert.equal(actionIn({ resource, sighting: { kind: 'forgotten', jobId: 'j1' } }), 'removeFinalizer neverSubmitted');
+  const refused = { kind: 'refused', code: 'REQUEST_INVALID', message: 'no' } as const;
+  assert.equal(actionIn({ resource, sighting: refused }), 'removeFinalizer refused');
+  // It may have been submitted again, by a controller that died before it could say so.
+  assert.equal(actionIn({ resource, sighting: { kind: 'forgotten', jobId: 'j1' } }), 'submit');
   assert.equal(actionIn({ resource: resourceOf({ isMarked: false, isDeletedAt: noon }) }), undefined);
 });
 
