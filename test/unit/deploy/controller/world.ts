@@ -15,7 +15,7 @@ import { urgencyOf } from '../../../../deploy/controller/transitions.ts';
 import type { Rng } from '../../../../shared/rng.ts';
 import { noon, resourceOf } from './situations.ts';
 
-const giveUpMs = 600_000;
+const giveUpMs = 30_000;
 /** As many as the loop performs in a row. */
 const maxActions = 12;
 
