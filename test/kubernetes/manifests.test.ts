@@ -9,10 +9,18 @@ import type { KubeObject } from '../../deploy/kubernetes/source/objects.ts';
 import { overlays } from '../../deploy/kubernetes/source/overlay-values.ts';
 import { workloadsOf } from '../support/kubernetes-policy.ts';
 import { tryKubectl } from './support/kubectl.ts';
-import { namespace } from './support/namespace.ts';
+import { namespace as newNamespace } from './support/namespace.ts';
 import { chart, comparable, helm, helmVersions, kustomized, templated } from './support/rendered.ts';
+import { waitFor } from './support/wait-for.ts';
 
 const folders = ['base', ...Object.keys(overlays).map((name) => `overlays/${name}`)];
+
+/** With the account that pods have without naming one. */
+async function namespace(t: TestContext): Promise<string> {
+  const name = await newNamespace(t, 'manifests');
+  await waitFor('the default account', 'serviceaccounts/default', { namespace: name }, (found) => found.length > 0);
+  return name;
+}
 
 /** Fails unless the server takes every object as it is, without a warning. */
 async function assertAccepted(objects: readonly KubeObject[], what: string): Promise<void> {
@@ -47,7 +55,7 @@ function withoutClaims({ template, volumeClaimTemplates = [] }: Templated): Json
 }
 
 test('base and every overlay are accepted strictly, in a namespace of any name, and so is each of their pods', async (t) => {
-  const space = await namespace(t, 'manifests');
+  const space = await namespace(t);
   for (const folder of folders) {
     const objects = await kustomized(t, folder, space);
     assert.ok(!JSON.stringify(objects).includes('"namespace":"metatrain"'), `${folder} is moved as a whole`);
@@ -57,7 +65,7 @@ test('base and every overlay are accepted strictly, in a namespace of any name, 
 });
 
 test('the namespace refuses a pod that is not restricted, so that the test above means something', async (t) => {
-  const space = await namespace(t, 'manifests');
+  const space = await namespace(t);
   const [pod] = podsOf(await kustomized(t, 'base', space), space) as [KubeObject];
   const spec = { ...(pod.spec as JsonObject), securityContext: {} };
   const { code, stderr } = await tryKubectl(['create', '--dry-run=server', '--filename', '-'], {
@@ -78,7 +86,7 @@ for (const version of helmVersions) {
   });
 
   test(`${version}: what the chart makes of users' values is accepted strictly`, async (t) => {
-    const space = await namespace(t, 'manifests');
+    const space = await namespace(t);
     for (const values of usersValues) {
       const objects = await templated(version, 'metatrain', space, valuesFile(t, values));
       await assertAccepted(objects, JSON.stringify(values));

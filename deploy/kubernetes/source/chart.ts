@@ -58,7 +58,7 @@ function overlayYaml({ help, values: overlayValues }: { readonly help: string; r
 }
 
 function valuesYaml(): string {
-  return `${generated}# Values that Kubernetes knows under the same name have its meaning. A value that is not listed here is refused.\n${fieldLines(values, '').join('\n')}\n`;
+  return `${generated}# Values that Kubernetes knows under the same name have its meaning. A value that is not listed here\n# is refused.\n${fieldLines(values, '').join('\n')}\n`;
 }
 
 function fieldLines({ fields }: Section, indent: string): string[] {
