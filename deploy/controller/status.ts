@@ -1,6 +1,7 @@
 // What the status of a resource says, from what is known of its job. Pure. While the coordinator is
 // away, it keeps what was last observed and says that it no longer knows; it never calls a job
 // running because it once was.
+import { printableRecord } from '../../shared/foreign-text.ts';
 import { headline, valueText } from '../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../shared/numbers.ts';
 import { type Claim, type Claims, conditionsOf, no, reasonWord, unknown, yes } from './conditions.ts';
@@ -52,13 +53,15 @@ export function statusFor(facts: StatusFacts): MetaTrainJobStatus {
   const isOver = claims.Complete?.status === 'True' || claims.Failed?.status === 'True';
   const shown = isOver ? { ...claims, WorkersAvailable: undefined, CoordinatorReachable: undefined } : claims;
   const observedAt = sighting.kind === 'seen' ? iso(sighting.at) : before.observedAt;
-  return withoutUndefined({
+  const status = withoutUndefined({
     ...(generation !== undefined && { observedGeneration: generation }),
     ...fields,
     observedAt,
     state,
     conditions: conditionsOf(shown, before.conditions ?? [], { now: iso(now), generation }),
   });
+  // Workers and jobs chose some of its texts, and terminals show them.
+  return printableRecord(status);
 }
 
 interface Parts {

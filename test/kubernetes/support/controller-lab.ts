@@ -9,10 +9,14 @@ import { ApiClient } from '../../../deploy/controller/kube/api-client.ts';
 import { Reflector } from '../../../deploy/controller/kube/reflector.ts';
 import { permissions } from '../../../deploy/controller/permissions.ts';
 import {
+  group,
+  kind,
   type MetaTrainJob,
   type MetaTrainJobSpec,
   type MetaTrainJobStatus,
+  plural,
   resourcesPath,
+  version,
 } from '../../../deploy/controller/resource.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -54,6 +58,7 @@ export class ControllerLab {
     // Before the namespace goes, and with it what they may do.
     const controllers: TestProcess[] = [];
     t.after(() => Promise.all(controllers.map((controller) => controller.kill('SIGKILL'))));
+    await defineResource();
     const name = await namespace(t, 'controller');
     const cluster = await TestCluster.start(t);
     const admin = kubeconfigAccess(process.env.KUBECONFIG ?? '');
@@ -203,6 +208,27 @@ export class ControllerLab {
     };
     writeFileSync(join(this.#directory, 'kubeconfig'), JSON.stringify(config), { mode: 0o600 });
   }
+}
+
+/** Where nothing has defined the resource yet: without a schema, since these tests are not about it. */
+async function defineResource(): Promise<void> {
+  if ((await kubectl(['get', 'crd', '--output=name'])).includes(`/${plural}.${group}`)) return;
+  const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const served = {
+    name: version,
+    served: true,
+    storage: true,
+    subresources: { status: {} },
+    schema: { openAPIV3Schema: { type: 'object', properties: { spec: anything, status: anything } } },
+  };
+  const definition = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${group}` },
+    spec: { group, scope: 'Namespaced', names: { kind, plural, singular: kind.toLowerCase() }, versions: [served] },
+  };
+  await kubectl(['apply', '--filename', '-'], { input: JSON.stringify(definition) });
+  await kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
 }
 
 /** What a user asked of the API server, as `verb group/resource`, from the audit log. */

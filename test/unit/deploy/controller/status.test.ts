@@ -197,3 +197,11 @@ test('seen jobs never make a status without a state', () => {
     );
   }
 });
+
+test('texts that workers and jobs chose cannot control the terminal of somebody who reads the status', () => {
+  const error = { code: 'SHARD_FAILED', message: 'shard 3:\u001b[2J gone\nsecond line \u202e' };
+  const status = statusOfJob({ state: 'FAILED', endedAt: new Date(noon), error });
+  for (const text of [status.message, conditionOf(status, 'Failed')?.message]) {
+    assert.equal(text, 'shard 3:\\u{1b}[2J gone\\u{a}second line \\u{202e}');
+  }
+});
