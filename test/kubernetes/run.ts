@@ -74,6 +74,7 @@ try {
   buildPrograms(cache, [...controlPlanePrograms, ...(hasNode ? nodePrograms : []), ...toolPrograms], log);
   if (!isInterrupted) await cluster.up(log);
   if (!isInterrupted) applyForeignDefinitions(cache, cluster.kubeconfig, log);
+  if (!isInterrupted && hasNode) for (const archive of archives()) cluster.importImage(archive);
   for (const name of files) {
     if (isInterrupted) break;
     const code = await runFile(name);
@@ -89,6 +90,15 @@ try {
 }
 log(`${files.length} test files, ${Math.round((performance.now() - startedAt) / 1000)} s in all`);
 process.exit(isInterrupted ? 130 : status);
+
+/** Archives of our images: those in METATRAIN_KUBERNETES_IMAGES, else built here. */
+function archives(): string[] {
+  const given = process.env.METATRAIN_KUBERNETES_IMAGES;
+  if (given === undefined) return [];
+  return readdirSync(given)
+    .filter((name) => name.endsWith('.tar'))
+    .map((name) => join(given, name));
+}
 
 /** The file's exit code. A group of its own, so that Ctrl-C ends it through this process, in order. */
 async function runFile(name: string): Promise<number> {
