@@ -24,7 +24,7 @@ const podsOf = (component: string) => `app.kubernetes.io/component=${component}`
 test('the overlay local runs, trains a job to the bytes from outside, and survives all that happens to pods', async (t) => {
   await installOverlay(t, overlay('local'));
   const endings = new Endings(t, home);
-  const longJob = sinusoid(20_000);
+  const longJob = sinusoid(6_000);
 
   await t.test('a job applied as a resource gives the bytes from outside, and its watch tells the story', async (t) => {
     const watch = new RunningKubectl(t, ['get', 'metatrainjobs', ...inHome, '--watch']);
@@ -86,7 +86,7 @@ test('the overlay local runs, trains a job to the bytes from outside, and surviv
   await t.test('every job has the bytes from outside', async (t) => {
     await busy.running();
     await busy.finish();
-    t.diagnostic(`${busy.jobs} jobs of 20,000 meta-steps`);
+    t.diagnostic(`${busy.jobs} jobs of 6,000 meta-steps`);
   });
 
   await t.test('every SIGTERM was answered within the grace period', (t) => {

@@ -6,8 +6,7 @@ import type { Cache } from './cache.ts';
 import { kubeconfigOf, startApiServer, startControlPlane, untilReady } from './control-plane.ts';
 import { networkOf } from './network.ts';
 import { groupsLeft, importImage, openNode, removeRest, startNode, wireLeft } from './node.ts';
-import { Processes, runProgram } from './processes.ts';
-import { kubectlOf } from './programs.ts';
+import { Processes } from './processes.ts';
 
 export interface ClusterOptions {
   /** At most 8 lower-case letters and digits; names its network interface and its control group. */
@@ -62,19 +61,10 @@ export class Cluster {
     log(`cluster ${name} up in ${Math.round((performance.now() - startedAt) / 1000)} s at ${this.#server}`);
   }
 
-  /** Stops everything and removes the folder. Does nothing for a cluster that is not there. */
+  /** Ends everything, pods too, without a farewell, and empties the folder. Does nothing for a cluster that is not there. */
   async down(): Promise<void> {
     const { name, folder } = this.#options;
     const processes = this.#processes;
-    // Pods get their SIGTERM from the kubelet while it lives; the namespaces' end kills the rest.
-    if (processes.pidOf('kubelet') !== undefined && processes.pidOf('kube-apiserver') !== undefined) {
-      const everything = ['delete', 'pods', '--all', '--all-namespaces', '--grace-period=1', '--timeout=20s'];
-      try {
-        runProgram(kubectlOf(this.#cache), ['--kubeconfig', this.kubeconfig, ...everything]);
-      } catch {
-        // The kernel ends the pods a moment later.
-      }
-    }
     if (existsSync(folder)) {
       const first = ['kubelet', 'kube-proxy', 'coredns', 'node', 'kube-scheduler', 'kube-controller-manager'];
       const last = ['kube-apiserver', 'etcd'];
