@@ -55,8 +55,9 @@ export const overlay = (name: string): string => join(packageRoot, 'deploy', 'ku
 
 /** Applies an overlay in its namespace and waits until all of it is ready. The test's end removes it. */
 export async function installOverlay(t: TestContext, folder: string, namespace = home): Promise<void> {
-  await localVolume(t, namespace);
+  // Hooks run in the order of their making: the volume cannot go before its claim.
   t.after(() => deleteNamespace(namespace));
+  await localVolume(t, namespace);
   // The definition and the first resources of its kind are not applied in one go.
   await kubectl(['apply', '--kustomize', folder]);
   await untilReady(namespace);
