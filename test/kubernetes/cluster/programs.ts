@@ -79,8 +79,18 @@ export function buildPrograms(cache: Cache, names: readonly ProgramName[], log: 
     go(folder, ['build', '-o', join(cache.bin, 'pause'), '-ldflags', '-s -w', '.']);
     noteBuilt(cache, 'pause', pauseSource);
   }
+  if (names.includes('kwok') && !isBuilt(cache, simulationStages, programs.kwok.module)) {
+    const { Dir } = JSON.parse(go(cache.build, ['mod', 'download', '-json', programs.kwok.module])) as { Dir: string };
+    const stages = ['node/fast/node-initialize', 'pod/fast/pod-ready', 'pod/fast/pod-delete'];
+    const texts = stages.map((name) => readFileSync(join(Dir, 'kustomize', 'stage', `${name}.yaml`), 'utf8'));
+    writeFileSync(join(cache.bin, simulationStages), texts.join('---\n'));
+    noteBuilt(cache, simulationStages, programs.kwok.module);
+  }
   if (reused.length > 0) log(`reused: ${reused.join(', ')}`);
 }
+
+/** File in the folder of programs: what kwok reports of nodes and pods. */
+export const simulationStages = 'kwok-stages.yaml';
 
 /** kubectl on the PATH, else the one in the cache. */
 export const kubectlOf = (cache: Cache): string =>

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openCache } from '../cluster/cache.ts';
+import { simulationStages } from '../cluster/programs.ts';
 import { kubectl } from './kubectl.ts';
 import { type KubernetesObject, waitFor } from './wait-for.ts';
 
@@ -54,6 +55,7 @@ function startKwok(t: TestContext): void {
     join(bin, 'kwok'),
     [
       `--kubeconfig=${process.env.KUBECONFIG}`,
+      `--config=${join(bin, simulationStages)}`,
       `--manage-nodes-with-annotation-selector=${mark.key}=${mark.value}`,
       '--node-lease-duration-seconds=40',
       '--cidr=10.128.0.0/16',
