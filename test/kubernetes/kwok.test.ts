@@ -62,7 +62,7 @@ test('200 workers on 40 simulated nodes', async (t) => {
       } else alive.add(object.metadata.uid);
       assert.ok(alive.size <= 1);
     }
-    assert.equal(replaced, 1);
+    assert.ok(replaced >= 1);
   });
 
   await t.test('the disruption budget blocks the eviction of a third worker of four', async () => {

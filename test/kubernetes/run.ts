@@ -102,7 +102,13 @@ function archives(): string[] {
 
 /** The file's exit code. A group of its own, so that Ctrl-C ends it through this process, in order. */
 async function runFile(name: string): Promise<number> {
-  const args = ['--test', `--test-timeout=${fileTimeoutMs}`, '--test-reporter=spec', join(here, name)];
+  const args = [
+    '--test',
+    `--test-timeout=${fileTimeoutMs}`,
+    '--test-force-exit',
+    '--test-reporter=spec',
+    join(here, name),
+  ];
   runner = spawn(process.execPath, args, {
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,

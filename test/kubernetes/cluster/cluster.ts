@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Cache } from './cache.ts';
 import { kubeconfigOf, startApiServer, startControlPlane, untilReady } from './control-plane.ts';
 import { networkOf } from './network.ts';
-import { groupsLeft, importImage, openNode, removeRest, startNode, wireLeft } from './node.ts';
+import { groupsLeft, importImage, openNode, removeRest, startNode, tagImage, wireLeft } from './node.ts';
 import { Processes } from './processes.ts';
 
 export interface ClusterOptions {
@@ -87,6 +87,11 @@ export class Cluster {
   /** Makes the images of an archive available to pods. */
   importImage(archive: string): void {
     importImage(this.#cache, this.#options.folder, archive);
+  }
+
+  /** Gives an image that is there another name as well. */
+  tagImage(name: string, other: string): void {
+    tagImage(this.#cache, this.#options.folder, name, other);
   }
 
   /** What of this cluster still exists; nothing after `down`. */

@@ -115,10 +115,17 @@ export async function startNode(
 }
 
 /** Makes the archive's images available to pods, under the names that the archive gives them. */
-export function importImage(cache: Cache, folder: string, archive: string): void {
+export const importImage = (cache: Cache, folder: string, archive: string): void =>
+  ctr(cache, folder, 'import', archive);
+
+/** Gives an image that is there another name as well. */
+export const tagImage = (cache: Cache, folder: string, name: string, other: string): void =>
+  ctr(cache, folder, 'tag', '--force', name, other);
+
+function ctr(cache: Cache, folder: string, ...args: readonly string[]): void {
   const runtime = unpackRuntime(cache, () => {});
-  const args = ['--address', socketOf(folder), '--namespace', 'k8s.io', 'images', 'import', archive];
-  runProgram(runtime.ctr, args, { environment: runtime.environment });
+  const at = ['--address', socketOf(folder), '--namespace', 'k8s.io', 'images'];
+  runProgram(runtime.ctr, [...at, ...args], { environment: runtime.environment });
 }
 
 /** Removes what the kernel does not: the control groups, and the wire if its other end still lives. */
