@@ -24,6 +24,7 @@ interface Flags extends NatsFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly http?: { readonly host: string; readonly port: number } | 'off';
   readonly publicOrigin?: string;
+  readonly scaler?: { readonly host: string; readonly port: number } | 'off';
   readonly stateDir: string;
   readonly jobMemory: number;
   readonly otlpEndpoint?: string;
@@ -46,6 +47,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
     listen,
     http = portAfter(listen),
     publicOrigin,
+    scaler = 'off',
     stateDir,
     jobMemory: jobBytes,
     otlpEndpoint,
@@ -65,6 +67,7 @@ export function readConfig(args: readonly string[]): CoordinatorConfig {
       plugins: pluginFiles(plugin, process.env),
       ...listen,
       ...(http !== 'off' && { http: { ...http, ...(publicOrigin !== undefined && { publicOrigin }) } }),
+      ...(scaler !== 'off' && { scaler }),
       security: securityOf(flags, command),
       ...(tracing && { tracing: { ...tracing, metaStepsPerSecond } }),
       ...(nats && { nats }),
@@ -99,6 +102,14 @@ function describeFlags(): Command {
       )
         .env('METATRAIN_PUBLIC_ORIGIN')
         .argParser(parseOrigin),
+    )
+    .addOption(
+      new Option(
+        '--scaler <host:port>',
+        'where KEDA asks how many slots could compute at once (trigger external-push), or off; plain text, no tokens (default: off)',
+      )
+        .env('METATRAIN_SCALER')
+        .argParser((value) => (value === 'off' ? value : parseListen(value))),
     )
     .addOption(
       new Option('--state-dir <dir>', 'where jobs and checkpoints are kept; made where it is missing')

@@ -43,6 +43,7 @@ import { clusterService } from './rpc/cluster-service.ts';
 import { serverCredentials } from './rpc/credentials.ts';
 import { Door } from './rpc/door.ts';
 import { jobService } from './rpc/job-service.ts';
+import { Scaler, startScaler } from './rpc/scaler-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
 import { Runner } from './runner/runner.ts';
@@ -62,6 +63,8 @@ export interface Coordinator {
   readonly address: string;
   /** HOST:PORT of metrics, health and the console, where they are served. */
   readonly http?: string;
+  /** HOST:PORT of KEDA's external scaler, where it is served. */
+  readonly scaler?: string;
   /** Adapting and predicting on the workers, without a job: for the process that the coordinator runs in. */
   readonly requests: Pick<Runner, 'adapt' | 'predict'>;
   /** Takes the tokens file as it is now, and ends the calls of tokens that it no longer holds. */
@@ -80,7 +83,8 @@ export async function startCoordinator(
   options: CoordinatorOptions,
   { clock = realClock, log = silentLogger }: CoordinatorDependencies = {},
 ): Promise<Coordinator> {
-  const { stateDirectory, host, port, http, security, nats, plugins, tracing, limits, core } = resolveOptions(options);
+  const { stateDirectory, host, port, http, scaler, security, nats, plugins, tracing, limits, core } =
+    resolveOptions(options);
   const registry = await loadRegistry(plugins);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
@@ -104,6 +108,8 @@ export async function startCoordinator(
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
     const traces = tracing && (await openTraces(tracing, parts, { clock, log }));
     if (metrics) parts.metrics = metrics;
+    const scaling = scaler && new Scaler({ usefulSlots: (asked) => parts.runner?.usefulSlots(asked) ?? 0, clock, log });
+    if (scaling) parts.watched.push(scaling);
     const observer: Observer = everyone([
       logLines(log),
       // Before the others: what clients read of a job waits for no metric.
@@ -111,6 +117,8 @@ export async function startCoordinator(
       tellOfWorkers(state.jobs.log, log),
       ...(metrics ? [metrics.observer] : []),
       ...(traces ? [traces.observer] : []),
+      // A job that is queued is told to KEDA at once.
+      ...(scaling ? [{ jobStateChanged: () => scaling.look() }] : []),
     ]);
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, observer });
     parts.runner = runner;
@@ -153,7 +161,13 @@ export async function startCoordinator(
       ];
       httpServer = await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { routes, log });
     }
-    const addresses = { address: server.address, ...(httpServer && { http: httpServer.address }) };
+    const scalerServer = scaler && scaling && (await startScaler(scaler, scaling, { clock, log }));
+    if (scalerServer) parts.servers.push(scalerServer);
+    const addresses = {
+      address: server.address,
+      ...(httpServer && { http: httpServer.address }),
+      ...(scalerServer && { scaler: scalerServer.address }),
+    };
     const access = { tls: pems !== undefined, tokens: tokens !== undefined };
     log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
     return {
@@ -299,8 +313,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 1;
   }
   process.on('SIGHUP', () => coordinator.reloadTokens());
-  const { address, http } = coordinator;
-  process.stdout.write(`${JSON.stringify({ address, http })}\n`);
+  const { address, http, scaler } = coordinator;
+  process.stdout.write(`${JSON.stringify({ address, http, scaler })}\n`);
   await toldToEnd;
   await coordinator.close();
   return 0;

@@ -18,6 +18,8 @@ export interface CoordinatorOptions {
    * proxy. Default: nowhere.
    */
   readonly http?: { readonly host: string; readonly port: number; readonly publicOrigin?: string };
+  /** Where KEDA's external scaler is served, in plain text and without tokens. Default: nowhere. */
+  readonly scaler?: { readonly host: string; readonly port: number };
   /** TLS and tokens. Default: neither, which is refused beyond loopback. */
   readonly security?: SecurityOptions;
   /** Where traces go, and how many meta-steps a second and job are traced (default 5). Default: none are made. */
@@ -94,6 +96,7 @@ export interface ResolvedOptions {
   readonly host: string;
   readonly port: number;
   readonly http: CoordinatorOptions['http'];
+  readonly scaler: CoordinatorOptions['scaler'];
   readonly security: SecurityOptions;
   readonly tracing: (TracingOptions & { readonly metaStepsPerSecond: number }) | undefined;
   readonly nats: NatsOptions | undefined;
@@ -104,12 +107,25 @@ export interface ResolvedOptions {
 
 /** Every default filled in. Unknown keys are the type checker's to refuse. */
 export function resolveOptions(options: CoordinatorOptions): ResolvedOptions {
-  const { stateDirectory, host, port, http, security = {}, nats, plugins = [], tracing, limits, core } = options;
+  const {
+    stateDirectory,
+    host,
+    port,
+    http,
+    scaler,
+    security = {},
+    nats,
+    plugins = [],
+    tracing,
+    limits,
+    core,
+  } = options;
   return {
     stateDirectory,
     host,
     port,
     http,
+    scaler,
     security,
     tracing: tracing && { metaStepsPerSecond: defaultTraceRate, ...tracing },
     nats,

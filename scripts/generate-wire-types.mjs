@@ -1,4 +1,4 @@
-// Writes shared/gen, the TypeScript types of proto/metatrain/v1, with proto-loader's generator.
+// Writes shared/gen, the TypeScript types of proto/, with proto-loader's generator.
 // `--check` writes nothing and exits 1 if the committed files differ from the generator's output.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -8,8 +8,8 @@ import { join } from 'node:path';
 const check = process.argv.includes('--check');
 // Files without a service are reached through imports. Given such a file itself, the generator
 // makes a module with unused names.
-const protos = readdirSync('proto/metatrain/v1')
-  .map((name) => `metatrain/v1/${name}`)
+const protos = ['externalscaler', 'metatrain/v1']
+  .flatMap((folder) => readdirSync(`proto/${folder}`).map((name) => `${folder}/${name}`))
   .filter((name) => /^service /m.test(readFileSync(`proto/${name}`, 'utf8')));
 const out = mkdtempSync(join(tmpdir(), 'metatrain-gen-'));
 execFileSync(

@@ -9,6 +9,7 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { type ErrorCode, isErrorCode } from './errors.ts';
 import { printableLines } from './foreign-text.ts';
 import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
+import type { ProtoGrpcType as ScalerProto } from './gen/externalscaler.ts';
 import type { ProtoGrpcType as JobProto } from './gen/job.ts';
 import type { ProtoGrpcType as WorkerProto } from './gen/worker.ts';
 import { withoutSecrets } from './tokens.ts';
@@ -80,11 +81,17 @@ function findPackageRoot(directory: string): string {
   return findPackageRoot(parent);
 }
 
-function loadProtos(names: { readonly keepCase: boolean }): PackageDefinition {
-  return loadSync(
-    ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`),
-    { includeDirs: [join(packageRoot, 'proto')], longs: Number, enums: String, defaults: true, oneofs: true, ...names },
-  );
+const ourProtos = ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`);
+
+function loadProtos({ keepCase }: { readonly keepCase: boolean }, files = ourProtos): PackageDefinition {
+  return loadSync(files, {
+    includeDirs: [join(packageRoot, 'proto')],
+    longs: Number,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+    keepCase,
+  });
 }
 
 /** The services as proto/ spells them, for reflection. */
@@ -95,3 +102,11 @@ const loaded = loadPackageDefinition(loadProtos({ keepCase: false })) as unknown
   WorkerProto;
 
 export const { JobService, ClusterService, WorkerService } = loaded.metatrain.v1;
+
+/** KEDA's service, which the coordinator serves where it is asked to. */
+export const loadExternalScaler = (): ScalerProto['externalscaler']['ExternalScaler'] =>
+  (
+    loadPackageDefinition(
+      loadProtos({ keepCase: false }, ['externalscaler/externalscaler.proto']),
+    ) as unknown as ScalerProto
+  ).externalscaler.ExternalScaler;

@@ -2,6 +2,7 @@
 import { type WaitReason, waitReasons } from '../../shared/waiting.ts';
 import { batchesOf } from './meta-steps.ts';
 import { type CoreState, type Worker, type WorkerState, workerStates } from './state.ts';
+import { usefulSlots } from './useful-slots.ts';
 import { waitingJobs } from './waiting.ts';
 
 export interface Census {
@@ -11,6 +12,8 @@ export interface Census {
   readonly workers: Readonly<Record<WorkerState, number>>;
   /** Of all connected workers. */
   readonly slots: number;
+  /** Slots that could compute at once: what the cluster should have. */
+  readonly usefulSlots: number;
   /** Jobs that compute nothing, by why. */
   readonly waiting: Readonly<Record<WaitReason, number>>;
 }
@@ -32,5 +35,5 @@ export function takeCensus(state: CoreState): Census {
   for (const job of state.admitted) for (const { pending } of batchesOf(job)) pendingShards += pending.length;
   const waiting = Object.fromEntries(waitReasons.map((reason) => [reason, 0])) as Record<WaitReason, number>;
   for (const { reason } of waitingJobs(state).values()) waiting[reason] += 1;
-  return { pendingShards, leases: state.leases.size, workers, slots, waiting };
+  return { pendingShards, leases: state.leases.size, workers, slots, usefulSlots: usefulSlots(state), waiting };
 }

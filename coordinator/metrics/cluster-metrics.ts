@@ -218,6 +218,11 @@ export class ClusterMetrics {
     meter.gauge('metatrain_queue_shards', 'Shards that wait for a slot.', () => census()?.pendingShards);
     meter.gauge('metatrain_leases', 'Leases that live: shards being computed.', () => census()?.leases);
     meter.gauge('metatrain_workers_slots', 'Slots of all connected workers.', () => census()?.slots);
+    meter.gauge(
+      'metatrain_useful_slots',
+      'Slots that could compute at once, whether or not workers have them: what to scale workers by.',
+      () => census()?.usefulSlots,
+    );
     meter.series('gauge', 'metatrain_workers', 'Connected workers, by state.', ['state'], () => {
       const counts = census()?.workers;
       return counts ? workerStates.map((state) => ({ labels: { state }, value: counts[state] })) : [];

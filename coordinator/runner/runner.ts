@@ -24,6 +24,7 @@ import {
   tickMsOf,
 } from '../core/state.ts';
 import { step } from '../core/step.ts';
+import { type UsefulSlotsOptions, usefulSlots } from '../core/useful-slots.ts';
 import { waitingJobs } from '../core/waiting.ts';
 import type { Checkpointing, Restored } from '../jobs/checkpointing.ts';
 import type { JobBook, Submission } from '../jobs/job-book.ts';
@@ -196,6 +197,11 @@ export class Runner {
 
   census(): Census {
     return takeCensus(this.#core);
+  }
+
+  /** Slots that could compute at once, whether or not workers have them. */
+  usefulSlots(options: UsefulSlotsOptions = {}): number {
+    return usefulSlots(this.#core, options);
   }
 
   /** Jobs that compute nothing although they have not ended, by id. */

@@ -4,6 +4,7 @@ import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
 import { canServe, hasFreeSlot, isCompatible, mayCompute } from '../../coordinator/core/placement.ts';
 import { anyLeaseOf, type Batch, type CoreState, type Job, type Worker } from '../../coordinator/core/state.ts';
+import { usefulSlots } from '../../coordinator/core/useful-slots.ts';
 
 export function checkState(state: CoreState): void {
   let held = 0;
@@ -37,11 +38,23 @@ export function checkState(state: CoreState): void {
   assert.equal(requestsLeased, state.requestsLeased, 'leased requests are counted');
   assert.ok(state.requests.size <= state.options.maxRequests, 'requests are bounded');
   for (const job of state.jobs.values()) checkBatches(job);
+  checkUsefulSlots(state);
   assert.ok(state.admitted.size <= state.options.maxRunningJobs, 'no more jobs are admitted than may be');
   assert.ok(
     state.endedLeases.size + state.endedBefore.size <= 10_000 && state.offers.size <= 100_000,
     'what is remembered is bounded',
   );
+}
+
+/** Scaled to this figure, a cluster never stops a slot that has a shard, nor keeps one when nothing is left. */
+function checkUsefulSlots(state: CoreState): void {
+  const useful = usefulSlots(state);
+  let open = state.requests.size;
+  for (const job of state.admitted) for (const { remaining } of batchesOf(job)) open += remaining;
+  assert.ok(useful >= open, `${open} shards and requests are open, and ${useful} slots are useful`);
+  const phases = new Set([...state.admitted].map(({ phase }) => phase.kind));
+  if (phases.has('computing')) assert.ok(useful > 0, 'slots are useful while a job computes');
+  else if (!phases.has('reducing')) assert.equal(useful, state.requests.size, 'no slot is useful when nothing is left');
 }
 
 function checkBatches(job: Job): void {

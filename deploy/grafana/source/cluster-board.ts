@@ -148,12 +148,13 @@ export const clusterBoard: Board = {
           kind: 'graph',
           title: 'Slots and shards',
           description:
-            'Shards that wait, shards that are leased, and the slots of all workers. If shards wait while slots are free, metatrain workers shows the reason.',
+            'Shards that wait, shards that are leased, the slots of all workers, and the slots that could compute at once. If shards wait while slots are free, metatrain workers shows the reason.',
           unit: units.Short,
           queries: [
             ['sum(metatrain_queue_shards)', 'waiting'],
             ['sum(metatrain_leases)', 'leased'],
             ['sum(metatrain_workers_slots)', 'slots'],
+            ['sum(metatrain_useful_slots)', 'useful slots'],
           ],
         },
         {

@@ -8,7 +8,7 @@ const own = (path: string) => setting(`autoscaling.${path}`);
 const asksCoordinator = equals(own('trigger'), 'external-push');
 
 /** Slots that would compute now, by the coordinator's metrics. */
-export const usefulSlotsQuery = 'sum(metatrain_queue_shards) + sum(metatrain_leases)';
+export const usefulSlotsQuery = 'sum(metatrain_useful_slots)';
 
 export const autoscalingObjects: readonly Node[] = [
   when(own('enabled'), {
