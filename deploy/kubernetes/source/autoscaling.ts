@@ -1,7 +1,8 @@
 // Workers by KEDA: from zero to a limit and back. The coordinator itself says how many slots would
 // compute now; a query to Prometheus is the second way.
 import { metadata, nameOf, namespace } from './names.ts';
-import { equals, type Node, text, when } from './nodes.ts';
+import { equals, type Node, note, text, when } from './nodes.ts';
+import { workerDevice } from './pods.ts';
 import { setting } from './values.ts';
 
 const own = (path: string) => setting(`autoscaling.${path}`);
@@ -38,6 +39,7 @@ export const autoscalingObjects: readonly Node[] = [
           metadata: {
             scalerAddress: text`${nameOf('coordinator')}.${namespace}.svc:7422`,
             slotsPerWorker: text`${own('slotsPerWorker')}`,
+            engine: note('Only work for such workers counts.', text`${setting('worker.engine')}/${workerDevice}`),
           },
         }),
         when(equals(own('trigger'), 'prometheus'), {

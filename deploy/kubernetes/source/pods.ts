@@ -1,6 +1,19 @@
 // What all pods have in common: restricted security, settings of users, placement, TLS and tokens.
 import { appVersion, type Component, fullName, nameOf, ports, selectorOf } from './names.ts';
-import { and, Expression, each, equals, type Node, type NodeMap, not, or, orElse, text, when } from './nodes.ts';
+import {
+  and,
+  choose,
+  Expression,
+  each,
+  equals,
+  type Node,
+  type NodeMap,
+  not,
+  or,
+  orElse,
+  text,
+  when,
+} from './nodes.ts';
 import { setting } from './values.ts';
 
 export const hasTls: Expression = setting('security.tls.enabled');
@@ -12,6 +25,8 @@ export const hasScaler: Expression = and(
   setting('autoscaling.enabled'),
   equals(setting('autoscaling.trigger'), 'external-push'),
 );
+/** What workers compute on. */
+export const workerDevice: Expression = choose(setting('worker.gpu.enabled'), 'cuda', 'cpu');
 const hasPlugins = setting('plugins.configMap');
 
 export const imageOf = (repository: Expression): Expression =>

@@ -38,10 +38,10 @@ export const securityValues = section(
       keda: kinds.peers('Who may ask the scaler.', [
         { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'keda' } } },
       ]),
-      gateway: kinds.peers('From where a gateway connects.', [
+      gateway: kinds.peers('Pods of the gateway.', [
         { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'gateway-system' } } },
       ]),
-      dns: kinds.peers('Who resolves names.', [
+      dns: kinds.peers('The DNS servers of the cluster.', [
         {
           namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
           podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
@@ -88,8 +88,8 @@ export const autoscalingValues = section('Workers from zero to a limit and back,
     [1, 256],
   ),
   pollingSeconds: kinds.count(15, 'How often KEDA asks.', [1, 3_600]),
-  cooldownSeconds: kinds.count(300, 'How long nothing was to be done before the last workers end.', [0, 86_400]),
-  scaleDownSeconds: kinds.count(120, 'How long fewer workers were enough before some end.', [0, 3_600]),
+  cooldownSeconds: kinds.count(300, 'How long there must be nothing to do before the last workers end.', [0, 86_400]),
+  scaleDownSeconds: kinds.count(120, 'How long fewer workers must have been enough before some end.', [0, 3_600]),
   prometheus: section('Of the trigger prometheus.', {
     serverAddress: kinds.text('http://prometheus-operated.monitoring.svc:9090', 'Address of Prometheus.'),
   }),

@@ -5,8 +5,8 @@ const { section } = kinds;
 type Fields = kinds.Section['fields'];
 
 const placement = (who: string): Fields => ({
-  nodeSelector: kinds.texts(`Nodes for ${who}.`),
-  tolerations: kinds.tolerations(`Taints that ${who} may stand.`),
+  nodeSelector: kinds.texts(`Labels of the nodes for ${who}.`),
+  tolerations: kinds.tolerations(`Tolerations of ${who}.`),
   affinity: kinds.affinity(`Affinity of ${who}.`),
   priorityClassName: kinds.text('', `Priority class of ${who}.`),
 });
@@ -17,7 +17,7 @@ const pod = (who: string): Fields => ({
   extraEnv: kinds.environment(`More environment variables of ${who}.`),
   envFrom: kinds.environmentFrom(`ConfigMaps and Secrets whose entries are environment variables of ${who}.`),
   extraVolumes: kinds.volumes(`More volumes of ${who}.`),
-  extraVolumeMounts: kinds.mounts(`Where these are mounted.`),
+  extraVolumeMounts: kinds.mounts(`Mounts of these volumes.`),
 });
 
 export const coordinatorValues = section('Owns jobs; one pod, whose state is on its volume.', {
@@ -39,8 +39,12 @@ export const coordinatorValues = section('Owns jobs; one pod, whose state is on 
     size: kinds.size('10Gi', 'Size of the volume.'),
     annotations: kinds.texts('Annotations of the claim.'),
   }),
-  terminationGracePeriodSeconds: kinds.count(60, 'For the checkpoints of all running jobs.', [5, 3_600]),
-  startupSeconds: kinds.count(600, 'How long opening the store may take.', [10, 86_400]),
+  terminationGracePeriodSeconds: kinds.count(
+    60,
+    'Grace period of the pod: it writes a checkpoint of each running job.',
+    [5, 3_600],
+  ),
+  startupSeconds: kinds.count(600, 'Time limit for opening the store.', [10, 86_400]),
   service: section('', {
     type: kinds.choice(['ClusterIP', 'LoadBalancer', 'NodePort'], 'Type of the Service.'),
     annotations: kinds.texts('Annotations of the Service.'),
@@ -61,6 +65,10 @@ export const workerValues = section('Compute shards; any number of pods.', {
   resources: kinds.resources(
     { requests: { cpu: '2', memory: '4Gi' }, limits: { cpu: '2', memory: '4Gi' } },
     'A worker computes as many shards at once as its CPU limit has cores; half of its memory limit is for them.',
+  ),
+  engine: kinds.choice(
+    ['compiled', 'eager'],
+    'What workers compute with (placement.engine in the job file); eager needs TensorFlow in the image.',
   ),
   slots: kinds.countOrNull('Shards at once. Default: one per core of the CPU limit; on a GPU one.', [1, 256]),
   memory: kinds.memoryOrNull('What the compute threads may take, such as 6GiB. Default: half of the memory limit.'),
@@ -90,7 +98,7 @@ export const workerValues = section('Compute shards; any number of pods.', {
     image: section('', { repository: kinds.text('ghcr.io/metatrain/worker-gpu', 'Image without its tag.') }),
     resourceName: kinds.text('nvidia.com/gpu', 'Resource of the device plugin.'),
     runtimeClassName: kinds.text('', 'Runtime class for GPUs, such as nvidia, where nodes need it.'),
-    claim: section('Dynamic resource allocation in place of the device plugin.', {
+    claim: section('Dynamic resource allocation instead of the device plugin.', {
       enabled: kinds.flag(false, 'Claim the GPU by a ResourceClaimTemplate (resource.k8s.io/v1).'),
       deviceClassName: kinds.text('gpu.nvidia.com', 'Device class of the driver.'),
     }),

@@ -15,6 +15,7 @@ import {
   sendsTokenInPlainText,
   tracingVariables,
   variable,
+  workerDevice,
 } from './pods.ts';
 import { setting } from './values.ts';
 
@@ -43,7 +44,8 @@ const variables: Node[] = [
   variable('METATRAIN_GIVE_UP_SECONDS', text`${own('giveUpSeconds')}`),
   when(isSet(own('slots')), variable('METATRAIN_SLOTS', text`${own('slots')}`)),
   when(isSet(own('memory')), variable('METATRAIN_MEMORY', own('memory'))),
-  when(hasGpu, variable('METATRAIN_DEVICE', 'cuda')),
+  variable('METATRAIN_ENGINE', own('engine')),
+  variable('METATRAIN_DEVICE', workerDevice),
   when(volume, variable('METATRAIN_DATA_DIR', '/data')),
   ...commonVariables(),
   ...tracingVariables(),

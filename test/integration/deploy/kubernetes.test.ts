@@ -2,6 +2,7 @@
 // the pods' names and paths mapped to this machine's, make a cluster that answers its probes, serves
 // its metrics, runs a job and ends on SIGTERM.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get as getHttp } from 'node:http';
@@ -16,6 +17,7 @@ import { defaults } from '../../../deploy/kubernetes/source/values.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import { metatrain } from '../../support/command.ts';
 import { type Container, type Probe, workloadsOf } from '../../support/kubernetes-policy.ts';
+import { pathOf, withoutPrograms } from '../../support/needs.ts';
 import { TestProcess } from '../../support/processes.ts';
 
 /** A pod of an overlay or of base, as this machine can run it. */
@@ -161,3 +163,33 @@ for (const overlay of ['base', 'secure']) {
     await endsInTime(coordinator, coordinatorPod.graceSeconds);
   });
 }
+
+const skip = withoutPrograms(['nats-server'], 'the NATS server of deploy/kubernetes as a process');
+
+test('nats: the server takes its arguments, answers its probes, and the coordinator publishes to it', {
+  skip,
+}, async (t) => {
+  const machine = new Machine(t);
+  const { container } = podOf('nats', 'nats');
+  machine.places.set('--store_dir=/events', `--store_dir=${join(machine.directory, 'events')}`);
+  machine.places.set('--http_port=8222', '--http_port=-1');
+  const args = [...(container.args ?? []).map((arg) => machine.here(arg)), '--addr=127.0.0.1', '--port=-1'];
+  const server = spawn(pathOf('nats-server'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => server.kill('SIGKILL'));
+  let log = '';
+  for await (const text of server.stderr.setEncoding('utf8')) {
+    log += text;
+    if (log.includes('Server is ready')) break;
+  }
+  const monitor = /Starting http monitor on (\S+)/.exec(log)?.[1];
+  assert.match(log, /Starting JetStream/);
+  for (const { httpGet } of probesOf(container)) {
+    assert.equal(await statusOf(`http://${monitor}${httpGet.path}`), 200, httpGet.path);
+  }
+
+  const [, client] = /Listening for client connections on (\S+)/.exec(log) ?? [];
+  machine.places.set('nats://metatrain-nats:4222', `nats://${client}`);
+  const coordinator = machine.start(podOf('nats', 'coordinator').container);
+  await coordinator.stderrSays(/events go to NATS/);
+  await coordinator.ready();
+});
