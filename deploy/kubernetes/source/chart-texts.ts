@@ -97,7 +97,9 @@ workers, and the controller of MetaTrainJobs with their definition. Pods satisfy
 - One installation in a namespace. A second one in the cluster sets \`crds.enabled\` and
   \`crds.aggregateRoles\` to false.
 - \`helm upgrade\` upgrades the definition of MetaTrainJob. \`helm uninstall\` leaves it, the MetaTrainJobs
-  and the coordinator's volume.
+  and the coordinator's volume. To install into another namespace afterwards, add \`--take-ownership\`.
+- Kubernetes lets nobody change the size and class of the coordinator's volume in the chart later. Enlarge
+  the claim \`state-NAME-coordinator-0\` itself.
 - The defaults have neither TLS nor tokens. For more than a trial, use \`overlays/secure.yaml\`.
 
 ## Values for common cases

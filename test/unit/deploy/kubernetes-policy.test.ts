@@ -47,6 +47,14 @@ test('a worker has ten seconds more than its shards, whatever their time is', ()
   }
 });
 
+test('what cannot be changed later names no version: selectors, claims, names', () => {
+  for (const { metadata, spec } of workloadsOf(objectsOf(overlays.production!.values))) {
+    const { selector, volumeClaimTemplates, template } = spec;
+    const fixed = JSON.stringify([metadata.name, selector, volumeClaimTemplates, template.metadata]);
+    assert.doesNotMatch(fixed, /\d+\.\d+\.\d+/);
+  }
+});
+
 /** Changes the worker's pod. */
 const mutated = (change: (pod: Record<string, unknown>) => void): KubeObject[] => {
   const objects = structuredClone(objectsOf({})) as KubeObject[];
