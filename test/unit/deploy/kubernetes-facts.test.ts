@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { Metadata } from '@grpc/grpc-js';
 import { parse } from 'yaml';
 import { readConfig as readCoordinatorConfig } from '../../../coordinator/config.ts';
+import { Scaler, usefulSlotsMetric } from '../../../coordinator/rpc/scaler-service.ts';
 import { readConfig as readControllerConfig } from '../../../deploy/controller/config.ts';
 import { leaseName, permissions, workerSelector } from '../../../deploy/controller/permissions.ts';
 import { metricFacts } from '../../../deploy/grafana/source/metric-tables.ts';
@@ -14,6 +16,9 @@ import { type KubeObject, plainObjects } from '../../../deploy/kubernetes/source
 import { overlays } from '../../../deploy/kubernetes/source/overlay-values.ts';
 import { defaults } from '../../../deploy/kubernetes/source/values.ts';
 import { parseAddress } from '../../../shared/address.ts';
+import { realClock } from '../../../shared/clock.ts';
+import { MetatrainError } from '../../../shared/errors.ts';
+import { silentLogger } from '../../../shared/log.ts';
 import type { MetricFacts } from '../../../shared/metrics/meter.ts';
 import { packageRoot } from '../../../shared/wire.ts';
 import { readConfig as readWorkerConfig } from '../../../worker/config.ts';
@@ -113,7 +118,6 @@ test('every variable of a container is one that its program knows', (t) => {
   for (const name of Object.keys(readers) as (keyof typeof readers)[]) {
     const known = knownVariables(t, name);
     assert.ok(known.has('METATRAIN_LOG_LEVEL'), name);
-    known.add('METATRAIN_SCALER'); // TODO until --scaler is there
     // Of the image's other commands, which people run in this container.
     if (name === 'coordinator') known.add('METATRAIN_TLS_CA');
     for (const { set, container } of podsOf(name)) {
@@ -157,6 +161,7 @@ test("the coordinator's flags and variables are valid, and agree with its ports,
     const { options } = configOf(t, 'coordinator', container);
     assert.equal(options.port, portNamed(container, 'grpc'), set);
     assert.equal(options.http?.port, portNamed(container, 'http'), set);
+    assert.equal(options.scaler?.port, portNamed(container, 'scaler'), set);
     const state = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath === options.stateDirectory);
     assert.ok(claims.includes(state?.name ?? ''), `${set}: the state is on the volume of the claim`);
     const { tls, tokensFile, isInsecure } = options.security ?? {};
@@ -265,7 +270,7 @@ interface ScaledObject {
   readonly triggers: readonly { readonly type: string; readonly metadata: Readonly<Record<string, string>> }[];
 }
 
-test('autoscaling names the workers, a port that the coordinator serves, and metrics that it has', () => {
+test('autoscaling names the workers, a port and settings that the coordinator knows, and metrics that it has', async () => {
   for (const overlay of ['autoscaling', 'autoscaling-prometheus']) {
     const objects = objectsOf(overlays[overlay]!.values);
     const [scaled] = ofKind<ScaledObject>('ScaledObject', objects);
@@ -276,6 +281,10 @@ test('autoscaling names the workers, a port that the coordinator serves, and met
     if (type === 'external-push') {
       const [host, , , port] = metadata.scalerAddress!.split(/[.:]/);
       assert.equal(servicePort(objects, `${host}:${port}`), 'scaler');
+      assert.deepEqual(await askScaler(metadata), {
+        asked: 'compiled/cpu',
+        metricSpecs: [{ metricName: usefulSlotsMetric, targetSize: 2, targetSizeFloat: 2 }],
+      });
     } else {
       const known = new Set(seriesOf(Object.values(metricFacts()).flat()));
       const named = metricsIn(metadata.query!);
@@ -284,6 +293,29 @@ test('autoscaling names the workers, a port that the coordinator serves, and met
     }
   }
 });
+
+/** What the coordinator's scaler makes of a trigger's metadata. */
+async function askScaler(scalerMetadata: Readonly<Record<string, string>>): Promise<object> {
+  let asked: string | undefined;
+  const usefulSlots = ({ engine }: { readonly engine?: string }) => {
+    asked = engine;
+    return 1;
+  };
+  const scaler = new Scaler({ usefulSlots, clock: realClock, log: silentLogger });
+  const ref = { name: 'metatrain-worker', namespace: 'metatrain', scalerMetadata };
+  const ask = <Answer>(call: unknown): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const handler = call as (asked: object, answer: (error: Error | null, value: Answer) => void) => void;
+      handler({ request: ref, metadata: new Metadata() }, (error, value) => (error ? reject(error) : resolve(value)));
+    });
+  try {
+    const { metricSpecs } = await ask<{ readonly metricSpecs: object }>(scaler.handlers.GetMetricSpec);
+    assert.deepEqual(await ask(scaler.handlers.IsActive), { result: true });
+    return { asked, metricSpecs };
+  } finally {
+    scaler.close(new MetatrainError('SHUTTING_DOWN', 'the test has ended'));
+  }
+}
 
 const seriesOf = (facts: readonly MetricFacts[]): string[] => facts.map(({ name }) => name);
 
