@@ -14,7 +14,7 @@ export const conditionTypes = [
 ] as const;
 export type ConditionType = (typeof conditionTypes)[number];
 
-/** What is to be said: status, reason and message. Absent: nothing is claimed. */
+/** Status, reason and message of each condition. An absent condition is left out of the status. */
 export type Claims = { readonly [Type in ConditionType]?: Claim | undefined };
 
 export interface Claim {

@@ -1,6 +1,6 @@
-// The active controller: follows the resources and the coordinator, and for each resource does what
-// `decide` says until there is nothing more to do; then it writes the status. Level-triggered: an
-// event only says which resource to look at. Losing any event costs at most a second.
+// The active controller. It follows the resources and the coordinator. For each resource it performs
+// the actions that `decide` returns, one after the other, and then writes the status. An event only
+// names the resource to look at, so a lost event costs a second and nothing else.
 
 import type { MetatrainClient } from '../../client/metatrain-client.ts';
 import { hasEnded } from '../../client/records.ts';
@@ -53,7 +53,7 @@ const observedEveryMs = 30_000;
 const observedShareMs = 100;
 const podsEveryMs = 5_000;
 
-/** Errors of a submission that no retry can mend: the job file, or its key, is refused. */
+/** Errors of a submission that no retry can fix. */
 const refusals: ReadonlySet<string> = new Set(['REQUEST_INVALID', 'JOB_EXISTS', 'PLUGIN_INVALID', 'PLUGIN_DIFFERS']);
 
 export class Controller {
@@ -152,7 +152,7 @@ export class Controller {
       this.#backoff.succeeded(key);
     } catch (thrown) {
       const pauseMs = this.#backoff.failed(key);
-      // The resource has changed or is gone: the watch brings what is newer.
+      // The resource has changed or is gone; the watch brings the newer state.
       const isOutdated = isConflict(thrown) || isMissing(thrown);
       const isForeign = thrown instanceof KubeError || thrown instanceof MetatrainError;
       log[isOutdated ? 'debug' : isForeign ? 'warn' : 'error'](
@@ -208,7 +208,7 @@ export class Controller {
       const error = asMetatrainError(thrown);
       log.debug({ err: error, resource: key, action: action.kind }, 'an action failed');
       if (!this.#learn(resource, action, error)) {
-        // What is wrong is told, before it is tried again.
+        // The status shows the error before the next attempt.
         const { status } = this.#decide(resource);
         if (status) await this.#writeStatus(key, resource, status);
         throw error;
@@ -216,7 +216,7 @@ export class Controller {
     }
   }
 
-  /** What an error of the coordinator says of the job. False: nothing, it is tried again later. */
+  /** Notes what an error of the coordinator means for the job. False: the action is tried again later. */
   #learn(resource: MetaTrainJob, action: Action, error: MetatrainError): boolean {
     const known = this.#known.of(resource);
     const { code, message } = error;
@@ -291,7 +291,7 @@ export class Controller {
     };
     const dueInMs = known.wroteMs + everyMs[urgency] - clock.elapsedMs();
     if (dueInMs > 0 || urgency === 'none') {
-      // Also where nothing has changed: the time of the last look will.
+      // An equal status is written again later, with a newer `observedAt`.
       this.#queue.addAfter(key, dueInMs > 0 ? dueInMs : everyMs.none);
       return;
     }
@@ -307,7 +307,7 @@ export class Controller {
       const { state, jobId, progress } = status;
       log.info({ resource: key, jobId, state, progress }, 'a status has changed');
       for (const told of eventsBetween(resource.status, status)) await this.#tell(key, resource, told);
-      // What follows the end: the finalizer goes, the time to live begins.
+      // Next, the finalizer is removed and the time to live begins.
       if (isFinished(status)) this.#queue.add(key);
     }
   }
@@ -318,7 +318,7 @@ export class Controller {
     return count;
   }
 
-  /** Events are for people: one that cannot be written is logged. */
+  /** Events are only for people, so a failure to write one is logged. */
   async #tell(key: string, resource: MetaTrainJob, told: Told): Promise<void> {
     try {
       await this.#writes.tell(resource, told, told.reason);
@@ -335,7 +335,7 @@ export class Controller {
     return this.#tell(key, resource, { type: 'Warning', reason: 'GaveUp', note });
   }
 
-  /** While a job waits for workers, and only then, looks why their pods are not running. */
+  /** Reads the worker pods while a job waits for workers, and only then. */
   async #watchPods(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const problems = this.#isAnyWaitingForWorkers() ? await this.#lookAtPods(signal) : [];

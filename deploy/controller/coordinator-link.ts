@@ -1,6 +1,6 @@
-// The connection to the coordinator: asks once a second for all jobs that have not ended, and every
-// few seconds for the workers. One list serves any number of resources, says whether the coordinator
-// answers, and has nothing that could be lost, as a stream has. Makes the calls that change a job.
+// The connection to the coordinator. Once a second it lists all jobs that have not ended, and every few
+// seconds the workers. One list serves any number of resources and shows whether the coordinator
+// answers; unlike a stream, it cannot lose an event. Also makes the calls that change a job.
 import type { MetatrainClient } from '../../client/metatrain-client.ts';
 import { hasEnded, type Job, type JobSummary } from '../../client/records.ts';
 import { type Clock, delay } from '../../shared/clock.ts';
@@ -11,7 +11,7 @@ import type { Reachability, SeenWorker } from './sighting.ts';
 export interface CoordinatorLinkOptions {
   /** Default 1,000 ms. */
   readonly pollMs?: number;
-  /** Away for longer than this is told in the resources. Default 3,000 ms. */
+  /** After this time without an answer, the resources show that the coordinator is away. Default 3,000 ms. */
   readonly restartMs?: number;
   /**
    * All jobs that have not ended, as they were when or after they were asked for.
@@ -32,7 +32,7 @@ interface Dependencies {
 const pageSize = 500;
 const workersEveryMs = 3_000;
 
-/** Errors that say nothing of the job: the coordinator is away, or does not let the controller in. */
+/** Errors that do not concern the job: the coordinator is away, or rejects the controller. */
 const awayCodes: ReadonlySet<string> = new Set(['NOT_READY', 'SHUTTING_DOWN', 'DEADLINE_EXCEEDED', 'UNAUTHENTICATED']);
 
 export const isAway = (error: MetatrainError): boolean => awayCodes.has(error.code);
@@ -43,7 +43,6 @@ export class CoordinatorLink {
   #reachability: Reachability = { kind: 'unasked' };
   #awaySinceMs = 0;
   #workers: readonly SeenWorker[] | undefined;
-  #wake: () => void = () => {};
 
   constructor(options: CoordinatorLinkOptions, dependencies: Dependencies) {
     this.#options = options;
@@ -82,16 +81,11 @@ export class CoordinatorLink {
         this.failed(asMetatrainError(thrown));
       }
       // A coordinator with thousands of jobs is asked less often.
-      await this.#pause(Math.max(pollMs, 5 * (clock.elapsedMs() - begunMs)), signal);
+      await delay(Math.max(pollMs, 5 * (clock.elapsedMs() - begunMs)), signal).catch(() => undefined);
     }
   }
 
-  /** Ask now. */
-  hurry(): void {
-    this.#wake();
-  }
-
-  /** A call has failed. Away only where the error says so. */
+  /** A call has failed for a reason that does not concern the job. */
   failed(error: MetatrainError): void {
     const { clock, log } = this.#dependencies;
     const { restartMs = 3_000 } = this.#options;
@@ -132,7 +126,7 @@ export class CoordinatorLink {
     return this.#dependencies.client.getJob(jobId);
   }
 
-  /** The job afterwards, also where it had ended before. @throws MetatrainError `JOB_UNKNOWN` */
+  /** The job afterwards, even if it had ended before. @throws MetatrainError `JOB_UNKNOWN` */
   async control(what: 'pause' | 'resume' | 'cancel', jobId: string): Promise<Job> {
     const { client } = this.#dependencies;
     const calls = {
@@ -144,7 +138,7 @@ export class CoordinatorLink {
       return await calls[what]();
     } catch (thrown) {
       if (asMetatrainError(thrown).code !== 'JOB_NOT_RUNNING') throw thrown;
-      // It has ended, or is no longer paused: what it is now decides what comes next.
+      // It has ended, or is no longer paused; the next decision is made on its present state.
       const job = await client.getJob(jobId);
       if (what === 'cancel' && !hasEnded(job.state)) throw thrown;
       return job;
@@ -161,12 +155,5 @@ export class CoordinatorLink {
     const isNew = JSON.stringify(seen) !== JSON.stringify(this.#workers);
     this.#workers = seen;
     if (isNew) this.#options.onWorkers();
-  }
-
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    await delay(ms, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
-    this.#wake = () => {};
   }
 }

@@ -1,7 +1,6 @@
-// What is to be done for one resource, from what is known of it: a pure function of the resource, its
-// job, the coordinator and the time. One action at a time; after it, what is known has changed and is
-// judged again. So it does not matter how the controller came here: by an event, a restart or a lost
-// one.
+// Decides the next action for one resource: a pure function of the resource, its job, the coordinator
+// and the time. It returns one action at a time, because each changes the facts. So the result is the
+// same after an event, after a restart and after a lost event.
 import { hasEnded } from '../../client/records.ts';
 import { hasFinalizer, isFinished, type MetaTrainJob, type MetaTrainJobStatus, wantsSuspension } from './resource.ts';
 import type { SeenJob } from './sighting.ts';
@@ -9,7 +8,7 @@ import { deadlineOf, isPausedByRequest, type StatusFacts, statusFor } from './st
 
 export type Action =
   | { readonly kind: 'addFinalizer' }
-  /** Under the resource's key, so that a second submission gives the first one's job. */
+  /** Under the resource's key, so that a second submission returns the first one's job. */
   | { readonly kind: 'submit' }
   /** Asks for the job by itself. */
   | { readonly kind: 'look'; readonly jobId: string }
@@ -27,7 +26,7 @@ export interface Situation extends Omit<StatusFacts, 'isHeld'> {
 }
 
 export interface Decision {
-  /** To be done first. Undefined: nothing, and the status may be written. */
+  /** Undefined: nothing to do, and the status may be written. */
   readonly action: Action | undefined;
   /** Undefined: it stays as it is. */
   readonly status: MetaTrainJobStatus | undefined;
@@ -39,7 +38,7 @@ const idle: Decision = { action: undefined, status: undefined, againAt: undefine
 
 export function decide(situation: Situation): Decision {
   const { resource, coordinator } = situation;
-  // A controller that has just started does not know enough to say anything; it asks within a second.
+  // A controller that has just started asks within a second; before that, it knows too little.
   if (coordinator.kind === 'unasked' && !isFinished(resource.status)) return idle;
   if (resource.metadata.deletionTimestamp !== undefined) return decideDeletion(situation, resource);
   if (isFinished(resource.status)) return decideAfterEnd(situation, resource);
@@ -50,7 +49,7 @@ function decideJob(situation: Situation, resource: MetaTrainJob): Decision {
   const { sighting, coordinator, now } = situation;
   const isMarked = hasFinalizer(resource);
   const jobId = resource.status?.jobId;
-  // With the finalizer, it may have been submitted, even where the status does not know it yet.
+  // With the finalizer, the job may have been submitted even if the status has no job id yet.
   const isHeld = wantsSuspension(resource) && !isMarked && jobId === undefined && sighting.kind === 'unseen';
   const status = statusFor({ ...situation, isHeld });
   const wait: Decision = { ...idle, status };
@@ -81,14 +80,14 @@ function decideJob(situation: Situation, resource: MetaTrainJob): Decision {
   }
 }
 
-/** What the resource says holds, also against a person who has paused or resumed the job by hand. */
+/** The resource decides, even if somebody has paused or resumed the job by hand. */
 function suspensionChange(resource: MetaTrainJob, job: SeenJob): 'pause' | 'resume' | undefined {
   const isPaused = isPausedByRequest(job);
   if (wantsSuspension(resource)) return isPaused ? undefined : 'pause';
   return isPaused ? 'resume' : undefined;
 }
 
-/** The job is over. What is left: the finalizer, and the time after which the resource goes too. */
+/** After the end, the finalizer is removed, and later the resource if it has a time to live. */
 function decideAfterEnd({ now }: Situation, resource: MetaTrainJob): Decision {
   if (hasFinalizer(resource)) return { ...idle, action: { kind: 'removeFinalizer', why: 'ended' } };
   const { ttlSecondsAfterFinished } = resource.spec;
@@ -98,7 +97,7 @@ function decideAfterEnd({ now }: Situation, resource: MetaTrainJob): Decision {
   return now >= dueAt ? { ...idle, action: { kind: 'deleteResource' } } : { ...idle, againAt: dueAt };
 }
 
-/** Nothing is deleted before its job is cancelled, unless the coordinator stays away. */
+/** A resource is deleted after its job is cancelled, or after `giveUpMs`. */
 function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision {
   const { sighting, coordinator, now, giveUpMs } = situation;
   if (!hasFinalizer(resource)) return idle;
@@ -114,7 +113,7 @@ function decideDeletion(situation: Situation, resource: MetaTrainJob): Decision 
   }
   if (sighting.kind === 'seen') return act({ kind: 'cancel', jobId: sighting.job.jobId, why: 'deleted' });
   const jobId = resource.status?.jobId;
-  // It may have been submitted, or submitted again, without the status knowing: the same key tells which
-  // job that is. Where there is none, one is made and cancelled.
+  // A controller may have died after a submission and before it wrote the job id. A submission under
+  // the same key returns that job. If there is none, it makes one, which is then cancelled.
   return act(jobId === undefined || sighting.kind === 'forgotten' ? { kind: 'submit' } : { kind: 'look', jobId });
 }

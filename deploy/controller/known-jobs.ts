@@ -1,5 +1,5 @@
-// What the controller knows of each resource's job, by the resource's uid. Kept in memory alone: a
-// controller that starts learns it again from the resource's status and the coordinator.
+// The controller's knowledge of each resource's job, by the resource's uid. It is kept in memory only: a
+// new controller learns it again from the resource's status and the coordinator.
 import type { JobSummary } from '../../client/records.ts';
 import type { MetaTrainJob } from './resource.ts';
 import { type SeenJob, type Sighting, seenOfSummary, type Trouble } from './sighting.ts';
@@ -36,8 +36,8 @@ export class KnownJobs {
   }
 
   /**
-   * What a list of all unfinished jobs says of the resource's job. A job that is not in it has ended,
-   * or is not known: it must be looked at.
+   * Takes the resource's job from a list of all unfinished jobs. A job that is not in the list has ended
+   * or is unknown to the coordinator, and must be asked for by its id.
    *
    * @returns false when nothing is new.
    */
@@ -45,7 +45,7 @@ export class KnownJobs {
     const known = this.of(resource);
     const { sighting } = known;
     if (sighting.kind === 'refused' || sighting.kind === 'forgotten') return false;
-    // What was learned after the list was asked for is newer.
+    // Newer than the list.
     if (sighting.kind === 'seen' && sighting.at >= askedAt) return false;
     const jobId = sighting.kind === 'seen' ? sighting.job.jobId : resource.status?.jobId;
     const job = jobId === undefined ? undefined : listed.get(jobId);

@@ -1,5 +1,5 @@
-// What the controller may do in its namespace: exactly the verbs that it uses. The manifests make a
-// Role of it; a test compares it with the API server's audit log.
+// The controller's permissions in its namespace: exactly the verbs that it uses. The manifests make a
+// Role from them, and a test compares them with the API server's audit log.
 
 export interface Rule {
   readonly apiGroups: readonly string[];
@@ -16,7 +16,7 @@ export const workerSelector = 'app.kubernetes.io/name=metatrain,app.kubernetes.i
 
 /** A namespaced Role's rules. */
 export const permissions: readonly Rule[] = [
-  // Finds resources; puts the finalizer on and takes it off; deletes what has outlived its time.
+  // `patch` is for the finalizer, `delete` for the time to live.
   { apiGroups: ['metatrain.dev'], resources: ['metatrainjobs'], verbs: ['list', 'watch', 'patch', 'delete'] },
   { apiGroups: ['metatrain.dev'], resources: ['metatrainjobs/status'], verbs: ['patch'] },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
@@ -27,7 +27,7 @@ export const permissions: readonly Rule[] = [
     verbs: ['get', 'update'],
     resourceNames: [leaseName],
   },
-  // Says why workers are missing.
+  // For the reason why workers are missing.
   { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: ['list'] },
 ];

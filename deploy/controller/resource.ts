@@ -7,7 +7,7 @@ export const kind = 'MetaTrainJob';
 export const plural = 'metatrainjobs';
 export const apiVersion = `${group}/${version}`;
 
-/** While the job may go on, a resource is not deleted before the job has been cancelled. */
+/** Keeps a deleted resource until its job has been cancelled. */
 export const finalizer = 'metatrain.dev/cancel';
 
 /** One job for one resource, however often it is submitted. */
@@ -21,14 +21,14 @@ export interface MetaTrainJob extends KubeObject {
 }
 
 export interface MetaTrainJobSpec {
-  /** A job file. The coordinator checks it; the API server has checked most of it. */
+  /** A job file. The API server checks most of it, the coordinator all of it. */
   readonly job: Readonly<Record<string, unknown>>;
   readonly suspend?: boolean;
   readonly ttlSecondsAfterFinished?: number;
   readonly activeDeadlineSeconds?: number;
 }
 
-/** What a person reads in the column `State`. */
+/** The column `State`. */
 export type ShownState =
   | 'Pending'
   | 'Queued'
@@ -42,7 +42,7 @@ export type ShownState =
 
 export interface MetaTrainJobStatus {
   readonly observedGeneration?: number;
-  /** When the coordinator last told what stands here. */
+  /** When the coordinator was asked for the state that is shown here. */
   readonly observedAt?: string;
   readonly jobId?: string;
   readonly state?: ShownState;

@@ -1,5 +1,5 @@
-// The writes to the API server that the controller makes for a resource. Each names the version of the
-// resource that it was decided on, so that nothing is written on knowledge that is out of date.
+// The controller's writes to the API server. Each names the version of the resource on which it was
+// decided, so the API server refuses a write that was decided on an old version.
 import type { ApiClient } from './kube/api-client.ts';
 import { isMissing } from './kube/errors.ts';
 import { apiVersion, finalizer, kind, type MetaTrainJob, type MetaTrainJobStatus, resourcesPath } from './resource.ts';
@@ -8,7 +8,7 @@ import { statusPatch, type Told } from './transitions.ts';
 const mergePatch = 'application/merge-patch+json';
 
 export interface ResourcesApiOptions {
-  /** In events: the program, and this process of it. */
+  /** This process, in events. */
   readonly identity: string;
   readonly randomName: () => string;
   /** Wall clock, milliseconds. */
@@ -41,7 +41,7 @@ export class ResourcesApi {
     return gone(this.#writeFinalizers(resource, others));
   }
 
-  /** Not another resource of its name. @throws KubeError */
+  /** Never deletes another resource of the same name. @throws KubeError */
   async deleteResource(resource: MetaTrainJob): Promise<void> {
     const { uid, resourceVersion } = resource.metadata;
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } };

@@ -1,8 +1,8 @@
-// What the controller last learned of a resource's job from the coordinator, and of the coordinator
-// itself. Facts only; nothing here decides.
+// Facts about a resource's job and about the coordinator, as the controller last learned them. Nothing
+// here decides.
 import type { Job, JobSummary, Measure } from '../../client/records.ts';
 
-/** A job as far as a status shows it; from a list, or asked for by itself. */
+/** The fields of a job that a status shows. */
 export type SeenJob = Pick<
   JobSummary,
   | 'jobId'
@@ -18,19 +18,19 @@ export type SeenJob = Pick<
 > & {
   /** Of the newest evaluation, each at its last point. */
   readonly measures: readonly Measure[];
-  /** Only of a job asked for by itself. */
+  /** From `GetJob` only; a list does not have it. */
   readonly paramsSha256?: string;
   readonly verdict?: string;
 };
 
 export type Sighting =
-  /** Not looked at since this process began to lead. */
+  /** Not asked for since this process began to lead. */
   | { readonly kind: 'unseen' }
   /** @param at wall clock, in milliseconds: when the coordinator was asked. */
   | { readonly kind: 'seen'; readonly at: number; readonly job: SeenJob }
   /** The coordinator has no record of the job with this id. */
   | { readonly kind: 'forgotten'; readonly jobId: string }
-  /** The coordinator will never take this job file. */
+  /** The coordinator refuses this job file for good. */
   | { readonly kind: 'refused'; readonly code: string; readonly message: string };
 
 /** A call for this resource has failed and is tried again. */

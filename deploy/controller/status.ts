@@ -1,6 +1,6 @@
-// What the status of a resource says, from what is known of its job. Pure. While the coordinator is
-// away, it keeps what was last observed and says that it no longer knows; it never calls a job
-// running because it once was.
+// The status of a resource, made from the facts about its job. Pure. While the coordinator is away, the
+// status keeps the last figures and its state is `Unknown`: a job is never shown as running because it
+// once was.
 import { printableRecord } from '../../shared/foreign-text.ts';
 import { headline, valueText } from '../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../shared/numbers.ts';
@@ -17,7 +17,7 @@ import {
 } from './resource.ts';
 import type { Reachability, SeenJob, SeenWorker, Sighting, Trouble } from './sighting.ts';
 
-/** All that a status is made of. */
+/** The facts from which a status is made. */
 export interface StatusFacts {
   readonly resource: MetaTrainJob;
   readonly sighting: Sighting;
@@ -111,7 +111,7 @@ const notStarted: Claims = {
   Failed: no('NotFinished'),
 };
 
-/** Nothing new is known: what was known stays. */
+/** Without news, the status stays as it is. */
 function pendingParts({ trouble }: StatusFacts, before: MetaTrainJobStatus): Parts {
   const { observedGeneration: _, observedAt: __, state = 'Pending', conditions = [], ...fields } = before;
   const claims: Claims = { Accepted: unknown('Submitting'), ...notStarted, ...claimsOf(conditions) };
@@ -216,13 +216,13 @@ function failedClaim(job: SeenJob, resource: MetaTrainJob): Claim {
 const deadlineMessage = ({ spec }: MetaTrainJob): string =>
   `cancelled after ${formatDuration(spec.activeDeadlineSeconds ?? 0)} (spec.activeDeadlineSeconds)`;
 
-/** When the job's time is up, on the wall clock; undefined without a deadline, before the start and while suspended. */
+/** The deadline on the wall clock; undefined without one, before the start and while suspended. */
 export function deadlineOf(resource: MetaTrainJob, job: SeenJob): number | undefined {
   const { activeDeadlineSeconds } = resource.spec;
   if (activeDeadlineSeconds === undefined || !job.startedAt || isPausedByRequest(job)) return undefined;
   const suspended = conditionOf(resource.status, 'Suspended');
   const resumedAt = suspended?.status === 'False' ? Date.parse(suspended.lastTransitionTime) : Number.POSITIVE_INFINITY;
-  // While the status still says "suspended", the resumption is being written: it counts from then on.
+  // The time counts from the resumption, which the status does not show yet.
   if (suspended && !Number.isFinite(resumedAt)) return undefined;
   return Math.max(job.startedAt.getTime(), suspended ? resumedAt : 0) + 1_000 * activeDeadlineSeconds;
 }
@@ -248,7 +248,7 @@ function placementOf({ spec }: MetaTrainJob): { readonly engine?: string; readon
   return typeof placement === 'object' && placement !== null ? placement : {};
 }
 
-/** A restart takes a moment, and no status needs to tell it. */
+/** A coordinator that restarts is away for a moment; the status does not show that. */
 function reachabilityClaim(coordinator: Reachability, known: Claim = unknown('NotAsked')): Claim {
   switch (coordinator.kind) {
     case 'unasked':
@@ -277,7 +277,7 @@ function shownMeasures({ measures }: SeenJob): readonly ShownMeasure[] | undefin
   if (measures.length === 0) return undefined;
   return measures.flatMap(({ name, title, axis, points, unit, better, estimates }) => {
     const estimate = estimates.at(-1);
-    // JSON has no NaN; a measure that is not finite is shown in the text alone.
+    // JSON has no NaN; only the text shows a measure that is not finite.
     if (!estimate || !Number.isFinite(estimate.mean) || !Number.isFinite(estimate.halfWidth95)) return [];
     const { mean, halfWidth95 } = estimate;
     const texts = { title, axis, point: points.at(-1) ?? '', unit, better };

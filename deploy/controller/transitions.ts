@@ -1,5 +1,5 @@
-// What has happened between two statuses of one resource: whether the new one must be written, how
-// urgently, and which Kubernetes Events tell it. Pure.
+// Compares two statuses of one resource: whether and how soon the new one must be written, and which
+// Kubernetes Events report the difference. Pure.
 import type { Condition } from './kube/objects.ts';
 import { conditionOf, type MetaTrainJobStatus } from './resource.ts';
 
@@ -57,7 +57,7 @@ export interface Told {
   readonly note: string;
 }
 
-/** In the order in which they happened, as far as that is known. */
+/** Roughly in the order in which the changes happen. */
 export function eventsBetween(before: MetaTrainJobStatus | undefined, after: MetaTrainJobStatus): Told[] {
   const told: Told[] = [];
   const tell = (type: Told['type'], reason: string, note: string) => told.push({ type, reason, note });

@@ -1,12 +1,12 @@
-// Keys that wait to be worked on. A key waits once, however often it is added, and is never worked on
-// twice at a time: one that is added meanwhile comes again afterwards.
+// A queue of keys. A key waits only once, however often it is added, and is never handled twice at a
+// time: a key that is added while it is handled is handled again afterwards.
 import type { Clock } from '../../shared/clock.ts';
 
 export class WorkQueue {
   readonly #clock: Clock;
   readonly #waiting = new Set<string>();
   readonly #active = new Set<string>();
-  /** Added while they were worked on. */
+  /** Added while they were handled. */
   readonly #again = new Set<string>();
   readonly #timers = new Map<string, { readonly atMs: number; readonly cancel: () => void }>();
   #wake: () => void = () => {};
@@ -31,7 +31,7 @@ export class WorkQueue {
     const known = this.#timers.get(key);
     if (known && known.atMs <= atMs) return;
     known?.cancel();
-    // Longer than a timer can be: it is looked at then, and added again.
+    // A timer has a maximum. The handler then finds that it is too early, and adds the key again.
     const cancel = this.#clock.after(Math.min(Math.max(delayMs, 0), 2 ** 31 - 1), () => {
       this.#timers.delete(key);
       this.add(key);

@@ -1,11 +1,11 @@
-// Why worker pods are not running, in words for a status: from the pods' conditions and containers,
-// and from the Deployment, whose condition has the reason when a quota refuses pods. Pure; quotes
-// Kubernetes and adds nothing of its own.
+// The reasons why worker pods are not running, in Kubernetes' own words: from the conditions and
+// containers of pods, and from the condition of the Deployment, which tells when a quota refuses pods.
+// Pure.
 import type { Deployment, Pod } from './kube/objects.ts';
 
 const maxProblems = 3;
 
-/** At most a few sentences, each once, with the number of pods it holds for. */
+/** A few sentences at most, each with the number of its pods. */
 export function podProblems(pods: readonly Pod[], deployments: readonly Deployment[]): string[] {
   const counts = new Map<string, number>();
   for (const pod of pods) {

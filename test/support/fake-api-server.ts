@@ -1,7 +1,6 @@
 // A Kubernetes API server for tests, as far as the controller uses one: lists in pages, watches with
 // bookmarks and timeouts, merge patches, the status subresource, versions and conflicts, finalizers.
-// It can be stopped, forget its history (410) and leave watches silent. It keeps an audit log, and
-// counts what breaks a rule of the API.
+// It can be stopped, forget its history (410) and leave watches silent. It keeps an audit log.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -91,7 +90,7 @@ export class FakeApiServer {
     });
   }
 
-  /** On the port of the time before. */
+  /** Always on the same port. */
   async up(): Promise<void> {
     const server = createServer((request, response) => void this.#answer(request, response));
     server.listen(this.#port, '127.0.0.1');
@@ -116,7 +115,7 @@ export class FakeApiServer {
     while (this.#arrived < wanted) await once(this.#server ?? this.#noServer(), 'request');
   }
 
-  /** What happened so far can no longer be watched: such versions are answered with 410. */
+  /** Forgets the changes so far: a watch from an earlier version is answered with 410. */
   compact(): void {
     this.#compactedTo = this.#version;
     this.#changes = [];

@@ -1,6 +1,6 @@
-// How the API server is reached and what is shown to it, from a kubeconfig or from the files that
-// every pod has. Files are read again when they change, since tokens of service accounts last an
-// hour. Does not run credential plugins: it refuses a kubeconfig that needs one.
+// The address of the API server and the credentials for it, from a kubeconfig or from the files that
+// every pod has. Files are read again when they change, since the tokens of service accounts last an
+// hour. A kubeconfig that needs a credential plugin is refused.
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
@@ -26,13 +26,13 @@ export interface KubeCredentials {
   };
 }
 
-/** A text that may stand in a file, read at each call. */
+/** A text, perhaps from a file that may change. */
 type Source = () => string | undefined;
 
 const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * What Kubernetes gives to each pod.
+ * Access from within a pod.
  *
  * @param host, port of the environment variables KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
  * @throws MetatrainError `REQUEST_INVALID` outside of a pod.
@@ -148,7 +148,7 @@ function required(text: string | undefined, what: string): string {
   throw invalid(`the credentials for Kubernetes: ${what} cannot be read`);
 }
 
-/** The file's text, read again when the file is another one or has changed. Kubelets replace a link. */
+/** The file's text, read again when the file has changed or, as kubelets do it, was replaced. */
 export function changingFile(file: string): Source {
   let known: { readonly mark: string; readonly text: string } | undefined;
   return () => {
@@ -157,7 +157,7 @@ export function changingFile(file: string): Source {
       const mark = `${ino} ${mtimeMs} ${size}`;
       if (known?.mark !== mark) known = { mark, text: readFileSync(file, 'utf8') };
     } catch {
-      // While the kubelet replaces it, the text before is as good.
+      // The kubelet may be replacing it; the earlier text stays valid for a while.
     }
     return known?.text;
   };

@@ -1,5 +1,5 @@
-// What can go wrong between the controller and the API server, as one error type. Callers decide by
-// `status`, never by message text.
+// The one type for errors between the controller and the API server. Callers decide by `status`, never
+// by message text.
 import type { ApiStatus } from './objects.ts';
 
 export class KubeError extends Error {
@@ -37,7 +37,7 @@ export const statusOf = (thrown: unknown): number | undefined =>
 /** The resource version is too old (etcd was compacted): list again. */
 export const isGone = (thrown: unknown): boolean => statusOf(thrown) === 410;
 
-/** Somebody else has changed the object, or it is another object of this name: read it again. */
+/** The object has changed, or is another object of this name: read it again. */
 export const isConflict = (thrown: unknown): boolean => statusOf(thrown) === 409;
 
 export const isMissing = (thrown: unknown): boolean => statusOf(thrown) === 404;

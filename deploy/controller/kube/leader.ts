@@ -1,7 +1,7 @@
-// One active controller among several, by a Lease. Whoever writes the Lease with the version that it
-// has read holds it; the others take it over once it has not changed for its duration, measured by
-// their own clocks. A holder that cannot renew in time stops its work before others may begin. This
-// saves work and noise; what must not happen twice is safe without it (idempotency keys, versions).
+// Elects one active controller among several, by a Lease. A controller takes the Lease by writing it
+// with the version that it has read. The others may take it once it has not changed for its duration,
+// by their own clocks. A holder that cannot renew it in time stops before that. Nothing depends on it
+// for safety: idempotency keys and resource versions prevent double effects.
 import { type Clock, delay } from '../../../shared/clock.ts';
 import type { Logger } from '../../../shared/log.ts';
 import type { ApiClient } from './api-client.ts';
@@ -31,7 +31,7 @@ const patienceMs = 15_000;
 export class Leader {
   readonly #options: Required<LeaderOptions>;
   readonly #dependencies: Dependencies;
-  /** The Lease as last read, and when it was first seen so. */
+  /** The Lease as last read, and when this content was first seen. */
   #seen: { readonly lease: Lease; readonly mark: string; readonly sinceMs: number } | undefined;
   #isLeading = false;
   #failure: { readonly message: string; readonly sinceMs: number; readonly toldMs: number } | undefined;
@@ -122,7 +122,7 @@ export class Leader {
       return true;
     } catch (thrown) {
       if (signal.aborted) return false;
-      // Another was faster, or our last write has arrived although its answer has not.
+      // Another controller was faster, or our last write arrived and its answer was lost.
       if (isConflict(thrown)) await this.#read(signal).catch(() => undefined);
       else this.#tell(thrown);
       return false;
@@ -140,7 +140,7 @@ export class Leader {
     }
   }
 
-  /** What lasts is told now and then. */
+  /** A failure that lasts is logged as a warning now and then. */
   #tell(thrown: unknown): void {
     const { clock, log } = this.#dependencies;
     const nowMs = clock.elapsedMs();

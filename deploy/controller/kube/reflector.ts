@@ -1,7 +1,7 @@
 // Keeps a copy of all objects of one kind in step with the API server: lists them, then watches for
-// changes. A watch lasts seconds, not minutes, and then begins again where it ended: so a watch that
-// has gone silent is found soon, whatever made it silent. Lists again when the server no longer knows
-// the version (410). Never gives up; never misses the newest state of an object, but may skip states.
+// changes. A watch lasts a few seconds, and the next one begins where it ended. So a silent watch is
+// noticed soon, whatever the cause. It lists again when the server no longer knows the version (410).
+// It never gives up. It may skip states of an object, but not the newest one.
 import { type Clock, delay } from '../../../shared/clock.ts';
 import type { Logger } from '../../../shared/log.ts';
 import type { ApiClient, Query } from './api-client.ts';
@@ -15,7 +15,7 @@ export interface ReflectorOptions<Item> {
   readonly watchSeconds?: number;
   /** An object is there, has changed or is gone. Must not throw. */
   readonly onChange: (key: string, item: Item | undefined) => void;
-  /** A change of whether the copy is in step: it is when a list or a watch has answered. */
+  /** The copy is in step after each answered list or watch, and out of step after a failed one. */
   readonly onSynced?: (isSynced: boolean) => void;
   readonly onList?: () => void;
 }
@@ -28,7 +28,7 @@ interface Dependencies {
 }
 
 const firstRetryMs = 50;
-/** Short, since an API server that is back must be heard within seconds. */
+/** Short, so that an API server that is back is noticed within seconds. */
 const longestRetryMs = 1_000;
 const patienceMs = 15_000;
 
@@ -69,7 +69,7 @@ export class Reflector<Item extends KubeObject> {
     return this.#items.values();
   }
 
-  /** What a write of ours returned; the watch will bring it as well. */
+  /** Takes the result of a write, before the watch brings it. */
   put(item: Item): void {
     const key = keyOf(item);
     if (this.#items.get(key)?.metadata.uid === item.metadata.uid) this.#items.set(key, item);
@@ -136,7 +136,7 @@ export class Reflector<Item extends KubeObject> {
     }
   }
 
-  /** Watches are lost all the time; what lasts is a problem, and is told now and then. */
+  /** A lost watch is normal. A failure that lasts is logged as a warning now and then. */
   #tell(thrown: unknown): void {
     const { clock, log } = this.#dependencies;
     const nowMs = clock.elapsedMs();

@@ -12,7 +12,7 @@ export const jobs = collectionOf('metatrain.dev', 'lab', 'metatrainjobs');
 const events = collectionOf('events.k8s.io', 'lab', 'events');
 export const leases = collectionOf('coordination.k8s.io', 'lab', 'leases');
 
-/** Of all labs of this process: what the controllers have asked of their API servers. */
+/** The requests of all controllers of this test file to their API servers. */
 export const auditOfAll: AuditLine[] = [];
 
 export interface Told {

@@ -231,7 +231,7 @@ async function defineResource(): Promise<void> {
   await kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
 }
 
-/** What a user asked of the API server, as `verb group/resource`, from the audit log. */
+/** A user's requests to the API server, as `verb group/resource`, from the audit log. */
 export function auditOf(user: string): Set<string> {
   const used = new Set<string>();
   for (const line of readFileSync(process.env.METATRAIN_KUBERNETES_AUDIT_LOG ?? '', 'utf8').split('\n')) {

@@ -1,4 +1,4 @@
-// Situations of a resource for tests of what is decided and said.
+// Situations of a resource, for tests of decisions and statuses.
 import type { Situation } from '../../../../deploy/controller/decide.ts';
 import { finalizer, type MetaTrainJob, type MetaTrainJobStatus } from '../../../../deploy/controller/resource.ts';
 import type { SeenJob } from '../../../../deploy/controller/sighting.ts';
@@ -67,7 +67,7 @@ export const situationOf = (fields: Partial<Situation> = {}): Situation => ({
   ...fields,
 });
 
-/** What the status says of a job that is seen so. */
+/** The status of a resource with such a job. */
 export const statusOfJob = (fields: Partial<SeenJob> = {}, situation: Partial<Situation> = {}): MetaTrainJobStatus =>
   statusFor({ ...situationOf({ sighting: seen(fields), ...situation }), isHeld: false });
 
