@@ -11,7 +11,7 @@ import type { KubeObject } from './objects.ts';
 export interface ReflectorOptions<Item> {
   readonly path: string;
   readonly query?: Query;
-  /** How long a watch lasts. Default 3 s. */
+  /** How long a watch lasts. Default 2 s. */
   readonly watchSeconds?: number;
   /** An object is there, has changed or is gone. Must not throw. */
   readonly onChange: (key: string, item: Item | undefined) => void;
@@ -121,7 +121,7 @@ export class Reflector<Item extends KubeObject> {
 
   /** Yields the version after each event. */
   async *#watch(resourceVersion: string, signal: AbortSignal): AsyncGenerator<string, void> {
-    const { path, query = {}, watchSeconds: seconds = 3, onChange } = this.#options;
+    const { path, query = {}, watchSeconds: seconds = 2, onChange } = this.#options;
     const events = this.#dependencies.api.watch<Item>(path, { resourceVersion, query, seconds, signal });
     for await (const event of events) {
       if (event.type === 'ERROR') continue;

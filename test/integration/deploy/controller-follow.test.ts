@@ -75,7 +75,7 @@ test('changes come by one watch after the other, and no second list', async (t) 
   await until(() => reflector.isSynced);
   api.create(jobs, objectOf('a'));
   await until(() => reflector.get('lab/a') !== undefined);
-  // A watch lasts three seconds: the next two begin meanwhile.
+  // A watch lasts two seconds: the next two begin meanwhile.
   await api.arrivals(2);
   api.patch(jobs, 'a', { spec: { suspend: true } });
   await until(() => (reflector.get('lab/a') as { spec?: { suspend?: boolean } })?.spec?.suspend === true);
