@@ -94,8 +94,7 @@ With every default, it installs the objects of \`deploy/kubernetes/base\`: a coo
 workers, and the controller of MetaTrainJobs with their definition. Pods satisfy the Pod Security profile
 *restricted*. Helm 3 and Helm 4 work. A value with a typo is refused.
 
-- One installation in a namespace. A second one in the cluster sets \`crds.enabled\` and
-  \`crds.aggregateRoles\` to false.
+- One installation in a namespace. A second one in the cluster sets \`crds.enabled\` to false.
 - \`helm upgrade\` upgrades the definition of MetaTrainJob. \`helm uninstall\` leaves it, the MetaTrainJobs
   and the coordinator's volume. To install into another namespace afterwards, add \`--take-ownership\`.
 - Kubernetes lets nobody change the size and class of the coordinator's volume in the chart later. Enlarge

@@ -1,8 +1,7 @@
-// The controller of MetaTrainJobs, with a Role of exactly the verbs that it uses, and what users of
-// the cluster's own roles may do with these resources.
+// The controller of MetaTrainJobs, with a Role of exactly the verbs that it uses.
 import { permissions } from '../../controller/permissions.ts';
 import { metadata, nameOf, namespace, ports, selectorOf } from './names.ts';
-import { and, Expression, type Json, type Node, OnlyInChart, text, when } from './nodes.ts';
+import { Expression, type Json, type Node, OnlyInChart, text, when } from './nodes.ts';
 import {
   commonVariables,
   connectionMounts,
@@ -40,23 +39,6 @@ const template = podTemplate({
   talksToApiServer: true,
 });
 
-const jobRole = (suffix: string, verbs: readonly string[], aggregateTo: readonly string[]): Node =>
-  when(and(isOn, setting('crds.aggregateRoles')), {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: metadata(
-      text`${nameOf('controller')}-jobs-${new Expression(() => suffix, `"${suffix}"`)}`,
-      'controller',
-      {
-        isClusterWide: true,
-        labels: Object.fromEntries(
-          aggregateTo.map((role) => [`rbac.authorization.k8s.io/aggregate-to-${role}`, 'true']),
-        ),
-      },
-    ),
-    rules: [{ apiGroups: ['metatrain.dev'], resources: ['metatrainjobs'], verbs }],
-  });
-
 export const controllerObjects: readonly Node[] = [
   when(isOn, {
     apiVersion: 'v1',
@@ -89,10 +71,4 @@ export const controllerObjects: readonly Node[] = [
       template,
     },
   }),
-  jobRole(
-    'edit',
-    ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'],
-    ['admin', 'edit'],
-  ),
-  jobRole('view', ['get', 'list', 'watch'], ['view']),
 ];

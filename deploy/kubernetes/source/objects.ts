@@ -5,6 +5,7 @@ import { certificateObjects } from './certificates.ts';
 import { namespaceObject, priorityObjects } from './cluster.ts';
 import { controllerObjects } from './controller.ts';
 import { coordinatorObjects } from './coordinator.ts';
+import { definitionObjects } from './definition.ts';
 import { gatewayObjects } from './gateway.ts';
 import { monitoringObjects } from './monitoring.ts';
 import { natsObjects } from './nats.ts';
@@ -13,6 +14,7 @@ import { type JsonObject, type Node, plain, resolve, type Values } from './nodes
 import { workerObjects } from './worker.ts';
 
 export const objects: Readonly<Record<string, readonly Node[]>> = {
+  'definition.yaml': definitionObjects,
   'priority-classes.yaml': priorityObjects,
   'coordinator.yaml': coordinatorObjects,
   'worker.yaml': workerObjects,

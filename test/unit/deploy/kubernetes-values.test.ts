@@ -124,7 +124,7 @@ test('in the schema an object with named fields is closed, everywhere', () => {
 });
 
 /** Names of objects, which only the chart can change. */
-const ofHelm: ReadonlySet<string> = new Set(['nameOverride', 'fullnameOverride', 'crds.enabled']);
+const ofHelm: ReadonlySet<string> = new Set(['nameOverride', 'fullnameOverride']);
 
 test('every value has a sentence, stands in the README, and some object uses it', () => {
   plainObjects(defaults);
