@@ -1,10 +1,10 @@
 // The status of a resource, made from the facts about its job. Pure. While the coordinator is away, the
 // status keeps the last figures and its state is `Unknown`: a job is never shown as running because it
 // once was.
-import { printableRecord } from '../../shared/foreign-text.ts';
+import { boundText, printableRecord } from '../../shared/foreign-text.ts';
 import { headline, valueText } from '../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../shared/numbers.ts';
-import { type Claim, type Claims, conditionsOf, no, reasonWord, unknown, yes } from './conditions.ts';
+import { type Claim, type Claims, conditionsOf, maxTextBytes, no, reasonWord, unknown, yes } from './conditions.ts';
 import type { Condition } from './kube/objects.ts';
 import {
   conditionOf,
@@ -61,7 +61,7 @@ export function statusFor(facts: StatusFacts): MetaTrainJobStatus {
     conditions: conditionsOf(shown, before.conditions ?? [], { now: iso(now), generation }),
   });
   // Workers and jobs chose some of its texts, and terminals show them.
-  return printableRecord(status);
+  return printableRecord({ ...status, ...boundTexts(status) });
 }
 
 interface Parts {
@@ -110,6 +110,23 @@ const notStarted: Claims = {
   Complete: no('NotFinished'),
   Failed: no('NotFinished'),
 };
+
+function boundTexts({ message, measure, measures }: MetaTrainJobStatus): Partial<MetaTrainJobStatus> {
+  const bound = (text: string) => boundText(text, maxTextBytes);
+  return {
+    ...(message !== undefined && { message: bound(message) }),
+    ...(measure !== undefined && { measure: bound(measure) }),
+    ...(measures && {
+      measures: measures.map((shown) => {
+        const texts = Object.entries(shown).map(([field, value]) => [
+          field,
+          typeof value === 'string' ? bound(value) : value,
+        ]);
+        return Object.fromEntries(texts) as ShownMeasure;
+      }),
+    }),
+  };
+}
 
 /** Without news, the status stays as it is. */
 function pendingParts({ trouble }: StatusFacts, before: MetaTrainJobStatus): Parts {

@@ -11,6 +11,8 @@ export interface ObjectMeta {
   readonly deletionTimestamp?: string;
   readonly finalizers?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly managedFields?: readonly unknown[];
 }
 
 export interface KubeObject {

@@ -72,7 +72,7 @@ export class Reflector<Item extends KubeObject> {
   /** Takes the result of a write, before the watch brings it. */
   put(item: Item): void {
     const key = keyOf(item);
-    if (this.#items.get(key)?.metadata.uid === item.metadata.uid) this.#items.set(key, item);
+    if (this.#items.get(key)?.metadata.uid === item.metadata.uid) this.#items.set(key, slim(item));
   }
 
   /** Until aborted. */
@@ -104,7 +104,7 @@ export class Reflector<Item extends KubeObject> {
     const { path, query = {}, onChange, onList } = this.#options;
     const { items, metadata } = await this.#dependencies.api.list<Item>(path, query, signal);
     onList?.();
-    const fresh = new Map(items.map((item) => [keyOf(item), item]));
+    const fresh = new Map(items.map((item) => [keyOf(item), slim(item)]));
     for (const key of this.keys()) {
       if (fresh.has(key)) continue;
       this.#items.delete(key);
@@ -129,7 +129,7 @@ export class Reflector<Item extends KubeObject> {
       if (type !== 'BOOKMARK') {
         const key = keyOf(object);
         if (type === 'DELETED') this.#items.delete(key);
-        else this.#items.set(key, object);
+        else this.#items.set(key, slim(object));
         onChange(key, type === 'DELETED' ? undefined : object);
       }
       if (object.metadata.resourceVersion !== undefined) yield object.metadata.resourceVersion;
@@ -153,6 +153,12 @@ export class Reflector<Item extends KubeObject> {
     this.#isSynced = isSynced;
     this.#options.onSynced?.(isSynced);
   }
+}
+
+/** Without the fields that only tools of the API server read: they are half of an object. */
+function slim<Item extends KubeObject>(item: Item): Item {
+  const { managedFields: _, annotations: __, ...metadata } = item.metadata;
+  return { ...item, metadata };
 }
 
 const retryAfter = (thrown: unknown): number | undefined =>
