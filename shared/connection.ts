@@ -11,7 +11,7 @@ import { isLoopback } from './loopback.ts';
 import { readNamedFile } from './named-file.ts';
 import { proxyTo } from './proxy.ts';
 import { isSecret } from './tokens.ts';
-import { whyUnreachable } from './unreachable.ts';
+import { type ServerIdentity, whyUnreachable } from './unreachable.ts';
 
 /** Fields are undefined where a flag was not given. */
 export interface ConnectionOptions {
@@ -24,6 +24,11 @@ export interface ConnectionOptions {
   readonly tokenFile?: string | undefined;
   /** The secret itself; `tokenFile` goes before it. */
   readonly token?: string | undefined;
+  /**
+   * Names of which the coordinator's certificate must have one, where it is reached by another address.
+   * The first is asked for. Default: the address's host.
+   */
+  readonly serverNames?: readonly string[] | undefined;
   /** Allows a token to be sent unencrypted beyond this machine. */
   readonly insecure?: boolean | undefined;
 }
@@ -65,21 +70,30 @@ export function connectionTo(address: string, options: ConnectionOptions = {}): 
   }
   const pems = tlsCa === undefined ? undefined : readPems(tlsCa, tlsCert, tlsKey);
   const proxy = proxyTo(address);
-  const host = hostOf(address);
-  const hasAddressInTls = pems !== undefined && isIP(host) !== 0;
+  const identity = identityOf(hostOf(address), options.serverNames);
   return {
     credentials: pems
-      ? ChannelCredentials.createSsl(pems.ca, pems.key, pems.cert, {
-          ...(hasAddressInTls && { checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) }),
-        })
+      ? ChannelCredentials.createSsl(pems.ca, pems.key, pems.cert, { checkServerIdentity: identity.check })
       : ChannelCredentials.createInsecure(),
     interceptors: token === undefined ? [] : [bearer(token)],
     channelOptions: {
       ...(proxy === undefined && { 'grpc.enable_http_proxy': 0 }),
-      ...(hasAddressInTls && { 'grpc.ssl_target_name_override': nameOfNobody }),
+      ...(pems && identity.asked !== hostOf(address) && { 'grpc.ssl_target_name_override': identity.asked }),
     },
     whyUnreachable: () =>
-      whyUnreachable({ address, proxy, tls: pems && { ...pems, hasCertificate: pems.cert !== null } }),
+      whyUnreachable({ address, proxy, tls: pems && { ...pems, identity, hasCertificate: pems.cert !== null } }),
+  };
+}
+
+function identityOf(host: string, names: readonly string[] = [host]): ServerIdentity {
+  const [first = host] = names;
+  return {
+    names,
+    asked: isIP(first) === 0 ? first : nameOfNobody,
+    check(_, certificate) {
+      const errors = names.map((name) => checkServerIdentity(name, certificate));
+      return errors.includes(undefined) ? undefined : errors[0];
+    },
   };
 }
 

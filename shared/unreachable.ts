@@ -2,18 +2,33 @@
 // libraries. So this file connects once more and examines the system's error code, the certificate
 // and the first bytes of the answer. Every reason is one sentence with a remedy.
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { hostOf } from './address.ts';
 import { realClock } from './clock.ts';
 import { isLoopback } from './loopback.ts';
 import type { HttpProxy } from './proxy.ts';
+
+/** Which server is meant, in TLS. */
+export interface ServerIdentity {
+  /** Of which the certificate must have one. */
+  readonly names: readonly string[];
+  /** The name that the server is asked for. */
+  readonly asked: string;
+  readonly check: (asked: string, certificate: PeerCertificate) => Error | undefined;
+}
 
 export interface Destination {
   /** HOST:PORT. */
   readonly address: string;
   readonly proxy: HttpProxy | undefined;
   /** Undefined: the connection is not encrypted. */
-  readonly tls: { readonly context: SecureContext; readonly hasCertificate: boolean } | undefined;
+  readonly tls:
+    | {
+        readonly context: SecureContext;
+        readonly hasCertificate: boolean;
+        readonly identity: ServerIdentity;
+      }
+    | undefined;
 }
 
 /** The result of one look at the address. */
@@ -39,9 +54,9 @@ export async function whyUnreachable(destination: Destination): Promise<string |
       `NO_PROXY=${hostOf(address)} connects without it`
     );
   }
-  const sight = await look(address, tls?.context);
+  const sight = await look(address, tls);
   if (sight.kind === 'http2') return undefined;
-  if (sight.kind === 'untrusted') return untrusted(address, sight);
+  if (sight.kind === 'untrusted') return untrusted(address, sight, tls?.identity.names ?? []);
   if (sight.kind === 'failed' && !sight.isConnected) return notConnected(address, sight.code);
   const otherwise = await look(address, tls ? undefined : 'unverified');
   if (otherwise.kind === 'http2') {
@@ -82,14 +97,18 @@ function notConnected(address: string, code: string): string {
   }
 }
 
-function untrusted(address: string, { code, validFrom, validTo }: Extract<Sight, { kind: 'untrusted' }>): string {
+function untrusted(
+  address: string,
+  { code, validFrom, validTo }: Extract<Sight, { kind: 'untrusted' }>,
+  names: readonly string[],
+): string {
   switch (code) {
     case 'CERT_HAS_EXPIRED':
       return `the certificate of ${address} has expired (it was good until ${validTo}); give the coordinator a new one, such as metatrain certs makes`;
     case 'CERT_NOT_YET_VALID':
       return `the certificate of ${address} is not good before ${validFrom}; check the clocks of both machines`;
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `the certificate of ${address} does not name ${hostOf(address)}; connect by a name that it has, or make one for this name with metatrain certs --host`;
+      return `the certificate of ${address} does not name ${names.join(' or ')}; connect by a name that it has, or make one for this name with metatrain certs --host`;
     case 'INVALID_PURPOSE':
       return `the certificate of ${address} is not one for a coordinator; give the coordinator another, such as metatrain certs makes`;
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
@@ -106,8 +125,10 @@ function untrusted(address: string, { code, validFrom, validTo }: Extract<Sight,
 
 const isAlert = (code: string): boolean => /_ALERT_/.test(code);
 
+type Trust = NonNullable<Destination['tls']>;
+
 /** @param security undefined: unencrypted; `unverified`: TLS with any server. */
-function look(address: string, security: SecureContext | 'unverified' | undefined): Promise<Sight> {
+function look(address: string, security: Trust | 'unverified' | undefined): Promise<Sight> {
   const host = hostOf(address);
   const port = Number(address.slice(address.lastIndexOf(':') + 1));
   return new Promise((resolve) => {
@@ -121,8 +142,13 @@ function look(address: string, security: SecureContext | 'unverified' | undefine
             ALPNProtocols: ['h2'],
             // Checked below: an error would not carry the certificate.
             rejectUnauthorized: false,
-            ...(isIP(host) === 0 && { servername: host }),
-            ...(security !== 'unverified' && { secureContext: security }),
+            ...(security === 'unverified'
+              ? { ...(isIP(host) === 0 && { servername: host }) }
+              : {
+                  secureContext: security.context,
+                  servername: security.identity.asked,
+                  checkServerIdentity: security.identity.check,
+                }),
           });
     const see = (sight: Sight) => {
       stopWaiting();

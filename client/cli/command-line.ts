@@ -6,6 +6,7 @@ import { type Command, CommanderError } from 'commander';
 import { MetatrainError } from '../../shared/errors.ts';
 import { type CommandContext, Interruption } from './context.ts';
 import { connectionOptions } from './options.ts';
+import { type Forward, forwardToCoordinator } from './port-forward.ts';
 import { buildProgram, withDefaultCommands } from './program.ts';
 import { errorRecord } from './run-job.ts';
 
@@ -28,6 +29,11 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
       }),
   );
   forEachCommand(program, (command) => addConnectionOptions(command, environment.METATRAIN_TOKEN));
+  const forwards: Forward[] = [];
+  program.hook('preAction', async (_, command) => {
+    const forward = await forwardFor(command, context);
+    if (forward) forwards.push(forward);
+  });
   try {
     await program.parseAsync(withDefaultCommands(args), { from: 'user' });
     return context.exitCode;
@@ -42,7 +48,30 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
     terminal.note(explain(thrown, environment.METATRAIN_LOG_LEVEL === 'debug'));
     if (args.includes('--json')) terminal.printJson(errorRecord(thrown));
     return thrown instanceof Interruption ? 128 + constants.signals[thrown.signal] : 1;
+  } finally {
+    for (const forward of forwards) await forward.close();
   }
+}
+
+/** With `--context`: forwards a port, and has the command connect to it. A flag goes before a variable. */
+async function forwardFor(
+  command: Command,
+  { environment, signal }: Pick<CommandContext, 'environment' | 'signal'>,
+): Promise<Forward | undefined> {
+  const { context, namespace } = command.opts<{ readonly context?: string; readonly namespace?: string }>();
+  const isFlag = (name: string) => command.getOptionValueSource(name) === 'cli';
+  if (context === undefined) {
+    if (isFlag('namespace')) command.error('error: --namespace needs --context');
+    return undefined;
+  }
+  if (isFlag('coordinator')) {
+    if (isFlag('context')) command.error('error: --context and --coordinator exclude each other');
+    return undefined;
+  }
+  const forward = await forwardToCoordinator({ context, namespace }, { environment, signal });
+  command.setOptionValue('coordinator', forward.address);
+  command.setOptionValue('serverNames', forward.serverNames);
+  return forward;
 }
 
 function explain(thrown: unknown, wantsStack: boolean): string {

@@ -11,6 +11,7 @@ import { type JobState, jobStates } from '../records.ts';
 
 /** The options of each command that calls a coordinator. `runCommandLine` adds the flags of the connection. */
 export interface CommonOptions extends ConnectionOptions {
+  /** With `--context`, the forwarded port. */
   readonly coordinator: string;
   readonly json?: true;
 }
@@ -22,6 +23,14 @@ export const coordinatorOption = () =>
     .argParser(parseCoordinator);
 
 export const connectionOptions = (): Option[] => [
+  new Option(
+    '--context <name>',
+    'find the coordinator in the Kubernetes cluster of this context of the kubeconfig, and connect through kubectl port-forward',
+  ).env('METATRAIN_CONTEXT'),
+  new Option(
+    '--namespace <name>',
+    "where --context looks (default: the context's own namespace, then every namespace)",
+  ).env('METATRAIN_NAMESPACE'),
   new Option(
     '--tls-ca <file>',
     'encrypt, and trust certificates of this authority (PEM); `system`: those of the authorities that Node trusts',
