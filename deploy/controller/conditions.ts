@@ -23,8 +23,8 @@ export interface Claim {
   readonly message?: string;
 }
 
-/** Of every text in a status, before unprintable characters are escaped. */
-export const maxTextBytes = 2_048;
+/** Of a message in a status, before unprintable characters are escaped, each as up to six for a byte. */
+export const maxMessageBytes = 2_048;
 
 /** @param now RFC 3339. */
 export function conditionsOf(
@@ -44,7 +44,7 @@ export function conditionsOf(
         ...(generation !== undefined && { observedGeneration: generation }),
         lastTransitionTime: known?.status === status ? known.lastTransitionTime : now,
         reason,
-        message: boundText(message, maxTextBytes),
+        message: boundText(message, maxMessageBytes),
       },
     ];
   });

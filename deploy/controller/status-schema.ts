@@ -2,8 +2,8 @@
 // test compares it with the statuses that the controller makes: the API server drops unknown fields.
 import { conditionTypes } from './conditions.ts';
 
-/** A text of 2,048 bytes whose characters are all escaped, as `\u{202e}`. */
-const maxTextLength = 32_768;
+/** A text of 512 bytes whose characters are all escaped, as `\u{1b}`. */
+const maxTextLength = 4_096;
 
 const text = (description: string, maxLength: number) => ({ type: 'string', description, maxLength });
 const time = (description: string) => ({ type: 'string', format: 'date-time', description });
@@ -65,7 +65,7 @@ export const statusSchema = {
       items: measure,
     },
     measure: text('The newest figure in words.', maxTextLength),
-    message: text('Why the job waits, failed or was refused, or the verdict on its result.', maxTextLength),
+    message: text('Why the job waits, failed or was refused, or the verdict on its result.', 32_768),
     conditions: {
       type: 'array',
       maxItems: 16,

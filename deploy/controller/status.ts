@@ -4,7 +4,7 @@
 import { boundText, printableRecord } from '../../shared/foreign-text.ts';
 import { headline, valueText } from '../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../shared/numbers.ts';
-import { type Claim, type Claims, conditionsOf, maxTextBytes, no, reasonWord, unknown, yes } from './conditions.ts';
+import { type Claim, type Claims, conditionsOf, maxMessageBytes, no, reasonWord, unknown, yes } from './conditions.ts';
 import type { Condition } from './kube/objects.ts';
 import {
   conditionOf,
@@ -111,20 +111,17 @@ const notStarted: Claims = {
   Failed: no('NotFinished'),
 };
 
+/** Of the other texts that a job or a plugin chose. */
+const maxTextBytes = 512;
+
 function boundTexts({ message, measure, measures }: MetaTrainJobStatus): Partial<MetaTrainJobStatus> {
-  const bound = (text: string) => boundText(text, maxTextBytes);
+  const bound = (value: unknown) => (typeof value === 'string' ? boundText(value, maxTextBytes) : value);
+  const boundFields = (shown: ShownMeasure) =>
+    Object.fromEntries(Object.entries(shown).map(([field, value]) => [field, bound(value)])) as unknown as ShownMeasure;
   return {
-    ...(message !== undefined && { message: bound(message) }),
-    ...(measure !== undefined && { measure: bound(measure) }),
-    ...(measures && {
-      measures: measures.map((shown) => {
-        const texts = Object.entries(shown).map(([field, value]) => [
-          field,
-          typeof value === 'string' ? bound(value) : value,
-        ]);
-        return Object.fromEntries(texts) as ShownMeasure;
-      }),
-    }),
+    ...(message !== undefined && { message: boundText(message, maxMessageBytes) }),
+    ...(measure !== undefined && { measure: boundText(measure, maxTextBytes) }),
+    ...(measures && { measures: measures.map(boundFields) }),
   };
 }
 
