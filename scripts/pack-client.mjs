@@ -3,10 +3,10 @@
 // client, so that none is forgotten. The argument is the output directory (default: this one);
 // `--list` prints manifest and files as JSON and packs nothing.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { filesIn, importedBy, packageOf } from './imported-by.mjs';
 
 const library = 'dist/client/index.js';
 const command = 'dist/client/cli/main.js';
@@ -36,24 +36,6 @@ const [target = '.'] = process.argv.slice(2);
 if (target === '--list') console.log(JSON.stringify({ manifest, files }, null, 2));
 else pack(resolve(target));
 
-/** Our files and the packages that the modules import, directly or indirectly. */
-async function importedBy(entryPoints) {
-  const { metafile } = await build({
-    entryPoints,
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    metafile: true,
-    write: false,
-    outdir: tmpdir(),
-    logLevel: 'error',
-  });
-  const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
-  const outside = imports.filter(({ external, path }) => external && !path.startsWith('node:'));
-  return { files: Object.keys(metafile.inputs), packages: outside.map(({ path }) => packageOf(path)) };
-}
-
 /** The declaration files that an entry needs, found in the same way. */
 function typesOf(entry) {
   const found = { files: new Set(), packages: new Set() };
@@ -67,17 +49,6 @@ function typesOf(entry) {
     }
   }
   return found;
-}
-
-/** `@scope/name/sub/path` → `@scope/name`. */
-function packageOf(specifier) {
-  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
-}
-
-function filesIn(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 }
 
 function clientManifest(names) {

@@ -2,7 +2,7 @@
 // test. Nothing sleeps.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -27,8 +27,8 @@ export class TestProcess {
   readonly #stderrReaders = new Set<() => void>();
 
   /**
-   * Starts `script` (a path inside the compiled tree, such as `worker/main.js`) and kills it when
-   * the test ends.
+   * Starts `script` (a path inside the compiled tree, such as `worker/main.js`, or an absolute one)
+   * and kills it when the test ends.
    */
   constructor(
     context: TestContext,
@@ -37,7 +37,7 @@ export class TestProcess {
     environment: Readonly<Record<string, string>> = {},
     nodeFlags: readonly string[] = [],
   ) {
-    this.child = spawn(process.execPath, [...nodeFlags, join(distDirectory, script), ...args], {
+    this.child = spawn(process.execPath, [...nodeFlags, resolve(distDirectory, script), ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
