@@ -32,6 +32,8 @@ const { values, positionals: words } = parseArgs({
     network: { type: 'string', default: '96' },
     // Leaves the cluster running after the tests, for a look at it.
     keep: { type: 'boolean', default: false },
+    // Pastes the outputs of the guide's commands into docs/kubernetes.md.
+    figures: { type: 'boolean', default: false },
   },
 });
 const files = readdirSync(here)
@@ -67,14 +69,17 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const startedAt = performance.now();
-await cluster.down();
-const before = traceOfClusters();
+let before = traceOfClusters(values.name);
 let status = 1;
 try {
+  await cluster.down();
   buildPrograms(cache, [...controlPlanePrograms, ...(hasNode ? nodePrograms : []), ...toolPrograms], log);
+  const images = hasNode ? archives() : [];
+  // Taken after the builds: what they install for themselves is not the cluster's.
+  before = traceOfClusters(values.name);
   if (!isInterrupted) await cluster.up(log);
   if (!isInterrupted) applyForeignDefinitions(cache, cluster.kubeconfig, log);
-  if (!isInterrupted && hasNode) for (const archive of archives()) cluster.importImage(archive);
+  if (!isInterrupted) for (const archive of images) cluster.importImage(archive);
   for (const name of files) {
     if (isInterrupted) break;
     const code = await runFile(name);
@@ -120,6 +125,7 @@ async function runFile(name: string): Promise<number> {
       METATRAIN_KUBERNETES_CLUSTER: folder,
       METATRAIN_KUBERNETES_CRDS: definitionsFolder(),
       METATRAIN_KUBERNETES_AUDIT_LOG: cluster.auditLog,
+      ...(values.figures && { METATRAIN_WRITE_FIGURES: '1' }),
     },
   });
   log(`${basename(name, '.test.js')} …`);
@@ -132,7 +138,7 @@ async function runFile(name: string): Promise<number> {
 async function takeDown(): Promise<number> {
   const downAt = performance.now();
   await cluster.down();
-  const left = [...cluster.left(), ...[...traceOfClusters()].filter((line) => !before.has(line))];
+  const left = [...cluster.left(), ...[...traceOfClusters(values.name)].filter((line) => !before.has(line))];
   rmSync(folder, { recursive: true, force: true });
   log(`cluster down in ${Math.round((performance.now() - downAt) / 1000)} s, ${left.length} traces left`);
   for (const line of left) console.error(`  left: ${line}`);

@@ -68,6 +68,8 @@ state = "/run/containerd"
     readOnlyPort: 0,
     enforceNodeAllocatable: [],
     evictionHard: { 'memory.available': '64Mi' },
+    // Images cannot be pulled again here, so none is ever collected.
+    imageGCHighThresholdPercent: 100,
     makeIPTablesUtilChains: false,
     volumePluginDir: at('plugins'),
     podLogsDir: at('pod-logs'),

@@ -16,8 +16,11 @@ const usualFolders = [
   '/var/log/pods',
 ];
 
-/** One line for each thing that exists: interfaces, routes, control groups, mounts, usual folders. */
-export function traceOfClusters(): Set<string> {
+/**
+ * One line for each thing that exists: interfaces, routes, control groups, mounts, usual folders. Leaves
+ * out what is named after another cluster of ours, which may come and go meanwhile.
+ */
+export function traceOfClusters(cluster: string): Set<string> {
   const lines = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []);
   const found = new Set<string>();
   for (const name of readdirSync('/sys/class/net')) found.add(`network interface ${name}`);
@@ -30,7 +33,8 @@ export function traceOfClusters(): Set<string> {
   }
   for (const folder of usualFolders) if (existsSync(folder)) found.add(`folder ${folder}`);
   found.add(`ip_forward ${lines('/proc/sys/net/ipv4/ip_forward').join('')}`);
-  return found;
+  const others = new RegExp(`\\b(?:mt-|metatrain-kubernetes-|metatrain-(?!kubernetes-))(?!${cluster}\\b)`);
+  return new Set([...found].filter((line) => !others.test(line)));
 }
 
 /** Two levels are enough: kubelets begin a tree of their own near the top. */

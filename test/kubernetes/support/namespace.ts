@@ -26,14 +26,20 @@ export async function createNamespace(name: string): Promise<void> {
   await kubectl(['apply', '--filename', '-'], { input: JSON.stringify(object) });
 }
 
-/** Takes the finalizers off jobs first: the controller that would do it may be gone already. */
+/**
+ * Deletes a namespace with all that is in it. Its controller ends first, which would put the
+ * finalizers on the jobs again that are taken off here.
+ */
 export async function deleteNamespace(name: string): Promise<void> {
+  const here = ['--namespace', name];
+  const controllers = ['delete', 'deployments', '--all', ...here, '--cascade=foreground', '--timeout=90s'];
+  await kubectl(controllers);
   const definitions = await kubectl(['get', 'crd', '--output=name']);
   if (definitions.includes('/metatrainjobs.metatrain.dev')) {
-    const jobs = await kubectl(['get', 'metatrainjobs', '--namespace', name, '--output=name']);
+    const jobs = await kubectl(['get', 'metatrainjobs', ...here, '--output=name']);
     const patch = JSON.stringify({ metadata: { finalizers: null } });
     for (const job of jobs.split('\n').filter((line) => line !== '')) {
-      await kubectl(['patch', job, '--namespace', name, '--type=merge', '--patch', patch]).catch(() => {});
+      await kubectl(['patch', job, ...here, '--type=merge', '--patch', patch]);
     }
   }
   await kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=100s']);
