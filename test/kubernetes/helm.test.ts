@@ -21,7 +21,7 @@ for (const major of [3, 4] as const) {
     await localVolume(t, home);
     const inHome = ['--namespace', home];
     t.diagnostic((await helm(major, ['version', '--short'])).trim());
-    const notes = await helm(major, ['install', 'metatrain', chart, ...inHome, ...values, '--wait', '--timeout=3m']);
+    const notes = await helm(major, ['install', 'metatrain', chart, ...inHome, ...values, '--wait', '--timeout=8m']);
     assert.match(notes, /is installed as metatrain in the namespace metatrain/);
     await untilReady(home);
 
@@ -35,7 +35,7 @@ for (const major of [3, 4] as const) {
     await busy.running();
     // Another log level is another template for every pod: all of them are replaced.
     const changes = ['--set', 'worker.replicas=3,log.level=debug'];
-    await helm(major, ['upgrade', 'metatrain', chart, ...inHome, ...values, ...changes, '--wait', '--timeout=4m']);
+    await helm(major, ['upgrade', 'metatrain', chart, ...inHome, ...values, ...changes, '--wait', '--timeout=8m']);
     await untilReady(home);
     const { spec } = await kubectlJson<{ spec: { replicas: number } }>([
       'get',
@@ -45,7 +45,7 @@ for (const major of [3, 4] as const) {
     assert.equal(spec.replicas, 3);
     await busy.finish();
 
-    await helm(major, ['uninstall', 'metatrain', ...inHome, '--wait', '--timeout=3m']);
+    await helm(major, ['uninstall', 'metatrain', ...inHome, '--wait', '--timeout=8m']);
     // The definition stays, since its end would delete everybody's jobs; so does the volume's claim.
     const definition = await tryKubectl(['get', 'crd', 'metatrainjobs.metatrain.dev']);
     assert.equal(definition.code, 0, definition.stderr);

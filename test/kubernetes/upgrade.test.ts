@@ -12,7 +12,7 @@ import { type MetaTrainJob, sinusoid, trainedOutside, untilJob } from './support
 
 const inHome = ['--namespace', home];
 
-/** In the order of the guide: the coordinator last accepts what the others already say. */
+/** The coordinator comes last, so new workers work for the old coordinator before. */
 const parts = ['controller', 'worker', 'coordinator'] as const;
 const kindOf = { controller: 'deployment', worker: 'deployment', coordinator: 'statefulset' } as const;
 

@@ -8,7 +8,7 @@ import { runCommand } from './kubectl.ts';
  *
  * @throws with stderr when it fails.
  */
-export async function helm(major: 3 | 4, args: readonly string[], timeoutMs = 300_000): Promise<string> {
+export async function helm(major: 3 | 4, args: readonly string[], timeoutMs = 600_000): Promise<string> {
   const { bin } = openCache();
   const { code, stdout, stderr } = await runCommand(join(bin, `helm${major}`), args, { timeoutMs });
   if (code !== 0) throw new Error(`helm${major} ${args.join(' ')}: exit code ${code}\n${stderr}${stdout}`);

@@ -73,7 +73,7 @@ export const workloads = [
 ] as const;
 
 /** Waits until the newest pods of everything are ready. */
-export async function untilReady(namespace: string, timeoutMs = 180_000): Promise<void> {
+export async function untilReady(namespace: string, timeoutMs = 300_000): Promise<void> {
   for (const workload of workloads) {
     const args = ['rollout', 'status', workload, '--namespace', namespace, `--timeout=${timeoutMs / 1000}s`];
     try {
