@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { packageRoot } from '../../shared/wire.ts';
 import { openCache } from './cluster/cache.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { applyForeignDefinitions, definitionsFolder } from './cluster/foreign-definitions.ts';
@@ -15,6 +16,7 @@ import { lockFolder } from './cluster/lock.ts';
 import { whatIsMissing } from './cluster/needs.ts';
 import { buildPrograms, controlPlanePrograms, nodePrograms, toolPrograms } from './cluster/programs.ts';
 import { traceOfClusters } from './cluster/trace.ts';
+import { buildImages } from './images.ts';
 
 /** No test file takes longer; one that does hangs, and fails. */
 const fileTimeoutMs = 1_800_000;
@@ -74,7 +76,7 @@ let status = 1;
 try {
   await cluster.down();
   buildPrograms(cache, [...controlPlanePrograms, ...(hasNode ? nodePrograms : []), ...toolPrograms], log);
-  const images = hasNode ? archives() : [];
+  const images = hasNode ? await archives() : [];
   // Taken after the builds: what they install for themselves is not the cluster's.
   before = traceOfClusters(values.name);
   if (!isInterrupted) await cluster.up(log);
@@ -97,9 +99,12 @@ log(`${files.length} test files, ${Math.round((performance.now() - startedAt) / 
 process.exit(isInterrupted ? 130 : status);
 
 /** Archives of our images: those in METATRAIN_KUBERNETES_IMAGES, else built here. */
-function archives(): string[] {
+async function archives(): Promise<string[]> {
   const given = process.env.METATRAIN_KUBERNETES_IMAGES;
-  if (given === undefined) return [];
+  if (given === undefined) {
+    const built = await buildImages({ cache: cache.root, root: packageRoot, log });
+    return built.map(({ archive }) => archive);
+  }
   return readdirSync(given)
     .filter((name) => name.endsWith('.tar'))
     .map((name) => join(given, name));

@@ -6,6 +6,7 @@ const programs: Readonly<Record<string, string>> = {
   go: 'Go 1.26 or newer, to build Kubernetes (https://go.dev/dl)',
   'apt-get': "Debian's apt-get, to download containerd, runc and nftables",
   dpkg: "Debian's dpkg",
+  npm: 'npm, to build our images',
   unshare: 'util-linux (unshare)',
   nsenter: 'util-linux (nsenter)',
   setpriv: 'util-linux (setpriv)',
