@@ -170,7 +170,7 @@ function replaceLibraries(folder: string, module: string): void {
 }
 
 function go(folder: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync('go', args, {
+  const { status, signal, stdout, stderr, error } = spawnSync('go', args, {
     cwd: folder,
     encoding: 'utf8',
     timeout: stepTimeoutMs,
@@ -178,5 +178,5 @@ function go(folder: string, args: readonly string[]): string {
     env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' },
   });
   if (status === 0) return stdout;
-  throw new Error(`go ${args.slice(0, 2).join(' ')} in ${folder}: ${error?.message ?? stderr.slice(-2_000)}`);
+  throw new Error(`go ${args.slice(0, 2).join(' ')} in ${folder}: ${error?.message ?? signal ?? stderr.slice(-2_000)}`);
 }
