@@ -140,15 +140,8 @@ function processesNaming(folder: string): string[] {
   const found: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      if (
-        words
-          .slice(0, 1)
-          .concat(words.slice(1))
-          .some((word) => word.includes(`${folder}/`))
-      ) {
-        found.push(`${pid} ${words.join(' ').slice(0, 120)}`);
-      }
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (words.includes(`${folder}/`)) found.push(`${pid} ${words.slice(0, 120)}`);
     } catch {
       // It ended meanwhile.
     }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openCache } from '../cluster/cache.ts';
 import { simulationStages } from '../cluster/programs.ts';
-import { kubectl } from './kubectl.ts';
+import { kubectl, kubectlJson } from './kubectl.ts';
 import { type KubernetesObject, waitFor } from './wait-for.ts';
 
 export interface NodeObject extends KubernetesObject {
@@ -37,6 +37,11 @@ export async function simulateNodes(t: TestContext, count: number): Promise<read
       capacity: { cpu: '32', memory: '256Gi', pods: '110' },
     },
   }));
+  const { items: real } = await kubectlJson<{ items: NodeObject[] }>(['get', 'nodes']);
+  await cordonAll(
+    t,
+    real.map(({ metadata }) => metadata.name),
+  );
   await kubectl(['apply', '--filename', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
   t.after(() => kubectl(['delete', 'nodes', ...names, '--ignore-not-found', '--timeout=100s']));
   startKwok(t);
@@ -46,6 +51,13 @@ export async function simulateNodes(t: TestContext, count: number): Promise<read
     return nodes.filter((node) => names.includes(node.metadata.name) && isReady(node)).length === count;
   });
   return names;
+}
+
+/** Keeps this test's pods off the nodes that were there before. */
+async function cordonAll(t: TestContext, nodes: readonly string[]): Promise<void> {
+  if (nodes.length === 0) return;
+  await kubectl(['cordon', ...nodes]);
+  t.after(() => kubectl(['uncordon', ...nodes]));
 }
 
 function startKwok(t: TestContext): void {
