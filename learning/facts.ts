@@ -1,6 +1,7 @@
 // What follows from a job file alone: what its tasks look like, and which parameters θ is made of. No
 // data set is opened and no engine is loaded for it.
 import type { Rng } from '../shared/rng.ts';
+import type { CelFacts } from './cel.ts';
 
 /** What a task can consist of. Support and query sets are examples with targets; the others are what their names say. */
 export type TaskSet = 'support' | 'query' | 'description' | 'stream' | 'episode';
@@ -44,6 +45,25 @@ export function supportAndQuery(facts: ExampleFacts): TaskFacts {
       queryInputs: { shape: [queryExamples, ...input] },
       queryTargets: { shape: [queryExamples, outputs] },
     },
+  };
+}
+
+/** As `supportAndQuery`, with an expression of CEL for each number. */
+export function supportAndQueryCel({
+  ways = '1',
+  shots,
+  queries,
+  ...facts
+}: Omit<CelFacts, 'sets' | 'supportExamples' | 'queryExamples'> & {
+  readonly ways?: string;
+  readonly shots: string;
+  readonly queries: string;
+}): CelFacts {
+  return {
+    ...facts,
+    sets: ['support', 'query'],
+    supportExamples: `${ways} * ${shots}`,
+    queryExamples: `${ways} * ${queries}`,
   };
 }
 

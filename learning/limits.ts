@@ -28,10 +28,10 @@ export const maxShards = 16_384;
 export const maxEvaluationValues = 20_000_000;
 
 /** Values of one evaluation shard: its message takes about 1 MiB. */
-const maxShardValues = 131_072;
+export const maxShardValues = 131_072;
 
 /** Numbers in the arrays of one shard's tasks: 1 GiB of float32. */
-const maxShardNumbers = 2 ** 28;
+export const maxShardNumbers = 2 ** 28;
 
 /**
  * Layers of one program: each inner step traces the model once more. Measured with an mlp at second

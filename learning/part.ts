@@ -8,6 +8,7 @@ import type { FieldProblem } from '../shared/job-spec/explain.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { MeasureHead } from '../shared/measures.ts';
 import type { BuiltAlgorithm, BuiltModel, BuiltObjective, TensorShapes } from './built.ts';
+import type { AlgorithmCel, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel, OptimizerCel } from './cel.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
 import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
 import type { TaskIo, Tasks } from './tasks.ts';
@@ -95,6 +96,8 @@ export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends P
    * 1 / (1 + staleness), staleness-aware SGD (Zhang, Gupta, Lian & Liu 2016, equation 6).
    */
   staleWeight?(staleness: number): number;
+  /** What `needs`, `check` and the sizes are in CEL. Default: the coordinator alone checks them. */
+  cel?(fields: CelFields<SpecOf<Schema>>, job: CelJob): AlgorithmCel;
   build(spec: SpecOf<Schema>, kit: Kit): BuiltAlgorithm;
 }
 
@@ -114,6 +117,8 @@ export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartH
   layers(spec: SpecOf<Schema>): number;
   /** The field that makes the model large, for the message when it is too large, such as `filters`. */
   readonly sizeField: keyof SpecOf<Schema> & string;
+  /** See `AlgorithmPart.cel`. */
+  cel?(fields: CelFields<SpecOf<Schema>>, job: CelJob): ModelCel;
   build(spec: SpecOf<Schema>, kit: ModelKit): BuiltModel;
 }
 
@@ -132,6 +137,8 @@ export interface DistributionPart<Schema extends PartSchema = PartSchema> extend
   readonly dataSets?: readonly DataSet[];
   /** What its tasks look like, from the job file alone. */
   facts(spec: SpecOf<Schema>): TaskFacts;
+  /** See `AlgorithmPart.cel`. */
+  cel?(fields: CelFields<SpecOf<Schema>>, job: Omit<CelJob, 'task'>): DistributionCel;
   /**
    * Reads what it needs. Called on the worker.
    *
@@ -144,6 +151,8 @@ export interface DistributionPart<Schema extends PartSchema = PartSchema> extend
 export interface ObjectivePart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
   /** What it measures of a task's predictions, the loss first. */
   measures(spec: SpecOf<Schema>, task: TaskFacts): readonly MeasureKind[];
+  /** See `AlgorithmPart.cel`. */
+  cel?(fields: CelFields<SpecOf<Schema>>, job: CelJob): ObjectiveCel;
   build(spec: SpecOf<Schema>, kit: ObjectiveKit): BuiltObjective;
 }
 
@@ -160,6 +169,8 @@ export interface MetaUpdate {
 }
 
 export interface OptimizerPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema> {
+  /** See `AlgorithmPart.cel`. */
+  cel?(fields: CelFields<SpecOf<Schema>>, job: CelJob): OptimizerCel;
   /** Names of the vectors of state that it keeps, all zero at first. */
   slots(spec: SpecOf<Schema>): readonly string[];
   /** @returns θ after the step, freshly owned; the old θ may still be on its way to workers and is not touched. */

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { headOf } from '../facts.ts';
 import { adaptationOf, innerLoopFields } from '../kit/inner-loop.ts';
-import { headNeeded, supportNeeded } from '../kit/needs.ts';
+import { headNeeded, headNeededCel, supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { joined } from '../kit/words.ts';
 import { defineAlgorithm } from '../part.ts';
 
@@ -22,5 +22,10 @@ export const anil = defineAlgorithm({
   needs: supportNeeded,
   needsModel: headNeeded,
   passes: ({ innerSteps }) => innerSteps,
+  cel: ({ innerSteps }, { task }) => ({
+    needs: supportNeededCel(task),
+    needsModel: headNeededCel,
+    passes: innerSteps,
+  }),
   build: (spec, kit) => adaptationOf(kit, { ...spec, adapted: headOf(kit.modelParameters) }),
 });

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { bodyOf } from '../facts.ts';
 import { adaptationOf, innerLoopFields } from '../kit/inner-loop.ts';
-import { bodyAndHeadNeeded, supportNeeded } from '../kit/needs.ts';
+import { bodyAndHeadNeeded, bodyAndHeadNeededCel, supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { joined } from '../kit/words.ts';
 import { defineAlgorithm } from '../part.ts';
 
@@ -22,5 +22,10 @@ export const boil = defineAlgorithm({
   needs: supportNeeded,
   needsModel: bodyAndHeadNeeded,
   passes: ({ innerSteps }) => innerSteps,
+  cel: ({ innerSteps }, { task }) => ({
+    needs: supportNeededCel(task),
+    needsModel: bodyAndHeadNeededCel,
+    passes: innerSteps,
+  }),
   build: (spec, kit) => adaptationOf(kit, { ...spec, adapted: bodyOf(kit.modelParameters) }),
 });

@@ -11,7 +11,7 @@ import { repeated, rowOf, sumOfTasks } from '../kit/contribution.ts';
 import { withoutPrefix, withPrefix } from '../kit/evaluate.ts';
 import { innerSteps } from '../kit/fields.ts';
 import type { Examples } from '../kit/gradients.ts';
-import { supportNeeded } from '../kit/needs.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 export const imaml = defineAlgorithm({
@@ -38,6 +38,7 @@ export const imaml = defineAlgorithm({
   // a product with H is a gradient of a gradient
   passes: () => 2,
   evaluationPasses: () => 1,
+  cel: (_fields, { task }) => ({ needs: supportNeededCel(task), passes: '2', evaluationPasses: '1' }),
   build({ innerSteps, innerLearningRate, proximalStrength, conjugateGradientSteps, damping }, kit) {
     const { tf, model, mapParams } = kit;
     const shapes = Object.fromEntries(kit.parameters.map(({ name, shape }) => [name, { shape }]));

@@ -4,7 +4,7 @@
 // `innerOptimizer: adam` puts Adam's step into the place of α·∇L, and the meta-gradient goes through it.
 import { z } from 'zod';
 import { adaptationOf, innerLoopFields } from '../kit/inner-loop.ts';
-import { supportNeeded } from '../kit/needs.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 export const maml = defineAlgorithm({
@@ -38,5 +38,15 @@ export const maml = defineAlgorithm({
     return [{ field: 'algorithm.rematerialize', got: 'true', accepted }];
   },
   passes: ({ innerSteps }) => innerSteps,
+  cel: ({ order, rematerialize, innerSteps }, { task }) => ({
+    needs: supportNeededCel(task),
+    check: [
+      {
+        rule: `!${rematerialize} || ${order} == 'second'`,
+        message: 'algorithm.rematerialize: accepted: false with algorithm.order first',
+      },
+    ],
+    passes: innerSteps,
+  }),
   build: (spec, kit) => adaptationOf(kit, spec),
 });

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { constant } from '../kit/initializers.ts';
 import { gradientAdaptation, innerLoopFields } from '../kit/inner-loop.ts';
-import { supportNeeded } from '../kit/needs.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const rateOf = (name: string): string => `rate.${name}`;
@@ -36,6 +36,12 @@ export const metaSgd = defineAlgorithm({
     })),
   ],
   passes: ({ innerSteps }) => innerSteps,
+  cel: ({ innerSteps }, { task }) => ({
+    needs: supportNeededCel(task),
+    parameters: ({ body, head }) => `2 * (${body} + ${head})`,
+    groups: ['model', 'rates'],
+    passes: innerSteps,
+  }),
   build: ({ innerSteps }, kit) =>
     gradientAdaptation(kit, {
       order: 'second',

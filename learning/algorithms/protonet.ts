@@ -8,7 +8,12 @@ import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
 import { bodyOf } from '../facts.ts';
-import { bodyAndHeadNeeded, supportOfClassesNeeded } from '../kit/needs.ts';
+import {
+  bodyAndHeadNeeded,
+  bodyAndHeadNeededCel,
+  supportOfClassesNeeded,
+  supportOfClassesNeededCel,
+} from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 export const protonet = defineAlgorithm({
@@ -25,6 +30,13 @@ export const protonet = defineAlgorithm({
   axis: () => noAxis,
   // the support set's and the query set's
   passes: () => 2,
+  cel: (_fields, { task }) => ({
+    needs: supportOfClassesNeededCel(task),
+    needsModel: bodyAndHeadNeededCel,
+    parameters: ({ body }) => body,
+    axis: 'none',
+    passes: '2',
+  }),
   build(_spec, kit) {
     const { tf } = kit;
     const featuresOf = kit.model.features!;

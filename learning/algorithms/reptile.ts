@@ -13,7 +13,7 @@ import type { Examples } from '../kit/gradients.ts';
 import { descend } from '../kit/inner-loop.ts';
 import { innerOptimizerField, innerUpdate } from '../kit/inner-optimizer.ts';
 import type { Kit } from '../kit/kit.ts';
-import { supportNeeded } from '../kit/needs.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { after } from '../kit/sequence.ts';
 import { defineAlgorithm } from '../part.ts';
 
@@ -45,6 +45,16 @@ export const reptile = defineAlgorithm({
     return [{ field: 'algorithm.innerBatchSize', got: String(innerBatchSize), accepted }];
   },
   passes: ({ innerSteps }) => innerSteps,
+  cel: ({ innerBatchSize, innerSteps }, { task }) => ({
+    needs: supportNeededCel(task),
+    check: [
+      {
+        rule: `!has(${innerBatchSize}) || ${innerBatchSize} <= ${task.supportExamples} + ${task.queryExamples}`,
+        message: "algorithm.innerBatchSize: accepted: at most the task's examples, of support and query set together",
+      },
+    ],
+    passes: innerSteps,
+  }),
   // θ − φ is a way towards the task's solutions, not a local slope: it is averaged as it is, as in elastic
   // averaging (Zhang, Choromanska & LeCun 2015).
   staleWeight: () => 1,

@@ -1,16 +1,33 @@
 // What parts say when they do not take a task or a model.
+import { type CelFacts, type CelParameters, type CelRule, celNeed } from '../cel.ts';
 import { bodyOf, headOf, type Parameter, type TaskFacts } from '../facts.ts';
 
 export const supportNeeded = ({ sets }: TaskFacts): string | undefined =>
   sets.includes('support') ? undefined : 'tasks with a support set';
 
+export const supportNeededCel = ({ sets }: CelFacts): CelRule =>
+  celNeed(sets.includes('support'), 'tasks with a support set');
+
 export const supportOfClassesNeeded = ({ sets, target }: TaskFacts): string | undefined =>
   sets.includes('support') && target === 'classes' ? undefined : 'tasks of classes with a support set';
 
+export const supportOfClassesNeededCel = ({ sets, target }: CelFacts): CelRule =>
+  celNeed(sets.includes('support') && target === 'classes', 'tasks of classes with a support set');
+
 export const headNeeded = (parameters: readonly Parameter[]): string | undefined =>
   headOf(parameters).length > 0 ? undefined : 'a model with a head';
+
+export const headNeededCel = ({ head }: CelParameters): CelRule => ({
+  rule: `${head} > 0`,
+  message: 'needs a model with a head',
+});
 
 export const bodyAndHeadNeeded = (parameters: readonly Parameter[]): string | undefined =>
   headOf(parameters).length > 0 && bodyOf(parameters).length > 0
     ? undefined
     : 'a model with a head and parameters before it';
+
+export const bodyAndHeadNeededCel = ({ body, head }: CelParameters): CelRule => ({
+  rule: `${body} > 0 && ${head} > 0`,
+  message: 'needs a model with a head and parameters before it',
+});

@@ -7,6 +7,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';
+import { type CelFacts, type CelRule, celNeed } from '../cel.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
 import { normal, ones, xavierUniform, zeros } from '../kit/initializers.ts';
 import type { Tf } from '../kit/tools.ts';
@@ -96,6 +97,18 @@ export const conv4 = defineModel({
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
   // a pass through conv4 makes as many operators as 26 layers of an mlp
   layers: () => 26,
+  cel({ filters, downsampling, batchNorm, batchNormScale }, { task }) {
+    const [height = '0', width = '0', channels = '0'] = task.input;
+    const pooled = `(${height} / 16) * (${width} / 16) * ${filters}`;
+    return {
+      needs: needsCel(downsampling, batchNorm, task),
+      parameters: {
+        body: `9 * ${filters} * (${channels} + 3 * ${filters}) + (${batchNormScale} ? 8 : 4) * ${filters}`,
+        head: `((${downsampling} == 'max-pool' ? ${pooled} : ${filters}) + 1) * ${task.outputs}`,
+      },
+      layers: '26',
+    };
+  },
   build(spec, { tf, task }) {
     const pools = spec.downsampling === 'max-pool';
     const width = featuresOf(spec, task);
@@ -128,6 +141,17 @@ export const conv4 = defineModel({
     };
   },
 });
+
+function needsCel(downsampling: string, batchNorm: string, task: CelFacts): CelRule {
+  if (task.inputKind !== 'image' || task.input.length !== 3) return celNeed(false, 'images [height, width, channels]');
+  const [height, width] = task.input;
+  const isLarge = task.isLeastInput ? 'true' : `${downsampling} == 'stride' || (${height} >= 16 && ${width} >= 16)`;
+  const hasStatistics = task.sets.includes('support') ? 'true' : `${batchNorm} == 'batch'`;
+  return {
+    rule: `(${isLarge}) && ${hasStatistics}`,
+    message: 'needs images of at least 16 × 16 with model.downsampling max-pool',
+  };
+}
 
 function featuresOf({ filters, downsampling }: Conv4Spec, { input }: TaskFacts): number {
   const [height, width] = input as [number, number];

@@ -5,14 +5,17 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { elementsOf } from '../../shared/tensor-codec.ts';
 import type { NamedTensors } from '../built.ts';
+import { celProduct } from '../cel.ts';
 import type { TaskFacts } from '../facts.ts';
 import { he, truncatedNormal, zeros } from '../kit/initializers.ts';
 import { joined } from '../kit/words.ts';
 import { defineModel } from '../part.ts';
 
+const maxHiddenLayers = 32;
+
 const schema = z.strictObject({
   /** Units of each hidden layer. */
-  hiddenLayers: z.array(z.int().min(1).max(65_536)).max(32).default([40, 40]),
+  hiddenLayers: z.array(z.int().min(1).max(65_536)).max(maxHiddenLayers).default([40, 40]),
   activation: z.enum(['relu', 'tanh', 'sigmoid']).default('relu'),
   /** `he`: normal, σ = √(2 / inputs). `truncated-normal`: σ = 0.01, cut at 2σ (the code of Finn et al. 2017). Biases are zero. */
   initialization: z.enum(['he', 'truncated-normal']).default('he'),
@@ -48,6 +51,20 @@ export const mlp = defineModel({
   },
   isTransductive: () => false,
   layers: ({ hiddenLayers }) => hiddenLayers.length + 1,
+  cel({ hiddenLayers }, { task }) {
+    const [count, inputs] = [`size(${hiddenLayers})`, celProduct(task.input)];
+    // CEL has no fold over neighbours: the places are a list of their own.
+    const places = Array.from({ length: maxHiddenLayers - 1 }, (_, place) => place).join(', ');
+    const weights = `(${hiddenLayers}[i] + 1) * ${hiddenLayers}[i + 1]`;
+    const between = `[${places}].map(i, i + 1 < ${count} ? ${weights} : 0).sum()`;
+    return {
+      parameters: {
+        body: `(${count} == 0 ? 0 : (${inputs} + 1) * ${hiddenLayers}[0] + ${between})`,
+        head: `((${count} == 0 ? ${inputs} : ${hiddenLayers}[${count} - 1]) + 1) * ${task.outputs}`,
+      },
+      layers: `(${count} + 1)`,
+    };
+  },
   build(spec, { tf, task }) {
     const layers = layersOf(spec, task);
     const activate = (x: tfjs.Tensor2D): tfjs.Tensor2D => tf[spec.activation](x);

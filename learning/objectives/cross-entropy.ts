@@ -2,8 +2,14 @@
 // classification. In plain operators that have gradients of every order.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
+import { celNeed } from '../cel.ts';
 import type { Tf } from '../kit/tools.ts';
-import { defineObjective } from '../part.ts';
+import { defineObjective, type MeasureKind } from '../part.ts';
+
+const measures: readonly MeasureKind[] = [
+  { name: 'loss', better: 'lower' },
+  { name: 'accuracy', better: 'higher', range: [0, 1], unit: '%' },
+];
 
 export const crossEntropy = defineObjective({
   name: 'cross-entropy',
@@ -13,10 +19,8 @@ export const crossEntropy = defineObjective({
   schema: z.strictObject({}),
   variants: { 'as it is': {} },
   needs: ({ target }) => (target === 'classes' ? undefined : 'targets that are classes'),
-  measures: () => [
-    { name: 'loss', better: 'lower' },
-    { name: 'accuracy', better: 'higher', range: [0, 1], unit: '%' },
-  ],
+  measures: () => measures,
+  cel: (_fields, { task }) => ({ needs: celNeed(task.target === 'classes', 'targets that are classes'), measures }),
   build: (_spec, { tf }) => ({
     loss(logits, oneHot) {
       // log Σ exp(l) does not change when all l are shifted alike, so its gradient need not know of the shift

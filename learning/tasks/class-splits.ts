@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
+import type { CelRule } from '../cel.ts';
 import { type EvaluationSplit, type Split, splits as splitNames, type TaskClass } from '../tasks.ts';
 
-const names = z.array(z.string().min(1)).min(1);
+const names = z.array(z.string().min(1).max(255)).min(1).max(2000);
 const share = z.number().min(0).max(0.9);
 
 /** `train`, `validation` and `test` list classes; `byHash` gives the shares of the classes that validate and test. */
@@ -64,6 +65,36 @@ export function splitProblems(field: string, wanted: WantedSplits, evaluationSpl
     }
   }
   return problems;
+}
+
+/** As `splitProblems`, in CEL, but for classes that one list has twice: CEL would take too long, and the CRD's lists are sets. */
+export function splitRules(field: string, wanted: string, evaluationSplit: string): CelRule[] {
+  const list = (split: Split) => `${wanted}.${split}`;
+  const hasList = (split: Split) => `has(${list(split)})`;
+  const pairs = splitNames.flatMap((later, at) => splitNames.slice(0, at).map((earlier) => [earlier, later] as const));
+  const share = (split: 'validation' | 'test') =>
+    `${wanted}.byHash.?${split}.orValue(${usualShares[split].toFixed(1)})`;
+  const unless = (rule: string) => `!has(${wanted}) || has(${wanted}.byHash) || (${rule})`;
+  return [
+    {
+      rule: `!has(${wanted}) || !has(${wanted}.byHash) || !(${splitNames.map(hasList).join(' || ')})`,
+      message: `${field}: accepted: lists of classes, or byHash`,
+    },
+    {
+      rule: `!has(${wanted}) || !has(${wanted}.byHash) || ${share('validation')} + ${share('test')} <= 0.95`,
+      message: `${field}.byHash: accepted: shares that leave classes to train: at most 0.95 together`,
+    },
+    {
+      rule: unless(
+        `${hasList('train')} && (${evaluationSplit} == 'validation' ? ${hasList('validation')} : ${hasList('test')})`,
+      ),
+      message: `${field}: accepted: lists of the classes of the train split and of the one in evaluation.split`,
+    },
+    ...pairs.map(([earlier, later]) => ({
+      rule: unless(`!${hasList(earlier)} || !${hasList(later)} || !sets.intersects(${list(earlier)}, ${list(later)})`),
+      message: `${field}.${later}: accepted: no class of ${field}.${earlier}: two splits must share no class`,
+    })),
+  ];
 }
 
 /**

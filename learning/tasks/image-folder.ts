@@ -4,8 +4,9 @@
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
+import { inKeywords } from '../../shared/job-spec/keywords.ts';
 import { taskRng } from '../../shared/rng.ts';
-import { supportAndQuery } from '../facts.ts';
+import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -17,6 +18,7 @@ import {
   classesByList,
   hashOfSplits,
   splitProblems,
+  splitRules,
   splitsSchema,
 } from './class-splits.ts';
 import { type ImageClass, type ImageFormat, readImageFolder } from './image-classes.ts';
@@ -28,7 +30,24 @@ const [leastSide, mostSide] = [4, 1024];
 
 type Size = number | readonly [height: number, width: number];
 const isSide = (value: unknown) => Number.isInteger(value) && Number(value) >= leastSide && Number(value) <= mostSide;
-const isSize = (value: unknown) => isSide(value) || (Array.isArray(value) && value.length === 2 && value.every(isSide));
+/** A field that may be a number or a list has no type in a CRD, so every type that it may not have is refused in its own words. */
+const isSize = inKeywords(
+  (value: unknown) => isSide(value) || (Array.isArray(value) && value.length === 2 && value.every(isSide)),
+  {
+    minimum: leastSide,
+    maximum: mostSide,
+    multipleOf: 1,
+    minItems: 2,
+    maxItems: 2,
+    items: { type: 'integer', format: 'int64', minimum: leastSide, maximum: mostSide },
+    // no text, no mapping, neither true nor false
+    minLength: 1,
+    maxLength: 0,
+    minProperties: 1,
+    maxProperties: 0,
+    not: { enum: [true, false] },
+  },
+);
 
 const schema = z.strictObject({
   /** Inside a data directory, such as `birds` or `birds/small`. */
@@ -87,6 +106,21 @@ export const imageFolder = defineDistribution({
     const input = [...sidesOf(size), channels];
     return supportAndQuery({ target: 'classes', inputKind: 'image', input, outputs: ways, ways, shots, queries });
   },
+  cel: ({ ways, shots, queries, channels, splits }, { evaluationSplit }) => ({
+    facts: supportAndQueryCel({
+      target: 'classes',
+      inputKind: 'image',
+      // CEL cannot read `size`, which is a number or a list.
+      input: [String(leastSide), String(leastSide), channels],
+      isLeastInput: true,
+      outputs: ways,
+      ways,
+      shots,
+      queries,
+    }),
+    check: splitRules('task.splits', splits, evaluationSplit),
+    sets: splitNames.map((split) => `splits.${split}`),
+  }),
   async open(spec, io) {
     const { folder, ways, shots, queries, channels, filter } = spec;
     const [height, width] = sidesOf(spec.size);

@@ -7,7 +7,8 @@ import { fetchCommand, isOfficial } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
-import { supportAndQuery } from '../facts.ts';
+import type { CelFields, CelRule } from '../cel.ts';
+import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -24,7 +25,8 @@ import {
 import { omniglotFiles } from './omniglot-files.ts';
 import { type OmniglotSet, refuseOverlap, type Splits, splitCharacters } from './omniglot-splits.ts';
 
-const alphabets = z.array(z.string().min(1)).min(1);
+/** The full set has 50 alphabets. */
+const alphabets = z.array(z.string().min(1).max(100)).min(1).max(100);
 
 const schema = z.strictObject({
   ways: z.int().min(2).max(1000).default(5),
@@ -66,6 +68,18 @@ export const omniglot = defineDistribution({
       shots,
       queries,
     }),
+  cel: (fields, { evaluationSplit }) => ({
+    facts: supportAndQueryCel({
+      target: 'classes',
+      inputKind: 'image',
+      input: [String(side), String(side), '1'],
+      outputs: fields.ways,
+      ways: fields.ways,
+      shots: fields.shots,
+      queries: fields.queries,
+    }),
+    check: checkCel(fields, evaluationSplit),
+  }),
   async open(spec, io) {
     const { ways, shots, queries } = spec;
     const { set, paths } = findArchives(wantedSets(spec.dataSet, io.expectedData), io);
@@ -132,6 +146,26 @@ function sharedAlphabets({ alphabets }: OmniglotSpec, evaluationSplit: Evaluatio
     problems.push({ field: 'evaluation.split', got: 'validation', accepted });
   }
   return problems;
+}
+
+/** `tooManyDrawings` and `sharedAlphabets`. */
+function checkCel({ shots, queries, alphabets }: CelFields<OmniglotSpec>, evaluationSplit: string): CelRule[] {
+  const [train, validation, test] = [`${alphabets}.train`, `${alphabets}.validation`, `${alphabets}.test`];
+  const apart = (a: string, b: string) => `(!has(${a}) || !has(${b}) || !sets.intersects(${a}, ${b}))`;
+  return [
+    {
+      rule: `${shots} + ${queries} <= ${drawingsPerCharacter}`,
+      message: `task.queries: accepted: at most ${drawingsPerCharacter} together with task.shots: an Omniglot class has ${drawingsPerCharacter} images`,
+    },
+    {
+      rule: `!has(${alphabets}) || ${apart(validation, train)} && ${apart(test, train)} && ${apart(test, validation)}`,
+      message: 'task.alphabets: accepted: splits that share no alphabet',
+    },
+    {
+      rule: `!has(${alphabets}) || ${evaluationSplit} != 'validation' || has(${validation})`,
+      message: 'evaluation.split: accepted: test, as task.alphabets has no validation list',
+    },
+  ];
 }
 
 function copyTurned(drawings: Uint8Array, from: number, rotation: Uint16Array, inputs: Float32Array, to: number): void {

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { count, finite } from '../../shared/job-spec/fields.ts';
 import { taskRng } from '../../shared/rng.ts';
-import { supportAndQuery } from '../facts.ts';
+import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
 import { isRange } from '../kit/fields.ts';
 import { defineDistribution } from '../part.ts';
 
@@ -41,6 +41,23 @@ export const sinusoid = defineDistribution({
   }),
   facts: ({ shots, queries = shots }) =>
     supportAndQuery({ target: 'values', inputKind: 'vector', input: [1], outputs: 1, shots, queries }),
+  cel(fields) {
+    const { shots } = fields;
+    return {
+      facts: supportAndQueryCel({
+        target: 'values',
+        inputKind: 'vector',
+        input: ['1'],
+        outputs: '1',
+        shots,
+        queries: `(has(${fields.queries}) ? ${fields.queries} : ${shots})`,
+      }),
+      check: (['amplitude', 'phase', 'input'] as const).map((field) => ({
+        rule: `${fields[field]}[0] <= ${fields[field]}[1]`,
+        message: `task.${field}: accepted: a range [low, high] with low ≤ high`,
+      })),
+    };
+  },
   async open({ amplitude, phase, input }, { seed }) {
     const range = (bounds: readonly [number, number]) =>
       `[${bounds.map((bound) => Number(bound.toPrecision(6))).join(', ')}]`;

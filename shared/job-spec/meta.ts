@@ -1,6 +1,7 @@
 // The `meta` section: the outer loop and its meta-optimizer.
 import { z } from 'zod';
 import { count, finite, positive } from './fields.ts';
+import { inKeywords } from './keywords.ts';
 
 /** The rate of a meta-optimizer; the schedule multiplies it. */
 export const learningRate = positive.default(0.001);
@@ -33,6 +34,11 @@ export const updateSchema = z.discriminatedUnion('mode', [
   }),
 ]);
 
+const maxGroups = 64;
+const areFewGroups = inKeywords((groups: object) => Object.keys(groups).length <= maxGroups, {
+  maxProperties: maxGroups,
+});
+
 /** What a group of parameters has of its own; see a part's `Parameter.group`. */
 const groupSchema = z.strictObject({
   /** Instead of the meta-optimizer's; the schedule multiplies it too. */
@@ -54,7 +60,10 @@ export const metaSchemaOf = <Optimizer extends z.ZodType>(optimizer: Optimizer) 
     /** Largest global norm of the mean meta-gradient; absent: no clipping. */
     clipNorm: positive.optional(),
     /** By the name of a group of parameters. */
-    groups: z.record(z.string().min(1).max(40), groupSchema).optional(),
+    groups: z
+      .record(z.string().min(1).max(40), groupSchema)
+      .refine(areFewGroups, `at most ${maxGroups} groups`)
+      .optional(),
     /**
      * What to do with a task whose meta-gradient has a NaN or Inf: `fail` the job, or `skip` the
      * task and count it. A meta-step that leaves out more than half of its tasks fails the job in

@@ -6,8 +6,13 @@ import { excerpt } from '../foreign-text.ts';
 import { areCounts, figuresOf, isCount, type MeasureHead } from '../measures.ts';
 import { type EvaluationSpec, evaluationSchema } from './evaluation.ts';
 import type { FieldProblem } from './explain.ts';
+import { inKeywords } from './keywords.ts';
 import type { MetaSpec } from './meta.ts';
 import type { AlgorithmSection, ModelSection, ObjectiveSection, TaskSection } from './sections.ts';
+
+/** Points of one measure that a source reports. */
+const maxPoints = 1001;
+const hasFewPoints = inKeywords((at: object) => Object.keys(at).length <= maxPoints, { maxProperties: maxPoints });
 
 const figureSchema = z.strictObject({ mean: z.number(), halfWidth95: z.number().min(0).optional() });
 
@@ -62,7 +67,10 @@ export const publishedSchemaOf = (sections: StatedSections) =>
      * Points of the measure's axis → value, with a 95 % half-width if the source gives one. Shares
      * are from 0 to 1.
      */
-    at: z.record(z.string().min(1).max(100), figureSchema).optional(),
+    at: z
+      .record(z.string().min(1).max(100), figureSchema)
+      .refine(hasFewPoints, `at most ${maxPoints} points`)
+      .optional(),
     /** The value of a measure that has no axis. */
     figure: figureSchema.optional(),
     protocol: protocolSchemaOf(sections).default({}),

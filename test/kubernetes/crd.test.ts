@@ -1,0 +1,120 @@
+// The API server's verdict on a job file is the parser's: OpenAPI and CEL of the CRD against `parseJobSpec`, by
+// requests straight to a real API server, dry and strict.
+import assert from 'node:assert/strict';
+import test, { after, before } from 'node:test';
+import fc from 'fast-check';
+import { kubeconfigAccess } from '../../deploy/controller/kube/access.ts';
+import { ApiClient } from '../../deploy/controller/kube/api-client.ts';
+import { KubeError } from '../../deploy/controller/kube/errors.ts';
+import { apiVersion, kind, resourcesPath } from '../../deploy/controller/resource.ts';
+import { customResourceDefinition } from '../../deploy/kubernetes/source/crd/index.ts';
+import { parseJobSpec } from '../../learning/job-file.ts';
+import { realClock } from '../../shared/clock.ts';
+import { MetatrainError } from '../../shared/errors.ts';
+import { yamlText } from '../../shared/job-spec/yaml.ts';
+import { type Json, jobFiles, largeJobFiles, spoiltJobFiles } from '../support/job-file-arbitrary.ts';
+import { kubectl } from './support/kubectl.ts';
+
+const files = Number(process.env.METATRAIN_TEST_JOB_FILES ?? 1_000);
+const seed = Number(process.env.METATRAIN_TEST_SEED ?? Date.now() % 1_000_000);
+const client = new ApiClient(kubeconfigAccess(process.env.KUBECONFIG ?? ''), realClock, { deadlineMs: 30_000 });
+
+before(async () => {
+  const definition = yamlText(customResourceDefinition());
+  await kubectl(['apply', '--filename', '-'], { input: definition });
+  const established = ['wait', '--for=condition=Established', 'crd/metatrainjobs.metatrain.dev', '--timeout=60s'];
+  await kubectl(established);
+});
+after(() => client.close());
+
+interface Verdict {
+  readonly refusal?: string;
+  /** The job as it would be stored. */
+  readonly stored?: Json;
+}
+
+async function verdictOfServer(job: Json): Promise<Verdict> {
+  const body = { apiVersion, kind, metadata: { name: 'job' }, spec: { job } };
+  const query = { dryRun: 'All', fieldValidation: 'Strict' };
+  try {
+    const request = { method: 'POST', path: resourcesPath('default'), query, body } as const;
+    return { stored: (await client.request<{ spec: { job: Json } }>(request)).spec.job };
+  } catch (error) {
+    if (error instanceof KubeError && (error.status === 400 || error.status === 422)) return { refusal: error.message };
+    throw error;
+  }
+}
+
+function refusalOfParser(job: unknown): string | undefined {
+  try {
+    parseJobSpec(JSON.stringify(job));
+    return undefined;
+  } catch (error) {
+    if (error instanceof MetatrainError && error.code === 'REQUEST_INVALID') return error.message;
+    throw error;
+  }
+}
+
+/**
+ * Whether the parser refuses the job for what follows from `task.size` of an image folder: a number or a list, so CEL
+ * cannot see it. With another size the parser accepts it.
+ */
+function isOfSize(job: Json): boolean {
+  const { task } = job as { readonly task?: { readonly distribution?: Json; readonly size?: Json } };
+  if (task?.distribution !== 'image-folder') return false;
+  return [4, 16].some((size) => refusalOfParser({ ...(job as object), task: { ...task, size } }) === undefined);
+}
+
+const withoutNulls = (job: Json): Json =>
+  JSON.parse(JSON.stringify(job), (_key, value) => (value === null ? undefined : value)) as Json;
+
+interface Difference {
+  readonly job: Json;
+  readonly server: string | undefined;
+  readonly parser: string | undefined;
+}
+
+/** With some requests under way at once. */
+async function compare(jobs: readonly Json[]) {
+  const result = { accepted: 0, refused: 0, ofSize: 0, ofNull: 0, differences: [] as Difference[] };
+  const waiting = jobs.values();
+  const lane = async () => {
+    for (const job of waiting) {
+      const parser = refusalOfParser(job);
+      const { refusal: server, stored = null } = await verdictOfServer(job);
+      if (parser === undefined) result.accepted += 1;
+      else result.refused += 1;
+      if ((parser === undefined) === (server === undefined)) continue;
+      // The API server drops a null that the schema does not allow, and keeps one that another part allows.
+      const hasNull = JSON.stringify(job).includes('null');
+      const isOfNull = server === undefined && hasNull && refusalOfParser(withoutNulls(stored)) === undefined;
+      if (isOfNull) result.ofNull += 1;
+      else if (server === undefined && isOfSize(stored)) result.ofSize += 1;
+      else result.differences.push({ job, server, parser });
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, lane));
+  return result;
+}
+
+function tell({ job, server, parser }: Difference): string {
+  return `${JSON.stringify(job)}\n  API server: ${server ?? 'accepted'}\n  parser: ${parser ?? 'accepted'}`;
+}
+
+for (const [what, arbitrary, share] of [
+  ['by all parts', jobFiles(), 0.45],
+  ['that were spoilt', spoiltJobFiles(), 0.35],
+  ['at the edge of a limit', largeJobFiles(), 0.2],
+] as const) {
+  test(`of job files ${what} the API server accepts those that the parser accepts`, async (t) => {
+    const jobs = fc.sample(arbitrary, { seed, numRuns: Math.ceil(files * share) });
+    const { accepted, refused, ofSize, ofNull, differences } = await compare(jobs);
+    t.diagnostic(
+      `seed ${seed}: ${accepted} accepted, ${refused} refused, ${differences.length} different; ` +
+        `of the refused ones by the parser alone: ${ofSize} for their task.size, ${ofNull} for a null`,
+    );
+    differences.sort((a, b) => JSON.stringify(a.job).length - JSON.stringify(b.job).length);
+    assert.equal(differences.length, 0, differences.slice(0, 8).map(tell).join('\n\n'));
+    assert.ok(accepted > 0 && refused > 0, `${accepted} accepted, ${refused} refused`);
+  });
+}
