@@ -55,11 +55,11 @@ function shares(): fc.Arbitrary<number> {
   return fc.constantFrom(0, 0.1, 0.25, 0.45, 0.5, 0.9);
 }
 
-function valueOf(schema: JsonSchema, name = ''): fc.Arbitrary<Json> {
+function fieldValue(schema: JsonSchema, name = ''): fc.Arbitrary<Json> {
   const own = special[name];
   if (own) return own;
   const choices = schema.oneOf ?? schema.anyOf;
-  if (choices) return fc.oneof(...choices.map((choice) => valueOf(choice)));
+  if (choices) return fc.oneof(...choices.map((choice) => fieldValue(choice)));
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum) return fc.constantFrom(...schema.enum);
   switch (schema.type) {
@@ -71,12 +71,12 @@ function valueOf(schema: JsonSchema, name = ''): fc.Arbitrary<Json> {
       return realNumber(schema);
     case 'array': {
       if (schema.prefixItems) {
-        const items = fc.tuple(...schema.prefixItems.map((item) => valueOf(item)));
+        const items = fc.tuple(...schema.prefixItems.map((item) => fieldValue(item)));
         const sorted = items.map((all) => [...all].sort((a, b) => Number(a) - Number(b)));
         return fc.oneof({ weight: 9, arbitrary: sorted }, { weight: 1, arbitrary: items }) as fc.Arbitrary<Json>;
       }
       const { minItems = 0, maxItems = 4 } = schema;
-      const item = valueOf(schema.items ?? {});
+      const item = fieldValue(schema.items ?? {});
       const few = fc.array(item, { minLength: minItems, maxLength: Math.min(maxItems, minItems + 3) });
       return fc.oneof({ weight: 9, arbitrary: few }, { weight: 1, arbitrary: fc.array(item, { minLength: minItems, maxLength: maxItems }) }); // biome-ignore format: one line
     }
@@ -111,7 +111,7 @@ const realNumber = ({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Js
 
 function objectOf({ properties = {}, required = [] }: JsonSchema): fc.Arbitrary<Fields> {
   const fields = Object.entries(properties).map(([name, field]) => {
-    const value = valueOf(field, name);
+    const value = fieldValue(field, name);
     const isRequired = required.includes(name);
     return fc.tuple(fc.constant(name), isRequired ? value : fc.option(value, { nil: undefined, freq: 2 }));
   });
@@ -155,8 +155,8 @@ export function jobFiles(registry: Registry = builtIn): fc.Arbitrary<Fields> {
     ['iterations', wholeNumber(1, 1_000_000_000)],
     ['batchSize', maybe(wholeNumber(1, 1_000_000))],
     ['optimizer', maybe(section('optimizer'))],
-    ['schedule', maybe(valueOf(jsonOf(scheduleSchema)), 3)],
-    ['update', maybe(valueOf(jsonOf(updateSchema)), 3)],
+    ['schedule', maybe(fieldValue(jsonOf(scheduleSchema)), 3)],
+    ['update', maybe(fieldValue(jsonOf(updateSchema)), 3)],
     ['clipNorm', maybe(fc.constantFrom(1, 0.5))],
     ['groups', maybe(groups, 6)],
     ['onNonFinite', maybe(fc.constantFrom('fail', 'skip'))],
@@ -169,9 +169,9 @@ export function jobFiles(registry: Registry = builtIn): fc.Arbitrary<Fields> {
     ['algorithm', section('algorithm')],
     ['objective', maybe(section('objective'), 4)],
     ['meta', meta],
-    ['evaluation', maybe(valueOf(jsonOf(evaluationSchema)))],
-    ['checkpoint', maybe(valueOf(jsonOf(checkpointSchema)), 3)],
-    ['placement', maybe(valueOf(jsonOf(placementSchema)), 3)],
+    ['evaluation', maybe(fieldValue(jsonOf(evaluationSchema)))],
+    ['checkpoint', maybe(fieldValue(jsonOf(checkpointSchema)), 3)],
+    ['placement', maybe(fieldValue(jsonOf(placementSchema)), 3)],
     ['published', maybe(published(section), 3)],
   ]);
   return fc.tuple(whole, fc.integer({ min: 0, max: 9 })).map(([job, choice]) => (choice === 0 ? job : fitted(job)));
