@@ -301,9 +301,14 @@ export class MetatrainClient {
     signal?: AbortSignal,
   ): AsyncGenerator<Message, void> {
     const deadline = realClock.now() + this.#longestStreamMs;
+    const hasOtherToken = this.#connection.noteToken();
     try {
       yield* this.#messages(() => start({ deadline }), signal, this.#longestSilenceMs);
     } catch (error) {
+      // The next stream shows the token that its file holds now.
+      if (error instanceof MetatrainError && error.code === 'UNAUTHENTICATED' && hasOtherToken()) {
+        throw new MetatrainError('NOT_READY', `${error.message}; its file holds another one now`, { cause: error });
+      }
       const hasLastedLongEnough = error instanceof MetatrainError && error.code === 'DEADLINE_EXCEEDED';
       if (!hasLastedLongEnough) throw error;
     }

@@ -16,9 +16,9 @@ import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { everyone } from '../shared/observers.ts';
 import { randomId } from '../shared/rng.ts';
 import { packageRoot } from '../shared/wire.ts';
-import { certificateExpiries, warnOfExpiry } from './access/certificates.ts';
-import { readServerPems, refuseExposure } from './access/exposure.ts';
+import { refuseExposure } from './access/exposure.ts';
 import { Refusals } from './access/refusals.ts';
+import { ServerTls } from './access/server-tls.ts';
 import { TokenBook } from './access/token-book.ts';
 import { readConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -67,7 +67,7 @@ export interface Coordinator {
   readonly scaler?: string;
   /** Adapting and predicting on the workers, without a job: for the process that the coordinator runs in. */
   readonly requests: Pick<Runner, 'adapt' | 'predict'>;
-  /** Takes the tokens file as it is now, and ends the calls of tokens that it no longer holds. */
+  /** Takes the tokens file and the TLS files as they are now, and ends the calls of tokens that it no longer holds. */
   reloadTokens(): void;
   /** Ends streams and watches, checkpoints what runs, frees the port and the state directory. May be called twice. */
   close(): Promise<void>;
@@ -88,9 +88,7 @@ export async function startCoordinator(
   const registry = await loadRegistry(plugins);
   refuseExposure(host, security, log);
   if (http && http.host !== host) refuseExposure(http.host, security, log);
-  const pems = readServerPems(security);
-  const certificates = certificateExpiries(pems);
-  warnOfExpiry(certificates, clock.now(), log);
+  const tls = ServerTls.open(security.tls, { clock, log });
   const tokens = security.tokensFile === undefined ? undefined : TokenBook.open(security.tokensFile, { clock, log });
   const refusals = new Refusals({ clock, log });
   const { endedJobSeriesMs } = limits;
@@ -102,7 +100,7 @@ export async function startCoordinator(
     limits: { summaries: limits.loggedSummaries, others: limits.loggedEvents, followers: limits.watchers },
     onCorrupt: ({ code, message }) => log.error({ code, reason: message }, 'the job database is damaged'),
   });
-  const parts: Parts = { servers: [], watched: [], door, connections, tokens, state };
+  const parts: Parts = { servers: [], watched: [], door, connections, tokens, tls, state };
   try {
     const book = new JobBook(state.jobs, limits, log, (jobId) => void state.checkpoints.removeJob(jobId), registry);
     const checkpointing = new Checkpointing(state.checkpoints, book, log);
@@ -123,7 +121,7 @@ export async function startCoordinator(
     const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, observer });
     parts.runner = runner;
     metrics?.attend(runner);
-    metrics?.attendHost({ room: state.room, certificates });
+    metrics?.attendHost({ room: state.room, certificates: () => tls?.expiries ?? [] });
     const requests = new JobRequests({ runner, book, registry });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
     const { heartbeatIntervalMs } = core;
@@ -142,7 +140,7 @@ export async function startCoordinator(
     const cluster = clusterService({ runner, book, events: state.jobs.log, clock, log });
     parts.watched.push(jobs, cluster);
     const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
-    const server = await startServer(host, port, handlers, { credentials: serverCredentials(pems), door, connections });
+    const server = await startServer(host, port, handlers, { credentials: serverCredentials(tls), door, connections });
     parts.servers.push(server);
     let httpServer: HttpServer | undefined;
     if (http) {
@@ -159,7 +157,9 @@ export async function startCoordinator(
         api({ host: http.host, publicOrigin: http.publicOrigin, version: packageVersion() }, sources),
         consoleFiles(log),
       ];
-      httpServer = await startHttp({ ...http, ...(pems && { tls: pems }) }, parts, { routes, log });
+      const served = await startHttp({ ...http, ...(tls && { tls: tls.pems }) }, parts, { routes, log });
+      tls?.attend((pems) => served.renewTls(pems));
+      httpServer = served;
     }
     const scalerServer = scaler && scaling && (await startScaler(scaler, scaling, { clock, log }));
     if (scalerServer) parts.servers.push(scalerServer);
@@ -168,12 +168,13 @@ export async function startCoordinator(
       ...(httpServer && { http: httpServer.address }),
       ...(scalerServer && { scaler: scalerServer.address }),
     };
-    const access = { tls: pems !== undefined, tokens: tokens !== undefined };
+    const access = { tls: tls !== undefined, tokens: tokens !== undefined };
     log.info({ ...addresses, stateDirectory: state.path, ...access }, 'coordinator is ready');
     return {
       ...addresses,
       requests: runner,
       reloadTokens() {
+        tls?.reload();
         tokens?.reload();
         door.sweep();
       },
@@ -190,6 +191,7 @@ interface Parts {
   readonly door: Door;
   readonly connections: ConnectionLimit;
   readonly tokens: TokenBook | undefined;
+  readonly tls: ServerTls | undefined;
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
@@ -269,13 +271,27 @@ const tellOfWorkers = (events: EventLog, log: Logger): Observer =>
 
 function closeAll(parts: Parts, graceMs: number): Promise<void> {
   const close = async () => {
-    const { door, connections, tokens, state, servers, watched, runner, disk, bus, metrics, traces, stopSweeping } =
-      parts;
+    const {
+      door,
+      connections,
+      tokens,
+      tls,
+      state,
+      servers,
+      watched,
+      runner,
+      disk,
+      bus,
+      metrics,
+      traces,
+      stopSweeping,
+    } = parts;
     disk?.close();
     stopSweeping?.();
     door.close();
     connections.close();
     tokens?.close();
+    tls?.close();
     const checkpointed = runner?.close();
     const shuttingDown = new MetatrainError('SHUTTING_DOWN', 'the coordinator is shutting down; watch again later');
     for (const service of watched) service.close(shuttingDown);

@@ -1,15 +1,22 @@
 // How a client or worker connects to its coordinator: encryption, certificate, token and proxy.
-// Never sends a token where others could read it. Reads the files that the flags name; errors name
-// the file and never its content.
+// Never sends a token where others could read it. Reads the files that the flags name, again for each
+// new connection or call when they have changed; errors name the file and never its content.
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
-import { ChannelCredentials, type ChannelOptions, InterceptingCall, type Interceptor } from '@grpc/grpc-js';
+import {
+  CallCredentials,
+  ChannelCredentials,
+  type ChannelOptions,
+  InterceptingCall,
+  type Interceptor,
+} from '@grpc/grpc-js';
 import { hostOf, isDestination } from './address.ts';
 import { asMetatrainError, MetatrainError } from './errors.ts';
 import { excerpt } from './foreign-text.ts';
 import { isLoopback } from './loopback.ts';
 import { readNamedFile } from './named-file.ts';
 import { proxyTo } from './proxy.ts';
+import { RenewedFiles } from './renewed-files.ts';
 import { isSecret } from './tokens.ts';
 import { type ServerIdentity, whyUnreachable } from './unreachable.ts';
 
@@ -35,8 +42,10 @@ export interface ConnectionOptions {
 
 export interface Connection {
   readonly credentials: ChannelCredentials;
-  /** Adds the token to every call. */
+  /** Adds the token, as its file has it then, to every call. */
   readonly interceptors: Interceptor[];
+  /** Notes the token of now, and later says whether its file holds another one: a refused call may then be tried again. */
+  readonly noteToken: () => () => boolean;
   /** To be added to the channel's: no proxy where none may be used. */
   readonly channelOptions: ChannelOptions;
   /**
@@ -48,9 +57,14 @@ export interface Connection {
 
 /**
  * @param address HOST:PORT.
+ * @param onBadFile told when a file has changed and its new content is bad; the content before it stays.
  * @throws MetatrainError `REQUEST_INVALID` with the flag or file and what is accepted.
  */
-export function connectionTo(address: string, options: ConnectionOptions = {}): Connection {
+export function connectionTo(
+  address: string,
+  options: ConnectionOptions = {},
+  onBadFile: (error: MetatrainError) => void = () => {},
+): Connection {
   const { tlsCa, tlsCert, tlsKey, insecure } = options;
   if (!isDestination(address)) {
     throw invalid(
@@ -61,27 +75,31 @@ export function connectionTo(address: string, options: ConnectionOptions = {}): 
   if (tlsCert !== undefined && tlsCa === undefined) {
     throw invalid('--tls-cert needs --tls-ca: FILE, or `system` for the authorities that Node trusts');
   }
-  const token = tokenOf(options);
-  if (token !== undefined && tlsCa === undefined && !insecure && !isLoopback(hostOf(address))) {
+  const tokens = tokenOf(options, onBadFile);
+  if (tokens !== undefined && tlsCa === undefined && !insecure && !isLoopback(hostOf(address))) {
     throw invalid(
       `a token would travel to ${address} unencrypted, where others can read it; give --tls-ca FILE, ` +
         'or --insecure to send it nevertheless',
     );
   }
-  const pems = tlsCa === undefined ? undefined : readPems(tlsCa, tlsCert, tlsKey);
+  const pems = tlsCa === undefined ? undefined : watchPems(tlsCa, { tlsCert, tlsKey }, onBadFile);
   const proxy = proxyTo(address);
   const identity = identityOf(hostOf(address), options.serverNames);
   return {
-    credentials: pems
-      ? ChannelCredentials.createSsl(pems.ca, pems.key, pems.cert, { checkServerIdentity: identity.check })
-      : ChannelCredentials.createInsecure(),
-    interceptors: token === undefined ? [] : [bearer(token)],
+    credentials: pems ? new RenewingCredentials(pems, identity.check) : ChannelCredentials.createInsecure(),
+    interceptors: tokens === undefined ? [] : [bearer(tokens)],
+    noteToken() {
+      const noted = tokens?.();
+      return () => tokens?.() !== noted;
+    },
     channelOptions: {
       ...(proxy === undefined && { 'grpc.enable_http_proxy': 0 }),
       ...(pems && identity.asked !== hostOf(address) && { 'grpc.ssl_target_name_override': identity.asked }),
     },
-    whyUnreachable: () =>
-      whyUnreachable({ address, proxy, tls: pems && { ...pems, identity, hasCertificate: pems.cert !== null } }),
+    whyUnreachable() {
+      const now = pems?.value;
+      return whyUnreachable({ address, proxy, tls: now && { ...now, identity, hasCertificate: now.cert !== null } });
+    },
   };
 }
 
@@ -110,6 +128,56 @@ interface Pems {
   readonly cert: Buffer | null;
   readonly key: Buffer | null;
   readonly context: SecureContext;
+}
+
+function watchPems(
+  tlsCa: string,
+  { tlsCert, tlsKey }: Pick<ConnectionOptions, 'tlsCert' | 'tlsKey'>,
+  onBad: (error: MetatrainError) => void,
+): RenewedFiles<Pems> {
+  const files = [tlsCa, tlsCert, tlsKey].filter((file) => file !== undefined && file !== 'system') as string[];
+  return new RenewedFiles(files, () => readPems(tlsCa, tlsCert, tlsKey), onBad);
+}
+
+/** TLS with the files as they are when a connection is made; connections that are open stay. */
+class RenewingCredentials extends ChannelCredentials {
+  readonly #pems: RenewedFiles<Pems>;
+  readonly #check: ServerIdentity['check'];
+  #credentials: ChannelCredentials;
+
+  constructor(pems: RenewedFiles<Pems>, check: ServerIdentity['check']) {
+    super();
+    this.#pems = pems;
+    this.#check = check;
+    this.#credentials = this.#make();
+  }
+
+  #make(): ChannelCredentials {
+    const { ca, key, cert } = this.#pems.value;
+    return ChannelCredentials.createSsl(ca, key, cert, { checkServerIdentity: this.#check });
+  }
+
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(
+    ...[target, options, calls]: Parameters<ChannelCredentials['_createSecureConnector']>
+  ): ReturnType<ChannelCredentials['_createSecureConnector']> {
+    return {
+      connect: (socket) => {
+        if (this.#pems.look()) this.#credentials = this.#make();
+        return this.#credentials._createSecureConnector(target, options, calls).connect(socket);
+      },
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => calls ?? CallCredentials.createEmpty(),
+      destroy() {},
+    };
+  }
 }
 
 function readPems(ca: string, cert: string | undefined, key: string | undefined): Pems {
@@ -143,19 +211,33 @@ export function checkPem(
   }
 }
 
-function tokenOf({ tokenFile, token }: ConnectionOptions): string | undefined {
-  const secret = tokenFile === undefined ? token : readNamedFile('--token-file', tokenFile).toString('utf8');
-  if (secret === undefined) return undefined;
-  if (isSecret(secret.trim())) return secret.trim();
-  const where = tokenFile === undefined ? 'METATRAIN_TOKEN' : `--token-file ${tokenFile}`;
+/** The secret, as its file has it now; undefined: none was given. */
+type Token = () => string;
+
+function tokenOf({ tokenFile, token }: ConnectionOptions, onBad: (error: MetatrainError) => void): Token | undefined {
+  if (tokenFile !== undefined) {
+    const read = () => secretIn(readNamedFile('--token-file', tokenFile).toString('utf8'), `--token-file ${tokenFile}`);
+    const file = new RenewedFiles([tokenFile], read, onBad);
+    return () => {
+      file.look();
+      return file.value;
+    };
+  }
+  if (token === undefined) return undefined;
+  const secret = secretIn(token, 'METATRAIN_TOKEN');
+  return () => secret;
+}
+
+function secretIn(text: string, where: string): string {
+  if (isSecret(text.trim())) return text.trim();
   throw invalid(`${where}: got something else; accepted: one secret as metatrain token create prints it, mt_…`);
 }
 
-function bearer(secret: string): Interceptor {
+function bearer(token: Token): Interceptor {
   return (options, nextCall) =>
     new InterceptingCall(nextCall(options), {
       start(metadata, listener, next) {
-        metadata.set('authorization', `Bearer ${secret}`);
+        metadata.set('authorization', `Bearer ${token()}`);
         next(metadata, listener);
       },
     });

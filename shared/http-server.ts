@@ -74,6 +74,8 @@ export type HttpRoutes = (app: HttpApp) => void;
 export interface HttpServer {
   /** HOST:PORT. */
   readonly address: string;
+  /** New connections use these files, of which there must be as many as before. */
+  renewTls(tls: NonNullable<HttpServerOptions['tls']>): void;
   /** Ends open answers after `graceMs`, and frees the port. May be called twice. */
   close(graceMs: number): Promise<void>;
 }
@@ -119,6 +121,7 @@ export async function startHttpServer(
   let closing: Promise<void> | undefined;
   return {
     address: `${host.includes(':') ? `[${host}]` : host}:${front.port}`,
+    renewTls: (renewed) => front.renewTls(renewed),
     close(graceMs) {
       closing ??= front.close(graceMs);
       return closing;

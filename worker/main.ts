@@ -14,6 +14,7 @@ import { startHttpServer } from '../shared/http-server.ts';
 import { createLogger } from '../shared/log.ts';
 import { metricsRoutes } from '../shared/metrics/routes.ts';
 import { everyone } from '../shared/observers.ts';
+import { RenewedFiles } from '../shared/renewed-files.ts';
 import { randomFraction } from '../shared/rng.ts';
 import type { TracingOptions } from '../shared/tracing-options.ts';
 import { packageRoot } from '../shared/wire.ts';
@@ -69,10 +70,18 @@ try {
   }
   // First: a flag that is wrong is told before a thread is started.
   const { plugins } = await loadRegistry(config.plugins);
-  const connection = connectionTo(config.coordinator, config.connection);
+  const connection = connectionTo(config.coordinator, config.connection, ({ message }) =>
+    log.error({ reason: message }, 'a file of the connection is bad; its content before that stays'),
+  );
   const { kind: device } = facts;
   const { tlsCert } = config.connection;
-  const certificateExpiresAt = tlsCert === undefined ? undefined : firstExpiry(readPem('--tls-cert', tlsCert));
+  // Read for each connection, and so looked at for each scrape.
+  const certificate =
+    tlsCert === undefined ? undefined : new RenewedFiles([tlsCert], () => firstExpiry(readPem('--tls-cert', tlsCert)));
+  const certificateExpiresAt = () => {
+    certificate?.look();
+    return certificate?.value;
+  };
   const metrics =
     config.http &&
     new WorkerMetrics({ workerId, version, engine: config.engine, device, memoryBytes, certificateExpiresAt });

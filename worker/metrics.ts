@@ -16,7 +16,7 @@ export interface WorkerMetricsOptions {
    * When the certificate that it shows to the coordinator expires, in milliseconds since 1970;
    * undefined without a certificate.
    */
-  readonly certificateExpiresAt?: number | undefined;
+  readonly certificateExpiresAt?: () => number | undefined;
 }
 
 /** What the metrics read at each scrape. */
@@ -113,7 +113,10 @@ export class WorkerMetrics {
     meter.gauge(
       'metatrain_worker_certificate_expiry_timestamp_seconds',
       "Expiry of the worker's client certificate, in seconds since 1970; absent without one.",
-      () => (certificateExpiresAt === undefined ? undefined : certificateExpiresAt / 1_000),
+      () => {
+        const expiresAt = certificateExpiresAt?.();
+        return expiresAt === undefined ? undefined : expiresAt / 1_000;
+      },
     );
   }
 }

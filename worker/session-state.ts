@@ -37,6 +37,8 @@ export interface StreamEnd {
    * did, or nobody said why.
    */
   readonly isFromCoordinator: boolean;
+  /** A token was refused, and another is there since: the next stream shows that one. Default false. */
+  readonly isRenewed?: boolean;
 }
 
 export type SessionEvent =
@@ -326,7 +328,7 @@ export class SessionState {
     const wasConnected = this.#isConnected();
     const wasLeaving = this.#phase.kind === 'leaving' || this.#phase.kind === 'draining';
     const all = () => this.#cancelWhere(() => true);
-    if (end.isFromCoordinator && fatalEnds.has(end.code))
+    if (end.isFromCoordinator && fatalEnds.has(end.code) && !end.isRenewed)
       return [...all(), ...this.#exit(1, `refused by the coordinator: ${end.message}`)];
     if (wasLeaving) return [...all(), ...this.#exit(0, 'left')];
     if (wasConnected) this.#aloneSince = now;

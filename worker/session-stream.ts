@@ -24,6 +24,7 @@ export type OpenStream = (listener: StreamListener) => CoordinatorStream;
 export function streamsTo(address: string, connection: Connection = connectionTo(address)): OpenStream {
   const { credentials, interceptors, whyUnreachable } = connection;
   return (listener) => {
+    const hasOtherToken = connection.noteToken();
     const client = new WorkerService(address, credentials, {
       ...channelOptions,
       ...connection.channelOptions,
@@ -53,7 +54,9 @@ export function streamsTo(address: string, connection: Connection = connectionTo
       const why = isUnreachable ? await whyUnreachable() : undefined;
       if (isDropped) return;
       const message = why ?? (isFromCoordinator ? details : inBetween(code, details));
-      listener.onEnd({ code: status[code] ?? 'UNKNOWN', message, isFromCoordinator });
+      // The token has expired or was withdrawn, and its file holds the next one already.
+      const isRenewed = code === status.UNAUTHENTICATED && hasOtherToken();
+      listener.onEnd({ code: status[code] ?? 'UNKNOWN', message, isFromCoordinator, isRenewed });
     });
     return {
       write: (message) => call.write(message),

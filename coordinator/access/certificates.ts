@@ -1,5 +1,5 @@
 // When the certificates that the coordinator serves with expire, for a metric and for a warning in
-// the log at its start. The certificates are read once: a renewed file counts after a restart.
+// the log whenever they are read.
 import { firstExpiry } from '../../shared/certificate-expiry.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ServerPems } from './exposure.ts';
@@ -31,7 +31,7 @@ export function warnOfExpiry(expiries: readonly CertificateExpiry[], now: number
     const expires = new Date(at).toISOString();
     log.warn(
       { certificate, expires },
-      'a certificate expires within 30 days: renew its file and restart the coordinator',
+      'a certificate expires within 30 days: renew its file; the coordinator reads it by itself',
     );
   }
 }

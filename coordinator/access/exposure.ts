@@ -49,8 +49,7 @@ export interface ServerPems {
 }
 
 /** @throws MetatrainError `REQUEST_INVALID` naming the flag and the file. */
-export function readServerPems({ tls }: SecurityOptions): ServerPems | undefined {
-  if (!tls) return undefined;
+export function readServerPems(tls: NonNullable<SecurityOptions['tls']>): ServerPems {
   const cert = readPem('--tls-cert', tls.cert);
   const key = readPem('--tls-key', tls.key);
   const clientCa = tls.clientCa === undefined ? undefined : readPem('--tls-client-ca', tls.clientCa);

@@ -2,11 +2,10 @@
 // has changed, or on request. When the file cannot be read or parsed, the earlier tokens stay and
 // the log says why. Holds hashes only, never a secret.
 import { timingSafeEqual } from 'node:crypto';
-import { statSync } from 'node:fs';
 import type { Clock } from '../../shared/clock.ts';
-import { asMetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { readNamedFile } from '../../shared/named-file.ts';
+import { RenewedFiles } from '../../shared/renewed-files.ts';
 import { hashOfSecret, parseTokens, type TokenEntry } from '../../shared/tokens.ts';
 
 const lookEveryMs = 2_000;
@@ -16,40 +15,40 @@ export class TokenBook {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #stopLooking: () => void;
-  #entries: readonly TokenEntry[];
-  /** Size, time and identity of the file when it was last read, whether or not that succeeded. */
-  #seen: string;
+  readonly #tokens: RenewedFiles<readonly TokenEntry[]>;
 
-  private constructor(file: string, entries: readonly TokenEntry[], seen: string, clock: Clock, log: Logger) {
+  private constructor(file: string, tokens: RenewedFiles<readonly TokenEntry[]>, clock: Clock, log: Logger) {
     this.#file = file;
-    this.#entries = entries;
-    this.#seen = seen;
+    this.#tokens = tokens;
     this.#clock = clock;
     this.#log = log;
     this.#stopLooking = clock.every(lookEveryMs, () => {
-      if (looksOf(file) !== this.#seen) this.reload();
+      if (tokens.look()) this.#tell();
     });
   }
 
   /** @throws MetatrainError `REQUEST_INVALID` when the file cannot be read or parsed. */
   static open(file: string, { clock, log }: { readonly clock: Clock; readonly log: Logger }): TokenBook {
-    const seen = looksOf(file);
-    const entries = read(file);
-    if (entries.length === 0) log.warn({ file }, 'the tokens file is empty: every call is refused');
-    return new TokenBook(file, entries, seen, clock, log);
+    const tokens = new RenewedFiles(
+      [file],
+      () => read(file),
+      ({ message }) => log.error({ file, reason: message }, 'the tokens file is bad; the tokens before it stay'),
+    );
+    if (tokens.value.length === 0) log.warn({ file }, 'the tokens file is empty: every call is refused');
+    return new TokenBook(file, tokens, clock, log);
   }
 
   /** Reads the file again. A bad file is logged and changes nothing. */
   reload(): void {
-    // Before reading, so that a change in between is seen the next time.
-    this.#seen = looksOf(this.#file);
-    try {
-      this.#entries = read(this.#file);
-      this.#log.info({ file: this.#file, tokens: this.#entries.length }, 'tokens read again');
-    } catch (thrown) {
-      const { message } = asMetatrainError(thrown);
-      this.#log.error({ file: this.#file, reason: message }, 'the tokens file is bad; the tokens before it stay');
-    }
+    if (this.#tokens.reload()) this.#tell();
+  }
+
+  #tell(): void {
+    this.#log.info({ file: this.#file, tokens: this.#entries.length }, 'tokens read again');
+  }
+
+  get #entries(): readonly TokenEntry[] {
+    return this.#tokens.value;
   }
 
   /**
@@ -85,13 +84,3 @@ export class TokenBook {
 }
 
 const read = (file: string): TokenEntry[] => parseTokens(readNamedFile('--tokens', file).toString('utf8'), file);
-
-/** Differs when the file was written or replaced. */
-function looksOf(file: string): string {
-  try {
-    const { ino, size, mtimeMs } = statSync(file);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch {
-    return 'not there';
-  }
-}

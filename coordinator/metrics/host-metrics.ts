@@ -6,7 +6,7 @@ import { type DiskRoom, reserveBytes } from '../store/disk-room.ts';
 
 export interface HostView {
   readonly room: Pick<DiskRoom, 'freeBytes'>;
-  readonly certificates: readonly CertificateExpiry[];
+  readonly certificates: () => readonly CertificateExpiry[];
 }
 
 export function declareHostMetrics(meter: Meter, host: () => HostView | undefined): void {
@@ -26,8 +26,8 @@ export function declareHostMetrics(meter: Meter, host: () => HostView | undefine
   meter.series(
     'gauge',
     'metatrain_certificate_expiry_timestamp_seconds',
-    'When a certificate expires with which the coordinator was started, in seconds since 1970: its own (server), or that of the authority of its clients (clientCa).',
+    'When a certificate expires that the coordinator serves with, in seconds since 1970: its own (server), or that of the authority of its clients (clientCa).',
     ['certificate'],
-    () => (host()?.certificates ?? []).map(({ certificate, at }) => ({ labels: { certificate }, value: at / 1_000 })),
+    () => (host()?.certificates() ?? []).map(({ certificate, at }) => ({ labels: { certificate }, value: at / 1_000 })),
   );
 }

@@ -51,7 +51,9 @@ try {
   });
   const client = new MetatrainClient({
     address,
-    connection: connectionTo(address, config.connection),
+    connection: connectionTo(address, config.connection, ({ message }) =>
+      log.error({ reason: message }, 'a file of the connection is bad; its content before that stays'),
+    ),
     deadlineMs: 5_000,
   });
   const leader = new Leader({ namespace, name: leaseName, identity }, { api, clock: realClock, log });

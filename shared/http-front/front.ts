@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { realClock } from '../clock.ts';
 import { MetatrainError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { Asked, FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
+import type { Asked, FromFront, FrontData, FrontTls, Headers, Piece, ToFront } from './protocol.ts';
 
 /**
  * One request's body, and its answer: either sent at once, or begun and then written piece by
@@ -109,10 +109,12 @@ export class HttpFront {
   #thread: Worker | undefined;
   #port: number;
   #isServing = false;
+  #tls: FrontData['tls'];
 
   private constructor(options: HttpFrontOptions) {
     this.#options = options;
     this.#port = options.port;
+    this.#tls = options.tls;
   }
 
   /**
@@ -131,6 +133,12 @@ export class HttpFront {
     return this.#port;
   }
 
+  /** For the connections from now on, also those of a thread that is started again. */
+  renewTls(tls: FrontTls): void {
+    this.#tls = tls;
+    this.#tell({ kind: 'renewTls', tls });
+  }
+
   /** Ends open answers after `graceMs`, and frees the port. */
   async close(graceMs: number): Promise<void> {
     this.#isServing = false;
@@ -142,8 +150,8 @@ export class HttpFront {
   }
 
   async #start(): Promise<void> {
-    const { host, tls, maxBodyBytes, maxConnections, threadFile } = this.#options;
-    const workerData: FrontData = { host, port: this.#port, tls, maxBodyBytes, maxConnections };
+    const { host, maxBodyBytes, maxConnections, threadFile } = this.#options;
+    const workerData: FrontData = { host, port: this.#port, tls: this.#tls, maxBodyBytes, maxConnections };
     const thread = new Worker(threadFile ?? new URL('./thread.js', import.meta.url), { workerData, name: 'http' });
     this.#thread = thread;
     await new Promise<void>((resolve, reject) => {

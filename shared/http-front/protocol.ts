@@ -16,6 +16,8 @@ export interface FrontData {
   readonly maxConnections: number;
 }
 
+export type FrontTls = NonNullable<FrontData['tls']>;
+
 export type Headers = readonly (readonly [name: string, value: string])[];
 
 export type Piece = string | Uint8Array;
@@ -45,6 +47,8 @@ export type FromFront =
   | { readonly kind: 'gone'; readonly id: number };
 
 export type ToFront =
+  /** For the connections from now on. */
+  | { readonly kind: 'renewTls'; readonly tls: FrontTls }
   /** Sent at most once. Until then nothing of the body is read. */
   | { readonly kind: 'readBody'; readonly id: number }
   | {

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
 import { realClock } from '../clock.ts';
 import { ConnectionLimit, peerOf } from '../connection-limit.ts';
-import type { FromFront, FrontData, Headers, Piece, ToFront } from './protocol.ts';
+import type { FromFront, FrontData, FrontTls, Headers, Piece, ToFront } from './protocol.ts';
 
 interface Open {
   readonly incoming: IncomingMessage;
@@ -64,6 +64,10 @@ async function beginningOf(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
 function hear(message: ToFront): void {
   if (message.kind === 'close') {
     close(message.graceMs);
+    return;
+  }
+  if (message.kind === 'renewTls') {
+    if ('setSecureContext' in server) server.setSecureContext(contextOf(message.tls));
     return;
   }
   const known = open.get(message.id);
@@ -123,13 +127,18 @@ const connections = new ConnectionLimit(
   () => undefined,
 );
 
+const contextOf = ({ cert, key, clientCa }: FrontTls) => ({
+  cert: Buffer.from(cert),
+  key: Buffer.from(key),
+  ...(clientCa && { ca: Buffer.from(clientCa) }),
+});
+
 const server = tls
   ? createSecureServer(
       {
         ...patience,
-        cert: Buffer.from(tls.cert),
-        key: Buffer.from(tls.key),
-        ...(tls.clientCa && { ca: Buffer.from(tls.clientCa), requestCert: true, rejectUnauthorized: false }),
+        ...contextOf(tls),
+        ...(tls.clientCa && { requestCert: true, rejectUnauthorized: false }),
       },
       take,
     )
