@@ -10,14 +10,13 @@ import { Reflector } from '../../../deploy/controller/kube/reflector.ts';
 import { permissions } from '../../../deploy/controller/permissions.ts';
 import {
   group,
-  kind,
   type MetaTrainJob,
   type MetaTrainJobSpec,
   type MetaTrainJobStatus,
   plural,
   resourcesPath,
-  version,
 } from '../../../deploy/controller/resource.ts';
+import { customResourceDefinition } from '../../../deploy/kubernetes/source/crd/index.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { randomFraction } from '../../../shared/rng.ts';
@@ -210,24 +209,10 @@ export class ControllerLab {
   }
 }
 
-/** Where nothing has defined the resource yet: without a schema, since these tests are not about it. */
+/** Where nothing has defined the resource yet, or something else had. */
 async function defineResource(): Promise<void> {
-  if ((await kubectl(['get', 'crd', '--output=name'])).includes(`/${plural}.${group}`)) return;
-  const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
-  const served = {
-    name: version,
-    served: true,
-    storage: true,
-    subresources: { status: {} },
-    schema: { openAPIV3Schema: { type: 'object', properties: { spec: anything, status: anything } } },
-  };
-  const definition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${group}` },
-    spec: { group, scope: 'Namespaced', names: { kind, plural, singular: kind.toLowerCase() }, versions: [served] },
-  };
-  await kubectl(['apply', '--filename', '-'], { input: JSON.stringify(definition) });
+  const input = JSON.stringify(customResourceDefinition());
+  await kubectl(['apply', '--filename', '-'], { input });
   await kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
 }
 

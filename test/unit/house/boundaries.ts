@@ -69,7 +69,7 @@ const reaches: readonly Reach[] = [
     because: 'the Kubernetes client knows no job',
   },
   {
-    of: /^deploy\/controller\/(decide|status|status-schema|conditions|transitions|sighting|resource|worker-pods)\.ts$/,
+    of: /^deploy\/controller\/(decide|status|conditions|transitions|sighting|resource|worker-pods)\.ts$/,
     mayImport:
       /^(deploy\/controller\/((decide|status|conditions|transitions|sighting|resource)\.ts$|kube\/objects\.ts$)|client\/records\.ts$|shared\/(foreign-text|measures|numbers)\.ts$)/,
     because: 'what is decided and said is pure',

@@ -4,7 +4,7 @@ import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { MetaTrainJobStatus } from '../../../../deploy/controller/resource.ts';
 import { statusFor } from '../../../../deploy/controller/status.ts';
-import { statusSchema } from '../../../../deploy/controller/status-schema.ts';
+import { statusSchema } from '../../../../learning/crd/status.ts';
 import { taskRng } from '../../../../shared/rng.ts';
 import { away, noon, resourceOf, situationOf, statusOfJob, succeeded } from './situations.ts';
 import { World } from './world.ts';
