@@ -132,6 +132,24 @@ test('a coordinator and a worker in containers train a job to the same bytes as 
   }
 });
 
+test('the set-up of compose.yaml makes certificates and tokens in the image of the coordinator', async (t) => {
+  const secrets = join(places, 'secrets');
+  for (const name of ['', 'authority', 'coordinator', 'worker', 'client', 'prometheus']) {
+    mkdirSync(join(secrets, name));
+    chownSync(join(secrets, name), 1000, 1000);
+  }
+  const setUp = new Container(t, runtime, join(places, 'set-up'), {
+    image: images.get('coordinator')!,
+    entrypoint: ['sh'],
+    args: ['/tmp/set-up.sh'],
+    volumes: { '/secrets': secrets, '/tmp/set-up.sh': join(packageRoot, 'deploy', 'docker', 'set-up.sh') },
+  });
+  assert.deepEqual(await setUp.exited, { code: 0, signal: null }, setUp.stderr);
+  for (const file of ['coordinator/coordinator.pem', 'coordinator/tokens.jsonl', 'worker/token', 'client/ca.pem']) {
+    assert.ok(existsSync(join(secrets, file)), file);
+  }
+});
+
 test('the controller starts in its container, and says what it lacks outside of a cluster', async (t) => {
   const controller = new Container(t, runtime, join(places, 'controller-run'), {
     image: images.get('controller')!,

@@ -66,8 +66,9 @@ export async function buildImages({ cache, root, log }: BuildOptions): Promise<B
     const startedAt = performance.now();
     const flags = Object.entries(args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
     builder.build(name, join(root, 'deploy', 'docker', 'Dockerfile'), root, ['--target', target, ...flags]);
-    builder.export(name, `${archive}.new`);
-    renameSync(`${archive}.new`, archive);
+    const aside = `${archive}.${process.pid}`;
+    builder.export(name, aside);
+    renameSync(aside, archive);
     const seconds = secondsSince(startedAt);
     writeFileSync(recordOf(archive), JSON.stringify({ inputs, seconds } satisfies Record));
     const bytes = statSync(archive).size;

@@ -22,7 +22,7 @@ import { buildImages } from './images.ts';
 const fileTimeoutMs = 1_800_000;
 
 /** Test files that do without pods: a control plane is enough for them. */
-const withoutNode = new Set(['controller', 'crd', 'kwok', 'manifests']);
+const withoutNode = new Set(['controller', 'crd', 'images', 'kwok', 'manifests']);
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values, positionals: words } = parseArgs({
