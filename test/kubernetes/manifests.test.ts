@@ -8,7 +8,7 @@ import type { JsonObject } from '../../deploy/kubernetes/source/nodes.ts';
 import type { KubeObject } from '../../deploy/kubernetes/source/objects.ts';
 import { overlays } from '../../deploy/kubernetes/source/overlay-values.ts';
 import { workloadsOf } from '../support/kubernetes-policy.ts';
-import { tryKubectl } from './support/kubectl.ts';
+import { kubectl, tryKubectl } from './support/kubectl.ts';
 import { namespace as newNamespace } from './support/namespace.ts';
 import { chart, comparable, helm, helmVersions, kustomized, templated } from './support/rendered.ts';
 import { waitFor } from './support/wait-for.ts';
@@ -29,7 +29,9 @@ async function assertAccepted(objects: readonly KubeObject[], what: string): Pro
     ['apply', '--dry-run=server', '--validate=strict', '--filename', '-'],
     { input },
   );
-  assert.equal(`${code} ${stderr}`, '0 ', what);
+  // What kubectl says of a definition that Helm has installed.
+  const warnings = stderr.replace(/^Warning: resource \S+ is missing the kubectl\S+ annotation .*\n/gm, '');
+  assert.equal(`${code} ${warnings}`, '0 ', what);
   assert.equal(stdout.trim().split('\n').length, objects.length, what);
 }
 
@@ -105,6 +107,26 @@ for (const version of helmVersions) {
   test(`${version}: a typo, a contradiction and a value of another type are refused with a reason`, async () => {
     for (const [set, reason] of refused) {
       await assert.rejects(templated(version, 'metatrain', 'metatrain', ['--set', set]), reason, set);
+    }
+  });
+
+  test(`${version}: the definition of MetaTrainJob outlives its release, and another release takes it over`, async (t) => {
+    const [first, second] = [await namespace(t), await namespace(t)];
+    const run = async (args: readonly string[]): Promise<void> => {
+      const { code, stdout, stderr } = await helm(version, args);
+      assert.equal(code, 0, `${args[0]}: ${stderr}${stdout}`);
+    };
+    for (const space of [first, second]) {
+      // Another test may have left a definition that is of no release.
+      await run(['install', 'metatrain', chart, '--namespace', space, '--take-ownership']);
+      await run(['upgrade', 'metatrain', chart, '--namespace', space, '--set', 'commonLabels.team=a']);
+      await kubectl(['wait', 'crd/metatrainjobs.metatrain.dev', '--for=condition=Established', '--timeout=30s']);
+      assert.match(
+        await kubectl(['get', 'crd/metatrainjobs.metatrain.dev', '--output=jsonpath={.metadata.labels}']),
+        /team/,
+      );
+      await run(['uninstall', 'metatrain', '--namespace', space]);
+      await kubectl(['get', 'crd/metatrainjobs.metatrain.dev']);
     }
   });
 
