@@ -1,5 +1,5 @@
-// The counterpart of rates.ts in CEL. CEL has neither powers nor cosines: a power is taken by squaring, as
-// `integerPower` does, and the cosine near π by its series, exact to the last bits of a double.
+// The counterpart of rates.ts in CEL, which has neither powers nor cosines: a power is taken by squaring, as
+// `integerPower` does, and the cosine of a schedule's last step by a series.
 import { float32Bounds } from './fields.ts';
 
 const iterations = 'double(self.meta.iterations)';
@@ -36,21 +36,21 @@ function withPower(base: string, exponent: string, then: string): string {
 
 const accepted = 'meta.schedule: accepted: a schedule whose rates are above 0 and finite in float32';
 
-/** sin²(x) = (1 − cos 2x) / 2 by its series, for x up to π/4. */
-const sineSquared = (x2: string): string => {
-  const terms = [1, -1 / 3, 2 / 45, -1 / 315, 2 / 14175, -2 / 467775, 4 / 42567525, -1 / 638512875];
-  return terms.reduceRight(
-    (sum, term) => (sum === '' ? `(${term})` : `(${Number.isInteger(term) ? `${term}.0` : term} + ${x2} * ${sum})`),
-    '',
-  );
-};
-
-/** cos(π·(T − 1)/T) = −cos(π/T), rounded where the cosine is. */
-const cosine = `(${iterations} < 2.0 ? 1.0 : ${bound2()})`;
-function bound2(): string {
-  const half = `(${Math.PI / 2} / ${iterations})`;
-  return `(-1.0 + 2.0 * ${half} * ${half} * ${sineSquared(`${half} * ${half}`)})`;
+/** sin²(x) / x² for x up to π/4, by its series Σ (−1)ᵏ⁺¹ · 2²ᵏ⁻¹ · x²ᵏ⁻² / (2k)!, as far as a double can tell. */
+function sineSquared(square: string): string {
+  const terms: number[] = [1];
+  for (let k = 2; k <= 11; k += 1) terms.push((-4 * terms.at(-1)!) / ((2 * k - 1) * 2 * k));
+  return terms.reduceRight((rest, term) => {
+    const number = Number.isInteger(term) ? `${term}.0` : String(term);
+    return rest === '' ? `(${number})` : `(${number} + ${square} * ${rest})`;
+  }, '');
 }
+
+/** π/2T, half of the angle that is left to π. */
+const half = `(${Math.PI / 2} / ${iterations})`;
+
+/** cos(π·(T − 1)/T) = 2·sin²(π/2T) − 1, rounded where `Math.cos` is. */
+const lastCosine = `(${iterations} < 2.0 ? 1.0 : -1.0 + 2.0 * ${half} * ${half} * ${sineSquared(`${half} * ${half}`)})`;
 
 export const rateRules = [
   { rule: areRates(firstFactor), message: accepted },
@@ -59,7 +59,7 @@ export const rateRules = [
     message: accepted,
   },
   {
-    rule: `${scheduleName} != 'cosine' || ${bound('f', `${final} + ((1.0 - ${final}) * (1.0 + ${cosine})) / 2.0`, areRates('f'))}`,
+    rule: `${scheduleName} != 'cosine' || ${bound('f', `${final} + ((1.0 - ${final}) * (1.0 + ${lastCosine})) / 2.0`, areRates('f'))}`,
     message: accepted,
   },
   {

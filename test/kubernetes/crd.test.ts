@@ -11,9 +11,10 @@ import { customResourceDefinition } from '../../deploy/kubernetes/source/crd/ind
 import { parseJobSpec } from '../../learning/job-file.ts';
 import { realClock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import { yamlText } from '../../shared/job-spec/yaml.ts';
+import { plainYaml, yamlText } from '../../shared/job-spec/yaml.ts';
 import { type Json, jobFiles, largeJobFiles, spoiltJobFiles } from '../support/job-file-arbitrary.ts';
-import { kubectl } from './support/kubectl.ts';
+import { kubectl, kubectlJson, tryKubectl } from './support/kubectl.ts';
+import { namespace } from './support/namespace.ts';
 
 const files = Number(process.env.METATRAIN_TEST_JOB_FILES ?? 1_000);
 const seed = Number(process.env.METATRAIN_TEST_SEED ?? Date.now() % 1_000_000);
@@ -118,3 +119,55 @@ for (const [what, arbitrary, share] of [
     assert.ok(accepted > 0 && refused > 0, `${accepted} accepted, ${refused} refused`);
   });
 }
+
+const sinusoidJob = `
+  name: a-job
+  task: { distribution: sinusoid, shots: 5.0 }
+  model: { architecture: mlp }
+  algorithm: { name: maml }
+  meta: { iterations: 1e2 }
+`;
+
+test('a job never changes, and what is said about its resource may', async (t) => {
+  const own = ['--namespace', await namespace(t, 'crd')];
+  const resource = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: one }\nspec:\n job: ${sinusoidJob}`;
+  // kubectl turns the numbers of YAML into those of JSON: 1e2 is the whole number 100
+  await kubectl(['apply', ...own, '--filename', '-'], { input: resource });
+  const { spec } = await kubectlJson<{ spec: { job: { meta: object } } }>(['get', 'mtj', 'one', ...own]);
+  assert.deepEqual(spec.job.meta, { iterations: 100 });
+  const patch = (change: object) =>
+    tryKubectl(['patch', 'mtj', 'one', ...own, '--type=merge', '--patch', JSON.stringify({ spec: change })]);
+  for (const change of [{ job: { seed: 2 } }, { job: { task: { shots: null } } }]) {
+    const refused = await patch(change);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /a job never changes: create another resource/);
+  }
+  assert.match((await patch({ job: null })).stderr, /spec.job: Required value/);
+  for (const change of [{ suspend: true }, { ttlSecondsAfterFinished: 0 }, { activeDeadlineSeconds: 60 }]) {
+    assert.equal((await patch(change)).code, 0);
+  }
+  assert.match((await patch({ activeDeadlineSeconds: 0 })).stderr, /greater than or equal to 1/);
+  const table = await kubectl(['get', 'metatrainjobs', ...own]);
+  assert.match(table, /^NAME +STATE +PROGRESS +PERCENT +ETA +MEASURE +AGE\n/);
+});
+
+test('a refusal names the field and what it accepts', async () => {
+  const job = plainYaml(sinusoidJob) as Record<string, Json>;
+  for (const [change, expected] of [
+    [{ task: { distribution: 'omniglot', shots: 5, queries: 16 } }, /task\.queries: accepted: at most 20 together/],
+    [
+      { task: { distribution: 'sinusoid', ways: 5 } },
+      /spec\.job\.task\.ways: .*only with distribution omniglot \| image-folder/,
+    ],
+    [{ task: { distribution: 'omniglot', shots: 25 } }, /a whole number from 1 to 19 with distribution omniglot/],
+    [{ model: { architecture: 'conv4' } }, /model\.architecture: accepted: mlp, with task\.distribution sinusoid/],
+    [
+      { algorithm: { name: 'mamml' } },
+      /spec\.job\.algorithm\.name: Unsupported value: "mamml": supported values: "maml"/,
+    ],
+    [{ meta: { iterations: 1, iteration: 2 } }, /unknown field "spec\.job\.meta\.iteration"/],
+  ] as const) {
+    const { refusal } = await verdictOfServer({ ...job, ...change });
+    assert.match(refusal ?? 'accepted', expected);
+  }
+});

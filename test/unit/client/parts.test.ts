@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { partsPage, renderParts } from '../../../client/cli/render/parts.ts';
+import type { CustomResourceDefinition } from '../../../learning/crd/definition.ts';
 import { listParts } from '../../../learning/listing.ts';
 import { loadRegistry } from '../../../learning/load.ts';
 import { builtIn } from '../../../learning/registry.ts';
+import { plainYaml } from '../../../shared/job-spec/yaml.ts';
 import { metatrain } from '../../support/command.ts';
 import { modelModule, pluginFolder } from '../../support/plugin-files.ts';
 
@@ -65,4 +67,12 @@ test('metatrain parts --json lists a plugin of METATRAIN_PLUGIN, and says why on
   const refused = await metatrain(t, ['parts', '--plugin', folder.write('bad.js', 'export const a = 1;'), '--json']);
   assert.equal(refused.code, 1);
   assert.equal(refused.json<{ error: { code: string } }>().error.code, 'PLUGIN_INVALID');
+});
+
+test('metatrain parts --crd prints the CustomResourceDefinition with the parts of a plugin', async (t) => {
+  const printed = await metatrain(t, ['parts', '--crd', '--plugin', pluginFolder(t).example()]);
+  const definition = plainYaml(printed.stdout.join('\n')) as CustomResourceDefinition;
+  assert.equal(definition.kind, 'CustomResourceDefinition');
+  const { job } = definition.spec.versions[0]!.schema.openAPIV3Schema.properties!.spec!.properties!;
+  assert.ok(job!.properties!.model!.properties!.architecture!.enum!.includes('residual-mlp'));
 });
