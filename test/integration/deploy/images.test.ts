@@ -128,6 +128,19 @@ for (const program of ['coordinator', 'controller', 'worker']) {
   });
 }
 
+test('the Dockerfile copies the source of every module in the images', () => {
+  const copied = copiedFromProject(stageNamed('build'));
+  for (const program of ['coordinator', 'controller', 'worker']) {
+    const app = appOf(program);
+    const modules = filesBelow(join(app, 'dist'), '.').filter((file) => !file.endsWith('-bundle.js'));
+    assert.ok(modules.length > 40);
+    for (const file of modules) {
+      const isCopied = copied.some((path) => file.startsWith(`${path}/`));
+      assert.ok(isCopied && existsSync(join(packageRoot, file.replace(/\.js$/, '.ts'))), `${program}: ${file}`);
+    }
+  }
+});
+
 test('coordinator, worker and plugins run from the folders of the images, away from this checkout', async (t) => {
   const [coordinatorApp, workerApp] = [appOf('coordinator'), appOf('worker')];
   const folder = mkdtempSync(join(tmpdir(), 'metatrain-app-state-'));
