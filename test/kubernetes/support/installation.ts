@@ -56,9 +56,10 @@ export const overlay = (name: string): string => join(packageRoot, 'deploy', 'ku
 /** Applies an overlay in its namespace and waits until all of it is ready. The test's end removes it. */
 export async function installOverlay(t: TestContext, folder: string, namespace = home): Promise<void> {
   // Hooks run in the order of their making: the volume cannot go before its claim.
+  const objects = await kubectl(['kustomize', folder]);
   t.after(async () => {
     await deleteNamespace(namespace);
-    await kubectl(['delete', '--kustomize', folder, '--ignore-not-found', '--timeout=100s']);
+    await kubectl(['delete', '--filename', '-', '--ignore-not-found', '--timeout=100s'], { input: objects });
   });
   await localVolume(t, namespace);
   // The definition and the first resources of its kind are not applied in one go.
