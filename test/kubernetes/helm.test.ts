@@ -16,6 +16,7 @@ const values = ['--values', join(chart, 'overlays', 'local.yaml')];
 
 for (const major of [3, 4] as const) {
   test(`Helm ${major} installs the chart, which trains to the bytes from outside, and upgrades it under a running job`, async (t) => {
+    await deleteDefinition();
     await createNamespace(home);
     t.after(() => deleteNamespace(home));
     await localVolume(t, home);
@@ -52,4 +53,11 @@ for (const major of [3, 4] as const) {
     const claims = await kubectl(['get', 'persistentvolumeclaims', ...inHome, '--output=name']);
     assert.equal(claims.trim(), 'persistentvolumeclaim/state-metatrain-coordinator-0');
   });
+}
+
+/** Helm takes over nothing that another program made: the definition, and the roles that come with it. */
+async function deleteDefinition(): Promise<void> {
+  const roles = ['edit', 'view'].map((verb) => `clusterrole/metatrain-controller-jobs-${verb}`);
+  const names = ['crd/metatrainjobs.metatrain.dev', ...roles];
+  await kubectl(['delete', ...names, '--ignore-not-found', '--timeout=60s']);
 }

@@ -33,7 +33,7 @@ export function traceOfClusters(cluster: string): Set<string> {
   }
   for (const folder of usualFolders) if (existsSync(folder)) found.add(`folder ${folder}`);
   found.add(`ip_forward ${lines('/proc/sys/net/ipv4/ip_forward').join('')}`);
-  const others = new RegExp(`\\b(?:mt-|metatrain-kubernetes-|metatrain-(?!kubernetes-))(?!${cluster}\\b)`);
+  const others = new RegExp(`\\b(?:mt-|metatrain-kubernetes-|metatrain-(?!kubernetes-))(?!${cluster}(?:[\\s/]|$))`);
   return new Set([...found].filter((line) => !others.test(line)));
 }
 
