@@ -62,16 +62,14 @@ export function jobRules(registry: Registry): ValidationRule[] {
       message: 'placement.device: accepted: cpu or cuda, with placement.engine eager',
     },
     ...rateRules,
-    ...all.flatMap(needRules),
-    ...all.flatMap(checkRules),
-    ...all.flatMap(sizeRules),
+    ...ofEach(all, (one) => [...needRules(one), ...checkRules(one), ...sizeRules(one)]),
     {
       rule: `(${batchSize} + ${shardSize} - 1) / (${shardSize}) <= ${maxShards} / ${batches}`,
       message: `placement.shardSize: accepted: at least so many that all meta-batches under way have at most ${maxShards} shards`,
     },
     ...groupRules(all),
-    ...evaluationRules(all),
-    ...publishedRules(all),
+    ...ofEach(all, (one) => [...evaluationRules(one), ...figureRules(one)]),
+    ...axisRules(all),
   ];
 }
 
@@ -126,7 +124,31 @@ function literalOf(value: unknown, isDouble: boolean): string {
   return typeof value === 'number' && isDouble ? celDouble(value) : String(value);
 }
 
-const isDistribution = (name: string) => `self.task.distribution == '${name}'`;
+/** In the rules for one distribution: the condition that the job has it, and its name in messages. */
+const here = '$here';
+const hereName = '$name';
+
+/** The rules for each distribution; equal ones become one. */
+function ofEach(all: readonly OfDistribution[], rulesOf: (one: OfDistribution) => ValidationRule[]): ValidationRule[] {
+  const groups = new Map<string, { readonly rule: ValidationRule; readonly names: string[] }>();
+  for (const one of all) {
+    for (const rule of rulesOf(one)) {
+      const key = JSON.stringify(rule);
+      const known = groups.get(key);
+      if (known) known.names.push(one.name);
+      else groups.set(key, { rule, names: [one.name] });
+    }
+  }
+  return [...groups.values()].map(({ rule, names }) => {
+    const is = names.length === 1 ? `== '${names[0]}'` : `in ${celList(names)}`;
+    return {
+      ...rule,
+      rule: rule.rule.replaceAll(here, `self.task.distribution ${is}`),
+      message: rule.message.replaceAll(hereName, names.join(' | ')),
+    };
+  });
+}
+
 const isModel = (name: string) => `self.model.architecture == '${name}'`;
 const isAlgorithm = (name: string) => `self.algorithm.name == '${name}'`;
 
@@ -142,8 +164,7 @@ function objectiveOf({ objectives }: OfDistribution): string {
 
 /** Parts that do not take the tasks, and algorithms that do not take the model. */
 function needRules(distribution: OfDistribution): ValidationRule[] {
-  const here = isDistribution(distribution.name);
-  const tasks = `with task.distribution ${distribution.name}`;
+  const tasks = `with task.distribution ${hereName}`;
   const refused = (parts: readonly Named<{ readonly needs?: { readonly rule: string } }>[]) =>
     parts.filter(({ cel }) => cel.needs?.rule === 'false').map(({ name }) => name);
   const never = (field: string, value: string, parts: readonly Named<AlgorithmCel | ModelCel | ObjectiveCel>[]) => {
@@ -176,8 +197,7 @@ function needRules(distribution: OfDistribution): ValidationRule[] {
 
 const takingModels = ({ models }: OfDistribution) => models.filter(({ cel }) => cel.needs?.rule !== 'false');
 
-function checkRules({ name, cel, models, algorithms, objectives, optimizers }: OfDistribution): ValidationRule[] {
-  const here = isDistribution(name);
+function checkRules({ cel, models, algorithms, objectives, optimizers }: OfDistribution): ValidationRule[] {
   const of = (parts: readonly Named<{ readonly check?: ModelCel['check'] }>[], isPart: (part: string) => string) =>
     parts.flatMap((part) =>
       (part.cel.check ?? []).map(({ rule, message }) => ({ rule: implied([here, isPart(part.name)], rule), message })),
@@ -193,7 +213,6 @@ function checkRules({ name, cel, models, algorithms, objectives, optimizers }: O
 
 /** The sizes of the model, of programs and of a shard's tasks. */
 function sizeRules(distribution: OfDistribution): ValidationRule[] {
-  const here = isDistribution(distribution.name);
   const { algorithms } = distribution;
   const ofModel = takingModels(distribution).flatMap(({ name, cel }) => {
     const sizes = group(algorithms, ({ cel: { parameters } }) => {
@@ -245,69 +264,57 @@ function groupRules(all: readonly OfDistribution[]): ValidationRule[] {
   }));
 }
 
-function evaluationRules(all: readonly OfDistribution[]): ValidationRule[] {
-  return all.flatMap((distribution) =>
-    distribution.objectives
-      .filter(({ cel }) => cel.needs?.rule !== 'false')
-      .flatMap(({ name, cel }) => {
-        const points = group(distribution.algorithms, (part) =>
-          part.cel.axis === 'none' ? '1' : `(${evaluationSteps} + 1)`,
-        );
-        return points.flatMap(([count, names]) => {
-          const values = `(${cel.measures.length} * ${count})`;
-          const mostInShard = `(${maxShardValues} / ${values})`;
-          const shard = `(${shardSize} < ${mostInShard} ? ${shardSize} : ${mostInShard})`;
-          const where = [isDistribution(distribution.name), `${objectiveOf(distribution)} == '${name}'`, among(names)];
-          return [
-            {
-              rule: implied(where, `${evaluationTasks} * ${values} <= ${maxEvaluationValues}`),
-              message: `evaluation.tasks: accepted: at most ${maxEvaluationValues} values of one evaluation`,
-            },
-            {
-              rule: implied(where, `(${evaluationTasks} + ${shard} - 1) / ${shard} <= ${maxShards}`),
-              message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
-            },
-          ];
-        });
-      }),
-  );
+/** The objectives that take the tasks, each with the condition that the job has it. */
+const takingObjectives = (distribution: OfDistribution) =>
+  distribution.objectives
+    .filter(({ cel }) => cel.needs?.rule !== 'false')
+    .map(({ name, cel }) => ({ cel, isIt: `${objectiveOf(distribution)} == '${name}'` }));
+
+function evaluationRules(distribution: OfDistribution): ValidationRule[] {
+  return takingObjectives(distribution).flatMap(({ cel, isIt }) => {
+    const points = group(distribution.algorithms, (part) =>
+      part.cel.axis === 'none' ? '1' : `(${evaluationSteps} + 1)`,
+    );
+    return points.flatMap(([count, names]) => {
+      const values = `(${cel.measures.length} * ${count})`;
+      const mostInShard = `(${maxShardValues} / ${values})`;
+      const shard = `(${shardSize} < ${mostInShard} ? ${shardSize} : ${mostInShard})`;
+      const where = [here, isIt, among(names)];
+      return [
+        {
+          rule: implied(where, `${evaluationTasks} * ${values} <= ${maxEvaluationValues}`),
+          message: `evaluation.tasks: accepted: at most ${maxEvaluationValues} values of one evaluation`,
+        },
+        {
+          rule: implied(where, `(${evaluationTasks} + ${shard} - 1) / ${shard} <= ${maxShards}`),
+          message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
+        },
+      ];
+    });
+  });
 }
 
-/** See `figureProblems`. */
-function publishedRules(all: readonly OfDistribution[]): ValidationRule[] {
-  const figures = all.flatMap((distribution) =>
-    distribution.objectives
-      .filter(({ cel }) => cel.needs?.rule !== 'false')
-      .flatMap(({ name, cel }) => {
-        const where = [
-          'has(self.published)',
-          isDistribution(distribution.name),
-          `${objectiveOf(distribution)} == '${name}'`,
-        ];
-        const ranges = cel.measures.flatMap(({ name: measure, range }) => {
-          if (!range) return [];
-          const within = (mean: string) => `${mean} >= ${celDouble(range[0])} && ${mean} <= ${celDouble(range[1])}`;
-          return [
-            {
-              rule: implied(
-                [...where, `self.published.measure == '${measure}'`],
-                `(!has(self.published.figure) || ${within('self.published.figure.mean')}) && ` +
-                  `(!has(self.published.at) || self.published.at.all(point, ${within('self.published.at[point].mean')}))`,
-              ),
-              message: `published: accepted: ${measure} from ${range[0]} to ${range[1]}`,
-            },
-          ];
-        });
-        const names = cel.measures.map(({ name: measure }) => measure);
-        return [
-          {
-            rule: implied(where, `self.published.measure in ${celList(names)}`),
-            message: `published.measure: accepted: ${names.join(' | ')}`,
-          },
-          ...ranges,
-        ];
-      }),
-  );
+/** That a published figure is one of the job's measures, and within its range: see `figureProblems`. */
+function figureRules(distribution: OfDistribution): ValidationRule[] {
+  return takingObjectives(distribution).flatMap(({ cel, isIt }) => {
+    const where = ['has(self.published)', here, isIt];
+    const names = cel.measures.map(({ name }) => name);
+    const ranges = cel.measures.flatMap(({ name, range }) => {
+      if (!range) return [];
+      const within = (mean: string) => `${mean} >= ${celDouble(range[0])} && ${mean} <= ${celDouble(range[1])}`;
+      const then =
+        `(!has(self.published.figure) || ${within('self.published.figure.mean')}) && ` +
+        `(!has(self.published.at) || self.published.at.all(point, ${within('self.published.at[point].mean')}))`;
+      const rule = implied([...where, `self.published.measure == '${name}'`], then);
+      return [{ rule, message: `published: accepted: ${name} from ${range[0]} to ${range[1]}` }];
+    });
+    const message = `published.measure: accepted: ${names.join(' | ')}`;
+    return [{ rule: implied(where, `self.published.measure in ${celList(names)}`), message }, ...ranges];
+  });
+}
+
+/** That published figures have the points of the algorithm's axis. */
+function axisRules(all: readonly OfDistribution[]): ValidationRule[] {
   const algorithms = all[0]?.algorithms ?? [];
   const byAxis = (isNone: boolean) =>
     algorithms.filter(({ cel }) => (cel.axis === 'none') === isNone).map(({ name }) => name);
@@ -331,10 +338,7 @@ function publishedRules(all: readonly OfDistribution[]): ValidationRule[] {
       message: 'published.at: accepted: numbers of inner steps, such as 10',
     },
   ];
-  return [
-    ...figures,
-    ...axes
-      .filter(({ names }) => names.length > 0)
-      .map(({ names, rule, message }) => ({ rule: implied(['has(self.published)', among(names)], rule), message })),
-  ];
+  return axes
+    .filter(({ names }) => names.length > 0)
+    .map(({ names, rule, message }) => ({ rule: implied(['has(self.published)', among(names)], rule), message }));
 }

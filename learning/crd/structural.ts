@@ -8,7 +8,8 @@ import type { CelRule } from '../cel.ts';
 export interface ValidationRule extends CelRule {
   /** Such as `.shots`; the field must be in the schema. */
   readonly fieldPath?: string;
-  readonly reason?: 'FieldValueInvalid' | 'FieldValueRequired' | 'FieldValueForbidden';
+  /** Default: FieldValueInvalid. */
+  readonly reason?: 'FieldValueRequired' | 'FieldValueForbidden';
 }
 
 export interface Structural {
@@ -129,7 +130,7 @@ function convertTyped(schema: JsonSchema): Structural {
     case 'integer':
     case 'number': {
       const isWhole = schema.type === 'integer' || (values?.every((value) => Number.isInteger(value)) ?? false);
-      return { type: isWhole ? 'integer' : 'number', ...(isWhole && { format: 'int64' }), ...rangeOf(schema, values) };
+      return { type: isWhole ? 'integer' : 'number', ...rangeOf(schema, values) };
     }
     default:
       return untyped;
@@ -234,7 +235,7 @@ function mergeOptions(discriminator: string, choices: readonly JsonSchema[]): St
       if (narrower.length === 0) continue;
       const rule = `!has(self.${field}) || !(${isOneOf([owners[at]!])}) || ${narrower.join(' && ')}`;
       const message = `${boundsText(variant)} with ${discriminator} ${owners[at]}`;
-      rules.push({ rule, message, fieldPath, reason: 'FieldValueInvalid' });
+      rules.push({ rule, message, fieldPath });
     }
   }
   return {
@@ -258,9 +259,8 @@ function mergeFields(a: Structural, b: Structural): Structural {
     return { type: 'string', ...defined({ nullable, enum: values }) };
   }
   const type = a.type === b.type ? a.type! : 'number';
-  const format = type === 'integer' ? 'int64' : undefined;
   const [low, high] = [wider(a, b, 'minimum'), wider(a, b, 'maximum')];
-  return { type, ...defined({ format, nullable }), ...low, ...high } as Structural;
+  return { type, ...defined({ nullable }), ...low, ...high } as Structural;
 }
 
 function wider(a: Structural, b: Structural, bound: 'minimum' | 'maximum'): Structural {

@@ -39,7 +39,7 @@ const isSize = inKeywords(
     multipleOf: 1,
     minItems: 2,
     maxItems: 2,
-    items: { type: 'integer', format: 'int64', minimum: leastSide, maximum: mostSide },
+    items: { type: 'integer', minimum: leastSide, maximum: mostSide },
     // no text, no mapping, neither true nor false
     minLength: 1,
     maxLength: 0,
