@@ -3,8 +3,11 @@
 import type { Rng } from '../shared/rng.ts';
 import type { CelFacts } from './cel.ts';
 
-/** What a task can consist of. Support and query sets are examples with targets; the others are what their names say. */
-export type TaskSet = 'support' | 'query' | 'description' | 'stream' | 'episode';
+/**
+ * What a task can consist of. Support and query sets are examples with targets, a description is one input a class, and `outside` are
+ * inputs of none of the task's classes, which evaluations try to reject; the others are what their names say.
+ */
+export type TaskSet = 'support' | 'query' | 'description' | 'outside' | 'stream' | 'episode';
 
 export interface TaskFacts {
   readonly sets: readonly TaskSet[];
@@ -13,6 +16,8 @@ export interface TaskFacts {
   readonly inputKind: 'vector' | 'image' | 'tokens' | 'observation';
   /** Shape of one example's input, without the batch axis. An image is [height, width, channels]. */
   readonly input: readonly number[];
+  /** Of tokens: how many there are. Inputs are whole numbers below it, and 0 fills up what is shorter than the input. */
+  readonly vocabulary?: number;
   /** Length of one example's target: the predicted values, or the classes in one-hot code. */
   readonly outputs: number;
   readonly supportExamples: number;
@@ -66,6 +71,34 @@ export function supportAndQueryCel({
     queryExamples: `${ways} * ${queries}`,
   };
 }
+
+/** Tasks of a query set and an input for each class that describes it, without examples: zero-shot. `shots` is 0. */
+export function descriptionAndQuery(facts: Omit<ExampleFacts, 'shots'> & { readonly ways: number }): TaskFacts {
+  const { ways, queries, input, outputs } = facts;
+  const queryExamples = ways * queries;
+  return {
+    ...facts,
+    shots: 0,
+    sets: ['description', 'query'],
+    supportExamples: 0,
+    queryExamples,
+    tensors: {
+      descriptionInputs: { shape: [ways, ...input] },
+      queryInputs: { shape: [queryExamples, ...input] },
+      queryTargets: { shape: [queryExamples, outputs] },
+    },
+  };
+}
+
+/** The tasks with so many inputs of none of their classes; as they are for 0. */
+export const withOutside = (facts: TaskFacts, examples: number): TaskFacts =>
+  examples === 0
+    ? facts
+    : {
+        ...facts,
+        sets: [...facts.sets, 'outside'],
+        tensors: { ...facts.tensors, outsideInputs: { shape: [examples, ...facts.input] } },
+      };
 
 /** Draws one first value of a parameter. */
 export type Initializer = (rng: Rng) => number;

@@ -7,6 +7,7 @@ import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
 import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
+import { curveHead, isRejecting, rejectionKinds } from './kit/rejection.ts';
 import type { Axis, DefinedPart, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
 
@@ -66,7 +67,10 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
     parameterCount: parameters.reduce((sum, { shape }) => sum + elementsOf(shape), 0),
     measures: {
       train: kinds.map((kind) => ({ ...kind, ...noAxis })),
-      evaluate: kinds.map((kind) => ({ ...kind, ...axis })),
+      evaluate: [
+        ...[...kinds, ...rejectionKinds(task)].map((kind) => ({ ...kind, ...axis })),
+        ...(isRejecting(task) ? [curveHead] : []),
+      ],
     },
     isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),
     plugins: pluginsOf(spec, registry),

@@ -9,23 +9,32 @@ import { maml } from './algorithms/maml.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
 import { protonet } from './algorithms/protonet.ts';
 import { reptile } from './algorithms/reptile.ts';
+import { zeroShotProtonet } from './algorithms/zero-shot-protonet.ts';
 import { conv4 } from './models/conv4.ts';
+import { embeddingBag } from './models/embedding-bag.ts';
 import { mlp } from './models/mlp.ts';
+import { transformer } from './models/transformer.ts';
 import { crossEntropy } from './objectives/cross-entropy.ts';
 import { meanSquaredError } from './objectives/mean-squared-error.ts';
 import { adam, adamw } from './optimizers/adam.ts';
 import { sgd } from './optimizers/sgd.ts';
 import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
+import { clinc150 } from './tasks/clinc150.ts';
 import { imageFolder } from './tasks/image-folder.ts';
 import { omniglot } from './tasks/omniglot.ts';
 import { sinusoid } from './tasks/sinusoid.ts';
+import { textCsv } from './tasks/text-csv.ts';
 
 export const builtInParts: readonly AnyPart[] = [
   sinusoid,
   omniglot,
   imageFolder,
+  textCsv,
+  clinc150,
   mlp,
   conv4,
+  embeddingBag,
+  transformer,
   maml,
   imaml,
   reptile,
@@ -33,6 +42,7 @@ export const builtInParts: readonly AnyPart[] = [
   boil,
   metaSgd,
   protonet,
+  zeroShotProtonet,
   meanSquaredError,
   crossEntropy,
   sgd,

@@ -14,9 +14,9 @@ const maxTensors = 10_000;
 const maxTensorNameBytes = 200;
 const maxTensorRank = 16;
 
-/** The tensors of a task that its adaptation may see: all but the query set. */
+/** The tensors of a task that its adaptation may see: all but the query set, and what belongs to none of its classes. */
 export const supportTensors = ({ tensors }: Pick<TaskFacts, 'tensors'>): string[] =>
-  Object.keys(tensors).filter((name) => !name.startsWith('query'));
+  Object.keys(tensors).filter((name) => !/^(query|outside)/.test(name));
 
 /**
  * The shapes of a support set's arrays, with the examples that they hold. Tensors of one row a support

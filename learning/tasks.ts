@@ -56,6 +56,8 @@ export interface TaskIo {
   decodeBitmap(png: Uint8Array): Bitmap;
   /** A folder of the user's own in a data directory. @throws MetatrainError `REQUEST_INVALID` when the name leads out of the directory. */
   findFolder(name: string): FoundFolder;
+  /** As `findFolder`, of a file. */
+  findFile(name: string): FoundFolder;
   /** What is in a folder, sorted by name (by code units), without hidden names and without what is neither a file nor a folder. */
   list(folder: string): Promise<readonly FolderEntry[]>;
   /** A whole file. @throws Error that says what is wrong with it. */

@@ -10,20 +10,23 @@ export interface Episode {
   readonly classes: number;
   /** How many examples a class has; at least shots + queries. */
   examplesOf(classNumber: number): number;
+  /** Called for each class of the task, before its examples. */
+  describe?(classNumber: number, label: number): void;
   /** Writes one example's input as row `row` of `inputs`. */
   copy(classNumber: number, example: number, inputs: Float32Array, row: number): void;
 }
 
 /**
- * Overwrites the four arrays of a support and a query set. All classes' first examples come before their second ones, so that consecutive
- * mini-batches hold all classes.
+ * Overwrites the arrays of a query set, and of a support set where `shots` is not 0. All classes' first examples
+ * come before their second ones, so that consecutive mini-batches hold all classes.
  */
 export function drawEpisode(rng: Rng, episode: Episode, task: NamedArrays): void {
   const { ways, shots, queries, classes } = episode;
   const { supportInputs, supportTargets, queryInputs, queryTargets } = task as Record<string, Float32Array>;
-  supportTargets!.fill(0);
+  supportTargets?.fill(0);
   queryTargets!.fill(0);
   for (const [label, classNumber] of rng.sample(ways, classes).entries()) {
+    episode.describe?.(classNumber, label);
     const chosen = rng.sample(shots + queries, episode.examplesOf(classNumber));
     for (const [position, example] of chosen.entries()) {
       const isSupport = position < shots;

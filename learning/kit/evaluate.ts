@@ -4,6 +4,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Adaptation, BuiltAlgorithm, LoopedAdaptation, NamedTensors, TaskFunction } from '../built.ts';
 import type { Kit } from './kit.ts';
+import { isRejecting, measureRejection } from './rejection.ts';
 import { first } from './sequence.ts';
 
 export const isLooped = (adapt: Adaptation | LoopedAdaptation): adapt is LoopedAdaptation =>
@@ -23,19 +24,34 @@ export function* statesOf(
   for (let state = adapt.start(theta, task, step); ; state = adapt.next(theta, state, task, step)) yield state;
 }
 
+/** Every measure of a state, by name: scalars, and vectors of those that have an axis of their own. */
+function measureState(
+  { predict }: BuiltAlgorithm,
+  kit: Kit,
+  theta: NamedTensors,
+  state: NamedTensors,
+  task: NamedTensors,
+) {
+  const { inputs, targets } = kit.querySet(task);
+  const predictions = predict(theta, state, inputs);
+  const measured = kit.measure(predictions, targets);
+  if (!isRejecting(kit.task)) return measured;
+  return { ...measured, ...measureRejection(kit.tf, predictions, predict(theta, state, task.outsideInputs!)) };
+}
+
 /** `each`: every measure by name, [points]. */
-export function evaluateFunction({ adapt, predict }: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
+export function evaluateFunction(algorithm: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
   const { tf } = kit;
   return (theta, task, step) => {
-    const { inputs, targets } = kit.querySet(task);
     const rows = new Map<string, tfjs.Tensor[]>();
-    for (const state of first(points, statesOf(adapt, theta, task, step))) {
-      const measured = kit.measure(predict(theta, state, inputs), targets);
-      for (const [name, value] of Object.entries(measured)) rows.set(name, [...(rows.get(name) ?? []), value]);
+    for (const state of first(points, statesOf(algorithm.adapt, theta, task, step))) {
+      const measured = measureState(algorithm, kit, theta, state, task);
+      for (const [name, value] of Object.entries(measured)) {
+        const before = value.rank === 0 ? (rows.get(name) ?? []) : [];
+        rows.set(name, [...before, value.rank === 0 ? tf.reshape(value, [1]) : value]);
+      }
     }
-    const each: NamedTensors = Object.fromEntries(
-      Array.from(rows, ([name, values]) => [name, tf.concat(values.map((value) => tf.reshape(value, [1])))]),
-    );
+    const each: NamedTensors = Object.fromEntries(Array.from(rows, ([name, values]) => [name, tf.concat(values)]));
     return { sum: {}, each };
   };
 }
@@ -50,10 +66,9 @@ export interface LoopedEvaluation {
   readonly next: TaskFunction;
 }
 
-export function loopedEvaluation(adapt: LoopedAdaptation, { predict }: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
+export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
   const outputs = (theta: NamedTensors, task: NamedTensors, state: NamedTensors) => {
-    const { inputs, targets } = kit.querySet(task);
-    const measured = kit.measure(predict(theta, state, inputs), targets);
+    const measured = measureState(algorithm, kit, theta, state, task);
     return { sum: {}, each: { ...withPrefix(statePrefix, state), ...withPrefix(measurePrefix, measured) } };
   };
   return {

@@ -35,6 +35,7 @@ export const mlp = defineModel({
     sigmoid: { hiddenLayers: [6], activation: 'sigmoid' },
   },
   sizeField: 'hiddenLayers',
+  needs: ({ inputKind }) => (inputKind === 'tokens' ? 'tasks of numbers: a token is a name, not a size' : undefined),
   describe({ hiddenLayers, activation, initialization }) {
     const layers = hiddenLayers ? `mlp [${hiddenLayers.join(', ')}]` : 'mlp';
     return joined(', ', layers, activation, initialization && `${initialization} initialisation`);

@@ -1,9 +1,8 @@
 // The cross-entropy of the softmax with one-hot targets, in nats, and the accuracy: the loss of a
 // classification. In plain operators that have gradients of every order.
-import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { celNeed } from '../cel.ts';
-import type { Tf } from '../kit/tools.ts';
+import { constantMaximum } from '../kit/tokens.ts';
 import { defineObjective, type MeasureKind } from '../part.ts';
 
 const measures: readonly MeasureKind[] = [
@@ -42,12 +41,3 @@ export const crossEntropy = defineObjective({
 
 /** Takes a logit out of the running: further than any finite logit that still gives a finite loss. */
 const beyondLogits = 1e30;
-
-/** The largest logit of each example, [examples, 1], as a constant to every gradient. */
-function constantMaximum(tf: Tf, logits: tfjs.Tensor2D): tfjs.Tensor {
-  const asConstant = tf.customGrad((x) => {
-    const { shape } = x as tfjs.Tensor;
-    return { value: tf.max(x as tfjs.Tensor, 1, true), gradFunc: () => tf.zeros(shape) };
-  });
-  return asConstant(logits);
-}

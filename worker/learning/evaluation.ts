@@ -62,11 +62,13 @@ export function loopedEvaluator(
         ({ each } = await (await later.get(taskCount)).run(shared, { ...tasks, ...statesAmong(each) }));
         columns.push(measuresAmong(each));
       }
-      const rows = heads.map((head) => ({
-        name: head.name,
-        values: Array.from({ length: taskCount }, (_, task) => columns.map((at) => at[head.name]![task]!)).flat(),
-      }));
-      return { measures: rows };
+      const measures = heads.map(({ name, axis }) => {
+        // what has an axis of its own is measured at the last state
+        if (axis !== heads[0]!.axis) return { name, values: [...columns.at(-1)![name]!] };
+        const ofTask = (task: number) => columns.map((at) => at[name]![task]!);
+        return { name, values: Array.from({ length: taskCount }, (_, task) => ofTask(task)).flat() };
+      });
+      return { measures };
     },
     async prepare(taskCount) {
       await first.get(taskCount);

@@ -7,7 +7,7 @@ import type { DataIdentity } from '../../shared/data-identity.ts';
 import { candidatePaths } from '../../shared/data-sets.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { decodeBitmapPng } from './files/bitmap-png.ts';
-import { findFolder, listFolder, readWhole } from './files/folder.ts';
+import { findFile, findFolder, listFolder, readWhole } from './files/folder.ts';
 import { decodeImage, imageDecoders } from './files/image.ts';
 import { kept } from './files/kept.ts';
 import { zipEntries } from './files/zip.ts';
@@ -40,6 +40,7 @@ export function taskIo({ dataDirectories, expectedData = [], ...job }: TaskIoOpt
     entries: zipEntries,
     decodeBitmap: decodeBitmapPng,
     findFolder: (name) => findFolder(name, dataDirectories),
+    findFile: (name) => findFile(name, dataDirectories),
     list: async (folder) => listFolder(folder),
     readFile: readWhole,
     decodeImage,

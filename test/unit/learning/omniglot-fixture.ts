@@ -7,6 +7,7 @@ import { deflateRawSync, deflateSync } from 'node:zlib';
 import { taskRng } from '../../../shared/rng.ts';
 import { crc32 } from '../../../worker/learning/files/crc32.ts';
 import { pngOfImage, shapeOf, writeImage } from './image-files.ts';
+import { writeTexts } from './text-files.ts';
 
 export interface ZipEntry {
   readonly name: string;
@@ -148,7 +149,7 @@ export function emptyFixture(): Fixture {
 
 /**
  * Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and 1. Beside it
- * a folder of images, `shapes`, of five classes.
+ * a folder of images, `shapes`, of five classes, and sentences of five intents, as CSV and as CLINC150's file.
  */
 export function smallFixture(): Fixture {
   const fixture = emptyFixture();
@@ -171,5 +172,6 @@ export function smallFixture(): Fixture {
       writeImage(join(fixture.directory, 'shapes'), `${name}/${example}.png`, image);
     }
   }
+  writeTexts(fixture.directory);
   return fixture;
 }

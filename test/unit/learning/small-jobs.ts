@@ -87,30 +87,33 @@ function withoutName({ ...fields }: Variant['section'], name: string): Variant['
   return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
 }
 
-/** What an algorithm can tell of the tasks: their sets, targets and kind of input. */
-function kindOf(registry: Registry, { section }: Variant): string {
+/** What an algorithm can tell of the tasks, their sets and targets, and what a model can: the kind of input. */
+function kindOf(registry: Registry, { section }: Variant): { readonly tasks: string; readonly inputs: string } {
   const { facts, schema } = registry.part('distribution', section.distribution as string);
   const { sets, target, inputKind } = facts(schema.parse(withoutName(section, 'distribution')));
-  return [...sets, target, inputKind].join(' ');
+  return { tasks: [...sets, target].join(' '), inputs: inputKind };
 }
 
 /**
  * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
- * of each model, and every variant of a model with the first of each algorithm. Tasks of a kind that has
- * been tried so are tried with each algorithm on the first model, and with each model under the first algorithm.
+ * of each model, and every variant of a model with the first of each algorithm. Where such tasks have been tried
+ * with another kind of input, the first variants of algorithms and models, and every variant of a model under the
+ * first algorithm. Tasks of a kind that has been tried so are tried with each algorithm on the first model, and
+ * with each model under the first algorithm.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   const tried = new Set<string>();
+  const isFirstTime = (kind: string) => !tried.has(kind) && tried.add(kind).has(kind);
   const [firstModel, firstAlgorithm] = [registry.all('model')[0]!.name, registry.all('algorithm')[0]!.name];
   return variantsOf(registry, 'distribution').flatMap((task) => {
-    const isKnown = tried.has(kindOf(registry, task));
-    tried.add(kindOf(registry, task));
-    const isWorthwhile = (algorithm: Variant, model: Variant) =>
-      isKnown
-        ? algorithm.isFirst &&
-          model.isFirst &&
-          (model.section.architecture === firstModel || algorithm.section.name === firstAlgorithm)
-        : algorithm.isFirst || model.isFirst;
+    const { tasks, inputs } = kindOf(registry, task);
+    const [areTasksNew, areInputsNew] = [isFirstTime(tasks), isFirstTime(`${tasks} of ${inputs}`)];
+    const isWorthwhile = (algorithm: Variant, model: Variant) => {
+      if (areTasksNew) return algorithm.isFirst || model.isFirst;
+      const isUnderFirst = algorithm.section.name === firstAlgorithm;
+      if (areInputsNew) return algorithm.isFirst && (model.isFirst || isUnderFirst);
+      return algorithm.isFirst && model.isFirst && (model.section.architecture === firstModel || isUnderFirst);
+    };
     return variantsOf(registry, 'model')
       .filter((model) => takes(registry, 'model', model, task))
       .flatMap((model) =>

@@ -1,4 +1,4 @@
-// Folders of a user's own in the data directories. A job file names them, so a name that leads out of a
+// Folders and files of a user's own in the data directories. A job file names them, so a name that leads out of a
 // data directory is refused here once more, whatever the part has checked.
 import { readdirSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
@@ -8,18 +8,28 @@ import { MetatrainError } from '../../../shared/errors.ts';
 import { excerpt } from '../../../shared/foreign-text.ts';
 
 /** @throws MetatrainError `REQUEST_INVALID` for a name that leads out of the directories. */
-export function findFolder(name: string, directories: readonly string[]): FoundFolder {
+export const findFolder = (name: string, directories: readonly string[]): FoundFolder =>
+  find('folder', name, directories);
+
+/** As `findFolder`, of a file. */
+export const findFile = (name: string, directories: readonly string[]): FoundFolder => find('file', name, directories);
+
+function find(kind: 'folder' | 'file', name: string, directories: readonly string[]): FoundFolder {
   if (
     isAbsolute(name) ||
     name.split(/[/\\]/).some((part) => part === '' || part.startsWith('.') || /[\0:]/.test(part))
   ) {
-    const accepted = 'the name of a folder inside a data directory, without "..", ":" and hidden folders';
-    throw new MetatrainError('REQUEST_INVALID', `a data folder: got "${excerpt(name, 80)}"; accepted: ${accepted}`, {
+    const accepted = `the name of a ${kind} inside a data directory, without "..", ":" and hidden folders`;
+    throw new MetatrainError('REQUEST_INVALID', `a data ${kind}: got "${excerpt(name, 80)}"; accepted: ${accepted}`, {
       details: { got: name, accepted },
     });
   }
   const searched = directories.map((directory) => join(directory, name));
-  return { path: searched.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory()), searched };
+  const isThere = (path: string) => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return kind === 'folder' ? found?.isDirectory() : found?.isFile();
+  };
+  return { path: searched.find(isThere), searched };
 }
 
 /** @throws Error when the folder cannot be read. */
