@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
-import { he, normal, zeros } from '../kit/initializers.ts';
+import { constant, he, normal, zeros } from '../kit/initializers.ts';
 import { countOf, presence, tokensNeeded } from '../kit/tokens.ts';
 import { joined } from '../kit/words.ts';
 import { defineModel } from '../part.ts';
@@ -16,6 +16,8 @@ const schema = z.strictObject({
   dimensions: z.int().min(1).max(4096).default(64),
   /** Units of each hidden layer, relu, between the mean and the head. */
   hiddenLayers: z.array(z.int().min(1).max(65_536)).max(32).default([64]),
+  /** Features of one length, which is learned: distances between them are then those of directions, whatever the text's length. */
+  normalize: z.boolean().default(false),
 });
 
 export const embeddingBag = defineModel({
@@ -26,7 +28,7 @@ export const embeddingBag = defineModel({
   schema,
   variants: {
     'one hidden layer': { dimensions: 5, hiddenLayers: [6] },
-    'no hidden layer': { dimensions: 5, hiddenLayers: [] },
+    'no hidden layer, normalized': { dimensions: 5, hiddenLayers: [], normalize: true },
   },
   sizeField: 'dimensions',
   needs: tokensNeeded,
@@ -42,6 +44,7 @@ export const embeddingBag = defineModel({
     return [
       // as embeddings usually begin; their mean over n tokens has a deviation of 1 / √n
       { name: 'embedding', shape: [vocabulary, spec.dimensions], initialize: normal(1) },
+      ...(spec.normalize ? [{ name: 'length', shape: [], initialize: constant(firstLength) }] : []),
       ...layers.flatMap(({ inputs, outputs, weights, bias }, index): Parameter[] => {
         const part = index === layers.length - 1 ? 'head' : 'body';
         return [
@@ -67,8 +70,12 @@ export const embeddingBag = defineModel({
       const counts = tf.sum(tf.mul(isToken, tf.expandDims(present, 2)), 1) as tfjs.Tensor2D;
       return tf.div(tf.matMul(counts, params.embedding as tfjs.Tensor2D), countOf(tf, present));
     };
-    const features = (params: NamedTensors, tokens: tfjs.Tensor): tfjs.Tensor2D =>
-      layers.slice(0, -1).reduce((x, _, index) => tf.relu(linear(params, x, index)), mean(params, tokens));
+    const features = (params: NamedTensors, tokens: tfjs.Tensor): tfjs.Tensor2D => {
+      const last = layers.slice(0, -1).reduce((x, _, index) => tf.relu(linear(params, x, index)), mean(params, tokens));
+      if (!spec.normalize) return last;
+      const norm = tf.maximum(tf.sqrt(tf.sum(tf.square(last), 1, true)), 1e-8);
+      return tf.mul(tf.div(last, norm), params.length!) as tfjs.Tensor2D;
+    };
     return {
       features,
       predict: (params, tokens) => linear(params, features(params, tokens), layers.length - 1),
@@ -85,3 +92,6 @@ function layersOf({ dimensions, hiddenLayers }: z.infer<typeof schema>, task: Ta
     bias: `layer${index + 1}.bias`,
   }));
 }
+
+/** A squared distance of 2 · 3² between directions that have nothing in common. */
+const firstLength = 3;
