@@ -70,6 +70,9 @@ test('a job file names data sets from a list, folders inside data directories, a
     const images = { ...omniglotSpec({}), task: { distribution: 'image-folder', folder: path } };
     const folder = refusalOf(() => parseJobSpec(JSON.stringify(images)));
     assert.match(folder.message, /task\.folder: got .*; accepted: the name of a folder in a data directory/);
+    const texts = { ...omniglotSpec({}), task: { distribution: 'text-csv', file: path } };
+    const file = refusalOf(() => parseJobSpec(JSON.stringify(texts)));
+    assert.match(file.message, /task\.file: got .*; accepted: the name of a file in a data directory/);
     assert.match(
       refusalOf(() => parseJobSpec(JSON.stringify(omniglotSpec({ dataDir: path })))).message,
       /task\.dataDir/,

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { findFolder, listFolder, readWhole } from '../../../worker/learning/files/folder.ts';
+import { findFile, findFolder, listFolder, readWhole } from '../../../worker/learning/files/folder.ts';
 
 function twoDirectories(t: TestContext): [string, string] {
   const parent = mkdtempSync(join(tmpdir(), 'metatrain-folder-'));
@@ -23,6 +23,15 @@ test('a folder is the first of its name in the data directories, and a file is n
   writeFileSync(join(first, 'birds'), 'a file');
   assert.equal(findFolder('birds', [first, second]).path, join(second, 'birds'));
   assert.deepEqual(findFolder('fish', [first]), { path: undefined, searched: [join(first, 'fish')] });
+});
+
+test('a file is the first of its name in the data directories, and a folder is none', (t) => {
+  const [first, second] = twoDirectories(t);
+  mkdirSync(join(first, 'a.csv'));
+  writeFileSync(join(second, 'a.csv'), 'text,label');
+  const searched = [join(first, 'a.csv'), join(second, 'a.csv')];
+  assert.deepEqual(findFile('a.csv', [first, second]), { path: searched[1], searched });
+  assert.throws(() => findFile('../a.csv', [first]), { code: 'REQUEST_INVALID', message: /^a data file: got / });
 });
 
 for (const name of [

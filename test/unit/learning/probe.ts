@@ -5,6 +5,7 @@ import type { Contribution, NamedArrays, NamedTensors } from '../../../learning/
 import { repeated, sumOfTasks } from '../../../learning/kit/contribution.ts';
 import { withoutPrefix, withPrefix } from '../../../learning/kit/evaluate.ts';
 import { ones, zeros } from '../../../learning/kit/initializers.ts';
+import { supportNeeded } from '../../../learning/kit/needs.ts';
 import { defineAlgorithm } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 
@@ -42,6 +43,7 @@ export const probe = defineAlgorithm({
   }),
   variants: { plain: {} },
   describe: () => 'a probe',
+  needs: supportNeeded,
   passes: () => 1,
   carries: ({ carriesState, mistake }, taskCount) =>
     carriesState
