@@ -53,26 +53,14 @@ test('every field of a job file is described', () => {
   assert.deepEqual(own.filter(([, { description }]) => !description).map(([path]) => path), []); // biome-ignore format: one line
 });
 
-<<<<<<< HEAD
 test('a built-in part that says something in CEL leaves out none of its checks', () => {
-=======
-/** What a task of text consists of follows from `shots`, which CEL's facts cannot say; so with what takes text alone. */
-const leftToTheCoordinator = new Set(['text-csv', 'clinc150', 'embedding-bag', 'transformer', 'zero-shot-protonet']);
-
-test('each built-in part that checks something says it in CEL too', () => {
->>>>>>> 85ddcc7 (deploy: text is checked by the coordinator alone)
   const fields = { get: (_target: object, name: string) => `self.${name}` };
   const anyFields = new Proxy({}, fields) as never;
   const facts = builtIn.all('distribution')[0]!.cel!(anyFields, { evaluationSplit: "'test'" }).facts;
   for (const kindOfPart of partKinds) {
     for (const part of builtIn.all(kindOfPart) as readonly AnyPart[]) {
-<<<<<<< HEAD
       if (!part.cel) continue;
       const said: object = part.cel(anyFields, { task: facts, evaluationSplit: "'test'" } as never);
-=======
-      if (leftToTheCoordinator.has(part.name)) continue;
-      const said: object = part.cel?.(anyFields, { task: facts, evaluationSplit: "'test'" } as never) ?? {};
->>>>>>> 85ddcc7 (deploy: text is checked by the coordinator alone)
       for (const member of ['check', 'needs', 'needsModel', 'facts', 'passes', 'evaluationPasses', 'layers', 'parameters', 'measures', 'axis']) {
         if (member === 'needs' && part.kind === 'model' && part.name === 'mlp') continue;
         assert.ok(!(member in part) || member in said, `${part.kind} ${part.name}: ${member} is not in cel`);
