@@ -1,6 +1,8 @@
 // The API server's verdict on a job file is the parser's: OpenAPI and CEL of the CRD against `parseJobSpec`, by
 // requests straight to a real API server, dry and strict.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import fc from 'fast-check';
 import { kubeconfigAccess } from '../../deploy/controller/kube/access.ts';
@@ -9,11 +11,13 @@ import { KubeError } from '../../deploy/controller/kube/errors.ts';
 import { apiVersion, kind, resourcesPath } from '../../deploy/controller/resource.ts';
 import { customResourceDefinition } from '../../deploy/kubernetes/source/crd/index.ts';
 import { parseJobSpec } from '../../learning/job-file.ts';
+import { loadRegistry } from '../../learning/load.ts';
 import type { PartKind } from '../../learning/part.ts';
 import { builtIn } from '../../learning/registry.ts';
 import { realClock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { plainYaml, yamlText } from '../../shared/job-spec/yaml.ts';
+import { packageRoot } from '../../shared/wire.ts';
 import { type Json, jobFiles, largeJobFiles, spoiltJobFiles } from '../support/job-file-arbitrary.ts';
 import { kubectl, kubectlJson, tryKubectl } from './support/kubectl.ts';
 import { namespace } from './support/namespace.ts';
@@ -181,4 +185,14 @@ test('a refusal names the field and what it accepts', async () => {
     const { refusal } = await verdictOfServer({ ...job, ...change });
     assert.match(refusal ?? 'accepted', expected);
   }
+});
+
+test('every example is accepted, and so is a definition with the parts of the example of a plugin', async () => {
+  const folder = join(packageRoot, 'examples');
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
+    const { refusal } = await verdictOfServer(plainYaml(readFileSync(join(folder, file), 'utf8')) as Json);
+    assert.equal(refusal, undefined, file);
+  }
+  const definition = customResourceDefinition(await loadRegistry([join(folder, 'plugin', 'my-parts.js')]));
+  await kubectl(['apply', '--dry-run=server', '--filename', '-'], { input: yamlText(definition) });
 });
