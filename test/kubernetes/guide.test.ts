@@ -79,5 +79,7 @@ function figureOf({ text }: Block, output: string): string {
       line,
     );
   const shown = /--watch|get |jsonpath/.test(text) ? lines.filter((line) => !isNews(line)) : lines;
-  return `${shown.map((line) => line.trimEnd()).join('\n')}\n`;
+  const trimmed = shown.map((line) => line.trimEnd());
+  const isLong = trimmed.length > 14;
+  return `${(isLong ? [...trimmed.slice(0, 8), '…', ...trimmed.slice(-4)] : trimmed).join('\n')}\n`;
 }
