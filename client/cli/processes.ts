@@ -1,4 +1,4 @@
-// `metatrain coordinator` and `metatrain worker`: run one of the two processes in the foreground.
+// `metatrain coordinator`, `worker` and `backup`: run one of these programs in the foreground.
 // All flags are passed on, also `--help`. Output and exit code are those of the process.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -12,7 +12,10 @@ export const coordinatorCommand = (context: CommandContext): Command =>
 export const workerCommand = (context: CommandContext): Command =>
   passThrough('worker', 'run a worker (its flags: metatrain worker --help)', context);
 
-function passThrough(name: 'coordinator' | 'worker', description: string, context: CommandContext): Command {
+export const backupCommand = (context: CommandContext): Command =>
+  passThrough('backup', "copy a coordinator's state while it runs (its flags: metatrain backup --help)", context);
+
+function passThrough(name: 'coordinator' | 'worker' | 'backup', description: string, context: CommandContext): Command {
   return new Command(name)
     .description(description)
     .argument('[flags...]')
@@ -26,7 +29,7 @@ function passThrough(name: 'coordinator' | 'worker', description: string, contex
 }
 
 /** @returns its exit code, or 128 + the number of the signal that ended it, as a shell would. */
-function runInForeground(name: 'coordinator' | 'worker', flags: readonly string[]): Promise<number> {
+function runInForeground(name: 'coordinator' | 'worker' | 'backup', flags: readonly string[]): Promise<number> {
   const program = programFile(name);
   // In its own process group, so that it receives Ctrl-C once, through this process; a second
   // signal would mean "at once". The pipe ends it when this process is killed.

@@ -8,7 +8,7 @@ import { eventsCommand } from './events.ts';
 import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
 import { partsCommand } from './parts.ts';
-import { coordinatorCommand, workerCommand } from './processes.ts';
+import { backupCommand, coordinatorCommand, workerCommand } from './processes.ts';
 import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
 import { reportCommand } from './report.ts';
@@ -47,6 +47,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))
     .addCommand(workerCommand(context))
+    .addCommand(backupCommand(context))
     .addCommand(tokenCommand(context))
     .addCommand(certsCommand(context));
   return addExamples(program, [

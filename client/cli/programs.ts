@@ -4,7 +4,14 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MetatrainError } from '../../shared/errors.ts';
 
-export type ProgramName = 'coordinator' | 'worker' | 'replay';
+const programs = {
+  coordinator: { part: 'coordinator', file: 'coordinator/main.js' },
+  backup: { part: 'coordinator', file: 'coordinator/backup/main.js' },
+  worker: { part: 'worker', file: 'worker/main.js' },
+  replay: { part: 'replay', file: 'replay/main.js' },
+} as const;
+
+export type ProgramName = keyof typeof programs;
 
 /**
  * The file that Node runs.
@@ -12,11 +19,12 @@ export type ProgramName = 'coordinator' | 'worker' | 'replay';
  * @throws MetatrainError `PROGRAM_MISSING` where this package was made without it.
  */
 export function programFile(name: ProgramName): string {
-  const file = fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url));
+  const program = programs[name];
+  const file = fileURLToPath(new URL(`../../${program.file}`, import.meta.url));
   if (existsSync(file)) return file;
   throw new MetatrainError(
     'PROGRAM_MISSING',
-    `this command needs the ${name}, which metatrain-client does not contain; install the package metatrain instead`,
-    { details: { program: name, package: 'metatrain' } },
+    `this command needs the ${program.part}, which metatrain-client does not contain; install the package metatrain instead`,
+    { details: { program: program.part, package: 'metatrain' } },
   );
 }
