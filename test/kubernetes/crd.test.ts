@@ -13,7 +13,7 @@ import { customResourceDefinition } from '../../deploy/kubernetes/source/crd/ind
 import { parseJobSpec } from '../../learning/job-file.ts';
 import { loadRegistry } from '../../learning/load.ts';
 import type { PartKind } from '../../learning/part.ts';
-import { builtIn } from '../../learning/registry.ts';
+import { builtIn, builtInParts, Registry } from '../../learning/registry.ts';
 import { realClock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { plainYaml, yamlText } from '../../shared/job-spec/yaml.ts';
@@ -117,12 +117,18 @@ function tell({ job, server, parser }: Difference): string {
   return `${JSON.stringify(job)}\n  API server: ${server ?? 'accepted'}\n  parser: ${parser ?? 'accepted'}`;
 }
 
+/** A part without `cel` may be refused by the coordinator alone; a meta-optimizer checks nothing but its fields. */
+const speaking = new Registry(
+  builtInParts.filter(({ kind: ofPart, cel }) => cel !== undefined || ofPart === 'optimizer'),
+);
+
 for (const [what, arbitrary, share] of [
-  ['by all parts', jobFiles(), 0.45],
-  ['that were spoilt', spoiltJobFiles(), 0.35],
+  ['of parts with CEL', jobFiles(speaking), 0.45],
+  ['that were spoilt', spoiltJobFiles(speaking), 0.35],
   ['at the edge of a limit', largeJobFiles(), 0.2],
+  ['of all parts', jobFiles(), 0.1],
 ] as const) {
-  test(`of job files ${what} the API server accepts those that the parser accepts`, async (t) => {
+  test(`the API server accepts the job files ${what} that the parser accepts`, async (t) => {
     const jobs = fc.sample(arbitrary, { seed, numRuns: Math.ceil(files * share) });
     const { accepted, refused, ofSize, ofNull, ofSilentPart, differences } = await compare(jobs);
     t.diagnostic(
