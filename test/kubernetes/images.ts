@@ -70,7 +70,9 @@ export async function buildImages({ cache, root, log }: BuildOptions): Promise<B
     builder.export(name, aside);
     renameSync(aside, archive);
     const seconds = secondsSince(startedAt);
-    writeFileSync(recordOf(archive), JSON.stringify({ inputs, seconds } satisfies Record));
+    // Sources that changed during the build are built again next time.
+    const isOfInputs = inputsOf(root, target) === inputs;
+    writeFileSync(recordOf(archive), JSON.stringify({ inputs: isOfInputs ? inputs : '', seconds } satisfies Record));
     const bytes = statSync(archive).size;
     log(`image ${target}: built in ${seconds} s, ${(bytes / 1e6).toFixed(1)} MB compressed`);
     built.push({ name, archive, bytes, seconds, reused: false });
