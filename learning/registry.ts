@@ -4,9 +4,11 @@ import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { anil } from './algorithms/anil.ts';
 import { boil } from './algorithms/boil.ts';
+import { fromScratch } from './algorithms/from-scratch.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
+import { nearestNeighbour } from './algorithms/nearest-neighbour.ts';
 import { protonet } from './algorithms/protonet.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { zeroShotProtonet } from './algorithms/zero-shot-protonet.ts';
@@ -43,6 +45,8 @@ export const builtInParts: readonly AnyPart[] = [
   metaSgd,
   protonet,
   zeroShotProtonet,
+  nearestNeighbour,
+  fromScratch,
   meanSquaredError,
   crossEntropy,
   sgd,
