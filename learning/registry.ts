@@ -7,6 +7,7 @@ import { boil } from './algorithms/boil.ts';
 import { fromScratch } from './algorithms/from-scratch.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
+import { matching } from './algorithms/matching.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
 import { nearestNeighbour } from './algorithms/nearest-neighbour.ts';
 import { protonet } from './algorithms/protonet.ts';
@@ -45,6 +46,7 @@ export const builtInParts: readonly AnyPart[] = [
   metaSgd,
   protonet,
   zeroShotProtonet,
+  matching,
   nearestNeighbour,
   fromScratch,
   meanSquaredError,
