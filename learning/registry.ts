@@ -4,6 +4,7 @@ import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { anil } from './algorithms/anil.ts';
 import { boil } from './algorithms/boil.ts';
+import { cavia } from './algorithms/cavia.ts';
 import { fromScratch } from './algorithms/from-scratch.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
@@ -47,6 +48,7 @@ export const builtInParts: readonly AnyPart[] = [
   protonet,
   zeroShotProtonet,
   matching,
+  cavia,
   nearestNeighbour,
   fromScratch,
   meanSquaredError,
