@@ -110,6 +110,8 @@ export interface Parameter {
   readonly initialize: Initializer;
   /** What it is to the model: `head` makes predictions from features. Default: `body`. */
   readonly part?: 'body' | 'head';
+  /** Whether it scales or shifts what batch norm, or another normalization, has made even. Default: no. */
+  readonly isNormalization?: boolean;
   /** Parameters of a group share a meta learning rate and a clipping of their own (`meta.groups`). Default: `model`. */
   readonly group?: string;
   /**

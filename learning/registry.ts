@@ -8,6 +8,7 @@ import { cavia } from './algorithms/cavia.ts';
 import { fromScratch } from './algorithms/from-scratch.ts';
 import { imaml } from './algorithms/imaml.ts';
 import { maml } from './algorithms/maml.ts';
+import { mamlPlusPlus } from './algorithms/maml-plus-plus.ts';
 import { matching } from './algorithms/matching.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
 import { nearestNeighbour } from './algorithms/nearest-neighbour.ts';
@@ -49,6 +50,7 @@ export const builtInParts: readonly AnyPart[] = [
   zeroShotProtonet,
   matching,
   cavia,
+  mamlPlusPlus,
   nearestNeighbour,
   fromScratch,
   meanSquaredError,

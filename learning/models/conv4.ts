@@ -167,8 +167,10 @@ function blockParameters(block: number, inputs: number, { filters, batchNormScal
       shape: [kernel, kernel, inputs, filters],
       initialize: xavierUniform(area * inputs, area * filters),
     },
-    ...(batchNormScale ? [{ name: `conv${block}.scale`, shape: [filters], initialize: ones }] : []),
-    { name: `conv${block}.shift`, shape: [filters], initialize: zeros },
+    ...(batchNormScale
+      ? [{ name: `conv${block}.scale`, shape: [filters], initialize: ones, isNormalization: true }]
+      : []),
+    { name: `conv${block}.shift`, shape: [filters], initialize: zeros, isNormalization: true },
   ];
 }
 
