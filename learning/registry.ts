@@ -7,6 +7,7 @@ import { boil } from './algorithms/boil.ts';
 import { cavia } from './algorithms/cavia.ts';
 import { fromScratch } from './algorithms/from-scratch.ts';
 import { imaml } from './algorithms/imaml.ts';
+import { inContext } from './algorithms/in-context.ts';
 import { maml } from './algorithms/maml.ts';
 import { mamlPlusPlus } from './algorithms/maml-plus-plus.ts';
 import { matching } from './algorithms/matching.ts';
@@ -51,6 +52,7 @@ export const builtInParts: readonly AnyPart[] = [
   matching,
   cavia,
   mamlPlusPlus,
+  inContext,
   nearestNeighbour,
   fromScratch,
   meanSquaredError,

@@ -2,11 +2,8 @@
 // its inner loop by the papers' update rules, and the meta-gradient as a difference quotient of the query loss.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { z } from 'zod';
-import { supportAndQuery } from '../../../learning/facts.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { layoutOf } from '../../../learning/job.ts';
-import { defineDistribution } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
@@ -14,52 +11,23 @@ import type { Engine, NamedArrays } from '../../../worker/engine/engine.ts';
 import { buildJob } from '../../../worker/learning/open.ts';
 import { programOptions } from '../../../worker/learning/programs.ts';
 import { flat, jobOf, relativeError } from './small-jobs.ts';
-
-/** w₁, w₂, c₁, c₂ of the body, v₁, v₂, b of the head: ŷ = Σ vⱼ·relu(wⱼ·x + cⱼ) + b. */
-type Net = readonly number[];
-type Points = readonly (readonly [x: number, y: number])[];
-
-// both units are alive at every point
-const start: Net = [0.7, 0.4, 0.5, 0.9, 0.6, -0.3, 0.1];
-// the second unit is dead at every point
-const halfDead: Net = [0.7, 0.4, 0.5, -9, 0.6, -0.3, 0.1];
-const body = [0, 1, 2, 3];
-const head = [4, 5, 6];
-const everything = [...body, ...head];
-
-const support: Points = [
-  [0.5, 0.4],
-  [1.5, -0.3],
-  [0.9, 1],
-];
-const query: Points = [
-  [0.2, -0.5],
-  [1.1, 0.8],
-];
-
-const hidden = (net: Net, x: number) => [0, 1].map((j) => Math.max(0, net[j]! * x + net[2 + j]!));
-const residual = (net: Net, [x, y]: readonly [number, number]) => {
-  const [h1, h2] = hidden(net, x) as [number, number];
-  return net[4]! * h1 + net[5]! * h2 + net[6]! - y;
-};
-const loss = (net: Net, points: Points) =>
-  points.reduce((sum, point) => sum + residual(net, point) ** 2, 0) / points.length;
-
-function gradient(net: Net, points: Points): number[] {
-  const sum = new Array<number>(7).fill(0);
-  for (const point of points) {
-    const [x] = point;
-    const error = (2 * residual(net, point)) / points.length;
-    for (const [j, h] of hidden(net, x).entries()) {
-      const slope = h > 0 ? error * net[4 + j]! : 0;
-      sum[j]! += slope * x;
-      sum[2 + j]! += slope;
-      sum[4 + j]! += error * h;
-    }
-    sum[6]! += error;
-  }
-  return sum;
-}
+import {
+  body,
+  derivative,
+  everything,
+  gradient,
+  halfDead,
+  head,
+  hidden,
+  loss,
+  type Net,
+  numbers,
+  type Points,
+  query,
+  start,
+  support,
+  taskOf,
+} from './two-units.ts';
 
 interface Loop {
   readonly adapted: readonly number[];
@@ -86,13 +54,6 @@ function adapt(net: Net, { adapted, steps, rate, adam }: Loop): Net {
   return params;
 }
 
-/** Of a smooth function in float64: right to some 1e-9. */
-function derivative(f: (at: readonly number[]) => number, at: readonly number[]): number[] {
-  const h = 1e-5;
-  const moved = (i: number, by: number) => f(at.map((value, j) => (j === i ? value + by : value)));
-  return at.map((_, i) => (moved(i, h) - moved(i, -h)) / (2 * h));
-}
-
 /** Float32 over two steps and their derivatives. */
 const tolerance = 1e-5;
 
@@ -116,14 +77,6 @@ describe("MAML's relatives agree with an inner loop written out by hand", () => 
       await program.dispose();
     }
   }
-
-  const column = (points: Points, index: 0 | 1) => Float32Array.from(points, (point) => point[index]);
-  const taskOf = (support: Points, query: Points): NamedArrays => ({
-    supportInputs: column(support, 0),
-    supportTargets: column(support, 1),
-    queryInputs: column(query, 0),
-    queryTargets: column(query, 1),
-  });
 
   async function assertMetaGradient(algorithm: object, theta: readonly number[], expected: readonly number[]) {
     const task = { distribution: 'sinusoid', shots: support.length, queries: query.length };
@@ -239,26 +192,4 @@ describe("MAML's relatives agree with an inner loop written out by hand", () => 
       assert.ok(relativeError(actual, derivative(queryLoss, theta)) < tolerance, `got ${actual.join(', ')}`);
     }
   });
-});
-
-/** Three classes of numbers; the test above fills in the task. */
-const numbers = defineDistribution({
-  name: 'numbers',
-  title: 'numbers',
-  summary: 'for a test',
-  paper: '',
-  schema: z.strictObject({}),
-  variants: {},
-  describe: () => ({ episode: '', queries: '', data: '' }),
-  facts: () =>
-    supportAndQuery({
-      target: 'classes',
-      inputKind: 'vector',
-      input: [1],
-      outputs: 3,
-      ways: 3,
-      shots: 2,
-      queries: 1,
-    }),
-  open: () => assert.fail('no task is drawn'),
 });
