@@ -26,13 +26,19 @@ import { adam, adamw } from './optimizers/adam.ts';
 import { sgd } from './optimizers/sgd.ts';
 import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
 import { clinc150 } from './tasks/clinc150.ts';
+import { harmonic } from './tasks/harmonic.ts';
 import { imageFolder } from './tasks/image-folder.ts';
+import { linear } from './tasks/linear.ts';
 import { omniglot } from './tasks/omniglot.ts';
 import { sinusoid } from './tasks/sinusoid.ts';
+import { stepFunction } from './tasks/step-function.ts';
 import { textCsv } from './tasks/text-csv.ts';
 
 export const builtInParts: readonly AnyPart[] = [
   sinusoid,
+  linear,
+  harmonic,
+  stepFunction,
   omniglot,
   imageFolder,
   textCsv,
