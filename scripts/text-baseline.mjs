@@ -43,7 +43,7 @@ export async function textBaseline(text, dataDirectories) {
   };
   const cosine = (a, b) => [...a].reduce((sum, [token, value]) => sum + value * (b.get(token) ?? 0), 0);
 
-  const [accuracies, areas] = [[], []];
+  const [accuracies, areas, curves] = [[], [], []];
   for (let index = 0; index < spec.evaluation.tasks; index++) {
     const task = draw(spec.evaluation.split, index);
     const known = sentencesOf(task.supportInputs ?? task.descriptionInputs).map(bagOf);
@@ -65,9 +65,18 @@ export async function textBaseline(text, dataDirectories) {
     const outside = sentencesOf(task.outsideInputs).map(nearest);
     const pairs = queries.flatMap(({ score }) => outside.map((other) => (other.score < score ? 1 : other.score === score ? 0.5 : 0))); // biome-ignore format: one line
     areas.push(mean(pairs));
+    const notAbove = outside.map((other) => queries.filter(({ score }) => score <= other.score).length);
+    curves.push(shares.map((share) => mean(notAbove.map((count) => (count <= share * queries.length + 1e-9 ? 1 : 0)))));
   }
-  return { accuracy: estimate(accuracies), auroc: areas.length > 0 ? estimate(areas) : undefined };
+  return {
+    accuracy: estimate(accuracies),
+    auroc: estimate(areas),
+    rejected: shares.map((_, point) => mean(curves.map((curve) => curve[point]))),
+  };
 }
+
+/** Of the queries that a threshold rejects too: the points of the measure `outside-rejected`. */
+export const shares = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5];
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
