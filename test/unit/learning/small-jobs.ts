@@ -98,13 +98,13 @@ function kindOf(registry: Registry, { section }: Variant): { readonly tasks: str
  * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
  * of each model, and every variant of a model with the first of each algorithm. Where such tasks have been tried
  * with another kind of input, the first variants of algorithms and models, and every variant of a model under the
- * first algorithm. Tasks of a kind that has been tried so are tried with each algorithm on the first model, and
- * with each model under the first algorithm.
+ * first algorithm. Algorithms and models cannot tell tasks of a kind that has been tried so from others: these
+ * are tried with each model under the first algorithm.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   const tried = new Set<string>();
   const isFirstTime = (kind: string) => !tried.has(kind) && tried.add(kind).has(kind);
-  const [firstModel, firstAlgorithm] = [registry.all('model')[0]!.name, registry.all('algorithm')[0]!.name];
+  const firstAlgorithm = registry.all('algorithm')[0]!.name;
   return variantsOf(registry, 'distribution').flatMap((task) => {
     const { tasks, inputs } = kindOf(registry, task);
     const [areTasksNew, areInputsNew] = [isFirstTime(tasks), isFirstTime(`${tasks} of ${inputs}`)];
@@ -112,7 +112,7 @@ export function smallJobsOf(registry: Registry): SmallJob[] {
       if (areTasksNew) return algorithm.isFirst || model.isFirst;
       const isUnderFirst = algorithm.section.name === firstAlgorithm;
       if (areInputsNew) return algorithm.isFirst && (model.isFirst || isUnderFirst);
-      return algorithm.isFirst && model.isFirst && (model.section.architecture === firstModel || isUnderFirst);
+      return isUnderFirst && algorithm.isFirst && model.isFirst;
     };
     return variantsOf(registry, 'model')
       .filter((model) => takes(registry, 'model', model, task))
