@@ -80,9 +80,11 @@ test('looking back at jobs', async (t) => {
     assert.deepEqual(data.job, (await command(['jobs', 'show', jobId, '--json'])).json());
     const { metaSteps } = (await command(['jobs', 'show', jobId, '--plot', '--json'])).json<{ metaSteps: unknown }>();
     assert.deepEqual(data.metaSteps, metaSteps);
+    const story = data.story.map((event) => (event.kind === 'stateChanged' ? event.state : event.kind));
+    // The last checkpoint is written while the last evaluation is computed.
     assert.deepEqual(
-      data.story.map((event) => (event.kind === 'stateChanged' ? event.state : event.kind)),
-      ['QUEUED', 'RUNNING', 'evaluated', 'evaluated', 'checkpointWritten', 'SUCCEEDED'],
+      [...story.slice(0, 3), ...story.slice(3, 5).sort(), ...story.slice(5)],
+      ['QUEUED', 'RUNNING', 'evaluated', 'checkpointWritten', 'evaluated', 'SUCCEEDED'],
     );
     for (const hash of [job.paramsSha256, job.checkpoints.at(-1)!.sha256, job.engineFingerprint]) {
       assert.ok(page.includes(hash), hash);
