@@ -23,8 +23,6 @@ export interface SmallJob {
   /** The names of its parts and their variants. */
   readonly name: string;
   readonly job: ResolvedJob;
-  /** Whether it is in the smaller choice: all of an algorithm's variants with the first of each model, and each model's variants with the registry's first algorithm. */
-  readonly isCore: boolean;
 }
 
 interface Variant {
@@ -94,10 +92,13 @@ function kindOf(registry: Registry, { section }: Variant): { readonly tasks: str
   return { tasks: [...sets, target].join(' '), inputs: inputKind };
 }
 
+/** `METATRAIN_TEST_VARIANTS=all`: every variant of a model with the first of each algorithm too. Four more minutes. */
+const areAllTried = process.env.METATRAIN_TEST_VARIANTS === 'all';
+
 /**
  * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
- * of each model, and every variant of a model with the first of each algorithm. Where such tasks have been tried
- * with another kind of input, the first variants of algorithms and models, and every variant of a model under the
+ * of each model, and every variant of a model under the first algorithm. Where such tasks have been tried with
+ * another kind of input, the first variants of algorithms and models, and every variant of a model under the
  * first algorithm. Algorithms and models cannot tell tasks of a kind that has been tried so from others: these
  * are tried with each model under the first algorithm.
  */
@@ -109,8 +110,8 @@ export function smallJobsOf(registry: Registry): SmallJob[] {
     const { tasks, inputs } = kindOf(registry, task);
     const [areTasksNew, areInputsNew] = [isFirstTime(tasks), isFirstTime(`${tasks} of ${inputs}`)];
     const isWorthwhile = (algorithm: Variant, model: Variant) => {
-      if (areTasksNew) return algorithm.isFirst || model.isFirst;
       const isUnderFirst = algorithm.section.name === firstAlgorithm;
+      if (areTasksNew) return model.isFirst || (algorithm.isFirst && (isUnderFirst || areAllTried));
       if (areInputsNew) return algorithm.isFirst && (model.isFirst || isUnderFirst);
       return isUnderFirst && algorithm.isFirst && model.isFirst;
     };
@@ -124,7 +125,6 @@ export function smallJobsOf(registry: Registry): SmallJob[] {
           .map((algorithm) => ({
             name: `${algorithm.title}, ${model.title}, ${task.title}`,
             job: jobOf(task.section, model.section, algorithm.section, registry),
-            isCore: model.isFirst || algorithm.section.name === firstAlgorithm,
           })),
       );
   });
