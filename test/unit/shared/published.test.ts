@@ -36,7 +36,7 @@ const refused: readonly (readonly [protocol: object, says: RegExp])[] = [
     { task: { distribution: 'sinusoid', ways: 5 } },
     /^invalid job: published\.protocol\.task\.ways: got an unknown field/,
   ],
-  [{ task: { shots: 5 } }, /published\.protocol\.task\.distribution: got nothing; accepted: sinusoid \| omniglot/],
+  [{ task: { shots: 5 } }, /published\.protocol\.task\.distribution: got nothing; accepted: sinusoid \| .*omniglot/],
   [{ meta: { iterations: 0 } }, /published\.protocol\.meta\.iterations: got 0; accepted: at least 1/],
   [{ meta: { batchSize: null } }, /published\.protocol\.meta\.batchSize: got null; accepted: a number/],
   [{ evaluation: { every: 5 } }, /published\.protocol\.evaluation\.every: got an unknown field/],
