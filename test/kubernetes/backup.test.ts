@@ -40,7 +40,19 @@ test('a backup of the volume goes on elsewhere, with equal bytes', async (t) => 
     await makeClaim(elsewhere);
     await withClaimOpen(elsewhere, async (pod) => {
       await kubectl(['cp', archive, `${elsewhere}/${pod}:/tmp/state.tar`]);
-      await kubectl(['exec', pod, '--namespace', elsewhere, '--', 'tar', '-C', '/state', '-xf', '/tmp/state.tar']);
+      await kubectl([
+        'exec',
+        pod,
+        '--namespace',
+        elsewhere,
+        '--',
+        'tar',
+        '-C',
+        '/state',
+        '--no-overwrite-dir',
+        '-xf',
+        '/tmp/state.tar',
+      ]);
     });
     await kubectl(['apply', '--kustomize', overlayElsewhere(folder)]);
     await untilReady(elsewhere);
