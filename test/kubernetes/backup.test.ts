@@ -29,7 +29,7 @@ test('a backup of the volume goes on elsewhere, with equal bytes', async (t) => 
   await scaleCoordinator(home, 0);
   const archive = join(folder, 'state.tar');
   await withClaimOpen(home, async (pod) => {
-    await kubectl(['exec', pod, '--namespace', home, '--', 'tar', '-C', '/state', '-cf', '/tmp/state.tar', '.']);
+    await kubectl(['exec', pod, '--namespace', home, '--', 'sh', '-c', 'cd /state && tar -cf /tmp/state.tar *']);
     await kubectl(['cp', `${home}/${pod}:/tmp/state.tar`, archive]);
   });
 
@@ -40,19 +40,7 @@ test('a backup of the volume goes on elsewhere, with equal bytes', async (t) => 
     await makeClaim(elsewhere);
     await withClaimOpen(elsewhere, async (pod) => {
       await kubectl(['cp', archive, `${elsewhere}/${pod}:/tmp/state.tar`]);
-      await kubectl([
-        'exec',
-        pod,
-        '--namespace',
-        elsewhere,
-        '--',
-        'tar',
-        '-C',
-        '/state',
-        '--no-overwrite-dir',
-        '-xf',
-        '/tmp/state.tar',
-      ]);
+      await kubectl(['exec', pod, '--namespace', elsewhere, '--', 'tar', '-C', '/state', '-xf', '/tmp/state.tar']);
     });
     await kubectl(['apply', '--kustomize', overlayElsewhere(folder)]);
     await untilReady(elsewhere);
