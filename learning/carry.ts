@@ -1,5 +1,6 @@
-// What a shard carries from one meta-step to the next: named float32 tensors that belong to the shard's number.
-// Their shapes follow from the job file, so that the coordinator can bound what it keeps.
+// What a shard carries from one meta-step to the next: named float32 tensors that belong to the
+// shard's number. Their shapes follow from the job file, so that the coordinator can bound what it
+// keeps.
 import type { FieldProblem } from '../shared/job-spec/explain.ts';
 import { formatCount } from '../shared/numbers.ts';
 import { elementsOf, layoutElements, type ParamsLayout } from '../shared/tensor-codec.ts';

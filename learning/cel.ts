@@ -1,6 +1,7 @@
-// What a part says of itself in CEL, the language in which the API server of Kubernetes checks a resource: see
-// ADR 31. Each member of `cel` stands for the member of the part with the same name, and is written next to it.
-// Expressions are about `self`, the whole job file without any default filled in.
+// What a part says of itself in CEL, the language in which the API server of Kubernetes checks a
+// resource: see ADR 31. Each member of `cel` stands for the member of the part with the same name,
+// and is written next to it. Expressions are about `self`, the whole job file without any default
+// filled in.
 import type { MeasureHead } from '../shared/measures.ts';
 
 /** A condition that every accepted job file fulfils. */

@@ -1,5 +1,6 @@
-// `npm run docs:algorithms`: writes docs/algorithms.md, every built-in algorithm with the tasks that it takes, its
-// examples, the published figures that they name, and ours of the table `family-omniglot`.
+// `npm run docs:algorithms`: writes docs/algorithms.md, every built-in algorithm with the tasks
+// that it takes, its examples, the published figures that they name, and ours of the table
+// `family-omniglot`.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

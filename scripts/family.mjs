@@ -1,8 +1,8 @@
 // `npm run figures family-omniglot`: the algorithms of the family side by side on the small Omniglot sets, with
 // one model, one protocol and one budget, as a table. Each has settings near those of its paper, since no
 // one setting is fair to all; the table states them. `--meta-steps N` and `--tasks N` change the budget.
-// `--only TITLE` (as often as needed) runs these alone: the other rows are those of docs/figures/family-omniglot.json,
-// which the command keeps.
+// `--only TITLE` (as often as needed) runs these alone: the other rows are those of
+// docs/figures/family-omniglot.json, which the command keeps.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
-// Nearest neighbour on a text job's own test episodes, without learning: a query takes the class of the support
-// sentence, or of the class name, whose bag of tokens is the nearest by the cosine of TF-IDF weights. Tokens, episodes
-// and their order are those of the job. The score of a sentence is its largest cosine.
+// Nearest neighbour on a text job's own test episodes, without learning: a query takes the class of
+// the support sentence, or of the class name, whose bag of tokens is the nearest by the cosine of
+// TF-IDF weights. Tokens, episodes and their order are those of the job. The score of a sentence is
+// its largest cosine.
 import { resolveJob } from '../dist/learning/job.js';
 import { parseJobSpec } from '../dist/learning/job-file.js';
 import { builtIn } from '../dist/learning/registry.js';

@@ -1,6 +1,7 @@
-// The table of docs/figures/text-clinc150.txt: the CLINC150 jobs of examples/, each trained through a cluster of two
-// workers, beside chance and nearest neighbour on the same episodes. `npm run figures -- text-clinc150`; some
-// minutes. Needs CLINC150 in METATRAIN_DATA_DIR or in the user's cache.
+// The table of docs/figures/text-clinc150.txt: the CLINC150 jobs of examples/, each trained through
+// a cluster of two workers, beside chance and nearest neighbour on the same episodes. `npm run
+// figures -- text-clinc150`; some minutes. Needs CLINC150 in METATRAIN_DATA_DIR or in the user's
+// cache.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';

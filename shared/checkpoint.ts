@@ -1,7 +1,8 @@
 // The checkpoint file: safetensors (github.com/huggingface/safetensors, "Format"), which common
 // tools can open. Handles bytes only: paths, recorded hashes and the schedule belong to the
 // coordinator. θ's tensors have the model's names in layout order; the meta-optimizer's slots are
-// `optimizer/<slot>/<tensor>`; what shards carry to their next meta-step is `carry/<shard>`, last. A file that breaks the format is rejected.
+// `optimizer/<slot>/<tensor>`; what shards carry to their next meta-step is `carry/<shard>`, last.
+// A file that breaks the format is rejected.
 import { MetatrainError } from './errors.ts';
 import {
   bytesOfVector,

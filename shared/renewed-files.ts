@@ -1,5 +1,6 @@
-// Files whose content changes while the process runs, such as certificates and tokens: read again when they have changed, and the newest
-// good content is kept where the new one is bad. Follows links: Kubernetes replaces the files of a Secret by moving a link.
+// Files whose content changes while the process runs, such as certificates and tokens: read again
+// when they have changed, and the newest good content is kept where the new one is bad. Follows
+// links: Kubernetes replaces the files of a Secret by moving a link.
 import { statSync } from 'node:fs';
 import { asMetatrainError, type MetatrainError } from './errors.ts';
 

@@ -1,5 +1,5 @@
-// `metatrain parts`: lists the parts that a job file may name, built in and of plugins, or prints the resource of
-// Kubernetes that knows them.
+// `metatrain parts`: lists the parts that a job file may name, built in and of plugins, or prints
+// the resource of Kubernetes that knows them.
 import { Command, Option } from 'commander';
 import { customResourceDefinition } from '../../learning/crd/definition.ts';
 import { listParts } from '../../learning/listing.ts';

@@ -1,6 +1,7 @@
-// Reaches a coordinator inside a Kubernetes cluster: finds its Service by our labels and forwards a port of this machine to it, both by
-// kubectl, which knows every kind of kubeconfig and credential. When kubectl ends early (the pod was replaced), it is started again on
-// the same port, so that a client finds the coordinator again.
+// Reaches a coordinator inside a Kubernetes cluster: finds its Service by our labels and forwards a
+// port of this machine to it, both by kubectl, which knows every kind of kubeconfig and credential.
+// When kubectl ends early (the pod was replaced), it is started again on the same port, so that a
+// client finds the coordinator again.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { realClock } from '../../shared/clock.ts';

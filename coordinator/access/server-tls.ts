@@ -1,5 +1,6 @@
-// The TLS files that the coordinator serves with. They are read again when they change, or on request, and whoever serves with them is
-// told. Where the new files are bad, or do not belong together yet, the earlier ones stay and the log says why.
+// The TLS files that the coordinator serves with. They are read again when they change, or on
+// request, and every server that uses them is told. Where the new files are bad, or do not belong
+// together yet, the earlier ones stay and the log says why.
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { RenewedFiles } from '../../shared/renewed-files.ts';

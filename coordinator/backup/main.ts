@@ -1,5 +1,6 @@
-// The program behind `metatrain backup`: copies a state directory while its coordinator goes on, and prints one line of what it copied.
-// Exit code 0 when the copy is whole and checked, 1 with a reason otherwise, 2 on wrong usage.
+// The program behind `metatrain backup`: copies a state directory while its coordinator goes on,
+// and prints one line of what it copied. Exit code 0 when the copy is whole and checked, 1 with a
+// reason otherwise, 2 on wrong usage.
 import { MetatrainError } from '../../shared/errors.ts';
 import { printableLines } from '../../shared/foreign-text.ts';
 import { backUp } from '../store/backup.ts';

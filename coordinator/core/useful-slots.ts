@@ -1,6 +1,7 @@
-// How many slots could compute at once: what the cluster should be scaled to. A job counts with the most shards that it can have in
-// flight now or right after its present batch, so that the figure does not fall and rise with every meta-step, and is exact at the
-// job's end. Jobs that may not be leased from (paused, or waiting in the queue of the coordinator) count nothing.
+// How many slots could compute at once: what the cluster should be scaled to. A job counts with the
+// most shards that it can have in flight now or right after its present batch, so that the figure
+// does not fall and rise with every meta-step, and is exact at the job's end. Jobs that may not be
+// leased from (paused, or waiting in the queue of the coordinator) count nothing.
 import { isEvaluationDue } from './evaluation.ts';
 import { batchesOf } from './meta-steps.ts';
 import type { CoreState, Job } from './state.ts';

@@ -1,5 +1,5 @@
-// How gRPC serves: with the TLS files as they are now, or without any. Renewed files count for connections that are made from then on;
-// those that are open stay.
+// How gRPC serves: with the TLS files as they are now, or without any. Renewed files count for
+// connections that are made from then on; those that are open stay.
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { ServerPems } from '../access/exposure.ts';
 import type { ServerTls } from '../access/server-tls.ts';

@@ -1,5 +1,6 @@
-// KEDA's external scaler: how many slots could compute at once, on a port of its own. It takes nothing, changes nothing and tells
-// one number, so the port has no token and no TLS (docs/adr/0028-the-coordinator-is-kedas-scaler.md). Everything has a limit.
+// KEDA's external scaler: how many slots could compute at once, on a port of its own. It takes
+// nothing, changes nothing and tells one number, so the port has no token and no TLS
+// (docs/adr/0028-the-coordinator-is-kedas-scaler.md). Everything has a limit.
 import { Server, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { ConnectionLimit } from '../../shared/connection-limit.ts';

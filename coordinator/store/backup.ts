@@ -1,6 +1,7 @@
-// A copy of a state directory that a coordinator may take up again, made while another coordinator goes on writing: lmdb copies the
-// database as it is at one moment, and checkpoint files never change once they are visible. Everything that was copied is read back and
-// checked against its digest. Files that the coordinator has removed meanwhile lead to another attempt.
+// A copy of a state directory that a coordinator may take up again, made while another coordinator
+// goes on writing: lmdb copies the database as it is at one moment, and checkpoint files never
+// change once they are visible. Everything that was copied is read back and checked against its
+// digest. Files that the coordinator has removed meanwhile lead to another attempt.
 import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -123,7 +123,7 @@ function describeFlags(): Command {
     .addOption(
       new Option(
         '--http-exposed',
-        'serve metrics and health beyond this machine: whoever can connect reads them, unencrypted and without a token',
+        'serve metrics and health beyond this machine: everybody who can connect reads them, unencrypted and without a token',
       ).env('METATRAIN_HTTP_EXPOSED'),
     )
     .addOption(

@@ -1,8 +1,9 @@
-// CAVIA: only a small context is adapted. φ₀ = 0 for every task, φᵢ₊₁ = φᵢ − α·∇_φ L_support(θ, φᵢ); θ, shared
-// by all tasks, is meta-learned by ∇_θ L_query(θ, φ_k), through the steps (Zintgraf, Shiarlis, Kurin, Hofmann &
-// Whiteson 2019, equations 4 and 5). The context moves named vectors b of the model: b ← b + φ·W_b, with W_b in θ.
-// Of the first layer's bias this is the context as further inputs (§3.1: W·[x; φ] + b); of the scale and
-// shift of a batch norm it is FiLM (§3.2, which modulates the third convolution).
+// CAVIA: only a small context is adapted. φ₀ = 0 for every task, φᵢ₊₁ = φᵢ − α·∇_φ L_support(θ,
+// φᵢ); θ, shared by all tasks, is meta-learned by ∇_θ L_query(θ, φ_k), through the steps (Zintgraf,
+// Shiarlis, Kurin, Hofmann & Whiteson 2019, equations 4 and 5). The context moves named vectors b
+// of the model: b ← b + φ·W_b, with W_b in θ. Of the first layer's bias this is the context as
+// further inputs (§3.1: W·[x; φ] + b); of the scale and shift of a batch norm it is FiLM (§3.2,
+// which modulates the third convolution).
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { positive } from '../../shared/job-spec/fields.ts';

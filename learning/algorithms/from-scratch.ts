@@ -1,7 +1,8 @@
 // A baseline without meta-learning. Each task trains the whole model from a random start on its support set
-// alone: φ₀ = θ, φᵢ₊₁ = φᵢ − α·∇L_support(φᵢ), for as many steps as the evaluation asks for. θ keeps its first
-// random values, so the job has one meta-step. All tasks of a job begin at the same random start: the
-// interval of an evaluation is that of the tasks, and jobs of several seeds show what the start contributes.
+// alone: φ₀ = θ, φᵢ₊₁ = φᵢ − α·∇L_support(φᵢ), for as many steps as the evaluation asks for. θ
+// keeps its first random values, so the job has one meta-step. All tasks of a job begin at the same
+// random start: the interval of an evaluation is that of the tasks, and jobs of several seeds show
+// what the start contributes.
 import { z } from 'zod';
 import { positive } from '../../shared/job-spec/fields.ts';
 import type { NamedTensors } from '../built.ts';

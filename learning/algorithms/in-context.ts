@@ -1,9 +1,10 @@
 // In-context learning: a transformer reads the support set and predicts for each query example; nothing is
-// adapted by gradient. A support token is W_x·f(x) + W_y·y, a query token W_x·f(x) + e, with f the model without
-// its head; every token attends to the support tokens alone, and no token knows its position, so a prediction
-// depends neither on the support set's order nor on other queries (Müller, Hollmann, Arango, Grabocka & Hutter 2022, §4;
-// the transformer is Vaswani et al. 2017's with layer norm before each sublayer). Trained on the query set's loss.
-// A task's state is the keys and values of its support set.
+// adapted by gradient. A support token is W_x·f(x) + W_y·y, a query token W_x·f(x) + e, with f the
+// model without its head; every token attends to the support tokens alone, and no token knows its
+// position, so a prediction depends neither on the support set's order nor on other queries
+// (Müller, Hollmann, Arango, Grabocka & Hutter 2022, §4; the transformer is Vaswani et al. 2017's
+// with layer norm before each sublayer). Trained on the query set's loss. A task's state is the
+// keys and values of its support set.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';

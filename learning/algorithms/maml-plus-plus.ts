@@ -1,9 +1,10 @@
-// MAML++: MAML with what keeps it stable, each a switch of its own (Antoniou, Edwards & Storkey 2019, §4, and the
-// authors' code). Multi-step loss: Σᵢ vᵢ·L_query(φᵢ), whose weights move from 1/k each to the last step.
-// Derivative-order annealing: meta-steps of first order before those of second order. Learned rates: φᵢ₊₁ = φᵢ − αᵢ·∇L_support(φᵢ)
-// with one αᵢ for each tensor and step. Per-step batch norm: its scale and shift are meta-learned for each
-// step and not adapted. The paper's cosine meta-rate is `meta.schedule`; its batch norm statistics of each
-// step are not kept, as its code normalises by the batch. The ensemble of checkpoints belongs to no algorithm.
+// MAML++: MAML with what keeps it stable, each a switch of its own (Antoniou, Edwards & Storkey
+// 2019, §4, and the authors' code). Multi-step loss: Σᵢ vᵢ·L_query(φᵢ), whose weights move from 1/k
+// each to the last step. Derivative-order annealing: meta-steps of first order before those of
+// second order. Learned rates: φᵢ₊₁ = φᵢ − αᵢ·∇L_support(φᵢ) with one αᵢ for each tensor and step.
+// Per-step batch norm: its scale and shift are meta-learned for each step and not adapted. The
+// paper's cosine meta-rate is `meta.schedule`; its batch norm statistics of each step are not kept,
+// as its code normalises by the batch. The ensemble of checkpoints belongs to no algorithm.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { positive } from '../../shared/job-spec/fields.ts';

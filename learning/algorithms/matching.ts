@@ -1,9 +1,10 @@
 // Matching networks. The label of x is the attention-weighted mean of the support labels,
 // P(y | x) = Σᵢ a(x, xᵢ)·yᵢ with a(x, xᵢ) = exp(s·c(f(x), f(xᵢ))) / Σⱼ exp(s·c(f(x), f(xⱼ))), c the cosine
-// (Vinyals, Blundell, Lillicrap, Kavukcuoglu & Wierstra 2016, equation 1 and §2.1.1); the meta-gradient is that of
-// the query set's −log P (equation 2). In the paper s is 1. f and g are one network: full context embeddings
-// (§2.1.2), two LSTMs over the support set, are left out: the paper reports that on Omniglot they do not help.
-// Nothing is adapted by gradient and there is no head, so the model's head is not in θ.
+// (Vinyals, Blundell, Lillicrap, Kavukcuoglu & Wierstra 2016, equation 1 and §2.1.1); the
+// meta-gradient is that of the query set's −log P (equation 2). In the paper s is 1. f and g are
+// one network: full context embeddings (§2.1.2), two LSTMs over the support set, are left out: the
+// paper reports that on Omniglot they do not help. Nothing is adapted by gradient and there is no
+// head, so the model's head is not in θ.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';

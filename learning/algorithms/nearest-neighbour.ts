@@ -1,7 +1,8 @@
 // A baseline without learning. A query example gets the class of the support example that is nearest to it:
-// the logit of class k is its largest similarity, max over xᵢ of class k of s(x, xᵢ), with s = −‖x − xᵢ‖² or
-// the cosine. What is compared are the inputs themselves (Vinyals et al. 2016, table 1, "pixels"), or the
-// features of the model with its random first values. θ never changes, so the job has one meta-step.
+// the logit of class k is its largest similarity, max over xᵢ of class k of s(x, xᵢ), with s = −‖x
+// − xᵢ‖² or the cosine. What is compared are the inputs themselves (Vinyals et al. 2016, table 1,
+// "pixels"), or the features of the model with its random first values. θ never changes, so the job
+// has one meta-step.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';

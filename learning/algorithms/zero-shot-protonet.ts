@@ -1,7 +1,8 @@
-// Prototypical networks without examples: a class's prototype is made of its description, cₖ = g(vₖ), and the logit
-// of class k for x is −‖f(x) − cₖ‖² (Snell, Swersky & Zemel 2017, on zero-shot tasks). Descriptions are of the kind of the
-// inputs here, so g is f, with a learned linear map of its own beside it where `map` says so: g(v) = f(v) + f(v)·W + b,
-// W and b zero at first. The meta-gradient is that of the query set's cross-entropy. Nothing is adapted.
+// Prototypical networks without examples: a class's prototype is made of its description, cₖ =
+// g(vₖ), and the logit of class k for x is −‖f(x) − cₖ‖² (Snell, Swersky & Zemel 2017, on zero-shot
+// tasks). Descriptions are of the kind of the inputs here, so g is f, with a learned linear map of
+// its own beside it where `map` says so: g(v) = f(v) + f(v)·W + b, W and b zero at first. The
+// meta-gradient is that of the query set's cross-entropy. Nothing is adapted.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';

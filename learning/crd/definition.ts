@@ -1,6 +1,6 @@
-// The resource MetaTrainJob as a CustomResourceDefinition: `spec.job` is a job file, checked by the API server as far
-// as OpenAPI and CEL can say it, and the status is the controller's. Follows from a registry, so that a cluster can
-// know the parts of plugins too. See ADR 31.
+// The resource MetaTrainJob as a CustomResourceDefinition: `spec.job` is a job file, checked by the
+// API server as far as OpenAPI and CEL can say it, and the status is the controller's. Follows from
+// a registry, so that a cluster can know the parts of plugins too. See ADR 31.
 import { builtIn, type Registry } from '../registry.ts';
 import { schemaOf } from '../schema.ts';
 import { described, jobDescription } from './descriptions.ts';

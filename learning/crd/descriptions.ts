@@ -1,5 +1,6 @@
-// Texts for `kubectl explain`: for each field of a job file what it accepts and its default, part by part, as
-// `metatrain parts` tells it, and a line of our own for the fields that belong to no part.
+// Texts for `kubectl explain`: for each field of a job file what it accepts and its default, part
+// by part, as `metatrain parts` tells it, and a line of our own for the fields that belong to no
+// part.
 import { listParts, type PartListing } from '../listing.ts';
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';

@@ -1,6 +1,7 @@
-// What is right field by field and wrong together, as rules in CEL for the whole job file: the counterpart of
-// `contradictions` in job-file.ts, of limits.ts and of rates.ts, put together from what the parts say of themselves.
-// A part without `cel`, such as one of an older plugin, leaves its rules out: the coordinator checks all of it again.
+// What is right field by field and wrong together, as rules in CEL for the whole job file: the
+// counterpart of `contradictions` in job-file.ts, of limits.ts and of rates.ts, put together from
+// what the parts say of themselves. A part without `cel`, such as one of an older plugin, leaves
+// its rules out: the coordinator checks all of it again.
 import { z } from 'zod';
 import { maxShardTasks } from '../../shared/job-spec/index.ts';
 import { rateRules } from '../../shared/job-spec/rates-cel.ts';

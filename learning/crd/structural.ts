@@ -1,6 +1,7 @@
-// From a zod schema to a structural schema, the kind of OpenAPI schema that a CRD may have: one type for each field,
-// wherever it is. A union of objects becomes one object with the fields of all of them, and rules in CEL that refuse
-// the fields of the others. No default enters: the API server would write it into what the user wrote.
+// From a zod schema to a structural schema, the kind of OpenAPI schema that a CRD may have: one
+// type for each field, wherever it is. A union of objects becomes one object with the fields of all
+// of them, and rules in CEL that refuse the fields of the others. No default enters: the API server
+// would write it into what the user wrote.
 import { z } from 'zod';
 import { type Keywords, keywordsOf } from '../../shared/job-spec/keywords.ts';
 import type { CelRule } from '../cel.ts';

@@ -1,6 +1,6 @@
 // Regressions on points of a function of one number that is drawn anew for each task: the fields, facts and
-// sampling that they share. Tasks are drawn without end, so the splits differ in their random streams alone and
-// share no task but by chance of 2⁻⁶⁴.
+// sampling that they share. Tasks are drawn without end, so the splits differ in their random
+// streams alone and share no task but by chance of 2⁻⁶⁴.
 
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { count } from '../../shared/job-spec/fields.ts';

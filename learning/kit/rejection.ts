@@ -1,8 +1,9 @@
-// Telling what belongs to a task's classes from what belongs to none, in evaluations of tasks with an `outside` set.
-// An input's score is its largest logit, and what scores low is rejected. The area under the receiver operating
-// characteristic is the share of pairs of a query and an outside input that the score puts in the right order (a tie
-// is half right). The curve is that characteristic: which share of the outside inputs is rejected with a threshold
-// that also rejects so many of the task's own queries.
+// Telling what belongs to a task's classes from what belongs to none, in evaluations of tasks with
+// an `outside` set. An input's score is its largest logit, and what scores low is rejected. The
+// area under the receiver operating characteristic is the share of pairs of a query and an outside
+// input that the score puts in the right order (a tie is half right). The curve is that
+// characteristic: which share of the outside inputs is rejected with a threshold that also rejects
+// so many of the task's own queries.
 import type * as tfjs from '@tensorflow/tfjs';
 import type { NamedTensors } from '../built.ts';
 import type { TaskFacts } from '../facts.ts';

@@ -1,5 +1,5 @@
-// What a baseline that learns nothing across tasks is made of: a θ that keeps its first values, and a job of one
-// meta-step, which changes nothing. Such a job is its evaluation.
+// What a baseline that learns nothing across tasks is made of: a θ that keeps its first values, and
+// a job of one meta-step, which changes nothing. Such a job is its evaluation.
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import type { Parameter } from '../facts.ts';
 import type { CheckedJob } from '../part.ts';

@@ -1,7 +1,8 @@
-// The mean of a text's token embeddings, hidden layers, and a linear head: h₀ = Σᵢ E[tᵢ] / n over its n tokens (a deep
-// averaging network, Iyyer et al. 2015, §2; without hidden layers the classifier of Joulin et al. 2017). The sum is
-// computed as counts · E with the count of each token in the text: one small product, whose gradient, to any order,
-// is a product too, where a look-up would have to add each token's gradient into the table.
+// The mean of a text's token embeddings, hidden layers, and a linear head: h₀ = Σᵢ E[tᵢ] / n over
+// its n tokens (a deep averaging network, Iyyer et al. 2015, §2; without hidden layers the
+// classifier of Joulin et al. 2017). The sum is computed as counts · E with the count of each token
+// in the text: one small product, whose gradient, to any order, is a product too, where a look-up
+// would have to add each token's gradient into the table.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';

@@ -1,6 +1,7 @@
-// A small transformer encoder for texts: embeddings of tokens and of their positions, blocks of self-attention and
-// two relu layers, each with layer norm before and a sum around it (Vaswani et al. 2017, §3; norm first as Xiong et al.
-// 2020), the mean over the text's tokens, and a linear head. Attention does not see what is after a text's end.
+// A small transformer encoder for texts: embeddings of tokens and of their positions, blocks of
+// self-attention and two relu layers, each with layer norm before and a sum around it (Vaswani et
+// al. 2017, §3; norm first as Xiong et al. 2020), the mean over the text's tokens, and a linear
+// head. Attention does not see what is after a text's end.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';

@@ -1,6 +1,7 @@
-// CLINC150 (Larson et al. 2019) as a distribution of N-way K-shot or zero-shot tasks: sentences that people say
-// to a machine, by intent. Its own splits are by sentence; here an intent trains, validates or tests, with all of its
-// sentences. The sentences out of scope are kept apart: `outside` draws from them, in their own splits.
+// CLINC150 (Larson et al. 2019) as a distribution of N-way K-shot or zero-shot tasks: sentences
+// that people say to a machine, by intent. Its own splits are by sentence; here an intent trains,
+// validates or tests, with all of its sentences. The sentences out of scope are kept apart:
+// `outside` draws from them, in their own splits.
 import { z } from 'zod';
 import { fetchCommand } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';

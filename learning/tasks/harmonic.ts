@@ -1,6 +1,6 @@
-// Harmonic regression: y = a₁·sin(ω·x + b₁) + a₂·sin(2·ω·x + b₂), with aᵢ standard normal, bᵢ uniform in [0, 2π]
-// and ω uniform; x is normal with deviation 1 around a mean that is drawn for each task (Lacoste, Oreshkin, Chung,
-// Boquet, Rostamzadeh & Krueger 2018).
+// Harmonic regression: y = a₁·sin(ω·x + b₁) + a₂·sin(2·ω·x + b₂), with aᵢ standard normal, bᵢ
+// uniform in [0, 2π] and ω uniform; x is normal with deviation 1 around a mean that is drawn for
+// each task (Lacoste, Oreshkin, Chung, Boquet, Rostamzadeh & Krueger 2018).
 import { z } from 'zod';
 import { finite } from '../../shared/job-spec/fields.ts';
 import {

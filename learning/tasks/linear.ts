@@ -1,5 +1,5 @@
-// Regression on lines: y = a·x + b with a, b and x uniform, by default in the ranges of the lines of Finn, Xu &
-// Levine 2018, without their noise.
+// Regression on lines: y = a·x + b with a, b and x uniform, by default in the ranges of the lines
+// of Finn, Xu & Levine 2018, without their noise.
 import { z } from 'zod';
 import { finite } from '../../shared/job-spec/fields.ts';
 import {

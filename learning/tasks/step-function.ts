@@ -1,5 +1,6 @@
-// Regression on step functions: y = −1 for x < t and 1 from t on, with t and x uniform. The tasks of Harrison, Sharma &
-// Pavone 2018, whose jump a smooth adaptation cannot follow. Levels and ranges are fields of the job file.
+// Regression on step functions: y = −1 for x < t and 1 from t on, with t and x uniform. The tasks
+// of Harrison, Sharma & Pavone 2018, whose jump a smooth adaptation cannot follow. Levels and
+// ranges are fields of the job file.
 import { z } from 'zod';
 import { finite } from '../../shared/job-spec/fields.ts';
 import {

@@ -1,5 +1,6 @@
-// A user's own sentences as a distribution of N-way K-shot tasks: a CSV file in a data directory, one sentence
-// and its label a row. With `shots: 0` a task has the labels' words instead of sentences.
+// A user's own sentences as a distribution of N-way K-shot tasks: a CSV file in a data directory,
+// one sentence and its label a row. With `shots: 0` a task has the labels' words instead of
+// sentences.
 import { z } from 'zod';
 import { MetatrainError } from '../../shared/errors.ts';
 import { excerpt } from '../../shared/foreign-text.ts';

@@ -1,6 +1,6 @@
-// Tasks of labelled sentences: classes by label, split by class, and tokens by a table that the training classes'
-// sentences make. A sentence that has two labels is left out, and a repeated one counts once, so no sentence of
-// training is shown in evaluation.
+// Tasks of labelled sentences: classes by label, split by class, and tokens by a table that the
+// training classes' sentences make. A sentence that has two labels is left out, and a repeated one
+// counts once, so no sentence of training is shown in evaluation.
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import { formatCount } from '../../shared/numbers.ts';

@@ -1,7 +1,8 @@
-// From sentences to tokens, by a table that is made of training sentences alone. `words`: the most frequent words.
-// `pieces`: the most frequent characters, then what the most frequent neighbours make together, again and again
-// (byte-pair encoding, Sennrich, Haddow & Birch 2016, algorithm 1), so that a word that training never saw is
-// still read in pieces. A function of the sentences alone: ties are broken by code units.
+// From sentences to tokens, by a table that is made of training sentences alone. `words`: the most
+// frequent words. `pieces`: the most frequent characters, then what the most frequent neighbours
+// make together, again and again (byte-pair encoding, Sennrich, Haddow & Birch 2016, algorithm 1),
+// so that a word that training never saw is still read in pieces. A function of the sentences
+// alone: ties are broken by code units.
 import { startSha256 } from '../../shared/hash.ts';
 
 export type TokenUnit = 'pieces' | 'words';

@@ -1,5 +1,6 @@
-// Predicates of job file fields in the words of OpenAPI, for those who check a job file without our code: the API
-// server of Kubernetes. Written where the predicate is, so that one does not change without the other.
+// Predicates of job file fields in the words of OpenAPI, for those who check a job file without our
+// code: the API server of Kubernetes. Written where the predicate is, so that one does not change
+// without the other.
 
 /** Keywords of an OpenAPI schema that accept the same values as a predicate. */
 export type Keywords = Readonly<Record<string, unknown>>;

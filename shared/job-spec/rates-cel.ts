@@ -1,5 +1,5 @@
-// The counterpart of rates.ts in CEL, which has neither powers nor cosines: a power is taken by squaring, as
-// `integerPower` does, and the cosine of a schedule's last step by a series.
+// The counterpart of rates.ts in CEL, which has neither powers nor cosines: a power is taken by
+// squaring, as `integerPower` does, and the cosine of a schedule's last step by a series.
 import { float32Bounds } from './fields.ts';
 
 const iterations = 'double(self.meta.iterations)';

@@ -1,4 +1,5 @@
-// A backup that is made while a job runs, and restored in another directory: there the job goes on to the same bytes.
+// A backup that is made while a job runs, and restored in another directory: there the job goes on
+// to the same bytes.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

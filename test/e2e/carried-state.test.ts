@@ -1,5 +1,6 @@
-// What a shard carries, on real clusters: an algorithm of a plugin that carries state, weighs its contributions and
-// sees the meta-step gives the same bytes with one worker and with three, and through a killed worker and coordinator.
+// What a shard carries, on real clusters: an algorithm of a plugin that carries state, weighs its
+// contributions and sees the meta-step gives the same bytes with one worker and with three, and
+// through a killed worker and coordinator.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

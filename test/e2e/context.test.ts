@@ -1,5 +1,6 @@
-// `metatrain --context`: the coordinator's Service is found by kubectl, a port is forwarded, and kubectl ends with the command. kubectl
-// is a stand-in here; with a real one and a real cluster: test/kubernetes/context.test.ts.
+// `metatrain --context`: the coordinator's Service is found by kubectl, a port is forwarded, and
+// kubectl ends with the command. kubectl is a stand-in here; with a real one and a real cluster:
+// test/kubernetes/context.test.ts.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

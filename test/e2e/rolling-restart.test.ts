@@ -1,5 +1,6 @@
-// Everything is told to end (SIGTERM) and started again, one process after the other, while a job runs: every process ends by itself, no
-// meta-step is lost, and the bytes are those of a quiet run. Also a worker whose coordinator has no name yet.
+// Everything is told to end (SIGTERM) and started again, one process after the other, while a job
+// runs: every process ends by itself, no meta-step is lost, and the bytes are those of a quiet run.
+// Also a worker whose coordinator has no name yet.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

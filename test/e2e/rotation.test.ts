@@ -1,5 +1,6 @@
-// Certificates and tokens change while a job runs over TLS, as Kubernetes changes the files of a Secret: nothing is restarted, no stream
-// is lost that need not be, new connections see the new certificate, and θ has the bytes of a quiet run.
+// Certificates and tokens change while a job runs over TLS, as Kubernetes changes the files of a
+// Secret: nothing is restarted, no stream is lost that need not be, new connections see the new
+// certificate, and θ has the bytes of a quiet run.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';

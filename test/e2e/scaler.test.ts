@@ -1,5 +1,6 @@
-// Workers from zero to many and back to zero, as KEDA does it: real coordinator and worker processes behind a fake KEDA that speaks
-// its proto. No shard is lost, no busy worker is killed, and θ has the bytes of a run without scaling.
+// Workers from zero to many and back to zero, as KEDA does it: real coordinator and worker
+// processes behind a fake KEDA that speaks its proto. No shard is lost, no busy worker is killed,
+// and θ has the bytes of a run without scaling.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// `metatrain --context` with the real kubectl and a coordinator in a pod: found by its labels, reached through a forwarded port, also
-// after its pod was replaced.
+// `metatrain --context` with the real kubectl and a coordinator in a pod: found by its labels,
+// reached through a forwarded port, also after its pod was replaced.
 import assert from 'node:assert/strict';
 import { dirname } from 'node:path';
 import test from 'node:test';

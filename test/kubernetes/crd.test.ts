@@ -1,5 +1,5 @@
-// The API server's verdict on a job file is the parser's: OpenAPI and CEL of the CRD against `parseJobSpec`, by
-// requests straight to a real API server, dry and strict.
+// The API server's verdict on a job file is the parser's: OpenAPI and CEL of the CRD against
+// `parseJobSpec`, by requests straight to a real API server, dry and strict.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

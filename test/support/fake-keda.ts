@@ -1,5 +1,6 @@
-// What KEDA and the HorizontalPodAutoscaler do with an external-push trigger, faster: opens StreamIsActive, asks for the figure again
-// and again, and starts and stops replicas by ceil(figure / target). Speaks KEDA's published proto by itself, without our wire code.
+// What KEDA and the HorizontalPodAutoscaler do with an external-push trigger, faster: opens
+// StreamIsActive, asks for the figure again and again, and starts and stops replicas by ceil(figure
+// / target). Speaks KEDA's published proto by itself, without our wire code.
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { type Client, credentials, type GrpcObject, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js';

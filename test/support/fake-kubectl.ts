@@ -1,5 +1,5 @@
-// An executable named kubectl that answers like the real one for what `metatrain --context` asks, and forwards its port to a real
-// coordinator. Which services there are is the test's.
+// An executable named kubectl that answers like the real one for what `metatrain --context` asks,
+// and forwards its port to a real coordinator. Which services there are is the test's.
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

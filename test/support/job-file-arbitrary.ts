@@ -1,5 +1,6 @@
-// Job files by fast-check, from the schemas of a registry's parts: valid ones, ones at the edge of a limit, and ones
-// that somebody has spoilt. None is written for the checks: each field takes values around its own bounds.
+// Job files by fast-check, from the schemas of a registry's parts: valid ones, ones at the edge of
+// a limit, and ones that somebody has spoilt. None is written for the checks: each field takes
+// values around its own bounds.
 import fc from 'fast-check';
 import { z } from 'zod';
 import type { PartKind } from '../../learning/part.ts';

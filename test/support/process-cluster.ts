@@ -41,7 +41,8 @@ export class ProcessCluster {
     this.#t = t;
     this.#options = options;
     this.#stateDirectory = mkdtempSync(join(tmpdir(), 'metatrain-e2e-'));
-    // After the processes: hooks run in the order of their making, and the last coordinator's is made later.
+    // After the processes: hooks run in the order of their making, and the last coordinator's is
+    // made later.
     t.after(async () => {
       this.#client?.close();
       await this.#coordinator?.kill('SIGKILL');

@@ -1,6 +1,6 @@
 // The manifests as data. A leaf of an object may be an expression over the values of the Helm
 // chart: it has a value (for kustomize) and a pipeline of Go templates that prints that value (for
-// the chart). So base, overlays and chart say the same of each object. Writes no text.
+// the chart). So base, overlays and chart agree on each object. Writes no text.
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {

@@ -1,5 +1,6 @@
-// The CRD of MetaTrainJob, as far as it can be seen without an API server: a structural schema with bounds, small, and
-// with every check of a built-in part. What it accepts, test/kubernetes/crd.test.ts asks a real API server.
+// The CRD of MetaTrainJob, as far as it can be seen without an API server: a structural schema with
+// bounds, small, and with every check of a built-in part. What it accepts,
+// test/kubernetes/crd.test.ts asks a real API server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';

@@ -1,5 +1,5 @@
-// State that a shard carries from one meta-step to the next: on the worker, in the coordinator's numbers, in a
-// checkpoint, and what is refused.
+// State that a shard carries from one meta-step to the next: on the worker, in the coordinator's
+// numbers, in a checkpoint, and what is refused.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Training } from '../../../coordinator/aggregation/training.ts';

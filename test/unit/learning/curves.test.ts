@@ -1,5 +1,6 @@
-// The sinusoid's siblings: every task's points lie on one line, one pair of harmonics, or one step function, in the ranges
-// that the job file says; the same task on every worker; other tasks in another split.
+// The sinusoid's siblings: every task's points lie on one line, one pair of harmonics, or one step
+// function, in the ranges that the job file says; the same task on every worker; other tasks in
+// another split.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readJob } from '../../../learning/job-file.ts';

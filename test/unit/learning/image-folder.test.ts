@@ -1,4 +1,5 @@
-// A folder of a user's own images as tasks: what is drawn, how it is split, what is kept, and every refusal.
+// A folder of a user's own images as tasks: what is drawn, how it is split, what is kept, and every
+// refusal.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

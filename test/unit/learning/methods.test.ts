@@ -1,5 +1,6 @@
-// Matching networks, CAVIA, MAML++, the in-context transformer and the baselines against second implementations,
-// written out by hand in float64: predictions by the papers' formulas, and meta-gradients as difference quotients.
+// Matching networks, CAVIA, MAML++, the in-context transformer and the baselines against second
+// implementations, written out by hand in float64: predictions by the papers' formulas, and
+// meta-gradients as difference quotients.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { stepWeights } from '../../../learning/algorithms/maml-plus-plus.ts';

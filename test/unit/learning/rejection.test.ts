@@ -1,5 +1,5 @@
-// Rejecting what belongs to none of a task's classes: the measures against counts by hand, in programs of every kind
-// of adaptation, and the models of text against what their words say.
+// Rejecting what belongs to none of a task's classes: the measures against counts by hand, in
+// programs of every kind of adaptation, and the models of text against what their words say.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { measureRejection } from '../../../learning/kit/rejection.ts';
@@ -48,7 +48,8 @@ describe('the measures of rejection', () => {
     const pairs = own.flatMap((a) => other.map((b) => (b < a ? 1 : b === a ? 0.5 : 0)));
     const area = pairs.reduce((sum: number, value) => sum + value, 0) / pairs.length;
     assert.ok(Math.abs((await measured['outside-auroc']!.data())[0]! - area) < 1e-6);
-    // a threshold is a score; what scores below it is rejected: the highest one that rejects at most so many queries
+    // a threshold is a score; what scores below it is rejected: the highest one that rejects at
+    // most so many queries
     const thresholds = [...new Set([...own, ...other, Number.POSITIVE_INFINITY])];
     const expected = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5].map((share) => {
       const allowed = thresholds.filter(

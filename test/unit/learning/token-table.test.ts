@@ -5,7 +5,8 @@ import { csvRows } from '../../../learning/tasks/csv.ts';
 import { makeTokenTable, unknown, wordsOf } from '../../../learning/tasks/token-table.ts';
 
 describe('a table of pieces', () => {
-  // The words of the paper's example (Sennrich et al. 2016, §3.2): low × 5, lower × 2, newest × 6, widest × 3.
+  // The words of the paper's example (Sennrich et al. 2016, §3.2): low × 5, lower × 2, newest × 6,
+  // widest × 3.
   const text = [
     ...Array(5).fill('low'),
     ...Array(2).fill('lower'),

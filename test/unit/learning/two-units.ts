@@ -1,5 +1,6 @@
-// A network of two relu units written out by hand in float64, its loss and gradient, a difference quotient, and tasks of
-// plain numbers: what tests of the algorithms compare an engine's numbers with.
+// A network of two relu units written out by hand in float64, its loss and gradient, a difference
+// quotient, and tasks of plain numbers: what tests of the algorithms compare an engine's numbers
+// with.
 import assert from 'node:assert/strict';
 import { z } from 'zod';
 import type { NamedArrays } from '../../../learning/built.ts';

@@ -1,5 +1,5 @@
-// What a shard carries, on the worker's side of the stream: read with its lease, part of the work's key, sent with
-// the result.
+// What a shard carries, on the worker's side of the stream: read with its lease, part of the work's
+// key, sent with the result.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ShardLease__Output } from '../../../shared/gen/metatrain/v1/ShardLease.ts';

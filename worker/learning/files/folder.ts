@@ -1,5 +1,5 @@
-// Folders and files of a user's own in the data directories. A job file names them, so a name that leads out of a
-// data directory is refused here once more, whatever the part has checked.
+// Folders and files of a user's own in the data directories. A job file names them, so a name that
+// leads out of a data directory is refused here once more, whatever the part has checked.
 import { readdirSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
