@@ -1,15 +1,15 @@
 // Computes one training shard again in this process, as the cluster did: θ of its meta-step from a checkpoint at or before it (or from the seed),
-// the meta-steps between applied in shard order, then the shard. The one place that puts the coordinator's aggregation and the worker's
+// the meta-steps between applied in shard order, then the shard. The one place that puts the outer loop and the worker's
 // learning together; it decides nothing and knows no network. Prints one JSON object; `metatrain replay` runs it and compares.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { Training } from '../coordinator/aggregation/training.ts';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';
 import { snapshotOf } from '../coordinator/jobs/checkpointing.ts';
 import { planOf } from '../coordinator/jobs/job-plan.ts';
 import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
 import { loadRegistry } from '../learning/load.ts';
+import { Training } from '../learning/outer-loop/training.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';

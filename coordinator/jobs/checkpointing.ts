@@ -3,12 +3,12 @@
 // removed only after that. Where the disk refuses one, it waits with its snapshot until the disk takes
 // it: nothing that was to be kept is left out.
 import type { ResolvedJob } from '../../learning/job.ts';
+import { Training, type TrainingSnapshot } from '../../learning/outer-loop/training.ts';
 import type { Checkpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Logger } from '../../shared/log.ts';
 import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
-import { Training, type TrainingSnapshot } from '../aggregation/training.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import { type CheckpointRecord, hasEnded, type JobRecord } from '../store/job-record.ts';
 import { isStorageRefusal } from '../store/storage-errors.ts';

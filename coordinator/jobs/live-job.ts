@@ -1,10 +1,10 @@
 // A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
 // when; nothing here decides, sends or waits.
 import type { ResolvedJob } from '../../learning/job.ts';
+import { type AppliedMetaStep, Training } from '../../learning/outer-loop/training.ts';
 import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { type AppliedMetaStep, Training } from '../aggregation/training.ts';
 import type { AnyLease, Lease } from '../core/state.ts';
 import {
   type ChainHead,

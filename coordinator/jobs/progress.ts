@@ -1,6 +1,6 @@
 // A job's pace and the summaries of its meta-steps, thinned to four a second at first and one a second later on: thousands of meta-steps a second must
 // not become thousands of events, messages or disk writes. A short job has a curve all the same.
-import type { AppliedMetaStep } from '../aggregation/training.ts';
+import type { AppliedMetaStep } from '../../learning/outer-loop/training.ts';
 import type { MetaStepRecord } from '../store/job-record.ts';
 
 /** Of training, between two summaries, at least: this share of the job's training so far, within these bounds. */

@@ -4,6 +4,8 @@
 // looked at.
 import { carryElements } from '../../learning/carry.ts';
 import { type JobMeasures, layoutOf, type ResolvedJob } from '../../learning/job.ts';
+import { squaredNorm } from '../../learning/outer-loop/meta-gradient.ts';
+import type { Carried, EvaluateShardRows, TrainShardSum } from '../../learning/outer-loop/training.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { boundText, excerpt } from '../../shared/foreign-text.ts';
@@ -11,8 +13,6 @@ import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardRes
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { type ParamsLayout, vectorOfBytes, vectorOverBytes } from '../../shared/tensor-codec.ts';
-import { squaredNorm } from '../aggregation/meta-gradient.ts';
-import type { Carried, EvaluateShardRows, TrainShardSum } from '../aggregation/training.ts';
 import type { Lease } from '../core/state.ts';
 
 /** `data`: what the tasks were drawn from. */

@@ -3,8 +3,8 @@
 // kept or changed. A write that a decision depends on (a record, a checkpoint) is not left to an
 // observer: `runner/job-effects.ts` does it.
 import type { ResolvedJob } from '../../learning/job.ts';
+import type { AppliedMetaStep } from '../../learning/outer-loop/training.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
-import type { AppliedMetaStep } from '../aggregation/training.ts';
 import type { JobFailure, LeaseCancellation, LeaseLoss } from '../core/effect.ts';
 import type { Lease, RequestPlan, WorkKind } from '../core/state.ts';
 import type {

@@ -1,10 +1,11 @@
 // Orders as messages of the worker's stream. θ is encoded once per version, piece by piece as it is needed, and the same bytes go to every
 // worker; everything else is small.
+
+import type { Carried, MetaParams } from '../../learning/outer-loop/training.ts';
 import type { CoordinatorMessage } from '../../shared/gen/metatrain/v1/CoordinatorMessage.ts';
 import type { ShardLease } from '../../shared/gen/metatrain/v1/ShardLease.ts';
 import { bytesOfVector, chunksOf } from '../../shared/tensor-codec.ts';
 import { WorkerService } from '../../shared/wire.ts';
-import type { Carried, MetaParams } from '../aggregation/training.ts';
 import type { LeaseOrder } from '../workers/worker-link.ts';
 import type { MessageSequence, OutgoingMessage } from './outbox.ts';
 

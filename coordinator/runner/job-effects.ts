@@ -4,9 +4,9 @@
 // begins from it. A change is reported before its record is saved, so that a job's last event is
 // under way before the book counts the job as over; a checkpoint is reported when it is on the disk.
 import type { ResolvedJob } from '../../learning/job.ts';
+import type { Training } from '../../learning/outer-loop/training.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
-import type { Training } from '../aggregation/training.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import type { CoreEvent, Untimed } from '../core/event.ts';
 import type { Checkpointing } from '../jobs/checkpointing.ts';

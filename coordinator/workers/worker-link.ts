@@ -1,9 +1,10 @@
 // One worker's stream as the runner sees it: orders go in, nothing comes back but events to the runner. The services implement it.
+
+import type { Carried, MetaParams } from '../../learning/outer-loop/training.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { MetatrainError } from '../../shared/errors.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
-import type { Carried, MetaParams } from '../aggregation/training.ts';
 import type { Lease, RequestLease } from '../core/state.ts';
 import type { Learner, RequestInput } from '../requests/request.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
-import { Training } from '../../../coordinator/aggregation/training.ts';
 import { readJob } from '../../../learning/job-file.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { lossHeads, rowsOf } from '../../support/measures.ts';
 import { call, collect, specText, TestCluster } from './cluster.ts';

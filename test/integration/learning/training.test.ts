@@ -1,10 +1,10 @@
 // Learning, in one process: the coordinator's meta-step over the worker's job program makes adaptation work on tasks that training never saw.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { summariseMeasures } from '../../../coordinator/aggregation/evaluation-summary.ts';
-import { Training } from '../../../coordinator/aggregation/training.ts';
 import { resolveJob } from '../../../learning/job.ts';
 import { parseJobSpec } from '../../../learning/job-file.ts';
+import { summariseMeasures } from '../../../learning/outer-loop/evaluation-summary.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import { createEngine } from '../../../worker/engine/create.ts';

@@ -29,15 +29,14 @@ interface Reach {
  * `runner` and the like stand above the rooms.
  */
 const roomsBelow: Readonly<Record<string, readonly string[]>> = {
-  aggregation: [],
   access: [],
-  store: ['aggregation'],
+  store: [],
   requests: ['core'],
-  workers: ['core', 'aggregation', 'requests'],
+  workers: ['core', 'requests'],
   'event-bus': ['store'],
-  jobs: ['core', 'aggregation', 'store'],
-  observers: ['core', 'aggregation', 'requests', 'store', 'workers'],
-  metrics: ['core', 'aggregation', 'access', 'requests', 'store', 'workers', 'observers'],
+  jobs: ['core', 'store'],
+  observers: ['core', 'requests', 'store', 'workers'],
+  metrics: ['core', 'access', 'requests', 'store', 'workers', 'observers'],
 };
 
 /** These serve clients and workers: they use the runner, and the runner knows no service. */
@@ -130,7 +129,7 @@ function coordinatorRooms(): Reach[] {
     ...services.map((service) => ({
       of: new RegExp(`^coordinator/${service}/`),
       mayImport: new RegExp(
-        `^(shared/|learning/|coordinator/(${service}|core|aggregation|access|requests|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
+        `^(shared/|learning/|coordinator/(${service}|core|access|requests|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
       ),
       because: `${service} serves: it uses the runner and the requests, and no other service or observer`,
     })),

@@ -2,11 +2,11 @@
 // numbers, in a checkpoint, and what is refused.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Training } from '../../../coordinator/aggregation/training.ts';
 import { snapshotOf } from '../../../coordinator/jobs/checkpointing.ts';
 import { memoryOf } from '../../../coordinator/jobs/job-memory.ts';
 import { carryBytes } from '../../../learning/carry.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { bytesOfVector, sha256 } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';

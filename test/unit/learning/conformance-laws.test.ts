@@ -4,10 +4,10 @@
 // are programs of engines of their own, in this process; their results are added as the coordinator adds them.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Training } from '../../../coordinator/aggregation/training.ts';
 import type { TaskFunction } from '../../../learning/built.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { statesOf } from '../../../learning/kit/evaluate.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { viewsOf } from '../../../shared/tensor-codec.ts';

@@ -2,9 +2,9 @@
 // see the meta-step: as a test's own algorithm uses them, against the same computed in one program.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Training } from '../../../coordinator/aggregation/training.ts';
 import { repeated, rowOf, sumOfTasks } from '../../../learning/kit/contribution.ts';
 import { evaluateFunction } from '../../../learning/kit/evaluate.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';

@@ -1,8 +1,8 @@
 // How often a job's meta-steps are summarised: closely at first, so that a short job has a curve, and never more than is of use to who follows a long one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AppliedMetaStep } from '../../../../coordinator/aggregation/training.ts';
 import { Progress } from '../../../../coordinator/jobs/progress.ts';
+import type { AppliedMetaStep } from '../../../../learning/outer-loop/training.ts';
 import { trainValues } from '../../../support/measures.ts';
 
 const applied: AppliedMetaStep = {

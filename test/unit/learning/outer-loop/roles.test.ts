@@ -2,11 +2,11 @@
 // Every number is worked out by hand.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { stretchesOf } from '../../../../coordinator/aggregation/roles.ts';
-import { type OuterLoop, Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
 import type { Parameter } from '../../../../learning/facts.ts';
 import { readJob } from '../../../../learning/job-file.ts';
 import { zeros } from '../../../../learning/kit/initializers.ts';
+import { stretchesOf } from '../../../../learning/outer-loop/roles.ts';
+import { type OuterLoop, Training, type TrainShardSum } from '../../../../learning/outer-loop/training.ts';
 import { sinusoidSpec } from '../../../support/job-specs.ts';
 import { lossHeads, rowsOf } from '../../../support/measures.ts';
 

@@ -1,8 +1,8 @@
 // The spread of the task gradients, told from shards' sums, against what the gradients of the single tasks give.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { squaredNorm } from '../../../../coordinator/aggregation/meta-gradient.ts';
-import { type ShardNorm, spreadOfTaskGradients } from '../../../../coordinator/aggregation/task-gradients.ts';
+import { squaredNorm } from '../../../../learning/outer-loop/meta-gradient.ts';
+import { type ShardNorm, spreadOfTaskGradients } from '../../../../learning/outer-loop/task-gradients.ts';
 import { taskRng } from '../../../../shared/rng.ts';
 
 type Gradients = readonly Float64Array[];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
-import { clipByGroup } from '../../../../coordinator/aggregation/roles.ts';
+import { MetaGradientSum } from '../../../../learning/outer-loop/meta-gradient.ts';
+import { clipByGroup } from '../../../../learning/outer-loop/roles.ts';
 import { builtIn } from '../../../../learning/registry.ts';
 import type { OptimizerSection } from '../../../../shared/job-spec/meta.ts';
 import { scheduleFactor } from '../../../../shared/learning-rate.ts';

@@ -1,10 +1,10 @@
 // The numbers of a job: evaluations summed up, learning rates, and meta-steps that never let anything in that is not finite.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { summariseMeasures, summariseRows } from '../../../../coordinator/aggregation/evaluation-summary.ts';
-import { isFiniteVector, MetaGradientSum } from '../../../../coordinator/aggregation/meta-gradient.ts';
-import { type OuterLoop, Training, type TrainShardSum } from '../../../../coordinator/aggregation/training.ts';
 import { readJob } from '../../../../learning/job-file.ts';
+import { summariseMeasures, summariseRows } from '../../../../learning/outer-loop/evaluation-summary.ts';
+import { isFiniteVector, MetaGradientSum } from '../../../../learning/outer-loop/meta-gradient.ts';
+import { type OuterLoop, Training, type TrainShardSum } from '../../../../learning/outer-loop/training.ts';
 import { integerPower, scheduleFactor } from '../../../../shared/learning-rate.ts';
 import type { MeasureHead } from '../../../../shared/measures.ts';
 import { taskRng } from '../../../../shared/rng.ts';

@@ -1,10 +1,11 @@
 // What becomes of each part of θ at a meta-step: its group's clipping and learning rate, and whether its mean
 // contribution is a meta-gradient, a new value, or nothing. Parameters that follow each other and are treated
 // alike are one stretch; a job without groups and roles has one stretch, the whole of θ.
-import type { Parameter } from '../../learning/facts.ts';
-import type { OptimizerPart } from '../../learning/part.ts';
+
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { elementsOf, type ParamsLayout } from '../../shared/tensor-codec.ts';
+import type { Parameter } from '../facts.ts';
+import type { OptimizerPart } from '../part.ts';
 
 export interface Stretch {
   readonly begin: number;

@@ -1,12 +1,13 @@
 // The numbers of one running job: θ, the meta-optimizer's slots, and the batch whose results are coming in. It obeys the core's orders
 // (begin, keep, reduce) and decides nothing. Invariants: θ is finite; a θ once published is never written to again; the chain names every
 // θ since the first: chainₙ = SHA-256(chainₙ₋₁ ‖ SHA-256(θₙ)).
-import type { ResolvedJob } from '../../learning/job.ts';
+
 import { MetatrainError } from '../../shared/errors.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
 import type { MeasureHead, MeasureRows, MeasureValue } from '../../shared/measures.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
+import type { ResolvedJob } from '../job.ts';
 import { type EvaluationSummary, summariseMeasures } from './evaluation-summary.ts';
 import { isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { clipByGroup, gradientNorm, hasOnlyGradients, type Stretch, stretchesOf, updateByRole } from './roles.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Training } from '../../../../coordinator/aggregation/training.ts';
 import { staleWeightOf } from '../../../../coordinator/jobs/live-job.ts';
 import { readJob } from '../../../../learning/job-file.ts';
+import { Training } from '../../../../learning/outer-loop/training.ts';
 import { CoreDriver } from '../../../support/core-driver.ts';
 import { sinusoidSpec } from '../../../support/job-specs.ts';
 import { lossHeads, rowsOf } from '../../../support/measures.ts';
