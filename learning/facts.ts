@@ -121,6 +121,19 @@ export interface Parameter {
   readonly update?: 'gradient' | 'average' | 'fixed';
 }
 
+/**
+ * The layers of a model in the order of their parameters, each with the names of its parameters. The parameters of
+ * a layer share what stands before the first `.` of their names, such as `conv1` of `conv1.filters`.
+ */
+export function layersOf(parameters: readonly Parameter[]): ReadonlyMap<string, readonly string[]> {
+  const layers = new Map<string, string[]>();
+  for (const { name } of parameters) {
+    const layer = name.split('.')[0]!;
+    layers.set(layer, [...(layers.get(layer) ?? []), name]);
+  }
+  return layers;
+}
+
 /** The parameters of the head; none where the model has no such part. */
 export const headOf = (parameters: readonly Parameter[]): readonly Parameter[] =>
   parameters.filter(({ part }) => part === 'head');

@@ -11,6 +11,7 @@ import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
 import { isMeasureName, maxMeasures, measureNameRule } from '../shared/measures.ts';
 import type { TaskFacts } from './facts.ts';
 import { type ResolvedJob, resolveJob } from './job.ts';
+import { insightProblems } from './kit/insight.ts';
 import { excesses } from './limits.ts';
 import type { PartKind, PartSchema } from './part.ts';
 import { builtIn, type Registry } from './registry.ts';
@@ -167,6 +168,9 @@ function contradictions(spec: JobSpec, registry: Registry): FieldProblem[] {
   problems.push(...misfits);
   // What does not fit together has no facts to check further.
   if (misfits.length === 0) problems.push(...partProblems(spec, registry), ...measureProblems(spec, registry));
+  if (misfits.length === 0 && spec.evaluation.insight) {
+    problems.push(...insightProblems(spec.algorithm.name, resolveJob(spec, registry).measures.evaluate[0]!));
+  }
   if (misfits.length === 0 && spec.published) {
     problems.push(...figureProblems(spec.published, resolveJob(spec, registry).measures.evaluate));
   }

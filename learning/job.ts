@@ -7,6 +7,7 @@ import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
 import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
+import { innerStepAxis, insightHeads } from './kit/insight.ts';
 import { curveHead, isRejecting, rejectionKinds } from './kit/rejection.ts';
 import type { Axis, DefinedPart, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
@@ -53,7 +54,7 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
   const modelParameters = model.parameters(spec.model, task);
   const parameters = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
   const kinds = objective.measures(spec.objective, task);
-  const axis = algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerStepAxis(spec);
+  const axis = algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
   return {
     spec,
     distribution,
@@ -70,6 +71,7 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
       evaluate: [
         ...[...kinds, ...rejectionKinds(task)].map((kind) => ({ ...kind, ...axis })),
         ...(isRejecting(task) ? [curveHead] : []),
+        ...(spec.evaluation.insight ? insightHeads(modelParameters, model.namesLayers ?? false) : []),
       ],
     },
     isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),
@@ -100,8 +102,8 @@ export function pluginsOf(spec: JobSpec, registry: Registry): PluginIdentity[] {
   return [...new Set(used)].map(({ name, sha256 }) => ({ name, sha256 }));
 }
 
-const innerStepAxis = ({ evaluation }: JobSpec): Axis => ({
-  axis: 'inner step',
+const innerSteps = ({ evaluation }: JobSpec): Axis => ({
+  axis: innerStepAxis,
   points: Array.from({ length: evaluation.innerSteps + 1 }, (_, step) => String(step)),
 });
 

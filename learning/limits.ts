@@ -57,8 +57,8 @@ export function excesses(job: ResolvedJob): FieldProblem[] {
   const { spec, algorithm, measures } = job;
   const { innerSteps } = spec.evaluation;
   const evaluationPasses =
-    algorithm.evaluationPasses?.(spec.algorithm, spec.evaluation) ??
-    Math.max(1, measures.evaluate[0]!.points.length - 1);
+    (algorithm.evaluationPasses?.(spec.algorithm, spec.evaluation) ??
+      Math.max(1, measures.evaluate[0]!.points.length - 1)) + (spec.evaluation.insight ? 2 : 0);
   return [
     modelExcess(job),
     layoutExcess(job),

@@ -115,6 +115,11 @@ export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartH
   isTransductive(spec: SpecOf<Schema>): boolean;
   /** What one pass traces, in layers of an mlp: the unit of the limit on programs. */
   layers(spec: SpecOf<Schema>): number;
+  /**
+   * Whether `build` hands the output of every layer through `kit.layer`, in every pass. The layers are those of `layersOf`: what stands before
+   * the first `.` of parameters' names. Default: no, and `evaluation.insight` then measures no similarity of outputs.
+   */
+  readonly namesLayers?: boolean;
   /** The field that makes the model large, for the message when it is too large, such as `filters`. */
   readonly sizeField: keyof SpecOf<Schema> & string;
   /** See `AlgorithmPart.cel`. */

@@ -146,7 +146,8 @@ function outcomeOf({
 function verdictOn(ours: Estimate, published: Figure, better: Measure['better']): RowVerdict {
   if (!(Number.isFinite(ours.mean) && Number.isFinite(ours.halfWidth95))) return 'too-wide';
   const distance = Math.abs(ours.mean - published.mean);
-  const isBetter = better === 'lower' ? ours.mean < published.mean : ours.mean > published.mean;
+  const isBetter =
+    (better === 'lower' && ours.mean < published.mean) || (better === 'higher' && ours.mean > published.mean);
   if (!isBetter && distance > ours.halfWidth95 + (published.halfWidth95 ?? 0)) return 'worse';
   if (ours.halfWidth95 > widestHalfWidth(published)) return 'too-wide';
   if (distance <= ours.halfWidth95) return 'inside';

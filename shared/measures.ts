@@ -28,7 +28,8 @@ export interface MeasureHead {
   readonly axis: string;
   /** Along the axis, in order: counts such as `0`, `1`, `2`, or names. `['']` where there is no axis. */
   readonly points: readonly string[];
-  readonly better: 'lower' | 'higher';
+  /** `neither`: it says how something is, and not how well it does. */
+  readonly better: 'lower' | 'higher' | 'neither';
   /** Values are finite and within it. Without it, a value that is not finite says that its task diverged. */
   readonly range?: readonly [low: number, high: number];
   /** Default: none. */

@@ -146,7 +146,7 @@ function endsOf({ name, estimates }: Measure): MeasuredValue<'point'>[] {
 
 function gainOf({ name, better, estimates }: Measure): MeasuredValue<never>[] {
   const [first, last] = [estimates[0], estimates.at(-1)];
-  if (!first || !last || estimates.length < 2) return [];
+  if (!first || !last || estimates.length < 2 || better === 'neither') return [];
   const rise = last.mean - first.mean;
   return [{ measure: name, labels: {}, value: better === 'higher' ? rise : -rise }];
 }

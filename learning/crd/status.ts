@@ -32,7 +32,7 @@ const measure: Structural = {
     axis: text('Along what it is measured, such as inner step; absent where there is no axis.'),
     point: text('Where on the axis; absent where there is no axis.'),
     unit: text('%, or absent.'),
-    better: text('higher or lower.'),
+    better: text('higher, lower or neither.'),
     mean: { type: 'number', description: 'Over the tasks of the newest evaluation.' },
     halfWidth95: { type: 'number', description: 'Half the width of the 95 % interval of the mean.' },
   },

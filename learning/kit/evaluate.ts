@@ -3,6 +3,7 @@
 // step, which the worker calls in turn.
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Adaptation, BuiltAlgorithm, LoopedAdaptation, NamedTensors, TaskFunction } from '../built.ts';
+import { measureInsight } from './insight.ts';
 import type { Kit } from './kit.ts';
 import { isRejecting, measureRejection } from './rejection.ts';
 import { first } from './sequence.ts';
@@ -39,12 +40,26 @@ function measureState(
   return { ...measured, ...measureRejection(kit.tf, predictions, predict(theta, state, task.outsideInputs!)) };
 }
 
-/** `each`: every measure by name, [points]. */
-export function evaluateFunction(algorithm: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
+export interface EvaluationOptions {
+  /** Of the algorithm's axis. */
+  readonly points: number;
+  /** `evaluation.insight`. Default: no. */
+  readonly insight?: boolean;
+}
+
+/** `each`: every measure by name, [points], or the points of its own axis. */
+export function evaluateFunction(
+  algorithm: BuiltAlgorithm,
+  kit: Kit,
+  { points, insight = false }: EvaluationOptions,
+): TaskFunction {
   const { tf } = kit;
   return (theta, task, step) => {
     const rows = new Map<string, tfjs.Tensor[]>();
+    let [before, after]: NamedTensors[] = [];
     for (const state of first(points, statesOf(algorithm.adapt, theta, task, step))) {
+      before ??= state;
+      after = state;
       const measured = measureState(algorithm, kit, theta, state, task);
       for (const [name, value] of Object.entries(measured)) {
         const before = value.rank === 0 ? (rows.get(name) ?? []) : [];
@@ -52,7 +67,8 @@ export function evaluateFunction(algorithm: BuiltAlgorithm, kit: Kit, points: nu
       }
     }
     const each: NamedTensors = Object.fromEntries(Array.from(rows, ([name, values]) => [name, tf.concat(values)]));
-    return { sum: {}, each };
+    if (!insight) return { sum: {}, each };
+    return { sum: {}, each: { ...each, ...measureInsight(kit, before!, after!, kit.querySet(task).inputs) } };
   };
 }
 
@@ -64,6 +80,8 @@ export interface LoopedEvaluation {
   readonly start: TaskFunction;
   /** As `start`, of the next state. The state is among the task's tensors, with its prefix. */
   readonly next: TaskFunction;
+  /** `each`: what `evaluation.insight` measures of the state among the task's tensors, which is the last. */
+  readonly insight: TaskFunction;
 }
 
 export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
@@ -74,6 +92,10 @@ export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgori
   return {
     start: (theta, task, step) => outputs(theta, task, adapt.start(theta, task, step)),
     next: (theta, task, step) => outputs(theta, task, adapt.next(theta, withoutPrefix(statePrefix, task), task, step)),
+    insight(theta, task, step) {
+      const [before, after] = [adapt.start(theta, task, step), withoutPrefix(statePrefix, task)];
+      return { sum: {}, each: measureInsight(kit, before, after, kit.querySet(task).inputs) };
+    },
   };
 }
 

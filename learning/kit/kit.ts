@@ -4,9 +4,10 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { BuiltModel, BuiltObjective, NamedTensors, TaskOutputs } from '../built.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
 import { type Examples, type GradientKit, gradientKit } from './gradients.ts';
+import type { LayerOutputs } from './layers.ts';
 import type { EngineTools, Tf } from './tools.ts';
 
-export interface ModelKit {
+export interface ModelKit extends Pick<LayerOutputs, 'layer'> {
   readonly tf: Tf;
   readonly task: TaskFacts;
 }
@@ -25,6 +26,10 @@ export interface Kit extends GradientKit {
   /** The model's parameters, and all of θ: the same unless the algorithm changes them. */
   readonly modelParameters: readonly Parameter[];
   readonly parameters: readonly Parameter[];
+  /** Whether the model names its layers, and so has `outputsOfLayers`. */
+  readonly namesLayers: boolean;
+  /** What the layers of the model compute for the inputs, by name: [examples, …]. */
+  outputsOfLayers(state: NamedTensors, inputs: tfjs.Tensor): NamedTensors;
   supportSet(task: NamedTensors): Examples;
   querySet(task: NamedTensors): Examples;
   /** What `model.predict` takes to predict for the task: the parameters, and what the model needs of the support set (`model.statistics`). */
@@ -46,9 +51,12 @@ export interface KitParts {
   readonly objective: BuiltObjective;
   readonly modelParameters: readonly Parameter[];
   readonly parameters: readonly Parameter[];
+  readonly namesLayers: boolean;
+  /** That the model was built with. */
+  readonly layers: LayerOutputs;
 }
 
-export function createKit(tools: EngineTools, parts: KitParts): Kit {
+export function createKit(tools: EngineTools, { layers, ...parts }: KitParts): Kit {
   const { model, objective } = parts;
   const measured = (loss: tfjs.Scalar, predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors => ({
     loss,
@@ -60,6 +68,7 @@ export function createKit(tools: EngineTools, parts: KitParts): Kit {
     ...parts,
     ...gradientKit(tools, { predict: model.predict, loss: objective.loss }),
     tf: tools.tf,
+    outputsOfLayers: (state, inputs) => layers.during(() => model.predict(state, inputs)),
     supportSet: (task) => ({ inputs: task.supportInputs!, targets: task.supportTargets as tfjs.Tensor2D }),
     querySet: (task) => ({ inputs: task.queryInputs!, targets: task.queryTargets as tfjs.Tensor2D }),
     stateOf: (params, { inputs }) => ({ ...params, ...model.statistics?.(params, inputs) }),

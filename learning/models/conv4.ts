@@ -59,6 +59,7 @@ export const conv4 = defineModel({
       headInitialization: 'normal',
     },
   },
+  namesLayers: true,
   sizeField: 'filters',
   needs({ input, inputKind, sets }, { downsampling, batchNorm }) {
     if (batchNorm === 'support' && !sets.includes('support'))
@@ -109,7 +110,7 @@ export const conv4 = defineModel({
       layers: '26',
     };
   },
-  build(spec, { tf, task }) {
+  build(spec, { tf, task, layer }) {
     const pools = spec.downsampling === 'max-pool';
     const width = featuresOf(spec, task);
     /** The features, and the statistics that batch norm took: those in `params`, where they are, or the batch's own. */
@@ -127,7 +128,7 @@ export const conv4 = defineModel({
         });
         Object.assign(statistics, { [of('mean')]: mean, [of('variance')]: variance });
         // relu after pooling gives what relu before it gives, on a quarter of the data
-        x = tf.relu(pools ? maxPool(tf, normed) : normed);
+        x = layer(`conv${block}`, tf.relu(pools ? maxPool(tf, normed) : normed));
       }
       return { features: (pools ? tf.reshape(x, [-1, width]) : tf.mean(x, [1, 2])) as tfjs.Tensor2D, statistics };
     };
@@ -137,7 +138,13 @@ export const conv4 = defineModel({
       features,
       ...(spec.batchNorm === 'support' && { statistics }),
       predict: (params, images) =>
-        tf.add(tf.matMul(features(params, images), params['linear.weights'] as tfjs.Tensor2D), params['linear.bias']!),
+        layer(
+          'linear',
+          tf.add(
+            tf.matMul(features(params, images), params['linear.weights'] as tfjs.Tensor2D),
+            params['linear.bias']!,
+          ),
+        ),
     };
   },
 });

@@ -31,6 +31,7 @@ export const embeddingBag = defineModel({
     'one hidden layer': { dimensions: 5, hiddenLayers: [6] },
     'no hidden layer, normalized': { dimensions: 5, hiddenLayers: [], normalize: true },
   },
+  namesLayers: true,
   sizeField: 'dimensions',
   needs: tokensNeeded,
   describe: ({ dimensions, hiddenLayers }) =>
@@ -57,7 +58,7 @@ export const embeddingBag = defineModel({
   },
   isTransductive: () => false,
   layers: ({ hiddenLayers }) => hiddenLayers.length + 2,
-  build(spec, { tf, task }) {
+  build(spec, { tf, task, layer }) {
     const layers = layersOf(spec, task);
     const { vocabulary = 1 } = task;
     const linear = (params: NamedTensors, x: tfjs.Tensor2D, index: number): tfjs.Tensor2D => {
@@ -69,17 +70,20 @@ export const embeddingBag = defineModel({
       const all = tf.range(0, vocabulary, 1, 'float32');
       const isToken = tf.cast(tf.equal(tf.expandDims(tokens, 2), all), 'float32');
       const counts = tf.sum(tf.mul(isToken, tf.expandDims(present, 2)), 1) as tfjs.Tensor2D;
-      return tf.div(tf.matMul(counts, params.embedding as tfjs.Tensor2D), countOf(tf, present));
+      return layer('embedding', tf.div(tf.matMul(counts, params.embedding as tfjs.Tensor2D), countOf(tf, present)));
     };
     const features = (params: NamedTensors, tokens: tfjs.Tensor): tfjs.Tensor2D => {
-      const last = layers.slice(0, -1).reduce((x, _, index) => tf.relu(linear(params, x, index)), mean(params, tokens));
+      const last = layers
+        .slice(0, -1)
+        .reduce((x, { name }, index) => layer(name, tf.relu(linear(params, x, index))), mean(params, tokens));
       if (!spec.normalize) return last;
       const norm = tf.maximum(tf.sqrt(tf.sum(tf.square(last), 1, true)), 1e-8);
-      return tf.mul(tf.div(last, norm), params.length!) as tfjs.Tensor2D;
+      return layer('length', tf.mul(tf.div(last, norm), params.length!) as tfjs.Tensor2D);
     };
     return {
       features,
-      predict: (params, tokens) => linear(params, features(params, tokens), layers.length - 1),
+      predict: (params, tokens) =>
+        layer(layers.at(-1)!.name, linear(params, features(params, tokens), layers.length - 1)),
     };
   },
 });
@@ -89,6 +93,7 @@ function layersOf({ dimensions, hiddenLayers }: z.infer<typeof schema>, task: Ta
   return widths.slice(1).map((outputs, index) => ({
     inputs: widths[index]!,
     outputs,
+    name: `layer${index + 1}`,
     weights: `layer${index + 1}.weights`,
     bias: `layer${index + 1}.bias`,
   }));

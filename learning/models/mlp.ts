@@ -34,6 +34,7 @@ export const mlp = defineModel({
     tanh: { hiddenLayers: [6], activation: 'tanh' },
     sigmoid: { hiddenLayers: [6], activation: 'sigmoid' },
   },
+  namesLayers: true,
   sizeField: 'hiddenLayers',
   needs: ({ inputKind }) => (inputKind === 'tokens' ? 'tasks of numbers: a token is a name, not a size' : undefined),
   describe({ hiddenLayers, activation, initialization }) {
@@ -66,20 +67,20 @@ export const mlp = defineModel({
       layers: `(${count} + 1)`,
     };
   },
-  build(spec, { tf, task }) {
+  build(spec, { tf, task, layer }) {
     const layers = layersOf(spec, task);
     const activate = (x: tfjs.Tensor2D): tfjs.Tensor2D => tf[spec.activation](x);
     const flat = (x: tfjs.Tensor) => tf.reshape(x, [-1, elementsOf(task.input)]) as tfjs.Tensor2D;
-    const layer = (params: NamedTensors, hidden: tfjs.Tensor2D, index: number): tfjs.Tensor2D => {
-      const { weights, bias } = layers[index]!;
+    const through = (params: NamedTensors, hidden: tfjs.Tensor2D, index: number): tfjs.Tensor2D => {
+      const { name, weights, bias } = layers[index]!;
       const sum = tf.add(tf.matMul(hidden, params[weights] as tfjs.Tensor2D), params[bias]!) as tfjs.Tensor2D;
-      return index < layers.length - 1 ? activate(sum) : sum;
+      return layer(name, index < layers.length - 1 ? activate(sum) : sum);
     };
     const features = (params: NamedTensors, x: tfjs.Tensor): tfjs.Tensor2D =>
-      layers.slice(0, -1).reduce((hidden, _, index) => layer(params, hidden, index), flat(x));
+      layers.slice(0, -1).reduce((hidden, _, index) => through(params, hidden, index), flat(x));
     return {
       features,
-      predict: (params, x) => layer(params, features(params, x), layers.length - 1),
+      predict: (params, x) => through(params, features(params, x), layers.length - 1),
     };
   },
 });
@@ -89,6 +90,7 @@ function layersOf({ hiddenLayers }: MlpSpec, task: TaskFacts) {
   return widths.slice(1).map((outputs, index) => ({
     inputs: widths[index]!,
     outputs,
+    name: `layer${index + 1}`,
     weights: `layer${index + 1}.weights`,
     bias: `layer${index + 1}.bias`,
   }));

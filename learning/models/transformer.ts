@@ -30,6 +30,7 @@ export const transformer = defineModel({
   paper: 'Vaswani et al. 2017; Xiong et al. 2020',
   schema,
   variants: { 'one block of two heads': { dimensions: 4, heads: 2, blocks: 1, feedForward: 5 } },
+  namesLayers: true,
   sizeField: 'dimensions',
   needs: tokensNeeded,
   check: ({ dimensions, heads }) =>
@@ -77,7 +78,7 @@ export const transformer = defineModel({
   },
   isTransductive: () => false,
   layers: ({ blocks }) => 10 * blocks + 2,
-  build({ dimensions, heads, blocks }, { tf, task }) {
+  build({ dimensions, heads, blocks }, { tf, task, layer }) {
     const [length = 1] = task.input;
     const width = dimensions / heads;
     const norm = (params: NamedTensors, name: string, x: tfjs.Tensor): tfjs.Tensor => {
@@ -106,18 +107,19 @@ export const transformer = defineModel({
     const features = (params: NamedTensors, tokens: tfjs.Tensor): tfjs.Tensor2D => {
       const present = presence(tf, tokens);
       const hidden = tf.reshape(tf.mul(tf.sub(present, 1), hiddenScore), [-1, 1, 1, length]);
-      let x: tfjs.Tensor = tf.add(tf.gather(params.embedding!, tf.cast(tokens, 'int32')), params.positions!);
+      const embedded = layer('embedding', tf.gather(params.embedding!, tf.cast(tokens, 'int32')));
+      let x: tfjs.Tensor = layer('positions', tf.add(embedded, params.positions!));
       for (let block = 1; block <= blocks; block++) {
         const at = `block${block}`;
         x = tf.add(x, attention(params, `${at}.attention`, norm(params, `${at}.attention.norm`, x), hidden));
         const first = tf.relu(linear(params, `${at}.layers.first`, norm(params, `${at}.layers.norm`, x)));
-        x = tf.add(x, linear(params, `${at}.layers.second`, first));
+        x = layer(at, tf.add(x, linear(params, `${at}.layers.second`, first)));
       }
-      return meanOfPresent(tf, norm(params, 'norm', x) as tfjs.Tensor3D, present);
+      return layer('norm', meanOfPresent(tf, norm(params, 'norm', x) as tfjs.Tensor3D, present));
     };
     return {
       features,
-      predict: (params, tokens) => linear(params, 'head', features(params, tokens)) as tfjs.Tensor2D,
+      predict: (params, tokens) => layer('head', linear(params, 'head', features(params, tokens)) as tfjs.Tensor2D),
     };
   },
 });

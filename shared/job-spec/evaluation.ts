@@ -8,6 +8,11 @@ export const evaluationSchema = z.strictObject({
   tasks: z.int().min(2).max(1_000_000).default(600),
   /** Inner steps of adaptation; losses are reported after 0, 1, …, innerSteps. */
   innerSteps: z.int().min(1).max(1000).default(10),
+  /**
+   * Also measures, layer by layer, how far adaptation moves the model's parameters and how similar
+   * its outputs stay. Takes two more passes through the model.
+   */
+  insight: z.boolean().default(false),
   split: z.enum(['validation', 'test']).default('test'),
 });
 

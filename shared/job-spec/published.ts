@@ -33,7 +33,7 @@ export interface StatedProtocol {
   readonly algorithm?: Stated<AlgorithmSection>;
   readonly objective?: Stated<ObjectiveSection>;
   readonly meta?: Stated<MetaSpec>;
-  readonly evaluation?: Stated<Omit<EvaluationSpec, 'every'>>;
+  readonly evaluation?: Stated<Omit<EvaluationSpec, 'every' | 'insight'>>;
   /**
    * Whether a prediction for one query example may use the other query examples. Not a field of a
    * job file: the model decides it.
@@ -53,7 +53,7 @@ export interface StatedSections {
 const protocolSchemaOf = (sections: StatedSections) =>
   z.strictObject({
     ...Object.fromEntries(Object.entries(sections).map(([name, schema]) => [name, stated(schema).optional()])),
-    evaluation: stated(evaluationSchema.omit({ every: true })).optional(),
+    evaluation: stated(evaluationSchema.omit({ every: true, insight: true })).optional(),
     transductive: z.boolean().optional(),
   }) as unknown as z.ZodType<StatedProtocol>;
 

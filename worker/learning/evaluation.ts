@@ -38,7 +38,7 @@ export function loopedEvaluator(
   algorithm: BuiltAlgorithm,
   kit: Kit,
 ): Evaluator {
-  const { start, next } = loopedEvaluation(adapt, algorithm, kit);
+  const { start, next, insight } = loopedEvaluation(adapt, algorithm, kit);
   const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
   const first = programsByTaskCount((taskCount) =>
     engine.compile(programOptions(job, start, { name: `${name} start`, taskCount })),
@@ -48,6 +48,10 @@ export function loopedEvaluator(
     const program = await engine.compile(programOptions(job, next, { name: `${name} step`, taskCount, inputs }));
     checkState(job.algorithm.name, inputs, stateSpecs(program.outputs.each));
     return program;
+  });
+  const ofLayers = programsByTaskCount(async (taskCount) => {
+    const inputs = stateSpecs((await first.get(taskCount)).outputs.each);
+    return engine.compile(programOptions(job, insight, { name: `${name} insight`, taskCount, inputs }));
   });
   const heads = job.measures.evaluate;
   const points = heads[0]!.points.length;
@@ -62,9 +66,14 @@ export function loopedEvaluator(
         ({ each } = await (await later.get(taskCount)).run(shared, { ...tasks, ...statesAmong(each) }));
         columns.push(measuresAmong(each));
       }
+      const ofLast = { ...columns.at(-1) };
+      if (job.spec.evaluation.insight) {
+        const program = await ofLayers.get(taskCount);
+        Object.assign(ofLast, (await program.run(shared, { ...tasks, ...statesAmong(each) })).each);
+      }
       const measures = heads.map(({ name, axis }) => {
         // what has an axis of its own is measured at the last state
-        if (axis !== heads[0]!.axis) return { name, values: [...columns.at(-1)![name]!] };
+        if (axis !== heads[0]!.axis) return { name, values: [...ofLast[name]!] };
         const ofTask = (task: number) => columns.map((at) => at[name]![task]!);
         return { name, values: Array.from({ length: taskCount }, (_, task) => ofTask(task)).flat() };
       });
@@ -73,10 +82,12 @@ export function loopedEvaluator(
     async prepare(taskCount) {
       await first.get(taskCount);
       if (points > 1) await later.get(taskCount);
+      if (job.spec.evaluation.insight) await ofLayers.get(taskCount);
     },
     async close() {
       await first.close();
       await later.close();
+      await ofLayers.close();
     },
   };
 }

@@ -3,6 +3,7 @@
 import { layoutOf, type ResolvedJob, resolveJob } from '../../learning/job.ts';
 import { evaluateFunction, isLooped } from '../../learning/kit/evaluate.ts';
 import { createKit } from '../../learning/kit/kit.ts';
+import { layerOutputs } from '../../learning/kit/layers.ts';
 import type { EngineTools } from '../../learning/kit/tools.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
@@ -46,11 +47,23 @@ export const engineTools: EngineTools = { tf, rematerialize };
 export function buildJob(job: ResolvedJob) {
   const { spec, task, modelParameters, parameters } = job;
   const { tf } = engineTools;
-  const model = job.model.build(spec.model, { tf, task });
+  const layers = layerOutputs();
+  const model = job.model.build(spec.model, { tf, task, layer: layers.layer });
   const objective = job.objective.build(spec.objective, { tf, task });
-  const kit = createKit(engineTools, { task, model, objective, modelParameters, parameters });
+  const kit = createKit(engineTools, {
+    task,
+    model,
+    objective,
+    modelParameters,
+    parameters,
+    namesLayers: job.model.namesLayers ?? false,
+    layers,
+  });
   const algorithm = job.algorithm.build(spec.algorithm, kit);
-  const evaluate = evaluateFunction(algorithm, kit, job.measures.evaluate[0]!.points.length);
+  const evaluate = evaluateFunction(algorithm, kit, {
+    points: job.measures.evaluate[0]!.points.length,
+    insight: spec.evaluation.insight,
+  });
   const train = typeof algorithm.train === 'function' ? algorithm.train : undefined;
   return {
     kit,

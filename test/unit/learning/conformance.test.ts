@@ -56,7 +56,7 @@ const ofTrainLoss: Oracle = async ({ engine, parts }) => {
 /** Of the query loss by the adapted parameters: what `order: first` takes. */
 const ofAdaptedLoss: Oracle = async ({ engine, parts }) => {
   const adapted = await trajectoryEnd(engine, parts, parts.job.spec.algorithm.innerSteps as number);
-  const beforeAnyStep = evaluateFunction(parts.algorithm, parts.kit, 1);
+  const beforeAnyStep = evaluateFunction(parts.algorithm, parts.kit, { points: 1 });
   const loss = async (params: Float32Array) => (await runOnTasks(engine, parts, beforeAnyStep, params)).each.loss![0]!;
   return async (direction, reach) => difference(loss, adapted, direction, reach);
 };

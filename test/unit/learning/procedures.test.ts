@@ -75,7 +75,7 @@ describe('a procedure over programs', () => {
     const short = await open({ name: 'probe' });
     const looped = (await short.evaluate(metaParams, { ...shard, taskCount: 1 })).measures[0]!.values;
     const parts = await openParts(job, '');
-    const traced = evaluateFunction(parts.algorithm, parts.kit, 3);
+    const traced = evaluateFunction(parts.algorithm, parts.kit, { points: 3 });
     const { each } = await runOnTasks(compiled, parts, traced, metaParams, 1, 'test');
     assert.equal(looped.length, 3);
     assert.ok(relativeError(looped, each.loss!) < 1e-5, 'point by point as in one program');
