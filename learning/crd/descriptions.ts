@@ -31,6 +31,7 @@ const texts: Readonly<Record<string, string>> = {
   'evaluation.every': 'Meta-steps between two evaluations; 0: only at the end, the default.',
   'evaluation.tasks': 'Tasks of one evaluation. Default: 600.',
   'evaluation.innerSteps': 'Inner steps of adaptation. Default: 10.',
+  'evaluation.insight': 'Also measure what adaptation changes, layer by layer. Default: false.',
   'evaluation.split': 'Default: test.',
   checkpoint: 'When θ is written to disk.',
   'checkpoint.every': 'Meta-steps between two checkpoints; 0: only at the end, the default.',

@@ -60,7 +60,7 @@ test('a sinusoid job file of five fields gets every default', () => {
       update: { mode: 'sync' },
       onNonFinite: 'fail',
     },
-    evaluation: { every: 0, tasks: 600, innerSteps: 10, split: 'test' },
+    evaluation: { every: 0, tasks: 600, innerSteps: 10, insight: false, split: 'test' },
     checkpoint: { every: 0, keep: 3 },
     placement: { shardSize: 4, engine: 'compiled', device: 'cpu', mixed: false, priority: 'normal' },
   });
