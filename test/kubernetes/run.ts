@@ -86,6 +86,8 @@ try {
     if (isInterrupted) break;
     const code = await runFile(name);
     if (name === files[0] || code !== 0) status = code;
+    const ended = cluster.ended();
+    if (ended.length > 0) throw new Error(`after ${name} the cluster has lost ${ended.join(', ')}`);
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -84,6 +84,11 @@ export class Cluster {
     await untilReady(this.#cache, this.#processes, this.#options.folder);
   }
 
+  /** Processes of the cluster that have ended, though nobody stopped them. */
+  ended(): string[] {
+    return this.#processes.names.filter((name) => this.#processes.pidOf(name) === undefined);
+  }
+
   /** Makes the images of an archive available to pods. */
   importImage(archive: string): void {
     importImage(this.#cache, this.#options.folder, archive);
@@ -129,10 +134,13 @@ export class Cluster {
   }
 }
 
-/** The cluster that was started in this folder, to stop it or to add to it. */
+/**
+ * The cluster that was started in this folder, to stop it or to add to it. What it starts outlives
+ * this process: a test that restarts the API server leaves it to the tests that follow.
+ */
 export function reopenCluster(cache: Cache, folder: string): Cluster {
   const options = JSON.parse(readFileSync(join(folder, 'cluster.json'), 'utf8')) as ClusterOptions;
-  return new Cluster(cache, options);
+  return new Cluster(cache, { ...options, isTied: false });
 }
 
 /** Command lines that name the folder, of other processes than this one. */
