@@ -23,6 +23,8 @@ export interface CelFacts {
   readonly target: 'values' | 'classes' | 'actions';
   readonly inputKind: 'vector' | 'image' | 'tokens' | 'observation';
   readonly input: readonly string[];
+  /** The product of `input`. Default: written out. */
+  readonly inputSize?: string;
   /** `input` has the smallest numbers that are possible, as CEL cannot read the field that decides them. */
   readonly isLeastInput?: true;
   readonly outputs: string;
@@ -58,6 +60,10 @@ export interface ModelCel extends Checked {
 export interface CelParameters {
   readonly body: string;
   readonly head: string;
+  /** Whether there are any before the head. Default: `true`. */
+  readonly hasBody?: string;
+  /** Whether there is a head. Default: `true`. */
+  readonly hasHead?: string;
 }
 
 export interface AlgorithmCel extends Checked {

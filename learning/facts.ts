@@ -67,8 +67,8 @@ export function supportAndQueryCel({
   return {
     ...facts,
     sets: ['support', 'query'],
-    supportExamples: `${ways} * ${shots}`,
-    queryExamples: `${ways} * ${queries}`,
+    supportExamples: ways === '1' ? shots : `${ways} * ${shots}`,
+    queryExamples: ways === '1' ? queries : `${ways} * ${queries}`,
   };
 }
 

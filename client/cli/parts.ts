@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { customResourceDefinition } from '../../learning/crd/definition.ts';
 import { listParts } from '../../learning/listing.ts';
 import { loadRegistry } from '../../learning/load.ts';
-import { yamlText } from '../../shared/job-spec/yaml.ts';
+import { compactYamlText } from '../../shared/job-spec/yaml.ts';
 import { pluginFiles } from '../../shared/plugin-file.ts';
 import type { CommandContext } from './context.ts';
 import { addExamples } from './help.ts';
@@ -24,7 +24,7 @@ export function partsCommand({ terminal, environment }: CommandContext): Command
       if (options.crd) {
         const definition = customResourceDefinition(registry);
         if (options.json) terminal.printJson(definition);
-        else terminal.print(yamlText(definition).trimEnd());
+        else terminal.print(compactYamlText(definition).trimEnd());
         return;
       }
       const parts = listParts(registry);

@@ -123,6 +123,9 @@ function resourceSchema(registry: Registry): Structural {
 
 function jobSchema(registry: Registry): Structural {
   const plain = described(structuralOf(schemaOf(registry)), registry);
+  // Parts of plugins may share a field's name and not its type. CEL cannot read such a field, so the coordinator alone
+  // checks what depends on it.
+  const unread = untypedPaths(plain).map((path) => new RegExp(`\\bself\\.\\??${path.replaceAll('.', '\\.\\??')}\\b`));
   const schema = setPaths(registry).reduce((before, path) => withSet(before, path.split('.')), plain);
   return {
     ...schema,
@@ -133,9 +136,16 @@ function jobSchema(registry: Registry): Structural {
         message: 'a job never changes: create another resource',
         reason: 'FieldValueForbidden',
       },
-      ...jobRules(registry),
+      ...jobRules(registry).filter(({ rule }) => !unread.some((field) => field.test(rule))),
     ],
   };
+}
+
+/** Of the fields without a type. */
+function untypedPaths({ properties = {} }: Structural): string[] {
+  return Object.entries(properties).flatMap(([name, field]) =>
+    field.type === undefined ? [name] : untypedPaths(field).map((path) => `${name}.${path}`),
+  );
 }
 
 /** The schema with the list at the path as a set. */

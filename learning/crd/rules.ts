@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { maxShardTasks } from '../../shared/job-spec/index.ts';
 import { rateRules } from '../../shared/job-spec/rates-cel.ts';
-import type { AlgorithmCel, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel } from '../cel.ts';
+import type { AlgorithmCel, CelFacts, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel } from '../cel.ts';
 import { celProduct } from '../cel.ts';
 import {
   maxEvaluationValues,
@@ -18,6 +18,7 @@ import {
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';
 import { commonFields } from '../schema.ts';
+import { choiceOf, grouped, isOneOf, type Values, withValues } from './names.ts';
 import { celDouble, celList, structuralOf, type ValidationRule } from './structural.ts';
 
 /** Where a kind's section is, as an expression, and its name with the default for a missing one. */
@@ -29,33 +30,55 @@ const sections = {
   optimizer: 'self.meta.?optimizer',
 } as const satisfies Record<PartKind, string>;
 
+const architecture = 'self.model.architecture';
+const algorithmName = 'self.algorithm.name';
+const distributionName = 'self.task.distribution';
 const evaluationSplit = "self.?evaluation.?split.orValue('test')";
-const evaluationTasks = 'self.?evaluation.?tasks.orValue(600)';
-const evaluationSteps = 'self.?evaluation.?innerSteps.orValue(10)';
-const batchSize = 'self.meta.?batchSize.orValue(32)';
-const eighth = `(${batchSize} + 7) / 8`;
-const shardSize = `self.?placement.?shardSize.orValue(${eighth} < ${maxShardTasks} ? ${eighth} : ${maxShardTasks})`;
-const batches =
-  "(self.meta.?update.?mode.orValue('sync') == 'async' ? 1 + self.meta.?update.?maxStaleness.orValue(2) : 1)";
+
+/** What is the same expression for every job. */
+const jobValues: Values = new Map([
+  ['shardSize', `self.?placement.?shardSize.orValue($eighth < ${maxShardTasks} ? $eighth : ${maxShardTasks})`],
+  ['eighth', '($batchSize + 7) / 8'],
+  ['batchSize', 'self.meta.?batchSize.orValue(32)'],
+  ['evaluationTasks', 'self.?evaluation.?tasks.orValue(600)'],
+  ['evaluationSteps', 'self.?evaluation.?innerSteps.orValue(10)'],
+  [
+    'batches',
+    "self.meta.?update.?mode.orValue('sync') == 'async' ? 1 + self.meta.?update.?maxStaleness.orValue(2) : 1",
+  ],
+]);
 
 interface Named<Cel> {
   readonly name: string;
   readonly cel: Cel;
 }
 
-/** One for each way to combine a distribution with the other parts, as far as they speak CEL. */
+/** One for each distribution: how it combines with the other parts, as far as they speak CEL. */
 interface OfDistribution extends Named<DistributionCel> {
   readonly models: readonly Named<ModelCel>[];
   readonly algorithms: readonly Named<AlgorithmCel>[];
   readonly objectives: readonly Named<ObjectiveCel>[];
   readonly optimizers: readonly Named<{ readonly check?: ModelCel['check'] }>[];
+  /** Of the job and of its tasks. */
+  readonly values: Values;
+  /** The conditions that the job's part of a kind speaks CEL; none where all do. */
+  readonly isKnown: Readonly<Record<'distribution' | 'model' | 'algorithm', readonly string[]>>;
+}
+
+/** What must hold in the jobs of a distribution for which all conditions hold. */
+interface JobRule {
+  readonly where: readonly string[];
+  readonly must: string;
+  readonly message: string;
+  /** Besides those of the job and its tasks. */
+  readonly values?: readonly (readonly [name: string, value: string])[];
 }
 
 export function jobRules(registry: Registry): ValidationRule[] {
   const all = combinations(registry);
   return [
     {
-      rule: `${shardSize} <= ${batchSize}`,
+      rule: withValues('$shardSize <= $batchSize', jobValues),
       message: 'placement.shardSize: accepted: at most meta.batchSize',
     },
     {
@@ -65,7 +88,7 @@ export function jobRules(registry: Registry): ValidationRule[] {
     ...rateRules,
     ...ofEach(all, (one) => [...needRules(one), ...checkRules(one), ...sizeRules(one)]),
     {
-      rule: `(${batchSize} + ${shardSize} - 1) / (${shardSize}) <= ${maxShards} / ${batches}`,
+      rule: withValues(`($batchSize + $shardSize - 1) / $shardSize <= ${maxShards} / $batches`, jobValues),
       message: `placement.shardSize: accepted: at least so many that all meta-batches under way have at most ${maxShards} shards`,
     },
     ...groupRules(all),
@@ -84,21 +107,59 @@ function combinations(registry: Registry): OfDistribution[] {
       const cel = (part.cel as CelOf | undefined)?.(fieldsOf(kind, part.schema), job);
       return cel ? [{ name: part.name, cel }] : [];
     }) as never;
+  const speaks = (kind: PartKind, name: string) => {
+    const silent = registry.all(kind).flatMap((part) => (part.cel ? [] : part.name));
+    return silent.length === 0 ? [] : [`!(${isOneOf(name, silent)})`];
+  };
+  const isKnown = {
+    distribution: speaks('distribution', distributionName),
+    model: speaks('model', architecture),
+    algorithm: speaks('algorithm', algorithmName),
+  };
   return registry.all('distribution').flatMap((part) => {
     const cel = part.cel?.(fieldsOf('distribution', part.schema), { evaluationSplit });
     if (!cel) return [];
-    const job = { evaluationSplit, task: cel.facts };
-    return [
-      {
-        name: part.name,
-        cel,
-        models: known('model', job),
-        algorithms: known('algorithm', job),
-        objectives: known('objective', job),
-        optimizers: known('optimizer', job),
-      },
-    ];
+    const job = { evaluationSplit, task: factNames(cel.facts) };
+    const one = {
+      name: part.name,
+      cel,
+      models: known('model', job),
+      algorithms: known('algorithm', job),
+      objectives: known('objective', job),
+      optimizers: known('optimizer', job),
+      isKnown,
+    };
+    return [{ ...one, values: valuesOf(one) }];
   });
+}
+
+/** The facts with a name for each number, so that rules of several distributions are alike. */
+const factNames = (facts: CelFacts): CelFacts => ({
+  ...facts,
+  input: facts.input.map((_, axis) => `$input${axis}`),
+  inputSize: '$inputSize',
+  outputs: '$outputs',
+  supportExamples: '$supportExamples',
+  queryExamples: '$queryExamples',
+});
+
+function valuesOf({ cel: { facts }, algorithms, objectives }: Omit<OfDistribution, 'values'>): Values {
+  const taking = objectives.filter(takes);
+  const measures = grouped(taking, ({ cel }) => String(cel.measures.length));
+  const points = grouped(algorithms, ({ cel }) => (cel.axis === 'none' ? '1' : '$evaluationSteps + 1'));
+  return new Map([
+    ['shardOfEvaluation', '$shardSize < $mostInShard ? $shardSize : $mostInShard'],
+    ['mostInShard', `${maxShardValues} / $values`],
+    ['values', `(${choiceOf('$objective', measures)}) * (${choiceOf(algorithmName, points)})`],
+    ...jobValues,
+    // without a section, the first that takes the tasks
+    ['objective', `self.?objective.?name.orValue('${taking[0]?.name ?? ''}')`],
+    ['inputSize', celProduct(facts.input)],
+    ...facts.input.map((size, axis) => [`input${axis}`, size] as const),
+    ['outputs', facts.outputs],
+    ['supportExamples', facts.supportExamples],
+    ['queryExamples', facts.queryExamples],
+  ]);
 }
 
 type CelOf = (fields: CelFields<Record<string, unknown>>, job: CelJob) => unknown;
@@ -125,192 +186,174 @@ function literalOf(value: unknown, isDouble: boolean): string {
   return typeof value === 'number' && isDouble ? celDouble(value) : String(value);
 }
 
-/** In the rules for one distribution: the condition that the job has it, and its name in messages. */
-const here = '$here';
+/** In a message: the names of the distributions that it is about. */
 const hereName = '$name';
 
-/** The rules for each distribution; equal ones become one. */
-function ofEach(all: readonly OfDistribution[], rulesOf: (one: OfDistribution) => ValidationRule[]): ValidationRule[] {
-  const groups = new Map<string, { readonly rule: ValidationRule; readonly names: string[] }>();
+/** The rules for each distribution; equal ones become one, in which the distribution chooses the values. */
+function ofEach(all: readonly OfDistribution[], rulesOf: (one: OfDistribution) => JobRule[]): ValidationRule[] {
+  const groups = new Map<string, { readonly rule: JobRule; readonly having: OfDistribution[] }>();
   for (const one of all) {
     for (const rule of rulesOf(one)) {
       const key = JSON.stringify(rule);
       const known = groups.get(key);
-      if (known) known.names.push(one.name);
-      else groups.set(key, { rule, names: [one.name] });
+      if (known) known.having.push(one);
+      else groups.set(key, { rule, having: [one] });
     }
   }
-  return [...groups.values()].map(({ rule, names }) => {
-    const is = names.length === 1 ? `== '${names[0]}'` : `in ${celList(names)}`;
+  return [...groups.values()].map(({ rule: { where, must, message, values = [] }, having }) => {
+    const names = having.map(({ name }) => name);
+    const chosen = [...new Set(having.flatMap((one) => [...one.values.keys()]))].map((name) => {
+      const choices = grouped(having, ({ values }) => values.get(name) ?? '0');
+      return [name, choiceOf(distributionName, choices)] as const;
+    });
+    const inner = withValues(implied(where, must), new Map([...values, ...chosen]));
+    const isForAll = names.length === all.length;
     return {
-      ...rule,
-      rule: rule.rule.replaceAll(here, `self.task.distribution ${is}`),
-      message: rule.message.replaceAll(hereName, names.join(' | ')),
+      rule: implied(isForAll ? having[0]!.isKnown.distribution : [isOneOf(distributionName, names)], inner),
+      message: message.replaceAll(hereName, names.join(' | ')),
     };
   });
 }
 
-const isModel = (name: string) => `self.model.architecture == '${name}'`;
-const isAlgorithm = (name: string) => `self.algorithm.name == '${name}'`;
+const isModel = (name: string) => `${architecture} == '${name}'`;
+const among = (names: readonly string[]) => isOneOf(algorithmName, names);
 
-/** That `then` holds where all conditions do. */
-const implied = (conditions: readonly string[], then: string): string =>
-  conditions.length === 0 ? then : `!(${conditions.join(' && ')}) || (${then})`;
+/** That the last one holds where all conditions do. */
+const implied = (conditions: readonly string[], must: string): string =>
+  conditions.length === 0 ? must : `!(${conditions.join(' && ')}) || (${must})`;
 
-/** The objective that the job uses: without a section, the first that takes the tasks. */
-function objectiveOf({ objectives }: OfDistribution): string {
-  const usual = objectives.find(({ cel }) => cel.needs?.rule !== 'false')?.name ?? '';
-  return `self.?objective.?name.orValue('${usual}')`;
-}
+const takes = ({ cel }: Named<{ readonly needs?: { readonly rule: string } }>): boolean => cel.needs?.rule !== 'false';
 
 /** Parts that do not take the tasks, and algorithms that do not take the model. */
-function needRules(distribution: OfDistribution): ValidationRule[] {
-  const tasks = `with task.distribution ${hereName}`;
-  const refused = (parts: readonly Named<{ readonly needs?: { readonly rule: string } }>[]) =>
-    parts.filter(({ cel }) => cel.needs?.rule === 'false').map(({ name }) => name);
+function needRules({ models, algorithms, objectives }: OfDistribution): JobRule[] {
   const never = (field: string, value: string, parts: readonly Named<AlgorithmCel | ModelCel | ObjectiveCel>[]) => {
-    const names = refused(parts);
-    if (names.length === 0) return [];
-    const taken = parts.map(({ name }) => name).filter((name) => !names.includes(name));
-    const message = `${field}: accepted: ${taken.join(' | ')}, ${tasks}`;
-    return [{ rule: implied([here], `!(${value} in ${celList(names)})`), message }];
+    const refused = parts.filter((part) => !takes(part)).map(({ name }) => name);
+    if (refused.length === 0) return [];
+    const taken = parts.filter(takes).map(({ name }) => name);
+    const message = `${field}: accepted: ${taken.join(' | ')}, with task.distribution ${hereName}`;
+    return [{ where: [], must: `!(${isOneOf(value, refused)})`, message }];
   };
-  const { models, algorithms, objectives } = distribution;
-  const sometimes = models.flatMap(({ name, cel }) => {
-    if (!cel.needs || cel.needs.rule === 'false' || cel.needs.rule === 'true') return [];
-    return [{ rule: implied([here, isModel(name)], cel.needs.rule), message: `model: ${name} ${cel.needs.message}` }];
+  const sometimes = models.filter(takes).flatMap(({ name, cel: { needs } }) => {
+    if (!needs || needs.rule === 'true') return [];
+    return [{ where: [isModel(name)], must: needs.rule, message: `model: ${name} ${needs.message}` }];
   });
-  const ofModel = takingModels(distribution).flatMap((model) =>
-    algorithms.flatMap(({ name, cel }) => {
-      const need = cel.needs?.rule === 'false' ? undefined : cel.needsModel?.(model.cel.parameters);
-      if (!need) return [];
-      return [{ rule: implied([here, isModel(model.name), isAlgorithm(name)], need.rule), message: `model: algorithm ${name} ${need.message}` }]; // biome-ignore format: one line
-    }),
-  );
+  const ofModel = models.filter(takes).flatMap((model) => {
+    const needs = algorithms.filter(takes).flatMap(({ name, cel }) => {
+      const need = cel.needsModel?.(model.cel.parameters);
+      return need && need.rule !== 'true' ? [{ name, need }] : [];
+    });
+    return grouped(needs, ({ need }) => need).map(([{ rule, message }, names]) => ({
+      where: [isModel(model.name), among(names)],
+      must: rule,
+      message: `model: algorithm ${names.join(' | ')} ${message}`,
+    }));
+  });
   return [
-    ...never('model.architecture', 'self.model.architecture', models),
-    ...never('algorithm.name', 'self.algorithm.name', algorithms),
-    ...never('objective.name', objectiveOf(distribution), objectives),
+    ...never('model.architecture', architecture, models),
+    ...never('algorithm.name', algorithmName, algorithms),
+    ...never('objective.name', '$objective', objectives),
     ...sometimes,
     ...ofModel,
   ];
 }
 
-const takingModels = ({ models }: OfDistribution) => models.filter(({ cel }) => cel.needs?.rule !== 'false');
-
-function checkRules({ cel, models, algorithms, objectives, optimizers }: OfDistribution): ValidationRule[] {
+function checkRules({ cel, models, algorithms, objectives, optimizers }: OfDistribution): JobRule[] {
   const of = (parts: readonly Named<{ readonly check?: ModelCel['check'] }>[], isPart: (part: string) => string) =>
     parts.flatMap((part) =>
-      (part.cel.check ?? []).map(({ rule, message }) => ({ rule: implied([here, isPart(part.name)], rule), message })),
+      (part.cel.check ?? []).map(({ rule, message }) => ({ where: [isPart(part.name)], must: rule, message })),
     );
   return [
-    ...(cel.check ?? []).map(({ rule, message }) => ({ rule: implied([here], rule), message })),
+    ...(cel.check ?? []).map(({ rule, message }) => ({ where: [], must: rule, message })),
     ...of(models, isModel),
-    ...of(algorithms, isAlgorithm),
+    ...of(algorithms, (part) => among([part])),
     ...of(objectives, (part) => `self.?objective.?name.orValue('') == '${part}'`),
     ...of(optimizers, (part) => `self.meta.?optimizer.?name.orValue('adam') == '${part}'`),
   ];
 }
 
 /** The sizes of the model, of programs and of a shard's tasks. */
-function sizeRules(distribution: OfDistribution): ValidationRule[] {
-  const { algorithms } = distribution;
-  const ofModel = takingModels(distribution).flatMap(({ name, cel }) => {
-    const sizes = group(algorithms, ({ cel: { parameters } }) => {
-      const { body, head } = cel.parameters;
-      return parameters?.(cel.parameters) ?? `${body} + ${head}`;
-    });
-    const programs = (passesOf: (algorithm: AlgorithmCel) => string, field: string) =>
-      group(algorithms, (algorithm) => passesOf(algorithm.cel)).map(([passes, names]) => ({
-        rule: implied([here, isModel(name), among(names)], `(${passes}) * ${cel.layers} <= ${maxProgramLayers}`),
-        message: `${field}: accepted: programs of at most ${maxProgramLayers} layers: steps × layers of the model (${name})`,
-      }));
-    return [
-      ...sizes.map(([size, names]) => ({
-        rule: implied([here, isModel(name), among(names)], `${size} <= ${maxParameters}`),
-        message: `model: accepted: at most ${maxParameters} parameters`,
-      })),
-      ...programs(({ passes }) => passes, 'algorithm.innerSteps'),
-      ...programs(evaluationPassesOf, 'evaluation.innerSteps'),
-    ];
-  });
-  const { facts } = distribution.cel;
-  const numbers = `(${facts.supportExamples} + ${facts.queryExamples}) * (${celProduct(facts.input)} + ${facts.outputs})`;
+function sizeRules({ models, algorithms, isKnown }: OfDistribution): JobRule[] {
+  const model = { body: '$body', head: '$head' };
+  const numbers = grouped(algorithms, ({ cel }) => cel.parameters?.(model) ?? '$body + $head');
+  const sizes = models.filter(takes).map(({ name, cel }) => ({
+    where: [isModel(name), ...isKnown.algorithm],
+    must: `(${choiceOf(algorithmName, numbers)}) <= ${maxParameters}`,
+    message: `model: accepted: at most ${maxParameters} parameters`,
+    values: [
+      ['body', cel.parameters.body],
+      ['head', cel.parameters.head],
+    ] as const,
+  }));
+  const layers = choiceOf(
+    architecture,
+    grouped(models, ({ cel }) => cel.layers),
+  );
+  const program = (passesOf: (algorithm: AlgorithmCel) => string, field: string) => {
+    const passes = choiceOf(
+      algorithmName,
+      grouped(algorithms, ({ cel }) => passesOf(cel)),
+    );
+    return {
+      where: [...isKnown.model, ...isKnown.algorithm],
+      must: `(${passes}) * (${layers}) <= ${maxProgramLayers}`,
+      message: `${field}: accepted: programs of at most ${maxProgramLayers} layers: steps × layers of the model`,
+    };
+  };
   return [
-    ...ofModel,
+    ...sizes,
+    program(({ passes }) => passes, 'algorithm.innerSteps'),
+    program(evaluationPassesOf, 'evaluation.innerSteps'),
     {
-      rule: implied([here], `${numbers} * (${shardSize}) <= ${maxShardNumbers}`),
+      where: [],
+      must: `($supportExamples + $queryExamples) * ($inputSize + $outputs) * $shardSize <= ${maxShardNumbers}`,
       message: `task.shots: accepted: shards of at most ${maxShardNumbers} numbers: task.shots, task.queries and placement.shardSize`,
     },
   ];
 }
 
 const evaluationPassesOf = ({ evaluationPasses, axis }: AlgorithmCel): string =>
-  evaluationPasses ?? (axis === 'none' ? '1' : evaluationSteps);
-
-const among = (names: readonly string[]): string =>
-  names.length === 1 ? isAlgorithm(names[0]!) : `self.algorithm.name in ${celList(names)}`;
-
-/** Names by what is equal for all of them, in order. */
-function group<Cel>(parts: readonly Named<Cel>[], of: (part: Named<Cel>) => string): [string, string[]][] {
-  const groups = new Map<string, string[]>();
-  for (const part of parts) groups.set(of(part), [...(groups.get(of(part)) ?? []), part.name]);
-  return [...groups];
-}
+  evaluationPasses ?? (axis === 'none' ? '1' : '$evaluationSteps');
 
 function groupRules(all: readonly OfDistribution[]): ValidationRule[] {
-  return group(all[0]?.algorithms ?? [], ({ cel }) => celList(cel.groups ?? ['model'])).map(([groups, names]) => ({
+  return grouped(all[0]?.algorithms ?? [], ({ cel }) => celList(cel.groups ?? ['model'])).map(([groups, names]) => ({
     rule: `!has(self.meta.groups) || !(${among(names)}) || self.meta.groups.all(group, group in ${groups})`,
     message: `meta.groups: accepted: groups of parameters of the algorithm: ${groups}`,
   }));
 }
 
-/** The objectives that take the tasks, each with the condition that the job has it. */
-const takingObjectives = (distribution: OfDistribution) =>
-  distribution.objectives
-    .filter(({ cel }) => cel.needs?.rule !== 'false')
-    .map(({ name, cel }) => ({ cel, isIt: `${objectiveOf(distribution)} == '${name}'` }));
-
-function evaluationRules(distribution: OfDistribution): ValidationRule[] {
-  return takingObjectives(distribution).flatMap(({ cel, isIt }) => {
-    const points = group(distribution.algorithms, (part) =>
-      part.cel.axis === 'none' ? '1' : `(${evaluationSteps} + 1)`,
-    );
-    return points.flatMap(([count, names]) => {
-      const values = `(${cel.measures.length} * ${count})`;
-      const mostInShard = `(${maxShardValues} / ${values})`;
-      const shard = `(${shardSize} < ${mostInShard} ? ${shardSize} : ${mostInShard})`;
-      const where = [here, isIt, among(names)];
-      return [
-        {
-          rule: implied(where, `${evaluationTasks} * ${values} <= ${maxEvaluationValues}`),
-          message: `evaluation.tasks: accepted: at most ${maxEvaluationValues} values of one evaluation`,
-        },
-        {
-          rule: implied(where, `(${evaluationTasks} + ${shard} - 1) / ${shard} <= ${maxShards}`),
-          message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
-        },
-      ];
-    });
-  });
+function evaluationRules({ objectives, isKnown }: OfDistribution): JobRule[] {
+  const names = objectives.filter(takes).map(({ name }) => name);
+  const where = [isOneOf('$objective', names), ...isKnown.algorithm];
+  return [
+    {
+      where,
+      must: `$evaluationTasks * $values <= ${maxEvaluationValues}`,
+      message: `evaluation.tasks: accepted: at most ${maxEvaluationValues} values of one evaluation`,
+    },
+    {
+      where,
+      must: `($evaluationTasks + $shardOfEvaluation - 1) / $shardOfEvaluation <= ${maxShards}`,
+      message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
+    },
+  ];
 }
 
 /** That a published figure is one of the job's measures, and within its range: see `figureProblems`. */
-function figureRules(distribution: OfDistribution): ValidationRule[] {
-  return takingObjectives(distribution).flatMap(({ cel, isIt }) => {
-    const where = ['has(self.published)', here, isIt];
+function figureRules({ objectives }: OfDistribution): JobRule[] {
+  return objectives.filter(takes).flatMap(({ name: objective, cel }) => {
+    const where = ['has(self.published)', `$objective == '${objective}'`];
     const names = cel.measures.map(({ name }) => name);
     const ranges = cel.measures.flatMap(({ name, range }) => {
       if (!range) return [];
       const within = (mean: string) => `${mean} >= ${celDouble(range[0])} && ${mean} <= ${celDouble(range[1])}`;
-      const then =
+      const must =
         `(!has(self.published.figure) || ${within('self.published.figure.mean')}) && ` +
         `(!has(self.published.at) || self.published.at.all(point, ${within('self.published.at[point].mean')}))`;
-      const rule = implied([...where, `self.published.measure == '${name}'`], then);
-      return [{ rule, message: `published: accepted: ${name} from ${range[0]} to ${range[1]}` }];
+      const message = `published: accepted: ${name} from ${range[0]} to ${range[1]}`;
+      return [{ where: [...where, `self.published.measure == '${name}'`], must, message }];
     });
     const message = `published.measure: accepted: ${names.join(' | ')}`;
-    return [{ rule: implied(where, `self.published.measure in ${celList(names)}`), message }, ...ranges];
+    return [{ where, must: isOneOf('self.published.measure', names), message }, ...ranges];
   });
 }
 

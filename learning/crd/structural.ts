@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type Keywords, keywordsOf } from '../../shared/job-spec/keywords.ts';
 import type { CelRule } from '../cel.ts';
+import { grouped, isOneOf } from './names.ts';
 
 export interface ValidationRule extends CelRule {
   /** Such as `.shots`; the field must be in the schema. */
@@ -200,8 +201,7 @@ function mergeOptions(discriminator: string, choices: readonly JsonSchema[]): St
     schema: convertObject({ ...choice, additionalProperties: false }),
   }));
   const names = options.map(({ name }) => name);
-  const isOneOf = (some: readonly string[]) =>
-    some.length === 1 ? `self.${discriminator} == '${some[0]}'` : `self.${discriminator} in ${celList(some)}`;
+  const isOneOfThese = (some: readonly string[]) => isOneOf(`self.${discriminator}`, some);
   const properties: Record<string, Structural> = { [discriminator]: { type: 'string', enum: names } };
   const rules: ValidationRule[] = [];
   const allOf: object[] = [];
@@ -220,7 +220,7 @@ function mergeOptions(discriminator: string, choices: readonly JsonSchema[]): St
       if (owners.length < names.length) allOf.push({ anyOf: [isOwner, { not: { required: [field] } }] });
     } else if (owners.length < names.length) {
       const message = `only with ${discriminator} ${owners.join(' | ')}`;
-      rules.push({ rule: `!has(self.${field}) || ${isOneOf(owners)}`, message, fieldPath, reason: 'FieldValueForbidden' }); // biome-ignore format: one line
+      rules.push({ rule: `!has(self.${field}) || ${isOneOfThese(owners)}`, message, fieldPath, reason: 'FieldValueForbidden' }); // biome-ignore format: one line
     }
     const needing = having.filter(({ schema }) => schema.required?.includes(field)).map(({ name }) => name);
     if (needing.length > 0 && merged.type === undefined) {
@@ -228,15 +228,19 @@ function mergeOptions(discriminator: string, choices: readonly JsonSchema[]): St
       allOf.push({ anyOf: [isOther, { required: [field] }] });
     } else if (needing.length > 0) {
       const message = `${field} is required with ${discriminator} ${needing.join(' | ')}`;
-      rules.push({ rule: `has(self.${field}) || !(${isOneOf(needing)})`, message, reason: 'FieldValueRequired' });
+      rules.push({ rule: `has(self.${field}) || !(${isOneOfThese(needing)})`, message, reason: 'FieldValueRequired' });
     }
     if (merged.type === undefined) continue;
-    for (const [at, variant] of variants.entries()) {
-      const narrower = narrowing(`self.${field}`, variant, merged);
-      if (narrower.length === 0) continue;
-      const rule = `!has(self.${field}) || !(${isOneOf([owners[at]!])}) || ${narrower.join(' && ')}`;
-      const message = `${boundsText(variant)} with ${discriminator} ${owners[at]}`;
-      rules.push({ rule, message, fieldPath });
+    const narrower = having.flatMap(({ name }, at) => {
+      const conditions = narrowing(`self.${field}`, variants[at]!, merged);
+      return conditions.length > 0 ? [{ name, variant: variants[at]!, conditions }] : [];
+    });
+    for (const [{ text, bounds }, some] of grouped(narrower, ({ variant, conditions }) => ({
+      text: boundsText(variant),
+      bounds: conditions.join(' && '),
+    }))) {
+      const rule = `!has(self.${field}) || !(${isOneOfThese(some)}) || ${bounds}`;
+      rules.push({ rule, message: `${text} with ${discriminator} ${some.join(' | ')}`, fieldPath });
     }
   }
   return {

@@ -17,8 +17,8 @@ export const supportOfClassesNeededCel = ({ sets, target }: CelFacts): CelRule =
 export const headNeeded = (parameters: readonly Parameter[]): string | undefined =>
   headOf(parameters).length > 0 ? undefined : 'a model with a head';
 
-export const headNeededCel = ({ head }: CelParameters): CelRule => ({
-  rule: `${head} > 0`,
+export const headNeededCel = ({ hasHead = 'true' }: CelParameters): CelRule => ({
+  rule: hasHead,
   message: 'needs a model with a head',
 });
 
@@ -27,7 +27,7 @@ export const bodyAndHeadNeeded = (parameters: readonly Parameter[]): string | un
     ? undefined
     : 'a model with a head and parameters before it';
 
-export const bodyAndHeadNeededCel = ({ body, head }: CelParameters): CelRule => ({
-  rule: `${body} > 0 && ${head} > 0`,
+export const bodyAndHeadNeededCel = ({ hasBody = 'true', hasHead = 'true' }: CelParameters): CelRule => ({
+  rule: [hasBody, hasHead].filter((condition) => condition !== 'true').join(' && ') || 'true',
   message: 'needs a model with a head and parameters before it',
 });

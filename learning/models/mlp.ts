@@ -54,17 +54,18 @@ export const mlp = defineModel({
   isTransductive: () => false,
   layers: ({ hiddenLayers }) => hiddenLayers.length + 1,
   cel({ hiddenLayers }, { task }) {
-    const [count, inputs] = [`size(${hiddenLayers})`, celProduct(task.input)];
+    const inputs = task.inputSize ?? celProduct(task.input);
     // CEL has no fold over neighbours: the places are a list of their own.
     const places = Array.from({ length: maxHiddenLayers - 1 }, (_, place) => place).join(', ');
-    const weights = `(${hiddenLayers}[i] + 1) * ${hiddenLayers}[i + 1]`;
-    const between = `[${places}].map(i, i + 1 < ${count} ? ${weights} : 0).sum()`;
+    const between = `[${places}].map(i, i + 1 < size(h) ? (h[i] + 1) * h[i + 1] : 0).sum()`;
+    const ofLayers = (value: string) => `[${hiddenLayers}].map(h, ${value})[0]`;
     return {
       parameters: {
-        body: `(${count} == 0 ? 0 : (${inputs} + 1) * ${hiddenLayers}[0] + ${between})`,
-        head: `((${count} == 0 ? ${inputs} : ${hiddenLayers}[${count} - 1]) + 1) * ${task.outputs}`,
+        body: ofLayers(`size(h) == 0 ? 0 : (${inputs} + 1) * h[0] + ${between}`),
+        head: ofLayers(`((size(h) == 0 ? ${inputs} : h[size(h) - 1]) + 1) * ${task.outputs}`),
+        hasBody: `size(${hiddenLayers}) > 0`,
       },
-      layers: `(${count} + 1)`,
+      layers: `(size(${hiddenLayers}) + 1)`,
     };
   },
   build(spec, { tf, task, layer }) {

@@ -10,8 +10,8 @@ const final = `${schedule}.?final.orValue(0.0)`;
 /** `scheduleFactor` of the first step and of the last one. */
 const firstFactor = `(${scheduleName} == 'cosine' ? ${final} + ((1.0 - ${final}) * 2.0) / 2.0 : 1.0)`;
 
-/** Binds a value to a name, which CEL in a CRD has no other way to do. */
-const bound = (name: string, value: string, then: string): string => `[${value}].all(${name}, ${then})`;
+/** Binds a value to a name in a condition, which CEL in a CRD has no other way to do. */
+export const bound = (name: string, value: string, then: string): string => `[${value}].all(${name}, ${then})`;
 
 const isRate = (rate: string): string => `${rate} > ${float32Bounds.zero} && ${rate} < ${float32Bounds.infinity}`;
 
@@ -28,10 +28,10 @@ function withPower(base: string, exponent: string, then: string): string {
   let text = `[s${bits}[0]].all(power, ${then})`;
   for (let bit = bits; bit >= 1; bit--) {
     const [before, square] = [`s${bit - 1}[0]`, `s${bit - 1}[1]`];
-    const isSet = `(${exponent}) / ${2 ** (bit - 1)} % 2 == 1`;
+    const isSet = `n / ${2 ** (bit - 1)} % 2 == 1`;
     text = `[[${isSet} ? ${before} * ${square} : ${before}, ${square} * ${square}]].all(s${bit}, ${text})`;
   }
-  return `[[1.0, ${base}]].all(s0, ${text})`;
+  return bound('n', exponent, `[[1.0, ${base}]].all(s0, ${text})`);
 }
 
 const accepted = 'meta.schedule: accepted: a schedule whose rates are above 0 and finite in float32';
@@ -47,19 +47,19 @@ function sineSquared(square: string): string {
 }
 
 /** π/2T, half of the angle that is left to π. */
-const half = `(${Math.PI / 2} / ${iterations})`;
+const half = `${Math.PI / 2} / ${iterations}`;
 
-/** cos(π·(T − 1)/T) = 2·sin²(π/2T) − 1, rounded where `Math.cos` is. */
-const lastCosine = `(${iterations} < 2.0 ? 1.0 : -1.0 + 2.0 * ${half} * ${half} * ${sineSquared(`${half} * ${half}`)})`;
+/** cos(π·(T − 1)/T) = 2·sin²(π/2T) − 1, rounded where `Math.cos` is; `h` is bound to π/2T. */
+const lastCosine = `(${iterations} < 2.0 ? 1.0 : -1.0 + 2.0 * h * h * ${sineSquared('h * h')})`;
 
 export const rateRules = [
-  { rule: areRates(firstFactor), message: accepted },
+  { rule: bound('f', firstFactor, areRates('f')), message: accepted },
   {
     rule: `${scheduleName} != 'linear' || ${bound('f', `1.0 - ((1.0 - ${final}) * (${iterations} - 1.0)) / ${iterations}`, areRates('f'))}`,
     message: accepted,
   },
   {
-    rule: `${scheduleName} != 'cosine' || ${bound('f', `${final} + ((1.0 - ${final}) * (1.0 + ${lastCosine})) / 2.0`, areRates('f'))}`,
+    rule: `${scheduleName} != 'cosine' || ${bound('h', half, bound('f', `${final} + ((1.0 - ${final}) * (1.0 + ${lastCosine})) / 2.0`, areRates('f')))}`,
     message: accepted,
   },
   {

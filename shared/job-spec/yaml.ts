@@ -2,7 +2,7 @@
 // collections and compares every key of a mapping with every other, so text that is too deep or too
 // long is refused before it is parsed. Accepts no aliases and no keys other than texts. Knows
 // nothing of job files.
-import { Lexer, LineCounter, Parser, parseDocument, stringify } from 'yaml';
+import { Document, isScalar, isSeq, Lexer, LineCounter, Parser, parseDocument, stringify, visit } from 'yaml';
 
 /** Most words, marks and spaces between them in one text. */
 export const maxYamlLexemes = 16_384;
@@ -47,6 +47,19 @@ export function plainYaml(text: string): unknown {
 
 /** Plain values as YAML text, one line a value however long it is. */
 export const yamlText = (value: unknown): string => stringify(value, { indent: 2, lineWidth: 0 });
+
+/** As `yamlText`, with each mapping of nothing but short values, and lists of them, on one line. */
+export function compactYamlText(value: unknown): string {
+  const document = new Document(value);
+  visit(document, {
+    Map(_key, map) {
+      const isPlain = (node: unknown): boolean =>
+        isSeq(node) ? node.items.every(isScalar) : isScalar(node) && !String(node.value).includes('\n');
+      if (map.items.every((pair) => isPlain(pair.value))) map.flow = true;
+    },
+  });
+  return document.toString({ indent: 2, lineWidth: 0 });
+}
 
 /** Our words for messages in which the library names its own options. */
 const ownWords: Readonly<Record<string, string>> = {

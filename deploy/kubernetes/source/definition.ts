@@ -2,7 +2,7 @@
 // resources. Of the whole cluster: one installation brings it.
 import { customResourceDefinition } from './crd/index.ts';
 import { metadata, nameOf } from './names.ts';
-import { and, Expression, each, type Json, type Node, OnlyInChart, text, verbatim, when } from './nodes.ts';
+import { and, compact, Expression, each, type Json, type Node, OnlyInChart, text, when } from './nodes.ts';
 import { setting } from './values.ts';
 
 const isOn = setting('crds.enabled');
@@ -28,7 +28,7 @@ export const definitionObjects: readonly Node[] = [
     apiVersion: definition.apiVersion,
     kind: definition.kind,
     metadata: { ...metadata(definition.metadata.name, undefined, { isClusterWide: true }), annotations: kept },
-    spec: verbatim(definition.spec as unknown as Json),
+    spec: compact(definition.spec as unknown as Json),
   }),
   jobRole(
     'edit',

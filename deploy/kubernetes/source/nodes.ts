@@ -52,6 +52,15 @@ export class Spread {
   }
 }
 
+/** A value on one line, as JSON. */
+export class OneLine {
+  readonly value: Json;
+
+  constructor(value: Json) {
+    this.value = value;
+  }
+}
+
 /** What Helm adds and kustomize does not. */
 export class OnlyInChart {
   readonly node: Node;
@@ -70,6 +79,7 @@ export type Node =
   | Conditional
   | Noted
   | Spread
+  | OneLine
   | OnlyInChart
   | readonly Node[]
   | NodeMap;
@@ -192,7 +202,7 @@ export function resolve(node: Node, values: Values): Node | undefined {
       return one === undefined ? [] : [one];
     });
   }
-  if (typeof node !== 'object' || node === null) return node;
+  if (typeof node !== 'object' || node === null || node instanceof OneLine) return node;
   const entries = Object.entries(node as NodeMap).flatMap(([key, value]): [string, Node][] => {
     if (value instanceof Spread) return Object.entries(value.expression.valueIn(values) as JsonObject);
     const one = resolve(value, values);
@@ -204,6 +214,7 @@ export function resolve(node: Node, values: Values): Node | undefined {
 /** Without its notes; of a resolved node. */
 export function plain(node: Node): Json {
   if (node instanceof Noted) return plain(node.node);
+  if (node instanceof OneLine) return node.value;
   if (Array.isArray(node)) return (node as readonly Node[]).map(plain);
   if (typeof node !== 'object' || node === null) return node;
   return Object.fromEntries(Object.entries(node as NodeMap).map(([key, value]) => [key, plain(value)]));
@@ -216,6 +227,17 @@ export function verbatim(value: Json): Node {
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, verbatim(entry)]));
 }
+
+/** The value with each object of nothing but plain values, and lists of them, on one line. It holds no `{{`. */
+export function compact(value: Json): Node {
+  if (Array.isArray(value)) return value.map(compact);
+  if (!isObject(value)) return value;
+  if (Object.values(value).every(isFlat)) return new OneLine(value);
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, compact(entry)]));
+}
+
+const isFlat = (value: Json): boolean =>
+  typeof value !== 'object' || (Array.isArray(value) && value.every((item) => typeof item !== 'object'));
 
 const inParentheses = ({ pipeline }: Expression): string =>
   /^[.$\w]+$|^"[^"]*"$/.test(pipeline) ? pipeline : `(${pipeline})`;

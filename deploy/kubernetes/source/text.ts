@@ -1,6 +1,6 @@
 // Writes nodes as YAML: plain, or as a template of Helm, with the same layout. In a template an
 // expression prints JSON, which is YAML on one line, so no indentation depends on a value.
-import { Conditional, Expression, type Node, type NodeMap, Noted, OnlyInChart, Spread } from './nodes.ts';
+import { Conditional, Expression, type Node, type NodeMap, Noted, OneLine, OnlyInChart, Spread } from './nodes.ts';
 
 /** Documents with `---` between them. A document under a condition prints nothing when it is not met. */
 export function yamlOf(documents: readonly Node[]): string {
@@ -55,7 +55,10 @@ function guarded(node: Conditional, indent: string, linesOfInner: (node: Node) =
 }
 
 const isBlock = (node: Node): boolean =>
-  typeof node === 'object' && node !== null && !(node instanceof Expression) && Object.keys(node).length > 0;
+  typeof node === 'object' &&
+  node !== null &&
+  !(node instanceof Expression || node instanceof OneLine) &&
+  Object.keys(node).length > 0;
 
 const commentLines = (comment: string, indent: string): string[] =>
   comment.split('\n').map((line) => `${indent}# ${line}`);
@@ -68,6 +71,7 @@ function scalarLines(start: string, node: Node, indent: string): string[] {
 
 function scalarOf(node: Node): string {
   if (node instanceof Expression) return `{{ ${node.pipeline} | toJson }}`;
+  if (node instanceof OneLine) return JSON.stringify(node.value);
   if (typeof node !== 'string') return JSON.stringify(node);
   return isPlain(node) ? node : JSON.stringify(node);
 }

@@ -11,7 +11,7 @@ import { type Structural, structuralOf } from '../../../learning/crd/structural.
 import { defineAlgorithm } from '../../../learning/index.ts';
 import { type AnyPart, partKinds } from '../../../learning/part.ts';
 import { builtIn, builtInParts, Registry } from '../../../learning/registry.ts';
-import { yamlText } from '../../../shared/job-spec/yaml.ts';
+import { compactYamlText } from '../../../shared/job-spec/yaml.ts';
 
 const schemaOf = (registry?: Registry): Structural =>
   customResourceDefinition(registry).spec.versions[0]!.schema.openAPIV3Schema;
@@ -27,7 +27,8 @@ function* nodes(schema: Structural, path = ''): Iterable<readonly [path: string,
 
 test('the CRD is below 200 kB as YAML and as JSON, and so fits into the annotation of kubectl apply', () => {
   const definition = customResourceDefinition();
-  assert.ok(Buffer.byteLength(yamlText(definition)) < 200_000, `${Buffer.byteLength(yamlText(definition))}`);
+  const bytes = Buffer.byteLength(compactYamlText(definition));
+  assert.ok(bytes < 200_000, `${bytes}`);
   assert.ok(Buffer.byteLength(JSON.stringify(definition)) < 200_000);
 });
 
