@@ -8,7 +8,7 @@ import {
   verdictWords,
 } from '../shared/comparison.ts';
 import type { Evaluation, JobDetail } from '../shared/http-api.ts';
-import { axisHead, formatFigure, titleWithUnit } from '../shared/measures.ts';
+import { alongOtherAxes, axisHead, formatFigure, type Measure, titleWithUnit } from '../shared/measures.ts';
 import { formatCount } from '../shared/numbers.ts';
 import { cardText, protocolCard, publishedText } from '../shared/protocol.ts';
 import { h, put } from './dom.ts';
@@ -40,7 +40,9 @@ export class NewestEvaluation {
       `${count}. In the curves the band is the newest one's 95 % interval, pale lines are earlier ones${rings}.`,
     );
     const comparison = compare({ ...job, evaluation: newest });
-    put(this.#figures, comparisonTable(comparison, newest, job) ?? 'Nothing was measured.');
+    const { measure } = comparison;
+    const others = measure ? alongOtherAxes(newest.measures, measure).map(axisTable) : [];
+    put(this.#figures, comparisonTable(comparison, newest, job) ?? 'Nothing was measured.', ...others);
     put(this.#protocol, ...protocolLines(comparison, newest, job));
   }
 }
@@ -65,22 +67,47 @@ function comparisonTable(
   };
   const heads = [...(hasAxis ? [capitalised(axisHead(measure))] : []), 'Ours', ...(published ? ['Published'] : [])];
   const caption = `${titleWithUnit(measure)}, mean ± 95 %, after meta-step ${formatCount(step)}`;
-  return h(
-    'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The newest evaluation' },
-    h(
-      'table',
-      {},
-      h('caption', {}, caption),
-      h(
-        'thead',
-        {},
-        h('tr', {}, ...heads.map((title) => h('th', { scope: 'col', class: 'number' }, title)), published && h('td')),
-      ),
-      h('tbody', {}, ...rows.map(rowOf)),
-    ),
+  return scrollingTable(
+    'The newest evaluation',
+    h('caption', {}, caption),
+    headRow(...heads.map((title) => h('th', { scope: 'col', class: 'number' }, title)), published && h('td')),
+    h('tbody', {}, ...rows.map(rowOf)),
   );
 }
+
+/** Measures of one axis side by side. */
+function axisTable(measures: readonly Measure[]): HTMLElement {
+  const [head] = measures as [Measure, ...Measure[]];
+  const title = capitalised(axisHead(head));
+  const rowOf = (point: string, i: number) =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, point),
+      ...measures.map((measure) =>
+        h(
+          'td',
+          { class: 'number' },
+          formatFigure(measure, measure.estimates[i]!.mean, measure.estimates[i]!.halfWidth95),
+        ),
+      ),
+    );
+  return scrollingTable(
+    `The newest evaluation by ${head.axis}`,
+    h('caption', {}, `By ${head.axis}, mean ± 95 %`),
+    headRow(
+      h('th', { scope: 'col' }, title),
+      ...measures.map((measure) => h('th', { scope: 'col', class: 'number' }, titleWithUnit(measure))),
+    ),
+    h('tbody', {}, ...head.points.map(rowOf)),
+  );
+}
+
+const headRow = (...cells: readonly (HTMLElement | undefined | false)[]) => h('thead', {}, h('tr', {}, ...cells));
+
+/** A table that scrolls sideways where the page is narrow. */
+const scrollingTable = (label: string, ...children: readonly HTMLElement[]): HTMLElement =>
+  h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, ...children));
 
 /** Warnings beside the figures. */
 function protocolLines(comparison: Comparison, evaluation: Evaluation, job: JobDetail): HTMLElement[] {

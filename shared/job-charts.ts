@@ -4,6 +4,7 @@ import { type Scale, scaleFor } from './axis.ts';
 import type { PublishedSpec } from './job-spec/index.ts';
 import {
   areCounts,
+  areKinds,
   type Estimate,
   figuresOf,
   inReadingOrder,
@@ -39,6 +40,8 @@ export interface Chart {
   readonly x: string;
   /** Of an axis whose points are names: those of x = 0, 1, … */
   readonly pointNames?: readonly string[];
+  /** Whether the points are kinds, such as layers: bars, since there is nothing between two kinds. Default: no. */
+  readonly isOfKinds?: boolean;
   readonly unit: MeasureUnit;
   readonly scale: Scale;
   /** Whether every point is worth a mark: there are few, and each is a measurement of its own. */
@@ -151,6 +154,7 @@ function adaptationChart(
   const latest = evaluations.at(-1);
   const { name, axis, unit } = measure;
   const places = placesOf(measure, published);
+  const isOfKinds = areKinds(measure.points);
   const points = pointsAlong(measure, places);
   if (!latest || measure.points.length < 2 || points.length === 0) return [];
   const series: ChartSeries[] = [{ label: afterMetaSteps(latest), role: 'main', points }];
@@ -172,8 +176,9 @@ function adaptationChart(
       about: `${describe(latest)} ± 95 %, ${afterMetaSteps(latest)}`,
       x: axis,
       ...(places.names && { pointNames: places.names }),
+      ...(isOfKinds && { isOfKinds }),
       unit,
-      scale: unit === '%' ? 'linear' : scaleFor(series.flatMap((one) => one.points.map(({ y }) => y))),
+      scale: isOfKinds || unit === '%' ? 'linear' : scaleFor(series.flatMap((one) => one.points.map(({ y }) => y))),
       isMarked: true,
       series,
     },
@@ -181,8 +186,12 @@ function adaptationChart(
 }
 
 /** What the last point reaches, evaluation by evaluation; nothing before there are two. */
-function evaluationChart({ name, axis, points, unit }: Measure, evaluations: readonly ReportedEvaluation[]): Chart[] {
+function evaluationChart(
+  { name, axis, points, better, unit }: Measure,
+  evaluations: readonly ReportedEvaluation[],
+): Chart[] {
   const latest = evaluations.at(-1);
+  if (better === 'neither') return [];
   const reached = evaluations.flatMap((evaluation) => {
     const last = measureIn(evaluation, name)?.estimates.at(-1);
     return last ? pointOf(evaluation.step, last, unit) : [];

@@ -107,6 +107,18 @@ export function inReadingOrder<Item extends Pick<Measure, 'name' | 'better'>>(
   return leading ? [leading, ...measures.filter((measure) => measure !== leading)] : [];
 }
 
+/** The measures along other axes than this one's, those with the same points together. */
+export function alongOtherAxes(measures: readonly Measure[], { axis, points }: Measure): Measure[][] {
+  const placesOf = (measure: Pick<Measure, 'axis' | 'points'>) => JSON.stringify([measure.axis, measure.points]);
+  const groups = new Map<string, Measure[]>();
+  for (const measure of measures) {
+    const places = placesOf(measure);
+    if (measure.axis === '' || places === placesOf({ axis, points })) continue;
+    groups.set(places, [...(groups.get(places) ?? []), measure]);
+  }
+  return [...groups.values()];
+}
+
 /** The measures at the last of their points. */
 export const atLastPoint = (measures: readonly Measure[]): Measure[] =>
   measures.map((measure) => ({
@@ -117,6 +129,10 @@ export const atLastPoint = (measures: readonly Measure[]): Measure[] =>
 
 /** Whether points are counts (of inner steps, of episodes) rather than names. */
 export const areCounts = (points: readonly string[]): boolean => points.every(isCount);
+
+/** Whether points are kinds, such as layers or domains, rather than places in an order, such as `10 %`. */
+export const areKinds = (points: readonly string[]): boolean =>
+  points.length > 0 && points.every((point) => Number.isNaN(Number.parseFloat(point)));
 
 export const isCount = (point: string): boolean => /^(0|[1-9]\d{0,14})$/.test(point);
 
@@ -155,9 +171,10 @@ export function formatFigure({ unit }: Pick<Measure, 'unit'>, mean: number, half
 export const valueText = (measure: Shown & { readonly value: number }): string =>
   `${measure.name} ${formatMeasured(measure, measure.value)}`;
 
-/** Measures at their last points, such as `accuracy 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`. */
+/** Measures at their last points but those that rate nothing, such as `accuracy 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`. */
 export function headline(measures: readonly Measure[], wanted?: string): string {
-  const figures = inReadingOrder(measures, wanted).flatMap((measure) => {
+  const rated = measures.filter(({ better }) => better !== 'neither');
+  const figures = inReadingOrder(rated, wanted).flatMap((measure) => {
     const estimate = measure.estimates.at(-1);
     const place = placeText(measure.axis, measure.points.at(-1) ?? '');
     return estimate ? [{ text: shortFigure(measure, estimate), place }] : [];

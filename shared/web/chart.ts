@@ -1,4 +1,4 @@
-// Draws a chart of shared/job-charts.ts with uPlot, for the console and the report: lines, their
+// Draws a chart of shared/job-charts.ts with uPlot, for the console and the report: lines or bars, their
 // uncertainty, and one line of text. That text is the legend and the reading of one point: the last
 // point, or the point under the pointer or the arrow keys. chart.css has sizes and colours.
 import uPlot from 'uplot';
@@ -72,7 +72,7 @@ export class ChartView {
     this.#across = [...new Set(chart.series.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
     this.#lines = linesOf(chart, this.#across);
     if (this.#across.length === 0) return;
-    const shape = `${chart.scale} ${chart.pointNames} ${this.#lines.map(({ kind, hasBand, hasMarks }) => `${kind} ${hasBand} ${hasMarks}`)}`;
+    const shape = `${chart.scale} ${chart.pointNames} ${chart.isOfKinds} ${this.#lines.map(({ kind, hasBand, hasMarks }) => `${kind} ${hasBand} ${hasMarks}`)}`;
     if (this.#plot && shape === this.#shape) this.#plot.setData(this.#data(chart));
     else this.redraw();
     this.#shape = shape;
@@ -104,7 +104,7 @@ export class ChartView {
     return { width: Math.max(this.#box.clientWidth, 120), height: Math.max(this.#box.clientHeight, 80) };
   }
 
-  #plotOptions({ scale, pointNames }: Chart): uPlot.Options {
+  #plotOptions({ scale, pointNames, isOfKinds = false }: Chart): uPlot.Options {
     const style = getComputedStyle(this.#box);
     const colour = (name: string) => style.getPropertyValue(`--chart-${name}`).trim();
     const series: uPlot.Series[] = [{}];
@@ -123,7 +123,11 @@ export class ChartView {
         spanGaps: true,
         ...(kind === 'published'
           ? { paths: () => null, points: { show: true, size: 9, width: 2, stroke, fill: colour('page') } }
-          : { points: { show: hasMarks, size: 6, fill: stroke } }),
+          : isOfKinds && kind === 'main'
+            ? { paths: uPlot.paths.bars!({ size: [0.5, 64] }), fill: colour('reported'), points: { show: false } }
+            : isOfKinds
+              ? { paths: () => null, points: { show: true, size: 5, fill: stroke } }
+              : { points: { show: hasMarks, size: 6, fill: stroke } }),
       });
     }
     const axis = { stroke: colour('text'), font: `11px ${style.fontFamily}` };
@@ -150,20 +154,21 @@ export class ChartView {
       ],
       hooks: {
         // Drawn under the rings.
-        drawAxes: [(plot) => this.#drawPublishedIntervals(plot, colour('published'))],
+        drawAxes: [(plot) => this.#drawIntervals(plot, 'published', colour('published'))],
+        draw: isOfKinds ? [(plot) => this.#drawIntervals(plot, 'main', colour('main'))] : [],
         setCursor: [(plot) => this.#read(plot.cursor.idx ?? this.#across.length - 1)],
       },
     };
   }
 
-  /** Intervals of published figures, drawn singly, since a single point has no band. */
-  #drawPublishedIntervals(plot: uPlot, stroke: string): void {
+  /** Intervals of published figures, or of bars, drawn singly, since a single point has no band. */
+  #drawIntervals(plot: uPlot, of: 'main' | 'published', stroke: string): void {
     const { ctx } = plot;
     ctx.save();
     ctx.strokeStyle = stroke;
     ctx.lineWidth = 2 * devicePixelRatio;
     ctx.beginPath();
-    for (const point of this.#lines.find(({ kind }) => kind === 'published')?.points ?? []) {
+    for (const point of this.#lines.find(({ kind }) => kind === of)?.points ?? []) {
       if (!point?.halfWidth95) continue;
       const left = plot.valToPos(point.x, 'x', true);
       const [low, high] = boundsOf(point, this.#chart!.scale);
@@ -208,10 +213,10 @@ export class ChartView {
 }
 
 /** From the back to the front. */
-function linesOf({ series, isMarked }: Chart, across: readonly number[]): Line[] {
+function linesOf({ series, isMarked, isOfKinds = false }: Chart, across: readonly number[]): Line[] {
   const line = (kind: Line['kind'], label: string, points: readonly ChartPoint[], strength = 1): Line => {
     const at = new Map(points.map((point) => [point.x, point]));
-    const hasBand = kind === 'main' && points.some(({ halfWidth95 = 0 }) => halfWidth95 > 0);
+    const hasBand = kind === 'main' && !isOfKinds && points.some(({ halfWidth95 = 0 }) => halfWidth95 > 0);
     const hasMarks = kind === 'main' && (points.length === 1 || (isMarked && points.length <= maxMarks));
     return { kind, label, points: across.map((x) => at.get(x) ?? null), hasBand, hasMarks, strength };
   };
@@ -243,10 +248,10 @@ function boundsOf({ y, halfWidth95 = 0 }: ChartPoint, scale: Scale): [low: numbe
 }
 
 /**
- * Includes all that is drawn, with a little room above and below. A flat line lies in the middle.
+ * Includes all that is drawn, with a little room above and below. A flat line lies in the middle. Bars stand on 0.
  */
-function rangeUp({ series, scale }: Chart): [low: number, high: number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+function rangeUp({ series, scale, isOfKinds }: Chart): [low: number, high: number] {
+  let [low, high] = isOfKinds ? [0, 0] : [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const { role, points } of series) {
     for (const point of points) {
       const [from, to] = role === 'earlier' ? [point.y, point.y] : boundsOf(point, scale);
@@ -256,7 +261,7 @@ function rangeUp({ series, scale }: Chart): [low: number, high: number] {
   }
   if (scale === 'log') return [low / 1.15, high * 1.15];
   const room = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.1 || 1;
-  return [low - room, high + room];
+  return [isOfKinds && low === 0 ? 0 : low - room, high + room];
 }
 
 /**

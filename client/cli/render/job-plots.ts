@@ -30,10 +30,10 @@ function renderChart(chart: Chart, options: PlotOptions): string {
     chart.series
       .filter((one) => one.role === role)
       .flatMap(({ points }) => points.map(({ halfWidth95, ...point }) => ({ ...point, halfWidth: halfWidth95 })));
-  const { scale, isMarked, pointNames = [] } = chart;
+  const { scale, isMarked, isOfKinds = false, pointNames = [] } = chart;
   const others = pointsOf('published');
   const title = `${headingOf(chart)}${scale === 'log' ? ', log' : ''}`;
   const about = options.characters === 'ascii' ? chart.about.replaceAll('±', '+/-') : chart.about;
   const note = others.length > 0 ? `${otherMark(options.characters)} published; ${about}` : about;
-  return renderPlot({ title, note, line: pointsOf('main'), others, scale, isMarked, pointNames }, options);
+  return renderPlot({ title, note, line: pointsOf('main'), others, scale, isMarked, isOfKinds, pointNames }, options);
 }

@@ -17,6 +17,8 @@ export interface Plot {
   readonly note: string;
   /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their median. Values that are not finite are left out. */
   readonly line: readonly PlotPoint[];
+  /** Whether the points are kinds, and so are drawn as bars from 0 without a line between them. Default: no. */
+  readonly isOfKinds?: boolean;
   /** Whether each point of the line is marked: for few points. */
   readonly isMarked?: boolean;
   /** Beside the line, each with a mark of its own kind. */
@@ -62,11 +64,11 @@ export function renderPlot(plot: Plot, options: PlotOptions): string {
   // Thinned for the full width, because the width of the labels is known only later: a column may
   // have a dot or two too many.
   const line = thinned(points, xHigh, width * glyph.columns);
-  const frame = frameOf(line, others, plot.scale, height);
+  const frame = frameOf(line, plot.isOfKinds ? [...others, { x: 0, y: 0 }] : others, plot.scale, height);
   const columns = Math.max(leastColumns, width - frame.margin - 1);
   const canvas = new Canvas(columns, height, glyph);
   const place = { x: (x: number) => x / xHigh, y: frame.place };
-  draw(canvas, line, others, place, plot.isMarked ?? false);
+  draw(canvas, line, others, place, plot);
 
   const rows = canvas.lines().map((dots, row) => {
     const tick = frame.ticks.find(({ value }) => canvas.rowOf(frame.place(value)) === row);
@@ -141,11 +143,11 @@ function draw(
   line: readonly PlotPoint[],
   others: readonly PlotPoint[],
   place: Placing,
-  isMarked: boolean,
+  { isMarked = false, isOfKinds = false }: Plot,
 ): void {
   let before: PlotPoint | undefined;
   for (const point of line) {
-    const from = before ?? point;
+    const from = isOfKinds ? { x: point.x, y: 0 } : (before ?? point);
     canvas.line(place.x(from.x), place.y(from.y), place.x(point.x), place.y(point.y));
     before = point;
   }

@@ -11,7 +11,7 @@ import {
 } from '../../../shared/comparison.ts';
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
-import { axisHead, formatFigure, titleWithUnit } from '../../../shared/measures.ts';
+import { alongOtherAxes, axisHead, formatFigure, type Measure, titleWithUnit } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
 import { cardText, protocolCard, publishedText } from '../../../shared/protocol.ts';
 import type { RunResult } from '../run-result.ts';
@@ -76,6 +76,7 @@ function renderEvaluation(result: RunResult, spec: JobSpec, { style, width }: Re
   const title = `${style.bold(`Test result: ${measure ? titleWithUnit(measure) : 'none'}`)}, mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks ± 95 %`;
   const diverged = divergedText(evaluation);
   const parts = [title, resultTable(comparison, style)];
+  if (measure) parts.push(...alongOtherAxes(evaluation.measures, measure).map((group) => axisTable(group, style)));
   if (diverged !== undefined) parts.push(indented(style.yellow(diverged)));
   if (published) {
     const block = (text: string, indent = 13) => wrap(text, Math.max(width - indent, 30));
@@ -127,6 +128,20 @@ function resultTable({ measure, rows }: Comparison, style: Style): string {
           row.verdict ? toned(verdictWords(row.verdict), style) : '',
         ]
       : []),
+  ]);
+  return table(columns, cells, style, 2);
+}
+
+/** Measures of one axis side by side. */
+function axisTable(measures: readonly Measure[], style: Style): string {
+  const [head] = measures as [Measure, ...Measure[]];
+  const columns: Column[] = [
+    { title: axisHead(head) },
+    ...measures.map((measure) => ({ title: titleWithUnit(measure), align: 'right' }) as const),
+  ];
+  const cells = head.points.map((point, i) => [
+    point,
+    ...measures.map((measure) => formatFigure(measure, measure.estimates[i]!.mean, measure.estimates[i]!.halfWidth95)),
   ]);
   return table(columns, cells, style, 2);
 }

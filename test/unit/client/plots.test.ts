@@ -103,6 +103,23 @@ test('one value, equal values, values that are not finite and intervals below ze
   assert.doesNotMatch(below, /NaN|Infinity/);
 });
 
+test('kinds are bars that stand on 0, with nothing between them', () => {
+  const line = [0.2, 0.4].map((y, x) => ({ x, y }));
+  const pointNames = ['body', 'head'];
+  const text = renderPlot({ title: 'moved', note: '', line, isOfKinds: true, pointNames, scale: 'linear' }, ascii);
+  const rows = rowsOf(text).map((row) => row.slice(row.search(/[|+]/) + 1));
+  const heights = (column: (row: string) => string | undefined) =>
+    rows.filter((row) => /[.:']/.test(column(row) ?? ' '));
+  const [body, head] = [heights((row) => row[0]).length, heights((row) => row.at(-1)).length];
+  assert.ok(body >= rows.length / 2 - 1 && body <= rows.length / 2 + 1, text);
+  assert.ok(
+    rows.every((row) => row.slice(1, -1).trim() === ''),
+    text,
+  );
+  assert.ok(head >= rows.length - 1, text);
+  assert.match(text, /body +head$/);
+});
+
 test('one wild value among many does not move a column: it shows the median', () => {
   const line = Array.from({ length: 1_000 }, (_, x) => ({ x, y: x === 500 ? 1e9 : 1 + (x % 3) / 100 }));
   assert.doesNotMatch(renderPlot({ title: 'spike', note: '', line, scale: 'linear' }, unicode), /e9|,000,000/);

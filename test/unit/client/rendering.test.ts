@@ -20,7 +20,7 @@ import {
 } from '../../../client/records.ts';
 import { parseJobSpec } from '../../../learning/job-file.ts';
 import type { JobSpec, PublishedSpec } from '../../../shared/job-spec/index.ts';
-import { atLastPoint } from '../../../shared/measures.ts';
+import { atLastPoint, measureOf } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatValue } from '../../../shared/numbers.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
 import { jobWords } from '../../support/job-words.ts';
@@ -143,6 +143,32 @@ Test result: mean squared error, mean over 600 test tasks ± 95 %
   differs    - meta.iterations: 20 instead of 1,000
              - meta.batchSize: 8 instead of 32
              - another weather`,
+  );
+});
+
+test('measures of other axes stand in a table of their own under the result', () => {
+  const halfWidth95 = 0.002;
+  const layers = { axis: 'layer', points: ['layer1', 'layer2'], better: 'neither' } as const;
+  const moved = measureOf({ name: 'layer-movement', title: 'movement', ...layers }, [
+    { mean: 0.0123, halfWidth95 },
+    { mean: 0.24, halfWidth95 },
+  ]);
+  const alike = measureOf({ name: 'layer-similarity', title: 'similarity', ...layers }, [
+    { mean: 0.991, halfWidth95 },
+    { mean: 0.5, halfWidth95 },
+  ]);
+  const measured = evaluation([3.2, 0.66, 0.5, 0.45, 0.4, 0.38]);
+  const evaluations = [{ ...measured, measures: [...measured.measures, moved, alike] }];
+  const text = renderResult(runResult(job({ spec: spec(), evaluations }), 61.4, 16.25), spec(), options);
+  assert.ok(
+    text.includes(`\
+            5  0.380 ± 0.0500
+
+  layer          movement      similarity
+  layer1  0.0123 ± 0.0020  0.991 ± 0.0020
+  layer2   0.240 ± 0.0020  0.500 ± 0.0020
+`),
+    text,
   );
 });
 

@@ -67,6 +67,19 @@ test('a measure along named points is drawn point by point, in their order, with
   );
 });
 
+test('a measure along kinds is bars, and along named places a curve; one that is neither better has no curve of its ends', () => {
+  const evaluations = (points: readonly string[]) =>
+    [10, 20].map((step) =>
+      evaluationOf(step, { name: 'movement', axis: 'layer', points, better: 'neither' }, [0.01, 0.4]),
+    );
+  const ofPoints = (points: readonly string[]) =>
+    chartsOf({ metaSteps: [], evaluations: evaluations(points), published: undefined });
+  const [bars, ...others] = ofPoints(['conv1', 'linear']);
+  assert.deepEqual([bars!.id, bars!.isOfKinds, bars!.scale, others], ['adaptation-movement', true, 'linear', []]);
+  assert.equal(ofPoints(['0 %', '50 %'])[0]!.isOfKinds, undefined);
+  assert.equal(ofPoints(['1st', '2nd'])[0]!.isOfKinds, undefined);
+});
+
 test('a measure without an axis is a curve over meta-steps alone', () => {
   const head = { name: 'return', axis: '', points: [''], better: 'higher' } as const;
   const charts = (steps: readonly number[]) =>

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { readJob } from '../../../learning/job-file.ts';
 import {
+  alongOtherAxes,
+  areKinds,
   atLastPoint,
   axisHead,
   formatFigure,
@@ -42,6 +44,23 @@ test('a headline says where measures stand once, where they stand at the same pl
   assert.equal(headline([loss, regret]), 'loss 0.500 ± 0.0500 after 1 inner step, regret 7.00 ± 1.00');
   assert.equal(headline([regret]), 'regret 7.00 ± 1.00');
   assert.equal(headline(atLastPoint([loss, accuracy])), headline([loss, accuracy]));
+});
+
+test('what rates nothing is no part of a headline, and stands beside the leading measure along its own axis', () => {
+  const estimates = [
+    { mean: 0.01, halfWidth95: 0.001 },
+    { mean: 0.4, halfWidth95: 0.01 },
+  ];
+  const layers = { axis: 'layer', points: ['conv1', 'linear'], better: 'neither' } as const;
+  const [moved, alike] = ['moved', 'alike'].map((name) => measureOf({ name, ...layers }, estimates));
+  const measures = [loss, moved!, regret, accuracy, alike!];
+  assert.equal(headline(measures), headline([loss, regret, accuracy]));
+  assert.deepEqual(alongOtherAxes(measures, accuracy), [[moved, alike]]);
+  assert.deepEqual(alongOtherAxes([loss, accuracy], loss), []);
+  assert.deepEqual(
+    [areKinds(layers.points), areKinds(['0 %', '50 %']), areKinds(['1st']), areKinds(['0', '1'])],
+    [true, false, false, false],
+  );
 });
 
 test('a place along an axis is a count of it, or its name', () => {
