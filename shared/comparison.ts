@@ -175,7 +175,7 @@ function differencesOf(job: ComparedJob, published: PublishedSpec): Difference[]
 }
 
 /** Fields that change what is measured, how it was trained, or what it is compared with. */
-const changesFigure = /^(task|model|algorithm|meta|published|evaluation(?!\.(every|innerSteps)))(\.|$)/;
+const changesFigure = /^(task|model|algorithm|meta|published|evaluation(?!\.(every|innerSteps|insight)))(\.|$)/;
 
 /** Fields that say what is measured and what it is compared with, rather than how it was trained. */
 const saysWhatIsMeasured = /^(task|evaluation|published)(\.|$)|^transductive$/;
