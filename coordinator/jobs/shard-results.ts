@@ -87,9 +87,14 @@ export function checkResult(
 function checkData(data: ShardResult__Output['data']): DataIdentity[] {
   if (data.length > maxDataSets) throw refused('data', `${data.length} data sets`, `at most ${maxDataSets}`);
   return data.map(({ name, part, sha256 }) => {
-    const isNamed = [name, part].every((word) => /^[\w.-]{1,64}$/.test(word));
+    // a part may be the path of a user's own file in a data directory
+    const isNamed = /^[\w.-]{1,64}$/.test(name) && /^[\p{L}\p{M}\p{N}_./ -]{1,200}$/u.test(part);
     if (!isNamed || !/^[0-9a-f]{64}$/.test(sha256)) {
-      throw refused('data', 'a data set without name, part or hash', 'words of at most 64 characters, 64 hex digits');
+      throw refused(
+        'data',
+        'a data set without name, part or hash',
+        'a word of at most 64 characters, a path of at most 200, 64 hex digits',
+      );
     }
     return { name, part, sha256 };
   });

@@ -222,3 +222,15 @@ test('what a shard carries is refused where it is missing, not asked for, of ano
   refused(() => checkCarry(named, [4, 5, 6]), 'REQUEST_INVALID', /12/);
   refused(() => checkCarry(named, [4, nan]), 'RESULT_NOT_FINITE', /what the shard carries/);
 });
+
+test("a result may name data by the path of a user's own file, and no other text", () => {
+  const withData = (part: string) => {
+    const data = [{ name: 'image-folder', part, sha256: '0'.repeat(64) }];
+    const message = { jobId: 'j', data, result: 'evaluate', evaluate: evaluation() } as unknown as ShardResult__Output;
+    return checkResult(leaseOf('evaluate'), message, payload, regression, undefined).data;
+  };
+  for (const part of ['birds', 'birds/small', 'my birds/été 2.zip']) assert.equal(withData(part)[0]!.part, part);
+  for (const part of ['', 'a\nb', '<b>', 'x'.repeat(201)]) {
+    assert.throws(() => withData(part), { code: 'REQUEST_INVALID', message: /a data set without name, part or hash/ });
+  }
+});
