@@ -86,6 +86,9 @@ export interface ObjectiveCel extends Checked {
 
 export type OptimizerCel = Checked;
 
+/** That evaluations draw other tasks than those of `task`: `task` then needs no split for them. */
+export const hasOtherTasks = 'has(self.evaluation) && has(self.evaluation.task)';
+
 /** The rule of parts that take some tasks only, where the distribution alone decides. */
 export const celNeed = (isTaken: boolean, what: string): CelRule => ({
   rule: String(isTaken),

@@ -28,6 +28,7 @@ export type {
   AnyPart,
   Axis,
   CheckedJob,
+  CheckedTasks,
   DefinedPart,
   DistributionPart,
   MeasureKind,

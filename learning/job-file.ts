@@ -7,15 +7,19 @@ import { explain, type FieldProblem } from '../shared/job-spec/explain.ts';
 import { type JobSpec, maxShardTasks, maxSpecBytes } from '../shared/job-spec/index.ts';
 import { figureProblems } from '../shared/job-spec/published.ts';
 import { rateProblems } from '../shared/job-spec/rates.ts';
+import type { TaskSection } from '../shared/job-spec/sections.ts';
 import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
 import { isMeasureName, maxMeasures, measureNameRule } from '../shared/measures.ts';
 import type { TaskFacts } from './facts.ts';
-import { type ResolvedJob, resolveJob } from './job.ts';
+import { namedTasks, type ResolvedJob, resolveJob } from './job.ts';
 import { insightProblems } from './kit/insight.ts';
 import { excesses } from './limits.ts';
-import type { PartKind, PartSchema } from './part.ts';
+import type { CheckedTasks, PartKind, PartSchema } from './part.ts';
 import { builtIn, type Registry } from './registry.ts';
-import { nameFields, schemaOf, sectionPaths, type WrittenSpec } from './schema.ts';
+import { schemaOf, type WrittenSpec } from './schema.ts';
+import { nameFields, sectionPaths } from './sections.ts';
+import { disagreements, type NamedTasks, relocated } from './several.ts';
+import { bothSplits } from './tasks.ts';
 
 /**
  * The job file's text as a checked spec.
@@ -130,13 +134,15 @@ function canHold(parent: unknown, key: string): parent is Record<string, unknown
 function withDerivedDefaults(written: WrittenSpec, registry: Registry): WrittenSpec {
   const complete = <Section extends object>(kind: PartKind, name: string, section: Section): Section =>
     (registry.part(kind, name).complete?.(section as never) ?? section) as Section;
-  const { task, model, algorithm, meta, placement } = written;
+  const { task, model, algorithm, meta, evaluation, placement } = written;
+  const tasks = (section: TaskSection) => complete('distribution', section.distribution, section);
   return {
     ...written,
-    task: complete('distribution', task.distribution, task),
+    task: tasks(task),
     model: complete('model', model.architecture, model),
     algorithm: complete('algorithm', algorithm.name, algorithm),
     objective: written.objective ?? { name: usualObjective(written, registry) },
+    evaluation: evaluation.task ? { ...evaluation, task: tasks(evaluation.task) } : evaluation,
     meta: { ...meta, optimizer: complete('optimizer', meta.optimizer.name, meta.optimizer) },
     placement: { ...placement, shardSize: placement.shardSize ?? defaultShardSize(meta.batchSize) },
   };
@@ -238,14 +244,25 @@ const usualFields = ({ schema }: { readonly schema: PartSchema }): Record<string
 
 function partProblems(spec: JobSpec, registry: Registry): FieldProblem[] {
   const task = registry.part('distribution', spec.task.distribution).facts(spec.task);
-  const job = { spec, task };
+  const { split, task: other } = spec.evaluation;
+  const job = { spec, task, usedSplits: other ? (['train'] as const) : bothSplits(split) };
   const check = (kind: PartKind, name: string, section: object) =>
-    registry.part(kind, name).check?.(section as never, job) ?? [];
+    registry.part(kind, name).check?.(section as never, job as never) ?? [];
   return [
     ...check('distribution', spec.task.distribution, spec.task),
+    ...(other ? otherTaskProblems(namedTasks('evaluation.task', other, registry), job, registry) : []),
     ...check('model', spec.model.architecture, spec.model),
     ...check('algorithm', spec.algorithm.name, spec.algorithm),
     ...check('objective', spec.objective.name, spec.objective),
     ...check('optimizer', spec.meta.optimizer.name, spec.meta.optimizer),
   ];
+}
+
+/** Of tasks that only evaluations draw. */
+function otherTaskProblems(tasks: NamedTasks, job: CheckedTasks, registry: Registry): FieldProblem[] {
+  const { spec } = job;
+  const differing = disagreements(tasks, namedTasks('task', spec.task, registry));
+  if (differing.length > 0) return differing;
+  const own = tasks.distribution.check?.(tasks.section, { ...job, usedSplits: [spec.evaluation.split] }) ?? [];
+  return relocated(own, tasks.path);
 }

@@ -2,6 +2,7 @@
 // engine: what its tasks look like, what θ is made of, what is measured along what, and its words.
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { StatedProtocol } from '../shared/job-spec/published.ts';
+import type { TaskSection } from '../shared/job-spec/sections.ts';
 import { type MeasureHead, noAxis } from '../shared/measures.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
@@ -11,6 +12,7 @@ import { innerStepAxis, insightHeads } from './kit/insight.ts';
 import { curveHead, isRejecting, rejectionKinds } from './kit/rejection.ts';
 import type { Axis, DefinedPart, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
+import { factsOf, type NamedTasks } from './several.ts';
 
 /** What is measured of a task. The first is the one that is minimised. */
 export interface JobMeasures {
@@ -22,7 +24,10 @@ export interface JobMeasures {
 
 export interface ResolvedJob {
   readonly spec: JobSpec;
-  readonly distribution: DefinedPart<'distribution'>;
+  /** What training draws its tasks from. */
+  readonly trained: NamedTasks;
+  /** What evaluations draw theirs from: the same, unless `evaluation.task` names others. */
+  readonly evaluated: NamedTasks;
   readonly model: DefinedPart<'model'>;
   readonly algorithm: DefinedPart<'algorithm'>;
   readonly objective: DefinedPart<'objective'>;
@@ -45,19 +50,22 @@ export interface ResolvedJob {
 
 /** @param spec checked with the same registry. */
 export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
-  const distribution = registry.part('distribution', spec.task.distribution);
+  const trained = namedTasks('task', spec.task, registry);
+  const other = spec.evaluation.task;
+  const evaluated = other ? namedTasks('evaluation.task', other, registry) : trained;
   const model = registry.part('model', spec.model.architecture);
   const algorithm = registry.part('algorithm', spec.algorithm.name);
   const objective = registry.part('objective', spec.objective.name);
   const optimizer = registry.part('optimizer', spec.meta.optimizer.name);
-  const task = distribution.facts(spec.task);
+  const task = factsOf(trained);
   const modelParameters = model.parameters(spec.model, task);
   const parameters = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
   const kinds = objective.measures(spec.objective, task);
   const axis = algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
   return {
     spec,
-    distribution,
+    trained,
+    evaluated,
     model,
     algorithm,
     objective,
@@ -81,15 +89,18 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
   };
 }
 
-/** The part that a job names of each kind. */
+/** The parts that a job names, by kind. */
 export const partNames = ({
   task,
   model,
   algorithm,
   objective,
   meta,
+  evaluation,
 }: JobSpec): readonly (readonly [PartKind, string])[] => [
-  ['distribution', task.distribution],
+  ...[task, ...(evaluation.task ? [evaluation.task] : [])].map(
+    ({ distribution }) => ['distribution', distribution] as const,
+  ),
   ['model', model.architecture],
   ['algorithm', algorithm.name],
   ['objective', objective.name],
@@ -101,6 +112,12 @@ export function pluginsOf(spec: JobSpec, registry: Registry): PluginIdentity[] {
   const used = partNames(spec).flatMap(([kind, name]) => registry.pluginOf(kind, name) ?? []);
   return [...new Set(used)].map(({ name, sha256 }) => ({ name, sha256 }));
 }
+
+export const namedTasks = (path: string, section: TaskSection, registry: Registry): NamedTasks => ({
+  path,
+  section,
+  distribution: registry.part('distribution', section.distribution),
+});
 
 const innerSteps = ({ evaluation }: JobSpec): Axis => ({
   axis: innerStepAxis,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { PartKind, PartSchema } from './part.ts';
 import type { Registry } from './registry.ts';
-import { commonFields } from './schema.ts';
+import { commonFields } from './sections.ts';
 
 export interface FieldListing {
   readonly name: string;
@@ -38,6 +38,8 @@ export const listParts = (registry: Registry): PartListing[] =>
   });
 
 interface JsonSchema {
+  /** In place of words that follow from the schema. */
+  readonly description?: string;
   readonly type?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
@@ -72,7 +74,8 @@ function fieldsOf(schema: PartSchema): FieldListing[] {
 }
 
 function acceptedWords(schema: JsonSchema): string {
-  const { type, items, prefixItems, properties } = schema;
+  const { type, items, prefixItems, properties, description } = schema;
+  if (description !== undefined) return description;
   const choices = schema.anyOf ?? schema.oneOf;
   if (schema.const !== undefined) return String(schema.const);
   if (schema.enum) return schema.enum.map(String).join(' | ');

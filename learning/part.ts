@@ -11,7 +11,7 @@ import type { BuiltAlgorithm, BuiltModel, BuiltObjective, TensorShapes } from '.
 import type { AlgorithmCel, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel, OptimizerCel } from './cel.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
 import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
-import type { TaskIo, Tasks } from './tasks.ts';
+import type { Split, TaskIo, Tasks } from './tasks.ts';
 
 export const partKinds = ['distribution', 'model', 'algorithm', 'objective', 'optimizer'] as const;
 export type PartKind = (typeof partKinds)[number];
@@ -52,6 +52,12 @@ export interface PartHead<Schema extends PartSchema> {
 export interface CheckedJob {
   readonly spec: JobSpec;
   readonly task: TaskFacts;
+}
+
+/** What the check of a distribution may look at. */
+export interface CheckedTasks extends CheckedJob {
+  /** The splits that its tasks are drawn from; see `TaskIo`. */
+  readonly usedSplits: readonly Split[];
 }
 
 /** A measure before it has an axis: the objective says which there are, the algorithm along what. */
@@ -140,6 +146,8 @@ export interface DistributionPart<Schema extends PartSchema = PartSchema> extend
   describe(spec: StatedSpec<Schema>): TaskWords;
   /** The data sets that its tasks are drawn from, for `metatrain datasets`. Default: none. */
   readonly dataSets?: readonly DataSet[];
+  /** See `PartHead.check`. */
+  check?(spec: SpecOf<Schema>, job: CheckedTasks): readonly FieldProblem[];
   /** What its tasks look like, from the job file alone. */
   facts(spec: SpecOf<Schema>): TaskFacts;
   /** See `AlgorithmPart.cel`. */

@@ -8,7 +8,7 @@ import { faultIn, type PluginModule } from '../shared/plugin-file.ts';
 import { describePlugin } from '../shared/plugin-identity.ts';
 import { type AnyPart, isDefined, type MetaUpdate, type PartKind } from './part.ts';
 import type { Plugin } from './registry.ts';
-import { commonFields, nameFields } from './schema.ts';
+import { commonFields, nameFields } from './sections.ts';
 
 /** @throws MetatrainError `PLUGIN_INVALID` naming the file and everything that is wrong with its parts. */
 export function pluginOf(module: PluginModule): Plugin {

@@ -2,37 +2,10 @@
 import { z } from 'zod';
 import { evaluationSchema } from '../shared/job-spec/evaluation.ts';
 import { checkpointSchema, type JobSpec, placementSchema } from '../shared/job-spec/index.ts';
-import { learningRate, metaSchemaOf } from '../shared/job-spec/meta.ts';
+import { metaSchemaOf } from '../shared/job-spec/meta.ts';
 import { publishedSchemaOf } from '../shared/job-spec/published.ts';
-import type { PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
-
-/** The field of a section that names its part. */
-export const nameFields = {
-  distribution: 'distribution',
-  model: 'architecture',
-  algorithm: 'name',
-  objective: 'name',
-  optimizer: 'name',
-} as const satisfies Record<PartKind, string>;
-
-/** The fields of every part of a kind, after the name. */
-export const commonFields: Readonly<Record<PartKind, z.core.$ZodLooseShape>> = {
-  distribution: {},
-  model: {},
-  algorithm: {},
-  objective: {},
-  optimizer: { learningRate },
-};
-
-/** Where a kind's section is in the job file. */
-export const sectionPaths = {
-  distribution: 'task',
-  model: 'model',
-  algorithm: 'algorithm',
-  objective: 'objective',
-  optimizer: 'meta.optimizer',
-} as const satisfies Record<PartKind, string>;
+import { innerTask, sectionOf } from './sections.ts';
 
 const schemas = new WeakMap<Registry, JobSchema>();
 
@@ -53,12 +26,13 @@ export function schemaOf(registry: Registry): JobSchema {
 }
 
 function assemble(registry: Registry): JobSchema {
-  const task = sectionOf(registry, 'distribution');
-  const model = sectionOf(registry, 'model');
-  const algorithm = sectionOf(registry, 'algorithm');
-  const objective = sectionOf(registry, 'objective');
-  const optimizer = sectionOf(registry, 'optimizer');
+  const task = sectionOf('distribution', registry.all('distribution'));
+  const model = sectionOf('model', registry.all('model'));
+  const algorithm = sectionOf('algorithm', registry.all('algorithm'));
+  const objective = sectionOf('objective', registry.all('objective'));
+  const optimizer = sectionOf('optimizer', registry.all('optimizer'));
   const meta = metaSchemaOf(optimizer.default(() => optimizer.parse({ name: 'adam' }) as never));
+  const evaluation = evaluationSchema.extend({ task: innerTask(() => task).optional() });
   const published = publishedSchemaOf({ task, model, algorithm, objective, meta });
   return z.strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'lower-case letters, digits, ".", "_" and "-", at most 100'),
@@ -68,17 +42,9 @@ function assemble(registry: Registry): JobSchema {
     algorithm,
     objective: objective.optional(),
     meta,
-    evaluation: evaluationSchema.default(() => evaluationSchema.parse({})),
+    evaluation: evaluation.default(() => evaluation.parse({}) as never),
     checkpoint: checkpointSchema.default(() => checkpointSchema.parse({})),
     placement: placementSchema.default(() => placementSchema.parse({})),
     published: published.optional(),
   }) as unknown as JobSchema;
-}
-
-function sectionOf(registry: Registry, kind: PartKind) {
-  const field = nameFields[kind];
-  const options = registry
-    .all(kind)
-    .map(({ name, schema }) => z.strictObject({ [field]: z.literal(name), ...commonFields[kind], ...schema.shape }));
-  return z.discriminatedUnion(field, options as unknown as [z.core.$ZodTypeDiscriminable]);
 }

@@ -9,6 +9,9 @@ export type Split = 'train' | 'validation' | 'test';
 export type EvaluationSplit = Exclude<Split, 'train'>;
 export const splits: readonly Split[] = ['train', 'validation', 'test'];
 
+/** The split of training and that of a job's evaluations. */
+export const bothSplits = (evaluationSplit: EvaluationSplit): readonly Split[] => ['train', evaluationSplit];
+
 /** A class that tasks are made of: its name, and the hash of its examples, by which it is known under any name. */
 export interface TaskClass {
   readonly name: string;
@@ -36,8 +39,11 @@ export interface ArchiveEntry {
 /** What opening a distribution may use of the worker: files, decoders, hashes. */
 export interface TaskIo {
   readonly seed: number;
-  /** The split that the job evaluates on: opening refuses one that lacks classes or shares a class with training. */
-  readonly evaluationSplit: EvaluationSplit;
+  /**
+   * The splits that tasks are drawn from: `train`, the one that the job evaluates on, or both. Opening refuses one that lacks classes, or
+   * that shares a class with another.
+   */
+  readonly usedSplits: readonly Split[];
   /** The data that the job began with; empty while that is not known. */
   readonly expectedData: readonly DataIdentity[];
   /** @throws MetatrainError `DATA_SET_DIFFERS` when it is not the data that the job began with. */

@@ -40,11 +40,11 @@ export function standingOf(record: JobRecord, job: ResolvedJob) {
 }
 
 export function protocolOf(
-  { spec, task }: ResolvedJob,
+  { spec, task, evaluated }: ResolvedJob,
   measured: { readonly transductive: boolean; readonly splitDescription: string },
 ): EvaluationRecord['protocol'] {
   return {
-    distribution: spec.task.distribution,
+    distribution: evaluated.section.distribution,
     split: spec.evaluation.split,
     tasks: spec.evaluation.tasks,
     ways: task.ways ?? 0,

@@ -4,7 +4,7 @@
 import { listParts, type PartListing } from '../listing.ts';
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';
-import { nameFields, sectionPaths } from '../schema.ts';
+import { nameFields, sectionPaths } from '../sections.ts';
 import type { Structural } from './structural.ts';
 
 export const jobDescription = 'The job file, exactly as for `metatrain run`. It never changes.';
@@ -33,6 +33,7 @@ const texts: Readonly<Record<string, string>> = {
   'evaluation.innerSteps': 'Inner steps of adaptation. Default: 10.',
   'evaluation.insight': 'Also measure what adaptation changes, layer by layer. Default: false.',
   'evaluation.split': 'Default: test.',
+  'evaluation.task': 'Where the tasks of evaluations come from, with the fields of task. Default: from task.',
   checkpoint: 'When θ is written to disk.',
   'checkpoint.every': 'Meta-steps between two checkpoints; 0: only at the end, the default.',
   'checkpoint.keep': 'How many are kept. Default: 3.',

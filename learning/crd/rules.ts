@@ -17,7 +17,7 @@ import {
 } from '../limits.ts';
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';
-import { commonFields } from '../schema.ts';
+import { commonFields } from '../sections.ts';
 import { choiceOf, grouped, isOneOf, type Values, withValues } from './names.ts';
 import { celDouble, celList, structuralOf, type ValidationRule } from './structural.ts';
 

@@ -65,6 +65,8 @@ interface JsonSchema {
   readonly exclusiveMaximum?: number;
   /** Of the predicates that zod was given. */
   keywords?: Keywords[];
+  /** Any object, which the coordinator alone checks. */
+  readonly 'x-kubernetes-preserve-unknown-fields'?: true;
 }
 
 /** The form that a user writes: a field with a default may be missing. */
@@ -88,6 +90,7 @@ export function structuralOf(schema: z.ZodType): Structural {
 const untyped: Structural = { 'x-kubernetes-preserve-unknown-fields': true };
 
 function convert(schema: JsonSchema): Structural {
+  if (schema['x-kubernetes-preserve-unknown-fields']) return { type: 'object', ...untyped };
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices) return withKeywords(convertChoice(choices), schema);
   if (schema.type === undefined && schema.const === undefined && schema.enum === undefined) {

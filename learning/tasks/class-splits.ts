@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
-import type { CelRule } from '../cel.ts';
-import { type EvaluationSplit, type Split, splits as splitNames, type TaskClass } from '../tasks.ts';
+import { type CelRule, hasOtherTasks } from '../cel.ts';
+import { type Split, splits as splitNames, type TaskClass } from '../tasks.ts';
 
 const names = z.array(z.string().min(1).max(255)).min(1).max(2000);
 const share = z.number().min(0).max(0.9);
@@ -30,8 +30,11 @@ const listsOf = (wanted: WantedSplits) =>
     return listed ? [{ split, listed }] : [];
   });
 
-/** @param field where the section is, such as `task.splits`. */
-export function splitProblems(field: string, wanted: WantedSplits, evaluationSplit: EvaluationSplit): FieldProblem[] {
+/**
+ * @param field where the section is, such as `task.splits`.
+ * @param usedSplits those that need a list.
+ */
+export function splitProblems(field: string, wanted: WantedSplits, usedSplits: readonly Split[]): FieldProblem[] {
   const lists = listsOf(wanted);
   if (wanted.byHash) {
     if (lists.length > 0) {
@@ -44,7 +47,7 @@ export function splitProblems(field: string, wanted: WantedSplits, evaluationSpl
     return [{ field: `${field}.byHash`, got, accepted: 'shares that leave classes to train: at most 0.95 together' }];
   }
   const problems: FieldProblem[] = [];
-  for (const split of ['train', evaluationSplit] as const) {
+  for (const split of usedSplits) {
     if (wanted[split]) continue;
     problems.push({
       field: `${field}.${split}`,
@@ -86,7 +89,7 @@ export function splitRules(field: string, wanted: string, evaluationSplit: strin
     },
     {
       rule: unless(
-        `${hasList('train')} && (${evaluationSplit} == 'validation' ? ${hasList('validation')} : ${hasList('test')})`,
+        `${hasList('train')} && (${hasOtherTasks} || (${evaluationSplit} == 'validation' ? ${hasList('validation')} : ${hasList('test')}))`,
       ),
       message: `${field}: accepted: lists of the classes of the train split and of the one in evaluation.split`,
     },
@@ -118,6 +121,21 @@ export function classesByList<C extends TaskClass>(
     });
   }
   return bySplit((split) => classes.filter(({ name }) => wanted[split]?.includes(name)));
+}
+
+/**
+ * As the job file has them; without lists and shares, by `classesByHash`, or all classes where tasks are drawn from one split alone and there
+ * is nothing to hold apart.
+ */
+export function classesOfSplits<C extends TaskClass>(
+  field: string,
+  classes: readonly C[],
+  wanted: WantedSplits | undefined,
+  usedSplits: readonly Split[],
+): ClassSplits<C> {
+  if (wanted && !wanted.byHash) return classesByList(field, classes, wanted);
+  if (!wanted && usedSplits.length === 1) return bySplit((split) => (usedSplits.includes(split) ? classes : []));
+  return classesByHash(classes, wanted?.byHash);
 }
 
 /**

@@ -41,7 +41,7 @@ export const clinc150 = defineDistribution({
     },
   },
   dataSets: [clinc150Files],
-  check: ({ splits }, job) => (splits ? splitProblems('task.splits', splits, job.spec.evaluation.split) : []),
+  check: ({ splits }, job) => (splits ? splitProblems('task.splits', splits, job.usedSplits) : []),
   describe: (spec) => textWords(spec, 'CLINC150'),
   facts: textFacts,
   async open(spec, io) {

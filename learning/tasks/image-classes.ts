@@ -1,10 +1,17 @@
-// Reads a folder of images by class, `<class>/<image>` or `<split>/<class>/<image>`, all of them resized to
-// one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that every
+// Reads a folder of images by class, `<class>/<image>` or `<split>/<class>/<image>`, or a zip archive of one;
+// all images are resized to one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that every
 // file and the format enter. What is not such a folder is refused as DATA_CORRUPT with its path.
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';
-import { type Image, type Split, splits as splitNames, type TaskClass, type TaskIo } from '../tasks.ts';
+import {
+  type FolderEntry,
+  type Image,
+  type Split,
+  splits as splitNames,
+  type TaskClass,
+  type TaskIo,
+} from '../tasks.ts';
 import { type FilterName, resize, toColour, toGrey } from './resample.ts';
 
 export interface ImageFormat {
@@ -40,6 +47,9 @@ export const limits = {
   decodedBytes: 2 * 2 ** 30,
 } as const;
 
+/** Of a zip archive, which is read as a whole. */
+const archiveLimits = { maxArchiveBytes: 2 ** 30, maxEntryBytes: limits.fileBytes, maxEntries: 1_000_000 } as const;
+
 /** Changes when the bytes that are made of a file do, besides what the decoders say of themselves. */
 const version = 1;
 
@@ -49,14 +59,31 @@ interface Found {
   readonly files: readonly string[];
 }
 
-/** @throws MetatrainError `DATA_CORRUPT`, `REQUEST_INVALID` when the images take too much memory. */
-export async function readImageFolder(path: string, format: ImageFormat, io: TaskIo): Promise<ImageFolder> {
-  const found = await findClasses(path, io);
+/** The files of a folder, wherever they are; paths are inside it. */
+interface ImageFiles {
+  /** Of the folder, for error messages. */
+  readonly path: string;
+  list(folder: string): Promise<readonly FolderEntry[]>;
+  read(file: string): Promise<Uint8Array>;
+}
+
+/**
+ * @param isArchive the path is that of a zip archive instead of a folder.
+ * @throws MetatrainError `DATA_CORRUPT`, `REQUEST_INVALID` when the images take too much memory.
+ */
+export async function readImageFolder(
+  path: string,
+  isArchive: boolean,
+  format: ImageFormat,
+  io: TaskIo,
+): Promise<ImageFolder> {
+  const from = isArchive ? await inArchive(path, io) : inFolder(path, io);
+  const found = await findClasses(from);
   const files = found.flatMap((one) => one.files);
   if (files.length === 0) throw corrupt(path, 'it has no images; accepted: folders of PNG and JPEG files, one a class');
   const imageBytes = format.height * format.width * format.channels;
   refuseTooMuch(files.length, imageBytes);
-  const sources = await hashFiles(path, files, io);
+  const sources = await hashFiles(from, files);
   const { height, width, channels, filter } = format;
   const key = startSha256().update(
     `images ${version}, ${io.imageDecoders()}, ${height} × ${width} × ${channels}, ${filter}\n`,
@@ -64,21 +91,56 @@ export async function readImageFolder(path: string, format: ImageFormat, io: Tas
   for (const [index, file] of files.entries()) key.update(`${file}\0${sources[index]}\n`);
   const keyHex = key.hex();
   return io.cached(`images ${keyHex}`, async () => {
-    const pixels = await io.kept(keyHex, files.length * imageBytes, () => decodeAll(path, files, sources, format, io));
+    const pixels = await io.kept(keyHex, files.length * imageBytes, () => decodeAll(from, files, sources, format, io));
     return folderOf(found, pixels, imageBytes);
   });
 }
 
-async function findClasses(path: string, io: TaskIo): Promise<readonly Found[]> {
+function inFolder(path: string, io: TaskIo): ImageFiles {
+  return {
+    path,
+    list: (folder) => io.list(folder === '' ? path : `${path}/${folder}`),
+    read: (file) => io.readFile(`${path}/${file}`, limits.fileBytes),
+  };
+}
+
+/** A folder that holds all others stands for the archive itself. */
+async function inArchive(path: string, io: TaskIo): Promise<ImageFiles> {
+  const files = new Map<string, () => Promise<Uint8Array>>();
+  try {
+    for await (const { name, read } of io.entries(path, archiveLimits)) {
+      const isShown = !name.endsWith('/') && name.split('/').every((part) => !/^(\.|__MACOSX$)/.test(part));
+      if (isShown) files.set(name, read);
+    }
+  } catch (cause) {
+    throw corrupt(path, messageOf(cause), cause);
+  }
+  const names = [...files.keys()];
+  const top = `${names[0]?.split('/')[0]}/`;
+  const isAround = names.every((name) => name.startsWith(top)) && names.some((name) => name.split('/').length > 2);
+  const root = isAround ? top : '';
+  return {
+    path,
+    async list(folder) {
+      const prefix = folder === '' ? root : `${root}${folder}/`;
+      const inside = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+      const entries = new Map(inside.map((name) => [name.split('/')[0]!, name.includes('/')]));
+      return [...entries].map(([name, isFolder]) => ({ name, isFolder })).sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    read: (file) => files.get(`${root}${file}`)!(),
+  };
+}
+
+async function findClasses({ path, list }: ImageFiles): Promise<readonly Found[]> {
   const foldersIn = async (folder: string) =>
-    (await io.list(folder)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
+    (await list(folder)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
   const classIn = async (folder: string, name: string, split?: Split): Promise<Found> => {
     const inside = `${folder}${name}`;
-    const images = (await io.list(`${path}/${inside}`)).filter((entry) => !entry.isFolder && isImage(entry.name));
+    const images = (await list(inside)).filter((entry) => !entry.isFolder && isImage(entry.name));
     return { name, split, files: images.map((entry) => `${inside}/${entry.name}`) };
   };
-  const tops = await foldersIn(path);
-  const isSplit = tops.includes('train') && tops.includes('test') && (await foldersIn(`${path}/train`)).length > 0;
+  const tops = await foldersIn('');
+  const isSplit = tops.includes('train') && tops.includes('test') && (await foldersIn('train')).length > 0;
   const found: Found[] = [];
   if (!isSplit) {
     for (const name of tops) found.push(await classIn('', name));
@@ -89,7 +151,7 @@ async function findClasses(path: string, io: TaskIo): Promise<readonly Found[]> 
     throw corrupt(path, `beside train and test there is ${others.join(', ')}; accepted: ${splitNames.join(', ')}`);
   }
   for (const split of splitNames.filter((name) => tops.includes(name))) {
-    for (const name of await foldersIn(`${path}/${split}`)) found.push(await classIn(`${split}/`, name, split));
+    for (const name of await foldersIn(split)) found.push(await classIn(`${split}/`, name, split));
   }
   return found;
 }
@@ -109,12 +171,12 @@ function refuseTooMuch(images: number, imageBytes: number): void {
   );
 }
 
-async function hashFiles(path: string, files: readonly string[], io: TaskIo): Promise<readonly string[]> {
+async function hashFiles({ path, read }: ImageFiles, files: readonly string[]): Promise<readonly string[]> {
   const faults = new Faults(path);
   const hashes: string[] = [];
   for (const file of files) {
     await faults.collect(file, async () => {
-      hashes.push(hashOf(await io.readFile(`${path}/${file}`, limits.fileBytes)));
+      hashes.push(hashOf(await read(file)));
     });
   }
   faults.refuse();
@@ -122,7 +184,7 @@ async function hashFiles(path: string, files: readonly string[], io: TaskIo): Pr
 }
 
 async function decodeAll(
-  path: string,
+  { path, read }: ImageFiles,
   files: readonly string[],
   sources: readonly string[],
   format: ImageFormat,
@@ -133,7 +195,7 @@ async function decodeAll(
   const faults = new Faults(path);
   for (const [index, file] of files.entries()) {
     await faults.collect(file, async () => {
-      const bytes = await io.readFile(`${path}/${file}`, limits.fileBytes);
+      const bytes = await read(file);
       if (hashOf(bytes) !== sources[index]) throw new Error('it changed while the folder was read');
       pixels.set(formatted(await io.decodeImage(bytes, limits.pixels), format).data, index * imageBytes);
     });

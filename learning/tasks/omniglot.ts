@@ -7,12 +7,12 @@ import { fetchCommand, isOfficial } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
-import type { CelFields, CelRule } from '../cel.ts';
+import { type CelFields, type CelRule, hasOtherTasks } from '../cel.ts';
 import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
-import type { EvaluationSplit, Split, TaskClass, TaskIo } from '../tasks.ts';
+import type { Split, TaskClass, TaskIo } from '../tasks.ts';
 import { hashOfSplits } from './class-splits.ts';
 import {
   type Character,
@@ -52,7 +52,7 @@ export const omniglot = defineDistribution({
   schema,
   variants: { 'small sets': { ways: 3, shots: 1, queries: 2, dataSet: 'small' } },
   dataSets: [omniglotFiles],
-  check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.spec.evaluation.split)],
+  check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.usedSplits)],
   describe: ({ ways, shots, queries, dataSet, rotations }) => ({
     episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
     queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
@@ -93,7 +93,7 @@ export const omniglot = defineDistribution({
     let splits: Splits<Character>;
     try {
       splits = splitCharacters(characters, set, spec.alphabets);
-      refuseSplits(splits, io.evaluationSplit, ways, turns);
+      refuseSplits(splits, io.usedSplits, ways, turns);
     } catch (thrown) {
       throw spec.dataSet === 'auto' && set === 'small' ? missingFullSet(thrown) : thrown;
     }
@@ -127,7 +127,7 @@ function tooManyDrawings({ shots, queries }: OmniglotSpec): FieldProblem[] {
   return [{ field: 'task.queries', got: String(queries), accepted }];
 }
 
-function sharedAlphabets({ alphabets }: OmniglotSpec, evaluationSplit: EvaluationSplit): FieldProblem[] {
+function sharedAlphabets({ alphabets }: OmniglotSpec, usedSplits: readonly Split[]): FieldProblem[] {
   if (!alphabets) return [];
   const { train, validation = [], test } = alphabets;
   const problems: FieldProblem[] = [];
@@ -141,7 +141,7 @@ function sharedAlphabets({ alphabets }: OmniglotSpec, evaluationSplit: Evaluatio
     const accepted = `no alphabet of task.alphabets.${earlier}: two splits must share no class`;
     problems.push({ field: `task.alphabets.${split}`, got: seen.join(', '), accepted });
   }
-  if (evaluationSplit === 'validation' && validation.length === 0) {
+  if (usedSplits.includes('validation') && validation.length === 0) {
     const accepted = 'test, as task.alphabets has no validation list';
     problems.push({ field: 'evaluation.split', got: 'validation', accepted });
   }
@@ -162,7 +162,7 @@ function checkCel({ shots, queries, alphabets }: CelFields<OmniglotSpec>, evalua
       message: 'task.alphabets: accepted: splits that share no alphabet',
     },
     {
-      rule: `!has(${alphabets}) || ${evaluationSplit} != 'validation' || has(${validation})`,
+      rule: `!has(${alphabets}) || ${evaluationSplit} != 'validation' || ${hasOtherTasks} || has(${validation})`,
       message: 'evaluation.split: accepted: test, as task.alphabets has no validation list',
     },
   ];
@@ -217,10 +217,10 @@ function findArchives(
   );
 }
 
-function refuseSplits(splits: Splits<Character>, evaluationSplit: EvaluationSplit, ways: number, turns: number): void {
-  if (splits[evaluationSplit].length === 0) throw noSuchSplit(evaluationSplit);
+function refuseSplits(splits: Splits<Character>, usedSplits: readonly Split[], ways: number, turns: number): void {
+  for (const split of usedSplits) if (split !== 'train' && splits[split].length === 0) throw noSuchSplit(split);
   refuseOverlap(splits);
-  for (const split of ['train', evaluationSplit] as const) refuseTooFew(ways, split, splits[split].length, turns);
+  for (const split of usedSplits) refuseTooFew(ways, split, splits[split].length, turns);
 }
 
 /**

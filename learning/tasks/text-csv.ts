@@ -6,6 +6,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import { excerpt } from '../../shared/foreign-text.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { formatCount } from '../../shared/numbers.ts';
+import { dataPath, placeOfFile } from '../kit/data-path.ts';
 import { defineDistribution } from '../part.ts';
 import type { Split, TaskIo } from '../tasks.ts';
 import { splitProblems } from './class-splits.ts';
@@ -13,19 +14,11 @@ import { csvRows } from './csv.ts';
 import { textFacts, textFields, textWords } from './text-fields.ts';
 import { hashOf, invalid, type LabelledText, maxSentenceLength, openTexts } from './text-tasks.ts';
 
-/** Words without "." at their front, joined by "/", the last one with its ending. */
-const fileName = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_. -]*(\/[\p{L}\p{N}_][\p{L}\p{M}\p{N}_. -]*)*$/u;
 const column = z.string().min(1).max(200);
 
 const schema = z.strictObject({
   /** Inside a data directory, such as `intents.csv` or `bank/intents.csv`. Its first row names the columns. */
-  file: z
-    .string()
-    .max(200)
-    .regex(
-      fileName,
-      'the name of a file in a data directory: letters, digits, " ", ".", "_", "-" and "/" between names',
-    ),
+  file: dataPath('file'),
   /** The column of sentences. */
   textColumn: column.default('text'),
   /** The column of labels. Zero-shot tasks read the label as words, with "_" and "-" as spaces. */
@@ -68,13 +61,13 @@ export const textCsv = defineDistribution({
     },
   },
   check: (spec, job) => [
-    ...(spec.splits ? splitProblems('task.splits', spec.splits, job.spec.evaluation.split) : []),
+    ...(spec.splits ? splitProblems('task.splits', spec.splits, job.usedSplits) : []),
     ...outsideProblems(spec),
   ],
   describe: (spec) => textWords(spec, `sentences${spec.file ? ` of ${spec.file}` : ''}`),
   facts: textFacts,
   async open(spec, io) {
-    const path = pathOf(spec.file, io);
+    const path = placeOfFile('the file of sentences', spec.file, io);
     const sentences = await read(path, spec, io);
     const isOutside = ({ label }: LabelledText) => label === spec.outsideLabel;
     return openTexts(
@@ -96,15 +89,6 @@ function outsideProblems({ outside, outsideLabel }: CsvSpec): FieldProblem[] {
   if (outside === 0 || outsideLabel !== undefined) return [];
   const accepted = '0, or a label of sentences that belong to no class in task.outsideLabel';
   return [{ field: 'task.outside', got: String(outside), accepted }];
-}
-
-function pathOf(file: string, io: Pick<TaskIo, 'findFile'>): string {
-  const { path, searched } = io.findFile(file);
-  if (path !== undefined) return path;
-  const where = searched.join(', ') || 'nothing, as no data directory is set';
-  throw new MetatrainError('DATA_SET_MISSING', `the file of sentences "${file}" is not here; searched: ${where}`, {
-    details: { file, searched },
-  });
 }
 
 async function read(path: string, { textColumn, labelColumn }: CsvSpec, io: TaskIo): Promise<readonly LabelledText[]> {

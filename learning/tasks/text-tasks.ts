@@ -159,15 +159,16 @@ function refuseSplits(
   spec: TextSpec,
   source: TextSource,
   splits: ClassSplits<TextClass>,
-  { evaluationSplit }: TaskIo,
+  { usedSplits }: TaskIo,
 ): void {
   const { ways, shots, queries, outside } = spec;
-  if (splits[evaluationSplit].length === 0) {
+  for (const split of usedSplits) {
+    if (split === 'train' || splits[split].length > 0) continue;
     const others = splitNames.filter((split) => split !== 'train' && splits[split].length > 0).join(', ');
-    const why = `the ${evaluationSplit} split of ${source.title} has no class (task.splits can give it some)`;
-    throw invalid('evaluation.split', evaluationSplit, `${others || 'a split that has classes'}, as ${why}`);
+    const why = `the ${split} split of ${source.title} has no class (task.splits can give it some)`;
+    throw invalid('evaluation.split', split, `${others || 'a split that has classes'}, as ${why}`);
   }
-  for (const split of ['train', evaluationSplit] as const) {
+  for (const split of usedSplits) {
     const { length } = splits[split];
     if (ways > length)
       throw invalid(

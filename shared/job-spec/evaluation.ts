@@ -1,5 +1,6 @@
 // The `evaluation` section: how often, and on which tasks, the meta-parameters are tested.
 import { z } from 'zod';
+import type { TaskSection } from './sections.ts';
 
 export const evaluationSchema = z.strictObject({
   /** Evaluate every so many meta-steps; 0 means only at the end. */
@@ -16,4 +17,7 @@ export const evaluationSchema = z.strictObject({
   split: z.enum(['validation', 'test']).default('test'),
 });
 
-export type EvaluationSpec = z.infer<typeof evaluationSchema>;
+export interface EvaluationSpec extends z.infer<typeof evaluationSchema> {
+  /** What evaluations draw their tasks from. Default: the job's own tasks. */
+  readonly task?: TaskSection | undefined;
+}

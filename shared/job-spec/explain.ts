@@ -89,6 +89,10 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[], input: unknown)
 
 interface Definition {
   readonly innerType?: z.ZodType;
+  /** Of a schema that is made when it is needed. */
+  readonly getter?: () => z.ZodType;
+  /** Of a list. */
+  readonly element?: z.ZodType;
   readonly options?: readonly z.ZodType[];
   readonly shape?: Readonly<Record<string, z.ZodType>>;
   readonly valueType?: z.ZodType;
@@ -98,13 +102,14 @@ const definitionOf = (schema: z.ZodType): Definition => schema._zod.def as unkno
 const shapeOf = (schema: z.ZodType) => definitionOf(schema).shape;
 
 function members(schema: z.ZodType): z.ZodType[] {
-  const { innerType, options } = definitionOf(schema);
-  if (innerType) return members(innerType);
+  const { innerType, options, getter } = definitionOf(schema);
+  const inner = innerType ?? getter?.();
+  if (inner) return members(inner);
   return options ? options.flatMap(members) : [schema];
 }
 
 function child(schema: z.ZodType, key: PropertyKey): z.ZodType[] {
-  const { shape, valueType } = definitionOf(schema);
-  const found = shape?.[String(key)] ?? valueType;
+  const { shape, valueType, element } = definitionOf(schema);
+  const found = shape?.[String(key)] ?? valueType ?? element;
   return found ? [found] : [];
 }

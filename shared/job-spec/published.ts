@@ -33,7 +33,7 @@ export interface StatedProtocol {
   readonly algorithm?: Stated<AlgorithmSection>;
   readonly objective?: Stated<ObjectiveSection>;
   readonly meta?: Stated<MetaSpec>;
-  readonly evaluation?: Stated<Omit<EvaluationSpec, 'every' | 'insight'>>;
+  readonly evaluation?: Stated<Omit<EvaluationSpec, 'every' | 'insight' | 'task'>>;
   /**
    * Whether a prediction for one query example may use the other query examples. Not a field of a
    * job file: the model decides it.

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import type { PartKind } from '../../learning/part.ts';
 import { builtIn, type Registry } from '../../learning/registry.ts';
-import { commonFields, nameFields, sectionPaths } from '../../learning/schema.ts';
+import { commonFields, nameFields, sectionPaths } from '../../learning/sections.ts';
 import { evaluationSchema } from '../../shared/job-spec/evaluation.ts';
 import { checkpointSchema, placementSchema } from '../../shared/job-spec/index.ts';
 import { scheduleSchema, updateSchema } from '../../shared/job-spec/meta.ts';

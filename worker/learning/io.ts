@@ -2,7 +2,7 @@
 // once for all jobs of a process.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EvaluationSplit, TaskIo } from '../../learning/tasks.ts';
+import type { Split, TaskIo } from '../../learning/tasks.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { candidatePaths } from '../../shared/data-sets.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
@@ -16,7 +16,8 @@ export interface TaskIoOptions {
   readonly seed: number;
   /** Searched for data sets, in order. */
   readonly dataDirectories: readonly string[];
-  readonly evaluationSplit: EvaluationSplit;
+  /** See `TaskIo`. */
+  readonly usedSplits: readonly Split[];
   /** The data that the job began with. Default, or empty: that is not known. */
   readonly expectedData?: readonly DataIdentity[];
 }

@@ -7,7 +7,7 @@ import { layerOutputs } from '../../learning/kit/layers.ts';
 import type { EngineTools } from '../../learning/kit/tools.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
-import type { Tasks } from '../../learning/tasks.ts';
+import { bothSplits, type Tasks } from '../../learning/tasks.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { taskRng } from '../../shared/rng.ts';
@@ -19,6 +19,7 @@ import { allocateTasks, initialParams } from './arrays.ts';
 import { type Evaluator, loopedEvaluator, tracedEvaluator } from './evaluation.ts';
 import { taskIo } from './io.ts';
 import type { JobProgram } from './job-program.ts';
+import { openTasks } from './tasks.ts';
 import { procedureTrainer, type Trainer, taskFunctionTrainer, type WorkContext } from './training.ts';
 
 export interface JobProgramDependencies {
@@ -112,8 +113,9 @@ export function evaluatorOf(context: WorkContext, { algorithm, kit, functions }:
 export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDependencies): Promise<OpenedJob> {
   const { registry, dataDirectories, expectedData = [], engine } = dependencies;
   const job = resolveJob(spec, registry);
-  const io = taskIo({ seed: spec.seed, dataDirectories, evaluationSplit: spec.evaluation.split, expectedData });
-  const tasks = await job.distribution.open(spec.task, io);
+  const usedSplits = bothSplits(spec.evaluation.split);
+  const io = taskIo({ seed: spec.seed, dataDirectories, usedSplits, expectedData });
+  const tasks = await openTasks(job, io);
   io.refuseOtherData(tasks.data);
   const built = buildJob(job);
   const context = workContext(job, tasks, engine);

@@ -1,6 +1,6 @@
 // The parts as text for a terminal, and as the page docs/parts.md. Pure.
 import type { FieldListing, PartListing } from '../../../learning/listing.ts';
-import { sectionPaths } from '../../../learning/schema.ts';
+import { sectionPaths } from '../../../learning/sections.ts';
 import { printable } from '../../../shared/foreign-text.ts';
 import { describePlugin } from '../../../shared/plugin-identity.ts';
 import { plainStyle, type Style } from './text.ts';

@@ -18,7 +18,7 @@ const spec = {
   dataSet: 'small',
   rotations: true,
 } as const;
-const context: TaskContext = { seed: 1, dataDirectories: [omniglotDirectory], evaluationSplit: 'test' };
+const context: TaskContext = { seed: 1, dataDirectories: [omniglotDirectory], usedSplits: ['train', 'test'] };
 const io = taskIo(context);
 
 describe('the real small Omniglot sets', { skip: withoutOmniglot('the real Omniglot images') }, () => {

@@ -88,7 +88,11 @@ test('an alphabet is looked up among those of the archive and is never a path', 
     const spec = parseJobSpec(
       JSON.stringify(omniglotSpec({ dataSet: 'small', alphabets: { train: [path], test: ['Greek'] } })),
     );
-    const opening = openTasks(spec.task, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
+    const opening = openTasks(spec.task, {
+      seed: 1,
+      dataDirectories: [fixture.directory],
+      usedSplits: ['train', 'test'],
+    });
     await assert.rejects(opening, { code: 'REQUEST_INVALID', message: /task\.alphabets\.train: got / });
   }
   assert.deepEqual(filesIn(fixture.directory), before);
@@ -124,7 +128,7 @@ test('an archive with entries that point outside, by name or as links, is refuse
       dataSet: 'small',
       rotations: true,
     } as const;
-    const opening = openTasks(spec, { seed: 1, dataDirectories: [fixture.directory], evaluationSplit: 'test' });
+    const opening = openTasks(spec, { seed: 1, dataDirectories: [fixture.directory], usedSplits: ['train', 'test'] });
     const error = await opening.then(
       () => assert.fail(`${what} was accepted`),
       (thrown: unknown) => thrown as MetatrainError,

@@ -186,7 +186,7 @@ describe('every algorithm on every model and task distribution', () => {
   });
 
   it(`takes ${smallJobs.length} combinations, every part of the registry among them`, () => {
-    const tried = new Set(smallJobs.flatMap(({ job }) => [job.algorithm, job.model, job.distribution]));
+    const tried = new Set(smallJobs.flatMap(({ job }) => [job.algorithm, job.model, job.trained.distribution]));
     const parts = [...builtIn.all('algorithm'), ...builtIn.all('model'), ...builtIn.all('distribution')];
     assert.deepEqual(
       parts.filter((part) => !tried.has(part)).map(({ name }) => name),

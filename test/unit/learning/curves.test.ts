@@ -18,7 +18,7 @@ async function draw(section: object, index: number, split: Split = 'train') {
     meta: { iterations: 1 },
   });
   const { task: spec } = readJob(text, builtIn).spec;
-  const distribution = await openTasks(spec as never, { seed: 3, dataDirectories: [], evaluationSplit: 'test' });
+  const distribution = await openTasks(spec as never, { seed: 3, dataDirectories: [], usedSplits: ['train', 'test'] });
   const task = allocateTasks(distribution.facts, 1).task(0);
   distribution.sample(split, index, task);
   const x = [...task.supportInputs!, ...task.queryInputs!];

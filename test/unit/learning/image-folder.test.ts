@@ -1,7 +1,7 @@
 // A folder of a user's own images as tasks: what is drawn, how it is split, what is kept, and every
 // refusal.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -10,6 +10,7 @@ import { resize, toGrey } from '../../../learning/tasks/resample.ts';
 import type { Image } from '../../../learning/tasks.ts';
 import { allocateTasks } from '../../../worker/learning/arrays.ts';
 import { pngOfImage, shapeOf, writeImage, writeMixedShapes, writeShapes } from './image-files.ts';
+import { zipOf } from './omniglot-fixture.ts';
 import { openTasks, type TaskContext } from './open-tasks.ts';
 
 const names = ['amber', 'blue', 'coral', 'dune', 'elm'];
@@ -35,7 +36,10 @@ function withShapes(t: TestContext, classes = names, images = 4): Place {
 }
 
 const open = ({ directory }: Place, task: object = {}, context: Partial<TaskContext> = {}) =>
-  openTasks({ ...small, ...task }, { seed: 1, dataDirectories: [directory], evaluationSplit: 'test', ...context });
+  openTasks(
+    { ...small, ...task },
+    { seed: 1, dataDirectories: [directory], usedSplits: ['train', 'test'], ...context },
+  );
 
 async function drawn(place: Place, task: object = {}, index = 0, split: 'train' | 'test' = 'train') {
   const tasks = await open(place, task);
@@ -84,6 +88,30 @@ describe('tasks of a folder of images', () => {
     }
     assert.equal(new Set(shown).size, 9);
     assert.deepEqual([...labels.keys()].sort(), lists.train);
+  });
+
+  it('are those of the folder where a zip archive has it, with a folder around it or not', async (t) => {
+    const place = withShapes(t);
+    const files = readdirSync(place.shapes, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const entries = files.map(({ name, parentPath }) => ({
+      name: join(parentPath.slice(place.shapes.length + 1), name),
+      data: readFileSync(join(parentPath, name)),
+    }));
+    writeImage(place.directory, 'bare.zip', zipOf(entries));
+    const around = entries.map(({ name, data }) => ({ name: `shapes/${name}`, data }));
+    const hidden = { name: '__MACOSX/amber/._000.png', data: Buffer.of(1) };
+    writeImage(place.directory, 'around.zip', zipOf([...around, hidden]));
+    const { tasks, arrays } = await drawn(place);
+    for (const folder of ['bare.zip', 'around.zip']) {
+      const archived = await drawn(place, { folder });
+      assert.deepEqual(archived.arrays, arrays);
+      assert.deepEqual(archived.tasks.data, [{ ...tasks.data[0], part: folder }]);
+    }
+    writeImage(place.directory, 'cut.zip', zipOf(entries).subarray(0, -30));
+    await assert.rejects(open(place, { folder: 'cut.zip' }), {
+      code: 'DATA_CORRUPT',
+      message: /cut\.zip is not a whole folder/,
+    });
   });
 
   it('are functions of seed, split and number alone', async (t) => {
@@ -327,7 +355,7 @@ describe('refusing a folder of images', () => {
   );
 
   it('says so of a split without classes', async (t) => {
-    const opening = open(withShapes(t), { splits: { byHash: {} } }, { evaluationSplit: 'validation' });
+    const opening = open(withShapes(t), { splits: { byHash: {} } }, { usedSplits: ['train', 'validation'] });
     await assert.rejects(opening, {
       code: invalid,
       message: /^evaluation\.split: got validation; accepted: test, as the validation split of shapes has no class/,

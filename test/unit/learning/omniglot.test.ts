@@ -45,7 +45,7 @@ describe('Omniglot', () => {
   ) =>
     openTasks(
       { ...spec, ...overrides },
-      { seed: 5, dataDirectories: [fixture.directory], evaluationSplit: 'test', ...context },
+      { seed: 5, dataDirectories: [fixture.directory], usedSplits: ['train', 'test'], ...context },
     );
 
   async function refusalOf(opening: Promise<unknown>): Promise<MetatrainError> {
@@ -170,7 +170,11 @@ describe('Omniglot', () => {
 
     it('can be named by alphabet, validation too', async () => {
       const alphabets = { train: ['Greek'], validation: ['Early_Aramaic'], test: ['Tagalog'] };
-      const distribution = await open(keep(smallFixture()), { alphabets, ways: 2 }, { evaluationSplit: 'validation' });
+      const distribution = await open(
+        keep(smallFixture()),
+        { alphabets, ways: 2 },
+        { usedSplits: ['train', 'validation'] },
+      );
       assert.equal(distribution.classes('train').length, 12);
       assert.equal(distribution.classes('validation').length, 8);
     });
@@ -252,7 +256,7 @@ describe('Omniglot', () => {
 
   describe('refuses', () => {
     it('validation where there is none, naming what there is', async () => {
-      const error = await refusalOf(open(keep(smallFixture()), {}, { evaluationSplit: 'validation' }));
+      const error = await refusalOf(open(keep(smallFixture()), {}, { usedSplits: ['train', 'validation'] }));
       assert.equal(error.code, 'REQUEST_INVALID');
       assert.match(error.message, /evaluation\.split: got validation; accepted: test/);
     });
@@ -300,7 +304,7 @@ describe('Omniglot', () => {
       fixture.write(`${small2}.zip`, zipOf(characterEntries(small2, 'Tagalog', 1, 11)));
       const alphabets = { train: ['Greek'], validation: ['Early_Aramaic'], test: ['Tagalog'] };
       for (const evaluationSplit of ['validation', 'test'] as const) {
-        const error = await refusalOf(open(fixture, { alphabets }, { evaluationSplit }));
+        const error = await refusalOf(open(fixture, { alphabets }, { usedSplits: ['train', evaluationSplit] }));
         assert.equal(error.code, 'REQUEST_INVALID');
         assert.match(
           error.message,

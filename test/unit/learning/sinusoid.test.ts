@@ -17,7 +17,7 @@ const spec = {
 async function draw(seed: number, split: Split, index: number, overrides = {}) {
   const distribution = await openTasks(
     { ...spec, amplitude: [...spec.amplitude], phase: [...spec.phase], input: [...spec.input], ...overrides },
-    { seed, dataDirectories: [], evaluationSplit: 'test' },
+    { seed, dataDirectories: [], usedSplits: ['train', 'test'] },
   );
   const task = allocateTasks(distribution.facts, 1).task(0);
   distribution.sample(split, index, task);

@@ -8,7 +8,7 @@ import { layoutOf } from '../../../learning/job.ts';
 import { readJob } from '../../../learning/job-file.ts';
 import type { PartKind } from '../../../learning/part.ts';
 import { builtIn, type Registry } from '../../../learning/registry.ts';
-import { nameFields } from '../../../learning/schema.ts';
+import { nameFields } from '../../../learning/sections.ts';
 import type { Split } from '../../../learning/tasks.ts';
 import type { MeasureRows } from '../../../shared/measures.ts';
 import { taskRng } from '../../../shared/rng.ts';
@@ -134,11 +134,11 @@ export const smallJobs: readonly SmallJob[] = smallJobsOf(builtIn);
 
 /** A job's parts, opened and built, with θ₀. */
 export async function openParts(job: ResolvedJob, dataDirectory: string) {
-  const io = taskIo({ seed: 7, dataDirectories: [dataDirectory], evaluationSplit: 'test' });
+  const io = taskIo({ seed: 7, dataDirectories: [dataDirectory], usedSplits: ['train', 'test'] });
   return {
     job,
     ...buildJob(job),
-    tasks: await job.distribution.open(job.spec.task, io),
+    tasks: await job.trained.distribution.open(job.spec.task, io),
     layout: layoutOf(job.parameters),
     metaParams: initialParams(job.parameters, taskRng(7, 'initialize', 0)),
   };

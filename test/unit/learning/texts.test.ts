@@ -32,7 +32,7 @@ function placeFor(t: TestContext): string {
 const contextOf = (directory: string): TaskContext => ({
   seed: 1,
   dataDirectories: [directory],
-  evaluationSplit: 'test',
+  usedSplits: ['train', 'test'],
 });
 
 const open = (directory: string, task: object = {}, context: Partial<TaskContext> = {}) =>
