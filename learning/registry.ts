@@ -26,6 +26,7 @@ import { adam, adamw } from './optimizers/adam.ts';
 import { sgd } from './optimizers/sgd.ts';
 import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
 import { clinc150 } from './tasks/clinc150.ts';
+import { emnist } from './tasks/emnist.ts';
 import { harmonic } from './tasks/harmonic.ts';
 import { imageFolder } from './tasks/image-folder.ts';
 import { linear } from './tasks/linear.ts';
@@ -40,6 +41,7 @@ export const builtInParts: readonly AnyPart[] = [
   harmonic,
   stepFunction,
   omniglot,
+  emnist,
   imageFolder,
   textCsv,
   clinc150,

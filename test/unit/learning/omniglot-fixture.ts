@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { taskRng } from '../../../shared/rng.ts';
 import { crc32 } from '../../../worker/learning/files/crc32.ts';
+import { digitArrays } from './digit-files.ts';
 import { pngOfImage, shapeOf, writeImage } from './image-files.ts';
 import { writeTexts } from './text-files.ts';
 
@@ -149,7 +150,8 @@ export function emptyFixture(): Fixture {
 
 /**
  * Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and 1. Beside it
- * a folder of images, `shapes`, of five classes, and sentences of five intents, as CSV and as CLINC150's file.
+ * a folder of images, `shapes`, of five classes, digits as EMNIST, and sentences of five intents, as CSV and as
+ * CLINC150's file.
  */
 export function smallFixture(): Fixture {
   const fixture = emptyFixture();
@@ -173,5 +175,6 @@ export function smallFixture(): Fixture {
     }
   }
   writeTexts(fixture.directory);
+  writeImage(join(fixture.directory, 'emnist'), 'digits.npz', zipOf(digitArrays()));
   return fixture;
 }
