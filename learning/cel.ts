@@ -52,14 +52,22 @@ export interface DistributionCel extends Checked {
 export interface ModelCel extends Checked {
   /** Default: the model takes all tasks. */
   readonly needs?: CelRule;
-  /** How many numbers there are in the parameters of body and head. */
+  /** Of the model's parameters. */
   readonly parameters: CelParameters;
   readonly layers: string;
+  /** How many values `evaluation.insight` measures of a task. */
+  readonly insights: string;
 }
 
 export interface CelParameters {
   readonly body: string;
   readonly head: string;
+  /** Inputs of the head's matrix. */
+  readonly features: string;
+  readonly tensors: string;
+  /** Numbers and tensors of batch norm, which are in the body. Default: `0`. */
+  readonly normalization?: string;
+  readonly normalizationTensors?: string;
   /** Whether there are any before the head. Default: `true`. */
   readonly hasBody?: string;
   /** Whether there is a head. Default: `true`. */

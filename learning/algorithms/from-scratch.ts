@@ -6,8 +6,8 @@
 import { z } from 'zod';
 import { positive } from '../../shared/job-spec/fields.ts';
 import type { NamedTensors } from '../built.ts';
-import { supportNeeded } from '../kit/needs.ts';
-import { kept, oneMetaStep } from '../kit/untrained.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
+import { kept, oneMetaStep, oneMetaStepCel } from '../kit/untrained.ts';
 import { defineAlgorithm } from '../part.ts';
 
 export const fromScratch = defineAlgorithm({
@@ -23,6 +23,13 @@ export const fromScratch = defineAlgorithm({
   parameters: (_spec, model) => kept(model),
   passes: () => 1,
   evaluationPasses: () => 1,
+  cel: (_fields, { task }) => ({
+    needs: supportNeededCel(task),
+    check: [oneMetaStepCel],
+    parameters: ({ body, head }) => `${body} + ${head}`,
+    passes: '1',
+    evaluationPasses: '1',
+  }),
   build({ innerLearningRate }, kit) {
     const { tf, model, mapParams } = kit;
     const parametersOf = (state: NamedTensors): NamedTensors =>

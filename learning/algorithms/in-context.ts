@@ -11,7 +11,7 @@ import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
 import { bodyOf, headOf, type Parameter } from '../facts.ts';
 import { ones, xavierUniform, zeros } from '../kit/initializers.ts';
-import { bodyAndHeadNeeded, supportNeeded } from '../kit/needs.ts';
+import { bodyAndHeadNeeded, bodyAndHeadNeededCel, supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const schema = z.strictObject({
@@ -89,6 +89,18 @@ export const inContext = defineAlgorithm({
   axis: () => noAxis,
   // the support set's and the query set's, and as much again for the transformer
   passes: ({ layers }) => 2 + 4 * layers,
+  cel({ width, layers, heads }, { task }) {
+    const ofLayer = `${4 + 2 * expansion} * ${width} * ${width} + ${5 + expansion} * ${width}`;
+    return {
+      needs: supportNeededCel(task),
+      needsModel: bodyAndHeadNeededCel,
+      check: [{ rule: `${width} % ${heads} == 0`, message: 'algorithm.heads: accepted: a divisor of algorithm.width' }],
+      parameters: ({ body, features }) =>
+        `${body} + (${features} + 2 * ${task.outputs} + 3) * ${width} + ${layers} * (${ofLayer}) + ${task.outputs}`,
+      axis: 'none',
+      passes: `2 + 4 * ${layers}`,
+    };
+  },
   build({ width, layers, heads }, kit) {
     const { tf } = kit;
     const size = width / heads;

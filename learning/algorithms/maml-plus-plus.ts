@@ -15,7 +15,7 @@ import { withoutPrefix, withPrefix } from '../kit/evaluate.ts';
 import { innerSteps } from '../kit/fields.ts';
 import type { Examples } from '../kit/gradients.ts';
 import { constant } from '../kit/initializers.ts';
-import { supportNeeded } from '../kit/needs.ts';
+import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { first } from '../kit/sequence.ts';
 import { type CheckedJob, defineAlgorithm } from '../part.ts';
 
@@ -92,6 +92,27 @@ export const mamlPlusPlus = defineAlgorithm({
     isFirstOrder: metaStep < metaStepsOf(firstOrder, job) ? 1 : 0,
   }),
   passes: ({ innerSteps, multiStepLoss }) => (multiStepLoss > 0 ? 2 : 1) * innerSteps,
+  cel: ({ innerSteps, multiStepLoss, learnedRates, perStepBatchNorm }, { task }) => ({
+    needs: supportNeededCel(task),
+    needsModel: ({ normalizationTensors = '0' }) => ({
+      rule: normalizationTensors === '0' ? `!${perStepBatchNorm}` : 'true',
+      message: 'needs a model with batch norm, for algorithm.perStepBatchNorm true',
+    }),
+    parameters({ body, head, tensors, normalization = '0', normalizationTensors = '0' }) {
+      const more = `(${perStepBatchNorm} ? (${innerSteps} - 1) * ${normalization} : 0)`;
+      const rated = `(${tensors} - (${perStepBatchNorm} ? ${normalizationTensors} : 0))`;
+      return `${body} + ${head} + ${more} + (${learnedRates} ? ${innerSteps} * ${rated} : 0)`;
+    },
+    check: [
+      {
+        rule: `${learnedRates} || !has(self.meta.groups) || !('rates' in self.meta.groups)`,
+        message:
+          "meta.groups: accepted: groups of parameters of the algorithm: ['model'], as algorithm.learnedRates is false",
+      },
+    ],
+    groups: ['model', 'rates'],
+    passes: `(${multiStepLoss} > 0.0 ? 2 : 1) * ${innerSteps}`,
+  }),
   build(spec, kit) {
     const { tf } = kit;
     const perStep = normalizationOf(spec, kit.modelParameters).map(({ name }) => name);

@@ -11,7 +11,12 @@ import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
 import { bodyOf } from '../facts.ts';
 import { cosines } from '../kit/distances.ts';
-import { bodyAndHeadNeeded, supportOfClassesNeeded } from '../kit/needs.ts';
+import {
+  bodyAndHeadNeeded,
+  bodyAndHeadNeededCel,
+  supportOfClassesNeeded,
+  supportOfClassesNeededCel,
+} from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 /** Below every probability that a class with a support example can have: e⁻⁸⁰ is 2e-35. */
@@ -34,6 +39,13 @@ export const matching = defineAlgorithm({
   axis: () => noAxis,
   // the support set's and the query set's
   passes: () => 2,
+  cel: (_fields, { task }) => ({
+    needs: supportOfClassesNeededCel(task),
+    needsModel: bodyAndHeadNeededCel,
+    parameters: ({ body }) => body,
+    axis: 'none',
+    passes: '2',
+  }),
   build({ sharpness }, kit) {
     const { tf } = kit;
     const featuresOf = kit.model.features!;

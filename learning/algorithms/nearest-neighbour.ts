@@ -9,8 +9,13 @@ import { noAxis } from '../../shared/measures.ts';
 import { elementsOf } from '../../shared/tensor-codec.ts';
 import type { NamedTensors } from '../built.ts';
 import { cosines, negativeSquaredDistances } from '../kit/distances.ts';
-import { bodyAndHeadNeeded, supportOfClassesNeeded } from '../kit/needs.ts';
-import { kept, oneMetaStep } from '../kit/untrained.ts';
+import {
+  bodyAndHeadNeeded,
+  bodyAndHeadNeededCel,
+  supportOfClassesNeeded,
+  supportOfClassesNeededCel,
+} from '../kit/needs.ts';
+import { kept, oneMetaStep, oneMetaStepCel } from '../kit/untrained.ts';
 import { defineAlgorithm } from '../part.ts';
 
 /** Takes an example out of the running for a class that is not its own. */
@@ -41,6 +46,23 @@ export const nearestNeighbour = defineAlgorithm({
   parameters: (_spec, model) => kept(model),
   axis: () => noAxis,
   passes: () => 2,
+  cel({ compare }, { task }) {
+    const { rule, message } = supportOfClassesNeededCel(task);
+    return {
+      needs:
+        rule === 'true' && task.inputKind === 'tokens'
+          ? { rule: `${compare} == 'features'`, message }
+          : { rule, message },
+      needsModel(model) {
+        const { rule, message } = bodyAndHeadNeededCel(model);
+        return { rule: rule === 'true' ? rule : `${compare} == 'inputs' || ${rule}`, message };
+      },
+      check: [oneMetaStepCel],
+      parameters: ({ body, head }) => `${body} + ${head}`,
+      axis: 'none',
+      passes: '2',
+    };
+  },
   build({ compare, similarity }, kit) {
     const { tf, task } = kit;
     const vectorsOf = (params: NamedTensors, inputs: tfjs.Tensor): tfjs.Tensor2D =>

@@ -7,10 +7,13 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
+import { celNeed } from '../cel.ts';
 import { bodyOf, headOf, type Parameter } from '../facts.ts';
 import { zeros } from '../kit/initializers.ts';
-import { bodyAndHeadNeeded } from '../kit/needs.ts';
+import { bodyAndHeadNeeded, bodyAndHeadNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
+
+const described = 'tasks whose classes are described, with no support set';
 
 const schema = z.strictObject({
   /** Of the features of a description: `linear`, or `none`, where prototypes are the features themselves. */
@@ -25,16 +28,20 @@ export const zeroShotProtonet = defineAlgorithm({
   schema,
   variants: { 'with a map': {}, 'without a map': { map: 'none' } },
   describe: () => 'zero-shot ProtoNet',
-  needs: ({ sets, target }) =>
-    sets.includes('description') && target === 'classes'
-      ? undefined
-      : 'tasks whose classes are described, with no support set',
+  needs: ({ sets, target }) => (sets.includes('description') && target === 'classes' ? undefined : described),
   needsModel: (parameters) =>
     bodyAndHeadNeeded(parameters) ?? (widthOf(parameters) > 0 ? undefined : 'a model with a linear head'),
   parameters: ({ map }, model) => [...bodyOf(model), ...(map === 'linear' ? mapOf(widthOf(model)) : [])],
   axis: () => noAxis,
   // the descriptions' and the query set's
   passes: () => 2,
+  cel: ({ map }, { task: { sets, target } }) => ({
+    needs: celNeed(sets.includes('description') && target === 'classes', described),
+    needsModel: bodyAndHeadNeededCel,
+    parameters: ({ body, features }) => `${body} + (${map} == 'linear' ? (${features} + 1) * ${features} : 0)`,
+    axis: 'none',
+    passes: '2',
+  }),
   build({ map }, kit) {
     const { tf } = kit;
     const featuresOf = kit.model.features!;

@@ -44,8 +44,15 @@ export const isOneOf = (expression: string, names: readonly string[]): string =>
     ? `${expression} == '${names[0]}'`
     : `${expression} in [${names.map((name) => `'${name}'`).join(', ')}]`;
 
-/** The value of the group that has the expression's name; of the last one for any other name. To be put into parentheses. */
+/**
+ * The value of the group that has the expression's name; of the last one for any other name. Values that choose are in
+ * parentheses, and the result is to be put into some.
+ */
 export function choiceOf(expression: string, groups: readonly [value: string, names: readonly string[]][]): string {
   const [last, ...others] = groups.toReversed();
-  return others.reduce((rest, [value, names]) => `${isOneOf(expression, names)} ? ${value} : ${rest}`, last?.[0] ?? '');
+  const chosen = (value: string) => (value.includes(' ? ') ? `(${value})` : value);
+  return others.reduce(
+    (rest, [value, names]) => `${isOneOf(expression, names)} ? ${chosen(value)} : ${rest}`,
+    last?.[0] ?? '',
+  );
 }

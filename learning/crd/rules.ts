@@ -42,6 +42,7 @@ const jobValues: Values = new Map([
   ['batchSize', 'self.meta.?batchSize.orValue(32)'],
   ['evaluationTasks', 'self.?evaluation.?tasks.orValue(600)'],
   ['evaluationSteps', 'self.?evaluation.?innerSteps.orValue(10)'],
+  ['insight', 'self.?evaluation.?insight.orValue(false)'],
   [
     'batches',
     "self.meta.?update.?mode.orValue('sync') == 'async' ? 1 + self.meta.?update.?maxStaleness.orValue(2) : 1",
@@ -143,14 +144,16 @@ const factNames = (facts: CelFacts): CelFacts => ({
   queryExamples: '$queryExamples',
 });
 
-function valuesOf({ cel: { facts }, algorithms, objectives }: Omit<OfDistribution, 'values'>): Values {
+function valuesOf({ cel: { facts }, models, algorithms, objectives }: Omit<OfDistribution, 'values'>): Values {
   const taking = objectives.filter(takes);
   const measures = grouped(taking, ({ cel }) => String(cel.measures.length));
   const points = grouped(algorithms, ({ cel }) => (cel.axis === 'none' ? '1' : '$evaluationSteps + 1'));
+  const insights = grouped(models, ({ cel }) => cel.insights);
   return new Map([
     ['shardOfEvaluation', '$shardSize < $mostInShard ? $shardSize : $mostInShard'],
     ['mostInShard', `${maxShardValues} / $values`],
-    ['values', `(${choiceOf('$objective', measures)}) * (${choiceOf(algorithmName, points)})`],
+    ['values', `(${choiceOf('$objective', measures)}) * (${choiceOf(algorithmName, points)}) + $insights`],
+    ['insights', `$insight ? (${choiceOf(architecture, insights)}) : 0`],
     ...jobValues,
     // without a section, the first that takes the tasks
     ['objective', `self.?objective.?name.orValue('${taking[0]?.name ?? ''}')`],
@@ -233,10 +236,15 @@ function needRules({ models, algorithms, objectives }: OfDistribution): JobRule[
     const message = `${field}: accepted: ${taken.join(' | ')}, with task.distribution ${hereName}`;
     return [{ where: [], must: `!(${isOneOf(value, refused)})`, message }];
   };
-  const sometimes = models.filter(takes).flatMap(({ name, cel: { needs } }) => {
-    if (!needs || needs.rule === 'true') return [];
-    return [{ where: [isModel(name)], must: needs.rule, message: `model: ${name} ${needs.message}` }];
-  });
+  const sometimes = (
+    field: string,
+    isPart: (name: string) => string,
+    parts: readonly Named<AlgorithmCel | ModelCel>[],
+  ) =>
+    parts.filter(takes).flatMap(({ name, cel: { needs } }) => {
+      if (!needs || needs.rule === 'true') return [];
+      return [{ where: [isPart(name)], must: needs.rule, message: `${field}: ${name} ${needs.message}` }];
+    });
   const ofModel = models.filter(takes).flatMap((model) => {
     const needs = algorithms.filter(takes).flatMap(({ name, cel }) => {
       const need = cel.needsModel?.(model.cel.parameters);
@@ -252,7 +260,8 @@ function needRules({ models, algorithms, objectives }: OfDistribution): JobRule[
     ...never('model.architecture', architecture, models),
     ...never('algorithm.name', algorithmName, algorithms),
     ...never('objective.name', '$objective', objectives),
-    ...sometimes,
+    ...sometimes('model', isModel, models),
+    ...sometimes('algorithm', (name) => among([name]), algorithms),
     ...ofModel,
   ];
 }
@@ -273,36 +282,40 @@ function checkRules({ cel, models, algorithms, objectives, optimizers }: OfDistr
 
 /** The sizes of the model, of programs and of a shard's tasks. */
 function sizeRules({ models, algorithms, isKnown }: OfDistribution): JobRule[] {
-  const model = { body: '$body', head: '$head' };
+  const model = {
+    body: '$body',
+    head: '$head',
+    features: '$features',
+    tensors: '$tensors',
+    normalization: '$normalization',
+    normalizationTensors: '$normalizationTensors',
+  };
   const numbers = grouped(algorithms, ({ cel }) => cel.parameters?.(model) ?? '$body + $head');
   const sizes = models.filter(takes).map(({ name, cel }) => ({
     where: [isModel(name), ...isKnown.algorithm],
     must: `(${choiceOf(algorithmName, numbers)}) <= ${maxParameters}`,
     message: `model: accepted: at most ${maxParameters} parameters`,
-    values: [
-      ['body', cel.parameters.body],
-      ['head', cel.parameters.head],
-    ] as const,
+    values: Object.keys(model).map((name) => [name, cel.parameters[name as keyof typeof model] ?? '0'] as const),
   }));
   const layers = choiceOf(
     architecture,
     grouped(models, ({ cel }) => cel.layers),
   );
-  const program = (passesOf: (algorithm: AlgorithmCel) => string, field: string) => {
+  const program = (field: string, passesOf: (algorithm: AlgorithmCel) => string, more = '') => {
     const passes = choiceOf(
       algorithmName,
       grouped(algorithms, ({ cel }) => passesOf(cel)),
     );
     return {
       where: [...isKnown.model, ...isKnown.algorithm],
-      must: `(${passes}) * (${layers}) <= ${maxProgramLayers}`,
+      must: `((${passes})${more}) * (${layers}) <= ${maxProgramLayers}`,
       message: `${field}: accepted: programs of at most ${maxProgramLayers} layers: steps × layers of the model`,
     };
   };
   return [
     ...sizes,
-    program(({ passes }) => passes, 'algorithm.innerSteps'),
-    program(evaluationPassesOf, 'evaluation.innerSteps'),
+    program('algorithm.innerSteps', ({ passes }) => passes),
+    program('evaluation.innerSteps', evaluationPassesOf, ' + ($insight ? 2 : 0)'),
     {
       where: [],
       must: `($supportExamples + $queryExamples) * ($inputSize + $outputs) * $shardSize <= ${maxShardNumbers}`,
@@ -321,9 +334,10 @@ function groupRules(all: readonly OfDistribution[]): ValidationRule[] {
   }));
 }
 
-function evaluationRules({ objectives, isKnown }: OfDistribution): JobRule[] {
+function evaluationRules({ objectives, algorithms, isKnown }: OfDistribution): JobRule[] {
   const names = objectives.filter(takes).map(({ name }) => name);
-  const where = [isOneOf('$objective', names), ...isKnown.algorithm];
+  const unadapted = algorithms.filter(({ cel }) => cel.axis === 'none').map(({ name }) => name);
+  const where = [isOneOf('$objective', names), ...isKnown.model, ...isKnown.algorithm];
   return [
     {
       where,
@@ -334,6 +348,11 @@ function evaluationRules({ objectives, isKnown }: OfDistribution): JobRule[] {
       where,
       must: `($evaluationTasks + $shardOfEvaluation - 1) / $shardOfEvaluation <= ${maxShards}`,
       message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
+    },
+    {
+      where: unadapted.length === 0 ? ['$evaluationSteps == 0'] : [`($evaluationSteps == 0 || ${among(unadapted)})`],
+      must: '!$insight',
+      message: 'evaluation.insight: accepted: false, or an algorithm that adapts the model by inner steps',
     },
   ];
 }

@@ -101,13 +101,21 @@ export const conv4 = defineModel({
   cel({ filters, downsampling, batchNorm, batchNormScale }, { task }) {
     const [height = '0', width = '0', channels = '0'] = task.input;
     const pooled = `(${height} / 16) * (${width} / 16) * ${filters}`;
+    const features = `${downsampling} == 'max-pool' ? ${pooled} : ${filters}`;
+    const norms = `${batchNormScale} ? 8 : 4`;
     return {
       needs: needsCel(downsampling, batchNorm, task),
       parameters: {
-        body: `9 * ${filters} * (${channels} + 3 * ${filters}) + (${batchNormScale} ? 8 : 4) * ${filters}`,
-        head: `((${downsampling} == 'max-pool' ? ${pooled} : ${filters}) + 1) * ${task.outputs}`,
+        body: `9 * ${filters} * (${channels} + 3 * ${filters}) + (${norms}) * ${filters}`,
+        head: `((${features}) + 1) * ${task.outputs}`,
+        features,
+        tensors: `6 + (${norms})`,
+        normalization: `(${norms}) * ${filters}`,
+        normalizationTensors: norms,
       },
       layers: '26',
+      // four blocks and the head: their movement and the similarity of their outputs
+      insights: '10',
     };
   },
   build(spec, { tf, task, layer }) {

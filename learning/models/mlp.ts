@@ -58,14 +58,18 @@ export const mlp = defineModel({
     // CEL has no fold over neighbours: the places are a list of their own.
     const places = Array.from({ length: maxHiddenLayers - 1 }, (_, place) => place).join(', ');
     const between = `[${places}].map(i, i + 1 < size(h) ? (h[i] + 1) * h[i + 1] : 0).sum()`;
+    const last = `size(h) == 0 ? ${inputs} : h[size(h) - 1]`;
     const ofLayers = (value: string) => `[${hiddenLayers}].map(h, ${value})[0]`;
     return {
       parameters: {
         body: ofLayers(`size(h) == 0 ? 0 : (${inputs} + 1) * h[0] + ${between}`),
-        head: ofLayers(`((size(h) == 0 ? ${inputs} : h[size(h) - 1]) + 1) * ${task.outputs}`),
+        head: ofLayers(`((${last}) + 1) * ${task.outputs}`),
+        features: ofLayers(last),
+        tensors: `2 * (size(${hiddenLayers}) + 1)`,
         hasBody: `size(${hiddenLayers}) > 0`,
       },
       layers: `(size(${hiddenLayers}) + 1)`,
+      insights: `2 * (size(${hiddenLayers}) + 1)`,
     };
   },
   build(spec, { tf, task, layer }) {

@@ -2,7 +2,7 @@
 // collections and compares every key of a mapping with every other, so text that is too deep or too
 // long is refused before it is parsed. Accepts no aliases and no keys other than texts. Knows
 // nothing of job files.
-import { Document, isScalar, isSeq, Lexer, LineCounter, Parser, parseDocument, stringify, visit } from 'yaml';
+import { Document, isScalar, isSeq, Lexer, LineCounter, Parser, parseDocument, Scalar, stringify, visit } from 'yaml';
 
 /** Most words, marks and spaces between them in one text. */
 export const maxYamlLexemes = 16_384;
@@ -55,7 +55,13 @@ export function compactYamlText(value: unknown): string {
     Map(_key, map) {
       const isPlain = (node: unknown): boolean =>
         isSeq(node) ? node.items.every(isScalar) : isScalar(node) && !String(node.value).includes('\n');
-      if (map.items.every((pair) => isPlain(pair.value))) map.flow = true;
+      if (!map.items.every((pair) => isPlain(pair.value))) return;
+      map.flow = true;
+      // Parsers disagree about unquoted marks, such as "?", between braces.
+      for (const { value } of map.items) {
+        if (isScalar(value) && /[^\w ]/.test(String(value.value)) && typeof value.value === 'string')
+          value.type = Scalar.QUOTE_DOUBLE;
+      }
     },
   });
   return document.toString({ indent: 2, lineWidth: 0 });

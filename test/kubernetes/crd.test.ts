@@ -16,7 +16,7 @@ import type { PartKind } from '../../learning/part.ts';
 import { builtIn, builtInParts, Registry } from '../../learning/registry.ts';
 import { realClock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import { plainYaml, yamlText } from '../../shared/job-spec/yaml.ts';
+import { compactYamlText, plainYaml } from '../../shared/job-spec/yaml.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import { type Json, jobFiles, largeJobFiles, spoiltJobFiles } from '../support/job-file-arbitrary.ts';
 import { kubectl, kubectlJson, tryKubectl } from './support/kubectl.ts';
@@ -27,7 +27,7 @@ const seed = Number(process.env.METATRAIN_TEST_SEED ?? Date.now() % 1_000_000);
 const client = new ApiClient(kubeconfigAccess(process.env.KUBECONFIG ?? ''), realClock, { deadlineMs: 30_000 });
 
 before(async () => {
-  const definition = yamlText(customResourceDefinition());
+  const definition = compactYamlText(customResourceDefinition());
   await kubectl(['apply', '--filename', '-'], { input: definition });
   const established = ['wait', '--for=condition=Established', 'crd/metatrainjobs.metatrain.dev', '--timeout=60s'];
   await kubectl(established);
@@ -200,5 +200,5 @@ test('every example is accepted, and so is a definition with the parts of the ex
     assert.equal(refusal, undefined, file);
   }
   const definition = customResourceDefinition(await loadRegistry([join(folder, 'plugin', 'my-parts.js')]));
-  await kubectl(['apply', '--dry-run=server', '--filename', '-'], { input: yamlText(definition) });
+  await kubectl(['apply', '--dry-run=server', '--filename', '-'], { input: compactYamlText(definition) });
 });
