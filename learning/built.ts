@@ -54,6 +54,8 @@ export type Adaptation = (theta: NamedTensors, task: NamedTensors, step: NamedTe
 /**
  * An adaptation whose steps are all alike: one step is compiled and called in a loop, so that a thousand
  * steps cost no more to compile than one. A step's number, where it is needed, is part of the state.
+ * Sequences (`streamInputs`, `streamTargets`) are always read so: the step is called for each example, with
+ * this example alone in the task.
  */
 export interface LoopedAdaptation {
   /** The state at the axis's first point. */

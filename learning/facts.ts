@@ -5,7 +5,8 @@ import type { CelFacts } from './cel.ts';
 
 /**
  * What a task can consist of. Support and query sets are examples with targets, a description is one input a class, and `outside` are
- * inputs of none of the task's classes, which evaluations try to reject; the others are what their names say.
+ * inputs of none of the task's classes, which evaluations try to reject. A stream is examples with targets in one order, each of
+ * which is predicted before its target is seen. The others are what their names say.
  */
 export type TaskSet = 'support' | 'query' | 'description' | 'outside' | 'stream' | 'episode';
 
@@ -28,12 +29,14 @@ export interface TaskFacts {
   readonly shots: number;
   /** Query examples a class; a task where there are no classes. */
   readonly queries: number;
+  /** Of a stream of classes: how often each is shown. Its examples are the support examples, and `shots` is the same number. */
+  readonly presentations?: number;
   /** The arrays of one task by name, float32, without a task axis. */
   readonly tensors: Readonly<Record<string, { readonly shape: readonly number[] }>>;
 }
 
 /** What differs between tasks of support and query examples. */
-export type ExampleFacts = Omit<TaskFacts, 'sets' | 'tensors' | 'supportExamples' | 'queryExamples'>;
+export type ExampleFacts = Omit<TaskFacts, 'sets' | 'tensors' | 'supportExamples' | 'queryExamples' | 'presentations'>;
 
 /** Tasks of a support and a query set: `ways` × `shots` and `ways` × `queries` examples. */
 export function supportAndQuery(facts: ExampleFacts): TaskFacts {
@@ -52,6 +55,34 @@ export function supportAndQuery(facts: ExampleFacts): TaskFacts {
     },
   };
 }
+
+/** Tasks of one sequence: `ways` × `presentations` examples. There is no query set: each example is one before its target is seen. */
+export function streamOf(
+  facts: Omit<ExampleFacts, 'shots' | 'queries'> & { readonly ways: number },
+  presentations: number,
+): TaskFacts {
+  const { ways, input, outputs } = facts;
+  const examples = ways * presentations;
+  return {
+    ...facts,
+    shots: presentations,
+    queries: 0,
+    presentations,
+    sets: ['stream'],
+    supportExamples: examples,
+    queryExamples: 0,
+    tensors: {
+      streamInputs: { shape: [examples, ...input] },
+      streamTargets: { shape: [examples, outputs] },
+    },
+  };
+}
+
+/** A stream where the job file says how often each class is shown, otherwise a support and a query set. */
+export const episodeFacts = (
+  facts: ExampleFacts & { readonly ways: number },
+  presentations: number | undefined,
+): TaskFacts => (presentations === undefined ? supportAndQuery(facts) : streamOf(facts, presentations));
 
 /** As `supportAndQuery`, with an expression of CEL for each number. */
 export function supportAndQueryCel({
@@ -141,3 +172,7 @@ export const headOf = (parameters: readonly Parameter[]): readonly Parameter[] =
 /** All parameters but those of the head. */
 export const bodyOf = (parameters: readonly Parameter[]): readonly Parameter[] =>
   parameters.filter(({ part }) => part !== 'head');
+
+/** How many features the head predicts from: the rows of its matrix. Undefined where the model has no such head. */
+export const featureCount = (parameters: readonly Parameter[]): number | undefined =>
+  headOf(parameters).find(({ shape }) => shape.length === 2)?.shape[0];

@@ -3,7 +3,7 @@
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { StatedProtocol } from '../shared/job-spec/published.ts';
 import type { TaskSection } from '../shared/job-spec/sections.ts';
-import { type MeasureHead, noAxis } from '../shared/measures.ts';
+import { type MeasureHead, noAxis, ordinal } from '../shared/measures.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
 import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
@@ -61,7 +61,7 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
   const modelParameters = model.parameters(spec.model, task);
   const parameters = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
   const kinds = objective.measures(spec.objective, task);
-  const axis = algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
+  const axis = presentationAxis(task) ?? algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
   return {
     spec,
     trained,
@@ -123,6 +123,12 @@ const innerSteps = ({ evaluation }: JobSpec): Axis => ({
   axis: innerStepAxis,
   points: Array.from({ length: evaluation.innerSteps + 1 }, (_, step) => String(step)),
 });
+
+/** Of a sequence: each example is measured, by how often its class has been shown. Undefined for other tasks. */
+const presentationAxis = ({ presentations }: TaskFacts): Axis | undefined =>
+  presentations === undefined
+    ? undefined
+    : { axis: 'presentation', points: Array.from({ length: presentations }, (_, before) => ordinal(before + 1)) };
 
 export const layoutOf = (parameters: readonly Parameter[]): ParamsLayout => ({
   tensors: parameters.map(({ name, shape }) => ({ name, shape })),

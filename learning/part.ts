@@ -78,7 +78,7 @@ export interface AlgorithmPart<Schema extends PartSchema = PartSchema> extends P
   parameters?(spec: SpecOf<Schema>, model: readonly Parameter[], task: TaskFacts): readonly Parameter[];
   /**
    * Along what an evaluation measures, one point for each state that `adapt` yields. Default: inner
-   * steps, from 0 to `evaluation.innerSteps`.
+   * steps, from 0 to `evaluation.innerSteps`. Sequences are measured along the presentations of a class.
    */
   axis?(spec: SpecOf<Schema>, evaluation: JobSpec['evaluation']): Axis;
   /**

@@ -10,10 +10,12 @@ import { imaml } from './algorithms/imaml.ts';
 import { inContext } from './algorithms/in-context.ts';
 import { maml } from './algorithms/maml.ts';
 import { mamlPlusPlus } from './algorithms/maml-plus-plus.ts';
+import { mann } from './algorithms/mann.ts';
 import { matching } from './algorithms/matching.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
 import { nearestNeighbour } from './algorithms/nearest-neighbour.ts';
 import { protonet } from './algorithms/protonet.ts';
+import { recurrent } from './algorithms/recurrent.ts';
 import { reptile } from './algorithms/reptile.ts';
 import { zeroShotProtonet } from './algorithms/zero-shot-protonet.ts';
 import { conv4 } from './models/conv4.ts';
@@ -61,6 +63,8 @@ export const builtInParts: readonly AnyPart[] = [
   cavia,
   mamlPlusPlus,
   inContext,
+  mann,
+  recurrent,
   nearestNeighbour,
   fromScratch,
   meanSquaredError,

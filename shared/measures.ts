@@ -26,7 +26,7 @@ export interface MeasureHead {
   readonly title?: string;
   /** Along what a task is measured, in the singular, such as `inner step` or `domain`; empty: once. */
   readonly axis: string;
-  /** Along the axis, in order: counts such as `0`, `1`, `2`, or names. `['']` where there is no axis. */
+  /** Along the axis, in order: counts such as `0`, `1`, `2`, places such as `1st`, or names. `['']` where there is no axis. */
   readonly points: readonly string[];
   /** `neither`: it says how something is, and not how well it does. */
   readonly better: 'lower' | 'higher' | 'neither';
@@ -136,20 +136,30 @@ export const areKinds = (points: readonly string[]): boolean =>
 
 export const isCount = (point: string): boolean => /^(0|[1-9]\d{0,14})$/.test(point);
 
+/** Such as `1st`, `2nd`, `11th`: a place in an order. */
+export function ordinal(place: number): string {
+  const [tens, units] = [Math.floor(place / 10) % 10, place % 10];
+  return `${place}${(tens === 1 ? undefined : ['th', 'st', 'nd', 'rd'][units]) ?? 'th'}`;
+}
+
+const isOrdinal = (point: string): boolean => /^[1-9]\d{0,14}(st|nd|rd|th)$/.test(point);
+
 /** The axis as a column's head: `inner steps` where points are counts, else such as `domain`. */
 export const axisHead = ({ axis, points }: Pick<Measure, 'axis' | 'points'>): string =>
   areCounts(points) ? `${axis}s` : axis;
 
-/** Such as `10 inner steps` or `domain birds`; empty where there is no axis. */
+/** Such as `10 inner steps`, `2nd presentation` or `domain birds`; empty where there is no axis. */
 export function pointText(axis: string, point: string): string {
   if (axis === '') return '';
+  if (isOrdinal(point)) return `${point} ${axis}`;
   if (!isCount(point)) return `${axis} ${point}`;
   return `${formatCount(Number(point))} ${axis}${point === '1' ? '' : 's'}`;
 }
 
-/** Such as ` after 10 inner steps` or ` in domain birds`, to go on with; empty where there is no axis. */
+/** Such as ` after 10 inner steps`, ` at the 2nd presentation` or ` in domain birds`, to go on with; empty where there is no axis. */
 export function placeText(axis: string, point: string): string {
   const text = pointText(axis, point);
+  if (isOrdinal(point)) return text && ` at the ${text}`;
   return text && ` ${isCount(point) ? 'after' : 'in'} ${text}`;
 }
 

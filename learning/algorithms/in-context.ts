@@ -9,9 +9,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
-import { bodyOf, headOf, type Parameter } from '../facts.ts';
+import { bodyOf, featureCount, type Parameter } from '../facts.ts';
 import { ones, xavierUniform, zeros } from '../kit/initializers.ts';
-import { bodyAndHeadNeeded, bodyAndHeadNeededCel, supportNeeded, supportNeededCel } from '../kit/needs.ts';
+import { bodyAndHeadNeeded, bodyAndHeadNeededCel, featuresNeeded, supportNeeded, supportNeededCel } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const schema = z.strictObject({
@@ -29,9 +29,6 @@ const expansion = 2;
 const epsilon = 1e-5;
 
 const inLayer = (layer: number, name: string): string => `transformer.${layer}.${name}`;
-
-/** The head's matrix: how many features it takes is its number of rows. */
-const headMatrix = (model: readonly Parameter[]) => headOf(model).find(({ shape }) => shape.length === 2);
 
 const matrix = (name: string, inputs: number, outputs: number): Parameter => ({
   name,
@@ -67,14 +64,13 @@ export const inContext = defineAlgorithm({
   describe: ({ width, layers }) =>
     width && layers ? `in-context transformer of ${layers} layers, ${width} wide` : 'in-context transformer',
   needs: supportNeeded,
-  needsModel: (parameters) =>
-    bodyAndHeadNeeded(parameters) ?? (headMatrix(parameters) ? undefined : 'a model whose head has a matrix'),
+  needsModel: (parameters) => bodyAndHeadNeeded(parameters) ?? featuresNeeded(parameters),
   check({ width, heads }) {
     if (width % heads === 0) return [];
     return [{ field: 'algorithm.heads', got: String(heads), accepted: `a divisor of algorithm.width, ${width}` }];
   },
   parameters(spec, model, { outputs }) {
-    const [features] = headMatrix(model)!.shape as readonly [number, number];
+    const features = featureCount(model)!;
     return [
       ...bodyOf(model),
       matrix('token.features', features, spec.width),

@@ -8,9 +8,9 @@ import { z } from 'zod';
 import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
 import { celNeed } from '../cel.ts';
-import { bodyOf, headOf, type Parameter } from '../facts.ts';
+import { bodyOf, featureCount, type Parameter } from '../facts.ts';
 import { zeros } from '../kit/initializers.ts';
-import { bodyAndHeadNeeded, bodyAndHeadNeededCel } from '../kit/needs.ts';
+import { bodyAndHeadNeeded, bodyAndHeadNeededCel, featuresNeeded } from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const described = 'tasks whose classes are described, with no support set';
@@ -29,9 +29,8 @@ export const zeroShotProtonet = defineAlgorithm({
   variants: { 'with a map': {}, 'without a map': { map: 'none' } },
   describe: () => 'zero-shot ProtoNet',
   needs: ({ sets, target }) => (sets.includes('description') && target === 'classes' ? undefined : described),
-  needsModel: (parameters) =>
-    bodyAndHeadNeeded(parameters) ?? (widthOf(parameters) > 0 ? undefined : 'a model with a linear head'),
-  parameters: ({ map }, model) => [...bodyOf(model), ...(map === 'linear' ? mapOf(widthOf(model)) : [])],
+  needsModel: (parameters) => bodyAndHeadNeeded(parameters) ?? featuresNeeded(parameters),
+  parameters: ({ map }, model) => [...bodyOf(model), ...(map === 'linear' ? mapOf(featureCount(model)!) : [])],
   axis: () => noAxis,
   // the descriptions' and the query set's
   passes: () => 2,
@@ -80,7 +79,3 @@ const mapOf = (width: number): readonly Parameter[] => [
   { name: mapNames.weights, shape: [width, width], initialize: zeros },
   { name: mapNames.bias, shape: [width], initialize: zeros },
 ];
-
-/** Of the features: the rows of the head's weights. 0 where the head has none. */
-const widthOf = (model: readonly Parameter[]): number =>
-  headOf(model).find(({ shape }) => shape.length === 2)?.shape[0] ?? 0;

@@ -1,6 +1,6 @@
 // The evaluation's task functions: every measure at every point of the algorithm's axis, on the query set. As
 // one program over all points, or, where an adaptation is a loop, as one program for its start and one for a
-// step, which the worker calls in turn.
+// step, which the worker calls in turn. Of a sequence, each example is predicted from the state before it.
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Adaptation, BuiltAlgorithm, LoopedAdaptation, NamedTensors, TaskFunction } from '../built.ts';
 import { measureInsight } from './insight.ts';
@@ -72,8 +72,8 @@ export function evaluateFunction(
   };
 }
 
-const statePrefix = 'state.';
-const measurePrefix = 'measure.';
+export const statePrefix = 'state.';
+export const measurePrefix = 'measure.';
 
 export interface LoopedEvaluation {
   /** `each`: the first state and the measures at it, with their prefixes. */
@@ -95,6 +95,23 @@ export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgori
     insight(theta, task, step) {
       const [before, after] = [adapt.start(theta, task, step), withoutPrefix(statePrefix, task)];
       return { sum: {}, each: measureInsight(kit, before, after, kit.querySet(task).inputs) };
+    },
+  };
+}
+
+/**
+ * As `loopedEvaluation`, of sequences: `start` gives the state before the first example; `next` reads the one example that the
+ * task holds, and `each` has its measures as well as the state after it.
+ */
+export function streamEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
+  return {
+    start: (theta, task, step) => ({ sum: {}, each: withPrefix(statePrefix, adapt.start(theta, task, step)) }),
+    next(theta, task, step) {
+      const state = withoutPrefix(statePrefix, task);
+      const { inputs, targets } = kit.streamOf(task);
+      const measured = kit.measure(algorithm.predict(theta, state, inputs), targets);
+      const after = adapt.next(theta, state, task, step);
+      return { sum: {}, each: { ...withPrefix(statePrefix, after), ...withPrefix(measurePrefix, measured) } };
     },
   };
 }

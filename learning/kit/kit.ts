@@ -32,6 +32,8 @@ export interface Kit extends GradientKit {
   outputsOfLayers(state: NamedTensors, inputs: tfjs.Tensor): NamedTensors;
   supportSet(task: NamedTensors): Examples;
   querySet(task: NamedTensors): Examples;
+  /** The examples of a sequence, in order. */
+  streamOf(task: NamedTensors): Examples;
   /** What `model.predict` takes to predict for the task: the parameters, and what the model needs of the support set (`model.statistics`). */
   stateOf(params: NamedTensors, support: Examples): NamedTensors;
   /** Every measure of the objective, by name: scalars. */
@@ -71,6 +73,7 @@ export function createKit(tools: EngineTools, { layers, ...parts }: KitParts): K
     outputsOfLayers: (state, inputs) => layers.during(() => model.predict(state, inputs)),
     supportSet: (task) => ({ inputs: task.supportInputs!, targets: task.supportTargets as tfjs.Tensor2D }),
     querySet: (task) => ({ inputs: task.queryInputs!, targets: task.queryTargets as tfjs.Tensor2D }),
+    streamOf: (task) => ({ inputs: task.streamInputs!, targets: task.streamTargets as tfjs.Tensor2D }),
     stateOf: (params, { inputs }) => ({ ...params, ...model.statistics?.(params, inputs) }),
     measure: (predictions, targets) => measured(objective.loss(predictions, targets), predictions, targets),
     outputs: (contribution, loss, predictions, targets) => ({

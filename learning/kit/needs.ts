@@ -1,6 +1,6 @@
 // What parts say when they do not take a task or a model.
 import { type CelFacts, type CelParameters, type CelRule, celNeed } from '../cel.ts';
-import { bodyOf, headOf, type Parameter, type TaskFacts } from '../facts.ts';
+import { bodyOf, featureCount, headOf, type Parameter, type TaskFacts } from '../facts.ts';
 
 export const supportNeeded = ({ sets }: TaskFacts): string | undefined =>
   sets.includes('support') ? undefined : 'tasks with a support set';
@@ -13,6 +13,9 @@ export const supportOfClassesNeeded = ({ sets, target }: TaskFacts): string | un
 
 export const supportOfClassesNeededCel = ({ sets, target }: CelFacts): CelRule =>
   celNeed(sets.includes('support') && target === 'classes', 'tasks of classes with a support set');
+
+export const streamOfClassesNeeded = ({ sets, target }: TaskFacts): string | undefined =>
+  sets.includes('stream') && target === 'classes' ? undefined : 'sequences of classes (task.presentations)';
 
 export const headNeeded = (parameters: readonly Parameter[]): string | undefined =>
   headOf(parameters).length > 0 ? undefined : 'a model with a head';
@@ -31,3 +34,6 @@ export const bodyAndHeadNeededCel = ({ hasBody = 'true', hasHead = 'true' }: Cel
   rule: [hasBody, hasHead].filter((condition) => condition !== 'true').join(' && ') || 'true',
   message: 'needs a model with a head and parameters before it',
 });
+
+export const featuresNeeded = (parameters: readonly Parameter[]): string | undefined =>
+  featureCount(parameters) ? undefined : 'a model whose head has a matrix';

@@ -64,6 +64,8 @@ export const conv4 = defineModel({
   needs({ input, inputKind, sets }, { downsampling, batchNorm }) {
     if (batchNorm === 'support' && !sets.includes('support'))
       return 'tasks with a support set, for model.batchNorm support';
+    if (batchNorm === 'batch' && sets.includes('stream'))
+      return 'no sequences, whose examples come one by one, for model.batchNorm batch';
     if (inputKind !== 'image' || input.length !== 3) return 'images [height, width, channels]';
     const least = 2 ** blocks.length;
     if (downsampling === 'stride' || Math.min(input[0]!, input[1]!) >= least) return undefined;

@@ -9,7 +9,7 @@ import { defineDistribution } from '../part.ts';
 import type { TaskIo } from '../tasks.ts';
 import { splitProblems } from './class-splits.ts';
 import { clinc150Files } from './clinc150-files.ts';
-import { textFacts, textFields, textWords } from './text-fields.ts';
+import { sequenceProblems, textFacts, textFields, textWords } from './text-fields.ts';
 import { hashOf, hashOfSource, type LabelledText, openTexts, type TextSource } from './text-tasks.ts';
 
 const maxFileBytes = 64 * 2 ** 20;
@@ -41,7 +41,10 @@ export const clinc150 = defineDistribution({
     },
   },
   dataSets: [clinc150Files],
-  check: ({ splits }, job) => (splits ? splitProblems('task.splits', splits, job.usedSplits) : []),
+  check: (spec, job) => [
+    ...(spec.splits ? splitProblems('task.splits', spec.splits, job.usedSplits) : []),
+    ...sequenceProblems(spec),
+  ],
   describe: (spec) => textWords(spec, 'CLINC150'),
   facts: textFacts,
   async open(spec, io) {

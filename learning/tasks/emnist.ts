@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
-import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, supportAndQueryCel } from '../facts.ts';
 import { dataPath, placeOfFile } from '../kit/data-path.ts';
-import { joined } from '../kit/words.ts';
+import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
 import { classesOfSplits, splitProblems, splitRules, splitsSchema } from './class-splits.ts';
@@ -33,6 +33,8 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(1000).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(1000).default(15),
+  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  presentations: z.int().min(2).max(1000).optional(),
   /** Which classes train, validate and test, by their character. Default: `byHash`, or all classes where the tasks only train or only evaluate. */
   splits: splitsSchema.optional(),
 });
@@ -54,21 +56,15 @@ export const emnist = defineDistribution({
     },
   },
   check: ({ splits }, job) => (splits ? splitProblems('task.splits', splits, job.usedSplits) : []),
-  describe: ({ ways, shots, queries, classes }) => ({
-    episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
-    queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
+  describe: ({ classes, ...spec }) => ({
+    ...episodeWords(spec),
     data: joined(' ', 'EMNIST', classes && classWords[classes]),
   }),
-  facts: ({ ways, shots, queries }) =>
-    supportAndQuery({
-      target: 'classes',
-      inputKind: 'image',
-      input: [side, side, 1],
-      outputs: ways,
-      ways,
-      shots,
-      queries,
-    }),
+  facts: ({ ways, shots, queries, presentations }) =>
+    episodeFacts(
+      { target: 'classes', inputKind: 'image', input: [side, side, 1], outputs: ways, ways, shots, queries },
+      presentations,
+    ),
   cel: ({ ways, shots, queries, splits }, { evaluationSplit }) => ({
     facts: supportAndQueryCel({
       target: 'classes',

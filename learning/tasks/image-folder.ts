@@ -4,9 +4,9 @@
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { inKeywords } from '../../shared/job-spec/keywords.ts';
-import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, supportAndQueryCel } from '../facts.ts';
 import { dataPath, missing } from '../kit/data-path.ts';
-import { joined } from '../kit/words.ts';
+import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
 import { bySplit, type ClassSplits, classesOfSplits, splitProblems, splitRules, splitsSchema } from './class-splits.ts';
@@ -45,6 +45,8 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(1000).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(1000).default(15),
+  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  presentations: z.int().min(2).max(1000).optional(),
   /** Of every image, to which it is stretched: pixels of both sides, or [height, width]. */
   size: z.custom<Size>(isSize, `${leastSide} to ${mostSide} pixels, or [height, width] of so many`).default(84),
   /** 3: red, green, blue. 1: grey. */
@@ -74,9 +76,8 @@ export const imageFolder = defineDistribution({
     },
   },
   check: ({ splits }, job) => (splits ? splitProblems('task.splits', splits, job.usedSplits) : []),
-  describe: ({ ways, shots, queries, folder, size, channels }) => ({
-    episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
-    queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
+  describe: ({ folder, size, channels, ...spec }) => ({
+    ...episodeWords(spec),
     data: joined(
       ', ',
       joined(' ', 'images', folder && `of ${folder}`),
@@ -84,9 +85,12 @@ export const imageFolder = defineDistribution({
       channels && colours[channels],
     ),
   }),
-  facts({ ways, shots, queries, size, channels }) {
+  facts({ ways, shots, queries, presentations, size, channels }) {
     const input = [...sidesOf(size), channels];
-    return supportAndQuery({ target: 'classes', inputKind: 'image', input, outputs: ways, ways, shots, queries });
+    return episodeFacts(
+      { target: 'classes', inputKind: 'image', input, outputs: ways, ways, shots, queries },
+      presentations,
+    );
   },
   cel: ({ ways, shots, queries, channels, splits }, { evaluationSplit }) => ({
     facts: supportAndQueryCel({

@@ -24,11 +24,12 @@ interface EpisodeSpec {
   readonly ways: number;
   readonly shots: number;
   readonly queries: number;
+  readonly presentations?: number | undefined;
 }
 
 /** @throws MetatrainError `REQUEST_INVALID` when the classes cannot give the tasks that the spec asks for. */
 export function imageTasks(spec: EpisodeSpec, source: ImageSource, io: TaskIo): Tasks {
-  const { ways, shots, queries } = spec;
+  const { ways, shots, queries, presentations } = spec;
   const { title, identity, splits, imageNumbers } = source;
   refuseSplits(spec, source, io);
   return {
@@ -41,6 +42,7 @@ export function imageTasks(spec: EpisodeSpec, source: ImageSource, io: TaskIo): 
         ways,
         shots,
         queries,
+        presentations,
         classes: pool.length,
         examplesOf: (number) => pool[number]!.files.length,
         copy(number, example, inputs, row) {
@@ -78,13 +80,16 @@ function refuseSplits(
       `at most ${length}, the classes of the ${split} split (${sizesOf(splits)})`,
     );
   }
-  const { shots, queries } = spec;
+  const { shots, queries, presentations } = spec;
   const all = splitNames.flatMap((split) => splits[split]);
-  const small = all.filter(({ files }) => files.length < shots + queries);
+  const needed = presentations ?? shots + queries;
+  const small = all.filter(({ files }) => files.length < needed);
   if (small.length === 0) return;
   const counts = small.map(({ name, files }) => `"${name}" has ${files.length}`);
-  const got = `${queries} with task.shots ${shots}, which take ${shots + queries} images of each class`;
-  throw invalid('task.queries', got, `what every class has: ${firstOf(counts)}`);
+  const accepted = `what every class has: ${firstOf(counts)}`;
+  if (presentations !== undefined) throw invalid('task.presentations', String(presentations), accepted);
+  const got = `${queries} with task.shots ${shots}, which take ${needed} images of each class`;
+  throw invalid('task.queries', got, accepted);
 }
 
 /** Images are compared by their pixels: one that stands in two splits, under whatever names, is one image. */

@@ -8,9 +8,9 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { type CelFields, type CelRule, hasOtherTasks } from '../cel.ts';
-import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, supportAndQueryCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
-import { joined } from '../kit/words.ts';
+import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import type { Split, TaskClass, TaskIo } from '../tasks.ts';
 import { hashOfSplits } from './class-splits.ts';
@@ -34,6 +34,8 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(19).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(19).default(15),
+  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  presentations: z.int().min(2).max(20).optional(),
   /** `full`: both official sets, 1,623 characters. `small`: the two small background sets. `auto`: full where it is found, else small. */
   dataSet: z.enum(['auto', 'full', 'small']).default('auto'),
   /** Rotations by 90°, 180° and 270° count as classes of their own. */
@@ -50,24 +52,21 @@ export const omniglot = defineDistribution({
   summary: 'N-way K-shot tasks of handwritten characters',
   paper: 'Lake, Salakhutdinov & Tenenbaum 2015; splits of Vinyals et al. 2016 and Finn, Abbeel & Levine 2017',
   schema,
-  variants: { 'small sets': { ways: 3, shots: 1, queries: 2, dataSet: 'small' } },
+  variants: {
+    'small sets': { ways: 3, shots: 1, queries: 2, dataSet: 'small' },
+    'a sequence of two pieces': { ways: 3, presentations: 4, dataSet: 'small' },
+  },
   dataSets: [omniglotFiles],
   check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.usedSplits)],
-  describe: ({ ways, shots, queries, dataSet, rotations }) => ({
-    episode: joined(' ', ways && `${ways}-way`, shots && `${shots}-shot`),
-    queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
+  describe: ({ dataSet, rotations, ...spec }) => ({
+    ...episodeWords(spec),
     data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
   }),
-  facts: ({ ways, shots, queries }) =>
-    supportAndQuery({
-      target: 'classes',
-      inputKind: 'image',
-      input: [side, side, 1],
-      outputs: ways,
-      ways,
-      shots,
-      queries,
-    }),
+  facts: ({ ways, shots, queries, presentations }) =>
+    episodeFacts(
+      { target: 'classes', inputKind: 'image', input: [side, side, 1], outputs: ways, ways, shots, queries },
+      presentations,
+    ),
   cel: (fields, { evaluationSplit }) => ({
     facts: supportAndQueryCel({
       target: 'classes',
@@ -81,7 +80,7 @@ export const omniglot = defineDistribution({
     check: checkCel(fields, evaluationSplit),
   }),
   async open(spec, io) {
-    const { ways, shots, queries } = spec;
+    const { ways, shots, queries, presentations } = spec;
     const { set, paths } = findArchives(wantedSets(spec.dataSet, io.expectedData), io);
     const { characters, sha256 } = await io.cached(paths.join('\n'), async () => {
       const read = await readArchives(paths, io);
@@ -108,6 +107,7 @@ export const omniglot = defineDistribution({
           ways,
           shots,
           queries,
+          presentations,
           classes: pool.length * turns,
           examplesOf: () => drawingsPerCharacter,
           copy(number, drawing, inputs, row) {
@@ -121,8 +121,8 @@ export const omniglot = defineDistribution({
   },
 });
 
-function tooManyDrawings({ shots, queries }: OmniglotSpec): FieldProblem[] {
-  if (shots + queries <= drawingsPerCharacter) return [];
+function tooManyDrawings({ shots, queries, presentations }: OmniglotSpec): FieldProblem[] {
+  if (presentations !== undefined || shots + queries <= drawingsPerCharacter) return [];
   const accepted = `at most ${drawingsPerCharacter - shots} with ${shots} shots: an Omniglot class has ${drawingsPerCharacter} images`;
   return [{ field: 'task.queries', got: String(queries), accepted }];
 }
@@ -149,12 +149,15 @@ function sharedAlphabets({ alphabets }: OmniglotSpec, usedSplits: readonly Split
 }
 
 /** `tooManyDrawings` and `sharedAlphabets`. */
-function checkCel({ shots, queries, alphabets }: CelFields<OmniglotSpec>, evaluationSplit: string): CelRule[] {
+function checkCel(
+  { shots, queries, presentations, alphabets }: CelFields<OmniglotSpec>,
+  evaluationSplit: string,
+): CelRule[] {
   const [train, validation, test] = [`${alphabets}.train`, `${alphabets}.validation`, `${alphabets}.test`];
   const apart = (a: string, b: string) => `(!has(${a}) || !has(${b}) || !sets.intersects(${a}, ${b}))`;
   return [
     {
-      rule: `${shots} + ${queries} <= ${drawingsPerCharacter}`,
+      rule: `has(${presentations}) || ${shots} + ${queries} <= ${drawingsPerCharacter}`,
       message: `task.queries: accepted: at most ${drawingsPerCharacter} together with task.shots: an Omniglot class has ${drawingsPerCharacter} images`,
     },
     {

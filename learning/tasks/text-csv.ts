@@ -11,7 +11,7 @@ import { defineDistribution } from '../part.ts';
 import type { Split, TaskIo } from '../tasks.ts';
 import { splitProblems } from './class-splits.ts';
 import { csvRows } from './csv.ts';
-import { textFacts, textFields, textWords } from './text-fields.ts';
+import { sequenceProblems, textFacts, textFields, textWords } from './text-fields.ts';
 import { hashOf, invalid, type LabelledText, maxSentenceLength, openTexts } from './text-tasks.ts';
 
 const column = z.string().min(1).max(200);
@@ -48,6 +48,14 @@ export const textCsv = defineDistribution({
       table: { unit: 'pieces', size: 40 },
       splits: { train: ['pay_bill', 'book_flight', 'play_music'], test: ['set_alarm', 'tell_joke'] },
     },
+    'a sequence': {
+      file: 'texts/intents.csv',
+      ways: 2,
+      presentations: 3,
+      tokens: 6,
+      table: { unit: 'pieces', size: 40 },
+      splits: { train: ['pay_bill', 'book_flight', 'play_music'], test: ['set_alarm', 'tell_joke'] },
+    },
     'zero-shot with sentences of no class': {
       file: 'texts/intents.csv',
       ways: 2,
@@ -63,6 +71,7 @@ export const textCsv = defineDistribution({
   check: (spec, job) => [
     ...(spec.splits ? splitProblems('task.splits', spec.splits, job.usedSplits) : []),
     ...outsideProblems(spec),
+    ...sequenceProblems(spec),
   ],
   describe: (spec) => textWords(spec, `sentences${spec.file ? ` of ${spec.file}` : ''}`),
   facts: textFacts,

@@ -1,7 +1,8 @@
 // The fields that distributions of text share, and the facts that follow from them.
 import { z } from 'zod';
-import { descriptionAndQuery, supportAndQuery, type TaskFacts, withOutside } from '../facts.ts';
-import { joined } from '../kit/words.ts';
+import type { FieldProblem } from '../../shared/job-spec/explain.ts';
+import { descriptionAndQuery, episodeFacts, type TaskFacts, withOutside } from '../facts.ts';
+import { episodeWords, joined } from '../kit/words.ts';
 import type { StatedSpec } from '../part.ts';
 import { splitsSchema } from './class-splits.ts';
 
@@ -18,6 +19,8 @@ export const textFields = {
   shots: z.int().min(0).max(1000).default(1),
   /** Query sentences a class. Each class has at least shots + queries sentences. */
   queries: z.int().min(1).max(1000).default(10),
+  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  presentations: z.int().min(2).max(1000).optional(),
   /** Sentences a task that belong to no class at all: evaluations measure how well they are told apart. */
   outside: z.int().min(0).max(1000).default(0),
   /** Of a sentence; the rest of a longer one is cut off. */
@@ -31,29 +34,31 @@ export const textFields = {
 const schema = z.strictObject(textFields);
 export type TextSpec = z.infer<typeof schema>;
 
-export function textFacts({ ways, shots, queries, outside, tokens, table }: TextSpec): TaskFacts {
+/** Sequences have no place for descriptions and for sentences of no class. */
+export function sequenceProblems({ shots, outside, presentations }: TextSpec): FieldProblem[] {
+  if (presentations === undefined) return [];
+  const accepted = (instead: string) => `${instead} with task.presentations: a sequence has no other examples`;
+  return [
+    ...(shots === 0 ? [{ field: 'task.shots', got: '0', accepted: accepted('its default, 1,') }] : []),
+    ...(outside > 0 ? [{ field: 'task.outside', got: String(outside), accepted: accepted('0') }] : []),
+  ];
+}
+
+export function textFacts({ ways, shots, queries, presentations, outside, tokens, table }: TextSpec): TaskFacts {
   const common = { target: 'classes', inputKind: 'tokens', vocabulary: table.size, input: [tokens] } as const;
   const facts =
     shots > 0
-      ? supportAndQuery({ ...common, outputs: ways, ways, shots, queries })
+      ? episodeFacts({ ...common, outputs: ways, ways, shots, queries }, presentations)
       : descriptionAndQuery({ ...common, outputs: ways, ways, queries });
   return withOutside(facts, outside);
 }
 
 /** @param data what the sentences are. */
-export const textWords = (
-  { ways, shots, queries, outside, tokens, table }: StatedSpec<typeof schema>,
-  data: string,
-) => ({
-  episode: joined(
-    ' ',
-    ways && `${ways}-way`,
-    shots !== undefined && shots !== null && (shots > 0 ? `${shots}-shot` : 'zero-shot'),
-  ),
-  queries: joined(
-    ', ',
-    queries && `${queries} ${queries === 1 ? 'query' : 'queries'} a class`,
-    outside && `${outside} outside`,
-  ),
-  data: joined(', ', data, table && `${table.size} ${table.unit}`, tokens && `${tokens} tokens`),
-});
+export function textWords({ outside, tokens, table, ...spec }: StatedSpec<typeof schema>, data: string) {
+  const { episode, queries } = episodeWords(spec);
+  return {
+    episode,
+    queries: joined(', ', queries, outside && `${outside} outside`),
+    data: joined(', ', data, table && `${table.size} ${table.unit}`, tokens && `${tokens} tokens`),
+  };
+}

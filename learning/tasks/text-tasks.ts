@@ -49,7 +49,7 @@ export const maxSentenceLength = 10_000;
 const normalized = (text: string): string => text.normalize('NFKC').toLowerCase().trim().replace(/\s+/g, ' ');
 
 export async function openTexts(spec: TextSpec, source: TextSource, io: TaskIo): Promise<Tasks> {
-  const { ways, shots, queries, outside, tokens, table: wanted } = spec;
+  const { ways, shots, queries, presentations, outside, tokens, table: wanted } = spec;
   const { classes, leftOut } = classesOf(source.sentences);
   const content = hashOfSource(source);
   const splits = splitsOrOtherData(spec, source, classes, io, content);
@@ -83,6 +83,7 @@ export async function openTexts(spec: TextSpec, source: TextSource, io: TaskIo):
         ways,
         shots,
         queries,
+        presentations,
         classes: pool.length,
         examplesOf: (number) => splits[split][number]!.sentences.length,
         ...(shots === 0 && { describe: (number, label) => write(pool[number]!, 0, task.descriptionInputs!, label) }),
@@ -161,7 +162,7 @@ function refuseSplits(
   splits: ClassSplits<TextClass>,
   { usedSplits }: TaskIo,
 ): void {
-  const { ways, shots, queries, outside } = spec;
+  const { ways, shots, queries, presentations, outside } = spec;
   for (const split of usedSplits) {
     if (split === 'train' || splits[split].length > 0) continue;
     const others = splitNames.filter((split) => split !== 'train' && splits[split].length > 0).join(', ');
@@ -180,14 +181,15 @@ function refuseSplits(
     if (outside > most)
       throw invalid('task.outside', String(outside), `at most ${most}, the ${split} split's sentences of no class`);
   }
-  const small = splitNames
-    .flatMap((split) => splits[split])
-    .filter(({ sentences }) => sentences.length < shots + queries);
+  const needed = presentations ?? shots + queries;
+  const small = splitNames.flatMap((split) => splits[split]).filter(({ sentences }) => sentences.length < needed);
   if (small.length === 0) return;
   const counts = small.slice(0, 5).map(({ name, sentences }) => `"${name}" has ${sentences.length}`);
   const more = small.length > 5 ? ` and ${small.length - 5} more` : '';
-  const got = `${queries} with task.shots ${shots}, which take ${shots + queries} sentences of each class`;
-  throw invalid('task.queries', got, `what every class has: ${counts.join(', ')}${more}`);
+  const accepted = `what every class has: ${counts.join(', ')}${more}`;
+  if (presentations !== undefined) throw invalid('task.presentations', String(presentations), accepted);
+  const got = `${queries} with task.shots ${shots}, which take ${needed} sentences of each class`;
+  throw invalid('task.queries', got, accepted);
 }
 
 const sizesOf = (splits: ClassSplits<TextClass>): string =>

@@ -1,12 +1,13 @@
 // Computes evaluation shards: by one program over all points of the algorithm's axis, or, where the
-// adaptation is a loop, by one program for its start and one for a step.
+// adaptation is a loop, by one program for its start and one for a step. Sequences are read example by example.
 import type { BuiltAlgorithm, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
-import { loopedEvaluation, measuresAmong, statesAmong } from '../../learning/kit/evaluate.ts';
+import { loopedEvaluation, measuresAmong, statesAmong, streamEvaluation } from '../../learning/kit/evaluate.ts';
 import type { Kit } from '../../learning/kit/kit.ts';
+import { examplesOf } from '../../learning/kit/stream.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { NamedArrays, TensorSpecs } from '../engine/engine.ts';
 import type { EvaluateShard, EvaluateShardResult } from './job-program.ts';
-import { programOptions, programsByTaskCount, sharedInputs } from './programs.ts';
+import { programOptions, programsByTaskCount, shapeSpecs, sharedInputs } from './programs.ts';
 import { rowsOf, type WorkContext } from './training.ts';
 
 export interface Evaluator {
@@ -90,6 +91,78 @@ export function loopedEvaluator(
       await ofLayers.close();
     },
   };
+}
+
+/**
+ * Reads sequences example by example; a task's value at a presentation is the mean over the examples that were shown as their
+ * class's first, second, ….
+ */
+export function streamEvaluator(
+  { job, engine, draw, step }: WorkContext,
+  adapt: LoopedAdaptation,
+  algorithm: BuiltAlgorithm,
+  kit: Kit,
+): Evaluator {
+  const { start, next } = streamEvaluation(adapt, algorithm, kit);
+  const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
+  const { supportExamples: length, input, outputs } = job.task;
+  const example = shapeSpecs({ streamInputs: { shape: [1, ...input] }, streamTargets: { shape: [1, outputs] } });
+  const first = programsByTaskCount((taskCount) =>
+    engine.compile(programOptions(job, start, { name: `${name} start`, taskCount, inputs: example })),
+  );
+  const later = programsByTaskCount(async (taskCount) => {
+    const states = stateSpecs((await first.get(taskCount)).outputs.each);
+    const inputs = { ...example, ...states };
+    const program = await engine.compile(programOptions(job, next, { name: `${name} example`, taskCount, inputs }));
+    checkState(job.algorithm.name, states, stateSpecs(program.outputs.each));
+    return program;
+  });
+  const heads = job.measures.evaluate;
+  return {
+    async evaluate(theta, { metaStep, split, firstTask, taskCount }) {
+      const shared = sharedInputs(theta, step(metaStep));
+      const tasks = draw(split, firstTask, taskCount);
+      const examples = (begin: number) => examplesOf(tasks, { begin, count: 1, length, taskCount });
+      const program = await later.get(taskCount);
+      let { each } = await (await first.get(taskCount)).run(shared, examples(0));
+      const measured: NamedArrays[] = [];
+      for (let at = 0; at < length; at++) {
+        ({ each } = await program.run(shared, { ...examples(at), ...statesAmong(each) }));
+        measured.push(measuresAmong(each));
+      }
+      const presentations = presentationsOf(tasks.streamTargets!, { length, taskCount });
+      const measures = heads.map(({ name, points }) => {
+        const values = new Array<number>(taskCount * points.length).fill(0);
+        for (const [place, { task, presentation }] of presentations.entries())
+          values[task * points.length + presentation]! += measured[place % length]![name]![task]! / outputs;
+        return { name, values };
+      });
+      return { measures };
+    },
+    async prepare(taskCount) {
+      await later.get(taskCount);
+    },
+    async close() {
+      await first.close();
+      await later.close();
+    },
+  };
+}
+
+/** How often the class of each example was shown before, task by task. @param targets one-hot, [taskCount, length, classes]. */
+function presentationsOf(
+  targets: Float32Array,
+  { length, taskCount }: { readonly length: number; readonly taskCount: number },
+): readonly { readonly task: number; readonly presentation: number }[] {
+  const classes = targets.length / (taskCount * length);
+  return Array.from({ length: taskCount }, (_, task) => {
+    const shown = new Array<number>(classes).fill(0);
+    return Array.from({ length }, (_, at) => {
+      const from = (task * length + at) * classes;
+      const own = targets.subarray(from, from + classes).indexOf(1);
+      return { task, presentation: shown[own]!++ };
+    });
+  }).flat();
 }
 
 /** The states' specs of one task: a program's outputs have the tasks as their first axis. */

@@ -1,10 +1,11 @@
 // A learner: a job file and its θ, which requests adapt and predict with. No data set is opened for it: the
 // support set and the inputs come with the request. Programs are compiled at their first use, one for each
 // number of examples and point of adaptation, and the oldest of them are freed.
-import type { LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
+import type { NamedArrays as FloatArrays, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import { layoutOf, resolveJob } from '../../learning/job.ts';
 import { isLooped, statesOf, withoutPrefix, withPrefix } from '../../learning/kit/evaluate.ts';
 import { after } from '../../learning/kit/sequence.ts';
+import { examplesOf } from '../../learning/kit/stream.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { checkPoint, checkStateLayout, inputsShape, invalid, supportShapes } from '../../learning/request-inputs.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
@@ -15,7 +16,7 @@ import type { Engine, NamedArrays, TaskProgram, TensorSpecs } from '../engine/en
 import { specsOf } from './arrays.ts';
 import type { AdaptedState, LearnerProgram } from './learner-program.ts';
 import { buildJob } from './open.ts';
-import { programOptions, sharedInputs } from './programs.ts';
+import { programOptions, shapeSpecs, sharedInputs } from './programs.ts';
 
 export interface LearnerDependencies {
   /** The parts that the job file may name. */
@@ -26,6 +27,14 @@ export interface LearnerDependencies {
 
 /** Programs of one learner that are kept: as many kinds of request. */
 const keptPrograms = 8;
+
+/** The task's tensors of the start and of each step, whose shapes are the same. */
+interface LoopedRequest {
+  readonly begin: NamedArrays;
+  readonly steps: readonly NamedArrays[];
+  readonly specs: TensorSpecs;
+}
+
 const statePrefix = 'state.';
 
 /** @throws MetatrainError `REQUEST_INVALID` when the model cannot do what the job file asks for. */
@@ -55,11 +64,11 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
     return flattened(stateLayout(program), each);
   };
 
-  /** One program for the start and one for a step, which is called as often as the point is far. */
+  /** One program for the start and one for a step, which is called with the task's tensors of each step in turn. */
   const adaptLooped = async (
     adapt: LoopedAdaptation,
     metaParams: Float32Array,
-    { support, specs, point }: { readonly support: NamedArrays; readonly specs: TensorSpecs; readonly point: number },
+    { begin, steps, specs }: LoopedRequest,
   ) => {
     const start: TaskFunction = (theta, task, step) => ({ sum: {}, each: adapt.start(theta, task, step) });
     const next: TaskFunction = (theta, task, step) => ({
@@ -68,8 +77,8 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
     });
     const first = await programs.get(JSON.stringify(['start', specs]), () => compile('adapt start', start, specs));
     const state = stateLayout(first);
-    let { each } = await first.run(shared(metaParams), support);
-    for (let taken = 0; taken < point; taken++) {
+    let { each } = await first.run(shared(metaParams), begin);
+    for (const support of steps) {
       const task = { ...specs, ...withPrefix(statePrefix, specsOf(state.tensors)) };
       const program = await programs.get(JSON.stringify(['next', task]), () => compile('adapt step', next, task));
       ({ each } = await program.run(shared(metaParams), { ...support, ...withPrefix(statePrefix, each) }));
@@ -77,12 +86,30 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
     return flattened(state, each);
   };
 
+  /** A sequence is read to its end, an example a step. */
+  const streamRequest = (support: FloatArrays, length: number, point: number): LoopedRequest => {
+    if (point < points.length - 1)
+      throw invalid('point', String(point), `${points.length - 1}: a sequence is read to its end`);
+    const example = (begin: number) => examplesOf(support, { begin, count: 1, length, taskCount: 1 });
+    const { input, outputs } = job.task;
+    return {
+      begin: example(0),
+      steps: Array.from({ length }, (_, at) => example(at)),
+      specs: shapeSpecs({ streamInputs: { shape: [1, ...input] }, streamTargets: { shape: [1, outputs] } }),
+    };
+  };
+
   return {
     async adapt(metaParams, { support, point }) {
       checkPoint(point, points);
-      const specs = specsOf(Object.entries(supportShapes(job.task, support)).map(([name, shape]) => ({ name, shape })));
+      const shapes = supportShapes(job.task, support);
+      const specs = specsOf(Object.entries(shapes).map(([name, shape]) => ({ name, shape })));
+      const looped = (): LoopedRequest =>
+        shapes.streamInputs
+          ? streamRequest(support, shapes.streamInputs[0]!, point)
+          : { begin: support, steps: new Array<NamedArrays>(point).fill(support), specs };
       const adapted = isLooped(algorithm.adapt)
-        ? await adaptLooped(algorithm.adapt, metaParams, { support, specs, point })
+        ? await adaptLooped(algorithm.adapt, metaParams, looped())
         : await adaptTraced(metaParams, support, specs, point);
       return { ...adapted, state: finite(adapted.state, 'the adapted state') };
     },

@@ -16,7 +16,7 @@ import type { Engine } from '../engine/engine.ts';
 import { rematerialize } from '../engine/tf/rematerialize.ts';
 import { tf } from '../engine/tf/tf.ts';
 import { allocateTasks, initialParams } from './arrays.ts';
-import { type Evaluator, loopedEvaluator, tracedEvaluator } from './evaluation.ts';
+import { type Evaluator, loopedEvaluator, streamEvaluator, tracedEvaluator } from './evaluation.ts';
 import { taskIo } from './io.ts';
 import type { JobProgram } from './job-program.ts';
 import { openTasks } from './tasks.ts';
@@ -98,9 +98,9 @@ export function trainerOf(context: WorkContext, { algorithm: { train } }: BuiltJ
 
 export function evaluatorOf(context: WorkContext, { algorithm, kit, functions }: BuiltJob): Evaluator {
   const { adapt } = algorithm;
-  return isLooped(adapt)
-    ? loopedEvaluator(context, adapt, algorithm, kit)
-    : tracedEvaluator(context, functions.evaluate);
+  if (!isLooped(adapt)) return tracedEvaluator(context, functions.evaluate);
+  const evaluator = context.job.task.sets.includes('stream') ? streamEvaluator : loopedEvaluator;
+  return evaluator(context, adapt, algorithm, kit);
 }
 
 /**

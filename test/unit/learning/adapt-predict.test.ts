@@ -2,6 +2,7 @@
 // the loss that evaluation reports. And what a learner refuses.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { NamedArrays } from '../../../learning/built.ts';
 import type { ResolvedJob } from '../../../learning/job.ts';
 import { builtIn } from '../../../learning/registry.ts';
 import { supportTensors } from '../../../learning/request-inputs.ts';
@@ -15,7 +16,7 @@ import type { LearnerProgram } from '../../../worker/learning/learner-program.ts
 import { openJobProgram } from '../../../worker/learning/open.ts';
 import { type Fixture, smallFixture } from './omniglot-fixture.ts';
 import { probeRegistry } from './probe.ts';
-import { jobOf, openParts, type Parts, relativeError, smallJobs } from './small-jobs.ts';
+import { evaluateOnTasks, jobOf, openParts, type Parts, relativeError, smallJobs } from './small-jobs.ts';
 
 /** Relative: the programs are cut elsewhere, so that sums may be added in another order. */
 const tolerance = 1e-4;
@@ -69,8 +70,60 @@ async function withLearner<Result>(
   }
 }
 
+/** Rows `begin` to `end` of arrays with so many rows. */
+const rowsOf = (arrays: NamedArrays, rows: number, begin: number, end: number): NamedArrays =>
+  Object.fromEntries(
+    Object.entries(arrays).map(([name, values]) => {
+      const width = values.length / rows;
+      return [name, values.subarray(begin * width, end * width)];
+    }),
+  );
+
+describe('a sequence that is adapted to is read', () => {
+  for (const { name, job } of smallJobs.filter(({ job }) => job.task.sets.includes('stream'))) {
+    it(`${name}: each example is predicted from those before it as evaluation reports`, async () => {
+      const engine = engines.compiled;
+      const parts = await openParts(job, fixture.directory);
+      const { metaParams } = parts;
+      const reported = await evaluateOnTasks(engine, parts, metaParams);
+      const { supportExamples: length, outputs: classes } = job.task;
+      const task = allocateTasks(job.task, 1).task(0);
+      parts.tasks.sample('test', 0, task);
+      const point = job.measures.evaluate[0]!.points.length - 1;
+      const losses = new Array<number>(point + 1).fill(0);
+      const shown = new Array<number>(classes).fill(0);
+      await withLearner(job, engine, async (learner) => {
+        for (let at = 0; at < length; at++) {
+          const { streamInputs: inputs, streamTargets: targets } = rowsOf(task, length, at, at + 1);
+          const presentation = shown[targets!.indexOf(1)]!++;
+          if (at === 0) continue;
+          const adapted = await learner.adapt(metaParams, { support: rowsOf(task, length, 0, at), point });
+          const { outputs } = await learner.predict(metaParams, { adapted, inputs: inputs! });
+          const exponentials = outputs.map(Math.exp);
+          const share = exponentials[targets!.indexOf(1)]! / exponentials.reduce((a, b) => a + b, 0);
+          losses[presentation]! -= Math.log(share) / classes;
+        }
+        const early = { support: rowsOf(task, length, 0, 1), point: 0 };
+        await assert.rejects(
+          learner.adapt(metaParams, early),
+          /point: got 0; accepted: \d: a sequence is read to its end/,
+        );
+      });
+      // nothing can be asked before the first example: the first presentation is left out
+      for (const [presentation, loss] of losses.entries()) {
+        if (presentation === 0) continue;
+        const wanted = reported.loss![presentation]!;
+        assert.ok(
+          Math.abs(loss - wanted) < tolerance * wanted,
+          `${presentation}: ${loss}, evaluation reports ${wanted}`,
+        );
+      }
+    });
+  }
+});
+
 describe('adapting and predicting apart', () => {
-  for (const { name, job } of smallJobs) {
+  for (const { name, job } of smallJobs.filter(({ job }) => job.task.sets.includes('query'))) {
     for (const engineName of ['eager', 'compiled'] as const) {
       it(`${name}: gives the measures that evaluation reports, ${engineName}`, async () => {
         const engine = engines[engineName];

@@ -197,7 +197,7 @@ async function assertInductive(parts: Parts): Promise<void> {
       state = next;
       if (++taken === points) break;
     }
-    const { inputs } = kit.querySet(task);
+    const inputs = task.queryInputs ?? task.streamInputs!;
     const [, ...rest] = inputs.shape;
     const first = kit.tf.slice(inputs, [0, ...rest.map(() => 0)], [1, ...rest]);
     return {

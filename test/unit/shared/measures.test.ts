@@ -13,7 +13,9 @@ import {
   leadingMeasure,
   maxMeasures,
   measureOf,
+  ordinal,
   placeText,
+  pointText,
   valuesOfTask,
 } from '../../../shared/measures.ts';
 import { sinusoidSpec } from '../../support/job-specs.ts';
@@ -67,8 +69,15 @@ test('a place along an axis is a count of it, or its name', () => {
   assert.equal(placeText('inner step', '10'), ' after 10 inner steps');
   assert.equal(placeText('episode', '1'), ' after 1 episode');
   assert.equal(placeText('domain', 'birds'), ' in domain birds');
+  assert.equal(placeText('presentation', '2nd'), ' at the 2nd presentation');
   assert.equal(placeText('', ''), '');
-  assert.equal(axisHead({ axis: 'presentation', points: ['1', '10'] }), 'presentations');
+  assert.deepEqual(
+    [1, 2, 3, 4, 10, 11, 12, 13, 21, 112].map(ordinal).join(' '),
+    '1st 2nd 3rd 4th 10th 11th 12th 13th 21st 112th',
+  );
+  assert.equal(pointText('presentation', ordinal(10)), '10th presentation');
+  assert.equal(axisHead({ axis: 'presentation', points: ['1st', '10th'] }), 'presentation');
+  assert.equal(axisHead({ axis: 'inner step', points: ['1', '10'] }), 'inner steps');
   assert.equal(axisHead({ axis: 'domain', points: ['birds', '2'] }), 'domain');
 });
 
