@@ -47,7 +47,7 @@ export function sequenceProblems({ shots, outside, presentations }: TextSpec): F
 export function textFacts({ ways, shots, queries, presentations, outside, tokens, table }: TextSpec): TaskFacts {
   const common = { target: 'classes', inputKind: 'tokens', vocabulary: table.size, input: [tokens] } as const;
   const facts =
-    shots > 0
+    shots > 0 || presentations !== undefined
       ? episodeFacts({ ...common, outputs: ways, ways, shots, queries }, presentations)
       : descriptionAndQuery({ ...common, outputs: ways, ways, queries });
   return withOutside(facts, outside);
