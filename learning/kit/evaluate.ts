@@ -103,7 +103,11 @@ export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgori
  * As `loopedEvaluation`, of sequences: `start` gives the state before the first example; `next` reads the one example that the
  * task holds, and `each` has its measures as well as the state after it.
  */
-export function streamEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
+export function streamEvaluation(
+  adapt: LoopedAdaptation,
+  algorithm: BuiltAlgorithm,
+  kit: Kit,
+): Omit<LoopedEvaluation, 'insight'> {
   return {
     start: (theta, task, step) => ({ sum: {}, each: withPrefix(statePrefix, adapt.start(theta, task, step)) }),
     next(theta, task, step) {
