@@ -11,7 +11,13 @@ import { noAxis } from '../../shared/measures.ts';
 import type { NamedTensors } from '../built.ts';
 import { bodyOf, featureCount, type Parameter } from '../facts.ts';
 import { ones, xavierUniform, zeros } from '../kit/initializers.ts';
-import { bodyAndHeadNeeded, bodyAndHeadNeededCel, featuresNeeded, supportNeeded, supportNeededCel } from '../kit/needs.ts';
+import {
+  bodyAndHeadNeeded,
+  bodyAndHeadNeededCel,
+  featuresNeeded,
+  supportNeeded,
+  supportNeededCel,
+} from '../kit/needs.ts';
 import { defineAlgorithm } from '../part.ts';
 
 const schema = z.strictObject({
