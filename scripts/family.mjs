@@ -245,6 +245,7 @@ brackets half of the 95 % interval over the test tasks of one seed. Where fewer 
 stands instead of an interval. Model: conv4 of ${model.filters} filters, ${model.downsampling}, batch norm by the support set (no prediction
 sees other queries). Budget: ${metaSteps} meta-steps of ${batchSize} tasks. Seconds: processor time of all processes, and wall time of 2 workers on
 2 cores that did other things too; each is the least of the seeds. A quiet machine needs little more than half of the first.
+Runs of seed 1 without a processor time are those of an earlier table, kept to 0.1 %.
 
 ${''.padEnd(35)}${[1, 5].map(heading).join('   ')}`);
 for (const method of methods) {
