@@ -12,6 +12,7 @@ import { maml } from './algorithms/maml.ts';
 import { mamlPlusPlus } from './algorithms/maml-plus-plus.ts';
 import { mann } from './algorithms/mann.ts';
 import { matching } from './algorithms/matching.ts';
+import { metaLstm } from './algorithms/meta-lstm.ts';
 import { metaSgd } from './algorithms/meta-sgd.ts';
 import { nearestNeighbour } from './algorithms/nearest-neighbour.ts';
 import { protonet } from './algorithms/protonet.ts';
@@ -63,6 +64,7 @@ export const builtInParts: readonly AnyPart[] = [
   cavia,
   mamlPlusPlus,
   inContext,
+  metaLstm,
   mann,
   recurrent,
   nearestNeighbour,

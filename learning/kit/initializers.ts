@@ -30,8 +30,12 @@ export const truncatedNormal =
 /** σ = √(2 / inputs), which keeps the variance through relu. He et al. 2015, equation 10. */
 export const he = (inputs: number): Initializer => normal(Math.sqrt(2 / inputs));
 
+/** Uniform between −limit and limit. */
+export const uniform =
+  (limit: number): Initializer =>
+  (rng) =>
+    rng.between(-limit, limit);
+
 /** Uniform in ±√(6 / (inputs + outputs)). Glorot & Bengio 2010, equation 16. */
-export const xavierUniform = (inputs: number, outputs: number): Initializer => {
-  const limit = Math.sqrt(6 / (inputs + outputs));
-  return (rng) => rng.between(-limit, limit);
-};
+export const xavierUniform = (inputs: number, outputs: number): Initializer =>
+  uniform(Math.sqrt(6 / (inputs + outputs)));

@@ -12,10 +12,11 @@ import { examplesOfPiece } from '../../../learning/kit/stream.ts';
 import { defineDistribution } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 import { taskRng } from '../../../shared/rng.ts';
-import { elementsOf, viewsOf } from '../../../shared/tensor-codec.ts';
+import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
 import { buildJob, evaluatorOf, trainerOf, workContext } from '../../../worker/learning/open.ts';
+import { dot, lstm, parametersOf, plus, sigmoid, type Vector } from './by-hand.ts';
 import { smallFixture } from './omniglot-fixture.ts';
 import { evaluateOnTasks, jobOf, openParts, relativeError } from './small-jobs.ts';
 import { derivative } from './two-units.ts';
@@ -46,46 +47,9 @@ const task: NamedArrays = {
   streamTargets: Float32Array.from(labels.flatMap((label) => [0, 1, 2].map((k) => (k === label ? 1 : 0)))),
 };
 
-type Vector = readonly number[];
-const dot = (a: Vector, b: Vector): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const crossEntropy = (logits: Vector, k: number): number =>
   Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0)) - logits[k]!;
 const oneHot = (k: number | undefined): Vector => [0, 1, 2].map((j) => (j === k ? 1 : 0));
-
-/** θ by name, and a vector's product with one of its matrices. */
-function parametersOf(job: ResolvedJob, theta: Vector) {
-  const values = new Map<string, Vector>();
-  let offset = 0;
-  for (const { name, shape } of job.parameters) {
-    values.set(name, theta.slice(offset, offset + elementsOf(shape)));
-    offset += elementsOf(shape);
-  }
-  const vector = (name: string): Vector => values.get(name)!;
-  const times = (x: Vector, name: string): number[] => {
-    const weights = vector(name);
-    const outputs = weights.length / x.length;
-    return Array.from({ length: outputs }, (_, j) =>
-      dot(
-        x,
-        x.map((_, i) => weights[i * outputs + j]!),
-      ),
-    );
-  };
-  return { vector, times };
-}
-
-const plus = (...vectors: readonly Vector[]): number[] =>
-  vectors[0]!.map((_, i) => vectors.reduce((sum, vector) => sum + vector[i]!, 0));
-
-/** Gate by gate: input, forget (with 1 added), what is written, output. */
-function lstm(sums: Vector, cell: Vector): { readonly cell: number[]; readonly hidden: number[] } {
-  const units = cell.length;
-  const next = cell.map(
-    (value, j) => sigmoid(sums[units + j]! + 1) * value + sigmoid(sums[j]!) * Math.tanh(sums[2 * units + j]!),
-  );
-  return { cell: next, hidden: next.map((value, j) => sigmoid(sums[3 * units + j]!) * Math.tanh(value)) };
-}
 
 type Reader = (job: ResolvedJob, theta: Vector) => readonly Vector[];
 
