@@ -103,6 +103,21 @@ export function supportAndQueryCel({
   };
 }
 
+/** As `episodeFacts`, with an expression of CEL for each number. @param presentations the job file's field. */
+export function episodeFactsCel(
+  facts: Parameters<typeof supportAndQueryCel>[0] & { readonly ways: string },
+  presentations: string,
+): CelFacts {
+  const { supportExamples, queryExamples, ...others } = supportAndQueryCel(facts);
+  const isStream = `has(${presentations})`;
+  return {
+    ...others,
+    isStream,
+    supportExamples: `(${isStream} ? ${facts.ways} * ${presentations} : ${supportExamples})`,
+    queryExamples: `(${isStream} ? 0 : ${queryExamples})`,
+  };
+}
+
 /** Tasks of a query set and an input for each class that describes it, without examples: zero-shot. `shots` is 0. */
 export function descriptionAndQuery(facts: Omit<ExampleFacts, 'shots'> & { readonly ways: number }): TaskFacts {
   const { ways, queries, input, outputs } = facts;

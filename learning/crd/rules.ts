@@ -236,15 +236,15 @@ function needRules({ models, algorithms, objectives }: OfDistribution): JobRule[
     const message = `${field}: accepted: ${taken.join(' | ')}, with task.distribution ${hereName}`;
     return [{ where: [], must: `!(${isOneOf(value, refused)})`, message }];
   };
-  const sometimes = (
-    field: string,
-    isPart: (name: string) => string,
-    parts: readonly Named<AlgorithmCel | ModelCel>[],
-  ) =>
-    parts.filter(takes).flatMap(({ name, cel: { needs } }) => {
-      if (!needs || needs.rule === 'true') return [];
-      return [{ where: [isPart(name)], must: needs.rule, message: `${field}: ${name} ${needs.message}` }];
-    });
+  const sometimes = (field: string, name: string, parts: readonly Named<AlgorithmCel | ModelCel>[]) =>
+    grouped(
+      parts.filter(({ cel: { needs } }) => needs && needs.rule !== 'true' && needs.rule !== 'false'),
+      ({ cel }) => cel.needs!,
+    ).map(([{ rule, message }, names]) => ({
+      where: [isOneOf(name, names)],
+      must: rule,
+      message: `${field}: ${names.join(' | ')} ${message}`,
+    }));
   const ofModel = models.filter(takes).flatMap((model) => {
     const needs = algorithms.filter(takes).flatMap(({ name, cel }) => {
       const need = cel.needsModel?.(model.cel.parameters);
@@ -260,8 +260,8 @@ function needRules({ models, algorithms, objectives }: OfDistribution): JobRule[
     ...never('model.architecture', architecture, models),
     ...never('algorithm.name', algorithmName, algorithms),
     ...never('objective.name', '$objective', objectives),
-    ...sometimes('model', isModel, models),
-    ...sometimes('algorithm', (name) => among([name]), algorithms),
+    ...sometimes('model', architecture, models),
+    ...sometimes('algorithm', algorithmName, algorithms),
     ...ofModel,
   ];
 }

@@ -5,14 +5,18 @@ import { bodyOf, featureCount, headOf, type Parameter, type TaskFacts } from '..
 export const supportNeeded = ({ sets }: TaskFacts): string | undefined =>
   sets.includes('support') ? undefined : 'tasks with a support set';
 
-export const supportNeededCel = ({ sets }: CelFacts): CelRule =>
-  celNeed(sets.includes('support'), 'tasks with a support set');
+export const supportNeededCel = (task: CelFacts): CelRule => supportCel(task, true, 'tasks with a support set');
+
+function supportCel({ sets, isStream }: CelFacts, isTaken: boolean, what: string): CelRule {
+  const need = celNeed(isTaken && sets.includes('support'), what);
+  return need.rule === 'true' && isStream !== undefined ? { ...need, rule: `!${isStream}` } : need;
+}
 
 export const supportOfClassesNeeded = ({ sets, target }: TaskFacts): string | undefined =>
   sets.includes('support') && target === 'classes' ? undefined : 'tasks of classes with a support set';
 
-export const supportOfClassesNeededCel = ({ sets, target }: CelFacts): CelRule =>
-  celNeed(sets.includes('support') && target === 'classes', 'tasks of classes with a support set');
+export const supportOfClassesNeededCel = (task: CelFacts): CelRule =>
+  supportCel(task, task.target === 'classes', 'tasks of classes with a support set');
 
 export const streamOfClassesNeeded = ({ sets, target }: TaskFacts): string | undefined =>
   sets.includes('stream') && target === 'classes' ? undefined : 'sequences of classes (task.presentations)';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
-import { episodeFacts, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, episodeFactsCel } from '../facts.ts';
 import { dataPath, placeOfFile } from '../kit/data-path.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -65,16 +65,19 @@ export const emnist = defineDistribution({
       { target: 'classes', inputKind: 'image', input: [side, side, 1], outputs: ways, ways, shots, queries },
       presentations,
     ),
-  cel: ({ ways, shots, queries, splits }, { evaluationSplit }) => ({
-    facts: supportAndQueryCel({
-      target: 'classes',
-      inputKind: 'image',
-      input: [String(side), String(side), '1'],
-      outputs: ways,
-      ways,
-      shots,
-      queries,
-    }),
+  cel: ({ ways, shots, queries, presentations, splits }, { evaluationSplit }) => ({
+    facts: episodeFactsCel(
+      {
+        target: 'classes',
+        inputKind: 'image',
+        input: [String(side), String(side), '1'],
+        outputs: ways,
+        ways,
+        shots,
+        queries,
+      },
+      presentations,
+    ),
     check: splitRules('task.splits', splits, evaluationSplit),
     sets: splitNames.map((split) => `splits.${split}`),
   }),

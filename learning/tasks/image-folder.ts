@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { inKeywords } from '../../shared/job-spec/keywords.ts';
-import { episodeFacts, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, episodeFactsCel } from '../facts.ts';
 import { dataPath, missing } from '../kit/data-path.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -92,18 +92,21 @@ export const imageFolder = defineDistribution({
       presentations,
     );
   },
-  cel: ({ ways, shots, queries, channels, splits }, { evaluationSplit }) => ({
-    facts: supportAndQueryCel({
-      target: 'classes',
-      inputKind: 'image',
-      // CEL cannot read `size`, which is a number or a list.
-      input: [String(leastSide), String(leastSide), channels],
-      isLeastInput: true,
-      outputs: ways,
-      ways,
-      shots,
-      queries,
-    }),
+  cel: ({ ways, shots, queries, presentations, channels, splits }, { evaluationSplit }) => ({
+    facts: episodeFactsCel(
+      {
+        target: 'classes',
+        inputKind: 'image',
+        // CEL cannot read `size`, which is a number or a list.
+        input: [String(leastSide), String(leastSide), channels],
+        isLeastInput: true,
+        outputs: ways,
+        ways,
+        shots,
+        queries,
+      },
+      presentations,
+    ),
     check: splitRules('task.splits', splits, evaluationSplit),
     sets: splitNames.map((split) => `splits.${split}`),
   }),

@@ -8,7 +8,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { type CelFields, type CelRule, hasOtherTasks } from '../cel.ts';
-import { episodeFacts, supportAndQueryCel } from '../facts.ts';
+import { episodeFacts, episodeFactsCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -68,15 +68,18 @@ export const omniglot = defineDistribution({
       presentations,
     ),
   cel: (fields, { evaluationSplit }) => ({
-    facts: supportAndQueryCel({
-      target: 'classes',
-      inputKind: 'image',
-      input: [String(side), String(side), '1'],
-      outputs: fields.ways,
-      ways: fields.ways,
-      shots: fields.shots,
-      queries: fields.queries,
-    }),
+    facts: episodeFactsCel(
+      {
+        target: 'classes',
+        inputKind: 'image',
+        input: [String(side), String(side), '1'],
+        outputs: fields.ways,
+        ways: fields.ways,
+        shots: fields.shots,
+        queries: fields.queries,
+      },
+      fields.presentations,
+    ),
     check: checkCel(fields, evaluationSplit),
   }),
   async open(spec, io) {

@@ -178,7 +178,7 @@ test('a refusal names the field and what it accepts', async () => {
     [{ task: { distribution: 'omniglot', shots: 5, queries: 16 } }, /task\.queries: accepted: at most 20 together/],
     [
       { task: { distribution: 'sinusoid', ways: 5 } },
-      /spec\.job\.task\.ways: .*only with distribution omniglot \| image-folder/,
+      /spec\.job\.task\.ways: .*only with distribution omniglot .*\| image-folder/,
     ],
     [{ task: { distribution: 'omniglot', shots: 25 } }, /a whole number from 1 to 19 with distribution omniglot/],
     [{ model: { architecture: 'conv4' } }, /model\.architecture: accepted: mlp, with task\.distribution sinusoid/],
