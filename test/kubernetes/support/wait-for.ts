@@ -1,6 +1,8 @@
 // Waits for the state of objects by a watch of the API server, without sleeps. A wait that ends
 // without success says what the namespace looked like.
 import { spawn } from 'node:child_process';
+import { resourceNames } from '../../../learning/crd/definition.ts';
+import { delay } from '../../../shared/clock.ts';
 import { kubectlProgram, tryKubectl } from './kubectl.ts';
 
 /** What every object of Kubernetes has, as far as tests read it. */
@@ -27,8 +29,8 @@ export interface WaitOptions {
 }
 
 /**
- * Waits until the objects of a kind (`pods`) or one object (`statefulset/metatrain-coordinator`) are
- * as wanted, and returns them. The predicate sees all present objects after each change.
+ * Waits until the objects of a kind (`pods`) or one object (`pods/metatrain-coordinator-0`) are
+ * as wanted, and returns them. The predicate sees all present objects, first and after each change.
  *
  * @throws after the time limit, with pods, events and the logs of the namespace.
  */
@@ -38,24 +40,49 @@ export async function waitFor<Shape extends KubernetesObject>(
   { namespace, timeoutMs = 120_000, selector }: WaitOptions,
   isWanted: (objects: readonly Shape[]) => boolean,
 ): Promise<readonly Shape[]> {
-  const present = new Map<string, Shape>();
   const [kind = resource, name] = resource.split('/');
-  const args = ['get', kind, '--namespace', namespace, '--watch', '--output-watch-events', '--output=json'];
+  const path = pathOf(kind, namespace);
+  const query = new URLSearchParams();
   // A single name that does not exist yet would be an error, a field selector is not.
-  if (name !== undefined) args.push(`--field-selector=metadata.name=${name}`);
-  if (selector !== undefined) args.push(`--selector=${selector}`);
+  if (name !== undefined) query.set('fieldSelector', `metadata.name=${name}`);
+  if (selector !== undefined) query.set('labelSelector', selector);
   const givenUpAt = performance.now() + timeoutMs;
-  // A watch ends when the API server restarts; the next one begins with everything that exists.
+  // A watch ends when the API server restarts; then everything is listed again.
   while (performance.now() < givenUpAt) {
-    present.clear();
-    const outcome = await follow<Shape>(args, givenUpAt - performance.now(), (type, object) => {
-      if (type === 'DELETED') present.delete(object.metadata.uid);
-      else present.set(object.metadata.uid, object);
-      return isWanted([...present.values()]);
-    });
-    if (outcome) return [...present.values()];
+    // The whole list before the watch: of a watch alone the predicate would see the first objects only.
+    const list = await tryKubectl(['get', '--raw', `${path}?${query}`]);
+    if (list.code !== 0) {
+      await delay(200);
+      continue;
+    }
+    const { metadata, items } = JSON.parse(list.stdout) as { metadata: { resourceVersion: string }; items: Shape[] };
+    const present = new Map(items.map((item) => [item.metadata.uid, item]));
+    const since = new URLSearchParams([...query, ['watch', 'true'], ['resourceVersion', metadata.resourceVersion]]);
+    const isDone =
+      isWanted(items) ||
+      (await follow<Shape>(['get', '--raw', `${path}?${since}`], givenUpAt - performance.now(), (type, object) => {
+        if (type === 'DELETED') present.delete(object.metadata.uid);
+        else present.set(object.metadata.uid, object);
+        return isWanted([...present.values()]);
+      }));
+    if (isDone) return [...present.values()];
   }
   throw new Error(`${timeoutMs / 1000} s passed before ${what}\n${await describeNamespace(namespace)}`);
+}
+
+/** Where the API server lists the objects of a kind. */
+function pathOf(kind: string, namespace: string): string {
+  switch (kind) {
+    case 'nodes':
+      return '/api/v1/nodes';
+    case 'pods':
+    case 'serviceaccounts':
+      return `/api/v1/namespaces/${namespace}/${kind}`;
+    case resourceNames.plural:
+      return `/apis/${resourceNames.group}/${resourceNames.version}/namespaces/${namespace}/${kind}`;
+    default:
+      throw new Error(`waitFor does not know where ${kind} are`);
+  }
 }
 
 /** True as soon as `see` returns true; false when the watch or the time ends first. */
