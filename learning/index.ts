@@ -31,6 +31,7 @@ export type {
   CheckedTasks,
   DefinedPart,
   DistributionPart,
+  Domains,
   MeasureKind,
   MetaUpdate,
   ModelPart,

@@ -19,6 +19,7 @@ import { builtIn, type Registry } from './registry.ts';
 import { schemaOf, type WrittenSpec } from './schema.ts';
 import { nameFields, sectionPaths } from './sections.ts';
 import { disagreements, type NamedTasks, relocated } from './several.ts';
+import { mixtureName } from './tasks/mixture.ts';
 import { bothSplits } from './tasks.ts';
 
 /**
@@ -52,6 +53,7 @@ function read(
   }
   const document = parseYaml(text, '(job file)');
   for (const [path, value] of overrides) setField(document, path, parseYaml(value, path));
+  nameMixtures(document);
   const schema = schemaOf(registry);
   const parsed = schema.safeParse(document, { reportInput: true });
   if (!parsed.success) throw invalid(explain(parsed.error, schema).map(withPluginHint));
@@ -63,10 +65,19 @@ function read(
   const problems = contradictions(spec, registry);
   if (problems.length > 0) throw invalid(problems);
   const job = resolveJob(spec, registry);
-  const tooLarge = excesses(job);
+  const tooLarge = [...excesses(job), ...domainProblems(job)];
   if (tooLarge.length > 0) throw invalid(tooLarge);
   tryOut(job);
   return job;
+}
+
+/** `task: { mixture: […] }` means `task: { distribution: mixture, mixture: […] }`; so in `evaluation.task`. */
+function nameMixtures(document: unknown): void {
+  const within = (value: unknown, field: string) => (canHold(value, field) ? value[field] : undefined);
+  for (const task of [within(document, 'task'), within(within(document, 'evaluation'), 'task')]) {
+    if (within(task, mixtureName) === undefined || within(task, nameFields.distribution) !== undefined) continue;
+    (task as Record<string, unknown>)[nameFields.distribution] = mixtureName;
+  }
 }
 
 /** Calls what the coordinator will call while the job runs: what a plugin's part throws there is told now. */
@@ -178,7 +189,8 @@ function contradictions(spec: JobSpec, registry: Registry): FieldProblem[] {
     problems.push(...insightProblems(spec.algorithm.name, resolveJob(spec, registry).measures.evaluate[0]!));
   }
   if (misfits.length === 0 && spec.published) {
-    problems.push(...figureProblems(spec.published, resolveJob(spec, registry).measures.evaluate));
+    const { measures, domains } = resolveJob(spec, registry);
+    problems.push(...figureProblems(spec.published, [...measures.evaluate, ...(domains?.heads ?? [])]));
   }
   return problems;
 }
@@ -256,6 +268,18 @@ function partProblems(spec: JobSpec, registry: Registry): FieldProblem[] {
     ...check('objective', spec.objective.name, spec.objective),
     ...check('optimizer', spec.meta.optimizer.name, spec.meta.optimizer),
   ];
+}
+
+/** An evaluation measures every domain on at least two tasks. */
+function domainProblems({ spec, domains }: ResolvedJob): FieldProblem[] {
+  if (!domains) return [];
+  const { tasks } = spec.evaluation;
+  const counts = domains.names.map(() => 0);
+  for (let task = 0; task < tasks && counts.some((count) => count < 2); task++) counts[domains.domainOf(task)]! += 1;
+  const few = counts.findIndex((count) => count < 2);
+  if (few < 0) return [];
+  const got = `${tasks}, ${counts[few]} of them of the domain ${domains.names[few]}`;
+  return [{ field: 'evaluation.tasks', got, accepted: 'so many that every domain has two' }];
 }
 
 /** Of tasks that only evaluations draw. */

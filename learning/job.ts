@@ -10,9 +10,10 @@ import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
 import { innerStepAxis, insightHeads } from './kit/insight.ts';
 import { curveHead, isRejecting, rejectionKinds } from './kit/rejection.ts';
-import type { Axis, DefinedPart, PartKind } from './part.ts';
+import type { Axis, DefinedPart, MeasureKind, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
 import { factsOf, type NamedTasks } from './several.ts';
+import { mixtureName } from './tasks/mixture.ts';
 
 /** What is measured of a task. The first is the one that is minimised. */
 export interface JobMeasures {
@@ -20,6 +21,15 @@ export interface JobMeasures {
   readonly train: readonly MeasureHead[];
   /** Along the algorithm's axis. */
   readonly evaluate: readonly MeasureHead[];
+}
+
+/** What an evaluation tells of each domain of its tasks. */
+export interface EvaluatedDomains {
+  readonly names: readonly string[];
+  /** One for each measure along the algorithm's axis, at its last point. */
+  readonly heads: readonly MeasureHead[];
+  /** The place of a task's domain among the names. */
+  domainOf(task: number): number;
 }
 
 export interface ResolvedJob {
@@ -39,6 +49,8 @@ export interface ResolvedJob {
   /** Numbers in θ. Exact as long as it is a safe integer. */
   readonly parameterCount: number;
   readonly measures: JobMeasures;
+  /** Where evaluations draw from several distributions: the measures by domain, and the domain of each task. */
+  readonly domains: EvaluatedDomains | undefined;
   readonly isTransductive: boolean;
   /** Whose parts it uses, each once. */
   readonly plugins: readonly PluginIdentity[];
@@ -82,11 +94,30 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
         ...(spec.evaluation.insight ? insightHeads(modelParameters, model.namesLayers ?? false) : []),
       ],
     },
+    domains: domainsOf(evaluated, spec, [...kinds, ...rejectionKinds(task)]),
     isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),
     plugins: pluginsOf(spec, registry),
     words: wordsOf(spec, registry),
     publishedWords: spec.published && wordsOf(spec.published.protocol, registry),
   };
+}
+
+function domainsOf(
+  { distribution, section }: NamedTasks,
+  { seed, evaluation }: JobSpec,
+  kinds: readonly MeasureKind[],
+): EvaluatedDomains | undefined {
+  const domains = distribution.domains?.(section);
+  if (!domains) return undefined;
+  const { names } = domains;
+  const heads = kinds.map((kind) => ({
+    ...kind,
+    name: `${kind.name}-by-domain`,
+    title: `${kind.title ?? kind.name} by domain`,
+    axis: 'domain',
+    points: names,
+  }));
+  return { names, heads, domainOf: (task) => domains.of(seed, evaluation.split, task) };
 }
 
 /** The parts that a job names, by kind. */
@@ -98,9 +129,9 @@ export const partNames = ({
   meta,
   evaluation,
 }: JobSpec): readonly (readonly [PartKind, string])[] => [
-  ...[task, ...(evaluation.task ? [evaluation.task] : [])].map(
-    ({ distribution }) => ['distribution', distribution] as const,
-  ),
+  ...[task, ...(evaluation.task ? [evaluation.task] : [])]
+    .flatMap(withDomains)
+    .map(({ distribution }) => ['distribution', distribution] as const),
   ['model', model.architecture],
   ['algorithm', algorithm.name],
   ['objective', objective.name],
@@ -111,6 +142,12 @@ export const partNames = ({
 export function pluginsOf(spec: JobSpec, registry: Registry): PluginIdentity[] {
   const used = partNames(spec).flatMap(([kind, name]) => registry.pluginOf(kind, name) ?? []);
   return [...new Set(used)].map(({ name, sha256 }) => ({ name, sha256 }));
+}
+
+/** The section, and those of the domains of a mixture. */
+function withDomains(section: TaskSection): readonly TaskSection[] {
+  const domains = section.distribution === mixtureName ? (section.mixture as readonly { task: TaskSection }[]) : [];
+  return [section, ...domains.map(({ task }) => task)];
 }
 
 export const namedTasks = (path: string, section: TaskSection, registry: Registry): NamedTasks => ({

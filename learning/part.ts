@@ -142,10 +142,20 @@ export interface TaskWords {
   readonly data: string;
 }
 
+/** The distributions that tasks are drawn from, and which of them a task is of. */
+export interface Domains {
+  /** Unique. */
+  readonly names: readonly string[];
+  /** The domain of task number `index` of a split, as its place among the names. */
+  of(seed: number, split: Split, index: number): number;
+}
+
 export interface DistributionPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema> {
   describe(spec: StatedSpec<Schema>): TaskWords;
   /** The data sets that its tasks are drawn from, for `metatrain datasets`. Default: none. */
   readonly dataSets?: readonly DataSet[];
+  /** Of a mixture: its domains. Default: there is but one. */
+  domains?(spec: SpecOf<Schema>): Domains;
   /** See `PartHead.check`. */
   check?(spec: SpecOf<Schema>, job: CheckedTasks): readonly FieldProblem[];
   /** What its tasks look like, from the job file alone. */

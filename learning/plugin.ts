@@ -48,6 +48,7 @@ const optionalFunctions = [
   'needs',
   'axis',
   'carries',
+  'domains',
   'evaluationPasses',
   'inputs',
   'staleWeight',

@@ -1,5 +1,6 @@
 // The parts by kind and name: the built-in ones, and those of plugins. An addition is one file and one
-// line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
+// line here; the job file's schema, its errors, the docs' tables and the tests follow from it. A mixture is made of
+// the registry's own distributions.
 import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { anil } from './algorithms/anil.ts';
@@ -33,6 +34,7 @@ import { emnist } from './tasks/emnist.ts';
 import { harmonic } from './tasks/harmonic.ts';
 import { imageFolder } from './tasks/image-folder.ts';
 import { linear } from './tasks/linear.ts';
+import { mixtureOf } from './tasks/mixture.ts';
 import { omniglot } from './tasks/omniglot.ts';
 import { sinusoid } from './tasks/sinusoid.ts';
 import { stepFunction } from './tasks/step-function.ts';
@@ -91,6 +93,8 @@ export class Registry {
   constructor(builtIn: readonly AnyPart[], plugins: readonly Plugin[] = []) {
     this.plugins = plugins;
     for (const part of builtIn) this.#parts.set(keyOf(part.kind, part.name), { part });
+    const mixture = mixtureOf(() => this.all('distribution').filter((part) => part !== mixture));
+    this.#parts.set(keyOf(mixture.kind, mixture.name), { part: mixture });
     for (const plugin of plugins) for (const part of plugin.parts) this.#add(part, plugin);
   }
 

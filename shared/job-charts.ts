@@ -8,6 +8,7 @@ import {
   type Estimate,
   figuresOf,
   inReadingOrder,
+  isOfSeveralKinds,
   type Measure,
   type MeasureUnit,
   type MeasureValue,
@@ -109,7 +110,7 @@ export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Char
   return [
     ...trainingCharts(metaSteps),
     ...measures.flatMap((measure) => adaptationChart(measure, evaluations, published)),
-    ...measures.flatMap((measure) => evaluationChart(measure, evaluations)),
+    ...measures.flatMap((measure) => evaluationCharts(measure, evaluations)),
   ];
 }
 
@@ -185,22 +186,31 @@ function adaptationChart(
   ];
 }
 
-/** What the last point reaches, evaluation by evaluation; nothing before there are two. */
+/** What the last point reaches, or each of several kinds, evaluation by evaluation; nothing before there are two. */
+function evaluationCharts(measure: Measure, evaluations: readonly ReportedEvaluation[]): Chart[] {
+  const { points } = measure;
+  const last = points.length - 1;
+  return points.flatMap((_, at) =>
+    at === last || isOfSeveralKinds(points) ? evaluationChart(measure, at, evaluations) : [],
+  );
+}
+
 function evaluationChart(
   { name, axis, points, better, unit }: Measure,
+  at: number,
   evaluations: readonly ReportedEvaluation[],
 ): Chart[] {
   const latest = evaluations.at(-1);
   if (better === 'neither') return [];
   const reached = evaluations.flatMap((evaluation) => {
-    const last = measureIn(evaluation, name)?.estimates.at(-1);
-    return last ? pointOf(evaluation.step, last, unit) : [];
+    const estimate = measureIn(evaluation, name)?.estimates[at];
+    return estimate ? pointOf(evaluation.step, estimate, unit) : [];
   });
   if (!latest || reached.length < 2) return [];
-  const place = placeText(axis, points.at(-1) ?? '');
+  const place = placeText(axis, points[at]!);
   return [
     {
-      id: `evaluation-${name}`,
+      id: isOfSeveralKinds(points) ? `evaluation-${name}-${points[at]}` : `evaluation-${name}`,
       title: `Evaluation: ${name}`,
       about: `${describe(latest)} ± 95 %${place && `,${place}`}`,
       x: 'meta-step',

@@ -134,6 +134,9 @@ export const areCounts = (points: readonly string[]): boolean => points.every(is
 export const areKinds = (points: readonly string[]): boolean =>
   points.length > 0 && points.every((point) => Number.isNaN(Number.parseFloat(point)));
 
+/** Whether the last point stands for no others. */
+export const isOfSeveralKinds = (points: readonly string[]): boolean => points.length > 1 && areKinds(points);
+
 export const isCount = (point: string): boolean => /^(0|[1-9]\d{0,14})$/.test(point);
 
 /** Such as `1st`, `2nd`, `11th`: a place in an order. */
@@ -181,9 +184,9 @@ export function formatFigure({ unit }: Pick<Measure, 'unit'>, mean: number, half
 export const valueText = (measure: Shown & { readonly value: number }): string =>
   `${measure.name} ${formatMeasured(measure, measure.value)}`;
 
-/** Measures at their last points but those that rate nothing, such as `accuracy 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`. */
+/** Measures at their last points but those that rate nothing or tell kinds apart, such as `accuracy 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`. */
 export function headline(measures: readonly Measure[], wanted?: string): string {
-  const rated = measures.filter(({ better }) => better !== 'neither');
+  const rated = measures.filter(({ better, points }) => better !== 'neither' && !isOfSeveralKinds(points));
   const figures = inReadingOrder(rated, wanted).flatMap((measure) => {
     const estimate = measure.estimates.at(-1);
     const place = placeText(measure.axis, measure.points.at(-1) ?? '');

@@ -129,7 +129,7 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
  */
 export function summariseEvaluation(job: LiveJob): EvaluationRecord {
   const { record, resolved } = job;
-  const summary = trainingOf(job).summariseEvaluation(resolved.measures.evaluate);
+  const summary = trainingOf(job).summariseEvaluation(resolved.measures.evaluate, resolved.domains);
   const { splitDescription, isTransductive: transductive } = record;
   const protocol = protocolOf(resolved, { transductive, splitDescription });
   const evaluation = { step: record.steps, protocol, ...summary };

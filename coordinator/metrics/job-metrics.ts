@@ -2,7 +2,7 @@
 // record at each scrape, and end a little after the job, so that Prometheus sees the last value.
 // The number of jobs with series is bounded.
 import type { Clock } from '../../shared/clock.ts';
-import { type Measure, maxMeasures } from '../../shared/measures.ts';
+import { isOfSeveralKinds, type Measure, maxMeasures } from '../../shared/measures.ts';
 import type { Meter } from '../../shared/metrics/meter.ts';
 import type { Happening } from '../observers/happenings.ts';
 import { hasEnded, type JobRecord, type MetaStepRecord } from '../store/job-record.ts';
@@ -133,8 +133,9 @@ interface MeasuredValue<Label extends string> {
   readonly value: number;
 }
 
-/** The first point and the last. Of a measure with a single point, that point as the last. */
-function endsOf({ name, estimates }: Measure): MeasuredValue<'point'>[] {
+/** The first point and the last. Of a measure with a single point, that point as the last; of one along kinds, such as domains, neither. */
+function endsOf({ name, points, estimates }: Measure): MeasuredValue<'point'>[] {
+  if (isOfSeveralKinds(points)) return [];
   const ends = [
     ['first', estimates.length > 1 ? estimates[0] : undefined] as const,
     ['last', estimates.at(-1)] as const,
@@ -144,9 +145,9 @@ function endsOf({ name, estimates }: Measure): MeasuredValue<'point'>[] {
   );
 }
 
-function gainOf({ name, better, estimates }: Measure): MeasuredValue<never>[] {
+function gainOf({ name, better, points, estimates }: Measure): MeasuredValue<never>[] {
   const [first, last] = [estimates[0], estimates.at(-1)];
-  if (!first || !last || estimates.length < 2 || better === 'neither') return [];
+  if (!first || !last || estimates.length < 2 || better === 'neither' || isOfSeveralKinds(points)) return [];
   const rise = last.mean - first.mean;
   return [{ measure: name, labels: {}, value: better === 'higher' ? rise : -rise }];
 }

@@ -2,7 +2,7 @@
 // status keeps the last figures and its state is `Unknown`: a job is never shown as running because it
 // once was.
 import { boundText, printableRecord } from '../../shared/foreign-text.ts';
-import { headline, valueText } from '../../shared/measures.ts';
+import { headline, isOfSeveralKinds, valueText } from '../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../shared/numbers.ts';
 import { type Claim, type Claims, conditionsOf, maxMessageBytes, no, reasonWord, unknown, yes } from './conditions.ts';
 import type { Condition } from './kube/objects.ts';
@@ -290,12 +290,13 @@ function etaOf({ state, steps, iterations, lastMetaStep, waiting }: SeenJob): st
 function shownMeasures({ measures }: SeenJob): readonly ShownMeasure[] | undefined {
   if (measures.length === 0) return undefined;
   return measures.flatMap(({ name, title, axis, points, unit, better, estimates }) => {
-    const estimate = estimates.at(-1);
-    // JSON has no NaN; only the text shows a measure that is not finite.
-    if (!estimate || !Number.isFinite(estimate.mean) || !Number.isFinite(estimate.halfWidth95)) return [];
-    const { mean, halfWidth95 } = estimate;
-    const texts = { title, axis, point: points.at(-1) ?? '', unit, better };
-    return [{ name, ...filled(texts), mean, halfWidth95 }];
+    const first = isOfSeveralKinds(points) ? 0 : estimates.length - 1;
+    return estimates.slice(first).flatMap(({ mean, halfWidth95 }, at) => {
+      // JSON has no NaN; only the text shows a measure that is not finite.
+      if (!Number.isFinite(mean) || !Number.isFinite(halfWidth95)) return [];
+      const texts = { title, axis, point: points[first + at] ?? '', unit, better };
+      return [{ name, ...filled(texts), mean, halfWidth95 }];
+    });
   });
 }
 

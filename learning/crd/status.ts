@@ -56,7 +56,8 @@ export const statusSchema: Structural = {
     paramsSha256: text('SHA-256 of the trained parameters.', 64),
     measures: {
       type: 'array',
-      description: 'Of the newest evaluation, at the last point of the axis.',
+      description:
+        'Of the newest evaluation, at the last point of the axis, or at each where they are kinds, such as domains.',
       maxItems: 64,
       'x-kubernetes-list-type': 'atomic',
       items: measure,

@@ -1,6 +1,7 @@
 // Sums an evaluation up: for every point of every measure the mean over tasks and its 95 % interval, 1.96·σ/√tasks with the population σ,
 // as the code of Finn et al. 2017 prints it. Tasks are added in task order, so the figures do not depend on the cluster.
 import { type Estimate, type Measure, type MeasureHead, type MeasureRows, measureOf } from '../../shared/measures.ts';
+import type { EvaluatedDomains } from '../job.ts';
 
 /** One measure of one shard's tasks: row-major [tasks × points]. */
 export type EvaluationRows = readonly number[];
@@ -34,6 +35,31 @@ export function summariseMeasures(
     tasks,
     divergedTasks: diverged.reduce((sum, { size }) => sum + size, 0),
   };
+}
+
+/**
+ * The measures along the first one's axis, at its last point, by domain. Tasks that diverged are left out as in
+ * `summariseMeasures`; a domain without tasks has no finite estimate.
+ */
+export function summariseDomains(
+  shards: readonly (readonly MeasureRows[])[],
+  heads: readonly MeasureHead[],
+  { names, heads: byDomain, domainOf }: EvaluatedDomains,
+): Measure[] {
+  return byDomain.map((head, index) => {
+    const values: number[][] = names.map(() => []);
+    const columns = heads[index]!.points.length;
+    let task = 0;
+    for (const measures of shards) {
+      const rows = measures[index]!.values;
+      const leftOut = head.range ? new Set<number>() : divergedTasks(measures, heads);
+      for (let offset = 0; offset < rows.length / columns; offset++, task++) {
+        if (!leftOut.has(offset)) values[domainOf(task)]!.push(rows[(offset + 1) * columns - 1]!);
+      }
+    }
+    const estimates = values.map((own) => summariseRows([own], 1)[0]!);
+    return measureOf(head, estimates);
+  });
 }
 
 /** The offsets of a shard's tasks of which some value is not finite. */

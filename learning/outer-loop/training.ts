@@ -7,8 +7,8 @@ import { scheduleFactor } from '../../shared/learning-rate.ts';
 import type { MeasureHead, MeasureRows, MeasureValue } from '../../shared/measures.ts';
 import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
-import type { ResolvedJob } from '../job.ts';
-import { type EvaluationSummary, summariseMeasures } from './evaluation-summary.ts';
+import type { EvaluatedDomains, ResolvedJob } from '../job.ts';
+import { type EvaluationSummary, summariseDomains, summariseMeasures } from './evaluation-summary.ts';
 import { isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
 import { clipByGroup, gradientNorm, hasOnlyGradients, type Stretch, stretchesOf, updateByRole } from './roles.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
@@ -211,6 +211,7 @@ export class Training {
    * what their role says.
    *
    * @param heads the measures of every result that was kept.
+   * @param domains told apart in measures of their own. Default: the tasks are of one.
    * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out, or when the new θ would not be finite;
    *   θ is then unchanged.
    */
@@ -274,7 +275,10 @@ export class Training {
    * @param heads the measures of every result that was kept.
    * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is nothing to tell.
    */
-  summariseEvaluation(heads: readonly MeasureHead[]): Pick<EvaluationSummary, 'measures' | 'divergedTasks'> {
+  summariseEvaluation(
+    heads: readonly MeasureHead[],
+    domains?: EvaluatedDomains,
+  ): Pick<EvaluationSummary, 'measures' | 'divergedTasks'> {
     const shards = (this.#evaluation ?? []).map((rows) => {
       if (!rows) throw new Error('a shard of this evaluation is missing');
       return rows.measures;
@@ -283,7 +287,7 @@ export class Training {
     if (shards.length === 0) throw new Error('no result of this evaluation was kept');
     const { measures, divergedTasks, tasks } = summariseMeasures(shards, heads);
     if (divergedTasks === tasks) throw allDiverged(this.#metaParams.step, tasks, heads);
-    return { measures, divergedTasks };
+    return { measures: domains ? [...measures, ...summariseDomains(shards, heads, domains)] : measures, divergedTasks };
   }
 }
 

@@ -1,8 +1,9 @@
 // Several task distributions in one job: for training and for evaluation. What a job file may say, what is
 // opened, and that no class of training is shown in an evaluation.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { readJob } from '../../../learning/job-file.ts';
+import { summariseDomains } from '../../../learning/outer-loop/evaluation-summary.ts';
 import type { MetatrainError } from '../../../shared/errors.ts';
 import { allocateTasks } from '../../../worker/learning/arrays.ts';
 import { taskIo } from '../../../worker/learning/io.ts';
@@ -18,21 +19,21 @@ after(() => fixture.remove());
 const characters = { distribution: 'omniglot', dataSet: 'small', ways: 2, shots: 1, queries: 2, rotations: false };
 const digits = { distribution: 'emnist', file: 'emnist/digits.npz', ways: 2, shots: 1, queries: 2 };
 
-const jobWith = (task: object, evaluation: object = {}) =>
+const jobWith = (task: object, evaluation: object = {}, model: object = { architecture: 'mlp' }) =>
   readJob(
     JSON.stringify({
       name: 'domains',
       task,
-      model: { architecture: 'mlp' },
+      model,
       algorithm: { name: 'maml' },
       meta: { iterations: 1 },
       evaluation,
     }),
   );
 
-const refusalOf = (task: object, evaluation: object = {}): string => {
+const refusalOf = (...sections: Parameters<typeof jobWith>): string => {
   try {
-    jobWith(task, evaluation);
+    jobWith(...sections);
   } catch (error) {
     return (error as MetatrainError).message;
   }
@@ -106,3 +107,87 @@ test('what opening refuses is named inside evaluation.task', async () => {
   const refused = (task: object) => open(jobWith({ ...characters, ways: 3 }, { task: { ...digits, ways: 3, ...task } }));
   await assert.rejects(refused({ splits: { test: ['0', '1'] } }), { code: 'REQUEST_INVALID', message: /^evaluation\.task\.ways: got 3; accepted: at most 2, the classes of the test split/ });
 }); // biome-ignore format: a long pattern
+
+describe('a mixture', () => {
+  const domains = [
+    { name: 'characters', weight: 3, task: characters },
+    { weight: 1, task: { ...digits, splits: { train: ['0', '1', '2'], test: ['3', '4'] } } },
+  ];
+  const mixed = (changes: object = {}) => ({ mixture: domains.map((domain) => ({ ...domain, ...changes })) });
+
+  test('draws each domain as often as its weight says, and the task is the domain’s own of that number', async () => {
+    const job = jobWith(mixed());
+    const tasks = await open(job);
+    const alone = await Promise.all(domains.map(({ task }) => open(jobWith(task))));
+    const { names, domainOf } = job.domains!;
+    assert.deepEqual(names, ['characters', 'emnist']);
+    const counts = [0, 0];
+    const [own, other] = [allocateTasks(job.task, 1).task(0), allocateTasks(job.task, 1).task(0)];
+    for (let number = 0; number < 400; number++) {
+      const domain = domainOf(number);
+      counts[domain]! += 1;
+      if (number >= 20) continue;
+      tasks.sample('test', number, own);
+      alone[domain]!.sample('test', number, other);
+      assert.deepEqual(own, other);
+    }
+    // 300 of 400 are expected; 35 is four standard deviations of a binomial
+    assert.ok(Math.abs(counts[0]! - 300) < 35, String(counts));
+    assert.deepEqual(tasks.data.map(({ name }) => name), ['omniglot', 'emnist']); // biome-ignore format: one line
+    assert.match(tasks.splitDescription, /^75 % of characters: Omniglot .*; 25 % of emnist: EMNIST /);
+    assert.deepEqual((await open(job, tasks.data)).data, tasks.data);
+  });
+
+  test('is a section without the name of a distribution, and its defaults are filled in', () => {
+    const { task } = jobWith({ mixture: [{ task: { distribution: 'sinusoid' } }, { weight: 2, task: { distribution: 'linear' } }] }).spec;
+    const [sinusoid, linear] = (task as unknown as { mixture: { name: string; weight: number; task: object }[] }).mixture;
+    assert.equal(task.distribution, 'mixture');
+    assert.deepEqual([sinusoid!.name, sinusoid!.weight, linear!.name, linear!.weight], ['sinusoid', 1, 'linear', 2]);
+    assert.deepEqual(linear!.task, { distribution: 'linear', shots: 5, queries: 5, slope: [-3, 3], intercept: [-3, 3], input: [-5, 5] });
+  });
+
+  test('is refused by the field that is wrong', () => {
+    const of = (...tasks: object[]) => ({ mixture: tasks.map((task) => ({ task })) });
+    const [sinusoid, clinc] = [{ distribution: 'sinusoid' }, { distribution: 'clinc150' }];
+    for (const [task, message] of [
+      [of(characters, { ...digits, ways: 3 }), /task\.mixture\.1\.task\.ways: got 3; accepted: 2, as the tasks of task\.mixture\.0\.task have$/],
+      [of(characters, sinusoid), /task\.mixture\.1\.task\.distribution: got sinusoid, with the inputs vector \[1\]; accepted: inputs image \[28, 28, 1\], as/],
+      [of(sinusoid, sinusoid), /task\.mixture\.1\.name: got sinusoid; accepted: a name of its own for each domain$/],
+      [of(sinusoid), /task\.mixture: got .*; accepted: at least 2 items$/],
+      [of(sinusoid, of(sinusoid, sinusoid)), /task\.mixture\.1\.task\.distribution: got nothing; accepted: sinusoid \| .*clinc150$/],
+      [of(sinusoid, { ...sinusoid, shotz: 1 }), /task\.mixture\.1\.task\.shotz: got an unknown field; accepted: one of distribution, shots, /],
+      [of(sinusoid, { ...sinusoid, amplitude: [2, 1] }), /task\.mixture\.1\.task\.amplitude: got \[2, 1\]; accepted: a range/],
+      [mixed({ weight: 0 }), /task\.mixture\.0\.weight: got 0; accepted: more than 0/],
+      [mixed({ name: 'Two Words' }), /task\.mixture\.0\.name: got "Two Words"; accepted: lower-case words/],
+    ] as const) {
+      assert.match(refusalOf(task), message);
+    } // biome-ignore format: a table
+    assert.match(refusalOf(mixed(), { tasks: 2 }), /evaluation\.tasks: got 2, \d of them of the domain \w+; accepted: so many that every domain has two$/);
+    const texts = { task: of(clinc, clinc), model: { architecture: 'embedding-bag' } };
+    assert.match(refusalOf(texts.task, {}, texts.model), /task\.mixture\.1\.task\.distribution: got clinc150; accepted: a distribution without text/);
+    const nested = refusalOf(characters, { task: of(characters, { ...characters, alphabets: { train: ['A'], test: ['A'] } }) });
+    assert.match(nested, /evaluation\.task\.mixture\.1\.task\.alphabets\.test: got A; accepted: no alphabet of evaluation\.task\.mixture\.1\.task\.alphabets\.train/);
+  });
+
+  test('shows in no evaluation a class that another domain trains on', async () => {
+    const alphabets = { train: ['Tagalog', 'Early_Aramaic'], test: ['Greek'] };
+    const job = jobWith({ mixture: [{ task: characters }, { name: 'greek', task: { ...characters, alphabets } }] });
+    await assert.rejects(open(job), { message: /that would show classes of training: omniglot: Early_Aramaic\/character01 \(as greek: Early_Aramaic\/character01\), / });
+  });
+
+  test('is measured by domain: the mean over the tasks of each, and tasks that diverged in none', () => {
+    const { domains, measures } = jobWith(mixed(), { innerSteps: 1, tasks: 40 });
+    const [losses, accuracies] = measures.evaluate;
+    assert.deepEqual(domains!.heads.map(({ name, axis, points, better }) => [name, axis, points, better]), [
+      ['loss-by-domain', 'domain', ['characters', 'emnist'], 'lower'],
+      ['accuracy-by-domain', 'domain', ['characters', 'emnist'], 'higher'],
+    ]);
+    const shard = (loss: number[], accuracy: number[]) => [{ name: 'loss', values: loss }, { name: 'accuracy', values: accuracy }];
+    const shards = [shard([9, 1, 9, 2], [0, 0.5, 0, 0.25]), shard([9, 4, 9, Number.NaN], [0, 1, 0, 0])];
+    const domainOf = (task: number) => [0, 1, 0, 1][task]!;
+    const [loss, accuracy] = summariseDomains(shards, [losses!, accuracies!], { ...domains!, domainOf });
+    // the last point alone: tasks 0 and 2 are of the first domain, 1 and 3 of the second
+    assert.deepEqual(loss!.estimates, [{ mean: 2.5, halfWidth95: (1.96 * 1.5) / Math.sqrt(2) }, { mean: 2, halfWidth95: 0 }]);
+    assert.deepEqual(accuracy!.estimates.map(({ mean }) => mean), [0.75, 0.125]);
+  });
+}); // biome-ignore format: tables and long patterns
