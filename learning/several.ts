@@ -21,7 +21,7 @@ export interface NamedTasks {
 export const factsOf = ({ distribution, section }: NamedTasks): TaskFacts => distribution.facts(section);
 
 /** Facts that are fields of most distributions, and those that only words can name. */
-const fieldFacts = ['ways', 'shots', 'queries'] as const;
+const fieldFacts = ['ways', 'presentations', 'shots', 'queries'] as const;
 const wordFacts: Readonly<Record<string, (facts: TaskFacts) => string>> = {
   inputs: ({ inputKind, input }) => `${inputKind} [${input.join(', ')}]`,
   targets: ({ target, outputs }) => (target === 'classes' ? target : `${target} [${outputs}]`),

@@ -58,7 +58,7 @@ export const jobOf = (
       model,
       algorithm,
       meta: { iterations: 1, batchSize: 2 },
-      evaluation: { tasks: 2, innerSteps: 2 },
+      evaluation: { tasks: 16, innerSteps: 2 },
       ...others,
     }),
     registry,
