@@ -13,7 +13,7 @@ import { inputName, loweringFor, lowerToOnnx } from './onnx/lower.ts';
 import { probeDevice } from './onnx/probe.ts';
 import { createSession, type Feed } from './onnx/session.ts';
 import type { OptimizeOptions } from './passes/pipeline.ts';
-import { type Plan, planProgram } from './plan.ts';
+import { FusedPlans, type Plan, planProgram } from './plan.ts';
 import { type HeldSession, SessionCache } from './session-cache.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { checkedArray, type OutputSpecs, outputSpecs, stackedOutputs } from './task-arrays.ts';
@@ -42,13 +42,14 @@ export async function createCompiledEngine(options: CompiledEngineOptions): Prom
   const device = facts.kind;
   await probeDevice(device);
   const sessions = options.sessions ?? new SessionCache();
+  const plans = new FusedPlans();
   const held = new Set<HeldSession>();
   const statistics = { programs: 0, sessionsCreated: 0, sessionsShared: 0, traceMs: 0, optimizeMs: 0, sessionMs: 0 };
   let isClosed = false;
 
   const compile = async (program: TaskProgramOptions): Promise<TaskProgram> => {
     if (isClosed) throw new MetatrainError('SHUTTING_DOWN', 'the engine is closed');
-    const plan = planProgram(program, { device, ...passes }, options.runBudgetBytes);
+    const plan = planProgram(program, { device, ...passes }, options.runBudgetBytes, plans);
     const elapsed = startStopwatch();
     const { peakBytes, tasksPerRun } = plan;
     const source = sessionSource(plan, device);

@@ -1,12 +1,14 @@
 // Turns a task function into a plan: traces it, optimises its graph, and divides its tasks into
 // runs. The number of tasks in a run follows from the graph and one constant, never from the
 // machine or the cluster, since sums are rounded in the order of the runs.
+import { createHash } from 'node:crypto';
 import type { DeviceKind } from './devices.ts';
 import type { TaskProgramOptions } from './engine.ts';
 import { type FusedPlan, planFused } from './fused/plan.ts';
 import { hasVectorInstructions } from './fused/webassembly.ts';
 import { arithmeticOf, peakBytesOf } from './graph/cost.ts';
 import { type Graph, nodesOf } from './graph/operation.ts';
+import { graphKey } from './graph/print.ts';
 import { builderFor, type OptimizeOptions, optimize, type PassReport } from './passes/pipeline.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { type TracedGraph, trace } from './trace/trace.ts';
@@ -34,20 +36,45 @@ export interface Plan {
   readonly optimizeMs: number;
 }
 
+type Fused = { readonly plan: FusedPlan; readonly passes: readonly PassReport[] } | undefined;
+
+/**
+ * The newest plans of an engine's fused executor, by what was traced. A run is one task there, so one function has equal plans for all
+ * numbers of tasks: whole shards, the last one, and single tasks.
+ */
+export class FusedPlans {
+  readonly #plans = new Map<string, Fused>();
+
+  get(traced: TracedGraph, plan: () => Fused): Fused {
+    const key = createHash('sha256').update(graphKey(traced)).digest('hex');
+    const known = this.#plans.has(key) ? this.#plans.get(key) : plan();
+    this.#plans.delete(key);
+    this.#plans.set(key, known);
+    if (this.#plans.size > mostKnownPlans) this.#plans.delete(this.#plans.keys().next().value!);
+    return known;
+  }
+}
+
+/** A job has one for training and one or two for evaluation. */
+const mostKnownPlans = 4;
+
 /**
  * On the cpu the fused executor is tried first, unless `target` is `onnx`.
+ * @param known made with the same options. Default: none is known.
  * @throws MetatrainError `REQUEST_INVALID` when the function cannot be traced.
  */
 export function planProgram(
   program: TaskProgramOptions,
   { device = 'cpu', ...options }: OptimizeOptions & { readonly device?: DeviceKind } = {},
   budget = runBudgetBytes[device],
+  known = new FusedPlans(),
 ): Plan {
   const tracing = startStopwatch();
   const traced = trace(program, builderFor(options));
   const traceMs = tracing();
   const optimizing = startStopwatch();
-  const fused = device === 'cpu' && options.target !== 'onnx' ? fuse(traced, options) : undefined;
+  const isTried = device === 'cpu' && options.target !== 'onnx';
+  const fused = isTried ? known.get(traced, () => fuse(traced, options)) : undefined;
   if (fused !== undefined) {
     const arithmetic = arithmeticOf(fused.plan.graph);
     const { graph, peakBytes } = fused.plan;
@@ -78,7 +105,7 @@ export function planProgram(
 }
 
 /** Undefined if there is no convolution, or one that the fused executor cannot run. */
-function fuse(traced: TracedGraph, options: OptimizeOptions) {
+function fuse(traced: TracedGraph, options: OptimizeOptions): Fused {
   if (!hasVectorInstructions() || !nodesOf(traced).some(({ op }) => op.kind === 'conv2d')) return undefined;
   const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });
   const plan = planFused(graph);

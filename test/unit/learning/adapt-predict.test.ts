@@ -1,5 +1,5 @@
-// Adapting and predicting as requests, over every small job of the registry: the loss of the predictions is
-// the loss that evaluation reports. And what a learner refuses.
+// Adapting and predicting as requests: sequences, an adaptation that is a loop, programs that are kept, and what a learner refuses.
+// That a request gets what evaluation reports is tried for every combination of parts in `conformance.ts`.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NamedArrays } from '../../../learning/built.ts';
@@ -10,10 +10,9 @@ import { viewsOf } from '../../../shared/tensor-codec.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import type { EngineName } from '../../../worker/engine/devices.ts';
 import type { Engine } from '../../../worker/engine/engine.ts';
-import { allocateTasks, specsOf } from '../../../worker/learning/arrays.ts';
+import { allocateTasks } from '../../../worker/learning/arrays.ts';
 import { openLearner } from '../../../worker/learning/learner.ts';
 import type { LearnerProgram } from '../../../worker/learning/learner-program.ts';
-import { openJobProgram } from '../../../worker/learning/open.ts';
 import { type Fixture, smallFixture } from './omniglot-fixture.ts';
 import { probeRegistry } from './probe.ts';
 import { evaluateOnTasks, jobOf, openParts, type Parts, relativeError, smallJobs } from './small-jobs.ts';
@@ -38,22 +37,6 @@ function taskOf({ job, tasks }: Parts) {
   tasks.sample('test', 0, task);
   const support = Object.fromEntries(supportTensors(job.task).map((name) => [name, task[name]!]));
   return { support, inputs: task.queryInputs!, targets: task.queryTargets! };
-}
-
-async function measuresOf({ job, kit }: Parts, outputs: Float32Array, targets: Float32Array) {
-  const { queryExamples, outputs: width } = job.task;
-  const shape = [queryExamples, width];
-  const program = await engines.eager.compile({
-    name: 'measures',
-    taskFunction: (_, { outputs, targets }) => ({ sum: {}, each: kit.measure(outputs as never, targets as never) }),
-    metaParams: {},
-    task: specsOf([
-      { name: 'outputs', shape },
-      { name: 'targets', shape },
-    ]),
-    taskCount: 1,
-  });
-  return (await program.run({}, { outputs, targets })).each;
 }
 
 async function withLearner<Result>(
@@ -119,49 +102,6 @@ describe('a sequence that is adapted to is read', () => {
         );
       }
     });
-  }
-});
-
-describe('adapting and predicting apart', () => {
-  for (const { name, job } of smallJobs.filter(({ job }) => job.task.sets.includes('query'))) {
-    for (const engineName of ['eager', 'compiled'] as const) {
-      it(`${name}: gives the measures that evaluation reports, ${engineName}`, async () => {
-        const engine = engines[engineName];
-        const parts = await openParts(job, fixture.directory);
-        const { metaParams } = parts;
-        const { support, inputs, targets } = taskOf(parts);
-        const program = await openJobProgram(job.spec, {
-          registry: builtIn,
-          dataDirectories: [fixture.directory],
-          engine,
-        });
-        const { measures } = await program.evaluate(metaParams, {
-          metaStep: 0,
-          split: 'test',
-          firstTask: 0,
-          taskCount: 1,
-        });
-        await program.close();
-        await withLearner(job, engine, async (learner) => {
-          const point = job.measures.evaluate[0]!.points.length - 1;
-          const adapted = await learner.adapt(metaParams, { support, point });
-          const { shape, outputs } = await learner.predict(metaParams, { adapted, inputs });
-          assert.deepEqual(shape, [job.task.queryExamples, job.task.outputs]);
-          const measured = await measuresOf(parts, outputs, targets);
-          // those of the queries; others need inputs that are no query
-          const known = measures.filter(({ name }) => Object.hasOwn(measured, name));
-          assert.deepEqual(
-            known.map(({ name }) => name),
-            job.measures.train.map(({ name }) => name),
-          );
-          for (const { name, values } of known) {
-            const [got, reported] = [measured[name]![0]!, values[point]!];
-            const error = Math.abs(got - reported) / Math.max(Math.abs(reported), 1e-3);
-            assert.ok(error < tolerance, `${name}: ${got}, evaluation reports ${reported}`);
-          }
-        });
-      });
-    }
   }
 });
 

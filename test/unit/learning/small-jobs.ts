@@ -92,41 +92,49 @@ function kindOf(registry: Registry, { section }: Variant): { readonly tasks: str
   return { tasks: [...sets, target].join(' '), inputs: inputKind };
 }
 
-/** `METATRAIN_TEST_VARIANTS=all`: every variant of a model with the first of each algorithm too. Four more minutes. */
+/** `METATRAIN_TEST_VARIANTS=all`: every variant of one part with the first variant of each other. */
 const areAllTried = process.env.METATRAIN_TEST_VARIANTS === 'all';
 
+/** A pass through more layers than this compiles for many seconds under an algorithm with an inner loop, and two steps are chaotic. */
+const mostLayers = 50;
+
 /**
- * Every algorithm × model × task distribution that fit together: every variant of an algorithm with the first
- * of each model, and every variant of a model under the first algorithm. Where such tasks have been tried with
- * another kind of input, the first variants of algorithms and models, and every variant of a model under the
- * first algorithm. Algorithms and models cannot tell tasks of a kind that has been tried so from others: these
- * are tried with each model under the first algorithm.
+ * Algorithms × models × task distributions that fit together: where the tasks' kind is new, every variant of an
+ * algorithm with the first model, the first variants of algorithms and models, and every variant of a model under
+ * the first algorithm. Where such tasks have been tried with another kind of input, only the latter two.
+ * Algorithms and models cannot tell tasks of a kind that has been tried so from others: these are tried with each
+ * model under the first algorithm. Deep models are tried with ProtoNet alone, which has no
+ * inner loop.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   const tried = new Set<string>();
   const isFirstTime = (kind: string) => !tried.has(kind) && tried.add(kind).has(kind);
   const firstAlgorithm = registry.all('algorithm')[0]!.name;
+  const isDeep = ({ section }: Variant) => {
+    const part = registry.part('model', section.architecture as string);
+    return part.layers(part.schema.parse(withoutName(section, 'architecture'))) > mostLayers;
+  };
   return variantsOf(registry, 'distribution').flatMap((task) => {
     const { tasks, inputs } = kindOf(registry, task);
     const [areTasksNew, areInputsNew] = [isFirstTime(tasks), isFirstTime(`${tasks} of ${inputs}`)];
+    const models = variantsOf(registry, 'model').filter((model) => takes(registry, 'model', model, task));
     const isWorthwhile = (algorithm: Variant, model: Variant) => {
+      if (isDeep(model)) return areInputsNew && algorithm.section.name === 'protonet' && algorithm.isFirst;
       const isUnderFirst = algorithm.section.name === firstAlgorithm;
-      if (areTasksNew) return model.isFirst || (algorithm.isFirst && (isUnderFirst || areAllTried));
-      if (areInputsNew) return algorithm.isFirst && (model.isFirst || isUnderFirst);
-      return isUnderFirst && algorithm.isFirst && model.isFirst;
+      if (!areInputsNew) return isUnderFirst && algorithm.isFirst && model.isFirst;
+      if (areTasksNew && (model === models[0] || (areAllTried && model.isFirst))) return true;
+      return algorithm.isFirst && (model.isFirst || isUnderFirst || areAllTried);
     };
-    return variantsOf(registry, 'model')
-      .filter((model) => takes(registry, 'model', model, task))
-      .flatMap((model) =>
-        variantsOf(registry, 'algorithm')
-          .filter((algorithm) => isWorthwhile(algorithm, model))
-          .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
-          .filter((algorithm) => pairs(registry, algorithm, model, task))
-          .map((algorithm) => ({
-            name: `${algorithm.title}, ${model.title}, ${task.title}`,
-            job: jobOf(task.section, model.section, algorithm.section, registry),
-          })),
-      );
+    return models.flatMap((model) =>
+      variantsOf(registry, 'algorithm')
+        .filter((algorithm) => isWorthwhile(algorithm, model))
+        .filter((algorithm) => takes(registry, 'algorithm', algorithm, task))
+        .filter((algorithm) => pairs(registry, algorithm, model, task))
+        .map((algorithm) => ({
+          name: `${algorithm.title}, ${model.title}, ${task.title}`,
+          job: jobOf(task.section, model.section, algorithm.section, registry),
+        })),
+    );
   });
 }
 
