@@ -73,8 +73,7 @@ export function planProgram(
   const traced = trace(program, builderFor(options));
   const traceMs = tracing();
   const optimizing = startStopwatch();
-  const isTried = device === 'cpu' && options.target !== 'onnx';
-  const fused = isTried ? known.get(traced, () => fuse(traced, options)) : undefined;
+  const fused = device === 'cpu' && options.target !== 'onnx' ? fuse(traced, options, known) : undefined;
   if (fused !== undefined) {
     const arithmetic = arithmeticOf(fused.plan.graph);
     const { graph, peakBytes } = fused.plan;
@@ -105,11 +104,13 @@ export function planProgram(
 }
 
 /** Undefined if there is no convolution, or one that the fused executor cannot run. */
-function fuse(traced: TracedGraph, options: OptimizeOptions): Fused {
+function fuse(traced: TracedGraph, options: OptimizeOptions, known: FusedPlans): Fused {
   if (!hasVectorInstructions() || !nodesOf(traced).some(({ op }) => op.kind === 'conv2d')) return undefined;
-  const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });
-  const plan = planFused(graph);
-  return plan === undefined ? undefined : { plan, passes: reports };
+  return known.get(traced, () => {
+    const { graph, reports } = optimize(traced, 1, { ...options, target: 'fused' });
+    const plan = planFused(graph);
+    return plan === undefined ? undefined : { plan, passes: reports };
+  });
 }
 
 function sized(traced: TracedGraph, taskCount: number, options: OptimizeOptions) {
