@@ -132,19 +132,19 @@ function describeFlags(): Command {
     .addOption(
       new Option(
         '--tls-client-ca <file>',
-        'refuse whoever shows no certificate of this authority (PEM): mutual TLS',
+        'refuse connections without a certificate of this authority (PEM): mutual TLS',
       ).env('METATRAIN_TLS_CLIENT_CA'),
     )
     .addOption(
       new Option(
         '--tokens <file>',
-        'refuse whoever has no token of this file; it is read again when it changes, and on SIGHUP',
+        'refuse requests without a token of this file; it is read again when it changes, and on SIGHUP',
       ).env('METATRAIN_TOKENS'),
     )
     .addOption(
       new Option(
         '--insecure',
-        'listen beyond this machine without TLS or without tokens: whoever can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
+        'listen beyond this machine without TLS or without tokens: anybody who can connect then reads what is sent, or does what they like; send a NATS password unencrypted',
       ),
     )
     .addOption(

@@ -186,7 +186,7 @@ function describeFlags(): Command {
     .addOption(
       new Option(
         '--http-exposed',
-        'serve metrics and health beyond this machine: whoever can connect reads them, unencrypted and without a token',
+        'serve metrics and health beyond this machine: anybody who can connect reads them, unencrypted and without a token',
       ).env('METATRAIN_HTTP_EXPOSED'),
     )
     .addOption(new Option('--insecure', 'send the token unencrypted to another machine, where others can read it'))

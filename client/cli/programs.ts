@@ -24,7 +24,7 @@ export function programFile(name: ProgramName): string {
   if (existsSync(file)) return file;
   throw new MetatrainError(
     'PROGRAM_MISSING',
-    `this command needs the ${program.part}, which metatrain-client does not contain; install the package metatrain instead`,
+    `this command needs the ${program.part}, which is not installed here: metatrain-client and the images of other parts leave it out; install the package metatrain`,
     { details: { program: program.part, package: 'metatrain' } },
   );
 }

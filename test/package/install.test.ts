@@ -150,7 +150,7 @@ for (const major of majors) {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /needs the coordinator, which metatrain-client does not contain; install the package metatrain/,
+        /needs the coordinator, which is not installed here: metatrain-client .* leave it out; install the package metatrain/,
       );
     });
 

@@ -14,7 +14,7 @@ test('beyond loopback the coordinator listens only with TLS and tokens, or with 
   writeTokens(tokensFile, [token('reader', ['read'])]);
   const tls = { cert: join(directory, 'none'), key: join(directory, 'none') };
   const unread = /everything that is sent, tokens too, can be read and changed on the way/;
-  const unasked = /whoever can connect may submit and cancel jobs, read checkpoints and join as a worker/;
+  const unasked = /anybody who can connect may submit and cancel jobs, read checkpoints and join as a worker/;
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'coordinator.example']) {
     for (const [security, missing] of [
       [{}, [unread, unasked, /--tls-cert FILE --tls-key FILE --tokens FILE/]],

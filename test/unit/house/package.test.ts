@@ -208,7 +208,7 @@ test('a command that needs more than the client says which package has it', () =
       assert.equal(status, 1, stderr);
       assert.equal(
         stderr.trim(),
-        `error: this command needs the ${program}, which metatrain-client does not contain; install the package metatrain instead`,
+        `error: this command needs the ${program}, which is not installed here: metatrain-client and the images of other parts leave it out; install the package metatrain`,
       );
     }
   } finally {
