@@ -16,7 +16,7 @@ import {
   variableQueries,
 } from '../../support/dashboards.ts';
 
-const { coordinator, job, worker, process: ofProcess } = metricFacts();
+const { coordinator, job, worker, controller, process: ofProcess } = metricFacts();
 const ours = [...coordinator, ...job, ...worker];
 const facts = [...ours, ...ofProcess];
 const alerts = alertRules().map(({ alert, expr }) => ({ where: alert, expression: expr }));
@@ -52,7 +52,7 @@ test('every metric is on a panel or in an alert', () => {
 });
 
 test('no panel, variable or alert names a metric that is not there', () => {
-  const known = new Set(facts.flatMap(seriesOf));
+  const known = new Set([...facts, ...controller].flatMap(seriesOf));
   const queries = [...panelQueries(), ...variableQueries(), ...alerts];
   for (const { where, expression } of queries) {
     const names = metricsIn(expression);
