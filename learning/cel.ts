@@ -74,6 +74,8 @@ export interface CelParameters {
   readonly hasBody?: string;
   /** Whether there is a head. Default: `true`. */
   readonly hasHead?: string;
+  /** In the running statistics, which algorithms do not see. Default: there are none. */
+  readonly running?: string;
 }
 
 export interface AlgorithmCel extends Checked {

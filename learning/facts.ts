@@ -191,3 +191,11 @@ export const bodyOf = (parameters: readonly Parameter[]): readonly Parameter[] =
 /** How many features the head predicts from: the rows of its matrix. Undefined where the model has no such head. */
 export const featureCount = (parameters: readonly Parameter[]): number | undefined =>
   headOf(parameters).find(({ shape }) => shape.length === 2)?.shape[0];
+
+/** A model's running statistics. */
+export const runningOf = (model: readonly Parameter[]): readonly Parameter[] =>
+  model.filter(({ update }) => update === 'average');
+
+/** A model's parameters without its running statistics: what algorithms see. */
+export const learnedOf = (model: readonly Parameter[]): readonly Parameter[] =>
+  model.filter(({ update }) => update !== 'average');

@@ -10,7 +10,7 @@ import { rateProblems } from '../shared/job-spec/rates.ts';
 import type { TaskSection } from '../shared/job-spec/sections.ts';
 import { plainYaml, YamlRefusal } from '../shared/job-spec/yaml.ts';
 import { isMeasureName, maxMeasures, measureNameRule } from '../shared/measures.ts';
-import type { TaskFacts } from './facts.ts';
+import { learnedOf, type TaskFacts } from './facts.ts';
 import { namedTasks, type ResolvedJob, resolveJob } from './job.ts';
 import { insightProblems } from './kit/insight.ts';
 import { excesses } from './limits.ts';
@@ -219,12 +219,12 @@ function misfitsOf(spec: JobSpec, registry: Registry): FieldProblem[] {
 function modelMisfits(spec: JobSpec, task: TaskFacts, registry: Registry): FieldProblem[] {
   const algorithm = registry.part('algorithm', spec.algorithm.name);
   const model = registry.part('model', spec.model.architecture);
-  const needs = algorithm.needsModel?.(model.parameters(spec.model, task), spec.algorithm);
+  const needs = algorithm.needsModel?.(learnedOf(model.parameters(spec.model, task)), spec.algorithm);
   if (needs === undefined) return [];
   const others = registry.all('model').filter((other) => {
     const { data } = other.schema.safeParse({});
     if (!data || other.needs?.(task, data) !== undefined) return false;
-    return algorithm.needsModel?.(other.parameters(data, task), spec.algorithm) === undefined;
+    return algorithm.needsModel?.(learnedOf(other.parameters(data, task)), spec.algorithm) === undefined;
   });
   const such = others.length > 0 ? `, such as ${others.map(({ name }) => name).join(' | ')} by default` : '';
   const written = JSON.stringify(spec.model);

@@ -7,9 +7,11 @@ import { type MeasureHead, noAxis, ordinal } from '../shared/measures.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import type { JobWords } from '../shared/protocol.ts';
 import { elementsOf, type ParamsLayout } from '../shared/tensor-codec.ts';
-import type { Parameter, TaskFacts } from './facts.ts';
+import { learnedOf, type Parameter, runningOf, type TaskFacts } from './facts.ts';
+import type { Masks } from './kit/given.ts';
 import { innerStepAxis, insightHeads } from './kit/insight.ts';
 import { curveHead, isRejecting, rejectionKinds } from './kit/rejection.ts';
+import { kept } from './kit/untrained.ts';
 import type { Axis, DefinedPart, MeasureKind, PartKind } from './part.ts';
 import type { Registry } from './registry.ts';
 import { factsOf, type NamedTasks } from './several.ts';
@@ -43,7 +45,12 @@ export interface ResolvedJob {
   readonly objective: DefinedPart<'objective'>;
   readonly optimizer: DefinedPart<'optimizer'>;
   readonly task: TaskFacts;
+  /** Without running statistics. */
   readonly modelParameters: readonly Parameter[];
+  /** The model's running statistics, which stand at the end of θ. */
+  readonly running: readonly Parameter[];
+  /** What a training task is given beside the distribution's tensors. */
+  readonly masks: Masks;
   /** Of θ, in layout order. */
   readonly parameters: readonly Parameter[];
   /** Numbers in θ. Exact as long as it is a safe integer. */
@@ -70,8 +77,13 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
   const objective = registry.part('objective', spec.objective.name);
   const optimizer = registry.part('optimizer', spec.meta.optimizer.name);
   const task = factsOf(trained);
-  const modelParameters = model.parameters(spec.model, task);
-  const parameters = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
+  const ofModel = model.parameters(spec.model, task);
+  const statistics = runningOf(ofModel);
+  const modelParameters = statistics.length > 0 ? learnedOf(ofModel) : ofModel;
+  const learned = algorithm.parameters?.(spec.algorithm, modelParameters, task) ?? modelParameters;
+  // where nothing is learned nothing is averaged either
+  const running = learned.every(({ update }) => update === 'fixed') ? kept(statistics) : statistics;
+  const parameters = running.length > 0 ? [...learned, ...running] : learned;
   const kinds = objective.measures(spec.objective, task);
   const axis = presentationAxis(task) ?? algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
   return {
@@ -84,6 +96,8 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
     optimizer,
     task,
     modelParameters,
+    running,
+    masks: model.masks?.(spec.model, task) ?? {},
     parameters,
     parameterCount: parameters.reduce((sum, { shape }) => sum + elementsOf(shape), 0),
     measures: {

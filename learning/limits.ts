@@ -9,6 +9,7 @@ import { formatCount } from '../shared/numbers.ts';
 import { elementsOf } from '../shared/tensor-codec.ts';
 import { carryProblems } from './carry.ts';
 import type { ResolvedJob } from './job.ts';
+import { maskShapes } from './kit/given.ts';
 
 /**
  * Parameters of a model: 1 GiB of float32, which is the largest payload that coordinator and worker
@@ -128,8 +129,9 @@ function groupProblems({ spec, parameters }: ResolvedJob): readonly FieldProblem
     .map((name) => ({ field: `meta.groups.${excerpt(name, 40)}`, got: 'a group without parameters', accepted: known.join(' | ') })); // biome-ignore format: one line
 }
 
-function shardExcess({ task, spec: { placement } }: ResolvedJob): FieldProblem | undefined {
-  const taskNumbers = Object.values(task.tensors).reduce((sum, { shape }) => sum + elementsOf(shape), 0);
+function shardExcess({ task, masks, spec: { placement } }: ResolvedJob): FieldProblem | undefined {
+  const shapes = Object.values({ ...task.tensors, ...maskShapes(masks, task) });
+  const taskNumbers = shapes.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
   const numbers = taskNumbers * placement.shardSize;
   if (numbers <= maxShardNumbers) return undefined;
   return {

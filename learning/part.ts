@@ -10,6 +10,7 @@ import type { MeasureHead } from '../shared/measures.ts';
 import type { BuiltAlgorithm, BuiltModel, BuiltObjective, TensorShapes } from './built.ts';
 import type { AlgorithmCel, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel, OptimizerCel } from './cel.ts';
 import type { Parameter, TaskFacts } from './facts.ts';
+import type { Masks } from './kit/given.ts';
 import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
 import type { Split, TaskIo, Tasks } from './tasks.ts';
 
@@ -115,8 +116,16 @@ export type Axis = Pick<MeasureHead, 'axis' | 'points'>;
 
 export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
   describe(spec: StatedSpec<Schema>): string;
-  /** In the order in which their first values are drawn: it is part of every result. */
+  /**
+   * In the order in which their first values are drawn: it is part of every result. One whose `update` is `average` is a running statistic: no
+   * algorithm sees it, and it comes last in θ.
+   */
   parameters(spec: SpecOf<Schema>, task: TaskFacts): readonly Parameter[];
+  /**
+   * What a training task's examples are multiplied with inside the model, drawn from the task's stream: `predict` finds the masks among its
+   * parameters, [examples, …shape]. In evaluation and predictions there are none. Default: none.
+   */
+  masks?(spec: SpecOf<Schema>, task: TaskFacts): Masks;
   /** Whether a prediction for one example depends on those beside it, as batch norm on the batch's own statistics makes it. */
   isTransductive(spec: SpecOf<Schema>): boolean;
   /** What one pass traces, in layers of an mlp: the unit of the limit on programs. */

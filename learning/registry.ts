@@ -23,6 +23,7 @@ import { zeroShotProtonet } from './algorithms/zero-shot-protonet.ts';
 import { conv4 } from './models/conv4.ts';
 import { embeddingBag } from './models/embedding-bag.ts';
 import { mlp } from './models/mlp.ts';
+import { resnet12 } from './models/resnet12.ts';
 import { transformer } from './models/transformer.ts';
 import { crossEntropy } from './objectives/cross-entropy.ts';
 import { meanSquaredError } from './objectives/mean-squared-error.ts';
@@ -52,6 +53,7 @@ export const builtInParts: readonly AnyPart[] = [
   clinc150,
   mlp,
   conv4,
+  resnet12,
   embeddingBag,
   transformer,
   maml,

@@ -88,7 +88,14 @@ export const imaml = defineAlgorithm({
               const adapted = withoutPrefix('phi.', task);
               const { loss, predictions, gradients } = kit.differentiate(adapted, state, query);
               const { each } = kit.outputs({}, loss, predictions, query.targets);
-              return { sum: {}, each: { ...withPrefix('gradient.', gradients), ...withPrefix('measure.', each) } };
+              return {
+                sum: {},
+                each: {
+                  ...withPrefix('gradient.', parametersOf(gradients)),
+                  ...withPrefix('running.', kit.runningAfter(state(adapted), query)),
+                  ...withPrefix('measure.', each),
+                },
+              };
             },
           },
           product: {
@@ -105,7 +112,8 @@ export const imaml = defineAlgorithm({
           const { each } = await run('query', { tasks: adapted });
           const times = timesMatrix(run, adapted, { proximalStrength, damping });
           const options = { taskCount, steps: conjugateGradientSteps };
-          const contributions = await solved(times, withoutPrefix('gradient.', each), options);
+          const solutions = await solved(times, withoutPrefix('gradient.', each), options);
+          const contributions = { ...solutions, ...withoutPrefix('running.', each) };
           return sumOfTasks({ taskCount, contributions, measures: withoutPrefix('measure.', each) });
         },
       },

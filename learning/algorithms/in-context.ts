@@ -149,12 +149,16 @@ export const inContext = defineAlgorithm({
       const state = kit.stateOf(params, support);
       const labels = times(params, support.targets, 'token.targets');
       const memory: Record<string, tfjs.Tensor> = {};
-      through(state, tf.add(featureTokens(state, support.inputs), labels), (layer, before) => {
-        const keys = split(times(params, before, inLayer(layer, 'key')));
-        const values = split(times(params, before, inLayer(layer, 'value')));
-        Object.assign(memory, { [`memory.${layer}.keys`]: keys, [`memory.${layer}.values`]: values });
-        return { keys, values };
-      });
+      through(
+        state,
+        tf.add(featureTokens(kit.forExamples(state, support), support.inputs), labels),
+        (layer, before) => {
+          const keys = split(times(params, before, inLayer(layer, 'key')));
+          const values = split(times(params, before, inLayer(layer, 'value')));
+          Object.assign(memory, { [`memory.${layer}.keys`]: keys, [`memory.${layer}.values`]: values });
+          return { keys, values };
+        },
+      );
       return { ...state, ...memory };
     };
     const predict = (state: NamedTensors, inputs: tfjs.Tensor): tfjs.Tensor2D => {

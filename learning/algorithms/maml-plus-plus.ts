@@ -159,8 +159,8 @@ export const mamlPlusPlus = defineAlgorithm({
         const { loss, predictions, gradients } = isMultiStep
           ? {
               loss: weighted(theta),
-              predictions: kit.model.predict(states(theta).at(-1)!, query.inputs),
-              gradients: kit.gradientOf(weighted, theta),
+              predictions: kit.model.predict(kit.forExamples(states(theta).at(-1)!, query), query.inputs),
+              gradients: { ...kit.gradientOf(weighted, theta), ...kit.runningAfter(states(theta).at(-1)!, query) },
             }
           : kit.differentiate(theta, (params) => states(params).at(-1)!, query);
         const { each } = kit.outputs({}, loss, predictions, query.targets);

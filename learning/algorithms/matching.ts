@@ -52,7 +52,8 @@ export const matching = defineAlgorithm({
     const stateOf = (params: NamedTensors, task: NamedTensors): NamedTensors => {
       const support = kit.supportSet(task);
       const state = kit.stateOf(params, support);
-      return { ...state, memory: featuresOf(state, support.inputs), memoryTargets: support.targets };
+      const memory = featuresOf(kit.forExamples(state, support), support.inputs);
+      return { ...state, memory, memoryTargets: support.targets };
     };
     /** log P up to a number that all classes share. */
     const predict = (state: NamedTensors, inputs: tfjs.Tensor): tfjs.Tensor2D => {

@@ -71,7 +71,8 @@ export const nearestNeighbour = defineAlgorithm({
     const stateOf = (theta: NamedTensors, task: NamedTensors): NamedTensors => {
       const support = kit.supportSet(task);
       const state = kit.stateOf(theta, support);
-      return { ...state, neighbours: vectorsOf(state, support.inputs), neighbourTargets: support.targets };
+      const neighbours = vectorsOf(kit.forExamples(state, support), support.inputs);
+      return { ...state, neighbours, neighbourTargets: support.targets };
     };
     const predict = (state: NamedTensors, inputs: tfjs.Tensor): tfjs.Tensor2D => {
       const each = similarities(tf, vectorsOf(state, inputs), state.neighbours as tfjs.Tensor2D);

@@ -44,7 +44,7 @@ export const protonet = defineAlgorithm({
     const stateOf = (params: NamedTensors, task: NamedTensors): NamedTensors => {
       const support = kit.supportSet(task);
       const state = kit.stateOf(params, support);
-      const sums = tf.matMul(support.targets, featuresOf(state, support.inputs), true, false);
+      const sums = tf.matMul(support.targets, featuresOf(kit.forExamples(state, support), support.inputs), true, false);
       const examples = tf.sum(support.targets, 0);
       return { ...state, prototypes: tf.div(sums, tf.reshape(examples, [-1, 1])) };
     };

@@ -77,25 +77,29 @@ export const reptile = defineAlgorithm({
         const [support, query] = [kit.supportSet(task), kit.querySet(task)];
         const adapted = after(spec.innerSteps, steps(theta, batches.joined(support, query)), theta);
         const metaGradient = mapParams(theta, (name, value) => tf.sub(value, adapted[name]!));
-        const predictions = model.predict(kit.stateOf(adapted, support), query.inputs);
+        const state = kit.stateOf(adapted, support);
+        const predictions = model.predict(kit.forExamples(state, query), query.inputs);
         const loss = kit.objective.loss(predictions, query.targets);
-        return kit.outputs(metaGradient, loss, predictions, query.targets);
+        const contribution = { ...metaGradient, ...kit.runningAfter(state, query) };
+        return kit.outputs(contribution, loss, predictions, query.targets);
       },
     };
   },
 });
 
-function miniBatches({ tf }: Kit) {
-  const rows = ({ inputs, targets }: Examples, begin: number, size: number): Examples => {
+function miniBatches({ tf, mapParams }: Kit) {
+  const rows = ({ inputs, targets, masks = {}, ...others }: Examples, begin: number, size: number): Examples => {
     const cut = <T extends tfjs.Tensor>(x: T): T => {
       const [, ...shape] = x.shape;
       return tf.slice(x, [begin, ...shape.map(() => 0)], [size, ...shape]);
     };
-    return { inputs: cut(inputs), targets: cut(targets) };
+    return { ...others, inputs: cut(inputs), targets: cut(targets), masks: mapParams(masks, (_, mask) => cut(mask)) };
   };
   const joined = (a: Examples, b: Examples): Examples => ({
+    ...a,
     inputs: tf.concat([a.inputs, b.inputs], 0),
     targets: tf.concat([a.targets, b.targets], 0),
+    masks: mapParams(a.masks ?? {}, (name, mask) => tf.concat([mask, b.masks![name]!], 0)),
   });
   return {
     joined,

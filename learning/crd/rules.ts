@@ -293,9 +293,12 @@ function sizeRules({ models, algorithms, isKnown }: OfDistribution): JobRule[] {
   const numbers = grouped(algorithms, ({ cel }) => cel.parameters?.(model) ?? '$body + $head');
   const sizes = models.filter(takes).map(({ name, cel }) => ({
     where: [isModel(name), ...isKnown.algorithm],
-    must: `(${choiceOf(algorithmName, numbers)}) <= ${maxParameters}`,
+    must: `(${choiceOf(algorithmName, numbers)})${cel.parameters.running ? ' + $running' : ''} <= ${maxParameters}`,
     message: `model: accepted: at most ${maxParameters} parameters`,
-    values: Object.keys(model).map((name) => [name, cel.parameters[name as keyof typeof model] ?? '0'] as const),
+    values: [
+      ...Object.keys(model).map((name) => [name, cel.parameters[name as keyof typeof model] ?? '0'] as const),
+      ...(cel.parameters.running ? [['running', cel.parameters.running] as const] : []),
+    ],
   }));
   const layers = choiceOf(
     architecture,

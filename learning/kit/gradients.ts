@@ -1,7 +1,7 @@
 // Gradients with respect to named parameters, on TensorFlow.js's own differentiation. They nest: a
 // gradient within a function that is differentiated is differentiated with it.
 import type * as tfjs from '@tensorflow/tfjs';
-import type { NamedTensors } from '../built.ts';
+import type { BuiltModel, NamedTensors } from '../built.ts';
 import type { EngineTools } from './tools.ts';
 
 export interface Examples {
@@ -9,17 +9,28 @@ export interface Examples {
   readonly inputs: tfjs.Tensor;
   /** [examples, outputs] */
   readonly targets: tfjs.Tensor2D;
+  /** In training: the model's masks by name, a row for each example. Default: none. */
+  readonly masks?: NamedTensors;
+  /** In evaluation: the running statistics that the model normalises with, by name. Default: none. */
+  readonly statistics?: NamedTensors;
+  /** In training: the running statistics before this meta-step, which move and are not used, by name. Default: none. */
+  readonly running?: NamedTensors;
 }
 
 export interface DifferentiatedLoss {
   readonly loss: tfjs.Scalar;
   readonly predictions: tfjs.Tensor2D;
+  /** By name; and the new values of the model's running statistics, which are averaged and have no gradient. */
   readonly gradients: NamedTensors;
 }
 
 type Predict = (params: NamedTensors, inputs: tfjs.Tensor) => tfjs.Tensor2D;
 
 export interface GradientKit {
+  /** What the model predicts from for the examples: the parameters, and the examples' masks and statistics. */
+  forExamples(params: NamedTensors, examples: Examples): NamedTensors;
+  /** A training task's new values of the model's running statistics, after the model has seen the examples; none where it has none. */
+  runningAfter(params: NamedTensors, examples: Examples): NamedTensors;
   /** The objective's loss of the model with these parameters on the examples. */
   lossOf(params: NamedTensors, examples: Examples): tfjs.Scalar;
   /** ∂ loss / ∂ params on the examples, by name. `others`: parameters that the model needs and that are not differentiated. */
@@ -54,6 +65,7 @@ export interface GradientKit {
 
 export interface DifferentiatedModel {
   readonly predict: Predict;
+  readonly running?: BuiltModel['running'];
   readonly loss: (predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D) => tfjs.Scalar;
 }
 
@@ -63,18 +75,28 @@ export function gradientKit({ tf, rematerialize }: EngineTools, model: Different
     const onTensors = (...tensors: tfjs.Tensor[]) => f(zip(names, tensors));
     return zip(names, tf.grads(onTensors)(tensorsOf(names, params)));
   };
-  const lossOf: GradientKit['lossOf'] = (params, { inputs, targets }) =>
-    model.loss(model.predict(params, inputs), targets);
+  const forExamples: GradientKit['forExamples'] = (params, { masks, statistics }) => ({
+    ...params,
+    ...masks,
+    ...statistics,
+  });
+  const lossOf: GradientKit['lossOf'] = (params, examples) =>
+    model.loss(model.predict(forExamples(params, examples), examples.inputs), examples.targets);
+  const runningAfter: GradientKit['runningAfter'] = (params, examples) =>
+    (examples.running && model.running?.(forExamples(params, examples), examples.inputs, examples.running)) ?? {};
   return {
+    forExamples,
+    runningAfter,
     lossOf,
     gradientOf,
     gradientsOf: (params, examples, others = {}) =>
       gradientOf((some) => lossOf({ ...others, ...some }, examples), params),
-    differentiate(params, adapt, { inputs, targets }, predict = model.predict) {
+    differentiate(params, adapt, examples, predict = model.predict) {
+      const { inputs, targets } = examples;
       const names = Object.keys(params);
       const elements = targets.size;
       const lossAndPredictions = (...tensors: tfjs.Tensor[]) => {
-        const predictions = predict(adapt(zip(names, tensors)), inputs);
+        const predictions = predict(forExamples(adapt(zip(names, tensors)), examples), inputs);
         const loss = model.loss(predictions, targets);
         return tf.concat([tf.reshape(loss, [1]), tf.reshape(predictions, [elements])]);
       };
@@ -87,14 +109,15 @@ export function gradientKit({ tf, rematerialize }: EngineTools, model: Different
       return {
         loss: tf.reshape(tf.slice(value as tfjs.Tensor, [0], [1]), []),
         predictions: tf.reshape(tf.slice(value as tfjs.Tensor, [1], [elements]), targets.shape),
-        gradients: zip(names, grads),
+        gradients: { ...zip(names, grads), ...(examples.running && runningAfter(adapt(params), examples)) },
       };
     },
-    withoutKeeping(step, params, { inputs, targets }) {
+    withoutKeeping(step, params, examples) {
+      const { inputs, targets } = examples;
       const names = Object.keys(params);
       let resultNames: readonly string[] = [];
       const onTensors = ([inputs, targets, ...tensors]: readonly tfjs.Tensor[]) => {
-        const result = step(zip(names, tensors), { inputs: inputs!, targets: targets as tfjs.Tensor2D });
+        const result = step(zip(names, tensors), { ...examples, inputs: inputs!, targets: targets as tfjs.Tensor2D });
         resultNames = Object.keys(result);
         return tensorsOf(resultNames, result);
       };

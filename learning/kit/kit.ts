@@ -3,6 +3,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { BuiltModel, BuiltObjective, NamedTensors, TaskOutputs } from '../built.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
+import { givenOf } from './given.ts';
 import { type Examples, type GradientKit, gradientKit } from './gradients.ts';
 import type { LayerOutputs } from './layers.ts';
 import type { EngineTools, Tf } from './tools.ts';
@@ -23,7 +24,7 @@ export interface Kit extends GradientKit {
   readonly task: TaskFacts;
   readonly model: BuiltModel;
   readonly objective: BuiltObjective;
-  /** The model's parameters, and all of θ: the same unless the algorithm changes them. */
+  /** The model's parameters, and all of θ: the same unless the algorithm changes them. Running statistics are in neither: see `kit/given.ts`. */
   readonly modelParameters: readonly Parameter[];
   readonly parameters: readonly Parameter[];
   /** Whether the model names its layers, and so has `outputsOfLayers`. */
@@ -60,6 +61,11 @@ export interface KitParts {
 
 export function createKit(tools: EngineTools, { layers, ...parts }: KitParts): Kit {
   const { model, objective } = parts;
+  const gradients = gradientKit(tools, {
+    predict: model.predict,
+    ...(model.running && { running: model.running }),
+    loss: objective.loss,
+  });
   const measured = (loss: tfjs.Scalar, predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors => ({
     loss,
     ...Object.fromEntries(
@@ -68,13 +74,24 @@ export function createKit(tools: EngineTools, { layers, ...parts }: KitParts): K
   });
   return {
     ...parts,
-    ...gradientKit(tools, { predict: model.predict, loss: objective.loss }),
+    ...gradients,
     tf: tools.tf,
     outputsOfLayers: (state, inputs) => layers.during(() => model.predict(state, inputs)),
-    supportSet: (task) => ({ inputs: task.supportInputs!, targets: task.supportTargets as tfjs.Tensor2D }),
-    querySet: (task) => ({ inputs: task.queryInputs!, targets: task.queryTargets as tfjs.Tensor2D }),
+    supportSet: (task) => ({
+      inputs: task.supportInputs!,
+      targets: task.supportTargets as tfjs.Tensor2D,
+      ...givenOf(task, 'support'),
+    }),
+    querySet: (task) => ({
+      inputs: task.queryInputs!,
+      targets: task.queryTargets as tfjs.Tensor2D,
+      ...givenOf(task, 'query'),
+    }),
     streamOf: (task) => ({ inputs: task.streamInputs!, targets: task.streamTargets as tfjs.Tensor2D }),
-    stateOf: (params, { inputs }) => ({ ...params, ...model.statistics?.(params, inputs) }),
+    stateOf: (params, support) => ({
+      ...params,
+      ...model.statistics?.(gradients.forExamples(params, support), support.inputs),
+    }),
     measure: (predictions, targets) => measured(objective.loss(predictions, targets), predictions, targets),
     outputs: (contribution, loss, predictions, targets) => ({
       sum: contribution,

@@ -3,31 +3,35 @@
 // `stride`: the convolutions step by 2 and the features are averaged over the image. `max-pool`: 2×2
 // max-pooling after each block, and the features are flattened. Batch norm's scale and shift are adapted in
 // the inner loop. It normalises with the statistics of the very batch, in training and in test, or with
-// those of the support set, which make predictions for one query independent of the others.
+// those of the support set or running ones, which make predictions for one query independent of the others.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';
 import { type CelFacts, type CelRule, celNeed } from '../cel.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
-import { normal, ones, xavierUniform, zeros } from '../kit/initializers.ts';
-import type { Tf } from '../kit/tools.ts';
+import {
+  batchNorm,
+  batchNormField,
+  batchNormNeeds,
+  batchNormWords,
+  runningStatistics,
+  scaleAndShift,
+  statisticsHooks,
+  type TakenStatistics,
+} from '../kit/batch-norm.ts';
+import { normal, xavierUniform, zeros } from '../kit/initializers.ts';
+import { maxPool } from '../kit/max-pool.ts';
 import { joined } from '../kit/words.ts';
 import { defineModel } from '../part.ts';
 
 const blocks = [1, 2, 3, 4] as const;
 const kernel = 3;
-/** The default of `tf.contrib.layers.batch_norm`, which MAML's code calls. */
-const epsilon = 0.001;
 
 const schema = z.strictObject({
   filters: z.int().min(1).max(4096).default(64),
   /** `stride`: stride 2, then the spatial mean (MAML on Omniglot). `max-pool`: stride 1, 2×2 max-pooling, then flatten. */
   downsampling: z.enum(['stride', 'max-pool']).default('max-pool'),
-  /**
-   * Whose mean and variance batch norm takes. `batch`: those of the examples that are predicted together. `support`: those of the task's support
-   * set, which are part of what adaptation gives, so that no prediction depends on other query examples.
-   */
-  batchNorm: z.enum(['batch', 'support']).default('batch'),
+  batchNorm: batchNormField,
   /**
    * Whether batch norm multiplies by a learned scale besides adding a learned shift. The code of Finn
    * et al. 2017 only shifts.
@@ -52,6 +56,7 @@ export const conv4 = defineModel({
     stride: { filters: 3, downsampling: 'stride' },
     'max-pool': { filters: 3, downsampling: 'max-pool' },
     'statistics of the support set': { filters: 3, downsampling: 'stride', batchNorm: 'support' },
+    'running statistics': { filters: 3, downsampling: 'stride', batchNorm: 'running' },
     'as in the code of MAML': {
       filters: 3,
       downsampling: 'stride',
@@ -61,11 +66,10 @@ export const conv4 = defineModel({
   },
   namesLayers: true,
   sizeField: 'filters',
-  needs({ input, inputKind, sets }, { downsampling, batchNorm }) {
-    if (batchNorm === 'support' && !sets.includes('support'))
-      return 'tasks with a support set, for model.batchNorm support';
-    if (batchNorm === 'batch' && sets.includes('stream'))
-      return 'no sequences, whose examples come one by one, for model.batchNorm batch';
+  needs(task, { downsampling, batchNorm }) {
+    const { input, inputKind } = task;
+    const lacking = batchNormNeeds(batchNorm, task);
+    if (lacking !== undefined) return lacking;
     if (inputKind !== 'image' || input.length !== 3) return 'images [height, width, channels]';
     const least = 2 ** blocks.length;
     if (downsampling === 'stride' || Math.min(input[0]!, input[1]!) >= least) return undefined;
@@ -77,7 +81,7 @@ export const conv4 = defineModel({
       filters ? `conv4 of ${filters} filters` : 'conv4',
       downsampling,
       typeof batchNormScale === 'boolean' && `batch norm ${batchNormScale ? 'with' : 'without'} a scale`,
-      batchNorm === 'support' && 'statistics of the support set',
+      batchNormWords(batchNorm),
       headInitialization && `${headInitialization} head`,
     ),
   parameters(spec, task) {
@@ -95,6 +99,10 @@ export const conv4 = defineModel({
         part: 'head',
       },
       { name: 'linear.bias', shape: [task.outputs], initialize: zeros, part: 'head' },
+      ...runningStatistics(
+        spec.batchNorm,
+        blocks.map((block) => [`conv${block}`, filters]),
+      ),
     ];
   },
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
@@ -114,6 +122,7 @@ export const conv4 = defineModel({
         tensors: `6 + (${norms})`,
         normalization: `(${norms}) * ${filters}`,
         normalizationTensors: norms,
+        running: `(${batchNorm} == 'running' ? 8 : 0) * ${filters}`,
       },
       layers: '26',
       // four blocks and the head: their movement and the similarity of their outputs
@@ -123,30 +132,21 @@ export const conv4 = defineModel({
   build(spec, { tf, task, layer }) {
     const pools = spec.downsampling === 'max-pool';
     const width = featuresOf(spec, task);
-    /** The features, and the statistics that batch norm took: those in `params`, where they are, or the batch's own. */
     const forward = (params: NamedTensors, images: tfjs.Tensor) => {
       let x = images as tfjs.Tensor4D;
-      const statistics: Record<string, tfjs.Tensor> = {};
+      const taken: TakenStatistics = {};
       for (const block of blocks) {
-        const of = (name: string) => `conv${block}.${name}`;
-        const sums = tf.conv2d(x, params[of('filters')] as tfjs.Tensor4D, pools ? 1 : 2, 'same');
-        const { normed, mean, variance } = batchNorm(tf, sums, {
-          scale: params[of('scale')],
-          shift: params[of('shift')]!,
-          mean: params[of('mean')],
-          variance: params[of('variance')],
-        });
-        Object.assign(statistics, { [of('mean')]: mean, [of('variance')]: variance });
+        const sums = tf.conv2d(x, params[`conv${block}.filters`] as tfjs.Tensor4D, pools ? 1 : 2, 'same');
+        const normed = batchNorm(tf, params, `conv${block}`, sums, taken);
         // relu after pooling gives what relu before it gives, on a quarter of the data
         x = layer(`conv${block}`, tf.relu(pools ? maxPool(tf, normed) : normed));
       }
-      return { features: (pools ? tf.reshape(x, [-1, width]) : tf.mean(x, [1, 2])) as tfjs.Tensor2D, statistics };
+      return { features: (pools ? tf.reshape(x, [-1, width]) : tf.mean(x, [1, 2])) as tfjs.Tensor2D, taken };
     };
     const features = (params: NamedTensors, images: tfjs.Tensor) => forward(params, images).features;
-    const statistics = (params: NamedTensors, images: tfjs.Tensor) => forward(params, images).statistics;
     return {
       features,
-      ...(spec.batchNorm === 'support' && { statistics }),
+      ...statisticsHooks(tf, spec.batchNorm, (params, images) => forward(params, images).taken),
       predict: (params, images) =>
         layer(
           'linear',
@@ -186,59 +186,6 @@ function blockParameters(block: number, inputs: number, { filters, batchNormScal
       shape: [kernel, kernel, inputs, filters],
       initialize: xavierUniform(area * inputs, area * filters),
     },
-    ...(batchNormScale
-      ? [{ name: `conv${block}.scale`, shape: [filters], initialize: ones, isNormalization: true }]
-      : []),
-    { name: `conv${block}.shift`, shape: [filters], initialize: zeros, isNormalization: true },
+    ...scaleAndShift(`conv${block}`, filters, batchNormScale),
   ];
-}
-
-interface BatchNorm {
-  readonly scale: tfjs.Tensor | undefined;
-  readonly shift: tfjs.Tensor;
-  readonly mean: tfjs.Tensor | undefined;
-  readonly variance: tfjs.Tensor | undefined;
-}
-
-/**
- * Scale · (x − mean) / √(variance + ε) + shift, without a scale when it is undefined; mean and variance
- * per channel, over this batch where they are not given. Ioffe & Szegedy 2015, algorithm 1.
- */
-function batchNorm(tf: Tf, x: tfjs.Tensor4D, { scale, shift, ...given }: BatchNorm) {
-  const mean = given.mean ?? tf.mean(x, [0, 1, 2]);
-  const centred = tf.sub(x, mean);
-  const variance = given.variance ?? tf.mean(tf.square(centred), [0, 1, 2]);
-  const normalizer = tf.rsqrt(tf.add(variance, epsilon));
-  const gain = scale ? tf.mul(scale, normalizer) : normalizer;
-  const normed: tfjs.Tensor4D = tf.add(tf.mul(centred, gain), shift);
-  return { normed, mean, variance };
-}
-
-/**
- * The largest of each 2×2 window, a last odd row or column left out. In pairwise maxima, whose gradient goes to one of two equals: that of
- * `tf.max` goes to each of them in full, four times too much where an image is blank (and `tf.maxPool` has no second derivative).
- */
-function maxPool(tf: Tf, x: tfjs.Tensor4D): tfjs.Tensor4D {
-  const [examples, height, width, channels] = x.shape;
-  const rows = height >> 1;
-  const columns = width >> 1;
-  const whole = tf.slice(x, [0, 0, 0, 0], [examples, 2 * rows, 2 * columns, channels]);
-  const pairsOfRows = tf.reshape(whole, [examples, rows, 2, 2 * columns * channels]);
-  const inRows = larger(tf, pairsOfRows, 2);
-  return tf.reshape(larger(tf, tf.reshape(inRows, [examples, rows * columns, 2, channels]), 2), [
-    examples,
-    rows,
-    columns,
-    channels,
-  ]);
-}
-
-/** The larger of the two halves along an axis of length 2. */
-function larger(tf: Tf, x: tfjs.Tensor, axis: number): tfjs.Tensor {
-  const half = (index: number) => {
-    const begin = x.shape.map((_, at) => (at === axis ? index : 0));
-    const size = x.shape.map((length, at) => (at === axis ? 1 : length));
-    return tf.slice(x, begin, size);
-  };
-  return tf.maximum(half(0), half(1));
 }

@@ -2,6 +2,7 @@
 // compiled by an engine, run on typed arrays. Knows nothing of leases, threads or the network.
 import { layoutOf, type ResolvedJob, resolveJob } from '../../learning/job.ts';
 import { evaluateFunction, isLooped } from '../../learning/kit/evaluate.ts';
+import { drawMasks, maskShapes, withRunning } from '../../learning/kit/given.ts';
 import { createKit } from '../../learning/kit/kit.ts';
 import { layerOutputs } from '../../learning/kit/layers.ts';
 import type { EngineTools } from '../../learning/kit/tools.ts';
@@ -46,7 +47,8 @@ export const engineTools: EngineTools = { tf, rematerialize };
 
 /** The job's task functions; nothing is opened, nothing is compiled. */
 export function buildJob(job: ResolvedJob) {
-  const { spec, task, modelParameters, parameters } = job;
+  const { spec, task, modelParameters, running } = job;
+  const parameters = job.parameters.slice(0, job.parameters.length - running.length);
   const { tf } = engineTools;
   const layers = layerOutputs();
   const model = job.model.build(spec.model, { tf, task, layer: layers.layer });
@@ -60,7 +62,7 @@ export function buildJob(job: ResolvedJob) {
     namesLayers: job.model.namesLayers ?? false,
     layers,
   });
-  const algorithm = job.algorithm.build(spec.algorithm, kit);
+  const algorithm = withRunning(job.algorithm.build(spec.algorithm, kit), running);
   const evaluate = evaluateFunction(algorithm, kit, {
     points: job.measures.evaluate[0]!.points.length,
     insight: spec.evaluation.insight,
@@ -79,6 +81,7 @@ export type BuiltJob = ReturnType<typeof buildJob>;
 /** What the kinds of work of a job are computed from. */
 export function workContext(job: ResolvedJob, tasks: Tasks, engine: Engine): WorkContext {
   const shapes = stepInputShapes(job);
+  const masks = maskShapes(job.masks, job.task);
   return {
     job,
     layout: layoutOf(job.parameters),
@@ -86,7 +89,11 @@ export function workContext(job: ResolvedJob, tasks: Tasks, engine: Engine): Wor
     draw(split, firstTask, taskCount) {
       const { stacked, task } = allocateTasks(job.task, taskCount);
       for (let offset = 0; offset < taskCount; offset++) tasks.sample(split, firstTask + offset, task(offset));
-      return stacked;
+      if (split !== 'train' || Object.keys(masks).length === 0) return stacked;
+      const given = allocateTasks({ tensors: masks }, taskCount);
+      for (let offset = 0; offset < taskCount; offset++)
+        drawMasks(job.masks, taskRng(job.spec.seed, 'masks', firstTask + offset), given.task(offset));
+      return { ...stacked, ...given.stacked };
     },
     step: (metaStep) => stepInputs(job, shapes, metaStep),
   };

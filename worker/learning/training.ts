@@ -3,6 +3,7 @@
 import type { Contribution, ProcedureTraining, ProgramCall, TaskFunction } from '../../learning/built.ts';
 import { carryLayout } from '../../learning/carry.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
+import { maskShapes } from '../../learning/kit/given.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { taskRng } from '../../shared/rng.ts';
@@ -37,8 +38,9 @@ const programName = ({ spec }: ResolvedJob, ...words: readonly string[]): string
 /** One program, its sum over the tasks. */
 export function taskFunctionTrainer(context: WorkContext, taskFunction: TaskFunction): Trainer {
   const { job, layout, engine, draw, step } = context;
+  const masks = shapeSpecs(maskShapes(job.masks, job.task));
   const programs = programsByTaskCount((taskCount) =>
-    engine.compile(programOptions(job, taskFunction, { name: programName(job, 'train'), taskCount })),
+    engine.compile(programOptions(job, taskFunction, { name: programName(job, 'train'), taskCount, inputs: masks })),
   );
   if (carryLayout(job, 1).tensors.length > 0) throw mistake(job, 'it carries state; accepted: a procedure as `train`');
   const isFiniteTask = finiteTasks(job);
@@ -73,7 +75,11 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
   const compiled = Object.fromEntries(
     Object.entries(programs).map(([name, { compute, inputs = {} }]) => {
       const options = (taskCount: number): TaskProgramOptions =>
-        programOptions(job, compute, { name: programName(job, 'train', name), taskCount, inputs: shapeSpecs(inputs) });
+        programOptions(job, compute, {
+          name: programName(job, 'train', name),
+          taskCount,
+          inputs: shapeSpecs({ ...maskShapes(job.masks, job.task), ...inputs }),
+        });
       return [name, { inputs, byTaskCount: programsByTaskCount((taskCount) => engine.compile(options(taskCount))) }];
     }),
   );
