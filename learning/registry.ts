@@ -30,8 +30,10 @@ import { meanSquaredError } from './objectives/mean-squared-error.ts';
 import { adam, adamw } from './optimizers/adam.ts';
 import { sgd } from './optimizers/sgd.ts';
 import { type AnyPart, type DefinedPart, type PartKind, partKinds } from './part.ts';
+import { cifarFs } from './tasks/cifar-fs.ts';
 import { clinc150 } from './tasks/clinc150.ts';
 import { emnist } from './tasks/emnist.ts';
+import { fc100 } from './tasks/fc100.ts';
 import { harmonic } from './tasks/harmonic.ts';
 import { imageFolder } from './tasks/image-folder.ts';
 import { linear } from './tasks/linear.ts';
@@ -49,6 +51,8 @@ export const builtInParts: readonly AnyPart[] = [
   omniglot,
   emnist,
   imageFolder,
+  cifarFs,
+  fc100,
   textCsv,
   clinc150,
   mlp,

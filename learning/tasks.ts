@@ -53,7 +53,7 @@ export interface TaskIo {
   /** Where data sets are searched for: the file's candidate paths, in order. */
   candidates(dataSet: DataSet, file: string): readonly string[];
   /**
-   * Entries of a zip archive, in its order.
+   * Entries of a zip archive, or of a tar archive packed with gzip, in its order.
    *
    * @throws Error with what is wrong with the archive.
    */

@@ -10,6 +10,7 @@ import { decodeBitmapPng } from './files/bitmap-png.ts';
 import { findFile, findFolder, listFolder, readWhole } from './files/folder.ts';
 import { decodeImage, imageDecoders } from './files/image.ts';
 import { kept } from './files/kept.ts';
+import { tarGzipEntries } from './files/tar.ts';
 import { zipEntries } from './files/zip.ts';
 
 export interface TaskIoOptions {
@@ -38,7 +39,7 @@ export function taskIo({ dataDirectories, expectedData = [], ...job }: TaskIoOpt
         missing: files.filter(({ path }) => path === undefined).map(({ file }) => file),
       };
     },
-    entries: zipEntries,
+    entries: (path, limits) => (isTar(path) ? tarGzipEntries : zipEntries)(path, limits),
     decodeBitmap: decodeBitmapPng,
     findFolder: (name) => findFolder(name, dataDirectories),
     findFile: (name) => findFile(name, dataDirectories),
@@ -54,6 +55,8 @@ export function taskIo({ dataDirectories, expectedData = [], ...job }: TaskIoOpt
     cached,
   };
 }
+
+const isTar = (path: string): boolean => /\.(tar\.gz|tgz)$/.test(path);
 
 const maxCached = 4;
 const cache = new Map<string, Promise<unknown>>();

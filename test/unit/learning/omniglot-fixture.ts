@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { taskRng } from '../../../shared/rng.ts';
 import { crc32 } from '../../../worker/learning/files/crc32.ts';
+import { writeCifar100 } from './cifar-files.ts';
+import { cifarNames } from './cifar-names.ts';
 import { digitArrays } from './digit-files.ts';
 import { pngOfImage, shapeOf, writeImage } from './image-files.ts';
 import { writeTexts } from './text-files.ts';
@@ -150,8 +152,8 @@ export function emptyFixture(): Fixture {
 
 /**
  * Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and 1. Beside it
- * a folder of images, `shapes`, of five classes, digits as EMNIST, and sentences of five intents, as CSV and as
- * CLINC150's file.
+ * a folder of images, `shapes`, of five classes, digits as EMNIST, CIFAR-100 with 3 images a class, and sentences of five
+ * intents, as CSV and as CLINC150's file.
  */
 export function smallFixture(): Fixture {
   const fixture = emptyFixture();
@@ -176,5 +178,6 @@ export function smallFixture(): Fixture {
   }
   writeTexts(fixture.directory);
   writeImage(join(fixture.directory, 'emnist'), 'digits.npz', zipOf(digitArrays()));
+  writeCifar100(fixture.directory, { ...cifarNames, images: 3 });
   return fixture;
 }
