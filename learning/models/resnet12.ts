@@ -127,9 +127,16 @@ export const resnet12 = defineModel({
       parameters: {
         body,
         head: `(${filters[3]} + 1) * ${task.outputs}`,
+        features: filters[3]!,
+        // 16 convolutions with a scale and a shift each, and the head's two
+        tensors: '50',
+        normalization: `8 * (${filters.join(' + ')})`,
+        normalizationTensors: '32',
         running: `(${batchNorm} == 'running' ? 8 : 0) * (${filters.join(' + ')})`,
       },
       layers: '104',
+      // four blocks and the head: their movement and the similarity of their outputs
+      insights: '10',
     };
   },
   build(spec, { tf, layer: named }) {
