@@ -8,10 +8,10 @@ import { z } from 'zod';
 import { finite, positive } from '../../shared/job-spec/fields.ts';
 import type { NamedArrays, NamedTensors, RunProgram } from '../built.ts';
 import { repeated, rowOf, sumOfTasks } from '../kit/contribution.ts';
-import { withoutPrefix, withPrefix } from '../kit/evaluate.ts';
 import { innerSteps } from '../kit/fields.ts';
 import type { Examples } from '../kit/gradients.ts';
 import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
+import { withoutPrefix, withPrefix } from '../kit/prefix.ts';
 import { defineAlgorithm } from '../part.ts';
 
 export const imaml = defineAlgorithm({

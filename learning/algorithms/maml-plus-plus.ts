@@ -11,11 +11,11 @@ import { positive } from '../../shared/job-spec/fields.ts';
 import type { NamedTensors, TaskFunction } from '../built.ts';
 import type { Parameter } from '../facts.ts';
 import { sumOfTasks } from '../kit/contribution.ts';
-import { withoutPrefix, withPrefix } from '../kit/evaluate.ts';
 import { innerSteps } from '../kit/fields.ts';
 import type { Examples } from '../kit/gradients.ts';
 import { constant } from '../kit/initializers.ts';
 import { supportNeeded, supportNeededCel } from '../kit/needs.ts';
+import { withoutPrefix, withPrefix } from '../kit/prefix.ts';
 import { first } from '../kit/sequence.ts';
 import { type CheckedJob, defineAlgorithm } from '../part.ts';
 

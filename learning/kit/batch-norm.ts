@@ -25,10 +25,7 @@ export const batchNormField = z.enum(['batch', 'support', 'running']).default('b
 export type BatchNormStatistics = z.infer<typeof batchNormField>;
 
 /** What tasks must have. The examples of a sequence come one by one, and so have no statistics. */
-export function batchNormNeeds(
-  statistics: BatchNormStatistics,
-  { sets }: Pick<TaskFacts, 'sets'>,
-): string | undefined {
+export function batchNormNeeds(statistics: BatchNormStatistics, { sets }: Pick<TaskFacts, 'sets'>): string | undefined {
   if (sets.includes('stream')) return 'no sequences, whose examples come one by one';
   return statistics === 'batch' || sets.includes('support')
     ? undefined

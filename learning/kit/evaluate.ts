@@ -5,6 +5,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { Adaptation, BuiltAlgorithm, LoopedAdaptation, NamedTensors, TaskFunction } from '../built.ts';
 import { measureInsight } from './insight.ts';
 import type { Kit } from './kit.ts';
+import { withoutPrefix, withPrefix } from './prefix.ts';
 import { isRejecting, measureRejection } from './rejection.ts';
 import { first } from './sequence.ts';
 
@@ -127,14 +128,3 @@ export const statesAmong = <Item>(items: Readonly<Record<string, Item>>): Record
 /** The measures among a looped evaluation's outputs, by name. */
 export const measuresAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
   withoutPrefix(measurePrefix, items);
-
-export const withPrefix = <Item>(prefix: string, items: Readonly<Record<string, Item>>): Record<string, Item> =>
-  Object.fromEntries(Object.entries(items).map(([name, item]) => [`${prefix}${name}`, item]));
-
-/** The items whose names have the prefix, by the rest of their names. */
-export const withoutPrefix = <Item>(prefix: string, items: Readonly<Record<string, Item>>): Record<string, Item> =>
-  Object.fromEntries(
-    Object.entries(items)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, item]) => [name.slice(prefix.length), item]),
-  );

@@ -6,8 +6,8 @@
 import type { Rng } from '../../shared/rng.ts';
 import type { BuiltAlgorithm, NamedTensors, TaskFunction, TensorShapes } from '../built.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
-import { isLooped, withoutPrefix, withPrefix } from './evaluate.ts';
 import type { Examples } from './gradients.ts';
+import { withoutPrefix, withPrefix } from './prefix.ts';
 
 /** What a training task's examples are multiplied with inside a model, such as dropout's masks. */
 export interface Mask {
@@ -83,17 +83,18 @@ export function withRunning(algorithm: BuiltAlgorithm, statistics: readonly Para
     (theta, task, step) =>
       compute(own(theta), withStatistics(runningPrefix, theta, task), step);
   return {
-    adapt: isLooped(adapt)
-      ? {
-          start: (theta, task, step) =>
-            completed(adapt.start(own(theta), withStatistics(statisticsPrefix, theta, task), step), theta),
-          next: (theta, state, task, step) =>
-            completed(adapt.next(own(theta), state, withStatistics(statisticsPrefix, theta, task), step), theta),
-        }
-      : function* (theta, task, step) {
-          for (const state of adapt(own(theta), withStatistics(statisticsPrefix, theta, task), step))
-            yield completed(state, theta);
-        },
+    adapt:
+      typeof adapt !== 'function'
+        ? {
+            start: (theta, task, step) =>
+              completed(adapt.start(own(theta), withStatistics(statisticsPrefix, theta, task), step), theta),
+            next: (theta, state, task, step) =>
+              completed(adapt.next(own(theta), state, withStatistics(statisticsPrefix, theta, task), step), theta),
+          }
+        : function* (theta, task, step) {
+            for (const state of adapt(own(theta), withStatistics(statisticsPrefix, theta, task), step))
+              yield completed(state, theta);
+          },
     predict: (theta, state, inputs) => algorithm.predict(own(theta), state, inputs),
     train:
       typeof train === 'function'

@@ -16,9 +16,10 @@ import type {
 } from '../built.ts';
 import type { TaskFacts } from '../facts.ts';
 import { rowOf, sumOfTasks } from './contribution.ts';
-import { measurePrefix, measuresAmong, statePrefix, statesAmong, withoutPrefix, withPrefix } from './evaluate.ts';
+import { measurePrefix, measuresAmong, statePrefix, statesAmong } from './evaluate.ts';
 import type { Examples } from './gradients.ts';
 import type { Kit } from './kit.ts';
+import { withoutPrefix, withPrefix } from './prefix.ts';
 import type { Tf } from './tools.ts';
 
 /** A tensor of a learner's state: its shape, and the number that fills it before the first example. */

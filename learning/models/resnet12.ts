@@ -51,7 +51,6 @@ export const resnet12 = defineModel({
   paper: 'Lee, Maji, Ravichandran & Soatto 2019; Oreshkin, Rodríguez López & Lacoste 2018',
   schema,
   variants: {
-    plain: { widths: [2, 2, 2, 3], dropRate: 0 },
     'DropBlock and running statistics': {
       widths: [2, 2, 2, 3],
       batchNorm: 'running',

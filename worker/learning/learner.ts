@@ -3,7 +3,8 @@
 // number of examples and point of adaptation, and the oldest of them are freed.
 import type { NamedArrays as FloatArrays, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import { layoutOf, resolveJob } from '../../learning/job.ts';
-import { isLooped, statesOf, withoutPrefix, withPrefix } from '../../learning/kit/evaluate.ts';
+import { isLooped, statesOf } from '../../learning/kit/evaluate.ts';
+import { withoutPrefix, withPrefix } from '../../learning/kit/prefix.ts';
 import { after } from '../../learning/kit/sequence.ts';
 import { examplesOf } from '../../learning/kit/stream.ts';
 import type { Registry } from '../../learning/registry.ts';

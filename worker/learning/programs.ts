@@ -2,7 +2,7 @@
 // described, one program for each number of tasks.
 import type { TaskFunction, TensorShapes } from '../../learning/built.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
-import { withoutPrefix, withPrefix } from '../../learning/kit/evaluate.ts';
+import { withoutPrefix, withPrefix } from '../../learning/kit/prefix.ts';
 import { stepInputShapes } from '../../learning/step-inputs.ts';
 import type { NamedArrays, TaskProgram, TaskProgramOptions, TensorSpecs } from '../engine/engine.ts';
 import { specsOf } from './arrays.ts';

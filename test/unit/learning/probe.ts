@@ -3,9 +3,9 @@
 import { z } from 'zod';
 import type { Contribution, NamedArrays, NamedTensors } from '../../../learning/built.ts';
 import { repeated, sumOfTasks } from '../../../learning/kit/contribution.ts';
-import { withoutPrefix, withPrefix } from '../../../learning/kit/evaluate.ts';
 import { ones, zeros } from '../../../learning/kit/initializers.ts';
 import { supportNeeded } from '../../../learning/kit/needs.ts';
+import { withoutPrefix, withPrefix } from '../../../learning/kit/prefix.ts';
 import { defineAlgorithm } from '../../../learning/part.ts';
 import { builtInParts, Registry } from '../../../learning/registry.ts';
 
