@@ -5,6 +5,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { BuiltModel, NamedTensors } from '../built.ts';
+import type { CelFacts } from '../cel.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
 import { ones, zeros } from './initializers.ts';
 import type { Tf } from './tools.ts';
@@ -30,6 +31,12 @@ export function batchNormNeeds(statistics: BatchNormStatistics, { sets }: Pick<T
   return statistics === 'batch' || sets.includes('support')
     ? undefined
     : `tasks with a support set, for model.batchNorm ${statistics}`;
+}
+
+/** `batchNormNeeds` as a condition. */
+export function batchNormCel(statistics: string, { sets, isStream }: CelFacts): string {
+  if (!sets.includes('support')) return `${statistics} == 'batch'`;
+  return isStream ? `!${isStream}` : 'true';
 }
 
 /** For a protocol card. */

@@ -11,6 +11,7 @@ import { type CelFacts, type CelRule, celNeed } from '../cel.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
 import {
   batchNorm,
+  batchNormCel,
   batchNormField,
   batchNormNeeds,
   batchNormWords,
@@ -163,12 +164,9 @@ function needsCel(downsampling: string, batchNorm: string, task: CelFacts): CelR
   if (task.inputKind !== 'image' || task.input.length !== 3) return celNeed(false, 'images [height, width, channels]');
   const [height, width] = task.input;
   const isLarge = task.isLeastInput ? 'true' : `${downsampling} == 'stride' || (${height} >= 16 && ${width} >= 16)`;
-  const hasStatistics = task.isStream ? `(!${task.isStream} || !(${batchNorm} in ['batch', 'support']))` : 'true';
   return {
-    rule: `(${isLarge}) && ${hasStatistics}`,
-    message:
-      'needs images of at least 16 × 16 with model.downsampling max-pool, and other statistics than those of a batch or a ' +
-      'support set for sequences',
+    rule: `(${isLarge}) && ${batchNormCel(batchNorm, task)}`,
+    message: 'needs images of at least 16 × 16 with model.downsampling max-pool, and no sequences',
   };
 }
 

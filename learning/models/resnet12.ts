@@ -12,6 +12,7 @@ import { celNeed } from '../cel.ts';
 import type { Parameter, TaskFacts } from '../facts.ts';
 import {
   batchNorm,
+  batchNormCel,
   batchNormField,
   batchNormNeeds,
   batchNormWords,
@@ -115,13 +116,15 @@ export const resnet12 = defineModel({
     const filters = [0, 1, 2, 3].map((index) => `${widths}[${index}]`);
     const isImage = task.inputKind === 'image' && task.input.length === 3;
     const isLarge = task.isLeastInput ? 'true' : `${height} >= ${leastSide} && ${width} >= ${leastSide}`;
-    const hasStatistics = task.sets.includes('support') ? 'true' : `${batchNorm} == 'batch'`;
     const body = filters
       .map((own, index) => `${own} * (10 * ${filters[index - 1] ?? channels} + 18 * ${own} + 8)`)
       .join(' + ');
     return {
       needs: isImage
-        ? { rule: `(${isLarge}) && ${hasStatistics}`, message: `needs images of at least ${leastSide} × ${leastSide}` }
+        ? {
+            rule: `(${isLarge}) && ${batchNormCel(batchNorm, task)}`,
+            message: `needs images of at least ${leastSide} × ${leastSide}, and no sequences`,
+          }
         : celNeed(false, 'images [height, width, channels]'),
       parameters: {
         body,
