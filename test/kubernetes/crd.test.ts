@@ -19,6 +19,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import { compactYamlText, plainYaml } from '../../shared/job-spec/yaml.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import { type Json, jobFiles, largeJobFiles, spoiltJobFiles } from '../support/job-file-arbitrary.ts';
+import { untilServed } from './cluster/foreign-definitions.ts';
 import { kubectl, kubectlJson, tryKubectl } from './support/kubectl.ts';
 import { namespace } from './support/namespace.ts';
 
@@ -29,8 +30,7 @@ const client = new ApiClient(kubeconfigAccess(process.env.KUBECONFIG ?? ''), rea
 before(async () => {
   const definition = compactYamlText(customResourceDefinition());
   await kubectl(['apply', '--filename', '-'], { input: definition });
-  const established = ['wait', '--for=condition=Established', 'crd/metatrainjobs.metatrain.dev', '--timeout=60s'];
-  await kubectl(established);
+  await kubectl(['wait', untilServed, 'crd/metatrainjobs.metatrain.dev', '--timeout=60s']);
 });
 after(() => client.close());
 

@@ -8,6 +8,7 @@ import type { JsonObject } from '../../deploy/kubernetes/source/nodes.ts';
 import type { KubeObject } from '../../deploy/kubernetes/source/objects.ts';
 import { overlays } from '../../deploy/kubernetes/source/overlay-values.ts';
 import { workloadsOf } from '../support/kubernetes-policy.ts';
+import { untilServed } from './cluster/foreign-definitions.ts';
 import { kubectl, tryKubectl } from './support/kubectl.ts';
 import { namespace as newNamespace } from './support/namespace.ts';
 import { chart, comparable, helm, helmVersions, kustomized, templated } from './support/rendered.ts';
@@ -120,7 +121,7 @@ for (const version of helmVersions) {
       // Another test may have left a definition that is of no release.
       await run(['install', 'metatrain', chart, '--namespace', space, '--take-ownership']);
       await run(['upgrade', 'metatrain', chart, '--namespace', space, '--set', 'commonLabels.team=a']);
-      await kubectl(['wait', 'crd/metatrainjobs.metatrain.dev', '--for=condition=Established', '--timeout=30s']);
+      await kubectl(['wait', untilServed, 'crd/metatrainjobs.metatrain.dev', '--timeout=30s']);
       assert.match(
         await kubectl(['get', 'crd/metatrainjobs.metatrain.dev', '--output=jsonpath={.metadata.labels}']),
         /team/,

@@ -7,6 +7,9 @@ import type { Cache } from './cache.ts';
 import { runProgram } from './processes.ts';
 import { kubectlOf } from './programs.ts';
 
+/** Waits for a definition that may be too new to have conditions; `--for=condition` fails on that. */
+export const untilServed = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True';
+
 export const definitionsFolder = (): string =>
   process.env.METATRAIN_KUBERNETES_CRDS ?? resolve(packageRoot, '..', 'shared', 'kubernetes', 'crds');
 
@@ -20,6 +23,6 @@ export function applyForeignDefinitions(cache: Cache, kubeconfig: string, log: (
   const kubectl = (...args: string[]) => runProgram(kubectlOf(cache), ['--kubeconfig', kubeconfig, ...args]);
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   kubectl('apply', '--server-side', ...files.flatMap((name) => ['--filename', join(folder, name)]));
-  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
+  kubectl('wait', untilServed, 'crd', '--all', '--timeout=60s');
   log(`resource definitions of other projects: ${files.length} files`);
 }

@@ -23,6 +23,7 @@ import { randomFraction } from '../../../shared/rng.ts';
 import { TcpProxy } from '../../chaos/tcp-proxy.ts';
 import { type SpecOptions, specText, TestCluster } from '../../integration/coordinator/cluster.ts';
 import { TestProcess } from '../../support/processes.ts';
+import { untilServed } from '../cluster/foreign-definitions.ts';
 import { kubectl, kubectlJson } from './kubectl.ts';
 import { namespace } from './namespace.ts';
 
@@ -213,7 +214,7 @@ export class ControllerLab {
 async function defineResource(): Promise<void> {
   const input = JSON.stringify(customResourceDefinition());
   await kubectl(['apply', '--filename', '-'], { input });
-  await kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
+  await kubectl(['wait', untilServed, `crd/${plural}.${group}`]);
 }
 
 /** A user's requests to the API server, as `verb group/resource`, from the audit log. */
