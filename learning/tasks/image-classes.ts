@@ -1,5 +1,5 @@
-// Reads a folder of images by class, `<class>/<image>` or `<split>/<class>/<image>`, or a zip archive of one;
-// all images are resized to one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that every
+// Reads a folder of images by class, `<class>/<image>`, `<split>/<class>/<image>`, or `images/<image>` with a list of
+// each split, or a zip archive of one; all images are resized to one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that every
 // file and the format enter. What is not such a folder is refused as DATA_CORRUPT with its path.
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
@@ -12,6 +12,7 @@ import {
   type TaskClass,
   type TaskIo,
 } from '../tasks.ts';
+import { csvRows } from './csv.ts';
 import { type FilterName, resize, toColour, toGrey } from './resample.ts';
 
 export interface ImageFormat {
@@ -131,7 +132,49 @@ async function inArchive(path: string, io: TaskIo): Promise<ImageFiles> {
   };
 }
 
-async function findClasses({ path, list }: ImageFiles): Promise<readonly Found[]> {
+/** The lists of a split, of which the first that is there is taken: of filename and label, as miniImageNet's (Ravi & Larochelle 2017). */
+const listNames = {
+  train: ['train.csv'],
+  validation: ['validation.csv', 'val.csv'],
+  test: ['test.csv'],
+} as const;
+
+/** Where a folder has lists, its images are in `images`, and images of no list take no part. */
+async function listedClasses({ path, read }: ImageFiles, names: readonly string[]): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const split of splitNames) {
+    const file = listNames[split].find((name) => names.includes(name));
+    if (file === undefined) continue;
+    const classes = new Map<string, string[]>();
+    try {
+      const [head, ...rows] = csvRows(new TextDecoder('utf-8', { fatal: true }).decode(await read(file)));
+      if (head?.fields.join() !== 'filename,label') throw new Error('its first line is not filename,label');
+      for (const { line, fields } of rows) {
+        const [image, label] = fields;
+        // a name alone leads nowhere else
+        if (fields.length !== 2 || !image || !label || /[/\\]|^\./.test(image) || !isImage(image)) {
+          throw new Error(
+            `line ${line} is ${fields.join()}; accepted: the name of a PNG or JPEG in images, and a label`,
+          );
+        }
+        const files = classes.get(label) ?? [];
+        files.push(`images/${image}`);
+        classes.set(label, files);
+      }
+    } catch (cause) {
+      throw corrupt(path, `${file}: ${messageOf(cause)}`, cause);
+    }
+    for (const [name, files] of [...classes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      found.push({ name, split, files: files.sort() });
+    }
+  }
+  return found;
+}
+
+async function findClasses(from: ImageFiles): Promise<readonly Found[]> {
+  const { path, list } = from;
+  const lists = (await list('')).filter(({ isFolder }) => !isFolder).map(({ name }) => name);
+  if (lists.includes('train.csv') && lists.includes('test.csv')) return listedClasses(from, lists);
   const foldersIn = async (folder: string) =>
     (await list(folder)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
   const classIn = async (folder: string, name: string, split?: Split): Promise<Found> => {

@@ -207,6 +207,26 @@ describe('the splits of a folder of images', () => {
     assert.deepEqual([...new Set(shares.flat())].sort(), ten);
   });
 
+  it('are those of lists of files and labels, as miniImageNet publishes them', async (t) => {
+    const place = placeFor(t);
+    for (const [shape, name] of ['a1', 'a2', 'b1', 'b2', 'c1', 'c2', 'd1', 'd2'].entries())
+      writeImage(place.shapes, `images/${name}.png`, pngOfImage(shapeOf(shape, 0)));
+    const list = (file: string, ...rows: string[]) =>
+      writeFileSync(join(place.shapes, file), ['filename,label', ...rows, ''].join('\n'));
+    list('train.csv', 'a1.png,amber', 'b1.png,blue', 'a2.png,amber', 'b2.png,blue');
+    list('val.csv', 'c1.png,coral', 'c2.png,coral');
+    list('test.csv', 'd1.png,dune', 'd2.png,dune', 'c1.png,elm', 'c2.png,elm');
+    const task = { splits: undefined, queries: 1 };
+    await assert.rejects(open(place, task), { code: 'REQUEST_INVALID', message: /splits that share no image/ });
+    list('val.csv');
+    assert.deepEqual(await namesOf(place, task), [['amber', 'blue'], [], ['dune', 'elm']]);
+    list('test.csv', '../d1.png,dune');
+    await assert.rejects(open(place, task), {
+      code: 'DATA_CORRUPT',
+      message: /test\.csv: line 2 is \.\.\/d1\.png,dune; accepted: the name of a PNG or JPEG in images, and a label$/,
+    });
+  });
+
   it('are the folders train, validation and test where the folder has them', async (t) => {
     const place = placeFor(t);
     writeShapes(join(place.shapes, 'train'), names.slice(0, 2), 3);
