@@ -22,6 +22,7 @@ import { reptile } from './algorithms/reptile.ts';
 import { zeroShotProtonet } from './algorithms/zero-shot-protonet.ts';
 import { conv4 } from './models/conv4.ts';
 import { embeddingBag } from './models/embedding-bag.ts';
+import { lstm } from './models/lstm.ts';
 import { mlp } from './models/mlp.ts';
 import { resnet12 } from './models/resnet12.ts';
 import { transformer } from './models/transformer.ts';
@@ -60,6 +61,7 @@ export const builtInParts: readonly AnyPart[] = [
   resnet12,
   embeddingBag,
   transformer,
+  lstm,
   maml,
   imaml,
   reptile,

@@ -22,6 +22,8 @@ const figures = {
   'omniglot-5way-1shot-paper': ['run', 'examples/omniglot-5way-1shot-paper.yaml', '--workers', '2'],
   'omniglot-to-emnist': ['run', 'examples/omniglot-to-emnist.yaml', '--workers', '2'],
   'mixture-of-images': ['run', 'examples/mixture-of-images.yaml', '--workers', '2'],
+  'omniglot-5way-lstm': ['run', 'examples/omniglot-5way-lstm.yaml', '--workers', '2'],
+  'omniglot-5way-mann': ['run', 'examples/omniglot-5way-mann.yaml', '--workers', '2'],
   'check-cpu': ['worker', '--check'],
   'check-webgpu': ['worker', '--check', '--device', 'webgpu'],
   'check-tensorflow': ['worker', '--check', '--engine', 'eager'],

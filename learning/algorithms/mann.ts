@@ -66,9 +66,9 @@ export const mann = defineAlgorithm({
       { name: 'prediction.bias', shape: [outputs], initialize: zeros },
     ];
   },
-  // the model's, and of each example of a piece some four
-  passes: () => 41,
-  evaluationPasses: () => 5,
+  // the model's, and some for the memory: a piece has a bounded number of examples
+  passes: () => 2,
+  evaluationPasses: () => 2,
   build({ units, slots, width, heads, usageDecay, sharpness }, kit) {
     const { tf } = kit;
     return streamLearner(kit, {

@@ -10,7 +10,7 @@ import { featuresNeeded, streamOfClassesNeeded } from '../kit/needs.ts';
 import { streamLearner } from '../kit/stream.ts';
 import { defineAlgorithm } from '../part.ts';
 
-const layer = 'lstm';
+const layer = 'reader';
 
 export const recurrent = defineAlgorithm({
   name: 'recurrent',
@@ -31,8 +31,8 @@ export const recurrent = defineAlgorithm({
     { name: 'prediction.weights', shape: [units, outputs], initialize: xavierUniform(units, outputs) },
     { name: 'prediction.bias', shape: [outputs], initialize: zeros },
   ],
-  // the model's, and of a piece's examples about one each
-  passes: () => 11,
+  // the model's, and some for the LSTM: a piece has a bounded number of examples
+  passes: () => 2,
   evaluationPasses: () => 2,
   build: ({ units }, kit) => {
     const { tf } = kit;

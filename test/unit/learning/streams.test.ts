@@ -59,8 +59,8 @@ const recurrentByHand: Reader = (job, theta) => {
   const units = job.spec.algorithm.units as number;
   let [cell, hidden]: readonly Vector[] = [Array(units).fill(0), Array(units).fill(0)] as const;
   return inputs.map((x, t) => {
-    const input = times([x, ...oneHot(labels[t - 1])], 'lstm.input');
-    ({ cell, hidden } = lstm(plus(input, times(hidden!, 'lstm.hidden'), vector('lstm.bias')), cell!));
+    const input = times([x, ...oneHot(labels[t - 1])], 'reader.input');
+    ({ cell, hidden } = lstm(plus(input, times(hidden!, 'reader.hidden'), vector('reader.bias')), cell!));
     return plus(times(hidden, 'prediction.weights'), vector('prediction.bias'));
   });
 };
