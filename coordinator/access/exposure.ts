@@ -29,7 +29,9 @@ export function refuseExposure(host: string, { tls, tokensFile, isInsecure }: Se
   const missing = [...(tls ? [] : ['--tls-cert FILE --tls-key FILE']), ...(tokensFile ? [] : ['--tokens FILE'])];
   const given = [
     ...(tls ? [] : ['everything that is sent, tokens too, can be read and changed on the way']),
-    ...(tokensFile ? [] : ['anybody who can connect may submit and cancel jobs, read checkpoints and join as a worker']),
+    ...(tokensFile
+      ? []
+      : ['anybody who can connect may submit and cancel jobs, read checkpoints and join as a worker']),
   ].join('; ');
   if (isInsecure) {
     log.warn({ host }, `--insecure: ${given}`);
