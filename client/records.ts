@@ -45,6 +45,8 @@ export interface EvaluationProtocol {
   /** True when a prediction for one query example may use the other query examples. */
   readonly transductive: boolean;
   readonly splitDescription: string;
+  /** Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent: one θ was tested. */
+  readonly ensemble?: readonly number[];
 }
 
 export interface Evaluation {
@@ -328,7 +330,13 @@ export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: Checkp
 function evaluationFromWire(evaluation: Evaluation__Output): Evaluation {
   const { step, protocol, measures, divergedTasks } = evaluation;
   if (!protocol) throw new TypeError('the coordinator sent an evaluation without its protocol');
-  return { step, protocol, measures: measures.map(measureFromWire), divergedTasks };
+  const { ensemble, ...ofOne } = protocol;
+  return {
+    step,
+    protocol: ensemble.length > 0 ? { ...ofOne, ensemble } : ofOne,
+    measures: measures.map(measureFromWire),
+    divergedTasks,
+  };
 }
 
 const measureFromWire = ({ name, title, axis, points, better, unit, estimates }: Measure__Output): Measure => ({

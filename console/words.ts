@@ -3,6 +3,7 @@ import { type ClusterEvent, nameOf } from '../shared/cluster-event.ts';
 import type { Evaluation, JobEvent, JobRow, MetaStepSummary } from '../shared/http-api.ts';
 import { headline, valueText } from '../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
+import { ensembleText } from '../shared/protocol.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { now } from './clock.ts';
 import { h } from './dom.ts';
@@ -124,8 +125,8 @@ interface StateChange {
 const stateText = ({ state, reason }: StateChange): string =>
   reason === '' || reason === state ? state : `${state}: ${reason}`;
 
-const evaluatedText = ({ step, measures }: Pick<Evaluation, 'step' | 'measures'>): string =>
-  `evaluated at meta-step ${formatCount(step)}: ${headline(measures)}`;
+const evaluatedText = ({ step, protocol, measures }: Pick<Evaluation, 'step' | 'protocol' | 'measures'>): string =>
+  `evaluated ${ensembleText(protocol) || `at meta-step ${formatCount(step)}`}: ${headline(measures)}`;
 
 const checkpointText = ({ step, bytes }: { readonly step: number; readonly bytes: number }): string =>
   `checkpoint at meta-step ${formatCount(step)}, ${formatBytes(bytes)}`;

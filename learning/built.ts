@@ -45,6 +45,10 @@ export interface BuiltModel {
 export interface BuiltObjective {
   /** Mean over the examples. @param predictions [examples, outputs]. @param targets the same shape. */
   loss(predictions: tf.Tensor2D, targets: tf.Tensor2D): tf.Scalar;
+  /**
+   * What several models predict together, [examples, outputs], from what each predicts. Default: the mean.
+   */
+  readonly average?: (predictions: readonly tf.Tensor2D[]) => tf.Tensor2D;
   /** The objective's other measures, in their order. */
   readonly others: Readonly<Record<string, (predictions: tf.Tensor2D, targets: tf.Tensor2D) => tf.Scalar>>;
 }

@@ -20,7 +20,7 @@ import { schemaOf, type WrittenSpec } from './schema.ts';
 import { nameFields, sectionPaths } from './sections.ts';
 import { disagreements, type NamedTasks, relocated } from './several.ts';
 import { mixtureName } from './tasks/mixture.ts';
-import { bothSplits } from './tasks.ts';
+import { evaluatedSplits, type Split } from './tasks.ts';
 
 /**
  * The job file's text as a checked spec.
@@ -185,12 +185,34 @@ function contradictions(spec: JobSpec, registry: Registry): FieldProblem[] {
   problems.push(...misfits);
   // What does not fit together has no facts to check further.
   if (misfits.length === 0) problems.push(...partProblems(spec, registry), ...measureProblems(spec, registry));
+  if (misfits.length === 0) problems.push(...ensembleProblems(spec, resolveJob(spec, registry).task));
   if (misfits.length === 0 && spec.evaluation.insight) {
     problems.push(...insightProblems(spec.algorithm.name, resolveJob(spec, registry).measures.evaluate[0]!));
   }
   if (misfits.length === 0 && spec.published) {
     const { measures, domains } = resolveJob(spec, registry);
     problems.push(...figureProblems(spec.published, [...measures.evaluate, ...(domains?.heads ?? [])]));
+  }
+  return problems;
+}
+
+/** The checkpoints of an ensemble are chosen by evaluations, on other tasks than it is tested on. */
+function ensembleProblems({ evaluation, meta }: JobSpec, { sets }: TaskFacts): FieldProblem[] {
+  const { ensemble, every, split } = evaluation;
+  if (ensemble === undefined) return [];
+  const evaluations = every === 0 ? 1 : Math.ceil(meta.iterations / every);
+  const field = 'evaluation.ensemble';
+  const problems: FieldProblem[] = [];
+  if (!sets.includes('query')) {
+    problems.push({ field, got: String(ensemble), accepted: 'nothing, with tasks that have no query set' });
+  }
+  if (split !== 'validation') {
+    const accepted = `validation with ${field}, whose checkpoints it chooses; the ensemble is tested on the test split`;
+    problems.push({ field: 'evaluation.split', got: split, accepted });
+  }
+  if (evaluations < ensemble) {
+    const accepted = `at most the job's ${evaluations} evaluations, one every evaluation.every meta-steps and at the end`;
+    problems.push({ field, got: String(ensemble), accepted });
   }
   return problems;
 }
@@ -256,8 +278,9 @@ const usualFields = ({ schema }: { readonly schema: PartSchema }): Record<string
 
 function partProblems(spec: JobSpec, registry: Registry): FieldProblem[] {
   const task = registry.part('distribution', spec.task.distribution).facts(spec.task);
-  const { split, task: other } = spec.evaluation;
-  const job = { spec, task, usedSplits: other ? (['train'] as const) : bothSplits(split) };
+  const { task: other } = spec.evaluation;
+  const usedSplits: readonly Split[] = other ? ['train'] : ['train', ...evaluatedSplits(spec.evaluation)];
+  const job = { spec, task, usedSplits };
   const check = (kind: PartKind, name: string, section: object) =>
     registry.part(kind, name).check?.(section as never, job as never) ?? [];
   return [
@@ -287,6 +310,6 @@ function otherTaskProblems(tasks: NamedTasks, job: CheckedTasks, registry: Regis
   const { spec } = job;
   const differing = disagreements(tasks, namedTasks('task', spec.task, registry));
   if (differing.length > 0) return differing;
-  const own = tasks.distribution.check?.(tasks.section, { ...job, usedSplits: [spec.evaluation.split] }) ?? [];
+  const own = tasks.distribution.check?.(tasks.section, { ...job, usedSplits: evaluatedSplits(spec.evaluation) }) ?? [];
   return relocated(own, tasks.path);
 }

@@ -21,8 +21,10 @@ import { mixtureName } from './tasks/mixture.ts';
 export interface JobMeasures {
   /** One value a task. */
   readonly train: readonly MeasureHead[];
-  /** Along the algorithm's axis. */
+  /** Along the algorithm's axis, or one of their own. */
   readonly evaluate: readonly MeasureHead[];
+  /** As `evaluate`, of several θ that predict together: what can be told of predictions alone. */
+  readonly ensemble: readonly MeasureHead[];
 }
 
 /** What an evaluation tells of each domain of its tasks. */
@@ -85,6 +87,10 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
   const running = learned.every(({ update }) => update === 'fixed') ? kept(statistics) : statistics;
   const parameters = running.length > 0 ? [...learned, ...running] : learned;
   const kinds = objective.measures(spec.objective, task);
+  const ofPredictions = (along: Axis): MeasureHead[] => [
+    ...[...kinds, ...rejectionKinds(task)].map((kind) => ({ ...kind, ...along })),
+    ...(isRejecting(task) ? [curveHead] : []),
+  ];
   const axis = presentationAxis(task) ?? algorithm.axis?.(spec.algorithm, spec.evaluation) ?? innerSteps(spec);
   return {
     spec,
@@ -103,10 +109,10 @@ export function resolveJob(spec: JobSpec, registry: Registry): ResolvedJob {
     measures: {
       train: kinds.map((kind) => ({ ...kind, ...noAxis })),
       evaluate: [
-        ...[...kinds, ...rejectionKinds(task)].map((kind) => ({ ...kind, ...axis })),
-        ...(isRejecting(task) ? [curveHead] : []),
+        ...ofPredictions(axis),
         ...(spec.evaluation.insight ? insightHeads(modelParameters, model.namesLayers ?? false) : []),
       ],
+      ensemble: ofPredictions(axis),
     },
     domains: domainsOf(evaluated, spec, [...kinds, ...rejectionKinds(task)]),
     isTransductive: model.isTransductive(spec.model) || (algorithm.isTransductive?.(spec.algorithm) ?? false),

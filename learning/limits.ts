@@ -68,6 +68,7 @@ export function excesses(job: ResolvedJob): FieldProblem[] {
     shardExcess(job),
     batchExcess(spec),
     ...evaluationExcesses(job),
+    ensembleExcess(job),
     ...groupProblems(job),
     ...carryProblems(job),
   ].flatMap((problem) => problem ?? []);
@@ -80,6 +81,22 @@ function modelExcess({ parameterCount, model, spec }: ResolvedJob): FieldProblem
     field: `model.${sizeField}`,
     got: `${JSON.stringify(spec.model[sizeField])}, a model of ${formatCount(parameterCount)} parameters`,
     accepted: `at most ${formatCount(maxParameters)} parameters`,
+  };
+}
+
+/** The parameters of an ensemble's members travel as one payload. */
+function ensembleExcess({ parameterCount, spec: { evaluation } }: ResolvedJob): FieldProblem | undefined {
+  const { ensemble = 1 } = evaluation;
+  if (ensemble * parameterCount <= maxParameters) return undefined;
+  const most = Math.floor(maxParameters / parameterCount);
+  if (most < 1) return undefined;
+  return {
+    field: 'evaluation.ensemble',
+    got: `${ensemble} models of ${formatCount(parameterCount)} parameters`,
+    accepted:
+      most > 1
+        ? `at most ${most}, ${formatCount(maxParameters)} parameters in all`
+        : 'nothing, with a model of this size',
   };
 }
 

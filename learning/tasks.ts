@@ -3,14 +3,19 @@
 // a distribution is given to read with.
 import type { DataIdentity } from '../shared/data-identity.ts';
 import type { DataSet } from '../shared/data-sets.ts';
+import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { NamedArrays } from './built.ts';
 
 export type Split = 'train' | 'validation' | 'test';
 export type EvaluationSplit = Exclude<Split, 'train'>;
 export const splits: readonly Split[] = ['train', 'validation', 'test'];
 
-/** The split of training and that of a job's evaluations. */
-export const bothSplits = (evaluationSplit: EvaluationSplit): readonly Split[] => ['train', evaluationSplit];
+/** The splits that a job's evaluations draw from; an ensemble is tested on the test split. */
+export const evaluatedSplits = ({
+  split,
+  ensemble,
+}: Pick<JobSpec['evaluation'], 'split' | 'ensemble'>): readonly EvaluationSplit[] =>
+  ensemble === undefined || split === 'test' ? [split] : [split, 'test'];
 
 /** A class that tasks are made of: its name, and the hash of its examples, by which it is known under any name. */
 export interface TaskClass {

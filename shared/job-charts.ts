@@ -15,6 +15,7 @@ import {
   placeText,
 } from './measures.ts';
 import { formatCount } from './numbers.ts';
+import { ensembleText, evaluatedText } from './protocol.ts';
 
 export interface ChartPoint {
   readonly x: number;
@@ -60,7 +61,7 @@ export interface ReportedMetaStep {
 
 export interface ReportedEvaluation {
   readonly step: number;
-  readonly protocol: { readonly split: string; readonly tasks: number };
+  readonly protocol: { readonly split: string; readonly tasks: number; readonly ensemble?: readonly number[] };
   readonly measures: readonly Measure[];
 }
 
@@ -106,7 +107,10 @@ export function movingMedian(points: readonly ChartPoint[]): ChartPoint[] {
 
 /** Only charts that have something to show. Values that are not finite are left out. */
 export function chartsOf({ metaSteps, evaluations, published }: JobCurves): Chart[] {
-  const measures = inReadingOrder(evaluations.at(-1)?.measures ?? [], published?.measure);
+  const newest = new Map<string, Measure>();
+  // an ensemble has fewer measures than the evaluations before it
+  for (const evaluation of evaluations) for (const measure of evaluation.measures) newest.set(measure.name, measure);
+  const measures = inReadingOrder([...newest.values()], published?.measure);
   return [
     ...trainingCharts(metaSteps),
     ...measures.flatMap((measure) => adaptationChart(measure, evaluations, published)),
@@ -152,29 +156,30 @@ function adaptationChart(
   evaluations: readonly ReportedEvaluation[],
   published: PublishedSpec | undefined,
 ): Chart[] {
-  const latest = evaluations.at(-1);
   const { name, axis, unit } = measure;
+  const measured = evaluations.filter((evaluation) => measureIn(evaluation, name));
+  const latest = measured.at(-1);
   const places = placesOf(measure, published);
   const isOfKinds = areKinds(measure.points);
   const points = pointsAlong(measure, places);
   if (!latest || measure.points.length < 2 || points.length === 0) return [];
-  const series: ChartSeries[] = [{ label: afterMetaSteps(latest), role: 'main', points }];
+  const series: ChartSeries[] = [{ label: evaluatedText(latest), role: 'main', points }];
   if (published?.measure === name) {
     const figures = Object.entries(figuresOf(published)).flatMap(([point, { mean, halfWidth95 }]) =>
       pointAt(places.of(point), scaled(unit, mean), scaled(unit, halfWidth95)),
     );
     series.push({ label: 'published', role: 'published', points: figures.sort((a, b) => a.x - b.x) });
   }
-  for (const evaluation of spread(evaluations.slice(0, -1), maxEarlier)) {
+  for (const evaluation of spread(measured.slice(0, -1), maxEarlier)) {
     const earlier = measureIn(evaluation, name);
     if (!earlier) continue;
-    series.push({ label: afterMetaSteps(evaluation), role: 'earlier', points: pointsAlong(earlier, places) });
+    series.push({ label: evaluatedText(evaluation), role: 'earlier', points: pointsAlong(earlier, places) });
   }
   return [
     {
       id: `adaptation-${name}`,
       title: `Adaptation: ${name}`,
-      about: `${describe(latest)} ± 95 %, ${afterMetaSteps(latest)}`,
+      about: `${describe(latest)} ± 95 %, ${evaluatedText(latest)}`,
       x: axis,
       ...(places.names && { pointNames: places.names }),
       ...(isOfKinds && { isOfKinds }),
@@ -200,9 +205,10 @@ function evaluationChart(
   at: number,
   evaluations: readonly ReportedEvaluation[],
 ): Chart[] {
-  const latest = evaluations.at(-1);
   if (better === 'neither') return [];
-  const reached = evaluations.flatMap((evaluation) => {
+  const ofOne = evaluations.filter(({ protocol }) => !ensembleText(protocol));
+  const latest = ofOne.at(-1);
+  const reached = ofOne.flatMap((evaluation) => {
     const estimate = measureIn(evaluation, name)?.estimates[at];
     return estimate ? pointOf(evaluation.step, estimate, unit) : [];
   });
@@ -260,6 +266,5 @@ function scaled(unit: MeasureUnit, value: number | undefined): number | undefine
   return value === undefined || unit !== '%' ? value : 100 * value;
 }
 
-const afterMetaSteps = ({ step }: ReportedEvaluation): string => `after ${formatCount(step)} meta-steps`;
 const describe = ({ protocol }: ReportedEvaluation): string =>
   `mean over ${formatCount(protocol.tasks)} ${protocol.split} tasks`;

@@ -11,7 +11,22 @@ export interface ProtocolFacts {
   readonly tasks: number;
   readonly transductive: boolean;
   readonly splitDescription: string;
+  /** Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent or empty: one θ was tested. */
+  readonly ensemble?: readonly number[];
 }
+
+/** Such as `3 checkpoints together`; empty where one θ was tested. */
+export const ensembleText = ({ ensemble = [] }: Pick<ProtocolFacts, 'ensemble'>): string =>
+  ensemble.length > 0 ? `${ensemble.length} checkpoints together` : '';
+
+/** What was evaluated: `after 200 meta-steps`, or `3 checkpoints together`. */
+export const evaluatedText = ({
+  step,
+  protocol,
+}: {
+  readonly step: number;
+  readonly protocol: Pick<ProtocolFacts, 'ensemble'>;
+}): string => ensembleText(protocol) || `after ${formatCount(step)} meta-steps`;
 
 /**
  * A job and its evaluation in the form in which a published protocol is stated.
@@ -20,12 +35,17 @@ export interface ProtocolFacts {
  */
 export function protocolOfJob(
   { task: wanted, model, algorithm, objective, meta, evaluation }: JobSpec,
-  { tasks, split, transductive }: ProtocolFacts,
+  { tasks, split, transductive, ensemble = [] }: ProtocolFacts,
   data: readonly DataIdentity[] = [],
 ): StatedProtocol {
   const part = data.find(({ name }) => name === wanted.distribution)?.part as 'full' | 'small' | undefined;
   const task = 'dataSet' in wanted && part ? { ...wanted, dataSet: part } : wanted;
-  const measured = { tasks, innerSteps: evaluation.innerSteps, split: split as typeof evaluation.split };
+  const measured = {
+    tasks,
+    innerSteps: evaluation.innerSteps,
+    split: split as typeof evaluation.split,
+    ...(ensemble.length > 0 && { ensemble: ensemble.length }),
+  };
   return { task, model, algorithm, objective, meta, evaluation: measured, transductive };
 }
 
@@ -106,7 +126,9 @@ export const noWords: JobWords = { method: '', model: '', episode: '', queries: 
 export function protocolCard(facts: ProtocolFacts, spec: JobSpec, words: JobWords): ProtocolCard {
   const card = statedCard(protocolOfJob(spec, facts), words);
   const data = facts.splitDescription || facts.distribution;
-  return { ...card, training: `${card.training}, seed ${spec.seed}`, data };
+  const { ensemble = [] } = facts;
+  const of = ensemble.length > 0 ? ` of meta-steps ${ensemble.map(formatCount).join(', ')}` : '';
+  return { ...card, predictions: card.predictions + of, training: `${card.training}, seed ${spec.seed}`, data };
 }
 
 /** The protocol that a source states. */
@@ -120,7 +142,11 @@ export function statedCard(
     episode,
     queries,
     tasks: evaluation?.tasks ? `${formatCount(evaluation.tasks)} ${evaluation.split ?? 'test'} tasks` : '',
-    predictions: transductive === undefined ? '' : transductive ? 'transductive' : 'inductive',
+    predictions: joined(
+      ', ',
+      transductive !== undefined && (transductive ? 'transductive' : 'inductive'),
+      evaluation?.ensemble && `an ensemble of ${evaluation.ensemble} checkpoints`,
+    ),
     training: trainingText(algorithm, meta),
     data,
   };

@@ -48,9 +48,10 @@ function readWork(
       return { kind: 'train', paramsVersion, shard };
     }
     case 'evaluate': {
-      const { paramsVersion, split, firstTask, taskCount } = evaluate!;
+      const { paramsVersion, split, firstTask, taskCount, members } = evaluate!;
       if (split !== 'validation' && split !== 'test') throw invalid('split', `"${split}"`, 'validation or test');
-      const shard = { metaStep: paramsVersion, split, firstTask, taskCount: atLeastOne(taskCount) } as const;
+      const tasks = { metaStep: paramsVersion, split, firstTask, taskCount: atLeastOne(taskCount) } as const;
+      const shard = members.length > 0 ? { ...tasks, members } : tasks;
       return { kind: 'evaluate', paramsVersion, shard };
     }
     case 'adapt':

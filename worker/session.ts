@@ -431,8 +431,10 @@ export class Session {
 
 /** @param elements of the job's layout; undefined while that is not known. */
 function checkParamsBytes(bytes: number, elements: number | undefined): void {
-  if (elements === undefined ? bytes % 4 === 0 : bytes === elements * 4) return;
-  const accepted = elements === undefined ? 'a multiple of 4 bytes' : `${elements * 4} bytes`;
+  const ofOne = 4 * (elements ?? 1);
+  if (bytes > 0 && bytes % ofOne === 0) return;
+  const accepted =
+    elements === undefined ? 'a multiple of 4 bytes' : `${ofOne} bytes, or as much for each member of an ensemble`;
   throw new MetatrainError('REQUEST_INVALID', `got ${bytes} bytes; accepted: ${accepted}`);
 }
 

@@ -15,7 +15,7 @@ import { type Chart, type ChartPoint, headingOf, xText } from '../../shared/job-
 import { axisHead, formatFigure, headline, type Measure, pointText, titleWithUnit } from '../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTime, formatValue } from '../../shared/numbers.ts';
 import { describePlugin } from '../../shared/plugin-identity.ts';
-import { protocolCard, publishedText } from '../../shared/protocol.ts';
+import { ensembleText, evaluatedText, protocolCard, publishedText } from '../../shared/protocol.ts';
 import type { JobHistory, StoryEvent } from '../history.ts';
 import type { Job, JobState } from '../records.ts';
 
@@ -106,7 +106,7 @@ export function resultSection(job: Job, charts: readonly Markup[]): Markup {
   return html`<section>
 <h2>Result</h2>
 <p>${measure ? titleWithUnit(measure) : 'Nothing was measured'}, mean over ${formatCount(evaluation.protocol.tasks)} ${evaluation.protocol.split} tasks ± 95 %,
-after ${formatCount(evaluation.step)} meta-steps.</p>
+${evaluatedText(evaluation)}.</p>
 ${diverged === undefined ? '' : html`<p class="verdict doubtful">${diverged}.</p>`}${outcome ? html`<p class="verdict ${outcome.tone}">${outcome.text}.</p>` : ''}
 ${charts.length === 1 ? html`<div class="charts">${table}${charts}</div>` : html`${table}<div class="charts">${charts}</div>`}
 <h2>Protocol</h2>
@@ -199,8 +199,9 @@ function eventWords(event: StoryEvent): { readonly what: string; readonly detail
     case 'stateChanged':
       return { what: event.state.toLowerCase(), detail: event.reason, tone: toneOfState[event.state] };
     case 'evaluated': {
-      const { measures, step } = event.evaluation;
-      return { what: 'evaluated', detail: `meta-step ${formatCount(step)}: ${headline(measures)}`, tone: 'neutral' };
+      const { measures, step, protocol } = event.evaluation;
+      const tested = ensembleText(protocol) || `meta-step ${formatCount(step)}`;
+      return { what: 'evaluated', detail: `${tested}: ${headline(measures)}`, tone: 'neutral' };
     }
     case 'checkpointWritten': {
       const { step, bytes } = event.checkpoint;

@@ -1,6 +1,7 @@
 // What the core orders, as plain data that names jobs, workers and leases by their ids. The runner
 // performs effects in order, before it takes the next event: until then `leaseOf` finds every lease
 // that they name, also one that has just ended.
+import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { WorkKind } from './state.ts';
 
@@ -48,13 +49,18 @@ export type CoreEffect =
    * Answered by `reduced` or `jobBroken`.
    */
   | { readonly kind: 'reduce'; readonly jobId: string; readonly work: WorkKind; readonly step: number }
+  /** Reads the checkpoints that are tested together. Answered by `ensembleLoaded` or `jobBroken`. */
+  | { readonly kind: 'loadEnsemble'; readonly jobId: string }
   /** Answered by `checkpointWritten` or `jobBroken`. */
   | {
       readonly kind: 'writeCheckpoint';
       readonly jobId: string;
       readonly step: number;
-      /** `recovery` checkpoints are for a restart only and go when the next one is there. */
-      readonly purpose: 'scheduled' | 'final' | 'recovery';
+      /**
+       * `recovery` checkpoints are for a restart only and go when the next one is there; `evaluated` ones
+       * stay while their evaluation is among the best.
+       */
+      readonly purpose: CheckpointPurpose;
     }
   | {
       readonly kind: 'changeJobState';

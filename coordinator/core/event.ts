@@ -58,6 +58,8 @@ export type CoreEvent =
       readonly fingerprint: string | undefined;
       readonly evaluatedSteps: readonly number[];
       readonly hasFinalCheckpoint: boolean;
+      /** Its best checkpoints have been tested together. */
+      readonly hasEnsemble?: boolean;
       /** Checkpoints that could not be read, in words; usually none. */
       readonly leftOut?: readonly string[];
     }
@@ -105,6 +107,12 @@ export type CoreEvent =
   | ({ readonly at: number } & DiskNews)
   /** Answers to effects. */
   | { readonly kind: 'reduced'; readonly at: number; readonly jobId: string }
+  | {
+      readonly kind: 'ensembleLoaded';
+      readonly at: number;
+      readonly jobId: string;
+      readonly members: readonly number[];
+    }
   | { readonly kind: 'checkpointWritten'; readonly at: number; readonly jobId: string; readonly step: number }
   | {
       readonly kind: 'jobBroken';

@@ -1,10 +1,11 @@
 // The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the
 // order of work: θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and
-// final evaluation → succeeded. The final checkpoint is begun first: an evaluation that fails must not
+// final evaluation → (ensemble of the best checkpoints) → succeeded. The final checkpoint is begun first: an evaluation that fails must not
 // cost the trained θ. A request that the job's state does not allow throws before anything has changed.
+import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect, JobFailure } from './effect.ts';
-import { evaluationBatch, isEvaluationDue } from './evaluation.ts';
+import { ensembleBatch, evaluationBatch, isEvaluated, isEvaluationDue } from './evaluation.ts';
 import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';
 import { batchesOf, initializeBatch, metaBatch } from './meta-steps.ts';
@@ -30,6 +31,7 @@ export function restoreJob(state: CoreState, event: EventOf<'jobRestored'>, effe
   job.lastCheckpoint.step = event.step;
   for (const step of event.evaluatedSteps) job.evaluatedSteps.add(step);
   if (event.hasFinalCheckpoint) job.finalCheckpoint = 'written';
+  if (event.hasEnsemble) job.ensemble = 'done';
   const from = `taken up again after a coordinator's restart, from meta-step ${event.step}`;
   const reason = [from, ...(event.leftOut ?? [])].join('; ');
   effects.push({ kind: 'changeJobState', jobId: event.plan.jobId, state: job.status, reason });
@@ -55,6 +57,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     otherData: new Map(),
     evaluatedSteps: new Set(),
     finalCheckpoint: 'due',
+    ensemble: plan.evaluation.hasEnsemble ? 'due' : 'none',
     lastCheckpoint: { step: 0, at: state.now },
     shardMs: {},
     served: 0,
@@ -119,6 +122,8 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
     writeCheckpoint(state, job, 'final', effects);
   } else if (isCheckpointDue(job)) {
     writeCheckpoint(state, job, 'scheduled', effects);
+  } else if (isCandidate(job)) {
+    writeCheckpoint(state, job, 'evaluated', effects);
   }
   if (!job.hasParams) {
     job.phase = { kind: 'computing', batch: initializeBatch() };
@@ -126,6 +131,10 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
     job.phase = { kind: 'computing', batch: evaluationBatch(plan, step) };
   } else if (step === plan.iterations) {
     job.phase = { kind: 'finishing' };
+    if (job.ensemble === 'due') {
+      job.ensemble = 'loading';
+      effects.push({ kind: 'loadEnsemble', jobId: plan.jobId });
+    }
     endFinishedJob(state, job, effects);
   } else {
     const batch = job.ahead.shift() ?? metaBatch(plan, step);
@@ -138,12 +147,11 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
 const isCheckpointDue = ({ plan: { checkpointEvery, iterations }, step, lastCheckpoint }: Job): boolean =>
   checkpointEvery > 0 && step > lastCheckpoint.step && step < iterations && step % checkpointEvery === 0;
 
-function writeCheckpoint(
-  state: CoreState,
-  job: Job,
-  purpose: 'scheduled' | 'final' | 'recovery',
-  effects: CoreEffect[],
-): void {
+/** Evaluated here, it may turn out to be one of the best. */
+const isCandidate = (job: Job): boolean =>
+  job.ensemble !== 'none' && job.step > job.lastCheckpoint.step && isEvaluated(job);
+
+function writeCheckpoint(state: CoreState, job: Job, purpose: CheckpointPurpose, effects: CoreEffect[]): void {
   job.lastCheckpoint = { step: job.step, at: state.now };
   effects.push({ kind: 'writeCheckpoint', jobId: job.plan.jobId, step: job.step, purpose });
 }
@@ -174,12 +182,22 @@ export function jobReduced(state: CoreState, { jobId }: EventOf<'reduced'>, effe
       job.step += 1;
       break;
     case 'evaluate':
-      job.evaluatedSteps.add(job.step);
+      if (job.ensemble === 'computing') job.ensemble = 'done';
+      else job.evaluatedSteps.add(job.step);
       break;
     default:
       job.phase.work satisfies never;
   }
   startNextPhase(state, job, effects);
+}
+
+export function ensembleLoaded(state: CoreState, { jobId, members }: EventOf<'ensembleLoaded'>): void {
+  const job = state.jobs.get(jobId);
+  if (job?.ensemble !== 'loading') return;
+  job.ensemble = 'computing';
+  // A shard takes as long as those of all members.
+  delete job.shardMs.evaluate;
+  job.phase = { kind: 'computing', batch: ensembleBatch(job.plan, members) };
 }
 
 export function checkpointWritten(
@@ -194,7 +212,8 @@ export function checkpointWritten(
 }
 
 function endFinishedJob(state: CoreState, job: Job, effects: CoreEffect[]): void {
-  if (job.phase.kind !== 'finishing' || job.finalCheckpoint !== 'written') return;
+  const isTested = job.ensemble === 'none' || job.ensemble === 'done';
+  if (job.phase.kind !== 'finishing' || job.finalCheckpoint !== 'written' || !isTested) return;
   endJob(state, job, 'succeeded', `all ${job.step} meta-steps are applied`, effects);
 }
 

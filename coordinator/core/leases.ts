@@ -31,7 +31,7 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
     job,
     batch,
     shard,
-    paramsVersion: job.step,
+    paramsVersion: batch.members ? batch.step : job.step,
     worker,
     grantedAt: state.now,
     deadlineAt: state.now + deadlineMs,

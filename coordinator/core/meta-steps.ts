@@ -49,7 +49,7 @@ export function cut(work: WorkKind, step: number, firstTask: number, tasks: numb
 }
 
 /** For messages: `shard 3 of meta-step 12 (tasks 400 to 403)`. Meta-steps count from 0, like the versions of θ. */
-export function describeShard({ work, step }: Batch, { index, firstTask, taskCount }: Shard): string {
+export function describeShard({ work, step, members }: Batch, { index, firstTask, taskCount }: Shard): string {
   const tasks = `(tasks ${firstTask} to ${firstTask + taskCount - 1})`;
   switch (work) {
     case 'initialize':
@@ -57,6 +57,7 @@ export function describeShard({ work, step }: Batch, { index, firstTask, taskCou
     case 'train':
       return `shard ${index} of meta-step ${step} ${tasks}`;
     case 'evaluate':
+      if (members) return `shard ${index} of the evaluation of ${members.length} checkpoints together ${tasks}`;
       return `shard ${index} of the evaluation after ${step} meta-steps ${tasks}`;
     default:
       return work satisfies never;

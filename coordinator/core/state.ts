@@ -86,7 +86,13 @@ export interface JobPlan {
   readonly iterations: number;
   readonly batchSize: number;
   readonly shardSize: number;
-  readonly evaluation: { readonly every: number; readonly tasks: number; readonly shardSize: number };
+  readonly evaluation: {
+    readonly every: number;
+    readonly tasks: number;
+    readonly shardSize: number;
+    /** Whether the best checkpoints are tested together at the end. Default: no. */
+    readonly hasEnsemble?: boolean;
+  };
   readonly checkpointEvery: number;
   /** Engine and device that compute it, such as `compiled/cpu`. */
   readonly engine: string;
@@ -159,6 +165,8 @@ export interface Request extends Attempts {
 export interface Batch {
   readonly work: WorkKind;
   readonly step: number;
+  /** Of an evaluation of an ensemble: the meta-steps that its members have had. */
+  readonly members?: readonly number[];
   readonly shards: readonly Shard[];
   /** Shards that wait for a slot, the next one last. */
   readonly pending: Shard[];
@@ -204,6 +212,8 @@ export interface Job {
    * is heard anew.
    */
   readonly otherData: Map<Worker, string>;
+  /** Of the best checkpoints: `loading` until they are read. `none` where the job has no ensemble. */
+  ensemble: 'none' | 'due' | 'loading' | 'computing' | 'done';
   /** Steps whose evaluation is known. */
   readonly evaluatedSteps: Set<number>;
   lastCheckpoint: { step: number; at: number };

@@ -5,6 +5,7 @@ import type { CoreEvent } from './event.ts';
 import {
   cancelJob,
   checkpointWritten,
+  ensembleLoaded,
   goOn,
   jobBroken,
   jobReduced,
@@ -112,6 +113,9 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       break;
     case 'reduced':
       jobReduced(state, event, effects);
+      break;
+    case 'ensembleLoaded':
+      ensembleLoaded(state, event);
       break;
     case 'checkpointWritten':
       checkpointWritten(state, event, effects);

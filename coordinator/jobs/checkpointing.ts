@@ -10,7 +10,7 @@ import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Logger } from '../../shared/log.ts';
 import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
-import { type CheckpointRecord, hasEnded, type JobRecord } from '../store/job-record.ts';
+import { type CheckpointRecord, hasEnded, type JobRecord, type RankedStep } from '../store/job-record.ts';
 import { isStorageRefusal } from '../store/storage-errors.ts';
 import type { JobBook } from './job-book.ts';
 import type { LiveJob } from './live-job.ts';
@@ -97,11 +97,16 @@ export class Checkpointing {
     const { sha256, bytes } = await this.#patiently(record, () => this.#files.write(checkpoint));
     const written: CheckpointRecord = { step, sha256, bytes, paramsSha256, purpose };
     const all = [...record.checkpoints.filter((other) => other.step !== step), written].sort((a, b) => a.step - b.step);
-    record.checkpoints = kept(all, spec.checkpoint.keep);
+    await this.#keep(record, spec, all);
+    return written;
+  }
+
+  /** Records those that are kept, and removes the files of the others. */
+  async #keep(record: JobRecord, spec: JobSpec, all: readonly CheckpointRecord[]): Promise<void> {
+    record.checkpoints = kept(all, spec.checkpoint.keep, record.best ?? []);
     await this.#patiently(record, () => this.#book.save(record));
     const steps = new Set(record.checkpoints.map((other) => other.step));
     for (const { step } of all) if (!steps.has(step)) await this.#files.remove(record.jobId, step);
-    return written;
   }
 
   async #patiently<Result>(record: JobRecord, write: () => Promise<Result>): Promise<Result> {
@@ -147,6 +152,29 @@ export class Checkpointing {
       if (!hasRoom && !hasEnded(record.state)) left.push({ jobId: record.jobId, error });
     }
     return left;
+  }
+
+  /**
+   * θ of the checkpoints of these meta-steps, once the writes before are over. Those that were one of the best for a
+   * while are removed then.
+   *
+   * @throws MetatrainError `CHECKPOINT_CORRUPT` when one is not there or not good, `STORAGE_UNAVAILABLE`.
+   */
+  async paramsOf(record: JobRecord, spec: JobSpec, steps: readonly number[]): Promise<Float32Array[]> {
+    await this.#writes.get(record.jobId)?.catch(() => undefined);
+    await this.#keep(record, spec, record.checkpoints);
+    const vectors: Float32Array[] = [];
+    for (const step of steps) {
+      const checkpoint = record.checkpoints.find((other) => other.step === step);
+      if (!checkpoint) {
+        const message = `the checkpoint of meta-step ${step}, one of the best of the job, is not there: it could not be written or read`;
+        throw new MetatrainError('CHECKPOINT_CORRUPT', message);
+      }
+      const read = await this.#files.read(record.jobId, checkpoint);
+      checkIdentity(record, read, this.#files.fileOf(record.jobId, step));
+      vectors.push(read.metaParams);
+    }
+    return vectors;
   }
 
   /** Writes what running jobs would otherwise have to compute again, and waits for every write; for room nothing waits any more. */
@@ -227,9 +255,12 @@ function checkIdentity({ jobId, spec, chainHead }: JobRecord, { metadata }: Chec
   );
 }
 
-/** The `keep` newest asked-for checkpoints, and a recovery one only where it is the newest of all. */
-function kept(checkpoints: readonly CheckpointRecord[], keep: number): CheckpointRecord[] {
-  const newest = checkpoints.at(-1);
-  const asked = checkpoints.filter(({ purpose }) => purpose !== 'recovery').slice(-keep);
-  return newest?.purpose === 'recovery' ? [...asked, newest] : asked;
+/**
+ * The `keep` newest asked-for checkpoints, those of the best evaluations, and the newest of all: a recovery
+ * one, or one whose evaluation is not known yet.
+ */
+function kept(checkpoints: readonly CheckpointRecord[], keep: number, best: readonly RankedStep[]): CheckpointRecord[] {
+  const asked = checkpoints.filter(({ purpose }) => purpose === 'scheduled' || purpose === 'final').slice(-keep);
+  const steps = new Set([...asked, ...checkpoints.slice(-1), ...best].map(({ step }) => step));
+  return checkpoints.filter(({ step }) => steps.has(step));
 }

@@ -16,6 +16,8 @@ const shardBytes = 1_024;
 const jobBytes = 65_536;
 /** θ as it is, the next one, and its encoded chunks. */
 const paramsCopies = 3;
+/** An ensemble's members, as they are read and one after another, and their encoded chunks. */
+const memberCopies = 3;
 
 /**
  * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
@@ -32,7 +34,8 @@ export function memoryOf(job: ResolvedJob): number {
   const carried = 3 * carryBytes(job);
   const values = doubleBytes * evaluation.tasks * valuesOfTask(measures.evaluate);
   const evaluating = values + shardBytes * Math.ceil(evaluation.tasks / evaluationShardSize(job));
-  return jobBytes + training + carried + evaluating;
+  const together = floatBytes * memberCopies * (evaluation.ensemble ?? 0) * parameters;
+  return jobBytes + training + carried + evaluating + together;
 }
 
 /**

@@ -1,6 +1,7 @@
 // What the core and an evaluation's protocol take from a job's spec.
 import type { ResolvedJob } from '../../learning/job.ts';
 import { evaluationShardSize } from '../../learning/limits.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { JobPlan } from '../core/state.ts';
 import type { EvaluationRecord, JobRecord } from '../store/job-record.ts';
 
@@ -15,7 +16,12 @@ export function planOf(jobId: string, job: ResolvedJob): JobPlan {
     iterations: meta.iterations,
     batchSize: meta.batchSize,
     shardSize: placement.shardSize,
-    evaluation: { every: evaluation.every, tasks: evaluation.tasks, shardSize: evaluationShardSize(job) },
+    evaluation: {
+      every: evaluation.every,
+      tasks: evaluation.tasks,
+      shardSize: evaluationShardSize(job),
+      hasEnsemble: evaluation.ensemble !== undefined,
+    },
     checkpointEvery: checkpoint.every,
     engine: engineKey(placement.engine, placement.device),
     isMixed: placement.mixed,
@@ -34,18 +40,19 @@ export function standingOf(record: JobRecord, job: ResolvedJob) {
     hasStarted: record.startedAt !== undefined,
     isPaused: record.state === 'paused' && !record.waitsForRoom,
     fingerprint: record.engineFingerprint,
-    evaluatedSteps: record.evaluations.map(({ step }) => step),
+    evaluatedSteps: record.evaluations.flatMap(({ step, protocol }) => (protocol.ensemble ? [] : [step])),
+    hasEnsemble: record.evaluations.some(({ protocol }) => protocol.ensemble),
     hasFinalCheckpoint: record.checkpoints.some(({ purpose }) => purpose === 'final'),
   };
 }
 
 export function protocolOf(
   { spec, task, evaluated }: ResolvedJob,
-  measured: { readonly transductive: boolean; readonly splitDescription: string },
+  measured: Pick<EvaluationRecord['protocol'], 'transductive' | 'splitDescription' | 'ensemble'>,
 ): EvaluationRecord['protocol'] {
   return {
     distribution: evaluated.section.distribution,
-    split: spec.evaluation.split,
+    split: splitOf(spec, measured.ensemble !== undefined),
     tasks: spec.evaluation.tasks,
     ways: task.ways ?? 0,
     shots: task.shots,
@@ -53,3 +60,7 @@ export function protocolOf(
     ...measured,
   };
 }
+
+/** An ensemble is tested on other tasks than those that its members were chosen by. */
+export const splitOf = ({ evaluation }: JobSpec, isEnsemble: boolean): EvaluationRecord['protocol']['split'] =>
+  isEnsemble ? 'test' : evaluation.split;

@@ -1,10 +1,12 @@
 // A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
 // when; nothing here decides, sends or waits.
 import type { ResolvedJob } from '../../learning/job.ts';
-import { type AppliedMetaStep, Training } from '../../learning/outer-loop/training.ts';
+import { type AppliedMetaStep, type MetaParams, Training } from '../../learning/outer-loop/training.ts';
 import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { leadingMeasure } from '../../shared/measures.ts';
+import { bytesOfVector, sha256 } from '../../shared/tensor-codec.ts';
 import type { AnyLease, Lease } from '../core/state.ts';
 import {
   type ChainHead,
@@ -26,9 +28,18 @@ export interface LiveJob {
   readonly expected: ExpectedResult;
   readonly progress: Progress;
   training: Training | undefined;
+  /** The best checkpoints, while they are tested together. */
+  ensemble: Ensemble | undefined;
   readonly ledger: ShardLedger;
   /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
   proof: ChainHead | undefined;
+}
+
+export interface Ensemble {
+  /** The meta-steps that its members have had. */
+  readonly members: readonly number[];
+  /** θ of the members one after another, under a version of its own. */
+  readonly metaParams: MetaParams;
 }
 
 /** A job that has come as far as its training, which its record then says. */
@@ -44,7 +55,17 @@ export function liveJob(
   const progress = new Progress(spec.meta.iterations, spec.meta.batchSize, now, record.steps);
   const { chainHead } = record;
   const proof = chainHead && chainHead.step > record.steps ? chainHead : undefined;
-  return { record, resolved, spec, expected: expectedOf(resolved), progress, training, ledger, proof };
+  return {
+    record,
+    resolved,
+    spec,
+    expected: expectedOf(resolved),
+    progress,
+    training,
+    ensemble: undefined,
+    ledger,
+    proof,
+  };
 }
 
 export function trainingOf({ training, record }: LiveJob): Training {
@@ -128,13 +149,50 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
  * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged.
  */
 export function summariseEvaluation(job: LiveJob): EvaluationRecord {
-  const { record, resolved } = job;
-  const summary = trainingOf(job).summariseEvaluation(resolved.measures.evaluate, resolved.domains);
+  const { record, resolved, ensemble } = job;
+  const { measures, domains } = resolved;
+  const summary = trainingOf(job).summariseEvaluation(ensemble ? measures.ensemble : measures.evaluate, domains);
   const { splitDescription, isTransductive: transductive } = record;
-  const protocol = protocolOf(resolved, { transductive, splitDescription });
+  const together = ensemble && { ensemble: ensemble.members };
+  const protocol = protocolOf(resolved, { transductive, splitDescription, ...together });
   const evaluation = { step: record.steps, protocol, ...summary };
   record.evaluations = keptEvaluations([...record.evaluations, evaluation]);
+  if (!ensemble) rank(record, job.spec, evaluation);
   return evaluation;
+}
+
+/** Notes the evaluation where it is one of the best; of equal ones the earlier is. */
+function rank(record: JobRecord, { evaluation, published }: JobSpec, { step, measures }: EvaluationRecord): void {
+  if (evaluation.ensemble === undefined) return;
+  const measure = leadingMeasure(measures, published?.measure);
+  const value = measure?.estimates.at(-1)?.mean ?? Number.NaN;
+  if (!measure || !Number.isFinite(value)) return;
+  const sign = measure.better === 'higher' ? -1 : 1;
+  const others = (record.best ?? []).filter((other) => other.step !== step);
+  record.best = [...others, { step, value }]
+    .sort((a, b) => sign * (a.value - b.value) || a.step - b.step)
+    .slice(0, evaluation.ensemble);
+}
+
+/**
+ * The meta-steps of the best evaluations, in their order.
+ *
+ * @throws MetatrainError `RESULT_NOT_FINITE` where there is none.
+ */
+export function membersOf({ best = [] }: JobRecord): number[] {
+  if (best.length > 0) return best.map(({ step }) => step).sort((a, b) => a - b);
+  throw new MetatrainError('RESULT_NOT_FINITE', 'no evaluation has a finite mean that could choose the checkpoints');
+}
+
+/** @param vectors θ of each member. */
+export function ensembleOf({ spec }: LiveJob, members: readonly number[], vectors: readonly Float32Array[]): Ensemble {
+  const vector = new Float32Array(vectors.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const member of vectors) {
+    vector.set(member, offset);
+    offset += member.length;
+  }
+  return { members, metaParams: { step: spec.meta.iterations + 1, vector, sha256: sha256(bytesOfVector(vector)) } };
 }
 
 /** Notes how the last evaluation stands beside the published figure, for a job that has succeeded. */

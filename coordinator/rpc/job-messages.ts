@@ -104,6 +104,7 @@ export function summaryMessage(record: JobRecord, waiting?: Waiting): JobSummary
 
 const evaluationMessage = (evaluation: EvaluationRecord): Evaluation => ({
   ...evaluation,
+  protocol: { ...evaluation.protocol, ensemble: [...(evaluation.protocol.ensemble ?? [])] },
   measures: evaluation.measures.map(measureMessage),
 });
 

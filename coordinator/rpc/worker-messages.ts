@@ -69,7 +69,14 @@ export function leaseMessage(
       };
       break;
     case 'evaluate':
-      shardLease.evaluate = { paramsVersion, shard: index, firstTask, taskCount, split: evaluationSplit };
+      shardLease.evaluate = {
+        paramsVersion,
+        shard: index,
+        firstTask,
+        taskCount,
+        split: evaluationSplit,
+        members: [...(batch.members ?? [])],
+      };
       break;
     default:
       return batch.work satisfies never;

@@ -13,8 +13,10 @@ import type { Checkpointing } from '../jobs/checkpointing.ts';
 import type { JobBook } from '../jobs/job-book.ts';
 import {
   applyMetaStep,
+  ensembleOf,
   type LiveJob,
   liveJob,
+  membersOf,
   proveChain,
   recordVerdict,
   summariseEvaluation,
@@ -26,7 +28,9 @@ import { failureRecord, hasEnded, type JobRecord } from '../store/job-record.ts'
 type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
 
 /** The answers to the effects; their time is the runner's to add. */
-export type JobAnswer = Untimed<Extract<CoreEvent, { kind: 'reduced' | 'checkpointWritten' | 'jobBroken' }>>;
+export type JobAnswer = Untimed<
+  Extract<CoreEvent, { kind: 'reduced' | 'ensembleLoaded' | 'checkpointWritten' | 'jobBroken' }>
+>;
 
 export interface JobEffectsDependencies {
   readonly book: JobBook;
@@ -135,6 +139,20 @@ export class JobEffects {
     progress.resume(this.#clock.elapsedMs());
     this.#observer.evaluated?.({ at, record, evaluation });
     this.#save(record);
+  }
+
+  async loadEnsemble({ jobId }: EffectOf<'loadEnsemble'>): Promise<void> {
+    const job = this.job(jobId);
+    const { record, spec } = job;
+    try {
+      const members = membersOf(record);
+      const vectors = await this.#checkpointing.paramsOf(record, spec, members);
+      job.ensemble = ensembleOf(job, members, vectors);
+      this.#answer({ kind: 'ensembleLoaded', jobId, members });
+    } catch (thrown) {
+      const { code, message } = asMetatrainError(thrown);
+      this.#answer({ kind: 'jobBroken', jobId, code, message });
+    }
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import { anyLeaseOf, type CoreState, leaseOf } from '../core/state.ts';
+import { splitOf } from '../jobs/job-plan.ts';
 import { keepResult } from '../jobs/live-job.ts';
 import { type ArrivedResult, payloadBytesOf } from '../jobs/shard-results.ts';
 import type { Observer } from '../observers/happenings.ts';
@@ -47,10 +48,12 @@ export class LeaseEffects {
       this.#requests.send(lease, deadlineMs);
       return;
     }
-    const { record, spec, training } = this.#jobs.job(lease.job.plan.jobId);
-    const { layout, metaParams } = training ?? { layout: undefined, metaParams: undefined };
+    const { record, spec, training, ensemble } = this.#jobs.job(lease.job.plan.jobId);
+    const { members } = lease.batch;
+    const layout = training?.layout;
+    const metaParams = members ? ensemble?.metaParams : training?.metaParams;
     const { spec: text, data = [] } = record;
-    const evaluationSplit = spec.evaluation.split;
+    const evaluationSplit = splitOf(spec, members !== undefined);
     const carried = lease.batch.work === 'train' ? training?.carriedBy(lease.shard.index) : undefined;
     const order = { lease, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried };
     let payloadBytes = 0;

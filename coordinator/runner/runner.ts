@@ -387,6 +387,9 @@ export class Runner {
       case 'reduce':
         this.#jobs.reduce(effect);
         break;
+      case 'loadEnsemble':
+        void this.#jobs.loadEnsemble(effect);
+        break;
       case 'writeCheckpoint':
         void this.#jobs.writeCheckpoint(effect);
         break;

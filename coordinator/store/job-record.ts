@@ -1,5 +1,6 @@
 // The stored form of a job: the record that GetJob shows and a restart reads, and the events that
 // WatchJob replays. Plain data.
+import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import type { JobStateName } from '../../shared/cluster-event.ts';
 import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
@@ -56,6 +57,11 @@ export interface JobRecord {
   paramsSha256: string;
   /** In order. The newest is complete; earlier ones are thinned out: see `thinning.ts`. */
   evaluations: EvaluationRecord[];
+  /**
+   * With an ensemble: the best evaluations so far, the best first, with the value that ranks them. Absent before
+   * the first.
+   */
+  best?: readonly RankedStep[];
   /** Of the last evaluation. Set once a job with a published figure has succeeded. */
   verdict?: Verdict;
   /** Checkpoints whose files are kept, oldest first. */
@@ -107,6 +113,11 @@ export interface SkippedShard {
 export const maxSkippedShards = 200;
 export const maxNamedTasks = 100;
 
+export interface RankedStep {
+  readonly step: number;
+  readonly value: number;
+}
+
 export interface EvaluationRecord {
   readonly step: number;
   readonly protocol: {
@@ -118,6 +129,8 @@ export interface EvaluationRecord {
     readonly queries: number;
     readonly transductive: boolean;
     readonly splitDescription: string;
+    /** Of an ensemble: the meta-steps of the checkpoints that predicted together. */
+    readonly ensemble?: readonly number[];
   };
   readonly measures: readonly Measure[];
   /** Tasks with a value that is not finite. Measures without a range leave them out. */
@@ -129,7 +142,7 @@ export interface CheckpointRecord {
   readonly sha256: string;
   readonly bytes: number;
   readonly paramsSha256: string;
-  readonly purpose: 'scheduled' | 'final' | 'recovery';
+  readonly purpose: CheckpointPurpose;
 }
 
 /** The checkpoints that clients see. Recovery checkpoints may be removed within a minute. */

@@ -31,6 +31,7 @@ const texts: Readonly<Record<string, string>> = {
   'evaluation.every': 'Meta-steps between two evaluations; 0: only at the end, the default.',
   'evaluation.tasks': 'Tasks of one evaluation. Default: 600.',
   'evaluation.innerSteps': 'Inner steps of adaptation. Default: 10.',
+  'evaluation.ensemble': 'Tests so many of the best checkpoints together at the end. Default: none.',
   'evaluation.insight': 'Also measure what adaptation changes, layer by layer. Default: false.',
   'evaluation.split': 'Default: test.',
   'evaluation.task': 'Where the tasks of evaluations come from, with the fields of task. Default: from task.',

@@ -26,19 +26,50 @@ export function* statesOf(
   for (let state = adapt.start(theta, task, step); ; state = adapt.next(theta, state, task, step)) yield state;
 }
 
-/** Every measure of a state, by name: scalars, and vectors of those that have an axis of their own. */
-function measureState(
+/** What a state predicts by name, each [examples, outputs]: for the query set, and for inputs of no class where tasks have them. */
+function predictionsOf(
   { predict }: BuiltAlgorithm,
   kit: Kit,
   theta: NamedTensors,
   state: NamedTensors,
   task: NamedTensors,
-) {
-  const { inputs, targets } = kit.querySet(task);
-  const predictions = predict(theta, state, inputs);
-  const measured = kit.measure(predictions, targets);
-  if (!isRejecting(kit.task)) return measured;
-  return { ...measured, ...measureRejection(kit.tf, predictions, predict(theta, state, task.outsideInputs!)) };
+): NamedTensors {
+  const query = predict(theta, state, kit.querySet(task).inputs);
+  return isRejecting(kit.task) ? { query, outside: predict(theta, state, task.outsideInputs!) } : { query };
+}
+
+/**
+ * Every measure of predictions for the query set, by name: scalars, and vectors of those that have an axis of their own.
+ * What rejects inputs of no class are the largest logits in `query` and `outside`.
+ */
+function measurePredictions(
+  kit: Kit,
+  predictions: tfjs.Tensor2D,
+  { query, outside }: NamedTensors,
+  task: NamedTensors,
+): NamedTensors {
+  const measured = kit.measure(predictions, kit.querySet(task).targets);
+  if (!outside) return measured;
+  return { ...measured, ...measureRejection(kit.tf, query as tfjs.Tensor2D, outside as tfjs.Tensor2D) };
+}
+
+/** What is wanted of each state on the way of an adaptation. */
+type OfState = (theta: NamedTensors, state: NamedTensors, task: NamedTensors) => NamedTensors;
+
+const measuresOfState =
+  (algorithm: BuiltAlgorithm, kit: Kit): OfState =>
+  (theta, state, task) => {
+    const predicted = predictionsOf(algorithm, kit, theta, state, task);
+    return measurePredictions(kit, predicted.query as tfjs.Tensor2D, predicted, task);
+  };
+
+/** Scalars of every point as [points]; of vectors, which have an axis of their own, those of the last point. */
+function alongPoints({ tf }: Kit, measured: readonly NamedTensors[]): NamedTensors {
+  const last = measured.at(-1)!;
+  const ofPoints = (name: string) => measured.map((of) => tf.reshape(of[name]!, [1]));
+  return Object.fromEntries(
+    Object.entries(last).map(([name, value]) => [name, value.rank === 0 ? tf.concat(ofPoints(name)) : value]),
+  );
 }
 
 export interface EvaluationOptions {
@@ -54,30 +85,58 @@ export function evaluateFunction(
   kit: Kit,
   { points, insight = false }: EvaluationOptions,
 ): TaskFunction {
-  const { tf } = kit;
+  const ofState = measuresOfState(algorithm, kit);
   return (theta, task, step) => {
-    const rows = new Map<string, tfjs.Tensor[]>();
-    let [before, after]: NamedTensors[] = [];
-    for (const state of first(points, statesOf(algorithm.adapt, theta, task, step))) {
-      before ??= state;
-      after = state;
-      const measured = measureState(algorithm, kit, theta, state, task);
-      for (const [name, value] of Object.entries(measured)) {
-        const before = value.rank === 0 ? (rows.get(name) ?? []) : [];
-        rows.set(name, [...before, value.rank === 0 ? tf.reshape(value, [1]) : value]);
-      }
-    }
-    const each: NamedTensors = Object.fromEntries(Array.from(rows, ([name, values]) => [name, tf.concat(values)]));
+    const states = [...first(points, statesOf(algorithm.adapt, theta, task, step))];
+    const each = alongPoints(kit, states.map((state) => ofState(theta, state, task))); // biome-ignore format: one line
     if (!insight) return { sum: {}, each };
-    return { sum: {}, each: { ...each, ...measureInsight(kit, before!, after!, kit.querySet(task).inputs) } };
+    const inputs = kit.querySet(task).inputs;
+    return { sum: {}, each: { ...each, ...measureInsight(kit, states[0]!, states.at(-1)!, inputs) } };
+  };
+}
+
+/** `each`: what the states predict, by name, [points, examples, outputs]. One of several members of an ensemble. */
+export function predictFunction(algorithm: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
+  return (theta, task, step) => {
+    const states = [...first(points, statesOf(algorithm.adapt, theta, task, step))];
+    const predicted = states.map((state) => predictionsOf(algorithm, kit, theta, state, task));
+    const each = Object.keys(predicted[0]!).map((name) => [name, kit.tf.stack(predicted.map((of) => of[name]!))]);
+    return { sum: {}, each: Object.fromEntries(each) };
+  };
+}
+
+/** What several members predict, among a task's tensors: [members, points, examples, outputs]. */
+export const memberPrefix = 'members.';
+
+/**
+ * The measures of what members predict together: `objective.average` of their predictions at every point. Inputs of no
+ * class are rejected by the mean of the members' logits: a probability does not tell how far all logits are down.
+ */
+export function ensembleFunction(kit: Kit, { members, points }: { members: number; points: number }): TaskFunction {
+  const { tf } = kit;
+  const counts = (count: number) => Array.from({ length: count }, (_, i) => i);
+  return (_theta, task) => {
+    const predicted = withoutPrefix(memberPrefix, task);
+    const measured = counts(points).map((point) => {
+      const ofMembers = (all: tfjs.Tensor): tfjs.Tensor2D[] => {
+        const [, , examples, outputs] = all.shape as [number, number, number, number];
+        return counts(members).map((member) =>
+          tf.reshape(tf.slice(all, [member, point, 0, 0], [1, 1, examples, outputs]), [examples, outputs]),
+        );
+      };
+      const each = mapItems(predicted, ofMembers);
+      const means = mapItems(each, (all) => tf.div(tf.addN(all), members) as tfjs.Tensor);
+      return measurePredictions(kit, kit.average(each.query!), means, task);
+    });
+    return { sum: {}, each: alongPoints(kit, measured) };
   };
 }
 
 export const statePrefix = 'state.';
-export const measurePrefix = 'measure.';
+export const outputPrefix = 'output.';
 
 export interface LoopedEvaluation {
-  /** `each`: the first state and the measures at it, with their prefixes. */
+  /** `each`: the first state and what is wanted of it, with their prefixes. */
   readonly start: TaskFunction;
   /** As `start`, of the next state. The state is among the task's tensors, with its prefix. */
   readonly next: TaskFunction;
@@ -85,10 +144,20 @@ export interface LoopedEvaluation {
   readonly insight: TaskFunction;
 }
 
-export function loopedEvaluation(adapt: LoopedAdaptation, algorithm: BuiltAlgorithm, kit: Kit): LoopedEvaluation {
+/** @param wanted of each state: its measures, or what it predicts. Default: its measures. */
+export function loopedEvaluation(
+  adapt: LoopedAdaptation,
+  algorithm: BuiltAlgorithm,
+  kit: Kit,
+  wanted: 'measures' | 'predictions' = 'measures',
+): LoopedEvaluation {
+  const ofState: OfState =
+    wanted === 'measures'
+      ? measuresOfState(algorithm, kit)
+      : (theta, state, task) => predictionsOf(algorithm, kit, theta, state, task);
   const outputs = (theta: NamedTensors, task: NamedTensors, state: NamedTensors) => {
-    const measured = measureState(algorithm, kit, theta, state, task);
-    return { sum: {}, each: { ...withPrefix(statePrefix, state), ...withPrefix(measurePrefix, measured) } };
+    const each = { ...withPrefix(statePrefix, state), ...withPrefix(outputPrefix, ofState(theta, state, task)) };
+    return { sum: {}, each };
   };
   return {
     start: (theta, task, step) => outputs(theta, task, adapt.start(theta, task, step)),
@@ -116,7 +185,7 @@ export function streamEvaluation(
       const { inputs, targets } = kit.streamOf(task);
       const measured = kit.measure(algorithm.predict(theta, state, inputs), targets);
       const after = adapt.next(theta, state, task, step);
-      return { sum: {}, each: { ...withPrefix(statePrefix, after), ...withPrefix(measurePrefix, measured) } };
+      return { sum: {}, each: { ...withPrefix(statePrefix, after), ...withPrefix(outputPrefix, measured) } };
     },
   };
 }
@@ -125,6 +194,10 @@ export function streamEvaluation(
 export const statesAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
   Object.fromEntries(Object.entries(items).filter(([name]) => name.startsWith(statePrefix)));
 
-/** The measures among a looped evaluation's outputs, by name. */
-export const measuresAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
-  withoutPrefix(measurePrefix, items);
+/** What is wanted of the state among a looped evaluation's outputs, by name. */
+export const wantedAmong = <Item>(items: Readonly<Record<string, Item>>): Record<string, Item> =>
+  withoutPrefix(outputPrefix, items);
+
+const mapItems = <From, To>(items: Readonly<Record<string, From>>, change: (item: From) => To): Record<string, To> =>
+  Object.fromEntries(Object.entries(items).map(([name, item]) => [name, change(item)]));
+

@@ -39,6 +39,8 @@ export interface Kit extends GradientKit {
   stateOf(params: NamedTensors, support: Examples): NamedTensors;
   /** Every measure of the objective, by name: scalars. */
   measure(predictions: tfjs.Tensor2D, targets: tfjs.Tensor2D): NamedTensors;
+  /** What several models predict together: the objective's `average`. */
+  average(predictions: readonly tfjs.Tensor2D[]): tfjs.Tensor2D;
   /** A task's outputs, with the measures of predictions whose loss is known already. */
   outputs(
     contribution: NamedTensors,
@@ -93,9 +95,13 @@ export function createKit(tools: EngineTools, { layers, ...parts }: KitParts): K
       ...model.statistics?.(gradients.forExamples(params, support), support.inputs),
     }),
     measure: (predictions, targets) => measured(objective.loss(predictions, targets), predictions, targets),
+    average: (predictions) => objective.average?.(predictions) ?? meanOf(tools.tf, predictions),
     outputs: (contribution, loss, predictions, targets) => ({
       sum: contribution,
       each: measured(loss, predictions, targets),
     }),
   };
 }
+
+const meanOf = (tf: Tf, predictions: readonly tfjs.Tensor2D[]): tfjs.Tensor2D =>
+  tf.div(tf.addN([...predictions]), predictions.length);

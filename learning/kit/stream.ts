@@ -16,7 +16,7 @@ import type {
 } from '../built.ts';
 import type { TaskFacts } from '../facts.ts';
 import { rowOf, sumOfTasks } from './contribution.ts';
-import { measurePrefix, measuresAmong, statePrefix, statesAmong } from './evaluate.ts';
+import { outputPrefix, statePrefix, statesAmong, wantedAmong } from './evaluate.ts';
 import type { Examples } from './gradients.ts';
 import type { Kit } from './kit.ts';
 import { withoutPrefix, withPrefix } from './prefix.ts';
@@ -134,7 +134,7 @@ function trainedByPieces(kit: Kit, state: StateTensors, read: Read): ProcedureTr
         const stream = kit.streamOf(task);
         const after = read(theta, withoutPrefix(statePrefix, task), stream);
         const measured = kit.measure(after.predictions, stream.targets);
-        return { sum: {}, each: { ...withPrefix(statePrefix, after.state), ...withPrefix(measurePrefix, measured) } };
+        return { sum: {}, each: { ...withPrefix(statePrefix, after.state), ...withPrefix(outputPrefix, measured) } };
       },
     },
     backward: {
@@ -167,7 +167,7 @@ function trainedByPieces(kit: Kit, state: StateTensors, read: Read): ProcedureTr
     for (let piece = 0; piece < pieces; piece++) {
       const { each } = await run('forward', { tasks: { ...examples(piece), ...states[piece] }, taskCount });
       states.push(statesAmong(each));
-      for (const [name, values] of Object.entries(measuresAmong(each)))
+      for (const [name, values] of Object.entries(wantedAmong(each)))
         measures[name] = values.map((value, task) => value / pieces + (measures[name]?.[task] ?? 0));
     }
     let upstream: NamedArrays = withPrefix(upstreamPrefix, zerosLike(withoutPrefix(statePrefix, states[0]!)));

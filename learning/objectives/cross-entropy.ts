@@ -1,5 +1,6 @@
 // The cross-entropy of the softmax with one-hot targets, in nats, and the accuracy: the loss of a
 // classification. In plain operators that have gradients of every order.
+import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { celNeed } from '../cel.ts';
 import { constantMaximum } from '../kit/tokens.ts';
@@ -27,6 +28,16 @@ export const crossEntropy = defineObjective({
       const logNormaliser = tf.log(tf.sum(tf.exp(shifted), 1));
       const logit = tf.sum(tf.mul(oneHot, shifted), 1);
       return tf.mean(tf.sub(logNormaliser, logit));
+    },
+    /** log of the mean of the members' probabilities: logits whose softmax is that mean. Σ in the domain of logarithms, so that none is 0. */
+    average(members) {
+      const logProbabilities = members.map((logits) => {
+        const shifted = tf.sub(logits, constantMaximum(tf, logits));
+        return tf.sub(shifted, tf.log(tf.sum(tf.exp(shifted), 1, true))) as tfjs.Tensor2D;
+      });
+      const largest = logProbabilities.reduce((a, b) => tf.maximum(a, b));
+      const sum = tf.addN(logProbabilities.map((each) => tf.exp(tf.sub(each, largest))));
+      return tf.add(largest, tf.sub(tf.log(sum), Math.log(members.length)));
     },
     others: {
       /** An example is right when its own logit is above every other; a tie or a NaN is wrong, so a model that says nothing scores nothing. */

@@ -14,6 +14,11 @@ export const evaluationSchema = z.strictObject({
    * its outputs stay. Takes two more passes through the model.
    */
   insight: z.boolean().default(false),
+  /**
+   * At the end, also tests so many checkpoints together on the test split: those whose evaluations
+   * were best, which are then on the validation split. Default: none.
+   */
+  ensemble: z.int().min(2).max(100).optional(),
   split: z.enum(['validation', 'test']).default('test'),
 });
 

@@ -1,7 +1,7 @@
 // The simulated training: numbers instead of tensors, mixed so that any result that is missing,
 // counted twice, out of order, or of another version or task changes the final number.
 // `undisturbed` is the oracle: the sums without a cluster.
-import { evaluationBatch } from '../../coordinator/core/evaluation.ts';
+import { ensembleBatch, evaluationBatch } from '../../coordinator/core/evaluation.ts';
 import { initializeBatch, metaBatch } from '../../coordinator/core/meta-steps.ts';
 import type { Batch, JobPlan } from '../../coordinator/core/state.ts';
 
@@ -47,6 +47,11 @@ export function undisturbed(plan: JobPlan): Outcome {
     const applied = step + 1;
     const isDue = applied === plan.iterations || (plan.evaluation.every > 0 && applied % plan.evaluation.every === 0);
     if (isDue) evaluations[applied] = reduce(params, resultsOf(params, evaluationBatch(plan, applied)));
+  }
+  const { iterations, evaluation } = plan;
+  // the checkpoints that are tested together are all of the last step here
+  if (evaluation.hasEnsemble) {
+    evaluations[iterations + 1] = reduce(params, resultsOf(params, ensembleBatch(plan, [iterations])));
   }
   return { params, chain, evaluations };
 }

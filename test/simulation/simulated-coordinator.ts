@@ -247,7 +247,8 @@ export class SimulatedCoordinator {
       hasStarted: saved.hasStarted,
       isPaused: saved.state === 'paused' && !saved.waitsForRoom,
       fingerprint: saved.fingerprint,
-      evaluatedSteps: [...saved.evaluations.keys()],
+      evaluatedSteps: [...saved.evaluations.keys()].filter((step) => step <= saved.plan.iterations),
+      hasEnsemble: saved.evaluations.has(saved.plan.iterations + 1),
       hasFinalCheckpoint: newest?.step === saved.plan.iterations,
       leftOut: [],
     });
@@ -283,7 +284,10 @@ export class SimulatedCoordinator {
         this.#keep(leaseOf(this.state, effect.leaseId), value);
         break;
       case 'reduce':
-        this.#reduce(effect.jobId, effect.work);
+        this.#reduce(effect);
+        break;
+      case 'loadEnsemble':
+        this.#loadEnsemble(effect.jobId);
         break;
       case 'writeCheckpoint':
         this.#writeCheckpoint(effect.jobId);
@@ -334,7 +338,8 @@ export class SimulatedCoordinator {
         shardResult(params, shard.firstTask, shard.taskCount),
         'a result is of the present parameters',
       );
-      assert.equal(batch.step, live.training?.step ?? 0, 'a result is of the present meta-step');
+      const step = (live.training?.step ?? 0) + (batch.members ? 1 : 0);
+      assert.equal(batch.step, step, 'a result is of the present meta-step');
     }
     const key = `${batch.work} ${batch.step}`;
     const results = live.results.get(key) ?? [];
@@ -342,11 +347,11 @@ export class SimulatedCoordinator {
     results[shard.index] = value;
   }
 
-  #reduce(jobId: string, work: 'initialize' | 'train' | 'evaluate'): void {
+  #reduce({ jobId, work, step }: Extract<CoreEffect, { kind: 'reduce' }>): void {
     const job = this.#jobOf(jobId);
     const { saved } = job;
     const before = job.training;
-    const key = `${work} ${before?.step ?? 0}`;
+    const key = `${work} ${step}`;
     const results = job.results.get(key) ?? assert.fail('no result of this batch was kept');
     job.results.delete(key);
     const reduced = reduce(
@@ -354,7 +359,7 @@ export class SimulatedCoordinator {
       results.map((result) => result ?? assert.fail('a shard is missing')),
     );
     if (work === 'evaluate') {
-      saved.evaluations.set(before?.step ?? 0, reduced);
+      saved.evaluations.set(step, reduced);
     } else {
       const applied = before === undefined ? 0 : before.step + 1;
       job.training = { step: applied, params: reduced, chain: mix(before?.chain ?? 0, reduced) };
@@ -374,6 +379,14 @@ export class SimulatedCoordinator {
     }
     // Stored only now and then, as records are.
     if ((!head || applied > head.step) && this.#rng.uniform() < 0.5) saved.chainHead = { step: applied, chain };
+  }
+
+  #loadEnsemble(jobId: string): void {
+    const { saved } = this.#jobOf(jobId);
+    this.#time.after(this.#rng.between(1, 60), () => {
+      if (this.#isDead) return;
+      this.dispatch({ kind: 'ensembleLoaded', at: this.at, jobId, members: [saved.plan.iterations] });
+    });
   }
 
   #writeCheckpoint(jobId: string): void {

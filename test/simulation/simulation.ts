@@ -135,7 +135,12 @@ class Simulation {
       iterations: 3 + this.#rng.below(5),
       batchSize: 20 + this.#rng.below(140),
       shardSize: 2 + this.#rng.below(4),
-      evaluation: { every: this.#rng.below(4), tasks: 10 + this.#rng.below(60), shardSize: 1 + this.#rng.below(4) },
+      evaluation: {
+        every: this.#rng.below(4),
+        tasks: 10 + this.#rng.below(60),
+        shardSize: 1 + this.#rng.below(4),
+        hasEnsemble: this.#rng.below(3) === 0,
+      },
       checkpointEvery: this.#rng.below(4),
       isMixed: this.#rng.uniform() < 0.2,
       onNonFinite: 'fail',

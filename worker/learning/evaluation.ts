@@ -1,14 +1,29 @@
 // Computes evaluation shards: by one program over all points of the algorithm's axis, or, where the
 // adaptation is a loop, by one program for its start and one for a step. Sequences are read example by example.
 import type { BuiltAlgorithm, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
-import { loopedEvaluation, measuresAmong, statesAmong, streamEvaluation } from '../../learning/kit/evaluate.ts';
+import {
+  isLooped,
+  type LoopedEvaluation,
+  loopedEvaluation,
+  statesAmong,
+  streamEvaluation,
+  wantedAmong,
+} from '../../learning/kit/evaluate.ts';
 import type { Kit } from '../../learning/kit/kit.ts';
 import { examplesOf } from '../../learning/kit/stream.ts';
-import { MetatrainError } from '../../shared/errors.ts';
-import type { NamedArrays, TensorSpecs } from '../engine/engine.ts';
+import type { MeasureHead } from '../../shared/measures.ts';
+import type { NamedArrays } from '../engine/engine.ts';
 import type { EvaluateShard, EvaluateShardResult } from './job-program.ts';
+import { checkState, interleaved, nameOf, pointwise, stateSpecs } from './pointwise.ts';
 import { programOptions, programsByTaskCount, shapeSpecs, sharedInputs } from './programs.ts';
 import { rowsOf, type WorkContext } from './training.ts';
+
+export interface EvaluatedJob {
+  readonly algorithm: BuiltAlgorithm;
+  readonly kit: Kit;
+  /** As a single program; not used where the adaptation is a loop. */
+  readonly functions: { readonly evaluate: TaskFunction };
+}
 
 export interface Evaluator {
   evaluate(theta: NamedArrays, shard: EvaluateShard): Promise<EvaluateShardResult>;
@@ -17,10 +32,16 @@ export interface Evaluator {
   close(): Promise<void>;
 }
 
-export function tracedEvaluator({ job, engine, draw, step }: WorkContext, taskFunction: TaskFunction): Evaluator {
-  const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
+export function openEvaluator(context: WorkContext, { algorithm, kit, functions }: EvaluatedJob): Evaluator {
+  const { adapt } = algorithm;
+  if (isLooped(adapt)) {
+    const isStream = context.job.task.sets.includes('stream');
+    if (isStream) return streamEvaluator(context, adapt, algorithm, kit);
+    return loopedEvaluator(context, loopedEvaluation(adapt, algorithm, kit));
+  }
+  const { job, engine, draw, step } = context;
   const programs = programsByTaskCount((taskCount) =>
-    engine.compile(programOptions(job, taskFunction, { name, taskCount })),
+    engine.compile(programOptions(job, functions.evaluate, { name: nameOf(context), taskCount })),
   );
   return {
     async evaluate(theta, { metaStep, split, firstTask, taskCount }) {
@@ -33,63 +54,56 @@ export function tracedEvaluator({ job, engine, draw, step }: WorkContext, taskFu
   };
 }
 
-export function loopedEvaluator(
-  { job, engine, draw, step }: WorkContext,
-  adapt: LoopedAdaptation,
-  algorithm: BuiltAlgorithm,
-  kit: Kit,
-): Evaluator {
-  const { start, next, insight } = loopedEvaluation(adapt, algorithm, kit);
-  const name = `${job.spec.algorithm.name} ${job.spec.model.architecture} evaluate`;
-  const first = programsByTaskCount((taskCount) =>
-    engine.compile(programOptions(job, start, { name: `${name} start`, taskCount })),
-  );
-  const later = programsByTaskCount(async (taskCount) => {
-    const inputs = stateSpecs((await first.get(taskCount)).outputs.each);
-    const program = await engine.compile(programOptions(job, next, { name: `${name} step`, taskCount, inputs }));
-    checkState(job.algorithm.name, inputs, stateSpecs(program.outputs.each));
-    return program;
-  });
+function loopedEvaluator(context: WorkContext, evaluation: LoopedEvaluation): Evaluator {
+  const { job, engine, draw, step } = context;
+  const { insight } = job.spec.evaluation;
+  const points = pointwise(context, evaluation, nameOf(context));
   const ofLayers = programsByTaskCount(async (taskCount) => {
-    const inputs = stateSpecs((await first.get(taskCount)).outputs.each);
-    return engine.compile(programOptions(job, insight, { name: `${name} insight`, taskCount, inputs }));
+    const inputs = await points.stateSpecs(taskCount);
+    const options = { name: nameOf(context, 'insight'), taskCount, inputs };
+    return engine.compile(programOptions(job, evaluation.insight, options));
   });
-  const heads = job.measures.evaluate;
-  const points = heads[0]!.points.length;
   return {
     async evaluate(theta, { metaStep, split, firstTask, taskCount }) {
       const shared = sharedInputs(theta, step(metaStep));
       const tasks = draw(split, firstTask, taskCount);
-      const columns: NamedArrays[] = [];
-      let { each } = await (await first.get(taskCount)).run(shared, tasks);
-      columns.push(measuresAmong(each));
-      while (columns.length < points) {
-        ({ each } = await (await later.get(taskCount)).run(shared, { ...tasks, ...statesAmong(each) }));
-        columns.push(measuresAmong(each));
-      }
+      const { columns, state } = await points.run(shared, tasks, taskCount);
       const ofLast = { ...columns.at(-1) };
-      if (job.spec.evaluation.insight) {
-        const program = await ofLayers.get(taskCount);
-        Object.assign(ofLast, (await program.run(shared, { ...tasks, ...statesAmong(each) })).each);
-      }
-      const measures = heads.map(({ name, axis }) => {
-        // what has an axis of its own is measured at the last state
-        if (axis !== heads[0]!.axis) return { name, values: [...ofLast[name]!] };
-        const ofTask = (task: number) => columns.map((at) => at[name]![task]!);
-        return { name, values: Array.from({ length: taskCount }, (_, task) => ofTask(task)).flat() };
-      });
-      return { measures };
+      if (insight)
+        Object.assign(ofLast, (await (await ofLayers.get(taskCount)).run(shared, { ...tasks, ...state })).each);
+      return {
+        measures: job.measures.evaluate.map((head) => rowsAlong(job.measures.evaluate[0]!, head, columns, ofLast)),
+      };
     },
     async prepare(taskCount) {
-      await first.get(taskCount);
-      if (points > 1) await later.get(taskCount);
-      if (job.spec.evaluation.insight) await ofLayers.get(taskCount);
+      await points.prepare(taskCount);
+      if (insight) await ofLayers.get(taskCount);
     },
     async close() {
-      await first.close();
-      await later.close();
+      await points.close();
       await ofLayers.close();
     },
+  };
+}
+
+/** What has an axis of its own is measured at the last state. */
+function rowsAlong(
+  along: MeasureHead,
+  { name, axis }: MeasureHead,
+  columns: readonly NamedArrays[],
+  ofLast: NamedArrays,
+) {
+  return {
+    name,
+    values:
+      axis === along.axis
+        ? [
+            ...interleaved(
+              columns.map((at) => at[name]!),
+              1,
+            ),
+          ]
+        : [...ofLast[name]!],
   };
 }
 
@@ -97,7 +111,7 @@ export function loopedEvaluator(
  * Reads sequences example by example; a task's value at a presentation is the mean over the examples that were shown as their
  * class's first, second, ….
  */
-export function streamEvaluator(
+function streamEvaluator(
   { job, engine, draw, step }: WorkContext,
   adapt: LoopedAdaptation,
   algorithm: BuiltAlgorithm,
@@ -128,7 +142,7 @@ export function streamEvaluator(
       const measured: NamedArrays[] = [];
       for (let at = 0; at < length; at++) {
         ({ each } = await program.run(shared, { ...examples(at), ...statesAmong(each) }));
-        measured.push(measuresAmong(each));
+        measured.push(wantedAmong(each));
       }
       const presentations = presentationsOf(tasks.streamTargets!, { length, taskCount });
       const measures = heads.map(({ name, points }) => {
@@ -163,23 +177,4 @@ function presentationsOf(
       return { task, presentation: shown[own]!++ };
     });
   }).flat();
-}
-
-/** The states' specs of one task: a program's outputs have the tasks as their first axis. */
-const stateSpecs = (each: TensorSpecs): TensorSpecs =>
-  Object.fromEntries(
-    Object.entries(statesAmong(each)).map(([name, { shape, dtype }]) => [name, { shape: shape.slice(1), dtype }]),
-  );
-
-function checkState(algorithm: string, start: TensorSpecs, next: TensorSpecs): void {
-  const text = (specs: TensorSpecs) =>
-    Object.entries(specs)
-      .map(([name, { shape, dtype }]) => `${name} ${dtype} [${shape.join(', ')}]`)
-      .sort()
-      .join(', ');
-  if (text(start) === text(next)) return;
-  throw new MetatrainError(
-    'REQUEST_INVALID',
-    `algorithm ${algorithm}: a step of its adaptation returns ${text(next) || 'no state'}; accepted: ${text(start) || 'no state'}, as it starts with`,
-  );
 }

@@ -43,12 +43,14 @@ export interface EvaluateShard {
   /** Meta-steps that θ has had. */
   readonly metaStep: number;
   readonly split: 'validation' | 'test';
+  /** Of an ensemble: the meta-steps that its members have had, in the order of their θ. Absent: there is one θ. */
+  readonly members?: readonly number[];
   readonly firstTask: number;
   readonly taskCount: number;
 }
 
 export interface EvaluateShardResult {
-  /** The job's measures of an evaluation. */
+  /** The job's measures of an evaluation, or of an ensemble. */
   readonly measures: readonly MeasureRows[];
 }
 
@@ -58,6 +60,7 @@ export interface JobProgram {
   initialize(): InitialParams;
   /** @param metaParams θ, flat in layout order; not changed. */
   train(metaParams: Float32Array, shard: TrainShard): Promise<TrainShardResult>;
+  /** @param metaParams of an ensemble: those of its members, one after another. */
   evaluate(metaParams: Float32Array, shard: EvaluateShard): Promise<EvaluateShardResult>;
   /** Frees the compiled programs. May be called twice. */
   close(): Promise<void>;

@@ -1,23 +1,25 @@
 // Opens a job's program: its task distribution, model, objective and algorithm put together from the spec,
 // compiled by an engine, run on typed arrays. Knows nothing of leases, threads or the network.
 import { layoutOf, type ResolvedJob, resolveJob } from '../../learning/job.ts';
-import { evaluateFunction, isLooped } from '../../learning/kit/evaluate.ts';
+import { evaluateFunction } from '../../learning/kit/evaluate.ts';
 import { drawMasks, maskShapes, withRunning } from '../../learning/kit/given.ts';
 import { createKit } from '../../learning/kit/kit.ts';
 import { layerOutputs } from '../../learning/kit/layers.ts';
 import type { EngineTools } from '../../learning/kit/tools.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
-import { bothSplits, type Tasks } from '../../learning/tasks.ts';
+import { evaluatedSplits, type Tasks } from '../../learning/tasks.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
+import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { taskRng } from '../../shared/rng.ts';
-import { viewsOf } from '../../shared/tensor-codec.ts';
+import { layoutElements, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
 import type { Engine } from '../engine/engine.ts';
 import { rematerialize } from '../engine/tf/rematerialize.ts';
 import { tf } from '../engine/tf/tf.ts';
 import { allocateTasks, initialParams } from './arrays.ts';
-import { type Evaluator, loopedEvaluator, streamEvaluator, tracedEvaluator } from './evaluation.ts';
+import { openEnsembleEvaluator } from './ensemble.ts';
+import { type Evaluator, openEvaluator } from './evaluation.ts';
 import { taskIo } from './io.ts';
 import type { JobProgram } from './job-program.ts';
 import { openTasks } from './tasks.ts';
@@ -103,12 +105,7 @@ export function trainerOf(context: WorkContext, { algorithm: { train } }: BuiltJ
   return typeof train === 'function' ? taskFunctionTrainer(context, train) : procedureTrainer(context, train);
 }
 
-export function evaluatorOf(context: WorkContext, { algorithm, kit, functions }: BuiltJob): Evaluator {
-  const { adapt } = algorithm;
-  if (!isLooped(adapt)) return tracedEvaluator(context, functions.evaluate);
-  const evaluator = context.job.task.sets.includes('stream') ? streamEvaluator : loopedEvaluator;
-  return evaluator(context, adapt, algorithm, kit);
-}
+export const evaluatorOf = (context: WorkContext, built: BuiltJob): Evaluator => openEvaluator(context, built);
 
 /**
  * Opens what the spec names. Programs are compiled at their first use, for each number of tasks, of which a
@@ -120,7 +117,7 @@ export function evaluatorOf(context: WorkContext, { algorithm, kit, functions }:
 export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDependencies): Promise<OpenedJob> {
   const { registry, dataDirectories, expectedData = [], engine } = dependencies;
   const job = resolveJob(spec, registry);
-  const usedSplits = bothSplits(spec.evaluation.split);
+  const usedSplits = ['train', ...evaluatedSplits(spec.evaluation)] as const;
   const io = taskIo({ seed: spec.seed, dataDirectories, usedSplits, expectedData });
   const tasks = await openTasks(job, io);
   io.refuseOtherData(tasks.data);
@@ -129,6 +126,7 @@ export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDepe
   const { layout } = context;
   const trainer = trainerOf(context, built);
   const evaluator = evaluatorOf(context, built);
+  const ensemble = openEnsembleEvaluator(context, built);
   return {
     data: tasks.data,
     initialize: () => ({
@@ -137,11 +135,24 @@ export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDepe
       splitDescription: tasks.splitDescription,
       transductive: job.isTransductive,
     }),
-    train: (metaParams, shard) => trainer.train(viewsOf(layout, metaParams), shard),
-    evaluate: (metaParams, shard) => evaluator.evaluate(viewsOf(layout, metaParams), shard),
+    train: (metaParams, shard) => trainer.train(membersOf(layout, metaParams)[0]!, shard),
+    evaluate: (metaParams, shard) =>
+      shard.members
+        ? ensemble.evaluate(membersOf(layout, metaParams, shard.members.length), shard)
+        : evaluator.evaluate(membersOf(layout, metaParams)[0]!, shard),
     prepare: (work, taskCount) => (work === 'train' ? trainer : evaluator).prepare(taskCount),
     async close() {
-      await Promise.all([trainer.close(), evaluator.close()]);
+      await Promise.all([trainer.close(), evaluator.close(), ensemble.close()]);
     },
   };
+}
+
+/** θ of each member of an ensemble, one after another in `metaParams`. @param members default: 1, which is no ensemble. */
+function membersOf(layout: ParamsLayout, metaParams: Float32Array, members = 1) {
+  const size = layoutElements(layout);
+  if (metaParams.length !== members * size) {
+    const message = `the parameters: got ${metaParams.length} numbers; accepted: ${members * size}`;
+    throw new MetatrainError('REQUEST_INVALID', message);
+  }
+  return Array.from({ length: members }, (_, i) => viewsOf(layout, metaParams.subarray(i * size, (i + 1) * size)));
 }

@@ -1,13 +1,13 @@
 // Opens what a job draws its tasks from: one distribution, or one for training and another for evaluation.
 import type { ResolvedJob } from '../../learning/job.ts';
 import { openInTurn, refuseSharedClasses } from '../../learning/several.ts';
-import type { TaskIo, Tasks } from '../../learning/tasks.ts';
+import { evaluatedSplits, type TaskIo, type Tasks } from '../../learning/tasks.ts';
 
 /** @throws MetatrainError as `DistributionPart.open`, and `REQUEST_INVALID` for an evaluation that would show a class of training. */
 export async function openTasks(job: ResolvedJob, io: TaskIo): Promise<Tasks> {
   const { trained, evaluated, spec } = job;
   const tasks = await (evaluated === trained ? trained.distribution.open(spec.task, io) : openBoth(job, io));
-  refuseSharedClasses(evaluated.path, tasks, spec.evaluation.split);
+  for (const split of evaluatedSplits(spec.evaluation)) refuseSharedClasses(evaluated.path, tasks, split);
   return tasks;
 }
 
@@ -15,7 +15,7 @@ async function openBoth({ trained, evaluated, spec }: ResolvedJob, io: TaskIo): 
   const [training, evaluation] = await openInTurn(
     [
       { tasks: trained, usedSplits: ['train'] },
-      { tasks: evaluated, usedSplits: [spec.evaluation.split] },
+      { tasks: evaluated, usedSplits: evaluatedSplits(spec.evaluation) },
     ],
     io,
   );

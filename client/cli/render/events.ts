@@ -3,6 +3,7 @@ import { type ClusterEvent, sequenceOf } from '../../../shared/cluster-event.ts'
 import { printableRecord } from '../../../shared/foreign-text.ts';
 import { headline, valueText } from '../../../shared/measures.ts';
 import { formatCount, formatDuration } from '../../../shared/numbers.ts';
+import { evaluatedText } from '../../../shared/protocol.ts';
 import { plainStyle, type Style } from './text.ts';
 
 export function renderEvent(received: ClusterEvent, style: Style = plainStyle): string {
@@ -22,7 +23,7 @@ function whatHappened(event: ClusterEvent): string {
       return `meta-step ${formatCount(step)} of ${formatCount(iterations)}: ${measures.map(valueText).join(', ')}`;
     }
     case 'metatrain.v1.job.evaluated':
-      return `evaluated after ${formatCount(event.data.step)} meta-steps: ${headline(event.data.measures)}`;
+      return `evaluated ${evaluatedText(event.data)}: ${headline(event.data.measures)}`;
     case 'metatrain.v1.job.checkpoint_written':
       return `checkpoint after ${formatCount(event.data.step)} meta-steps`;
     case 'metatrain.v1.job.shard_retried': {

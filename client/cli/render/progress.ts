@@ -3,6 +3,7 @@
 import { printable, printableRecord } from '../../../shared/foreign-text.ts';
 import { headline, valueText } from '../../../shared/measures.ts';
 import { formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
+import { evaluatedText } from '../../../shared/protocol.ts';
 import type { Job, JobEvent, JobState, MetaStepSummary } from '../../records.ts';
 import { plainStyle, type Style, truncate, widthOf } from './text.ts';
 
@@ -87,7 +88,7 @@ export function noteFor(received: JobEvent, jobName: string): string | undefined
     case 'stateChanged':
       return `${name}  ${event.state.toLowerCase()}${event.reason ? `: ${event.reason}` : ''}`;
     case 'evaluated':
-      return `${name}  evaluated after ${formatCount(event.evaluation.step)} meta-steps: ${headline(event.evaluation.measures)}`;
+      return `${name}  evaluated ${evaluatedText(event.evaluation)}: ${headline(event.evaluation.measures)}`;
     case 'checkpointWritten':
       return `${name}  checkpoint after ${formatCount(event.checkpoint.step)} meta-steps`;
     case 'shardRetried': {

@@ -8,6 +8,7 @@ export interface EvaluateWork {
   'split'?: (string);
   'firstTask'?: (number | string | Long);
   'taskCount'?: (number);
+  'members'?: (number | string | Long)[];
 }
 
 export interface EvaluateWork__Output {
@@ -16,4 +17,5 @@ export interface EvaluateWork__Output {
   'split': (string);
   'firstTask': (number);
   'taskCount': (number);
+  'members': (number)[];
 }

@@ -1,5 +1,6 @@
 // Original file: proto/metatrain/v1/job.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface EvaluationProtocol {
   'distribution'?: (string);
@@ -10,6 +11,7 @@ export interface EvaluationProtocol {
   'queries'?: (number);
   'transductive'?: (boolean);
   'splitDescription'?: (string);
+  'ensemble'?: (number | string | Long)[];
 }
 
 export interface EvaluationProtocol__Output {
@@ -21,4 +23,5 @@ export interface EvaluationProtocol__Output {
   'queries': (number);
   'transductive': (boolean);
   'splitDescription': (string);
+  'ensemble': (number)[];
 }

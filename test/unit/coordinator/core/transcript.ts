@@ -275,6 +275,8 @@ function describeEvent(event: CoreEvent): string {
       return `the disk has ${event.freeBytes} bytes free`;
     case 'reduced':
       return `the runner has reduced the batch of job ${event.jobId}`;
+    case 'ensembleLoaded':
+      return `${event.members.length} checkpoints of job ${event.jobId} have been read`;
     case 'checkpointWritten':
       return `the checkpoint of job ${event.jobId} after ${plural(event.step, 'meta-step')} is on the disk`;
     case 'jobBroken':
@@ -332,6 +334,8 @@ function describeEffect(state: CoreState, effect: CoreEffect): string {
       return `the result does not count, and ${effect.workerId} is told why: ${effect.reason}`;
     case 'reduce':
       return `every shard is in: ${describeReduction(effect)}`;
+    case 'loadEnsemble':
+      return `read the checkpoints of job ${effect.jobId} that are tested together`;
     case 'writeCheckpoint':
       return `write the ${effect.purpose} checkpoint of job ${effect.jobId}, after ${plural(effect.step, 'meta-step')}`;
     case 'changeJobState': {

@@ -14,13 +14,13 @@ const classification: ExpectedResult = {
   parameters: 3,
   layout,
   carryElements: () => 0,
-  measures: { train: accuracyHeads, evaluate: evaluateHeads(2) },
+  measures: { train: accuracyHeads, evaluate: evaluateHeads(2), ensemble: evaluateHeads(2) },
 };
 const regression: ExpectedResult = {
   parameters: 3,
   layout,
   carryElements: () => 0,
-  measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1) },
+  measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1), ensemble: evaluateHeads(2).slice(0, 1) },
 };
 
 /** A shard of two tasks. */
