@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import { readJob } from '../../../learning/job-file.ts';
 import { Training } from '../../../learning/outer-loop/training.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
-import { lossHeads, rowsOf } from '../../support/measures.ts';
+import { lossHeads, rowMessages, rowsOf } from '../../support/measures.ts';
 import { call, collect, specText, TestCluster } from './cluster.ts';
-import { gradientSum, initialParams, smallLayout } from './null-worker.ts';
+import { gradientSum, initialParams, type JobLease, type NullWorker, smallLayout } from './null-worker.ts';
 
 /** What one process computes by itself: the same shards, added one after another. */
 function expectedSha256(text: string): string {
@@ -70,7 +72,75 @@ test('the final evaluation covers every task once, with mean and 95 % interval i
     queries: 5,
     transductive: false,
     splitDescription: 'null split',
+    ensemble: [],
   });
+});
+
+test('the checkpoints of the best evaluations are tested together at the end, on other tasks, also over a restart', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const lossAfter: Readonly<Record<number, number>> = { 2: 5, 4: 1, 6: 9, 8: 3 };
+  const thetas = new Map<number, Float32Array>();
+  const together: { members: number[]; split: string; firstTask: number; params: Float32Array }[] = [];
+  const onLease = (lease: JobLease, worker: NullWorker) => {
+    const { evaluate, leaseId, jobId } = lease;
+    if (!evaluate) return worker.answer(lease);
+    const { paramsVersion, members, split, firstTask, taskCount } = evaluate;
+    const params = worker.paramsOf(lease);
+    if (members.length > 0) {
+      together.push({ members, split, firstTask, params });
+      return worker.answer(lease);
+    }
+    assert.equal(split, 'validation');
+    thetas.set(paramsVersion, params);
+    const losses = new Array(3 * taskCount).fill(lossAfter[paramsVersion]!);
+    worker.send({ shardResult: { leaseId, jobId, data: [], evaluate: { measures: rowMessages(losses) } } });
+  };
+  const evaluation = { tasks: 8, every: 2, split: 'validation', ensemble: 2 };
+  const jobId = await cluster.submit(specText({ iterations: 8, evaluation }));
+  const held = new Promise<void>((resolve) => {
+    void cluster.worker('w1', {
+      onLease: (lease, worker) => (lease.evaluate?.members.length ? resolve() : onLease(lease, worker)),
+    });
+  });
+  await held;
+  await cluster.restart();
+  await cluster.worker('w2', { onLease });
+  const { state, evaluations, checkpoints } = await cluster.end(jobId);
+  assert.equal(state, 'JOB_STATE_SUCCEEDED');
+  assert.deepEqual(
+    evaluations.map(({ step, protocol }) => [step, protocol?.split, protocol?.ensemble]),
+    [...[2, 4, 6, 8].map((step) => [step, 'validation', []]), [8, 'test', [4, 8]]],
+  );
+  assert.deepEqual(together.map(({ firstTask }) => firstTask).sort(), [0, 3, 6]);
+  for (const { members, split, params } of together) {
+    assert.deepEqual([members, split], [[4, 8], 'test']);
+    assert.deepEqual([...params], [...thetas.get(4)!, ...thetas.get(8)!]);
+  }
+  assert.deepEqual(
+    checkpoints.map(({ step }) => step),
+    [4, 8],
+  );
+});
+
+test('a job whose best checkpoint is damaged fails before it is tested, and keeps its parameters', async (t) => {
+  const cluster = await TestCluster.start(t);
+  const evaluation = { tasks: 3, every: 2, split: 'validation', ensemble: 2 };
+  const jobId = await cluster.submit(specText({ iterations: 6, evaluation }));
+  await cluster.worker('w1', {
+    async onLease(lease, worker) {
+      // of equal evaluations the earlier is the better: 2 and 4
+      if (lease.evaluate?.paramsVersion === 6) {
+        const file = join(cluster.stateDirectory, 'checkpoints', jobId, 'step-000000004.safetensors');
+        writeFileSync(file, 'no checkpoint');
+      }
+      worker.answer(lease);
+    },
+  });
+  const { state, error, checkpoints } = await cluster.end(jobId);
+  assert.equal(state, 'JOB_STATE_FAILED');
+  assert.equal(error?.code, 'CHECKPOINT_CORRUPT');
+  assert.match(error!.message, /step-000000004\.safetensors/);
+  assert.equal(checkpoints.at(-1)?.step, 6);
 });
 
 test('a job whose last evaluation fails keeps the parameters that it has trained', async (t) => {

@@ -48,6 +48,42 @@ test('evaluations and checkpoints come when the plan says, and not twice for one
   ]);
 });
 
+test('the best checkpoints are read and tested together after the last evaluation, and the job ends after that', () => {
+  const core = new Core();
+  const evaluation = { every: 2, tasks: 4, shardSize: 4, hasEnsemble: true };
+  core.submit({ iterations: 3, batchSize: 4, evaluation, checkpointEvery: 0 });
+  let effects = core.connect('w');
+  const story: string[] = [];
+  for (let turn = 0; turn < 6; turn += 1) {
+    for (const { purpose, step } of of(effects, 'writeCheckpoint')) story.push(`${purpose} checkpoint ${step}`);
+    const lease = only(effects, 'sendLease');
+    story.push(`${lease.lease.batch.work} ${lease.lease.batch.step}`);
+    core.result(lease);
+    effects = core.reduced();
+  }
+  assert.deepEqual(story, [
+    ...['initialize 0', 'train 0', 'train 1', 'evaluated checkpoint 2', 'evaluate 2', 'train 2'],
+    ...['final checkpoint 3', 'evaluate 3'],
+  ]);
+  only(effects, 'loadEnsemble');
+  core.tell({ kind: 'checkpointWritten', jobId: 'j', step: 3 });
+  assert.equal(core.state.jobs.size, 1, 'not before it is tested');
+  const sent = only(core.tell({ kind: 'ensembleLoaded', jobId: 'j', members: [2, 3] }), 'sendLease');
+  const { batch, paramsVersion } = sent.lease;
+  assert.deepEqual([batch.members, batch.step, paramsVersion], [[2, 3], 4, 4]);
+  core.result(sent);
+  assert.deepEqual(statesIn(core.reduced()), ['succeeded']);
+});
+
+test('a job restored after its ensemble was tested does not test it again', () => {
+  const plan = { ...defaultPlan, evaluation: { ...defaultPlan.evaluation, hasEnsemble: true } };
+  const core = new Core();
+  const atEnd = { ...restoredAtEnd, plan, evaluatedSteps: [3], hasFinalCheckpoint: true };
+  assert.deepEqual(statesIn(core.tell({ ...atEnd, hasEnsemble: true })), ['running', 'succeeded']);
+  const again = new Core().tell(atEnd);
+  assert.deepEqual(of(again, 'loadEnsemble').length, 1);
+});
+
 test('an evaluation that takes minutes costs no scheduled checkpoint: no recovery checkpoint takes its place', () => {
   const core = new Core();
   core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4, shardSize: 4 }, checkpointEvery: 2 });
