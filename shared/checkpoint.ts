@@ -13,9 +13,6 @@ import {
   viewsOf,
 } from './tensor-codec.ts';
 
-/** Why it is written. `evaluated`: its evaluation may be among the best, which are then tested together. */
-export type CheckpointPurpose = 'scheduled' | 'final' | 'evaluated' | 'recovery';
-
 /** The metadata that this project writes: safetensors allows texts only. */
 export interface CheckpointMetadata {
   readonly jobId: string;

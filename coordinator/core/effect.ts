@@ -1,7 +1,6 @@
 // What the core orders, as plain data that names jobs, workers and leases by their ids. The runner
 // performs effects in order, before it takes the next event: until then `leaseOf` finds every lease
 // that they name, also one that has just ended.
-import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { WorkKind } from './state.ts';
 
@@ -16,6 +15,8 @@ export type LeaseLoss = 'deadline' | 'failure' | 'rejected' | 'workerLost' | 'ot
 export type LeaseCancellation = 'deadline' | 'overtaken' | 'jobEnded';
 
 export type JobTransition = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
+export type CheckpointPurpose = 'scheduled' | 'final' | 'evaluated' | 'recovery';
 
 export type CoreEffect =
   | { readonly kind: 'sendLease'; readonly leaseId: string; readonly deadlineMs: number }

@@ -2,9 +2,8 @@
 // order of work: θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and
 // final evaluation → (ensemble of the best checkpoints) → succeeded. The final checkpoint is begun first: an evaluation that fails must not
 // cost the trained θ. A request that the job's state does not allow throws before anything has changed.
-import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { CoreEffect, JobFailure } from './effect.ts';
+import type { CheckpointPurpose, CoreEffect, JobFailure } from './effect.ts';
 import { ensembleBatch, evaluationBatch, isEvaluated, isEvaluationDue } from './evaluation.ts';
 import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';

@@ -1,6 +1,5 @@
 // The stored form of a job: the record that GetJob shows and a restart reads, and the events that
 // WatchJob replays. Plain data.
-import type { CheckpointPurpose } from '../../shared/checkpoint.ts';
 import type { JobStateName } from '../../shared/cluster-event.ts';
 import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
@@ -142,7 +141,8 @@ export interface CheckpointRecord {
   readonly sha256: string;
   readonly bytes: number;
   readonly paramsSha256: string;
-  readonly purpose: CheckpointPurpose;
+  /** `evaluated`: its evaluation may be among the best, which are then tested together. */
+  readonly purpose: 'scheduled' | 'final' | 'evaluated' | 'recovery';
 }
 
 /** The checkpoints that clients see. Recovery checkpoints may be removed within a minute. */

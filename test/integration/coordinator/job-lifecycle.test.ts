@@ -130,6 +130,7 @@ test('a job whose best checkpoint is damaged fails before it is tested, and keep
     async onLease(lease, worker) {
       // of equal evaluations the earlier is the better: 2 and 4
       if (lease.evaluate?.paramsVersion === 6) {
+        await cluster.watch(jobId, ({ checkpointWritten }) => checkpointWritten?.step === 4);
         const file = join(cluster.stateDirectory, 'checkpoints', jobId, 'step-000000004.safetensors');
         writeFileSync(file, 'no checkpoint');
       }
