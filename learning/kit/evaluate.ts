@@ -200,4 +200,3 @@ export const wantedAmong = <Item>(items: Readonly<Record<string, Item>>): Record
 
 const mapItems = <From, To>(items: Readonly<Record<string, From>>, change: (item: From) => To): Record<string, To> =>
   Object.fromEntries(Object.entries(items).map(([name, item]) => [name, change(item)]));
-
