@@ -4,7 +4,7 @@
 // second order. Learned rates: φᵢ₊₁ = φᵢ − αᵢ·∇L_support(φᵢ) with one αᵢ for each tensor and step.
 // Per-step batch norm: its scale and shift are meta-learned for each step and not adapted. The
 // paper's cosine meta-rate is `meta.schedule`; its batch norm statistics of each step are not kept,
-// as its code normalises by the batch. The ensemble of checkpoints belongs to no algorithm.
+// as its code normalises by the batch. The ensemble of the best checkpoints is `evaluation.ensemble`.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { positive } from '../../shared/job-spec/fields.ts';
