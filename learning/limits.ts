@@ -10,6 +10,7 @@ import { elementsOf } from '../shared/tensor-codec.ts';
 import { carryProblems } from './carry.ts';
 import type { ResolvedJob } from './job.ts';
 import { maskShapes } from './kit/given.ts';
+import { sumProblems } from './outer-loop/sum-problems.ts';
 
 /**
  * Parameters of a model: 1 GiB of float32, which is the largest payload that coordinator and worker
@@ -71,6 +72,7 @@ export function excesses(job: ResolvedJob): FieldProblem[] {
     ensembleExcess(job),
     ...groupProblems(job),
     ...carryProblems(job),
+    ...sumProblems(job, maxShards),
   ].flatMap((problem) => problem ?? []);
 }
 

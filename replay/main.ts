@@ -9,12 +9,13 @@ import { planOf } from '../coordinator/jobs/job-plan.ts';
 import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
 import { loadRegistry } from '../learning/load.ts';
+import { decodeSum } from '../learning/outer-loop/result-codec.ts';
 import { Training } from '../learning/outer-loop/training.ts';
 import { decodeCheckpoint } from '../shared/checkpoint.ts';
 import type { DataIdentity } from '../shared/data-identity.ts';
 import { asMetatrainError, MetatrainError } from '../shared/errors.ts';
 import { printableLines } from '../shared/foreign-text.ts';
-import { bytesOfVector, hashOfVector, sha256 } from '../shared/tensor-codec.ts';
+import { bytesOfVector, sha256 } from '../shared/tensor-codec.ts';
 import { createEngine } from '../worker/engine/create.ts';
 import type { JobProgram } from '../worker/learning/job-program.ts';
 import { openJobProgram } from '../worker/learning/open.ts';
@@ -46,8 +47,9 @@ async function applyMetaStep(job: ResolvedJob, program: JobProgram, training: Tr
   for (const { index, firstTask, taskCount } of shards) {
     const from = training.carriedBy(index)?.vector;
     const { carry, ...made } = await program.train(vector, { metaStep: step, firstTask, taskCount, carry: from });
-    // The program may use its arrays again.
-    const metaGradientSum = made.metaGradientSum.slice();
+    // As it arrives. The program may use its arrays again.
+    const sent = Buffer.from(program.encode(made.metaGradientSum, { firstTask }));
+    const metaGradientSum = decodeSum(sent, { format: job.spec.placement.results, layout: training.layout });
     const carried = carry && { carried: { vector: carry, sha256: sha256(bytesOfVector(carry)) } };
     training.keepTrainResult(index, shards.length, { ...made, metaGradientSum, taskCount, ...carried });
   }
@@ -93,7 +95,7 @@ async function replay(): Promise<object> {
       taskCount,
       fromStep,
       paramsSha256: paramsSha256.toString('hex'),
-      payloadSha256: hashOfVector(result.metaGradientSum),
+      payloadSha256: sha256(program.encode(result.metaGradientSum, shard)).toString('hex'),
       // JSON has no NaN: those values are null.
       measures: result.measures,
       nonFiniteTasks: result.nonFiniteTasks.map((offset) => firstTask + offset),

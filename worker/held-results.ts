@@ -63,7 +63,7 @@ function bytesOf(output: ShardOutput): number {
     case 'initialize':
       return output.initial.metaParams.byteLength;
     case 'train':
-      return output.result.metaGradientSum.byteLength + (output.result.carry?.byteLength ?? 0);
+      return output.payload.byteLength + (output.result.carry?.byteLength ?? 0);
     case 'adapt':
       return output.adapted.state.byteLength;
     case 'predict':

@@ -97,10 +97,9 @@ export function* outcomeMessages(owner: Owner, outcome: ShardOutcome, presentedA
     return;
   }
   const { output, data, computeMs } = outcome;
-  const vector = payloadOf(output);
-  if (vector && 'payloadSha256' in output) {
-    for (const payloadChunk of chunksOf(bytesOfVector(vector), Buffer.from(output.payloadSha256)))
-      yield { payloadChunk };
+  const payload = payloadOf(output);
+  if (payload && 'payloadSha256' in output) {
+    for (const payloadChunk of chunksOf(payload, Buffer.from(output.payloadSha256))) yield { payloadChunk };
   }
   if (output.kind === 'train' && output.result.carry && output.carrySha256) {
     const { result, carrySha256 } = output;
@@ -128,18 +127,20 @@ export function payloadBytesOf(outcome: ShardOutcome): number {
   return (payloadOf(output)?.byteLength ?? 0) + carryBytes;
 }
 
-function payloadOf(output: ShardOutput): Float32Array | undefined {
+function payloadOf(output: ShardOutput): Buffer | undefined {
   switch (output.kind) {
     case 'initialize':
-      return output.initial.metaParams;
-    case 'train':
-      return output.result.metaGradientSum;
+      return bytesOfVector(output.initial.metaParams);
+    case 'train': {
+      const { buffer, byteOffset, byteLength } = output.payload;
+      return Buffer.from(buffer, byteOffset, byteLength);
+    }
     case 'evaluate':
       return undefined;
     case 'adapt':
-      return output.adapted.state;
+      return bytesOfVector(output.adapted.state);
     case 'predict':
-      return output.predictions.outputs;
+      return bytesOfVector(output.predictions.outputs);
     default:
       return output satisfies never;
   }

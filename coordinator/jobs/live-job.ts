@@ -86,7 +86,7 @@ export function countPayloads(
     const expected = jobs.get(job.plan.jobId)?.expected;
     if (!expected || batch.work === 'evaluate') continue;
     const elements = payloadBytes / Float32Array.BYTES_PER_ELEMENT;
-    if (elements === expected.parameters) payloads += 1;
+    if (batch.work === 'train' ? payloadBytes === expected.sumBytes : elements === expected.parameters) payloads += 1;
     if (batch.work === 'train' && elements > 0 && elements === expected.carryElements(shard.taskCount)) payloads += 1;
   }
   return payloads;

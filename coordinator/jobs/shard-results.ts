@@ -5,6 +5,7 @@
 import { carryElements } from '../../learning/carry.ts';
 import { type JobMeasures, layoutOf, type ResolvedJob } from '../../learning/job.ts';
 import { squaredNorm } from '../../learning/outer-loop/meta-gradient.ts';
+import { decodeSum, encodedBytes, type ResultFormat } from '../../learning/outer-loop/result-codec.ts';
 import type { Carried, EvaluateShardRows, TrainShardSum } from '../../learning/outer-loop/training.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -24,7 +25,12 @@ export type CheckedResult = { readonly data: readonly DataIdentity[] } & (
       readonly splitDescription: string;
       readonly isTransductive: boolean;
     }
-  | ({ readonly work: 'train'; readonly payloadSha256: Uint8Array } & TrainShardSum)
+  | ({
+      readonly work: 'train';
+      /** Of the sum as it was sent. */
+      readonly payloadSha256: Uint8Array;
+      readonly payloadBytes: number;
+    } & TrainShardSum)
   | ({ readonly work: 'evaluate' } & EvaluateShardRows)
 );
 
@@ -55,16 +61,26 @@ export interface ExpectedResult {
   readonly parameters: number;
   readonly layout: ParamsLayout;
   readonly measures: JobMeasures;
+  /** How a shard's sum is sent. */
+  readonly format: ResultFormat;
+  /** Bytes of a shard's sum as it is sent. */
+  readonly sumBytes: number;
   /** Numbers that a shard of so many tasks carries into its next meta-step. */
   carryElements(taskCount: number): number;
 }
 
-export const expectedOf = (job: ResolvedJob): ExpectedResult => ({
-  parameters: job.parameterCount,
-  layout: layoutOf(job.parameters),
-  measures: job.measures,
-  carryElements: (taskCount) => carryElements(job, taskCount),
-});
+export function expectedOf(job: ResolvedJob): ExpectedResult {
+  const layout = layoutOf(job.parameters);
+  const format = job.spec.placement.results;
+  return {
+    parameters: job.parameterCount,
+    layout,
+    measures: job.measures,
+    format,
+    sumBytes: encodedBytes({ format, layout }),
+    carryElements: (taskCount) => carryElements(job, taskCount),
+  };
+}
 
 /**
  * @param expectedData what the job keeps to; undefined before its first result.
@@ -131,13 +147,15 @@ function checkOutput(
       checkWeight(weight, shard.taskCount - nonFiniteTasks.length);
       checkMeasures(measures, expected.measures.train, shard.taskCount, nonFiniteTasks);
       const { bytes, release } = takePayload(payloadSha256);
-      const metaGradientSum = vectorOverBytes(bytes, expected.parameters);
+      const payloadBytes = bytes.byteLength;
+      const metaGradientSum = decodeSum(bytes, expected);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
       const carried = checkCarry(carrySha256, expected.carryElements(shard.taskCount), weight, takePayload);
       return {
         data,
         work: 'train',
         payloadSha256,
+        payloadBytes,
         metaGradientSum,
         release,
         squaredNorm,
@@ -260,7 +278,7 @@ export function payloadBytesOf(result: CheckedResult): number {
     case 'initialize':
       return result.metaParams.byteLength;
     case 'train':
-      return result.metaGradientSum.byteLength + (result.carried?.vector.byteLength ?? 0);
+      return result.payloadBytes + (result.carried?.vector.byteLength ?? 0);
     case 'evaluate':
       return 0;
     default:

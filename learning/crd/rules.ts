@@ -15,6 +15,7 @@ import {
   maxShards,
   maxShardValues,
 } from '../limits.ts';
+import { sumRules } from '../outer-loop/sum-problems.ts';
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';
 import { commonFields } from '../sections.ts';
@@ -93,6 +94,7 @@ export function jobRules(registry: Registry): ValidationRule[] {
       message: `placement.shardSize: accepted: at least so many that all meta-batches under way have at most ${maxShards} shards`,
     },
     ...groupRules(all),
+    ...sumRules({ batchSize, shardSize, maxShards }),
     ...ofEach(all, (one) => [...evaluationRules(one), ...figureRules(one)]),
     ...axisRules(all),
   ];

@@ -6,9 +6,25 @@ interface WaitingShard {
   readonly release: () => void;
 }
 
+export interface AddOptions {
+  /** What the shard's contribution is multiplied with: less than 1 where it is stale. Default: 1. */
+  readonly weight?: number;
+  /** What the shard's sum counts for, usually its tasks: a sum whose shards count alike needs it. */
+  readonly counted?: number;
+  /** Called when the shard's sum is not needed any more. */
+  readonly release?: (() => void) | undefined;
+}
+
+/** Takes the shards of a meta-batch in any order, each once, and makes their mean. */
+export interface ShardSums {
+  add(shard: number, shardSum: Float32Array, options?: AddOptions): void;
+  /** @param weight of all shards together. */
+  mean(weight: number): { readonly mean: Float64Array; readonly norm: number };
+}
+
 const nothing = () => undefined;
 
-export class MetaGradientSum {
+export class MetaGradientSum implements ShardSums {
   readonly #sum: Float64Array;
   readonly #waiting: (WaitingShard | undefined)[];
   #next = 0;
@@ -26,11 +42,7 @@ export class MetaGradientSum {
   /**
    * @param shardSum kept until its turn, and until `release` is called the sum's own: scaled in place where the weight is not 1.
    */
-  add(
-    shard: number,
-    shardSum: Float32Array,
-    { weight = 1, release = nothing }: { readonly weight?: number; readonly release?: (() => void) | undefined } = {},
-  ): void {
+  add(shard: number, shardSum: Float32Array, { weight = 1, release = nothing }: AddOptions = {}): void {
     if (shard < this.#next || shard >= this.#waiting.length || this.#waiting[shard]) {
       throw new Error(`shard ${shard} cannot be added: it is in the sum or out of range`);
     }

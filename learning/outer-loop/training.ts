@@ -9,7 +9,8 @@ import { PassingMap } from '../../shared/passing.ts';
 import { bytesOfVector, layoutElements, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 import type { EvaluatedDomains, ResolvedJob } from '../job.ts';
 import { type EvaluationSummary, summariseDomains, summariseMeasures } from './evaluation-summary.ts';
-import { isFiniteVector, MetaGradientSum } from './meta-gradient.ts';
+import { isFiniteVector, MetaGradientSum, type ShardSums } from './meta-gradient.ts';
+import { RobustMean } from './robust-mean.ts';
 import { clipByGroup, gradientNorm, hasOnlyGradients, type Stretch, stretchesOf, updateByRole } from './roles.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
 
@@ -65,7 +66,7 @@ export interface AppliedMetaStep {
   readonly measures: readonly MeasureValue[];
   /** Before clipping. */
   readonly metaGradientNorm: number;
-  /** Undefined where it cannot be told: one shard, stale ones, or shards that were not measured. */
+  /** Undefined where it cannot be told: one shard, stale ones, another aggregation than the mean, or shards that were not measured. */
   readonly taskGradients: TaskGradientSpread | undefined;
   readonly learningRate: number;
   readonly skippedTasks: number;
@@ -92,7 +93,7 @@ const maxLeftOutShare = 0.5;
 
 interface TrainBatch {
   readonly array: Float64Array;
-  readonly sum: MetaGradientSum;
+  readonly sum: ShardSums;
   readonly results: (KeptFacts | undefined)[];
   /** Every gradient so far has the full weight. */
   isFresh: boolean;
@@ -192,13 +193,20 @@ export class Training {
     if (!batch) {
       const array = this.#sum ?? new Float64Array(this.#metaParams.vector.length);
       this.#sum = undefined;
-      batch = { array, sum: new MetaGradientSum(array, shards), results: new Array(shards), isFresh: true };
+      batch = { array, sum: this.#openSums(array, shards), results: new Array(shards), isFresh: true };
       this.#trainBatches.set(metaStep, batch);
     }
     const { metaGradientSum, release, ...facts } = result;
-    batch.sum.add(shard, metaGradientSum, { weight, release });
+    batch.sum.add(shard, metaGradientSum, { weight, counted: facts.weight, release });
     batch.results[shard] = { ...facts, staleWeight: weight };
     if (weight !== 1) batch.isFresh = false;
+  }
+
+  #openSums(array: Float64Array, shards: number): ShardSums {
+    const { aggregation } = this.#job.spec.meta;
+    return aggregation.name === 'mean'
+      ? new MetaGradientSum(array, shards)
+      : new RobustMean(array, shards, aggregation);
   }
 
   keepEvaluateResult(shard: number, shards: number, result: EvaluateShardRows): void {
@@ -207,7 +215,7 @@ export class Training {
   }
 
   /**
-   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks; of parameters with another role,
+   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks, or of what `meta.aggregation` makes of the shards; of parameters with another role,
    * what their role says.
    *
    * @param heads the measures of every result that was kept.
@@ -265,7 +273,8 @@ export class Training {
     return {
       measures: meansOf(results, heads),
       metaGradientNorm: norm,
-      taskGradients: batch.isFresh && isGradient ? spreadOf(results, norm * weight) : undefined,
+      taskGradients:
+        batch.isFresh && isGradient && meta.aggregation.name === 'mean' ? spreadOf(results, norm * weight) : undefined,
       learningRate,
       skippedTasks: skipped,
     };

@@ -38,6 +38,11 @@ export const placementSchema = z.strictObject({
    * share the slots.
    */
   priority: z.enum(['low', 'normal', 'high']).default('normal'),
+  /**
+   * How a worker sends a shard's sum: `float16` takes half of the bytes and `int8` a quarter. Part
+   * of the result's identity, since the numbers are rounded.
+   */
+  results: z.enum(['float32', 'float16', 'int8']).default('float32'),
 });
 
 type PlacementSpec = z.infer<typeof placementSchema>;

@@ -34,6 +34,39 @@ export const updateSchema = z.discriminatedUnion('mode', [
   }),
 ]);
 
+/** How the contributions of a meta-batch's shards become one. */
+export const aggregationSchema = z.discriminatedUnion('name', [
+  /** The mean over the tasks. */
+  z.strictObject({ name: z.literal('mean') }),
+  /** Of each coordinate, the median of the shards' means (Yin et al. 2018, definition 1). */
+  z.strictObject({ name: z.literal('median') }),
+  /** Of each coordinate, the mean of the shards' means without the extremes (definition 2 there). */
+  z.strictObject({
+    name: z.literal('trimmed-mean'),
+    /** Share of the shards that is left out at each end, rounded down to whole shards. */
+    trim: z.number().positive().lt(0.5).default(0.1),
+  }),
+]);
+
+/**
+ * Differential privacy for tasks: each contribution is clipped, and the coordinator adds Gaussian
+ * noise from a secret of its own (Abadi et al. 2016, algorithm 1, with tasks for examples).
+ */
+const privacySchema = z.strictObject({
+  /** Largest norm of one task's contribution: C. A longer one is scaled down to it. */
+  taskClipNorm: positive,
+  /** The noise on the sum of a meta-batch has the standard deviation noiseMultiplier · taskClipNorm. */
+  noiseMultiplier: z.number().min(0.1).max(1_000),
+  /** The δ at which ε is told. */
+  delta: z.number().positive().lt(1).default(1e-5),
+  /**
+   * Tasks of the training split that there are. Each is in a meta-batch with probability
+   * batchSize / pool, by a draw that stays secret. Absent: every meta-step has new tasks, and each
+   * task takes part once.
+   */
+  pool: z.int().min(1).max(100_000_000).optional(),
+});
+
 const maxGroups = 64;
 const areFewGroups = inKeywords((groups: object) => Object.keys(groups).length <= maxGroups, {
   maxProperties: maxGroups,
@@ -57,6 +90,8 @@ export const metaSchemaOf = <Optimizer extends z.ZodType>(optimizer: Optimizer) 
     optimizer,
     schedule: scheduleSchema.default({ name: 'constant' }),
     update: updateSchema.default({ mode: 'sync' }),
+    aggregation: aggregationSchema.default({ name: 'mean' }),
+    privacy: privacySchema.optional(),
     /** Largest global norm of the mean meta-gradient; absent: no clipping. */
     clipNorm: positive.optional(),
     /** By the name of a group of parameters. */
@@ -80,4 +115,5 @@ export type OptimizerSection = { readonly name: string; readonly learningRate: n
 export type MetaSpec = Omit<z.infer<ReturnType<typeof metaSchemaOf>>, 'optimizer'> & {
   readonly optimizer: OptimizerSection;
 };
+export type AggregationSpec = z.infer<typeof aggregationSchema>;
 export type ScheduleSpec = z.infer<typeof scheduleSchema>;

@@ -3,6 +3,7 @@
 import { BroadcastChannel, parentPort } from 'node:worker_threads';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
+import { bytesOfVector } from '../../shared/tensor-codec.ts';
 import type { JobToOpen } from '../../worker/compute/program-cache.ts';
 import { serveShards } from '../../worker/compute/serve.ts';
 import type { JobProgram } from '../../worker/learning/job-program.ts';
@@ -48,6 +49,7 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
         nonFiniteTasks: [],
       };
     },
+    encode: bytesOfVector,
     async evaluate(metaParams, { firstTask }) {
       return { measures: rowsOf([firstTask, metaParams[0]!]) };
     },

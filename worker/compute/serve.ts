@@ -183,11 +183,11 @@ async function computeShard(
       return { kind: 'initialize', initial, payloadSha256: hashOf(initial.metaParams) };
     }
     case 'train': {
-      const made = await program.train(given(metaParams), work.shard);
+      const { metaGradientSum, ...result } = await program.train(given(metaParams), work.shard);
       // A copy, because what is transferred is lost to its owner, and native code may own it.
-      const result = { ...made, metaGradientSum: made.metaGradientSum.slice() };
+      const payload = Uint8Array.from(program.encode(metaGradientSum, work.shard));
       const carrySha256 = result.carry && { carrySha256: hashOf(result.carry) };
-      return { kind: 'train', result, payloadSha256: hashOf(result.metaGradientSum), ...carrySha256 };
+      return { kind: 'train', result, payload, payloadSha256: new Uint8Array(sha256(payload)), ...carrySha256 };
     }
     case 'evaluate':
       return { kind: 'evaluate', result: await program.evaluate(given(metaParams), work.shard) };
@@ -209,9 +209,7 @@ function transferable(output: ShardOutput): ArrayBuffer[] {
     case 'initialize':
       return [output.initial.metaParams.buffer as ArrayBuffer];
     case 'train':
-      return [output.result.metaGradientSum, output.result.carry].flatMap((vector) =>
-        vector ? [vector.buffer as ArrayBuffer] : [],
-      );
+      return [output.payload, output.result.carry].flatMap((array) => (array ? [array.buffer as ArrayBuffer] : []));
     case 'evaluate':
       return [];
     case 'adapt':

@@ -31,12 +31,15 @@ export interface StartProgress {
   readonly isReopening: boolean;
 }
 
-/** `payloadSha256`: 32 bytes, over the output's float32 vector; hashed in the thread so that the agent never has to. */
+/** `payloadSha256`: 32 bytes, over the output's payload, float32 where nothing else is said; hashed in the thread so that the agent never has to. */
 export type ShardOutput =
   | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }
   | {
       readonly kind: 'train';
-      readonly result: TrainShardResult;
+      /** Without the sum, which is the payload. */
+      readonly result: Omit<TrainShardResult, 'metaGradientSum'>;
+      /** The sum in the job's format. */
+      readonly payload: Uint8Array;
       readonly payloadSha256: Uint8Array;
       readonly carrySha256?: Uint8Array;
     }

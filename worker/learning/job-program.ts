@@ -60,6 +60,8 @@ export interface JobProgram {
   initialize(): InitialParams;
   /** @param metaParams θ, flat in layout order; not changed. */
   train(metaParams: Float32Array, shard: TrainShard): Promise<TrainShardResult>;
+  /** The sum as it is sent, in the format that the job file asks for: a function of the two alone. */
+  encode(metaGradientSum: Float32Array, shard: Pick<TrainShard, 'firstTask'>): Uint8Array;
   /** @param metaParams of an ensemble: those of its members, one after another. */
   evaluate(metaParams: Float32Array, shard: EvaluateShard): Promise<EvaluateShardResult>;
   /** Frees the compiled programs. May be called twice. */

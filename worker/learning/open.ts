@@ -6,6 +6,7 @@ import { drawMasks, maskShapes, withRunning } from '../../learning/kit/given.ts'
 import { createKit } from '../../learning/kit/kit.ts';
 import { layerOutputs } from '../../learning/kit/layers.ts';
 import type { EngineTools } from '../../learning/kit/tools.ts';
+import { encodeSum } from '../../learning/outer-loop/result-codec.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
 import { evaluatedSplits, type Tasks } from '../../learning/tasks.ts';
@@ -135,6 +136,8 @@ export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDepe
       splitDescription: tasks.splitDescription,
       transductive: job.isTransductive,
     }),
+    encode: (sum, { firstTask }) =>
+      encodeSum(sum, { format: spec.placement.results, layout, seed: spec.seed, firstTask }),
     train: (metaParams, shard) => trainer.train(membersOf(layout, metaParams)[0]!, shard),
     evaluate: (metaParams, shard) =>
       shard.members

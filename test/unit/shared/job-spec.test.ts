@@ -58,11 +58,19 @@ test('a sinusoid job file of five fields gets every default', () => {
       optimizer: { name: 'adam', learningRate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
       schedule: { name: 'constant' },
       update: { mode: 'sync' },
+      aggregation: { name: 'mean' },
       onNonFinite: 'fail',
     },
     evaluation: { every: 0, tasks: 600, innerSteps: 10, insight: false, split: 'test' },
     checkpoint: { every: 0, keep: 3 },
-    placement: { shardSize: 4, engine: 'compiled', device: 'cpu', mixed: false, priority: 'normal' },
+    placement: {
+      shardSize: 4,
+      engine: 'compiled',
+      device: 'cpu',
+      mixed: false,
+      priority: 'normal',
+      results: 'float32',
+    },
   });
 });
 
@@ -191,7 +199,7 @@ test('an override whose path leads nowhere is refused and changes no object but 
   assert.equal('polluted' in {}, false);
   assert.equal(
     set('meta.iteration'),
-    'invalid job: meta.iteration: got an unknown field; accepted: one of iterations, batchSize, optimizer, schedule, update, clipNorm, groups, onNonFinite',
+    'invalid job: meta.iteration: got an unknown field; accepted: one of iterations, batchSize, optimizer, schedule, update, aggregation, privacy, clipNorm, groups, onNonFinite',
   );
   assert.match(
     set('meta.iterations', '['),
@@ -210,7 +218,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown field of a section',
     sinusoid,
     { placement: { shardsize: 2 } },
-    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed, priority',
+    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed, priority, results',
   ],
   [
     'a field of another algorithm',

@@ -45,8 +45,8 @@ test('a lease names what its shard carries, and work with another is other work'
 test('a result comes after the payload of what it carries, and names it', () => {
   const vector = Float32Array.of(5, 6);
   const [payloadSha256, carrySha256] = [sha256(bytesOfVector(vector)), sha256(bytesOfVector(carried))];
-  const result = { metaGradientSum: vector, weight: 2, measures: [], nonFiniteTasks: [], carry: carried };
-  const output = { kind: 'train', result, payloadSha256, carrySha256 } as const;
+  const result = { weight: 2, measures: [], nonFiniteTasks: [], carry: carried };
+  const output = { kind: 'train', result, payload: bytesOfVector(vector), payloadSha256, carrySha256 } as const;
   const outcome: ShardOutcome = { kind: 'finished', leaseId: 'l', output, data: [], computeMs: 1, engineMs: 1 };
   const inbox = new PayloadAssembler({ payloadBytes: 100, payloads: 2 });
   let named: Uint8Array | string | undefined;

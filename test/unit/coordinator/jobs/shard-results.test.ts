@@ -13,12 +13,16 @@ const layout = { tensors: [{ name: 'w', shape: [3] }] };
 const classification: ExpectedResult = {
   parameters: 3,
   layout,
+  format: 'float32',
+  sumBytes: 12,
   carryElements: () => 0,
   measures: { train: accuracyHeads, evaluate: evaluateHeads(2), ensemble: evaluateHeads(2) },
 };
 const regression: ExpectedResult = {
   parameters: 3,
   layout,
+  format: 'float32',
+  sumBytes: 12,
   carryElements: () => 0,
   measures: { train: lossHeads, evaluate: evaluateHeads(2).slice(0, 1), ensemble: evaluateHeads(2).slice(0, 1) },
 };
