@@ -118,7 +118,10 @@ export async function startCoordinator(
       // A job that is queued is told to KEDA at once.
       ...(scaling ? [{ jobStateChanged: () => scaling.look() }] : []),
     ]);
-    const runner = new Runner({ ...core, startId: randomId(4) }, { book, checkpointing, clock, observer });
+    const runner = new Runner(
+      { ...core, startId: randomId(4) },
+      { book, checkpointing, clock, observer, secretKey: () => state.secretKey() },
+    );
     parts.runner = runner;
     metrics?.attend(runner);
     metrics?.attendHost({ room: state.room, certificates: () => tls?.expiries ?? [] });

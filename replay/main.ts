@@ -72,6 +72,11 @@ async function replay(): Promise<object> {
     const message = 'meta.update.mode: got async; accepted: sync, since an async job has no order to repeat';
     throw new MetatrainError('REQUEST_INVALID', message);
   }
+  if (spec.meta.privacy) {
+    const message =
+      "meta.privacy: got a job with noise; accepted: one without, since the noise is the coordinator's secret";
+    throw new MetatrainError('REQUEST_INVALID', message);
+  }
   const engine = await createEngine(spec.placement);
   const expectedData = JSON.parse(values['expected-data']) as DataIdentity[];
   const program = await openJobProgram(spec, {

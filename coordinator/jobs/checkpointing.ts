@@ -3,6 +3,7 @@
 // removed only after that. Where the disk refuses one, it waits with its snapshot until the disk takes
 // it: nothing that was to be kept is left out.
 import type { ResolvedJob } from '../../learning/job.ts';
+import type { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
 import { Training, type TrainingSnapshot } from '../../learning/outer-loop/training.ts';
 import type { Checkpoint } from '../../shared/checkpoint.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -195,10 +196,11 @@ export class Checkpointing {
    * The job's state from its newest good checkpoint, undefined where it never had one. A corrupt one is taken off the record, logged and
    * named, and the one before it serves: what lies between is computed again, to the same bytes.
    *
+   * @param draws of a job with `meta.privacy`.
    * @throws MetatrainError `CHECKPOINT_CORRUPT` when it had checkpoints and none of them is good, `STORAGE_UNAVAILABLE` when one cannot be read now;
    *   the record and the files stay as they are.
    */
-  async restore(record: JobRecord, job: ResolvedJob): Promise<Restored> {
+  async restore(record: JobRecord, job: ResolvedJob, draws?: SecretDraws): Promise<Restored> {
     const leftOut: string[] = [];
     let restored: Checkpoint | undefined;
     for (const checkpoint of record.checkpoints.toReversed()) {
@@ -224,7 +226,7 @@ export class Checkpointing {
     record.checkpoints = record.checkpoints.slice(0, record.checkpoints.length - leftOut.length);
     await this.#files.removeUnrecorded(record.jobId, record.checkpoints);
     if (!restored) return { training: undefined, leftOut };
-    return { training: Training.restore(job, snapshotOf(restored)), leftOut };
+    return { training: Training.restore({ ...job, draws }, snapshotOf(restored)), leftOut };
   }
 }
 

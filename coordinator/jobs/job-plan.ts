@@ -1,6 +1,7 @@
 // What the core and an evaluation's protocol take from a job's spec.
 import type { ResolvedJob } from '../../learning/job.ts';
 import { evaluationShardSize } from '../../learning/limits.ts';
+import type { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { JobPlan } from '../core/state.ts';
 import type { EvaluationRecord, JobRecord } from '../store/job-record.ts';
@@ -9,13 +10,17 @@ const ranks = { low: 0, normal: 1, high: 2 } as const;
 /** Engine and device in one word, as the core compares them. */
 export const engineKey = (engine: string, device: string): string => `${engine}/${device}`;
 
-export function planOf(jobId: string, job: ResolvedJob): JobPlan {
+/** @param draws of a job with `meta.privacy`. */
+export function planOf(jobId: string, job: ResolvedJob, draws?: SecretDraws): JobPlan {
   const { meta, evaluation, checkpoint, placement } = job.spec;
   return {
     jobId,
     iterations: meta.iterations,
     batchSize: meta.batchSize,
     shardSize: placement.shardSize,
+    // A meta-step without a task has one that does not count, since a batch has at least one shard.
+    ...(draws &&
+      meta.privacy?.pool !== undefined && { sampleSize: (step: number) => Math.max(1, draws.sample(step)!.length) }),
     evaluation: {
       every: evaluation.every,
       tasks: evaluation.tasks,
@@ -33,9 +38,9 @@ export function planOf(jobId: string, job: ResolvedJob): JobPlan {
 }
 
 /** Where a job stands after a restart, as the core is told. */
-export function standingOf(record: JobRecord, job: ResolvedJob) {
+export function standingOf(record: JobRecord, job: ResolvedJob, draws?: SecretDraws) {
   return {
-    plan: planOf(record.jobId, job),
+    plan: planOf(record.jobId, job, draws),
     step: record.steps,
     hasStarted: record.startedAt !== undefined,
     isPaused: record.state === 'paused' && !record.waitsForRoom,

@@ -1,6 +1,7 @@
 // A job that has not ended, with its numbers: θ and what becomes of results, the proof after a restart, the ledger of shards. The runner says
 // when; nothing here decides, sends or waits.
 import type { ResolvedJob } from '../../learning/job.ts';
+import type { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
 import { type AppliedMetaStep, type MetaParams, Training } from '../../learning/outer-loop/training.ts';
 import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -31,6 +32,8 @@ export interface LiveJob {
   /** The best checkpoints, while they are tested together. */
   ensemble: Ensemble | undefined;
   readonly ledger: ShardLedger;
+  /** Of a job with `meta.privacy`. */
+  readonly draws: SecretDraws | undefined;
   /** Applied before a restart, after the last checkpoint: applied again, it must give the same chain. */
   proof: ChainHead | undefined;
 }
@@ -46,7 +49,7 @@ export interface Ensemble {
 export function liveJob(
   record: JobRecord,
   resolved: ResolvedJob,
-  { training, ledger, now }: Pick<LiveJob, 'training' | 'ledger'> & { readonly now: number },
+  { training, ledger, draws, now }: Pick<LiveJob, 'training' | 'ledger' | 'draws'> & { readonly now: number },
 ): LiveJob {
   record.steps = training?.metaParams.step ?? 0;
   record.paramsSha256 = training?.metaParams.sha256.toString('hex') ?? '';
@@ -64,6 +67,7 @@ export function liveJob(
     training,
     ensemble: undefined,
     ledger,
+    draws,
     proof,
   };
 }
@@ -103,7 +107,7 @@ export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): v
     case 'initialize':
       record.splitDescription = result.splitDescription;
       record.isTransductive = result.isTransductive;
-      job.training = Training.begin(job.resolved, result.layout, result.metaParams);
+      job.training = Training.begin({ ...job.resolved, draws: job.draws }, result.layout, result.metaParams);
       break;
     case 'train':
       keepTrainResult(job, lease, result);
@@ -124,7 +128,7 @@ function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResu
   const weight = staleWeightOf(job.resolved, batch.step - paramsVersion);
   trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
   job.ledger.add(batch.step, index, shards, result.payloadSha256);
-  if (result.nonFiniteTasks.length > 0) recordSkipped(job.record, lease, result.nonFiniteTasks);
+  if (result.nonFiniteTasks.length > 0) recordSkipped(job, lease, result.nonFiniteTasks);
 }
 
 /** How much a shard counts that was computed with a θ of so many meta-steps before. */
@@ -203,12 +207,21 @@ export function recordVerdict(record: JobRecord, spec: JobSpec): void {
   if (verdict) record.verdict = verdict;
 }
 
+/** The tasks that a shard's lease names; undefined where they follow each other. Of an empty sample, one that does not count. */
+export function tasksOf({ draws }: Pick<LiveJob, 'draws'>, { batch, shard }: Lease): readonly number[] | undefined {
+  if (batch.work !== 'train') return undefined;
+  const sample = draws?.sample(batch.step);
+  return sample?.length === 0 ? [0] : sample?.slice(shard.firstTask, shard.firstTask + shard.taskCount);
+}
+
 /** Once, also where the meta-step is applied again after a restart. */
-function recordSkipped(record: JobRecord, { batch, shard }: Lease, offsets: readonly number[]): void {
+function recordSkipped({ record, spec }: LiveJob, { batch, shard }: Lease, offsets: readonly number[]): void {
   const others = (record.skippedShards ?? []).filter(
     ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
   );
-  const tasks = offsets.slice(0, maxNamedTasks).map((offset) => shard.firstTask + offset);
+  // Which tasks are in a sample is a secret.
+  const named = spec.meta.privacy?.pool === undefined ? offsets.slice(0, maxNamedTasks) : [];
+  const tasks = named.map((offset) => shard.firstTask + offset);
   const skipped = { metaStep: batch.step, shard: shard.index, count: offsets.length, tasks };
   record.skippedShards = [...others, skipped].slice(-maxSkippedShards);
 }

@@ -65,6 +65,8 @@ export interface ExpectedResult {
   readonly format: ResultFormat;
   /** Bytes of a shard's sum as it is sent. */
   readonly sumBytes: number;
+  /** Largest norm of one task's contribution; undefined: any. */
+  readonly taskClipNorm?: number | undefined;
   /** Numbers that a shard of so many tasks carries into its next meta-step. */
   carryElements(taskCount: number): number;
 }
@@ -78,6 +80,7 @@ export function expectedOf(job: ResolvedJob): ExpectedResult {
     measures: job.measures,
     format,
     sumBytes: encodedBytes({ format, layout }),
+    taskClipNorm: job.spec.meta.privacy?.taskClipNorm,
     carryElements: (taskCount) => carryElements(job, taskCount),
   };
 }
@@ -150,6 +153,7 @@ function checkOutput(
       const payloadBytes = bytes.byteLength;
       const metaGradientSum = decodeSum(bytes, expected);
       const squaredNorm = mustBeFinite(metaGradientSum, 'the meta-gradient sum');
+      checkNorm(squaredNorm, shard.taskCount - nonFiniteTasks.length, expected.taskClipNorm);
       const carried = checkCarry(carrySha256, expected.carryElements(shard.taskCount), weight, takePayload);
       return {
         data,
@@ -212,6 +216,17 @@ function mustBeFinite(vector: Float32Array, what: string): number {
   const squares = squaredNorm(vector);
   if (Number.isFinite(squares)) return squares;
   throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
+}
+
+/** A sum that is longer was not clipped task by task. */
+function checkNorm(squaredNorm: number, tasks: number, taskClipNorm = Number.POSITIVE_INFINITY): void {
+  const longest = tasks * taskClipNorm;
+  if (tasks === 0 || Math.sqrt(squaredNorm) <= longest) return;
+  throw refused(
+    'payload',
+    `a sum of norm ${Math.sqrt(squaredNorm)}`,
+    `at most ${longest}: ${tasks} tasks, each clipped to norm ${taskClipNorm}`,
+  );
 }
 
 function checkNonFiniteTasks(tasks: readonly number[], taskCount: number): void {

@@ -47,7 +47,7 @@ const noBytes = Buffer.alloc(0);
 
 /** @param traceparent empty: the lease is not traced. */
 export function leaseMessage(
-  { lease, deadlineMs, evaluationSplit, carried }: LeaseOrder,
+  { lease, tasks = [], deadlineMs, evaluationSplit, carried }: LeaseOrder,
   traceparent: string,
 ): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
@@ -64,6 +64,7 @@ export function leaseMessage(
         shard: index,
         firstTask,
         taskCount,
+        tasks: [...tasks],
         metaStep: batch.step,
         carrySha256: carried?.sha256 ?? noBytes,
       };

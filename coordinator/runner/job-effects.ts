@@ -4,7 +4,6 @@
 // begins from it. A change is reported before its record is saved, so that a job's last event is
 // under way before the book counts the job as over; a checkpoint is reported when it is on the disk.
 import type { ResolvedJob } from '../../learning/job.ts';
-import type { Training } from '../../learning/outer-loop/training.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
@@ -66,9 +65,14 @@ export class JobEffects {
   }
 
   /** From here on the core may speak of the job. */
-  open(record: JobRecord, job: ResolvedJob, training: Training | undefined, isRestored: boolean): void {
+  open(
+    record: JobRecord,
+    job: ResolvedJob,
+    { training, draws }: Pick<LiveJob, 'training' | 'draws'>,
+    isRestored: boolean,
+  ): void {
     const ledger = this.#book.ledger(record.jobId);
-    this.#jobs.set(record.jobId, liveJob(record, job, { training, ledger, now: this.#clock.elapsedMs() }));
+    this.#jobs.set(record.jobId, liveJob(record, job, { training, ledger, draws, now: this.#clock.elapsedMs() }));
     this.#observer.jobOpened?.({ at: this.#clock.now(), record, job, isRestored });
   }
 

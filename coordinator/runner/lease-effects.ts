@@ -6,7 +6,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import { anyLeaseOf, type CoreState, leaseOf } from '../core/state.ts';
 import { splitOf } from '../jobs/job-plan.ts';
-import { keepResult } from '../jobs/live-job.ts';
+import { keepResult, tasksOf } from '../jobs/live-job.ts';
 import { type ArrivedResult, payloadBytesOf } from '../jobs/shard-results.ts';
 import type { Observer } from '../observers/happenings.ts';
 import type { WorkerLinks } from '../workers/worker-links.ts';
@@ -48,14 +48,16 @@ export class LeaseEffects {
       this.#requests.send(lease, deadlineMs);
       return;
     }
-    const { record, spec, training, ensemble } = this.#jobs.job(lease.job.plan.jobId);
+    const job = this.#jobs.job(lease.job.plan.jobId);
+    const { record, spec, training, ensemble } = job;
     const { members } = lease.batch;
     const layout = training?.layout;
     const metaParams = members ? ensemble?.metaParams : training?.metaParams;
     const { spec: text, data = [] } = record;
     const evaluationSplit = splitOf(spec, members !== undefined);
     const carried = lease.batch.work === 'train' ? training?.carriedBy(lease.shard.index) : undefined;
-    const order = { lease, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried };
+    const tasks = tasksOf(job, lease);
+    const order = { lease, tasks, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried };
     let payloadBytes = 0;
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);

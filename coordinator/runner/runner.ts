@@ -5,10 +5,12 @@
 // meta-step.
 import type { NamedArrays } from '../../learning/built.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
+import { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
 import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
+import { derivedKey, secretRng } from '../../shared/secret-rng.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import { type Census, takeCensus } from '../core/census.ts';
 import type { CoreEffect } from '../core/effect.ts';
@@ -48,6 +50,8 @@ export interface RunnerDependencies {
   readonly clock: Clock;
   /** Told of everything that happens: the log, the jobs' stories, metrics, traces. */
   readonly observer: Observer;
+  /** The coordinator's own, for jobs with `meta.privacy`; the same after a restart. 32 bytes. */
+  readonly secretKey: () => Buffer;
 }
 
 interface Arrival {
@@ -64,6 +68,7 @@ export class Runner {
   readonly #checkpointing: Checkpointing;
   readonly #clock: Clock;
   readonly #observer: Observer;
+  readonly #secretKey: () => Buffer;
   readonly #links = new WorkerLinks();
   readonly #jobs: JobEffects;
   readonly #requests: RequestEffects;
@@ -73,12 +78,13 @@ export class Runner {
   #isClosed = false;
   #stopTicks: () => void = () => undefined;
 
-  constructor(options: CoreOptions, { book, checkpointing, clock, observer }: RunnerDependencies) {
+  constructor(options: CoreOptions, { book, checkpointing, clock, observer, secretKey }: RunnerDependencies) {
     this.#core = createState(options);
     this.#book = book;
     this.#checkpointing = checkpointing;
     this.#clock = clock;
     this.#observer = observer;
+    this.#secretKey = secretKey;
     const links = this.#links;
     this.#jobs = new JobEffects({
       book,
@@ -107,8 +113,10 @@ export class Runner {
 
   async #restore(record: JobRecord, job: ResolvedJob): Promise<void> {
     let restored: Restored | undefined;
+    let draws: SecretDraws | undefined;
     try {
-      restored = await this.#checkpointing.restore(record, job);
+      draws = this.#drawsOf(record.jobId, job);
+      restored = await this.#checkpointing.restore(record, job, draws);
     } catch (thrown) {
       // Nothing is wrong with the job: the next start may read what this one cannot.
       if (isStorageRefusal(thrown)) throw thrown;
@@ -116,9 +124,16 @@ export class Runner {
       return;
     }
     const { training, leftOut } = restored;
-    this.#jobs.open(record, job, training, true);
+    this.#jobs.open(record, job, { training, draws }, true);
     const hasParams = training !== undefined;
-    this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, job) });
+    this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, job, draws) });
+  }
+
+  /** A stream of its own for each job, purpose and meta-step: noise that two jobs shared would tell the difference of their sums. */
+  #drawsOf(jobId: string, { spec }: ResolvedJob): SecretDraws | undefined {
+    if (!spec.meta.privacy) return undefined;
+    const key = derivedKey(this.#secretKey(), jobId);
+    return new SecretDraws(spec.meta, (purpose, metaStep) => secretRng(key, purpose, metaStep));
   }
 
   // What clients ask for.
@@ -127,11 +142,14 @@ export class Runner {
   async submit(submission: Submission): Promise<{ jobId: string; isNew: boolean }> {
     if (this.#isClosed) throw shuttingDown();
     const { job } = submission;
+    // Before the job is stored: without its secret it could not go on.
+    if (job.spec.meta.privacy) this.#secretKey();
     const { record, isNew } = await this.#book.submit(submission, this.#clock.now());
     // Closed in the meantime: the job is on the disk, and the next start takes it up.
     if (isNew && !this.#isClosed) {
-      this.#jobs.open(record, job, undefined, false);
-      this.#dispatch({ kind: 'jobSubmitted', plan: planOf(record.jobId, job) });
+      const draws = this.#drawsOf(record.jobId, job);
+      this.#jobs.open(record, job, { training: undefined, draws }, false);
+      this.#dispatch({ kind: 'jobSubmitted', plan: planOf(record.jobId, job, draws) });
     }
     return { jobId: record.jobId, isNew };
   }

@@ -11,6 +11,7 @@ import type { JobRecord } from './job-record.ts';
 import { JobStore } from './job-store.ts';
 import { loadLmdb } from './native.ts';
 import { makePrivateDirectory, makePrivateFile } from './private-files.ts';
+import { secretKeyFile } from './secret-key.ts';
 
 export interface Backup {
   readonly jobs: number;
@@ -36,6 +37,7 @@ export async function backUp(stateDirectory: string, output: string): Promise<Ba
   try {
     for (let attempt = 1; ; attempt += 1) {
       await copyDatabase(database, join(output, 'jobs.lmdb'));
+      await copySecretKey(stateDirectory, output);
       const backup = await copyCheckpoints(stateDirectory, output, attempt === attempts);
       if (backup) return backup;
       await empty(output);
@@ -69,6 +71,14 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   } finally {
     await root.close();
   }
+}
+
+/** Without it, jobs with `meta.privacy` could not go on to the same bytes. Once it is there it never changes. */
+async function copySecretKey(stateDirectory: string, output: string): Promise<void> {
+  const [from, to] = [join(stateDirectory, secretKeyFile), join(output, secretKeyFile)];
+  if (!existsSync(from)) return;
+  makePrivateFile(to);
+  await copyFile(from, to);
 }
 
 /** @returns undefined when a checkpoint is not there any more, unless this is the last attempt. */

@@ -1,5 +1,5 @@
-// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files) and
-// `coordinator.lock`. One coordinator at a time uses it, it must be on a local file system, and
+// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files), `secret.key`
+// (once a job has needed it) and `coordinator.lock`. One coordinator at a time uses it, it must be on a local file system, and
 // only its owner can read it.
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { refuseNetworkFileSystem } from './file-system.ts';
 import { JobStore, type JobStoreOptions } from './job-store.ts';
 import { Presence } from './presence.ts';
 import { makePrivateDirectory } from './private-files.ts';
+import { openSecretKey } from './secret-key.ts';
 
 export class StateDirectory {
   readonly path: string;
@@ -18,6 +19,7 @@ export class StateDirectory {
   readonly checkpoints: CheckpointStore;
   readonly room: DiskRoom;
   readonly #lock: DirectoryLock;
+  #secretKey: Buffer | undefined;
 
   private constructor(path: string, lock: DirectoryLock, jobs: JobStore, room: DiskRoom) {
     this.path = path;
@@ -59,6 +61,16 @@ export class StateDirectory {
       lock.release();
       throw error;
     }
+  }
+
+  /**
+   * The coordinator's secret, made at the first call.
+   *
+   * @throws MetatrainError `DATA_CORRUPT`, `DISK_FULL` or `INTERNAL`
+   */
+  secretKey(): Buffer {
+    this.#secretKey ??= openSecretKey(this.path);
+    return this.#secretKey;
   }
 
   async close(): Promise<void> {

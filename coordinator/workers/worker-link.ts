@@ -10,6 +10,8 @@ import type { Learner, RequestInput } from '../requests/request.ts';
 
 export interface LeaseOrder {
   readonly lease: Lease;
+  /** The numbers of its tasks, where they do not follow each other. */
+  readonly tasks?: readonly number[] | undefined;
   readonly deadlineMs: number;
   /** The job file as JSON with every default. */
   readonly spec: string;

@@ -31,8 +31,7 @@ const texts: Readonly<Record<string, string>> = {
   'meta.privacy.taskClipNorm': "Largest norm of one task's contribution.",
   'meta.privacy.noiseMultiplier': 'Deviation of the noise, in units of taskClipNorm.',
   'meta.privacy.delta': 'The δ at which ε is told. Default: 0.00001.',
-  'meta.privacy.pool':
-    'Training tasks that there are. Default: new ones in each meta-step.',
+  'meta.privacy.pool': 'Training tasks that there are. Default: new ones in each meta-step.',
   'meta.clipNorm': 'Largest norm of the mean meta-gradient. Default: no clipping.',
   'meta.groups': 'Learning rate and clipping by the name of a group of parameters.',
   'meta.onNonFinite': 'A task with NaN or Inf fails the job, or is skipped and counted. Default: fail.',

@@ -12,13 +12,17 @@ import { type EvaluationSummary, summariseDomains, summariseMeasures } from './e
 import { isFiniteVector, MetaGradientSum, type ShardSums } from './meta-gradient.ts';
 import { RobustMean } from './robust-mean.ts';
 import { clipByGroup, gradientNorm, hasOnlyGradients, type Stretch, stretchesOf, updateByRole } from './roles.ts';
+import type { SecretDraws } from './secret-draws.ts';
 import { type ShardNorm, spreadOfTaskGradients, type TaskGradientSpread } from './task-gradients.ts';
 
 /** One vector of the meta-optimizer's state, as long as θ, such as `firstMoment`. */
 export type OptimizerSlots = Readonly<Record<string, Float32Array>>;
 
 /** What of a job the outer loop needs. */
-export type OuterLoop = Pick<ResolvedJob, 'spec' | 'optimizer' | 'parameters'>;
+export type OuterLoop = Pick<ResolvedJob, 'spec' | 'optimizer' | 'parameters'> & {
+  /** Of a job with `meta.privacy`, which cannot be trained without. */
+  readonly draws?: SecretDraws | undefined;
+};
 
 /** θ after `step` meta-steps, in memory and by name. */
 export interface MetaParams {
@@ -115,6 +119,7 @@ export class Training {
   #evaluation: (EvaluateShardRows | undefined)[] | undefined;
 
   private constructor(job: OuterLoop, snapshot: TrainingSnapshot) {
+    if (job.spec.meta.privacy && !job.draws) throw new Error('a job with meta.privacy needs its secret draws');
     this.#job = job;
     this.layout = snapshot.layout;
     this.#stretches = stretchesOf(snapshot.layout, job.parameters, job.spec.meta);
@@ -242,8 +247,10 @@ export class Training {
     const factor = scheduleFactor(meta.schedule, step, iterations);
     const learningRate = meta.optimizer.learningRate * factor;
     const weight = sumOf(results, (result) => result.weight);
-    const { mean, norm: normOfAll } = batch.sum.mean(weight);
-    const isGradient = hasOnlyGradients(this.#stretches);
+    const { draws } = this.#job;
+    const { mean, norm: normOfAll } = batch.sum.mean(draws ? 1 : weight);
+    draws?.perturb(mean, this.#stretches, step);
+    const isGradient = hasOnlyGradients(this.#stretches) && !draws;
     const norm = isGradient ? normOfAll : gradientNorm(mean, this.#stretches);
     clipByGroup(mean, this.#stretches, norm, meta);
     const updated = updateByRole(this.#stretches, {

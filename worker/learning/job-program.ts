@@ -19,6 +19,8 @@ export interface TrainShard {
   /** The shard is the tasks firstTask … firstTask + taskCount − 1 of the training split. */
   readonly firstTask: number;
   readonly taskCount: number;
+  /** The numbers of its tasks, where they do not follow each other: the tasks of a sample. */
+  readonly tasks?: readonly number[] | undefined;
   /** What the shard of this number carried out of the meta-step before, flat; absent in its first, and where nothing is carried. */
   readonly carry?: Float32Array | undefined;
 }

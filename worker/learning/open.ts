@@ -1,6 +1,8 @@
 // Opens a job's program: its task distribution, model, objective and algorithm put together from the spec,
 // compiled by an engine, run on typed arrays. Knows nothing of leases, threads or the network.
+import type { ProcedureTraining } from '../../learning/built.ts';
 import { layoutOf, type ResolvedJob, resolveJob } from '../../learning/job.ts';
+import { clippedTask } from '../../learning/kit/clip.ts';
 import { evaluateFunction } from '../../learning/kit/evaluate.ts';
 import { drawMasks, maskShapes, withRunning } from '../../learning/kit/given.ts';
 import { createKit } from '../../learning/kit/kit.ts';
@@ -24,7 +26,7 @@ import { type Evaluator, openEvaluator } from './evaluation.ts';
 import { taskIo } from './io.ts';
 import type { JobProgram } from './job-program.ts';
 import { openTasks } from './tasks.ts';
-import { procedureTrainer, type Trainer, taskFunctionTrainer, type WorkContext } from './training.ts';
+import { clippingTrainer, procedureTrainer, type Trainer, taskFunctionTrainer, type WorkContext } from './training.ts';
 
 export interface JobProgramDependencies {
   /** The parts that the spec may name. */
@@ -70,7 +72,9 @@ export function buildJob(job: ResolvedJob) {
     points: job.measures.evaluate[0]!.points.length,
     insight: spec.evaluation.insight,
   });
-  const train = typeof algorithm.train === 'function' ? algorithm.train : undefined;
+  const { privacy } = spec.meta;
+  const written = typeof algorithm.train === 'function' ? algorithm.train : undefined;
+  const train = written && privacy ? clippedTask(tf, written, privacy.taskClipNorm, parameters) : written;
   return {
     kit,
     algorithm,
@@ -89,21 +93,25 @@ export function workContext(job: ResolvedJob, tasks: Tasks, engine: Engine): Wor
     job,
     layout: layoutOf(job.parameters),
     engine,
-    draw(split, firstTask, taskCount) {
+    draw(split, firstTask, taskCount, numbers) {
       const { stacked, task } = allocateTasks(job.task, taskCount);
-      for (let offset = 0; offset < taskCount; offset++) tasks.sample(split, firstTask + offset, task(offset));
+      const numberOf = (offset: number) => numbers?.[offset] ?? firstTask + offset;
+      for (let offset = 0; offset < taskCount; offset++) tasks.sample(split, numberOf(offset), task(offset));
       if (split !== 'train' || Object.keys(masks).length === 0) return stacked;
       const given = allocateTasks({ tensors: masks }, taskCount);
       for (let offset = 0; offset < taskCount; offset++)
-        drawMasks(job.masks, taskRng(job.spec.seed, 'masks', firstTask + offset), given.task(offset));
+        drawMasks(job.masks, taskRng(job.spec.seed, 'masks', numberOf(offset)), given.task(offset));
       return { ...stacked, ...given.stacked };
     },
     step: (metaStep) => stepInputs(job, shapes, metaStep),
   };
 }
 
-export function trainerOf(context: WorkContext, { algorithm: { train } }: BuiltJob): Trainer {
-  return typeof train === 'function' ? taskFunctionTrainer(context, train) : procedureTrainer(context, train);
+export function trainerOf(context: WorkContext, { algorithm: { train }, functions }: BuiltJob): Trainer {
+  if (functions.train) return taskFunctionTrainer(context, functions.train);
+  const trainer = procedureTrainer(context, train as ProcedureTraining);
+  const { privacy } = context.job.spec.meta;
+  return privacy ? clippingTrainer(context, trainer, privacy.taskClipNorm) : trainer;
 }
 
 export const evaluatorOf = (context: WorkContext, built: BuiltJob): Evaluator => openEvaluator(context, built);

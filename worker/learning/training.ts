@@ -3,6 +3,7 @@
 import type { Contribution, ProcedureTraining, ProgramCall, TaskFunction } from '../../learning/built.ts';
 import { carryLayout } from '../../learning/carry.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
+import { clipVector } from '../../learning/kit/clip.ts';
 import { maskShapes } from '../../learning/kit/given.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
@@ -19,8 +20,8 @@ export interface WorkContext {
   readonly job: ResolvedJob;
   readonly layout: ParamsLayout;
   readonly engine: Engine;
-  /** Stacked tensors of tasks of the split. */
-  draw(split: 'train' | 'validation' | 'test', firstTask: number, taskCount: number): Floats;
+  /** Stacked tensors of tasks of the split, from `firstTask` on, or of the tasks of these numbers. */
+  draw(split: 'train' | 'validation' | 'test', firstTask: number, taskCount: number, tasks?: readonly number[]): Floats;
   /** The algorithm's inputs of a meta-step. */
   step(metaStep: number): Floats;
 }
@@ -44,25 +45,32 @@ export function taskFunctionTrainer(context: WorkContext, taskFunction: TaskFunc
   );
   if (carryLayout(job, 1).tensors.length > 0) throw mistake(job, 'it carries state; accepted: a procedure as `train`');
   const isFiniteTask = finiteTasks(job);
-  const run = async (shared: NamedArrays, firstTask: number, taskCount: number) => {
-    const program = await programs.get(taskCount);
-    const { sum, each } = await program.run(shared, draw('train', firstTask, taskCount));
-    return { vector: flatten(job, layout, sum), rows: rowsOf(job.measures.train, each) };
-  };
+  const { shardSize } = job.spec.placement;
   return {
-    async train(theta, { metaStep, firstTask, taskCount }) {
+    async train(theta, { metaStep, firstTask, taskCount, tasks }) {
       const shared = sharedInputs(theta, step(metaStep));
-      const { vector, rows } = await run(shared, firstTask, taskCount);
+      const run = async (offset: number, count: number) => {
+        const program = await programs.get(count);
+        const drawn = draw('train', firstTask + offset, count, tasks?.slice(offset, offset + count));
+        const { sum, each } = await program.run(shared, drawn);
+        return { vector: flatten(job, layout, sum), rows: rowsOf(job.measures.train, each) };
+      };
+      // The last shard of a sample may have any size: a program for each would be compiled again and again.
+      const isOdd = tasks !== undefined && taskCount < shardSize;
+      const whole = isOdd ? undefined : await run(0, taskCount);
       const offsets = Array.from({ length: taskCount }, (_, offset) => offset);
-      if (isAllFinite(vector) && offsets.every((offset) => isFiniteTask(rows, offset))) {
-        return { metaGradientSum: vector, weight: taskCount, measures: rows, nonFiniteTasks: [] };
+      if (whole && isAllFinite(whole.vector) && offsets.every((offset) => isFiniteTask(whole.rows, offset))) {
+        return { metaGradientSum: whole.vector, weight: taskCount, measures: whole.rows, nonFiniteTasks: [] };
       }
+      const measured: MeasureRows[][] = [];
       const single = async (offset: number) => {
-        const { vector, rows: alone } = await run(shared, firstTask + offset, 1);
-        return { vector, isMeasured: isFiniteTask(rows, offset) && isFiniteTask(alone, 0) };
+        const { vector, rows: alone } = await run(offset, 1);
+        measured.push(alone);
+        return { vector, isMeasured: (!whole || isFiniteTask(whole.rows, offset)) && isFiniteTask(alone, 0) };
       };
       const { metaGradientSum, nonFiniteTasks } = await sumOfFinite(layout, taskCount, single);
-      return { metaGradientSum, weight: taskCount - nonFiniteTasks.length, measures: rows, nonFiniteTasks };
+      const measures = whole?.rows ?? joinedRows(job.measures.train, measured);
+      return { metaGradientSum, weight: taskCount - nonFiniteTasks.length, measures, nonFiniteTasks };
     },
     prepare: async (taskCount) => void (await programs.get(taskCount)),
     close: programs.close,
@@ -85,8 +93,8 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
   );
   const isFiniteTask = finiteTasks(job);
   return {
-    async train(theta, { metaStep, firstTask, taskCount, carry }) {
-      const [tasks, inputs] = [draw('train', firstTask, taskCount), step(metaStep)];
+    async train(theta, { metaStep, firstTask, taskCount, tasks: drawn, carry }) {
+      const [tasks, inputs] = [draw('train', firstTask, taskCount, drawn), step(metaStep)];
       const run = async (name: string, call: ProgramCall = {}) => {
         if (!Object.hasOwn(compiled, name)) {
           const known = Object.keys(compiled).join(', ');
@@ -98,7 +106,7 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
         return { sum: sum as Floats, each: each as Floats };
       };
       const rng = (purpose: string, offset: number) =>
-        taskRng(job.spec.seed, `procedure ${purpose}`, firstTask + offset);
+        taskRng(job.spec.seed, `procedure ${purpose}`, drawn?.[offset] ?? firstTask + offset);
       const carriedLayout = carryLayout(job, taskCount);
       const carried = carry && viewsOf(carriedLayout, carry);
       const shard = { metaStep, firstTask, taskCount, theta, tasks, step: inputs, carried, rng };
@@ -126,6 +134,42 @@ export function procedureTrainer(context: WorkContext, { programs, shard: proced
     },
   };
 }
+
+/**
+ * A trainer whose tasks are each computed alone and clipped before they are added, in task order: what a
+ * procedure adds up itself cannot be clipped afterwards.
+ */
+export function clippingTrainer({ job, layout }: WorkContext, inner: Trainer, norm: number): Trainer {
+  return {
+    ...inner,
+    async train(theta, { metaStep, firstTask, taskCount, tasks }) {
+      const measured: (readonly MeasureRows[])[] = [];
+      const single = async (offset: number) => {
+        const ofTask = {
+          metaStep,
+          firstTask: firstTask + offset,
+          taskCount: 1,
+          ...(tasks && { tasks: [tasks[offset]!] }),
+        };
+        const { metaGradientSum, weight, measures, nonFiniteTasks } = await inner.train(theta, ofTask);
+        if (weight > 1)
+          throw mistake(job, `its procedure gave a task the weight ${weight}; accepted: 1 with meta.privacy`);
+        measured.push(measures);
+        const vector = metaGradientSum.slice();
+        clipVector(vector, norm);
+        return { vector, isMeasured: nonFiniteTasks.length === 0 };
+      };
+      const { metaGradientSum, nonFiniteTasks } = await sumOfFinite(layout, taskCount, single);
+      const measures = joinedRows(job.measures.train, measured);
+      return { metaGradientSum, weight: taskCount - nonFiniteTasks.length, measures, nonFiniteTasks };
+    },
+    prepare: () => inner.prepare(1),
+  };
+}
+
+/** The rows of shards of one task each, as those of one shard. */
+const joinedRows = (heads: readonly MeasureHead[], shards: readonly (readonly MeasureRows[])[]): MeasureRows[] =>
+  heads.map(({ name }, i) => ({ name, values: shards.flatMap((rows) => rows[i]!.values) }));
 
 function checkedVector(job: ResolvedJob, layout: ParamsLayout, { vector }: Contribution): Float32Array {
   for (const { name, shape, update } of job.parameters) {

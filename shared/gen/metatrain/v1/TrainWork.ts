@@ -9,6 +9,7 @@ export interface TrainWork {
   'firstTask'?: (number | string | Long);
   'taskCount'?: (number);
   'carrySha256'?: (Buffer | Uint8Array | string);
+  'tasks'?: (number | string | Long)[];
 }
 
 export interface TrainWork__Output {
@@ -18,4 +19,5 @@ export interface TrainWork__Output {
   'firstTask': (number);
   'taskCount': (number);
   'carrySha256': (Buffer);
+  'tasks': (number)[];
 }

@@ -42,7 +42,7 @@ async function openJob(t: TestContext, observer: (book: JobBook) => Observer = (
     answer: (answer) => answers.push(answer),
     onEnded: (jobId) => ended.push(jobId),
   });
-  effects.open(record, job, undefined, false);
+  effects.open(record, job, { training: undefined, draws: undefined }, false);
   return { store, book, record, effects, answers, ended };
 }
 
