@@ -3,6 +3,7 @@
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec, PublishedSpec, StatedProtocol } from './job-spec/index.ts';
 import { formatCount } from './numbers.ts';
+import { privacyText } from './privacy.ts';
 
 /** Of an evaluation's protocol, what is compared and shown. */
 export interface ProtocolFacts {
@@ -128,7 +129,8 @@ export function protocolCard(facts: ProtocolFacts, spec: JobSpec, words: JobWord
   const data = facts.splitDescription || facts.distribution;
   const { ensemble = [] } = facts;
   const of = ensemble.length > 0 ? ` of meta-steps ${ensemble.map(formatCount).join(', ')}` : '';
-  return { ...card, predictions: card.predictions + of, training: `${card.training}, seed ${spec.seed}`, data };
+  const training = joined(', ', card.training, `seed ${spec.seed}`, privacyText(spec, spec.meta.iterations));
+  return { ...card, predictions: card.predictions + of, training, data };
 }
 
 /** The protocol that a source states. */

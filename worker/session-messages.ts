@@ -30,7 +30,7 @@ export function readLease(
   // Without θ's hash nothing equals it.
   const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
   const carry = lease.train?.carrySha256.toString('hex') ?? '';
-  const sample = lease.train?.tasks.join() ?? '';
+  const sample = lease.train?.tasks?.join() ?? '';
   const workKey = [jobId, work.kind, params, split, firstTask, taskCount, carry, sample].join('/');
   return { leaseId, jobId, work, shard, workKey, traceparent };
 }
@@ -43,7 +43,7 @@ function readWork(
     case 'initialize':
       return { kind: 'initialize' };
     case 'train': {
-      const { paramsVersion, metaStep, firstTask, taskCount, tasks, carrySha256 } = train!;
+      const { paramsVersion, metaStep, firstTask, taskCount, tasks = [], carrySha256 } = train!;
       if (tasks.length > 0 && tasks.length !== taskCount)
         throw invalid('tasks', `${tasks.length} tasks`, `${taskCount}, or none`);
       const carry = carrySha256.byteLength > 0 ? { carry: vectorOf(takePayload(carrySha256)) } : {};

@@ -1,6 +1,7 @@
 // The result of `run` in the form of its `--json` output: the contract for scripts.
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
+import { type PrivacyPromise, privacyOf } from '../../shared/privacy.ts';
 import type { JobWords } from '../../shared/protocol.ts';
 import type { Evaluation, Job, JobError, JobEvent, JobState, Verdict } from '../records.ts';
 import type { SavedModel } from './model-file.ts';
@@ -35,10 +36,13 @@ export interface RunResult {
   /** The plugins whose parts it uses. */
   readonly plugins: readonly PluginIdentity[];
   readonly skippedTasks: number;
+  /** What a job with `meta.privacy` promises each training task. Its bytes follow from the job file and the coordinator's secret. */
+  readonly privacy?: PrivacyPromise;
   readonly error?: JobError;
 }
 
 export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: number): RunResult {
+  const privacy = privacyOf(job.spec, job.steps);
   return {
     jobId: job.jobId,
     name: job.name,
@@ -58,6 +62,7 @@ export function runResult(job: Job, wallSeconds: number, metaStepsPerSecond: num
     data: job.data,
     plugins: job.plugins,
     skippedTasks: job.skippedTasks,
+    ...(privacy && { privacy }),
     ...(job.error ? { error: job.error } : {}),
   };
 }

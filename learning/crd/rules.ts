@@ -94,7 +94,7 @@ export function jobRules(registry: Registry): ValidationRule[] {
       message: `placement.shardSize: accepted: at least so many that all meta-batches under way have at most ${maxShards} shards`,
     },
     ...groupRules(all),
-    ...sumRules({ batchSize, shardSize, maxShards }),
+    ...sumRules(maxShards).map(({ rule, message }) => ({ rule: withValues(rule, jobValues), message })),
     ...ofEach(all, (one) => [...evaluationRules(one), ...figureRules(one)]),
     ...axisRules(all),
   ];

@@ -2,7 +2,7 @@
 // chunks of at most 512 numbers of one tensor, each with a scale of its own. int8 is rounded up or
 // down at random, so that the expected value is the number itself (QSGD, Alistarh et al. 2017); the
 // random numbers are a function of the job's seed and the shard's first task, so every worker sends
-// the same bytes. Nothing is carried over to the next meta-step: see ADR 33.
+// the same bytes. Nothing is carried over to the next meta-step: see ADR 34.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { taskRng } from '../../shared/rng.ts';

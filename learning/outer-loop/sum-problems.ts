@@ -91,25 +91,17 @@ export function sumProblems(job: ResolvedJob, maxShards: number): FieldProblem[]
   return problems;
 }
 
-/** @param fields expressions, with the default of a missing field. */
-export function sumRules({
-  batchSize,
-  shardSize,
-  maxShards,
-}: {
-  batchSize: string;
-  shardSize: string;
-  maxShards: number;
-}): CelRule[] {
+/** See `learning/crd/names.ts` for what begins with `$`. */
+export function sumRules(maxShards: number): CelRule[] {
   const aggregation = "self.meta.?aggregation.?name.orValue('mean')";
   const isSync = "self.meta.?update.?mode.orValue('sync') == 'sync'";
   const results = "self.?placement.?results.orValue('float32')";
-  const shards = `${batchSize} / (${shardSize})`;
+  const shards = '$batchSize / $shardSize';
   const robust = `${aggregation} == 'mean'`;
   return [
     { rule: `${robust} || ${isSync}`, message: 'meta.update.mode: accepted: sync' },
     {
-      rule: `${robust} || (${batchSize} % (${shardSize}) == 0 && ${shards} >= ${fewestShards})`,
+      rule: `${robust} || ($batchSize % $shardSize == 0 && ${shards} >= ${fewestShards})`,
       message: `placement.shardSize: accepted: a divisor of meta.batchSize, at least ${fewestShards} shards`,
     },
     {
@@ -123,8 +115,8 @@ export function sumRules({
     },
     {
       rule:
-        `!has(self.meta.privacy) || !has(self.meta.privacy.pool) || (self.meta.privacy.pool >= ${batchSize} && ` +
-        `self.meta.privacy.pool <= ${maxShards} * (${shardSize}) && ` +
+        `!has(self.meta.privacy) || !has(self.meta.privacy.pool) || (self.meta.privacy.pool >= $batchSize && ` +
+        `self.meta.privacy.pool <= ${maxShards} * $shardSize && ` +
         'self.meta.privacy.?delta.orValue(0.00001) * double(self.meta.privacy.pool) < 1.0)',
       message: `meta.privacy.pool: accepted: at least meta.batchSize, at most ${maxShards} shards, less than 1 over delta`,
     },

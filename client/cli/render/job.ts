@@ -8,7 +8,7 @@ import { describePlugin } from '../../../shared/plugin-identity.ts';
 import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
 import { colouredState, progressLine, viewOf } from './progress.ts';
-import { changedField, type ResultOptions, renderResult } from './result.ts';
+import { changedField, privacyFields, type ResultOptions, renderResult } from './result.ts';
 import { fields, plainStyle, type Style, table } from './text.ts';
 
 /** Characters of a reason in the list; `jobs show` prints all of it. */
@@ -62,6 +62,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
           const time = job[name];
           return time ? [[name.replace('At', ''), formatTime(time)] as const] : [];
         }),
+        ...(job.endedAt ? [] : privacyFields(job.spec, job.steps)),
         ...(job.overrides.length > 0 && !job.endedAt ? [changedField(job.overrides)] : []),
         ...(job.waiting ? [['waits', style.yellow(job.waiting.message)] as const] : []),
         ['engine', job.engineFingerprint || 'not chosen yet'],

@@ -13,6 +13,7 @@ import { printableRecord } from '../../../shared/foreign-text.ts';
 import type { JobSpec } from '../../../shared/job-spec/index.ts';
 import { alongOtherAxes, axisHead, formatFigure, type Measure, titleWithUnit } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../../shared/numbers.ts';
+import { privacyText } from '../../../shared/privacy.ts';
 import { cardText, protocolCard, publishedText } from '../../../shared/protocol.ts';
 import type { RunResult } from '../run-result.ts';
 import { colouredState } from './progress.ts';
@@ -45,6 +46,7 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
       ...(result.skippedTasks > 0
         ? [['left out', `${formatCount(result.skippedTasks)} tasks, not finite`] as const]
         : []),
+      ...privacyFields(spec, result.steps),
       ...(result.mixedFingerprints
         ? [['mixed', 'workers of several engine fingerprints took part: equal bytes are not promised'] as const]
         : []),
@@ -52,6 +54,16 @@ function renderPrintable(result: RunResult, spec: JobSpec, options: ResultOption
     style,
   );
   return result.evaluation ? `${head}\n\n${renderEvaluation(result, spec, options)}` : head;
+}
+
+/** What a job with `meta.privacy` promises after so many meta-steps, and what its bytes follow from. */
+export function privacyFields(spec: JobSpec, steps: number): (readonly [string, string])[] {
+  const promise = privacyText(spec, steps);
+  if (promise === '') return [];
+  return [
+    ['privacy', promise],
+    ['bytes', "follow from the job file and the coordinator's secret"],
+  ];
 }
 
 /** The changes by --set. */
