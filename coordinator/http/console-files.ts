@@ -33,6 +33,7 @@ export const sharedModules: readonly string[] = [
     'measures',
     'numbers',
     'plugin-identity',
+    'privacy',
     'protocol',
     'web/chart',
   ],

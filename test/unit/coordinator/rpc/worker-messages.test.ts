@@ -26,7 +26,7 @@ function order(number: number, work: WorkKind) {
 const slice = { paramsVersion: 7, shard: 1, firstTask: 4, taskCount: 3 };
 const works = [
   ['initialize', {}],
-  ['train', { ...slice, metaStep: 7, carrySha256: Buffer.alloc(0) }],
+  ['train', { ...slice, tasks: [], metaStep: 7, carrySha256: Buffer.alloc(0) }],
   ['evaluate', { ...slice, split: 'validation' }],
 ] as const;
 
