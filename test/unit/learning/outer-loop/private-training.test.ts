@@ -5,8 +5,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { planOf } from '../../../../coordinator/jobs/job-plan.ts';
 import { metaBatch } from '../../../../coordinator/core/meta-steps.ts';
+import { planOf } from '../../../../coordinator/jobs/job-plan.ts';
 import { openSecretKey } from '../../../../coordinator/store/secret-key.ts';
 import { readJob } from '../../../../learning/job-file.ts';
 import { SecretDraws } from '../../../../learning/outer-loop/secret-draws.ts';
@@ -61,7 +61,8 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
       const whole = await clipped.train(metaParams, { ...shard, taskCount: 3, tasks: numbers });
       const largest = Math.max(...expected.map(Math.abs));
       // float32, and the margin that the clip leaves.
-      for (const [i, value] of whole.metaGradientSum.entries()) assert.ok(Math.abs(value - expected[i]!) < 2e-3 * largest);
+      for (const [i, value] of whole.metaGradientSum.entries())
+        assert.ok(Math.abs(value - expected[i]!) < 2e-3 * largest);
       assert.equal(whole.weight, 3);
       // A smaller shard of the sample: the tasks one by one.
       const rest = await clipped.train(metaParams, { ...shard, taskCount: 2, tasks: numbers.slice(0, 2) });
@@ -138,7 +139,10 @@ test('a sample holds each task with probability batchSize / pool, and is the sam
     const sample = poissonSample(secretRng(key('sample'), 'sample', step), 100, 0.08);
     sizes.push(sample.length);
     for (const task of sample) hits[task] = hits[task]! + 1;
-    assert.deepEqual(sample, [...new Set(sample)].sort((a, b) => a - b));
+    assert.deepEqual(
+      sample,
+      [...new Set(sample)].sort((a, b) => a - b),
+    );
   }
   const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
   const variance = sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / sizes.length;
@@ -155,7 +159,10 @@ test("a meta-batch is its sample's size, and an empty sample is one task that do
   const plan = planOf('j', job, draws);
   for (let step = 0; step < 50; step += 1) {
     const { shards } = metaBatch(plan, step);
-    assert.equal(shards.reduce((sum, { taskCount }) => sum + taskCount, 0), Math.max(1, draws.sample(step)!.length));
+    assert.equal(
+      shards.reduce((sum, { taskCount }) => sum + taskCount, 0),
+      Math.max(1, draws.sample(step)!.length),
+    );
     assert.equal(shards[0]!.firstTask, 0);
   }
   const seldom = { ...job.spec.meta, batchSize: 1, privacy: { ...privacy, pool: 1_000_000 } };
