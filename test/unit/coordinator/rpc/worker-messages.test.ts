@@ -27,7 +27,7 @@ const slice = { paramsVersion: 7, shard: 1, firstTask: 4, taskCount: 3 };
 const works = [
   ['initialize', {}],
   ['train', { ...slice, tasks: [], metaStep: 7, carrySha256: Buffer.alloc(0) }],
-  ['evaluate', { ...slice, split: 'validation' }],
+  ['evaluate', { ...slice, split: 'validation', members: [] }],
 ] as const;
 
 for (const [work, said] of works) {
