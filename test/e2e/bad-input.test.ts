@@ -52,9 +52,9 @@ const complaints: Readonly<Record<string, Complaint>> = {
     json: 'REQUEST_INVALID',
   },
   'an algorithm that does not exist': {
-    args: set('algorithm.name=mann'),
+    args: set('algorithm.name=mamml'),
     code: 1,
-    says: /^error: invalid job: algorithm\.name: got "mann"; accepted: .*maml \| .*reptile/m,
+    says: /^error: invalid job: algorithm\.name: got "mamml"; accepted: .*maml \| .*reptile/m,
     json: 'REQUEST_INVALID',
   },
   'a path into a number': {
