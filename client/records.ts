@@ -327,7 +327,7 @@ export function checkpointFromWire({ step, bytes, sha256, paramsSha256 }: Checkp
   return { step, bytes, sha256, paramsSha256 };
 }
 
-function evaluationFromWire(evaluation: Evaluation__Output): Evaluation {
+export function evaluationFromWire(evaluation: Evaluation__Output): Evaluation {
   const { step, protocol, measures, divergedTasks } = evaluation;
   if (!protocol) throw new TypeError('the coordinator sent an evaluation without its protocol');
   const { ensemble, ...ofOne } = protocol;

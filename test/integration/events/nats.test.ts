@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { credentials } from '@grpc/grpc-js';
 import { nanos } from 'nats';
-import { summaryFromWire } from '../../../client/records.ts';
+import { evaluationFromWire, summaryFromWire } from '../../../client/records.ts';
 import { nameOf, sequenceOf } from '../../../shared/cluster-event.ts';
 import type { Job__Output } from '../../../shared/gen/metatrain/v1/Job.ts';
 import type { JobEvent__Output } from '../../../shared/gen/metatrain/v1/JobEvent.ts';
@@ -33,7 +33,7 @@ function storyOfWatch(events: readonly JobEvent__Output[]) {
     if (event.metaStep) {
       return { sequence, at, name: 'job.meta_steps_applied', data: summaryFromWire(event.metaStep) };
     }
-    if (event.evaluated) return { sequence, at, name: 'job.evaluated', data: plain(event.evaluated) };
+    if (event.evaluated) return { sequence, at, name: 'job.evaluated', data: evaluationFromWire(event.evaluated) };
     if (event.checkpointWritten)
       return { sequence, at, name: 'job.checkpoint_written', data: { ...event.checkpointWritten } };
     return { sequence, at, name: 'job.shard_retried', data: { ...event.shardRetried } };
@@ -268,7 +268,7 @@ function rowOfJob(job: Job__Output) {
     endedAt: time(job.endedAt),
     error: job.error,
     lastMetaStep: lastMetaStep && summaryFromWire(lastMetaStep),
-    evaluations,
+    evaluations: evaluations.map(evaluationFromWire),
     checkpoints,
   });
 }
