@@ -47,7 +47,7 @@ export type SessionEvent =
   /** A message came, of any kind: a sign of life. What it says follows as an event of its own where it matters here. */
   | { readonly kind: 'heard' }
   | { readonly kind: 'welcomed'; readonly protocolVersion: number; readonly heartbeatIntervalMs: number }
-  | { readonly kind: 'heartbeatReplied' }
+  | { readonly kind: 'heartbeatReplied'; readonly sequence: number }
   | { readonly kind: 'leased'; readonly lease: Lease }
   | { readonly kind: 'leaseCancelled'; readonly leaseId: string }
   /** `leaseId`: the computation's. */
@@ -86,8 +86,17 @@ type Phase =
   /** Hello is said; Welcome must come before `until`. */
   | { readonly kind: 'greeting'; readonly until: number }
   | { readonly kind: 'serving' }
-  /** No new leases are wanted; those held are finished before `until`. */
-  | { readonly kind: 'draining'; readonly until: number }
+  /**
+   * No new leases are wanted; those held are finished before `until`. The coordinator may have granted one before it
+   * knew: all of those are here with the reply to the heartbeat `last`, which is waited for until `lastUntil`.
+   */
+  | {
+      readonly kind: 'draining';
+      readonly until: number;
+      readonly last: number;
+      readonly lastUntil: number;
+      readonly isLastReplied: boolean;
+    }
   /** Everything is sent; the coordinator closes the stream before `until`. */
   | { readonly kind: 'leaving'; readonly until: number }
   | { readonly kind: 'waiting'; readonly until: number }
@@ -166,7 +175,9 @@ export class SessionState {
         return this.#welcome(event.protocolVersion, event.heartbeatIntervalMs, now);
       case 'heartbeatReplied':
         this.#failures = 0;
-        return [];
+        if (this.#phase.kind !== 'draining' || event.sequence < this.#phase.last) return [];
+        this.#phase = { ...this.#phase, isLastReplied: true };
+        return this.#leaveWhenDone(now);
       case 'heard':
         this.#heardAt = now;
         return [];
@@ -279,7 +290,8 @@ export class SessionState {
         if (now >= phase.until) {
           return this.#exit(0, `left after the grace period; shards given back: ${this.#leases.size}`);
         }
-        return this.#beat(now);
+        if (now >= phase.lastUntil) this.#phase = { ...phase, isLastReplied: true };
+        return [...this.#beat(now), ...this.#leaveWhenDone(now)];
       case 'serving':
         return this.#beat(now);
       case 'idle':
@@ -308,8 +320,18 @@ export class SessionState {
   #drain(reason: string, graceMs: number, now: number): SessionOrder[] {
     switch (this.#phase.kind) {
       case 'serving':
-        this.#phase = { kind: 'draining', until: now + graceMs };
-        return [{ kind: 'sendDrain', reason, graceMs }, ...this.#leaveWhenDone(now)];
+        this.#sequence += 1;
+        this.#phase = {
+          kind: 'draining',
+          until: now + graceMs,
+          last: this.#sequence,
+          lastUntil: now + this.#times.leaveTimeoutMs,
+          isLastReplied: false,
+        };
+        return [
+          { kind: 'sendDrain', reason, graceMs },
+          { kind: 'sendHeartbeat', sequence: this.#sequence },
+        ];
       case 'draining':
       case 'leaving':
         return [];
@@ -319,7 +341,7 @@ export class SessionState {
   }
 
   #leaveWhenDone(now: number): SessionOrder[] {
-    if (this.#phase.kind !== 'draining' || this.#leases.size > 0) return [];
+    if (this.#phase.kind !== 'draining' || !this.#phase.isLastReplied || this.#leases.size > 0) return [];
     this.#phase = { kind: 'leaving', until: now + this.#times.leaveTimeoutMs };
     return [{ kind: 'finishStream' }];
   }

@@ -265,7 +265,7 @@ export class Session {
         break;
       }
       case 'heartbeatReply':
-        this.#step({ kind: 'heartbeatReplied' });
+        this.#step({ kind: 'heartbeatReplied', sequence: message.heartbeatReply!.sequence });
         break;
       case 'shardLease':
         if (message.shardLease!.requestId === undefined) this.#takeLease(message.shardLease!);

@@ -26,6 +26,7 @@ const welcome = (version = protocolVersion): SessionEvent => ({
   protocolVersion: version,
   heartbeatIntervalMs,
 });
+const replied = (sequence: number): SessionEvent => ({ kind: 'heartbeatReplied', sequence });
 const drain = (graceMs = 5000): SessionEvent => ({ kind: 'drainRequested', reason: 'SIGTERM', graceMs });
 
 /** A session whose clock the test turns. */
@@ -90,7 +91,7 @@ test('only an answered heartbeat, not a mere welcome, makes the back-off short a
     return order.delayMs;
   };
   assert.deepEqual([retryMs(), retryMs(), retryMs()], [100, 200, 400]);
-  subject.step({ kind: 'heartbeatReplied' });
+  subject.step(replied(1));
   assert.equal(retryMs(), 100);
 });
 
@@ -199,10 +200,14 @@ test('a job that is closed takes its shards along, those of a lost stream too', 
 
 test('a drain is told to the coordinator, finishes the shards in hand, then ends the stream and exits 0', () => {
   const subject = Subject.serving('a', 'b');
-  assert.deepEqual(subject.step(drain()), [{ kind: 'sendDrain', reason: 'SIGTERM', graceMs: 5000 }]);
+  assert.deepEqual(subject.step(drain()), [
+    { kind: 'sendDrain', reason: 'SIGTERM', graceMs: 5000 },
+    { kind: 'sendHeartbeat', sequence: 1 },
+  ]);
   assert.deepEqual(subject.step(drain()), [], 'asked twice is asked once');
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'a' }), [{ kind: 'sendOutcome', leaseId: 'a' }]);
-  assert.deepEqual(subject.after(1000), [{ kind: 'sendHeartbeat', sequence: 1 }], 'heartbeats go on');
+  assert.deepEqual(subject.step(replied(1)), []);
+  assert.deepEqual(subject.after(1000), [{ kind: 'sendHeartbeat', sequence: 2 }], 'heartbeats go on');
   assert.deepEqual(subject.step({ kind: 'shardEnded', leaseId: 'b' }), [
     { kind: 'sendOutcome', leaseId: 'b' },
     { kind: 'finishStream' },
@@ -220,12 +225,30 @@ test('a lease that crossed the drain on the way is computed too', () => {
   assert.equal(subject.state.phase, 'draining');
 });
 
-test('a drain with nothing in hand leaves at once', () => {
+test('a drain with nothing in hand waits for a lease that may be on its way, until the coordinator has replied', () => {
   const subject = Subject.serving();
   assert.deepEqual(
     subject.step(drain()).map(({ kind }) => kind),
-    ['sendDrain', 'finishStream'],
+    ['sendDrain', 'sendHeartbeat'],
   );
+  assert.equal(subject.step({ kind: 'leased', lease: lease('late') })[0]?.kind, 'runShard');
+  assert.deepEqual(subject.step(replied(1)), []);
+  assert.deepEqual(
+    subject.step({ kind: 'shardEnded', leaseId: 'late' }).map(({ kind }) => kind),
+    ['sendOutcome', 'finishStream'],
+  );
+  const other = Subject.serving();
+  other.step(drain());
+  assert.deepEqual(other.step(replied(0)), [], 'of a heartbeat before the drain');
+  assert.deepEqual(other.step(replied(1)), [{ kind: 'finishStream' }]);
+});
+
+test('a reply that does not come is not waited for', () => {
+  const subject = Subject.serving();
+  subject.step(drain());
+  subject.step({ kind: 'heard' });
+  assert.deepEqual(subject.after(1999).at(-1), { kind: 'sendHeartbeat', sequence: 2 });
+  assert.deepEqual(subject.after(1).at(-1), { kind: 'finishStream' });
 });
 
 test('a drain gives back what is not finished when the grace period ends', () => {
@@ -242,6 +265,7 @@ test('a drain gives back what is not finished when the grace period ends', () =>
 test('a coordinator that does not close the stream of a leaving worker is not waited for', () => {
   const subject = Subject.serving();
   subject.step(drain());
+  subject.step(replied(1));
   assert.deepEqual(subject.after(1999), []);
   assert.equal(subject.after(1)[0]?.kind, 'exit');
 });
