@@ -1,7 +1,7 @@
 // `npm run docs:algorithms`: writes docs/algorithms.md, every built-in algorithm with the kinds of
 // task that it takes, its examples and their protocols, the published figures that they name, what
 // others reached, and ours of the table `family-omniglot`.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { figureOf, secondsOf } from './family-results.mjs';
@@ -45,6 +45,12 @@ function kindsOf(algorithm) {
   return [...new Set(kinds)].join(', ');
 }
 
+/** A link to what the example printed, where it is kept. */
+function outputOf(file) {
+  const output = file.replace('.yaml', '.txt');
+  return existsSync(join(root, 'docs', 'figures', output)) ? ` ([output](figures/${output}))` : '';
+}
+
 function protocolOf({ task, meta, evaluation }) {
   const { episode, queries, data } = builtIn.part('distribution', task.distribution).describe(task);
   const words = [data, episode, queries].filter((text) => text !== '').join(', ');
@@ -85,7 +91,7 @@ const rows = builtIn.all('algorithm').map((algorithm) => {
   const cells = [
     `${algorithm.title}${algorithm.paper ? ` (${algorithm.paper})` : ''}`,
     kindsOf(algorithm),
-    cell(own.map(({ file }) => `[\`${file}\`](../examples/${file})`)),
+    cell(own.map(({ file }) => `[\`${file}\`](../examples/${file})${outputOf(file)}`)),
     cell(own.map(({ spec }) => protocolOf(spec))),
     cell(own.map(({ spec }) => publishedOf(spec))),
     cell(replicated[algorithm.name] ?? []),

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { group, kind, plural, version } from '../../../deploy/controller/resource.ts';
 import { customResourceDefinition } from '../../../deploy/kubernetes/source/crd/index.ts';
 import { resourceNames } from '../../../learning/crd/definition.ts';
+import { choiceOf, withValues } from '../../../learning/crd/names.ts';
 import { type Structural, structuralOf } from '../../../learning/crd/structural.ts';
 import { defineAlgorithm } from '../../../learning/index.ts';
 import { type AnyPart, partKinds } from '../../../learning/part.ts';
@@ -84,6 +85,42 @@ test('a field of one option only is refused with another option, by a rule that 
     "!has(self.steps) || !(self.name == 'a') || self.steps >= 1 && self.steps <= 5",
     "!has(self.only) || self.name == 'a'",
   ]); // biome-ignore format: a list of rules
+});
+
+test('a value that a rule uses once is put in its place, one that it uses twice is bound, and none is left as a name', () => {
+  const values = new Map([
+    ['shard', '$batch < 8 ? $batch : 8'],
+    ['batch', 'self.meta.?batchSize.orValue(32)'],
+    ['most', '100'],
+  ]);
+  assert.equal(withValues('$batch <= $most', values), 'self.meta.?batchSize.orValue(32) <= 100');
+  const bound = '[self.meta.?batchSize.orValue(32)].all(batch, (batch < 8 ? batch : 8) <= 100)';
+  assert.equal(withValues('$shard <= $most', values), bound);
+  const choice = choiceOf('self.name', [['1', ['a', 'b']], ['x ? 2 : 3', ['c']], ['4', ['d']]]); // biome-ignore format: one line
+  assert.equal(choice, "self.name in ['a', 'b'] ? 1 : self.name == 'c' ? (x ? 2 : 3) : 4");
+  const rules = [...nodes(schemaOf())].flatMap(([, schema]) => schema['x-kubernetes-validations'] ?? []);
+  assert.deepEqual(rules.filter(({ rule }) => /\$[a-z]/.test(rule)), []); // biome-ignore format: one line
+});
+
+test('no rule reads a field to which a plugin gives another type than a built-in part does', () => {
+  const part = defineAlgorithm({
+    name: 'my-own',
+    title: 'My own',
+    summary: 'does what it does',
+    paper: '',
+    schema: z.strictObject({ heads: z.array(z.string().max(5)).max(3).optional() }),
+    variants: { plain: {} },
+    describe: () => 'My own',
+    passes: () => 1,
+    build: () => {
+      throw new Error('is never built here');
+    },
+  });
+  const readers = (registry?: Registry) =>
+    jobSchema(registry)['x-kubernetes-validations']!.filter(({ rule }) => /self\.algorithm\.\??heads\b/.test(rule));
+  assert.ok(readers().length > 0);
+  const plugin = { name: 'mine', sha256: '0'.repeat(64), file: 'mine.js', parts: [part] };
+  assert.deepEqual(readers(new Registry(builtInParts, [plugin])), []);
 });
 
 test('a plugin’s part is in the schema, and its products are left to the coordinator where it has no CEL', () => {
