@@ -57,6 +57,8 @@ export interface ModelCel extends Checked {
   /** Of the model's parameters. */
   readonly parameters: CelParameters;
   readonly layers: string;
+  /** Numbers in the masks of one example. Default: `0`. */
+  readonly masks?: string;
   /** How many values `evaluation.insight` measures of a task. */
   readonly insights: string;
 }
@@ -100,6 +102,9 @@ export type OptimizerCel = Checked;
 
 /** That evaluations draw other tasks than those of `task`: `task` then needs no split for them. */
 export const hasOtherTasks = 'has(self.evaluation) && has(self.evaluation.task)';
+
+/** That the best checkpoints are tested together on the test split, whatever `evaluation.split` is. */
+export const hasEnsemble = 'has(self.evaluation) && has(self.evaluation.ensemble)';
 
 /** The rule of parts that take some tasks only, where the distribution alone decides. */
 export const celNeed = (isTaken: boolean, what: string): CelRule => ({

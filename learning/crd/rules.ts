@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { maxShardTasks } from '../../shared/job-spec/index.ts';
 import { rateRules } from '../../shared/job-spec/rates-cel.ts';
 import type { AlgorithmCel, CelFacts, CelFields, CelJob, DistributionCel, ModelCel, ObjectiveCel } from '../cel.ts';
-import { celProduct } from '../cel.ts';
+import { celProduct, hasEnsemble } from '../cel.ts';
 import {
   maxEvaluationValues,
   maxParameters,
@@ -44,6 +44,10 @@ const jobValues: Values = new Map([
   ['evaluationTasks', 'self.?evaluation.?tasks.orValue(600)'],
   ['evaluationSteps', 'self.?evaluation.?innerSteps.orValue(10)'],
   ['insight', 'self.?evaluation.?insight.orValue(false)'],
+  // one θ is an ensemble of one
+  ['ensemble', 'self.?evaluation.?ensemble.orValue(1)'],
+  ['evaluations', '$every == 0 ? 1 : (self.meta.iterations + $every - 1) / $every'],
+  ['every', 'self.?evaluation.?every.orValue(0)'],
   [
     'batches',
     "self.meta.?update.?mode.orValue('sync') == 'async' ? 1 + self.meta.?update.?maxStaleness.orValue(2) : 1",
@@ -92,6 +96,15 @@ export function jobRules(registry: Registry): ValidationRule[] {
     {
       rule: withValues(`($batchSize + $shardSize - 1) / $shardSize <= ${maxShards} / $batches`, jobValues),
       message: `placement.shardSize: accepted: at least so many that all meta-batches under way have at most ${maxShards} shards`,
+    },
+    {
+      rule: `!(${hasEnsemble}) || ${evaluationSplit} == 'validation'`,
+      message: 'evaluation.split: accepted: validation, with evaluation.ensemble',
+    },
+    {
+      rule: withValues('$ensemble == 1 || $ensemble <= $evaluations', jobValues),
+      message:
+        'evaluation.ensemble: accepted: at most the evaluations, one every evaluation.every meta-steps and at the end',
     },
     ...groupRules(all),
     ...sumRules(maxShards).map(({ rule, message }) => ({ rule: withValues(rule, jobValues), message })),
@@ -151,10 +164,12 @@ function valuesOf({ cel: { facts }, models, algorithms, objectives }: Omit<OfDis
   const measures = grouped(taking, ({ cel }) => String(cel.measures.length));
   const points = grouped(algorithms, ({ cel }) => (cel.axis === 'none' ? '1' : '$evaluationSteps + 1'));
   const insights = grouped(models, ({ cel }) => cel.insights);
+  const masks = grouped(models, ({ cel }) => cel.masks ?? '0');
   return new Map([
     ['shardOfEvaluation', '$shardSize < $mostInShard ? $shardSize : $mostInShard'],
     ['mostInShard', `${maxShardValues} / $values`],
     ['values', `(${choiceOf('$objective', measures)}) * (${choiceOf(algorithmName, points)}) + $insights`],
+    ['masks', choiceOf(architecture, masks)],
     ['insights', `$insight ? (${choiceOf(architecture, insights)}) : 0`],
     ...jobValues,
     // without a section, the first that takes the tasks
@@ -295,8 +310,8 @@ function sizeRules({ models, algorithms, isKnown }: OfDistribution): JobRule[] {
   const numbers = grouped(algorithms, ({ cel }) => cel.parameters?.(model) ?? '$body + $head');
   const sizes = models.filter(takes).map(({ name, cel }) => ({
     where: [isModel(name), ...isKnown.algorithm],
-    must: `(${choiceOf(algorithmName, numbers)})${cel.parameters.running ? ' + $running' : ''} <= ${maxParameters}`,
-    message: `model: accepted: at most ${maxParameters} parameters`,
+    must: `((${choiceOf(algorithmName, numbers)})${cel.parameters.running ? ' + $running' : ''}) * $ensemble <= ${maxParameters}`,
+    message: `model: accepted: at most ${maxParameters} parameters, of all members of evaluation.ensemble`,
     values: [
       ...Object.keys(model).map((name) => [name, cel.parameters[name as keyof typeof model] ?? '0'] as const),
       ...(cel.parameters.running ? [['running', cel.parameters.running] as const] : []),
@@ -317,13 +332,21 @@ function sizeRules({ models, algorithms, isKnown }: OfDistribution): JobRule[] {
       message: `${field}: accepted: programs of at most ${maxProgramLayers} layers: steps × layers of the model`,
     };
   };
+  const averages = models
+    .filter(({ cel }) => cel.parameters.running)
+    .map(({ name, cel }) => ({
+      where: [isModel(name), `${cel.parameters.running} > 0`],
+      must: "self.?placement.?results.orValue('float32') == 'float32' && !has(self.meta.privacy)",
+      message: 'model: accepted: no running statistics with placement.results or meta.privacy: they are averages',
+    }));
   return [
     ...sizes,
+    ...averages,
     program('algorithm.innerSteps', ({ passes }) => passes),
     program('evaluation.innerSteps', evaluationPassesOf, ' + ($insight ? 2 : 0)'),
     {
-      where: [],
-      must: `($supportExamples + $queryExamples) * ($inputSize + $outputs) * $shardSize <= ${maxShardNumbers}`,
+      where: isKnown.model,
+      must: `($supportExamples + $queryExamples) * ($inputSize + $outputs + $masks) * $shardSize <= ${maxShardNumbers}`,
       message: `task.shots: accepted: shards of at most ${maxShardNumbers} numbers: task.shots, task.queries and placement.shardSize`,
     },
   ];
@@ -339,7 +362,7 @@ function groupRules(all: readonly OfDistribution[]): ValidationRule[] {
   }));
 }
 
-function evaluationRules({ objectives, algorithms, isKnown }: OfDistribution): JobRule[] {
+function evaluationRules({ cel: { facts }, objectives, algorithms, isKnown }: OfDistribution): JobRule[] {
   const names = objectives.filter(takes).map(({ name }) => name);
   const unadapted = algorithms.filter(({ cel }) => cel.axis === 'none').map(({ name }) => name);
   const where = [isOneOf('$objective', names), ...isKnown.model, ...isKnown.algorithm];
@@ -354,6 +377,15 @@ function evaluationRules({ objectives, algorithms, isKnown }: OfDistribution): J
       must: `($evaluationTasks + $shardOfEvaluation - 1) / $shardOfEvaluation <= ${maxShards}`,
       message: `evaluation.tasks: accepted: at most ${maxShards} shards of placement.shardSize`,
     },
+    ...(facts.isStream
+      ? [
+          {
+            where: [facts.isStream],
+            must: `!(${hasEnsemble})`,
+            message: 'evaluation.ensemble: accepted: nothing, with tasks that have no query set',
+          },
+        ]
+      : []),
     {
       where: unadapted.length === 0 ? ['$evaluationSteps == 0'] : [`($evaluationSteps == 0 || ${among(unadapted)})`],
       must: '!$insight',

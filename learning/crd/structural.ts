@@ -295,6 +295,7 @@ function narrowing(self: string, variant: Structural, merged: Structural): strin
     const values = variant.enum.map((value) => (typeof value === 'number' ? literal(value) : `'${value}'`));
     conditions.push(`${self} in [${values.join(', ')}]`);
   }
+  for (const { rule } of variant['x-kubernetes-validations'] ?? []) conditions.push(rule.replaceAll(/\bself\b/g, self));
   if (pattern !== undefined) conditions.push(`${self}.matches(${JSON.stringify(pattern)})`);
   if (minLength !== undefined) conditions.push(`size(${self}) >= ${minLength}`);
   if (maxLength !== undefined) conditions.push(`size(${self}) <= ${maxLength}`);

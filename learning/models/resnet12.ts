@@ -111,7 +111,7 @@ export const resnet12 = defineModel({
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
   // a pass makes as many operators as 104 layers of an mlp: conv4 with a maximum instead of relu, four times
   layers: () => 104,
-  cel({ widths, batchNorm }, { task }) {
+  cel({ widths, batchNorm, dropRate }, { task }) {
     const [height = '0', width = '0', channels = '0'] = task.input;
     const filters = [0, 1, 2, 3].map((index) => `${widths}[${index}]`);
     const isImage = task.inputKind === 'image' && task.input.length === 3;
@@ -119,6 +119,7 @@ export const resnet12 = defineModel({
     const body = filters
       .map((own, index) => `${own} * (10 * ${filters[index - 1] ?? channels} + 18 * ${own} + 8)`)
       .join(' + ');
+    const masks = filters.map((own, index) => `${height} / ${2 << index} * (${width} / ${2 << index}) * ${own}`);
     return {
       needs: isImage
         ? {
@@ -137,6 +138,7 @@ export const resnet12 = defineModel({
         running: `(${batchNorm} == 'running' ? 8 : 0) * (${filters.join(' + ')})`,
       },
       layers: '104',
+      masks: `(${dropRate} == 0.0 ? 0 : ${masks.join(' + ')})`,
       // four blocks and the head: their movement and the similarity of their outputs
       insights: '10',
     };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
-import { type CelRule, hasOtherTasks } from '../cel.ts';
+import { type CelRule, hasEnsemble, hasOtherTasks } from '../cel.ts';
 import { type Split, splits as splitNames, type TaskClass } from '../tasks.ts';
 
 const names = z.array(z.string().min(1).max(255)).min(1).max(2000);
@@ -89,7 +89,8 @@ export function splitRules(field: string, wanted: string, evaluationSplit: strin
     },
     {
       rule: unless(
-        `${hasList('train')} && (${hasOtherTasks} || (${evaluationSplit} == 'validation' ? ${hasList('validation')} : ${hasList('test')}))`,
+        `${hasList('train')} && (${hasOtherTasks} || (${evaluationSplit} == 'validation' ? ` +
+          `${hasList('validation')} && (!(${hasEnsemble}) || ${hasList('test')}) : ${hasList('test')}))`,
       ),
       message: `${field}: accepted: lists of the classes of the train split and of the one in evaluation.split`,
     },
