@@ -45,7 +45,9 @@ export interface EvaluationProtocol {
   /** True when a prediction for one query example may use the other query examples. */
   readonly transductive: boolean;
   readonly splitDescription: string;
-  /** Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent: one θ was tested. */
+  /**
+   * Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent: one θ was tested.
+   */
   readonly ensemble?: readonly number[];
 }
 

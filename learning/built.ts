@@ -36,8 +36,9 @@ export interface BuiltModel {
    */
   readonly statistics?: (params: NamedTensors, supportInputs: tf.Tensor) => NamedTensors;
   /**
-   * The new values of the model's running statistics, the parameters whose `update` is `average`, after it has seen
-   * the inputs. In training `params` has none of them; in evaluation and predictions it has all. Absent where there are none.
+   * The new values of the model's running statistics, the parameters whose `update` is `average`,
+   * after it has seen the inputs. In training `params` has none of them; in evaluation and
+   * predictions it has all. Absent where there are none.
    */
   readonly running?: (params: NamedTensors, inputs: tf.Tensor, before: NamedTensors) => NamedTensors;
 }

@@ -28,7 +28,10 @@ export interface CelFacts {
   /** `input` has the smallest numbers that are possible, as CEL cannot read the field that decides them. */
   readonly isLeastInput?: true;
   readonly outputs: string;
-  /** The condition that the task is a sequence, and then has no support and no query set. Default: it is none. */
+  /**
+   * The condition that the task is a sequence, and then has no support and no query set. Default:
+   * it is none.
+   */
   readonly isStream?: string;
   readonly supportExamples: string;
   readonly queryExamples: string;

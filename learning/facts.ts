@@ -4,9 +4,10 @@ import type { Rng } from '../shared/rng.ts';
 import type { CelFacts } from './cel.ts';
 
 /**
- * What a task can consist of. Support and query sets are examples with targets, a description is one input a class, and `outside` are
- * inputs of none of the task's classes, which evaluations try to reject. A stream is examples with targets in one order, each of
- * which is predicted before its target is seen. The others are what their names say.
+ * What a task can consist of. Support and query sets are examples with targets, a description is
+ * one input a class, and `outside` are inputs of none of the task's classes, which evaluations try
+ * to reject. A stream is examples with targets in one order, each of which is predicted before its
+ * target is seen. The others are what their names say.
  */
 export type TaskSet = 'support' | 'query' | 'description' | 'outside' | 'stream' | 'episode';
 
@@ -29,7 +30,10 @@ export interface TaskFacts {
   readonly shots: number;
   /** Query examples a class; a task where there are no classes. */
   readonly queries: number;
-  /** Of a stream of classes: how often each is shown. Its examples are the support examples, and `shots` is the same number. */
+  /**
+   * Of a stream of classes: how often each is shown. Its examples are the support examples, and
+   * `shots` is the same number.
+   */
   readonly presentations?: number;
   /** The arrays of one task by name, float32, without a task axis. */
   readonly tensors: Readonly<Record<string, { readonly shape: readonly number[] }>>;
@@ -56,7 +60,10 @@ export function supportAndQuery(facts: ExampleFacts): TaskFacts {
   };
 }
 
-/** Tasks of one sequence: `ways` × `presentations` examples. There is no query set: each example is one before its target is seen. */
+/**
+ * Tasks of one sequence: `ways` × `presentations` examples. There is no query set: each example is
+ * one before its target is seen.
+ */
 export function streamOf(
   facts: Omit<ExampleFacts, 'shots' | 'queries'> & { readonly ways: number },
   presentations: number,
@@ -103,7 +110,9 @@ export function supportAndQueryCel({
   };
 }
 
-/** As `episodeFacts`, with an expression of CEL for each number. @param presentations the job file's field. */
+/**
+ * As `episodeFacts`, with an expression of CEL for each number. @param presentations the job file's field.
+ */
 export function episodeFactsCel(
   facts: Parameters<typeof supportAndQueryCel>[0] & { readonly ways: string },
   presentations: string,
@@ -168,8 +177,9 @@ export interface Parameter {
 }
 
 /**
- * The layers of a model in the order of their parameters, each with the names of its parameters. The parameters of
- * a layer share what stands before the first `.` of their names, such as `conv1` of `conv1.filters`.
+ * The layers of a model in the order of their parameters, each with the names of its parameters.
+ * The parameters of a layer share what stands before the first `.` of their names, such as `conv1`
+ * of `conv1.filters`.
  */
 export function layersOf(parameters: readonly Parameter[]): ReadonlyMap<string, readonly string[]> {
   const layers = new Map<string, string[]>();
@@ -188,7 +198,10 @@ export const headOf = (parameters: readonly Parameter[]): readonly Parameter[] =
 export const bodyOf = (parameters: readonly Parameter[]): readonly Parameter[] =>
   parameters.filter(({ part }) => part !== 'head');
 
-/** How many features the head predicts from: the rows of its matrix. Undefined where the model has no such head. */
+/**
+ * How many features the head predicts from: the rows of its matrix. Undefined where the model has
+ * no such head.
+ */
 export const featureCount = (parameters: readonly Parameter[]): number | undefined =>
   headOf(parameters).find(({ shape }) => shape.length === 2)?.shape[0];
 

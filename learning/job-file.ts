@@ -71,7 +71,9 @@ function read(
   return job;
 }
 
-/** `task: { mixture: […] }` means `task: { distribution: mixture, mixture: […] }`; so in `evaluation.task`. */
+/**
+ * `task: { mixture: […] }` means `task: { distribution: mixture, mixture: […] }`; so in `evaluation.task`.
+ */
 function nameMixtures(document: unknown): void {
   const within = (value: unknown, field: string) => (canHold(value, field) ? value[field] : undefined);
   for (const task of [within(document, 'task'), within(within(document, 'evaluation'), 'task')]) {

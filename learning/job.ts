@@ -58,7 +58,9 @@ export interface ResolvedJob {
   /** Numbers in θ. Exact as long as it is a safe integer. */
   readonly parameterCount: number;
   readonly measures: JobMeasures;
-  /** Where evaluations draw from several distributions: the measures by domain, and the domain of each task. */
+  /**
+   * Where evaluations draw from several distributions: the measures by domain, and the domain of each task.
+   */
   readonly domains: EvaluatedDomains | undefined;
   readonly isTransductive: boolean;
   /** Whose parts it uses, each once. */
@@ -181,7 +183,10 @@ const innerSteps = ({ evaluation }: JobSpec): Axis => ({
   points: Array.from({ length: evaluation.innerSteps + 1 }, (_, step) => String(step)),
 });
 
-/** Of a sequence: each example is measured, by how often its class has been shown. Undefined for other tasks. */
+/**
+ * Of a sequence: each example is measured, by how often its class has been shown. Undefined for
+ * other tasks.
+ */
 const presentationAxis = ({ presentations }: TaskFacts): Axis | undefined =>
   presentations === undefined
     ? undefined

@@ -117,13 +117,14 @@ export type Axis = Pick<MeasureHead, 'axis' | 'points'>;
 export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {
   describe(spec: StatedSpec<Schema>): string;
   /**
-   * In the order in which their first values are drawn: it is part of every result. One whose `update` is `average` is a running statistic: no
-   * algorithm sees it, and it comes last in θ.
+   * In the order in which their first values are drawn: it is part of every result. One whose
+   * `update` is `average` is a running statistic: no algorithm sees it, and it comes last in θ.
    */
   parameters(spec: SpecOf<Schema>, task: TaskFacts): readonly Parameter[];
   /**
-   * What a training task's examples are multiplied with inside the model, drawn from the task's stream: `predict` finds the masks among its
-   * parameters, [examples, …shape]. In evaluation and predictions there are none. Default: none.
+   * What a training task's examples are multiplied with inside the model, drawn from the task's
+   * stream: `predict` finds the masks among its parameters, [examples, …shape]. In evaluation and
+   * predictions there are none. Default: none.
    */
   masks?(spec: SpecOf<Schema>, task: TaskFacts): Masks;
   /** Whether a prediction for one example depends on those beside it, as batch norm on the batch's own statistics makes it. */
@@ -131,8 +132,9 @@ export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartH
   /** What one pass traces, in layers of an mlp: the unit of the limit on programs. */
   layers(spec: SpecOf<Schema>): number;
   /**
-   * Whether `build` hands the output of every layer through `kit.layer`, in every pass. The layers are those of `layersOf`: what stands before
-   * the first `.` of parameters' names. Default: no, and `evaluation.insight` then measures no similarity of outputs.
+   * Whether `build` hands the output of every layer through `kit.layer`, in every pass. The layers
+   * are those of `layersOf`: what stands before the first `.` of parameters' names. Default: no,
+   * and `evaluation.insight` then measures no similarity of outputs.
    */
   readonly namesLayers?: boolean;
   /** The field that makes the model large, for the message when it is too large, such as `filters`. */

@@ -1,6 +1,6 @@
-// The parts by kind and name: the built-in ones, and those of plugins. An addition is one file and one
-// line here; the job file's schema, its errors, the docs' tables and the tests follow from it. A mixture is made of
-// the registry's own distributions.
+// The parts by kind and name: the built-in ones, and those of plugins. An addition is one file and
+// one line here; the job file's schema, its errors, the docs' tables and the tests follow from it.
+// A mixture is made of the registry's own distributions.
 import { MetatrainError } from '../shared/errors.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { anil } from './algorithms/anil.ts';

@@ -95,7 +95,10 @@ function errorInPlace(thrown: unknown, path: string): unknown {
   return new MetatrainError(thrown.code, inPlace(thrown.message, path), { details, cause: thrown });
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` naming the classes of training that an evaluation would show, under whatever name. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` naming the classes of training that an evaluation would
+ *   show, under whatever name.
+ */
 export function refuseSharedClasses(path: string, tasks: Pick<Tasks, 'classes'>, split: EvaluationSplit): void {
   const trained = new Map(tasks.classes('train').map(({ name, sha256 }) => [sha256, name]));
   const shown = tasks.classes(split).flatMap(({ name, sha256 }) => {

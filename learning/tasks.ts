@@ -45,8 +45,8 @@ export interface ArchiveEntry {
 export interface TaskIo {
   readonly seed: number;
   /**
-   * The splits that tasks are drawn from: `train`, the one that the job evaluates on, or both. Opening refuses one that lacks classes, or
-   * that shares a class with another.
+   * The splits that tasks are drawn from: `train`, the one that the job evaluates on, or both.
+   * Opening refuses one that lacks classes, or that shares a class with another.
    */
   readonly usedSplits: readonly Split[];
   /** The data that the job began with; empty while that is not known. */

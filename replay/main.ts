@@ -1,6 +1,8 @@
-// Computes one training shard again in this process, as the cluster did: θ of its meta-step from a checkpoint at or before it (or from the seed),
-// the meta-steps between applied in shard order, then the shard. The one place that puts the outer loop and the worker's
-// learning together; it decides nothing and knows no network. Prints one JSON object; `metatrain replay` runs it and compares.
+// Computes one training shard again in this process, as the cluster did: θ of its meta-step from a
+// checkpoint at or before it (or from the seed), the meta-steps between applied in shard order,
+// then the shard. The one place that puts the outer loop and the worker's learning together; it
+// decides nothing and knows no network. Prints one JSON object; `metatrain replay` runs it and
+// compares.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { metaBatch } from '../coordinator/core/meta-steps.ts';

@@ -1,11 +1,13 @@
-// `npm run figures family-omniglot`: the algorithms of the family side by side on the small Omniglot sets, 1-shot
-// and 5-shot, with one model, one protocol and one budget, over three seeds, as a table. Each has settings
-// near those of its paper, since no one setting is fair to all; the table states them.
+// `npm run figures family-omniglot`: the algorithms of the family side by side on the small
+// Omniglot sets, 1-shot and 5-shot, with one model, one protocol and one budget, over three seeds,
+// as a table. Each has settings near those of its paper, since no one setting is fair to all; the
+// table states them.
 //
-// Every run is kept in docs/figures/family-omniglot.json under the hash of its job file, and a run that is there
-// is not made again: the command goes on where it was stopped, and a changed setting is run anew.
-// `--print` runs nothing. `--only TITLE`, `--shots N` and `--seed N`, each as often as needed, run these
-// alone. `--meta-steps N` and `--tasks N` change the budget. `--results FILE` keeps the runs elsewhere.
+// Every run is kept in docs/figures/family-omniglot.json under the hash of its job file, and a run
+// that is there is not made again: the command goes on where it was stopped, and a changed setting
+// is run anew. `--print` runs nothing. `--only TITLE`, `--shots N` and `--seed N`, each as often as
+// needed, run these alone. `--meta-steps N` and `--tasks N` change the budget. `--results FILE`
+// keeps the runs elsewhere.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -75,7 +75,9 @@ export interface EvaluationData extends OfJob {
     readonly queries: number;
     readonly transductive: boolean;
     readonly splitDescription: string;
-    /** Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent: one θ was tested. */
+    /**
+     * Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent: one θ was tested.
+     */
     readonly ensemble?: readonly number[];
   };
   /** At most 8. Training minimises the first. */

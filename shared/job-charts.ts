@@ -42,7 +42,10 @@ export interface Chart {
   readonly x: string;
   /** Of an axis whose points are names: those of x = 0, 1, … */
   readonly pointNames?: readonly string[];
-  /** Whether the points are kinds, such as layers: bars, since there is nothing between two kinds. Default: no. */
+  /**
+   * Whether the points are kinds, such as layers: bars, since there is nothing between two kinds.
+   * Default: no.
+   */
   readonly isOfKinds?: boolean;
   readonly unit: MeasureUnit;
   readonly scale: Scale;
@@ -191,7 +194,10 @@ function adaptationChart(
   ];
 }
 
-/** What the last point reaches, or each of several kinds, evaluation by evaluation; nothing before there are two. */
+/**
+ * What the last point reaches, or each of several kinds, evaluation by evaluation; nothing before
+ * there are two.
+ */
 function evaluationCharts(measure: Measure, evaluations: readonly ReportedEvaluation[]): Chart[] {
   const { points } = measure;
   const last = points.length - 1;

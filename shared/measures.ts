@@ -26,7 +26,10 @@ export interface MeasureHead {
   readonly title?: string;
   /** Along what a task is measured, in the singular, such as `inner step` or `domain`; empty: once. */
   readonly axis: string;
-  /** Along the axis, in order: counts such as `0`, `1`, `2`, places such as `1st`, or names. `['']` where there is no axis. */
+  /**
+   * Along the axis, in order: counts such as `0`, `1`, `2`, places such as `1st`, or names. `['']`
+   * where there is no axis.
+   */
   readonly points: readonly string[];
   /** `neither`: it says how something is, and not how well it does. */
   readonly better: 'lower' | 'higher' | 'neither';
@@ -159,7 +162,10 @@ export function pointText(axis: string, point: string): string {
   return `${formatCount(Number(point))} ${axis}${point === '1' ? '' : 's'}`;
 }
 
-/** Such as ` after 10 inner steps`, ` at the 2nd presentation` or ` in domain birds`, to go on with; empty where there is no axis. */
+/**
+ * Such as ` after 10 inner steps`, ` at the 2nd presentation` or ` in domain birds`, to go on with;
+ * empty where there is no axis.
+ */
 export function placeText(axis: string, point: string): string {
   const text = pointText(axis, point);
   if (isOrdinal(point)) return text && ` at the ${text}`;
@@ -184,7 +190,10 @@ export function formatFigure({ unit }: Pick<Measure, 'unit'>, mean: number, half
 export const valueText = (measure: Shown & { readonly value: number }): string =>
   `${measure.name} ${formatMeasured(measure, measure.value)}`;
 
-/** Measures at their last points but those that rate nothing or tell kinds apart, such as `accuracy 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`. */
+/**
+ * Measures at their last points but those that rate nothing or tell kinds apart, such as `accuracy
+ * 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`.
+ */
 export function headline(measures: readonly Measure[], wanted?: string): string {
   const rated = measures.filter(({ better, points }) => better !== 'neither' && !isOfSeveralKinds(points));
   const figures = inReadingOrder(rated, wanted).flatMap((measure) => {

@@ -18,7 +18,10 @@ export interface SampledGaussian {
 export interface PrivacyPromise {
   readonly epsilon: number;
   readonly delta: number;
-  /** Probability with which a task of the pool takes part in a meta-step; absent where each task takes part once. */
+  /**
+   * Probability with which a task of the pool takes part in a meta-step; absent where each task
+   * takes part once.
+   */
   readonly rate?: number;
 }
 

@@ -12,7 +12,10 @@ export interface ProtocolFacts {
   readonly tasks: number;
   readonly transductive: boolean;
   readonly splitDescription: string;
-  /** Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent or empty: one θ was tested. */
+  /**
+   * Of an ensemble: the meta-steps of the checkpoints that predicted together. Absent or empty: one
+   * θ was tested.
+   */
   readonly ensemble?: readonly number[];
 }
 

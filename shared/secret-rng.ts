@@ -49,8 +49,9 @@ export const derivedKey = (key: Uint8Array, purpose: string): Buffer =>
   createHmac('sha256', key).update(purpose).digest();
 
 /**
- * Each of the numbers 0 … population − 1 with this probability, independently of the others; ascending. Takes
- * a draw for each that is in, by the gaps between them (Devroye 1986, section X.2).
+ * Each of the numbers 0 … population − 1 with this probability, independently of the others;
+ * ascending. Takes a draw for each that is in, by the gaps between them (Devroye 1986, section
+ * X.2).
  */
 export function poissonSample(rng: Pick<SecretRng, 'uniform'>, population: number, rate: number): number[] {
   if (rate >= 1) return Array.from({ length: population }, (_, i) => i);

@@ -87,8 +87,9 @@ type Phase =
   | { readonly kind: 'greeting'; readonly until: number }
   | { readonly kind: 'serving' }
   /**
-   * No new leases are wanted; those held are finished before `until`. The coordinator may have granted one before it
-   * knew: all of those are here with the reply to the heartbeat `last`, which is waited for until `lastUntil`.
+   * No new leases are wanted; those held are finished before `until`. The coordinator may have
+   * granted one before it knew: all of those are here with the reply to the heartbeat `last`, which
+   * is waited for until `lastUntil`.
    */
   | {
       readonly kind: 'draining';

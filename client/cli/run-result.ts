@@ -36,7 +36,10 @@ export interface RunResult {
   /** The plugins whose parts it uses. */
   readonly plugins: readonly PluginIdentity[];
   readonly skippedTasks: number;
-  /** What a job with `meta.privacy` promises each training task. Its bytes follow from the job file and the coordinator's secret. */
+  /**
+   * What a job with `meta.privacy` promises each training task. Its bytes follow from the job file
+   * and the coordinator's secret.
+   */
   readonly privacy?: PrivacyPromise;
   readonly error?: JobError;
 }

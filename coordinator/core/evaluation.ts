@@ -15,8 +15,8 @@ export function evaluationBatch(plan: JobPlan, step: number): Batch {
 }
 
 /**
- * The last evaluation of a job with an ensemble, on as many tasks. Its step is the one after the last: the version of
- * the members' θ, which are one payload.
+ * The last evaluation of a job with an ensemble, on as many tasks. Its step is the one after the
+ * last: the version of the members' θ, which are one payload.
  *
  * @param members the meta-steps that they have had.
  */

@@ -1,7 +1,8 @@
 // The life of a job: queued → running ⇄ paused → succeeded | failed | cancelled, and inside it the
-// order of work: θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint and
-// final evaluation → (ensemble of the best checkpoints) → succeeded. The final checkpoint is begun first: an evaluation that fails must not
-// cost the trained θ. A request that the job's state does not allow throws before anything has changed.
+// order of work: θ₀ → (meta-step → checkpoint where due → evaluation where due)* → final checkpoint
+// and final evaluation → (ensemble of the best checkpoints) → succeeded. The final checkpoint is
+// begun first: an evaluation that fails must not cost the trained θ. A request that the job's state
+// does not allow throws before anything has changed.
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CheckpointPurpose, CoreEffect, JobFailure } from './effect.ts';
 import { ensembleBatch, evaluationBatch, isEvaluated, isEvaluationDue } from './evaluation.ts';

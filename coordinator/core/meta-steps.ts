@@ -3,8 +3,8 @@
 import type { Batch, Job, JobPlan, Shard, WorkKind } from './state.ts';
 
 /**
- * Meta-step s trains on the tasks s·batchSize … s·batchSize + batchSize − 1 of the training split, or on a sample
- * that is drawn elsewhere, whose tasks count from 0.
+ * Meta-step s trains on the tasks s·batchSize … s·batchSize + batchSize − 1 of the training split,
+ * or on a sample that is drawn elsewhere, whose tasks count from 0.
  */
 export function metaBatch(plan: JobPlan, step: number): Batch {
   if (plan.sampleSize) return cut('train', step, 0, plan.sampleSize(step), plan.shardSize);

@@ -86,7 +86,10 @@ export interface JobPlan {
   readonly iterations: number;
   readonly batchSize: number;
   readonly shardSize: number;
-  /** Tasks of a meta-step's sample, at least 1; absent where every meta-batch has `batchSize` tasks. A function of the step alone. */
+  /**
+   * Tasks of a meta-step's sample, at least 1; absent where every meta-batch has `batchSize` tasks.
+   * A function of the step alone.
+   */
   sampleSize?(metaStep: number): number;
   readonly evaluation: {
     readonly every: number;

@@ -156,8 +156,8 @@ export class Checkpointing {
   }
 
   /**
-   * θ of the checkpoints of these meta-steps, once the writes before are over. Those that were one of the best for a
-   * while are removed then.
+   * θ of the checkpoints of these meta-steps, once the writes before are over. Those that were one
+   * of the best for a while are removed then.
    *
    * @throws MetatrainError `CHECKPOINT_CORRUPT` when one is not there or not good, `STORAGE_UNAVAILABLE`.
    */

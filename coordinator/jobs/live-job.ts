@@ -207,7 +207,10 @@ export function recordVerdict(record: JobRecord, spec: JobSpec): void {
   if (verdict) record.verdict = verdict;
 }
 
-/** The tasks that a shard's lease names; undefined where they follow each other. Of an empty sample, one that does not count. */
+/**
+ * The tasks that a shard's lease names; undefined where they follow each other. Of an empty sample,
+ * one that does not count.
+ */
 export function tasksOf({ draws }: Pick<LiveJob, 'draws'>, { batch, shard }: Lease): readonly number[] | undefined {
   if (batch.work !== 'train') return undefined;
   const sample = draws?.sample(batch.step);

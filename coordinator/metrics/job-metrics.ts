@@ -133,7 +133,10 @@ interface MeasuredValue<Label extends string> {
   readonly value: number;
 }
 
-/** The first point and the last. Of a measure with a single point, that point as the last; of one along kinds, such as domains, neither. */
+/**
+ * The first point and the last. Of a measure with a single point, that point as the last; of one
+ * along kinds, such as domains, neither.
+ */
 function endsOf({ name, points, estimates }: Measure): MeasuredValue<'point'>[] {
   if (isOfSeveralKinds(points)) return [];
   const ends = [

@@ -129,7 +129,10 @@ export class Runner {
     this.#dispatch({ kind: 'jobRestored', leftOut, hasParams, ...standingOf(record, job, draws) });
   }
 
-  /** A stream of its own for each job, purpose and meta-step: noise that two jobs shared would tell the difference of their sums. */
+  /**
+   * A stream of its own for each job, purpose and meta-step: noise that two jobs shared would tell
+   * the difference of their sums.
+   */
   #drawsOf(jobId: string, { spec }: ResolvedJob): SecretDraws | undefined {
     if (!spec.meta.privacy) return undefined;
     const key = derivedKey(this.#secretKey(), jobId);

@@ -73,7 +73,10 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Without it, jobs with `meta.privacy` could not go on to the same bytes. Once it is there it never changes. */
+/**
+ * Without it, jobs with `meta.privacy` could not go on to the same bytes. Once it is there it never
+ * changes.
+ */
 async function copySecretKey(stateDirectory: string, output: string): Promise<void> {
   const [from, to] = [join(stateDirectory, secretKeyFile), join(output, secretKeyFile)];
   if (!existsSync(from)) return;

@@ -57,8 +57,8 @@ export interface JobRecord {
   /** In order. The newest is complete; earlier ones are thinned out: see `thinning.ts`. */
   evaluations: EvaluationRecord[];
   /**
-   * With an ensemble: the best evaluations so far, the best first, with the value that ranks them. Absent before
-   * the first.
+   * With an ensemble: the best evaluations so far, the best first, with the value that ranks them.
+   * Absent before the first.
    */
   best?: readonly RankedStep[];
   /** Of the last evaluation. Set once a job with a published figure has succeeded. */

@@ -1,6 +1,6 @@
-// The coordinator's secret: 32 random bytes in `secret.key` of the state directory, which only its owner can
-// read. The noise of jobs with `meta.privacy` is made from it, so a restart needs it to give the same bytes,
-// and whoever has it can take the noise away. It is shown nowhere.
+// The coordinator's secret: 32 random bytes in `secret.key` of the state directory, which only its
+// owner can read. The noise of jobs with `meta.privacy` is made from it, so a restart needs it to
+// give the same bytes, and whoever has it can take the noise away. It is shown nowhere.
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
@@ -14,8 +14,8 @@ const keyBytes = 32;
 /**
  * Makes the secret if there is none, and has it on the disk before it is used.
  *
- * @throws MetatrainError `DATA_CORRUPT` when the file holds something else, `DISK_FULL`, `STORAGE_UNAVAILABLE` or `INTERNAL` when it can be
- *   neither read nor written.
+ * @throws MetatrainError `DATA_CORRUPT` when the file holds something else, `DISK_FULL`,
+ *   `STORAGE_UNAVAILABLE` or `INTERNAL` when it can be neither read nor written.
  */
 export function openSecretKey(directory: string): Buffer {
   const file = join(directory, secretKeyFile);

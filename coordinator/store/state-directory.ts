@@ -1,6 +1,6 @@
-// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files), `secret.key`
-// (once a job has needed it) and `coordinator.lock`. One coordinator at a time uses it, it must be on a local file system, and
-// only its owner can read it.
+// The coordinator's directory: `jobs.lmdb` (records and events), `checkpoints/<job>/` (files),
+// `secret.key` (once a job has needed it) and `coordinator.lock`. One coordinator at a time uses
+// it, it must be on a local file system, and only its owner can read it.
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';

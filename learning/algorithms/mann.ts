@@ -1,15 +1,18 @@
-// A memory-augmented neural network: an LSTM controller that reads a sequence of examples, each with the target
-// of the one before, and keeps what it will need in an external memory of which it writes the least recently
-// used rows (Santoro, Bartunov, Botvinick, Wierstra & Lillicrap 2016, §3). With M the memory [slots, width], w^u
-// the slots' usage, and for each of R heads a key k = tanh(W_k·h + b_k) and a read weight w^r over the slots, at
-// each example:
-//   w^w ← σ(α)·w^r + (1 − σ(α))·w^lu     the written slots: those read before, or the least used (equation 7)
-//   M(i) ← 0 for the least used i, then M ← M + Σ w^w ⊗ k                                       (equation 8)
+// A memory-augmented neural network: an LSTM controller that reads a sequence of examples, each
+// with the target of the one before, and keeps what it will need in an external memory of which it
+// writes the least recently used rows (Santoro, Bartunov, Botvinick, Wierstra & Lillicrap 2016,
+// §3). With M the memory [slots, width], w^u the slots' usage, and for each of R heads a key k =
+// tanh(W_k·h + b_k) and a read weight w^r over the slots, at each example:
+//   w^w ← σ(α)·w^r + (1 − σ(α))·w^lu     the written slots: those read before, or the least used
+//   (equation 7)
+//   M(i) ← 0 for the least used i, then M ← M + Σ w^w ⊗ k
+//   (equation 8)
 //   w^r ← softmax_i(cos(k, M(i))),  r = Σ_i w^r(i)·M(i)                               (equations 2 to 4)
-//   w^u ← γ·w^u + Σ w^r + Σ w^w                                                                 (equation 5)
-// w^lu of head j is 1 at the j-th least used slot, so that the heads together write the R least used of equation
-// 6. The reads and h make the prediction, and are the controller's input at the next example. Which slot is the
-// least used is a constant to the gradient.
+//   w^u ← γ·w^u + Σ w^r + Σ w^w
+//   (equation 5) w^lu of head j is 1 at the j-th least used slot, so that the heads together write
+//   the R least used of equation
+// 6. The reads and h make the prediction, and are the controller's input at the next example. Which
+//   slot is the least used is a constant to the gradient.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { fraction, positive } from '../../shared/job-spec/fields.ts';
@@ -112,7 +115,10 @@ export const mann = defineAlgorithm({
   },
 });
 
-/** [rows, heads, slots]: 1 at the least used slot for the first head, at the next for the second, …. Of equals the first counts. */
+/**
+ * [rows, heads, slots]: 1 at the least used slot for the first head, at the next for the second, ….
+ * Of equals the first counts.
+ */
 function leastUsed(tf: Tf, usage: tfjs.Tensor, heads: number): tfjs.Tensor {
   const chosen = tf.customGrad((usage) => {
     const { shape } = usage as tfjs.Tensor;

@@ -1,11 +1,13 @@
-// The meta-learner LSTM: a learned optimizer whose cell is the learner. With φ the learner's parameters and ∇ the gradient of
-// its loss on the support set, φ₀ = θ and, for each coordinate alike,
-//   φ ← f·φ − i·∇,  i = σ(W_i·[h, φ, i₋₁] + b_i),  f = σ(W_f·[h, φ, f₋₁] + b_f)
-// where i₋₁ and f₋₁ are those of the step before (0 at first), and h is the hidden state of a layer of LSTM that reads the
-// coordinate's gradient and the loss, both as (log|x| / p, sign x), or (−1, eᵖ·x) where |x| < e⁻ᵖ, with p = 10 (Ravi &
-// Larochelle 2017, §3.1 to §3.3). The optimizer and θ are learned from the query loss after the steps. To first order, as in
-// the paper (§3.4), the learner's gradients and losses are constants to that. At first f is 0.993, and i the inner
-// learning rate (§3.5).
+// The meta-learner LSTM: a learned optimizer whose cell is the learner. With φ the learner's
+// parameters and ∇ the gradient of its loss on the support set, φ₀ = θ and, for each coordinate
+// alike,
+//   φ ← f·φ − i·∇,  i = σ(W_i·[h, φ, i₋₁] + b_i),  f = σ(W_f·[h, φ, f₋₁] + b_f) where i₋₁ and f₋₁
+//   are those of the step before (0 at first), and h is the hidden state of a layer of LSTM that
+//   reads the coordinate's gradient and the loss, both as (log|x| / p, sign x), or (−1, eᵖ·x) where
+//   |x| < e⁻ᵖ, with p = 10 (Ravi & Larochelle 2017, §3.1 to §3.3). The optimizer and θ are learned
+//   from the query loss after the steps. To first order, as in the paper (§3.4), the learner's
+//   gradients and losses are constants to that. At first f is 0.993, and i the inner learning rate
+//   (§3.5).
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { elementsOf } from '../../shared/tensor-codec.ts';
@@ -97,7 +99,10 @@ export const metaLstm = defineAlgorithm({
       );
     const zeros = (width: number) => tf.zeros([count, width]);
 
-    /** The learner after 1, 2, … steps, and what each step read of it. @param given what was read, as constants. */
+    /**
+     * The learner after 1, 2, … steps, and what each step read of it. @param given what was read,
+     * as constants.
+     */
     function* steps(theta: NamedTensors, support: Examples, given?: readonly Reading[]) {
       let coordinates: tfjs.Tensor = column(theta);
       let state: LstmState = { cell: zeros(units), hidden: zeros(units) };

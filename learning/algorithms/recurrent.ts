@@ -1,6 +1,7 @@
-// A recurrent learner: one layer of LSTM reads a sequence of examples, each with the target of the one before,
-// and predicts the next target from its hidden state, h_t → W·h_t + b (Hochreiter, Younger & Conwell 2001; the
-// baseline of Santoro et al. 2016, table 1). What it learns of a task is in its state alone: nothing is adapted.
+// A recurrent learner: one layer of LSTM reads a sequence of examples, each with the target of the
+// one before, and predicts the next target from its hidden state, h_t → W·h_t + b (Hochreiter,
+// Younger & Conwell 2001; the baseline of Santoro et al. 2016, table 1). What it learns of a task
+// is in its state alone: nothing is adapted.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { bodyOf, featureCount } from '../facts.ts';

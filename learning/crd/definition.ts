@@ -123,8 +123,8 @@ function resourceSchema(registry: Registry): Structural {
 
 function jobSchema(registry: Registry): Structural {
   const plain = described(structuralOf(schemaOf(registry)), registry);
-  // Parts of plugins may share a field's name and not its type. CEL cannot read such a field, so the coordinator alone
-  // checks what depends on it.
+  // Parts of plugins may share a field's name and not its type. CEL cannot read such a field, so
+  // the coordinator alone checks what depends on it.
   const unread = untypedPaths(plain).map((path) => new RegExp(`\\bself\\.\\??${path.replaceAll('.', '\\.\\??')}\\b`));
   const schema = setPaths(registry).reduce((before, path) => withSet(before, path.split('.')), plain);
   return {

@@ -45,8 +45,8 @@ export const isOneOf = (expression: string, names: readonly string[]): string =>
     : `${expression} in [${names.map((name) => `'${name}'`).join(', ')}]`;
 
 /**
- * The value of the group that has the expression's name; of the last one for any other name. Values that choose are in
- * parentheses, and the result is to be put into some.
+ * The value of the group that has the expression's name; of the last one for any other name. Values
+ * that choose are in parentheses, and the result is to be put into some.
  */
 export function choiceOf(expression: string, groups: readonly [value: string, names: readonly string[]][]): string {
   const [last, ...others] = groups.toReversed();

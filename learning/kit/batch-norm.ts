@@ -1,7 +1,7 @@
-// Batch norm of a convolutional network, with its choice of statistics: x ↦ scale · (x − mean) / √(variance + ε)
-// + shift, per channel (Ioffe & Szegedy 2015, algorithm 1). In a model's parameters, `NAME.scale` and
-// `NAME.shift` are learned; `NAME.mean` and `NAME.variance`, where they are there, are what it normalises
-// with instead of those of the batch itself.
+// Batch norm of a convolutional network, with its choice of statistics: x ↦ scale · (x − mean) /
+// √(variance + ε) + shift, per channel (Ioffe & Szegedy 2015, algorithm 1). In a model's
+// parameters, `NAME.scale` and `NAME.shift` are learned; `NAME.mean` and `NAME.variance`, where
+// they are there, are what it normalises with instead of those of the batch itself.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { BuiltModel, NamedTensors } from '../built.ts';
@@ -17,9 +17,11 @@ const epsilon = 0.001;
 const momentum = 0.1;
 
 /**
- * Whose mean and variance batch norm takes. `batch`: those of the examples that are predicted together. `support`: those of the task's support
- * set, which are part of what adaptation gives. `running`: in training those of the batch, which move running averages in θ; in evaluation and
- * predictions these averages, in every inner step too. With `support` and `running` no prediction depends on other query examples.
+ * Whose mean and variance batch norm takes. `batch`: those of the examples that are predicted
+ * together. `support`: those of the task's support set, which are part of what adaptation gives.
+ * `running`: in training those of the batch, which move running averages in θ; in evaluation and
+ * predictions these averages, in every inner step too. With `support` and `running` no prediction
+ * depends on other query examples.
  */
 export const batchNormField = z.enum(['batch', 'support', 'running']).default('batch');
 
@@ -74,7 +76,10 @@ export type TakenStatistics = Record<
   { readonly mean: tfjs.Tensor; readonly variance: tfjs.Tensor; readonly count: number }
 >;
 
-/** Normalises over all axes but the last, and notes in `taken` with what. @param x [examples, height, width, channels] */
+/**
+ * Normalises over all axes but the last, and notes in `taken` with what. @param x [examples,
+ * height, width, channels]
+ */
 export function batchNorm(
   tf: Tf,
   params: NamedTensors,

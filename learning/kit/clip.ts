@@ -10,7 +10,8 @@ export const clipMargin = 1e-4;
 /**
  * g ← g · C / max(‖g‖, C), with ‖g‖ over all parameters together.
  *
- * @param norm C, above 0. What is returned has at most this norm, and a contribution of exactly this norm may lose the margin.
+ * @param norm C, above 0. What is returned has at most this norm, and a contribution of exactly
+ *   this norm may lose the margin.
  */
 export function clippedTask(
   tf: Tf,
@@ -29,7 +30,10 @@ export function clippedTask(
   };
 }
 
-/** The same on a flat vector, in place and in float64. A vector of a part's own numbers may not be finite, and stays so. */
+/**
+ * The same on a flat vector, in place and in float64. A vector of a part's own numbers may not be
+ * finite, and stays so.
+ */
 export function clipVector(vector: Float32Array, norm: number): void {
   const limit = norm * (1 - clipMargin);
   const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));

@@ -3,7 +3,10 @@ import { z } from 'zod';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { TaskIo } from '../tasks.ts';
 
-/** Words without "." at their front, joined by "/": neither a path that leads out of a data directory nor a hidden folder. */
+/**
+ * Words without "." at their front, joined by "/": neither a path that leads out of a data
+ * directory nor a hidden folder.
+ */
 const pattern = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_. -]*(\/[\p{L}\p{N}_][\p{L}\p{M}\p{N}_. -]*)*$/u;
 
 /** Such as `birds/small`. */

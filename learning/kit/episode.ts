@@ -19,15 +19,18 @@ export interface Episode {
   copy(classNumber: number, example: number, inputs: Float32Array, row: number): void;
 }
 
-/** Overwrites the task's arrays: those of a sequence, where the episode is one, or those of a support and a query set. */
+/**
+ * Overwrites the task's arrays: those of a sequence, where the episode is one, or those of a
+ * support and a query set.
+ */
 export function drawEpisode(rng: Rng, episode: Episode, task: NamedArrays): void {
   if (episode.presentations === undefined) drawSets(rng, episode, task);
   else drawSequence(rng, episode, episode.presentations, task);
 }
 
 /**
- * A query set, and a support set where `shots` is not 0. All classes' first examples come before their second ones, so
- * that consecutive mini-batches hold all classes.
+ * A query set, and a support set where `shots` is not 0. All classes' first examples come before
+ * their second ones, so that consecutive mini-batches hold all classes.
  */
 function drawSets(rng: Rng, episode: Episode, task: NamedArrays): void {
   const { ways, shots, queries, classes } = episode;
@@ -47,8 +50,8 @@ function drawSets(rng: Rng, episode: Episode, task: NamedArrays): void {
 }
 
 /**
- * A sequence's examples stand in the order in which they are shown. Labels are drawn anew in each task, since `sample` gives the
- * classes in random order.
+ * A sequence's examples stand in the order in which they are shown. Labels are drawn anew in each
+ * task, since `sample` gives the classes in random order.
  */
 function drawSequence(rng: Rng, episode: Episode, presentations: number, task: NamedArrays): void {
   const { ways, classes } = episode;

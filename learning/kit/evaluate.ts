@@ -26,7 +26,10 @@ export function* statesOf(
   for (let state = adapt.start(theta, task, step); ; state = adapt.next(theta, state, task, step)) yield state;
 }
 
-/** What a state predicts by name, each [examples, outputs]: for the query set, and for inputs of no class where tasks have them. */
+/**
+ * What a state predicts by name, each [examples, outputs]: for the query set, and for inputs of no
+ * class where tasks have them.
+ */
 function predictionsOf(
   { predict }: BuiltAlgorithm,
   kit: Kit,
@@ -39,8 +42,9 @@ function predictionsOf(
 }
 
 /**
- * Every measure of predictions for the query set, by name: scalars, and vectors of those that have an axis of their own.
- * What rejects inputs of no class are the largest logits in `query` and `outside`.
+ * Every measure of predictions for the query set, by name: scalars, and vectors of those that have
+ * an axis of their own. What rejects inputs of no class are the largest logits in `query` and
+ * `outside`.
  */
 function measurePredictions(
   kit: Kit,
@@ -63,7 +67,9 @@ const measuresOfState =
     return measurePredictions(kit, predicted.query as tfjs.Tensor2D, predicted, task);
   };
 
-/** Scalars of every point as [points]; of vectors, which have an axis of their own, those of the last point. */
+/**
+ * Scalars of every point as [points]; of vectors, which have an axis of their own, those of the last point.
+ */
 function alongPoints({ tf }: Kit, measured: readonly NamedTensors[]): NamedTensors {
   const last = measured.at(-1)!;
   const ofPoints = (name: string) => measured.map((of) => tf.reshape(of[name]!, [1]));
@@ -95,7 +101,10 @@ export function evaluateFunction(
   };
 }
 
-/** `each`: what the states predict, by name, [points, examples, outputs]. One of several members of an ensemble. */
+/**
+ * `each`: what the states predict, by name, [points, examples, outputs]. One of several members of
+ * an ensemble.
+ */
 export function predictFunction(algorithm: BuiltAlgorithm, kit: Kit, points: number): TaskFunction {
   return (theta, task, step) => {
     const states = [...first(points, statesOf(algorithm.adapt, theta, task, step))];
@@ -109,8 +118,9 @@ export function predictFunction(algorithm: BuiltAlgorithm, kit: Kit, points: num
 export const memberPrefix = 'members.';
 
 /**
- * The measures of what members predict together: `objective.average` of their predictions at every point. Inputs of no
- * class are rejected by the mean of the members' logits: a probability does not tell how far all logits are down.
+ * The measures of what members predict together: `objective.average` of their predictions at every
+ * point. Inputs of no class are rejected by the mean of the members' logits: a probability does not
+ * tell how far all logits are down.
  */
 export function ensembleFunction(kit: Kit, { members, points }: { members: number; points: number }): TaskFunction {
   const { tf } = kit;
@@ -140,7 +150,9 @@ export interface LoopedEvaluation {
   readonly start: TaskFunction;
   /** As `start`, of the next state. The state is among the task's tensors, with its prefix. */
   readonly next: TaskFunction;
-  /** `each`: what `evaluation.insight` measures of the state among the task's tensors, which is the last. */
+  /**
+   * `each`: what `evaluation.insight` measures of the state among the task's tensors, which is the last.
+   */
   readonly insight: TaskFunction;
 }
 
@@ -170,8 +182,9 @@ export function loopedEvaluation(
 }
 
 /**
- * As `loopedEvaluation`, of sequences: `start` gives the state before the first example; `next` reads the one example that the
- * task holds, and `each` has its measures as well as the state after it.
+ * As `loopedEvaluation`, of sequences: `start` gives the state before the first example; `next`
+ * reads the one example that the task holds, and `each` has its measures as well as the state after
+ * it.
  */
 export function streamEvaluation(
   adapt: LoopedAdaptation,

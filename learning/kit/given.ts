@@ -41,7 +41,9 @@ const setsOf = ({ supportExamples, queryExamples }: TaskFacts) =>
     ['query', queryExamples],
   ] as const;
 
-/** The masks of a task as tensors beside the distribution's, by name, in the order in which they are drawn. */
+/**
+ * The masks of a task as tensors beside the distribution's, by name, in the order in which they are drawn.
+ */
 export const maskShapes = (masks: Masks, task: TaskFacts): TensorShapes =>
   Object.fromEntries(
     setsOf(task).flatMap(([set, examples]) =>
@@ -64,7 +66,10 @@ export function drawMasks(masks: Masks, rng: Rng, arrays: Readonly<Record<string
   }
 }
 
-/** The algorithm as θ with the model's running statistics needs it; the algorithm itself where there are none. */
+/**
+ * The algorithm as θ with the model's running statistics needs it; the algorithm itself where there
+ * are none.
+ */
 export function withRunning(algorithm: BuiltAlgorithm, statistics: readonly Parameter[]): BuiltAlgorithm {
   if (statistics.length === 0) return algorithm;
   const names = new Set(statistics.map(({ name }) => name));

@@ -13,23 +13,33 @@ export interface Examples {
   readonly masks?: NamedTensors;
   /** In evaluation: the running statistics that the model normalises with, by name. Default: none. */
   readonly statistics?: NamedTensors;
-  /** In training: the running statistics before this meta-step, which move and are not used, by name. Default: none. */
+  /**
+   * In training: the running statistics before this meta-step, which move and are not used, by
+   * name. Default: none.
+   */
   readonly running?: NamedTensors;
 }
 
 export interface DifferentiatedLoss {
   readonly loss: tfjs.Scalar;
   readonly predictions: tfjs.Tensor2D;
-  /** By name; and the new values of the model's running statistics, which are averaged and have no gradient. */
+  /**
+   * By name; and the new values of the model's running statistics, which are averaged and have no gradient.
+   */
   readonly gradients: NamedTensors;
 }
 
 type Predict = (params: NamedTensors, inputs: tfjs.Tensor) => tfjs.Tensor2D;
 
 export interface GradientKit {
-  /** What the model predicts from for the examples: the parameters, and the examples' masks and statistics. */
+  /**
+   * What the model predicts from for the examples: the parameters, and the examples' masks and statistics.
+   */
   forExamples(params: NamedTensors, examples: Examples): NamedTensors;
-  /** A training task's new values of the model's running statistics, after the model has seen the examples; none where it has none. */
+  /**
+   * A training task's new values of the model's running statistics, after the model has seen the
+   * examples; none where it has none.
+   */
   runningAfter(params: NamedTensors, examples: Examples): NamedTensors;
   /** The objective's loss of the model with these parameters on the examples. */
   lossOf(params: NamedTensors, examples: Examples): tfjs.Scalar;

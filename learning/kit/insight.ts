@@ -23,7 +23,10 @@ const similarity = {
   range: [0, 1],
 } as const;
 
-/** What is measured along the layers of a model. @param namesLayers whether the model hands out their outputs. */
+/**
+ * What is measured along the layers of a model. @param namesLayers whether the model hands out
+ * their outputs.
+ */
 export function insightHeads(model: readonly Parameter[], namesLayers: boolean): readonly MeasureHead[] {
   const layers = { axis: 'layer', points: [...layersOf(model).keys()] };
   return [movement, ...(namesLayers ? [similarity] : [])].map((kind) => ({ ...kind, ...layers }));
@@ -43,7 +46,9 @@ export const insightProblems = (algorithm: string, { axis, points }: Axis): read
 
 export const innerStepAxis = 'inner step';
 
-/** Vectors of one number a layer, by the name of their measure. `before` and `after` are states of one task. */
+/**
+ * Vectors of one number a layer, by the name of their measure. `before` and `after` are states of one task.
+ */
 export function measureInsight(kit: Kit, before: NamedTensors, after: NamedTensors, inputs: tfjs.Tensor): NamedTensors {
   const { tf } = kit;
   const layers = layersOf(kit.modelParameters);
@@ -72,8 +77,8 @@ export function movementOf(tf: Tf, before: NamedTensors, after: NamedTensors, na
 }
 
 /**
- * Linear CKA of outputs [examples, …] of the same examples. Where an output does not vary it is 1 if neither
- * does, and else 0; where a number is not finite it is 0.
+ * Linear CKA of outputs [examples, …] of the same examples. Where an output does not vary it is 1
+ * if neither does, and else 0; where a number is not finite it is 0.
  */
 export function alignment(tf: Tf, x: tfjs.Tensor, y: tfjs.Tensor): tfjs.Scalar {
   const [a, b] = [similarities(tf, x), similarities(tf, y)];

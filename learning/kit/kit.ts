@@ -24,7 +24,10 @@ export interface Kit extends GradientKit {
   readonly task: TaskFacts;
   readonly model: BuiltModel;
   readonly objective: BuiltObjective;
-  /** The model's parameters, and all of θ: the same unless the algorithm changes them. Running statistics are in neither: see `kit/given.ts`. */
+  /**
+   * The model's parameters, and all of θ: the same unless the algorithm changes them. Running
+   * statistics are in neither: see `kit/given.ts`.
+   */
   readonly modelParameters: readonly Parameter[];
   readonly parameters: readonly Parameter[];
   /** Whether the model names its layers, and so has `outputsOfLayers`. */

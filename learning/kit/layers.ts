@@ -1,5 +1,6 @@
-// What the layers of a model compute, by name. A model hands each layer's output through `layer`, which returns
-// it as it is; only while somebody asks are outputs kept. Predicting costs nothing more, and a model is written once.
+// What the layers of a model compute, by name. A model hands each layer's output through `layer`,
+// which returns it as it is; only while somebody asks are outputs kept. Predicting costs nothing
+// more, and a model is written once.
 import type * as tfjs from '@tensorflow/tfjs';
 import type { NamedTensors } from '../built.ts';
 

@@ -3,8 +3,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { Tf } from './tools.ts';
 
 /**
- * The largest of each 2×2 window, a last odd row or column left out. In pairwise maxima, whose gradient goes to one of two equals: that of
- * `tf.max` goes to each of them in full, four times too much where an image is blank (and `tf.maxPool` has no second derivative).
+ * The largest of each 2×2 window, a last odd row or column left out. In pairwise maxima, whose
+ * gradient goes to one of two equals: that of `tf.max` goes to each of them in full, four times too
+ * much where an image is blank (and `tf.maxPool` has no second derivative).
  */
 export function maxPool(tf: Tf, x: tfjs.Tensor4D): tfjs.Tensor4D {
   const [examples, height, width, channels] = x.shape;

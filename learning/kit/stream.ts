@@ -1,9 +1,10 @@
-// Learners that read a sequence of examples, each of which they predict before they see its target: x_t comes
-// with y_{t−1}, the target of the example before it (Hochreiter, Younger & Conwell 2001; Santoro et al. 2016,
-// §2). A learner says what one example does to its state. It is trained by back-propagation through the whole
-// sequence, piece by piece: forward, keeping the states between the pieces, then backward, where a program
-// computes its piece again and differentiates loss(piece) + ⟨∂ loss(later pieces) / ∂ state, state⟩. The
-// gradient is that of the unrolled sequence, and a program is as large as a piece, however long the sequence.
+// Learners that read a sequence of examples, each of which they predict before they see its target:
+// x_t comes with y_{t−1}, the target of the example before it (Hochreiter, Younger & Conwell 2001;
+// Santoro et al. 2016, §2). A learner says what one example does to its state. It is trained by
+// back-propagation through the whole sequence, piece by piece: forward, keeping the states between
+// the pieces, then backward, where a program computes its piece again and differentiates
+// loss(piece) + ⟨∂ loss(later pieces) / ∂ state, state⟩. The gradient is that of the unrolled
+// sequence, and a program is as large as a piece, however long the sequence.
 import type * as tfjs from '@tensorflow/tfjs';
 import { elementsOf } from '../../shared/tensor-codec.ts';
 import type {
@@ -31,9 +32,15 @@ export interface StateTensor {
 /** What one example does. Rows are states side by side that know nothing of each other. */
 export interface StreamCell {
   readonly state: Readonly<Record<string, StateTensor>>;
-  /** What needs no state, of all examples at once. @param x [rows, features + targets]: an example's features, and the target before it. */
+  /**
+   * What needs no state, of all examples at once. @param x [rows, features + targets]: an example's
+   * features, and the target before it.
+   */
   project(params: NamedTensors, x: tfjs.Tensor2D): tfjs.Tensor2D;
-  /** @param state [rows, …shape] by name. @returns the next state, and what a prediction is made from, [rows, width]. */
+  /**
+   * @param state [rows, …shape] by name. @returns the next state, and what a prediction is made
+   *   from, [rows, width].
+   */
   step(params: NamedTensors, state: NamedTensors, projected: tfjs.Tensor2D): CellStep;
   /** @param outputs [rows, width]. @returns [rows, targets] */
   predict(params: NamedTensors, outputs: tfjs.Tensor2D): tfjs.Tensor2D;
@@ -51,10 +58,14 @@ const label = 'label';
 
 const upstreamPrefix = 'upstream.';
 
-/** Examples of a piece, at most. With more, programs are larger; with fewer, there are more calls of them. */
+/**
+ * Examples of a piece, at most. With more, programs are larger; with fewer, there are more calls of them.
+ */
 const mostExamples = 10;
 
-/** Examples of each piece: the largest divisor of the sequence's length that is not above `mostExamples`. */
+/**
+ * Examples of each piece: the largest divisor of the sequence's length that is not above `mostExamples`.
+ */
 export function examplesOfPiece({ supportExamples: length }: Pick<TaskFacts, 'supportExamples'>): number {
   let examples = Math.min(mostExamples, length);
   while (length % examples !== 0) examples -= 1;

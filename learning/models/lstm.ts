@@ -1,6 +1,7 @@
-// A text read by one layer of LSTM, token by token: h₀ = 0, hₜ from the embedding of token t and hₜ₋₁, and a linear
-// head on the last token's h (Sutskever, Vinyals & Le 2014, §2, the half that reads). After a text's end the
-// state stays as it is. Each token is a step of the program, so texts are short.
+// A text read by one layer of LSTM, token by token: h₀ = 0, hₜ from the embedding of token t and
+// hₜ₋₁, and a linear head on the last token's h (Sutskever, Vinyals & Le 2014, §2, the half that
+// reads). After a text's end the state stays as it is. Each token is a step of the program, so
+// texts are short.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { NamedTensors } from '../built.ts';

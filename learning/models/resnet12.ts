@@ -1,8 +1,9 @@
-// Four residual blocks of three 3×3 convolutions with batch norm and leaky relu, a 1×1 convolution beside each, 2×2 max-pooling after
-// it, and a linear layer on the spatial mean: ResNet-12 as in Lee, Maji, Ravichandran & Soatto 2019 (MetaOptNet, §4.1, and its
-// code), after Oreshkin, Rodríguez López & Lacoste 2018. In training the first two blocks' outputs have
-// dropout and the last two's DropBlock (Ghiasi, Lin & Le 2018): masks that are drawn for each task, one for every
-// example, and stay the same through the inner steps. In evaluation and predictions nothing is dropped.
+// Four residual blocks of three 3×3 convolutions with batch norm and leaky relu, a 1×1 convolution
+// beside each, 2×2 max-pooling after it, and a linear layer on the spatial mean: ResNet-12 as in
+// Lee, Maji, Ravichandran & Soatto 2019 (MetaOptNet, §4.1, and its code), after Oreshkin, Rodríguez
+// López & Lacoste 2018. In training the first two blocks' outputs have dropout and the last two's
+// DropBlock (Ghiasi, Lin & Le 2018): masks that are drawn for each task, one for every example, and
+// stay the same through the inner steps. In evaluation and predictions nothing is dropped.
 import type * as tfjs from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Rng } from '../../shared/rng.ts';
@@ -109,7 +110,8 @@ export const resnet12 = defineModel({
           }),
         ),
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
-  // a pass makes as many operators as 104 layers of an mlp: conv4 with a maximum instead of relu, four times
+  // a pass makes as many operators as 104 layers of an mlp: conv4 with a maximum instead of relu,
+  // four times
   layers: () => 104,
   cel({ widths, batchNorm, dropRate }, { task }) {
     const [height = '0', width = '0', channels = '0'] = task.input;
@@ -183,7 +185,10 @@ const sidesAfter = (poolings: number, [height, width]: TaskFacts['input']): read
   width! >> poolings,
 ];
 
-/** A convolution has no bias: batch norm would subtract it again. He's initialization by outputs, as in MetaOptNet's code (He et al. 2015). */
+/**
+ * A convolution has no bias: batch norm would subtract it again. He's initialization by outputs, as
+ * in MetaOptNet's code (He et al. 2015).
+ */
 function blockParameters(block: number, inputs: number, filters: number): Parameter[] {
   const layer = (name: string, side: number, from: number): Parameter[] => [
     {
@@ -200,9 +205,9 @@ function blockParameters(block: number, inputs: number, filters: number): Parame
 }
 
 /**
- * DropBlock's masks (Ghiasi et al. 2018, algorithm 1, a mask for each channel): squares of `size` × `size` are 0, all else
- * is what makes the mean 1. A square's corner is drawn with γ = rate / size² · side² / (side − size + 1)², so that
- * about the wanted share is dropped; a size of 1 is dropout.
+ * DropBlock's masks (Ghiasi et al. 2018, algorithm 1, a mask for each channel): squares of `size` ×
+ * `size` are 0, all else is what makes the mean 1. A square's corner is drawn with γ = rate / size²
+ * · side² / (side − size + 1)², so that about the wanted share is dropped; a size of 1 is dropout.
  *
  * @param shape [height, width, channels]
  */

@@ -29,7 +29,10 @@ export const crossEntropy = defineObjective({
       const logit = tf.sum(tf.mul(oneHot, shifted), 1);
       return tf.mean(tf.sub(logNormaliser, logit));
     },
-    /** log of the mean of the members' probabilities: logits whose softmax is that mean. Σ in the domain of logarithms, so that none is 0. */
+    /**
+     * log of the mean of the members' probabilities: logits whose softmax is that mean. Σ in the
+     * domain of logarithms, so that none is 0.
+     */
     average(members) {
       const logProbabilities = members.map((logits) => {
         const shifted = tf.sub(logits, constantMaximum(tf, logits));

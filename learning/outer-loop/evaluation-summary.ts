@@ -38,8 +38,8 @@ export function summariseMeasures(
 }
 
 /**
- * The measures along the first one's axis, at its last point, by domain. Tasks that diverged are left out as in
- * `summariseMeasures`; a domain without tasks has no finite estimate.
+ * The measures along the first one's axis, at its last point, by domain. Tasks that diverged are
+ * left out as in `summariseMeasures`; a domain without tasks has no finite estimate.
  */
 export function summariseDomains(
   shards: readonly (readonly MeasureRows[])[],

@@ -36,7 +36,10 @@ export function encodedBytes({ format, layout }: Pick<EncodeOptions, 'format' | 
   return format === 'float32' ? codes : codes + scaleBytes * [...chunksOf(layout)].length;
 }
 
-/** @returns of float32 the vector's own bytes, of the others freshly owned ones: every scale, then every code. */
+/**
+ * @returns of float32 the vector's own bytes, of the others freshly owned ones: every scale, then
+ *   every code.
+ */
 export function encodeSum(vector: Float32Array, options: EncodeOptions): Uint8Array {
   const { format, layout, seed, firstTask } = options;
   if (format === 'float32') return bytesOfVector(vector);
@@ -67,7 +70,8 @@ export function encodeSum(vector: Float32Array, options: EncodeOptions): Uint8Ar
 
 /**
  * @param bytes of float32, the vector is a view over them where they are aligned.
- * @throws MetatrainError `REQUEST_INVALID` when there are too many or too few. A scale may be any number, and so may what is made of it.
+ * @throws MetatrainError `REQUEST_INVALID` when there are too many or too few. A scale may be any
+ *   number, and so may what is made of it.
  */
 export function decodeSum(bytes: Buffer, { format, layout }: Pick<EncodeOptions, 'format' | 'layout'>): Float32Array {
   const elements = layoutElements(layout);
@@ -104,7 +108,10 @@ function* chunksOf({ tensors }: ParamsLayout): Iterable<readonly [begin: number,
   }
 }
 
-/** Of int8 the size of one step; of float16 a power of two, which rounds nothing, that brings every number to at most 1. */
+/**
+ * Of int8 the size of one step; of float16 a power of two, which rounds nothing, that brings every
+ * number to at most 1.
+ */
 function scaleOf(vector: Float32Array, begin: number, end: number, format: 'float16' | 'int8'): number {
   let largest = 0;
   for (let i = begin; i < end; i += 1) largest = Math.max(largest, Math.abs(vector[i]!));

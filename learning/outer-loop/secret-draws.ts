@@ -1,6 +1,6 @@
-// What a job with `meta.privacy` draws from its coordinator's secret: which tasks of the pool a meta-step
-// takes, and the noise on its sum. The coordinator supplies the streams (`SecretStreams`); nothing here, in a
-// job file, in a checkpoint or on a worker tells them.
+// What a job with `meta.privacy` draws from its coordinator's secret: which tasks of the pool a
+// meta-step takes, and the noise on its sum. The coordinator supplies the streams
+// (`SecretStreams`); nothing here, in a job file, in a checkpoint or on a worker tells them.
 
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { poissonSample, type SecretRng } from '../../shared/secret-rng.ts';
@@ -21,7 +21,10 @@ export class SecretDraws {
     this.#streams = streams;
   }
 
-  /** The tasks of a meta-step, ascending and maybe none; undefined without a pool, where they follow each other. */
+  /**
+   * The tasks of a meta-step, ascending and maybe none; undefined without a pool, where they follow
+   * each other.
+   */
   sample(metaStep: number): readonly number[] | undefined {
     const { privacy, batchSize } = this.#meta;
     const pool = privacy?.pool;
@@ -39,8 +42,8 @@ export class SecretDraws {
   }
 
   /**
-   * The mean over the meta-batch that is expected, with the noise: g ← (Σ clipped + σC · z) / batchSize, in place.
-   * Fixed parameters have no contribution, and get no noise.
+   * The mean over the meta-batch that is expected, with the noise: g ← (Σ clipped + σC · z) /
+   * batchSize, in place. Fixed parameters have no contribution, and get no noise.
    *
    * @param sum over the tasks of this meta-step.
    */

@@ -1,5 +1,6 @@
-// What of `meta.aggregation`, `meta.privacy` and `placement.results` does not go together, with each other or
-// with the rest of the job; and the same in CEL, as far as it follows from the job file without its parts.
+// What of `meta.aggregation`, `meta.privacy` and `placement.results` does not go together, with
+// each other or with the rest of the job; and the same in CEL, as far as it follows from the job
+// file without its parts.
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { formatCount } from '../../shared/numbers.ts';
 import { carryBytes } from '../carry.ts';

@@ -70,7 +70,10 @@ export interface AppliedMetaStep {
   readonly measures: readonly MeasureValue[];
   /** Before clipping. */
   readonly metaGradientNorm: number;
-  /** Undefined where it cannot be told: one shard, stale ones, another aggregation than the mean, or shards that were not measured. */
+  /**
+   * Undefined where it cannot be told: one shard, stale ones, another aggregation than the mean, or
+   * shards that were not measured.
+   */
   readonly taskGradients: TaskGradientSpread | undefined;
   readonly learningRate: number;
   readonly skippedTasks: number;
@@ -220,13 +223,13 @@ export class Training {
   }
 
   /**
-   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks, or of what `meta.aggregation` makes of the shards; of parameters with another role,
-   * what their role says.
+   * θ ← θ − update(Σ meta-gradients / Σ weights) over the counted tasks, or of what
+   * `meta.aggregation` makes of the shards; of parameters with another role, what their role says.
    *
    * @param heads the measures of every result that was kept.
    * @param domains told apart in measures of their own. Default: the tasks are of one.
-   * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out, or when the new θ would not be finite;
-   *   θ is then unchanged.
+   * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out,
+   *   or when the new θ would not be finite; θ is then unchanged.
    */
   applyMetaStep(iterations: number, heads: readonly MeasureHead[]): AppliedMetaStep {
     const batch = this.#trainBatches.get(this.#metaParams.step);

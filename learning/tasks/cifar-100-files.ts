@@ -1,7 +1,10 @@
 // CIFAR-100's official archive: where it is published, its hash, and the terms of use.
 import type { DataSet } from '../../shared/data-sets.ts';
 
-/** The official page gives MD5 03b5dce01913d631647c71ecec9e9cb8; the SHA-256 is the one that MLDatasets.jl checks. */
+/**
+ * The official page gives MD5 03b5dce01913d631647c71ecec9e9cb8; the SHA-256 is the one that
+ * MLDatasets.jl checks.
+ */
 export const cifar100Files: DataSet = {
   name: 'cifar-100',
   title: 'CIFAR-100: 100 classes in 20 superclasses, 600 colour photographs of 32 × 32 pixels of each',

@@ -1,7 +1,8 @@
-// Tasks from CIFAR-100 (Krizhevsky 2009), whose classes a distribution cuts into splits by name: CIFAR-FS and FC100
-// are two such cuts. Reads the official archive in its binary version, which nobody need unpack: records of a
-// superclass, a class and 32 × 32 bytes of red, of green and of blue. `train.bin` and `test.bin` are one pool, 600 images a
-// class: that split is by image. An image that an earlier split has too is left out of a later one.
+// Tasks from CIFAR-100 (Krizhevsky 2009), whose classes a distribution cuts into splits by name:
+// CIFAR-FS and FC100 are two such cuts. Reads the official archive in its binary version, which
+// nobody need unpack: records of a superclass, a class and 32 × 32 bytes of red, of green and of
+// blue. `train.bin` and `test.bin` are one pool, 600 images a class: that split is by image. An
+// image that an earlier split has too is left out of a later one.
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { fetchCommand } from '../../shared/data-sets.ts';

@@ -1,5 +1,5 @@
-// CIFAR-FS (Bertinetto, Henriques, Torr & Vedaldi 2019, §4.1): CIFAR-100's classes, drawn at random into 64 that train,
-// 16 that validate and 20 that test. The lists are the authors' own.
+// CIFAR-FS (Bertinetto, Henriques, Torr & Vedaldi 2019, §4.1): CIFAR-100's classes, drawn at random
+// into 64 that train, 16 that validate and 20 that test. The lists are the authors' own.
 import { cifarDistribution } from './cifar-100.ts';
 
 const splits = {

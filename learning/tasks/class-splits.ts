@@ -125,8 +125,8 @@ export function classesByList<C extends TaskClass>(
 }
 
 /**
- * As the job file has them; without lists and shares, by `classesByHash`, or all classes where tasks are drawn from one split alone and there
- * is nothing to hold apart.
+ * As the job file has them; without lists and shares, by `classesByHash`, or all classes where
+ * tasks are drawn from one split alone and there is nothing to hold apart.
  */
 export function classesOfSplits<C extends TaskClass>(
   field: string,

@@ -1,6 +1,7 @@
-// EMNIST (Cohen et al. 2017), split by class, as a distribution of N-way K-shot tasks: handwritten digits and
-// letters, 28 × 28, ink = 1, like Omniglot's drawings. Reads an archive of NumPy's arrays, since the
-// official one packs all six variants into one file of 560 MB, of which tasks need a few images a class.
+// EMNIST (Cohen et al. 2017), split by class, as a distribution of N-way K-shot tasks: handwritten
+// digits and letters, 28 × 28, ink = 1, like Omniglot's drawings. Reads an archive of NumPy's
+// arrays, since the official one packs all six variants into one file of 560 MB, of which tasks
+// need a few images a class.
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
@@ -25,7 +26,10 @@ const limits = { maxArchiveBytes: 2 ** 30, maxEntryBytes: 2 ** 30, maxEntries: 1
 const kinds = { all: /./, digits: /[0-9]/, letters: /[A-Za-z]/, upper: /[A-Z]/, lower: /[a-z]/ } as const;
 
 const schema = z.strictObject({
-  /** In a data directory: an archive of NumPy's savez with `images`, [n, 28, 28] bytes, and `labels`, n bytes from 0 to 61. */
+  /**
+   * In a data directory: an archive of NumPy's savez with `images`, [n, 28, 28] bytes, and
+   * `labels`, n bytes from 0 to 61.
+   */
   file: dataPath('file').default('emnist/emnist_byclass_test_62x200.npz'),
   classes: z.enum(Object.keys(kinds) as [keyof typeof kinds]).default('all'),
   ways: z.int().min(2).max(62).default(5),
@@ -33,9 +37,15 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(1000).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(1000).default(15),
-  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  /**
+   * A task is one sequence that shows each class so often, each time before its label, instead of a
+   * support and a query set.
+   */
   presentations: z.int().min(2).max(1000).optional(),
-  /** Which classes train, validate and test, by their character. Default: `byHash`, or all classes where the tasks only train or only evaluate. */
+  /**
+   * Which classes train, validate and test, by their character. Default: `byHash`, or all classes
+   * where the tasks only train or only evaluate.
+   */
   splits: splitsSchema.optional(),
 });
 

@@ -1,5 +1,6 @@
-// FC100 (Oreshkin, Rodríguez López & Lacoste 2018, §4.1 and supplement): CIFAR-100's classes by superclass, so that no
-// superclass is in two splits: 12 train, 4 validate and 4 test, of 5 classes each.
+// FC100 (Oreshkin, Rodríguez López & Lacoste 2018, §4.1 and supplement): CIFAR-100's classes by
+// superclass, so that no superclass is in two splits: 12 train, 4 validate and 4 test, of 5 classes
+// each.
 import { cifarDistribution } from './cifar-100.ts';
 
 export const fc100 = cifarDistribution({

@@ -1,6 +1,8 @@
-// Reads a folder of images by class, `<class>/<image>`, `<split>/<class>/<image>`, or `images/<image>` with a list of
-// each split, or a zip archive of one; all images are resized to one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that every
-// file and the format enter. What is not such a folder is refused as DATA_CORRUPT with its path.
+// Reads a folder of images by class, `<class>/<image>`, `<split>/<class>/<image>`, or
+// `images/<image>` with a list of each split, or a zip archive of one; all images are resized to
+// one size. Files are hashed each time; decoding is done once, and its bytes are kept by a key that
+// every file and the format enter. What is not such a folder is refused as DATA_CORRUPT with its
+// path.
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';
@@ -132,7 +134,10 @@ async function inArchive(path: string, io: TaskIo): Promise<ImageFiles> {
   };
 }
 
-/** The lists of a split, of which the first that is there is taken: of filename and label, as miniImageNet's (Ravi & Larochelle 2017). */
+/**
+ * The lists of a split, of which the first that is there is taken: of filename and label, as
+ * miniImageNet's (Ravi & Larochelle 2017).
+ */
 const listNames = {
   train: ['train.csv'],
   validation: ['validation.csv', 'val.csv'],

@@ -1,6 +1,7 @@
-// A user's own images as a distribution of N-way K-shot tasks: a folder in a data directory, one folder a
-// class, or a zip archive of such a folder. Images stay bytes in memory, shared by the jobs of a process, and become numbers from 0 to 1 as a
-// task is drawn. No image of training is shown in evaluation, under any name.
+// A user's own images as a distribution of N-way K-shot tasks: a folder in a data directory, one
+// folder a class, or a zip archive of such a folder. Images stay bytes in memory, shared by the
+// jobs of a process, and become numbers from 0 to 1 as a task is drawn. No image of training is
+// shown in evaluation, under any name.
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { inKeywords } from '../../shared/job-spec/keywords.ts';
@@ -45,7 +46,10 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(1000).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(1000).default(15),
-  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  /**
+   * A task is one sequence that shows each class so often, each time before its label, instead of a
+   * support and a query set.
+   */
   presentations: z.int().min(2).max(1000).optional(),
   /** Of every image, to which it is stretched: pixels of both sides, or [height, width]. */
   size: z.custom<Size>(isSize, `${leastSide} to ${mostSide} pixels, or [height, width] of so many`).default(84),
@@ -53,7 +57,11 @@ const schema = z.strictObject({
   channels: z.literal([1, 3]).default(3),
   /** How images are resized; all of them antialias where an image shrinks. */
   filter: z.enum(filterNames).default('lanczos'),
-  /** Which classes train, validate and test. Default: the folders train, validation and test, where the folder has them; otherwise `byHash`, or all classes where the tasks only train or only evaluate. */
+  /**
+   * Which classes train, validate and test. Default: the folders train, validation and test, where
+   * the folder has them; otherwise `byHash`, or all classes where the tasks only train or only
+   * evaluate.
+   */
   splits: splitsSchema.optional(),
 });
 

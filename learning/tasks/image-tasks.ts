@@ -27,7 +27,9 @@ interface EpisodeSpec {
   readonly presentations?: number | undefined;
 }
 
-/** @throws MetatrainError `REQUEST_INVALID` when the classes cannot give the tasks that the spec asks for. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` when the classes cannot give the tasks that the spec asks for.
+ */
 export function imageTasks(spec: EpisodeSpec, source: ImageSource, io: TaskIo): Tasks {
   const { ways, shots, queries, presentations } = spec;
   const { title, identity, splits, imageNumbers } = source;
@@ -92,7 +94,9 @@ function refuseSplits(
   throw invalid('task.queries', got, accepted);
 }
 
-/** Images are compared by their pixels: one that stands in two splits, under whatever names, is one image. */
+/**
+ * Images are compared by their pixels: one that stands in two splits, under whatever names, is one image.
+ */
 function refuseSharedImages(splits: ImageSource['splits']): void {
   const seen = new Map<string, { readonly split: Split; readonly file: string }>();
   for (const split of splitNames) {

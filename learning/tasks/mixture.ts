@@ -1,6 +1,6 @@
-// Tasks drawn from several distributions, its domains, each with a weight: which domain task number i of a split
-// is of follows from (seed, split, i), and the task is the domain's own number i. The domains' tasks must look alike.
-// A registry makes this part of its other distributions.
+// Tasks drawn from several distributions, its domains, each with a weight: which domain task number
+// i of a split is of follows from (seed, split, i), and the task is the domain's own number i. The
+// domains' tasks must look alike. A registry makes this part of its other distributions.
 import { z } from 'zod';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { positive } from '../../shared/job-spec/fields.ts';

@@ -1,5 +1,6 @@
-// Reads arrays of bytes from an archive of NumPy's `savez` (NEP 1, versions 1 to 3 of the format): a zip with one
-// `<name>.npy` an array. Other number types and Fortran's order are refused: nothing here needs them.
+// Reads arrays of bytes from an archive of NumPy's `savez` (NEP 1, versions 1 to 3 of the format):
+// a zip with one `<name>.npy` an array. Other number types and Fortran's order are refused: nothing
+// here needs them.
 import type { ArchiveLimits, TaskIo } from '../tasks.ts';
 
 /** Row-major. */

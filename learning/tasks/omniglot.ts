@@ -34,7 +34,10 @@ const schema = z.strictObject({
   shots: z.int().min(1).max(19).default(1),
   /** Query images a class. */
   queries: z.int().min(1).max(19).default(15),
-  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  /**
+   * A task is one sequence that shows each class so often, each time before its label, instead of a
+   * support and a query set.
+   */
   presentations: z.int().min(2).max(20).optional(),
   /** `full`: both official sets, 1,623 characters. `small`: the two small background sets. `auto`: full where it is found, else small. */
   dataSet: z.enum(['auto', 'full', 'small']).default('auto'),

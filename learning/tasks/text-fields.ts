@@ -19,7 +19,10 @@ export const textFields = {
   shots: z.int().min(0).max(1000).default(1),
   /** Query sentences a class. Each class has at least shots + queries sentences. */
   queries: z.int().min(1).max(1000).default(10),
-  /** A task is one sequence that shows each class so often, each time before its label, instead of a support and a query set. */
+  /**
+   * A task is one sequence that shows each class so often, each time before its label, instead of a
+   * support and a query set.
+   */
   presentations: z.int().min(2).max(1000).optional(),
   /** Sentences a task that belong to no class at all: evaluations measure how well they are told apart. */
   outside: z.int().min(0).max(1000).default(0),

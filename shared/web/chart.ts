@@ -248,7 +248,8 @@ function boundsOf({ y, halfWidth95 = 0 }: ChartPoint, scale: Scale): [low: numbe
 }
 
 /**
- * Includes all that is drawn, with a little room above and below. A flat line lies in the middle. Bars stand on 0.
+ * Includes all that is drawn, with a little room above and below. A flat line lies in the middle.
+ * Bars stand on 0.
  */
 function rangeUp({ series, scale, isOfKinds }: Chart): [low: number, high: number] {
   let [low, high] = isOfKinds ? [0, 0] : [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

@@ -83,7 +83,10 @@ function isOfSilentPart(job: Json): boolean {
   return all.some(([kindOfPart, name]) => name !== undefined && !builtIn.part(kindOfPart, name).cel);
 }
 
-/** Whether all that the parser says is about the tasks inside of a mixture, which are any objects to the API server. */
+/**
+ * Whether all that the parser says is about the tasks inside of a mixture, which are any objects to
+ * the API server.
+ */
 const isOfMixture = (parser = ''): boolean =>
   parser
     .replace(/^invalid job:\s*/, '')

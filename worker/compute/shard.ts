@@ -31,7 +31,10 @@ export interface StartProgress {
   readonly isReopening: boolean;
 }
 
-/** `payloadSha256`: 32 bytes, over the output's payload, float32 where nothing else is said; hashed in the thread so that the agent never has to. */
+/**
+ * `payloadSha256`: 32 bytes, over the output's payload, float32 where nothing else is said; hashed
+ * in the thread so that the agent never has to.
+ */
 export type ShardOutput =
   | { readonly kind: 'initialize'; readonly initial: InitialParams; readonly payloadSha256: Uint8Array }
   | {

@@ -39,8 +39,9 @@ export interface Plan {
 type Fused = { readonly plan: FusedPlan; readonly passes: readonly PassReport[] } | undefined;
 
 /**
- * The newest plans of an engine's fused executor, by what was traced. A run is one task there, so one function has equal plans for all
- * numbers of tasks: whole shards, the last one, and single tasks.
+ * The newest plans of an engine's fused executor, by what was traced. A run is one task there, so
+ * one function has equal plans for all numbers of tasks: whole shards, the last one, and single
+ * tasks.
  */
 export class FusedPlans {
   readonly #plans = new Map<string, Fused>();

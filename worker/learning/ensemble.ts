@@ -1,5 +1,6 @@
-// Computes the evaluation of an ensemble: its members predict one after another, each along its own adaptation,
-// by the programs of an evaluation of one θ; a last program measures what they predict together.
+// Computes the evaluation of an ensemble: its members predict one after another, each along its own
+// adaptation, by the programs of an evaluation of one θ; a last program measures what they predict
+// together.
 import type { BuiltAlgorithm, LoopedAdaptation } from '../../learning/built.ts';
 import {
   ensembleFunction,

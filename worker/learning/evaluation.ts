@@ -1,5 +1,6 @@
 // Computes evaluation shards: by one program over all points of the algorithm's axis, or, where the
-// adaptation is a loop, by one program for its start and one for a step. Sequences are read example by example.
+// adaptation is a loop, by one program for its start and one for a step. Sequences are read example
+// by example.
 import type { BuiltAlgorithm, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import {
   isLooped,
@@ -108,8 +109,8 @@ function rowsAlong(
 }
 
 /**
- * Reads sequences example by example; a task's value at a presentation is the mean over the examples that were shown as their
- * class's first, second, ….
+ * Reads sequences example by example; a task's value at a presentation is the mean over the
+ * examples that were shown as their class's first, second, ….
  */
 function streamEvaluator(
   { job, engine, draw, step }: WorkContext,
@@ -163,7 +164,10 @@ function streamEvaluator(
   };
 }
 
-/** How often the class of each example was shown before, task by task. @param targets one-hot, [taskCount, length, classes]. */
+/**
+ * How often the class of each example was shown before, task by task. @param targets one-hot,
+ * [taskCount, length, classes].
+ */
 function presentationsOf(
   targets: Float32Array,
   { length, taskCount }: { readonly length: number; readonly taskCount: number },

@@ -45,7 +45,10 @@ export interface EvaluateShard {
   /** Meta-steps that θ has had. */
   readonly metaStep: number;
   readonly split: 'validation' | 'test';
-  /** Of an ensemble: the meta-steps that its members have had, in the order of their θ. Absent: there is one θ. */
+  /**
+   * Of an ensemble: the meta-steps that its members have had, in the order of their θ. Absent:
+   * there is one θ.
+   */
   readonly members?: readonly number[];
   readonly firstTask: number;
   readonly taskCount: number;

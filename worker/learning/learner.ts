@@ -65,7 +65,10 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
     return flattened(stateLayout(program), each);
   };
 
-  /** One program for the start and one for a step, which is called with the task's tensors of each step in turn. */
+  /**
+   * One program for the start and one for a step, which is called with the task's tensors of each
+   * step in turn.
+   */
   const adaptLooped = async (
     adapt: LoopedAdaptation,
     metaParams: Float32Array,

@@ -158,7 +158,10 @@ export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDepe
   };
 }
 
-/** θ of each member of an ensemble, one after another in `metaParams`. @param members default: 1, which is no ensemble. */
+/**
+ * θ of each member of an ensemble, one after another in `metaParams`. @param members default: 1,
+ * which is no ensemble.
+ */
 function membersOf(layout: ParamsLayout, metaParams: Float32Array, members = 1) {
   const size = layoutElements(layout);
   if (metaParams.length !== members * size) {

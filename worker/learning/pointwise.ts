@@ -14,7 +14,10 @@ export const nameOf = ({ job }: WorkContext, ...words: readonly string[]): strin
 /** How many the algorithm's axis has. */
 export const pointsOf = ({ job }: WorkContext): number => job.measures.evaluate[0]!.points.length;
 
-/** Of each point's array of all tasks, `size` numbers a task: one array, task by task and in it point by point. */
+/**
+ * Of each point's array of all tasks, `size` numbers a task: one array, task by task and in it
+ * point by point.
+ */
 export function interleaved(columns: readonly ArrayLike<number>[], size: number): Float32Array {
   const tasks = columns[0]!.length / size;
   const all = new Float32Array(columns.length * columns[0]!.length);
@@ -83,7 +86,9 @@ export const stateSpecs = (each: TensorSpecs): TensorSpecs =>
     Object.entries(statesAmong(each)).map(([name, { shape, dtype }]) => [name, { shape: shape.slice(1), dtype }]),
   );
 
-/** @throws MetatrainError `REQUEST_INVALID` for a step whose state has other names or shapes than the first. */
+/**
+ * @throws MetatrainError `REQUEST_INVALID` for a step whose state has other names or shapes than the first.
+ */
 export function checkState(algorithm: string, start: TensorSpecs, next: TensorSpecs): void {
   const text = (specs: TensorSpecs) =>
     Object.entries(specs)

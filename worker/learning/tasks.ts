@@ -3,7 +3,10 @@ import type { ResolvedJob } from '../../learning/job.ts';
 import { openInTurn, refuseSharedClasses } from '../../learning/several.ts';
 import { evaluatedSplits, type TaskIo, type Tasks } from '../../learning/tasks.ts';
 
-/** @throws MetatrainError as `DistributionPart.open`, and `REQUEST_INVALID` for an evaluation that would show a class of training. */
+/**
+ * @throws MetatrainError as `DistributionPart.open`, and `REQUEST_INVALID` for an evaluation that
+ *   would show a class of training.
+ */
 export async function openTasks(job: ResolvedJob, io: TaskIo): Promise<Tasks> {
   const { trained, evaluated, spec } = job;
   const tasks = await (evaluated === trained ? trained.distribution.open(spec.task, io) : openBoth(job, io));

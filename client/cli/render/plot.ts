@@ -17,7 +17,9 @@ export interface Plot {
   readonly note: string;
   /** Ascending in x, which counts from 0. Where they are denser than the dots, each column shows their median. Values that are not finite are left out. */
   readonly line: readonly PlotPoint[];
-  /** Whether the points are kinds, and so are drawn as bars from 0 without a line between them. Default: no. */
+  /**
+   * Whether the points are kinds, and so are drawn as bars from 0 without a line between them. Default: no.
+   */
   readonly isOfKinds?: boolean;
   /** Whether each point of the line is marked: for few points. */
   readonly isMarked?: boolean;

@@ -228,7 +228,9 @@ export function verbatim(value: Json): Node {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, verbatim(entry)]));
 }
 
-/** The value with each object of nothing but plain values, and lists of them, on one line. It holds no `{{`. */
+/**
+ * The value with each object of nothing but plain values, and lists of them, on one line. It holds no `{{`.
+ */
 export function compact(value: Json): Node {
   if (Array.isArray(value)) return value.map(compact);
   if (!isObject(value)) return value;

@@ -1,5 +1,6 @@
-// Adapting and predicting as requests: sequences, an adaptation that is a loop, programs that are kept, and what a learner refuses.
-// That a request gets what evaluation reports is tried for every combination of parts in `conformance.ts`.
+// Adapting and predicting as requests: sequences, an adaptation that is a loop, programs that are
+// kept, and what a learner refuses. That a request gets what evaluation reports is tried for every
+// combination of parts in `conformance.ts`.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NamedArrays } from '../../../learning/built.ts';

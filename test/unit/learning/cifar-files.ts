@@ -1,5 +1,6 @@
-// Writes a tiny archive in the format of CIFAR-100's binary version: all 100 classes and 20 superclasses by their
-// names, a few dark random images of each class, of which one in `train.bin` each and the others in `test.bin`.
+// Writes a tiny archive in the format of CIFAR-100's binary version: all 100 classes and 20
+// superclasses by their names, a few dark random images of each class, of which one in `train.bin`
+// each and the others in `test.bin`.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -1,4 +1,5 @@
-// Conformance of what takes vectors, and that the files of conformance leave out no combination and no part.
+// Conformance of what takes vectors, and that the files of conformance leave out no combination and
+// no part.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { builtIn } from '../../../learning/registry.ts';

@@ -1,9 +1,11 @@
-// What every algorithm × model × task distribution must do, from the registry's variants: a new part is covered once it is
-// registered. The compiled engine gives the eager engine's numbers, the meta-gradient is what finite differences say, a shard
-// of several tasks is the sum of its tasks, one worker and two give the same bytes, a checkpoint continues to the same bytes, a
-// request gets what evaluation reports, and a prediction depends on the other queries only where the job says so. Workers are
-// programs of engines of their own, in this process; their results are added as the coordinator adds them. Compiling takes nearly
-// all of the time, so the tests of a combination share its programs.
+// What every algorithm × model × task distribution must do, from the registry's variants: a new
+// part is covered once it is registered. The compiled engine gives the eager engine's numbers, the
+// meta-gradient is what finite differences say, a shard of several tasks is the sum of its tasks,
+// one worker and two give the same bytes, a checkpoint continues to the same bytes, a request gets
+// what evaluation reports, and a prediction depends on the other queries only where the job says
+// so. Workers are programs of engines of their own, in this process; their results are added as the
+// coordinator adds them. Compiling takes nearly all of the time, so the tests of a combination
+// share its programs.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NamedTensors, TaskFunction } from '../../../learning/built.ts';
@@ -43,16 +45,20 @@ import {
 } from './small-jobs.ts';
 
 /**
- * Half the distances of the differences that are tried. A relu that switches within one bends it, the more
- * so the steeper the loss, as with max-pooling of blank paper and its thousands of near ties; rounding, some
- * 1e-7 of a loss near 1, forbids much less than 3e-5. A wrong gradient agrees with none of them.
+ * Half the distances of the differences that are tried. A relu that switches within one bends it,
+ * the more so the steeper the loss, as with max-pooling of blank paper and its thousands of near
+ * ties; rounding, some 1e-7 of a loss near 1, forbids much less than 3e-5. A wrong gradient agrees
+ * with none of them.
  */
 const reaches = [1e-3, 2e-4, 1e-4, 3e-5] as const;
 
 /** Of the gradient's norm, which is 2 to 10 in these jobs: 1e-7 / 3e-5, rounded up. */
 const differenceTolerance = 5e-3;
 
-/** Relative: engines, and programs that are cut elsewhere, add in another order, and two inner steps carry that on. */
+/**
+ * Relative: engines, and programs that are cut elsewhere, add in another order, and two inner steps
+ * carry that on.
+ */
 const tolerance = 1e-4;
 
 const metaSteps = 2;
@@ -221,7 +227,10 @@ const ofAdaptedLoss: Oracle = async (parts) => {
 
 const usualOracle = ({ spec }: ResolvedJob): Oracle => (spec.algorithm.order === 'first' ? ofAdaptedLoss : ofTrainLoss);
 
-/** Algorithms whose contribution is no gradient of the loss that they report, with the derivative that it equals. */
+/**
+ * Algorithms whose contribution is no gradient of the loss that they report, with the derivative
+ * that it equals.
+ */
 const oracles: Readonly<Record<string, Oracle>> = {
   probe: ofAdaptedLoss,
   reptile: async (parts) => {

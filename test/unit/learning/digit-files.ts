@@ -31,7 +31,9 @@ export function npyOf(
   ]);
 }
 
-/** Of each of the digits 0 to 4 so many images, each a few grey strokes that nothing tells apart by class. */
+/**
+ * Of each of the digits 0 to 4 so many images, each a few grey strokes that nothing tells apart by class.
+ */
 export function digitArrays(imagesAClass = 3): { readonly name: string; readonly data: Buffer }[] {
   const count = 5 * imagesAClass;
   const images = new Uint8Array(count * 784);

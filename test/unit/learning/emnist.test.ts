@@ -1,4 +1,5 @@
-// EMNIST as tasks, from an archive of NumPy's arrays: what is drawn, which classes there are, and every refusal.
+// EMNIST as tasks, from an archive of NumPy's arrays: what is drawn, which classes there are, and
+// every refusal.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -78,7 +78,8 @@ describe('alignment', () => {
   });
 });
 
-// θ: sin(k), k < 6, and cos(k), k < 4; φ − θ: cos(3k) / 10 and sin(5k) / 10: numpy.linalg.norm of both, joined
+// θ: sin(k), k < 6, and cos(k), k < 4; φ − θ: cos(3k) / 10 and sin(5k) / 10: numpy.linalg.norm of
+// both, joined
 it('movement is relative to the length of all tensors together, and absolute from zero', () => {
   const theta = { a: tf.tensor(ofCount(6, Math.sin)), b: tf.tensor2d(ofCount(4, Math.cos), [2, 2]) };
   const ways = { a: ofCount(6, (k) => Math.cos(3 * k) / 10), b: ofCount(4, (k) => Math.sin(5 * k) / 10) };

@@ -1,6 +1,6 @@
-// The meta-learner LSTM against a second implementation in float64, coordinate by coordinate from the paper's
-// equations: the losses along its steps, and its meta-gradient as a difference quotient, with the learner's
-// gradients and losses held (first order) or not (second).
+// The meta-learner LSTM against a second implementation in float64, coordinate by coordinate from
+// the paper's equations: the losses along its steps, and its meta-gradient as a difference
+// quotient, with the learner's gradients and losses held (first order) or not (second).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layoutOf } from '../../../learning/job.ts';

@@ -151,9 +151,9 @@ export function emptyFixture(): Fixture {
 }
 
 /**
- * Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and 1. Beside it
- * a folder of images, `shapes`, of five classes, digits as EMNIST, CIFAR-100 with 3 images a class, and sentences of five
- * intents, as CSV and as CLINC150's file.
+ * Greek with 3 characters in both sets; Early_Aramaic and Tagalog, the test alphabets, with 2 and
+ * 1. Beside it a folder of images, `shapes`, of five classes, digits as EMNIST, CIFAR-100 with 3
+ * images a class, and sentences of five intents, as CSV and as CLINC150's file.
  */
 export function smallFixture(): Fixture {
   const fixture = emptyFixture();

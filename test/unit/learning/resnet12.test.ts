@@ -1,5 +1,6 @@
-// ResNet-12 and what models are given beside their parameters: the forward pass with each choice of statistics
-// and with masks against PyTorch, the masks themselves, and running statistics on their way through a job.
+// ResNet-12 and what models are given beside their parameters: the forward pass with each choice of
+// statistics and with masks against PyTorch, the masks themselves, and running statistics on their
+// way through a job.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs';
@@ -38,9 +39,9 @@ describe('ResNet-12', () => {
   const task = facts([16, 17, 2]);
 
   /**
-   * Numbers that a script in another language makes too: s · sin(1.7·i + 0.3·(i mod 7)), i counted through all
-   * tensors in θ's order, then the images, then the masks; s = 0.5 for matrices and filters, the head's bias and masks, 0.1
-   * for scales (about 1) and shifts, 1 for images.
+   * Numbers that a script in another language makes too: s · sin(1.7·i + 0.3·(i mod 7)), i counted
+   * through all tensors in θ's order, then the images, then the masks; s = 0.5 for matrices and
+   * filters, the head's bias and masks, 0.1 for scales (about 1) and shifts, 1 for images.
    */
   function waves() {
     let next = 0;
@@ -79,9 +80,10 @@ describe('ResNet-12', () => {
     assert.ok(relativeError(values, expected) < 1e-4, `${values} is not ${expected}`);
   };
 
-  // PyTorch 2.15, float64: F.conv2d(padding=1) and F.batch_norm(training, momentum=0.1, eps=0.001), F.leaky_relu(0.1) and
-  // F.max_pool2d(2) put together as kjunelee/MetaOptNet's models/ResNet12_embedding.py does, with the mean over height and width and
-  // a linear layer, on the numbers of `waves`.
+  // PyTorch 2.15, float64: F.conv2d(padding=1) and F.batch_norm(training, momentum=0.1, eps=0.001),
+  // F.leaky_relu(0.1) and F.max_pool2d(2) put together as kjunelee/MetaOptNet's
+  // models/ResNet12_embedding.py does, with the mean over height and width and a linear layer, on
+  // the numbers of `waves`.
   it('gives the logits of PyTorch with the statistics of the batch, with running ones, and with masks', async () => {
     const { params, images, masks } = waves();
     const { predict, running } = built();
@@ -210,7 +212,8 @@ describe('running statistics', () => {
       assert.ok(job.modelParameters.every(({ name }) => !/\.(mean|variance)$/.test(name)));
       assert.ok(!job.parameters.some(({ name }) => name === 'rate.conv1.mean'));
       const { sum } = await trainOnTasks(eager, parts, metaParams, 2);
-      // the first convolution's means are the same before and after an inner step only where its filters are; so look at their size
+      // the first convolution's means are the same before and after an inner step only where its
+      // filters are; so look at their size
       const means = viewsOf(layout, sum)['conv1.mean']!;
       const variances = viewsOf(layout, sum)['conv1.variance']!;
       for (const [index, mean] of means.entries()) {

@@ -95,16 +95,19 @@ function kindOf(registry: Registry, { section }: Variant): { readonly tasks: str
 /** `METATRAIN_TEST_VARIANTS=all`: every variant of one part with the first variant of each other. */
 const areAllTried = process.env.METATRAIN_TEST_VARIANTS === 'all';
 
-/** A pass through more layers than this compiles for many seconds under an algorithm with an inner loop, and two steps are chaotic. */
+/**
+ * A pass through more layers than this compiles for many seconds under an algorithm with an inner
+ * loop, and two steps are chaotic.
+ */
 const mostLayers = 50;
 
 /**
- * Algorithms × models × task distributions that fit together: where the tasks' kind is new, every variant of an
- * algorithm with the first model, the first variants of algorithms and models, and every variant of a model under
- * the first algorithm. Where such tasks have been tried with another kind of input, only the latter two.
- * Algorithms and models cannot tell tasks of a kind that has been tried so from others: these are tried with each
- * model under the first algorithm. Deep models are tried with ProtoNet alone, which has no
- * inner loop.
+ * Algorithms × models × task distributions that fit together: where the tasks' kind is new, every
+ * variant of an algorithm with the first model, the first variants of algorithms and models, and
+ * every variant of a model under the first algorithm. Where such tasks have been tried with another
+ * kind of input, only the latter two. Algorithms and models cannot tell tasks of a kind that has
+ * been tried so from others: these are tried with each model under the first algorithm. Deep models
+ * are tried with ProtoNet alone, which has no inner loop.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   const tried = new Set<string>();

@@ -1,6 +1,7 @@
-// Sequences: how they are drawn, and that the learners that read them (MANN, the LSTM) give the numbers of a
-// second implementation, written out from the papers' equations in float64: losses by presentation, and
-// meta-gradients as difference quotients through the whole sequence, which training computes in pieces.
+// Sequences: how they are drawn, and that the learners that read them (MANN, the LSTM) give the
+// numbers of a second implementation, written out from the papers' equations in float64: losses by
+// presentation, and meta-gradients as difference quotients through the whole sequence, which
+// training computes in pieces.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';

@@ -1,4 +1,5 @@
-// (ε, δ) against the figures of a published accountant, and the two ways to a Rényi divergence against each other.
+// (ε, δ) against the figures of a published accountant, and the two ways to a Rényi divergence
+// against each other.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseJobSpec } from '../../../learning/job-file.ts';
@@ -13,9 +14,11 @@ import {
 import { sinusoidSpec } from '../../support/job-specs.ts';
 
 /**
- * `epsilon` is `RdpAccountant().compose(SelfComposedDpEvent(PoissonSampledDpEvent(rate, GaussianDpEvent(noise)), steps)).get_epsilon(delta)`
- * of dp-accounting 0.6.0 (PyPI) with its default orders; Opacus 1.6.0 (`compute_rdp`, `get_privacy_spent`) prints 5.631992 for the first.
- * `least` is `PLDAccountant(value_discretization_interval=1e-3).get_epsilon(delta)` of the same events: what the mechanism gives at least.
+ * `epsilon` is `RdpAccountant().compose(SelfComposedDpEvent(PoissonSampledDpEvent(rate,
+ * GaussianDpEvent(noise)), steps)).get_epsilon(delta)` of dp-accounting 0.6.0 (PyPI) with its
+ * default orders; Opacus 1.6.0 (`compute_rdp`, `get_privacy_spent`) prints 5.631992 for the first.
+ * `least` is `PLDAccountant(value_discretization_interval=1e-3).get_epsilon(delta)` of the same
+ * events: what the mechanism gives at least.
  */
 const published = [
   { noise: 1.1, rate: 0.01, steps: 10_000, delta: 1e-5, epsilon: 5.632011, least: 5.19625 },
@@ -40,7 +43,8 @@ for (const { noise, rate, steps, delta, epsilon, least } of published) {
 }
 
 test('moments of orders that are not whole are those of a quadrature with 30 digits', () => {
-  // mpmath 1.3, mp.dps = 30: log(quad(npdf(z, 0, noise) · ((1 − rate) + rate · exp((2z − 1) / (2 noise²)))^order)) / (order − 1).
+  // mpmath 1.3, mp.dps = 30: log(quad(npdf(z, 0, noise) · ((1 − rate) + rate · exp((2z − 1) / (2
+  // noise²)))^order)) / (order − 1).
   const exact = [
     { noise: 0.7, rate: 0.02, order: 2.3, divergence: 0.003338788824180985 },
     { noise: 4, rate: 0.25, order: 1.5, divergence: 0.002998941781407345 },

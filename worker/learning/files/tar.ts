@@ -1,5 +1,6 @@
-// Reads tar archives packed with gzip (POSIX.1-1988, ustar) for task distributions: their plain files. Extended
-// headers and links are passed over. Says what is wrong; the caller adds what the archive should have been.
+// Reads tar archives packed with gzip (POSIX.1-1988, ustar) for task distributions: their plain
+// files. Extended headers and links are passed over. Says what is wrong; the caller adds what the
+// archive should have been.
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
@@ -11,7 +12,10 @@ const blockBytes = 512;
 const textOf = (header: Buffer, from: number, to: number): string =>
   header.toString('latin1', from, to).replace(/\0.*$/s, '').trim();
 
-/** @param limits `maxArchiveBytes` holds for the archive as it is and unpacked. @throws Error that says what is wrong. */
+/**
+ * @param limits `maxArchiveBytes` holds for the archive as it is and unpacked. @throws Error that
+ *   says what is wrong.
+ */
 export async function* tarGzipEntries(path: string, limits: ArchiveLimits): AsyncGenerator<ArchiveEntry> {
   const { maxArchiveBytes, maxEntryBytes, maxEntries } = limits;
   const { size } = await stat(path);

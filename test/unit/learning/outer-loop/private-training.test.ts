@@ -1,5 +1,6 @@
-// Differential privacy, from the worker's clipping to θ: contributions against a clip by hand, noise and samples
-// against their distributions, and the bytes against the secret that they follow from.
+// Differential privacy, from the worker's clipping to θ: contributions against a clip by hand,
+// noise and samples against their distributions, and the bytes against the secret that they follow
+// from.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -85,7 +86,10 @@ const jobWith = (pool?: number, iterations = 6) => {
   return readJob(sinusoidSpec('private', { meta }));
 };
 
-/** θ after the meta-steps, every task's contribution being `value`; the job may be restored from its state on the way. */
+/**
+ * θ after the meta-steps, every task's contribution being `value`; the job may be restored from its
+ * state on the way.
+ */
 function trained(secret: string, { steps = 1, value = 0.001, restoreAt = -1 } = {}): Training {
   const resolved = jobWith();
   const job: OuterLoop = {

@@ -1,4 +1,5 @@
-// Robust sums against their definition, sums on the wire against what rounding may do, and what does not go with them.
+// Robust sums against their definition, sums on the wire against what rounding may do, and what
+// does not go with them.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseJobSpec } from '../../../../learning/job-file.ts';
