@@ -69,7 +69,7 @@ export function jobActions(job: JobRow, onDone: (job: JobDetail) => void): KeptE
 export function whyNoActions({ mayControl, state, owner }: JobRow): string | undefined {
   if (mayControl || hasEnded(state)) return undefined;
   const whose = owner === '' ? '' : ` (it is ${owner}'s)`;
-  return `Only whoever submitted this job${whose}, or an admin, may pause, resume or cancel it.`;
+  return `Only the one who submitted this job${whose}, or an admin, may pause, resume or cancel it.`;
 }
 
 function confirmCancel({ name, steps, iterations }: JobRow): Promise<boolean> {

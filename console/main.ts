@@ -96,7 +96,7 @@ function askForToken(main: HTMLElement, failure: ApiFailure | undefined): void {
       h(
         'p',
         { id: 'token-help', class: 'muted' },
-        'It begins with mt_. Whoever runs the coordinator makes one with ',
+        'It begins with mt_. The operator of the coordinator makes one with ',
         h('code', {}, 'metatrain token create'),
         '. It is kept in this tab and forgotten with it.',
       ),

@@ -134,7 +134,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
     'No jobs yet. ',
     maySubmit
       ? h('a', { href: addressOf('/submit') }, 'Submit the first one')
-      : 'Whoever has a token with the role submit can submit one.',
+      : 'Anyone with a token of the role submit can submit one.',
   );
   return new Table<JobRow>(
     'Jobs',

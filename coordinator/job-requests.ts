@@ -87,7 +87,7 @@ export class JobRequests {
     if (!mayControl(caller, this.#book.record(jobId))) {
       throw new MetatrainError(
         'FORBIDDEN',
-        `job ${jobId} was not submitted by ${caller.name}; only whoever submitted it, or the role admin, may cancel, pause or resume it`,
+        `job ${jobId} was not submitted by ${caller.name}; only the one who submitted it, or the role admin, may cancel, pause or resume it`,
       );
     }
     return this.#runner.request(eventOf[control], jobId);

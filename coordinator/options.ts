@@ -26,7 +26,7 @@ export interface CoordinatorOptions {
   readonly tracing?: TracingOptions & { readonly metaStepsPerSecond?: number };
   /** Modules of parts, absolute paths. Default: none. */
   readonly plugins?: readonly string[];
-  /** Where events go, besides to whoever watches them here. Default: nowhere. */
+  /** Where events go, besides to those who watch them here. Default: nowhere. */
   readonly nats?: NatsOptions;
   readonly limits?: Partial<CoordinatorLimits>;
   /** Heartbeats, leases and retries. */

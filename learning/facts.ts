@@ -127,6 +127,32 @@ export function episodeFactsCel(
   };
 }
 
+/** Fields of a distribution of images to classify. */
+interface ImageFields<Count> {
+  readonly ways: Count;
+  readonly shots: Count;
+  readonly queries: Count;
+}
+
+const imagesOf = <Count, Input>(input: Input, { ways, shots, queries }: ImageFields<Count>) =>
+  ({ target: 'classes', inputKind: 'image', input, outputs: ways, ways, shots, queries }) as const;
+
+/** As `episodeFacts`, of images to classify. @param input height, width, channels. */
+export const imageFacts = (
+  input: TaskFacts['input'],
+  fields: ImageFields<number> & { readonly presentations?: number | undefined },
+): TaskFacts => episodeFacts(imagesOf(input, fields), fields.presentations);
+
+/** As `imageFacts`, with an expression of CEL for each number. */
+export const imageFactsCel = (
+  input: CelFacts['input'],
+  fields: ImageFields<string> & { readonly presentations?: string },
+): CelFacts => {
+  const { presentations } = fields;
+  const facts = imagesOf(input, fields);
+  return presentations === undefined ? supportAndQueryCel(facts) : episodeFactsCel(facts, presentations);
+};
+
 /** Tasks of a query set and an input for each class that describes it, without examples: zero-shot. `shots` is 0. */
 export function descriptionAndQuery(facts: Omit<ExampleFacts, 'shots'> & { readonly ways: number }): TaskFacts {
   const { ways, queries, input, outputs } = facts;

@@ -1,4 +1,4 @@
-// What the session and the compute pool tell whoever watches the worker. Observers decide nothing.
+// What the session and the compute pool tell those who watch the worker. Observers decide nothing.
 import type { ObserverOf } from '../shared/observers.ts';
 import type { PoolHappenings } from './compute/pool-happening.ts';
 import type { Lease } from './session-state.ts';

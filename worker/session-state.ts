@@ -359,7 +359,7 @@ export class SessionState {
       const message = `no coordinator for ${Math.round((now - this.#aloneSince) / 1000)} s; the last answer: ${end.message}`;
       return [...all(), ...this.#exit(1, message)];
     }
-    // The coordinator has given these shards back, or is gone; whoever leases them again may get this worker's result.
+    // The coordinator has given these shards back, or is gone; a coordinator that leases them again may get this worker's result.
     for (const held of this.#leases.values()) this.#orphans.add(held);
     this.#leases.clear();
     const { retryFirstMs, retryLongestMs } = this.#times;

@@ -31,7 +31,7 @@ export interface CoreOptions {
   readonly duplicateFloorMs: number;
   /** Different workers on which a shard may fail before its job does. */
   readonly workersToFailShard: number;
-  /** Attempts at one shard, failed or lost with their workers, before its job fails: ends a shard that kills whoever computes it. */
+  /** Attempts at one shard, failed or lost with their workers, before its job fails: ends a shard that kills every worker that computes it. */
   readonly attemptsToFailShard: number;
   /** Jobs that are leased from at once; the others wait in the queue, or where a job of higher priority has displaced them. */
   readonly maxRunningJobs: number;

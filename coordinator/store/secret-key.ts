@@ -1,6 +1,6 @@
 // The coordinator's secret: 32 random bytes in `secret.key` of the state directory, which only its
 // owner can read. The noise of jobs with `meta.privacy` is made from it, so a restart needs it to
-// give the same bytes, and whoever has it can take the noise away. It is shown nowhere.
+// give the same bytes, and anyone who has it can take the noise away. It is shown nowhere.
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';

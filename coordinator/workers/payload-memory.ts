@@ -69,7 +69,7 @@ export class PayloadMemory {
     this.release(payload);
   }
 
-  /** Whoever gives it back must not look at it again. */
+  /** One who gives it back must not look at it again. */
   release(payload: Buffer): void {
     const { byteLength, buffer } = payload;
     // A part of something else is not ours to give.

@@ -8,7 +8,7 @@ import type { DataIdentity } from '../../shared/data-identity.ts';
 import { fetchCommand } from '../../shared/data-sets.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
-import { supportAndQuery, supportAndQueryCel } from '../facts.ts';
+import { imageFacts, imageFactsCel } from '../facts.ts';
 import { joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
@@ -69,29 +69,12 @@ export const cifarDistribution = (cut: CifarCut) =>
       queries: queries ? `${queries} ${queries === 1 ? 'query' : 'queries'} a class` : '',
       data: cut.title,
     }),
-    facts: ({ ways, shots, queries }) =>
-      supportAndQuery({
-        target: 'classes',
-        inputKind: 'image',
-        input: [side, side, 3],
-        outputs: ways,
-        ways,
-        shots,
-        queries,
-      }),
-    cel: ({ ways, shots, queries }) => ({
-      facts: supportAndQueryCel({
-        target: 'classes',
-        inputKind: 'image',
-        input: [String(side), String(side), '3'],
-        outputs: ways,
-        ways,
-        shots,
-        queries,
-      }),
+    facts: (spec) => imageFacts([side, side, 3], spec),
+    cel: (fields) => ({
+      facts: imageFactsCel([String(side), String(side), '3'], fields),
       check: [
         {
-          rule: `${shots} + ${queries} <= ${imagesOfClass}`,
+          rule: `${fields.shots} + ${fields.queries} <= ${imagesOfClass}`,
           message: `task.queries: accepted: at most ${imagesOfClass} together with task.shots: a class of CIFAR-100 has ${imagesOfClass} images`,
         },
       ],

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { startSha256 } from '../../shared/hash.ts';
-import { episodeFacts, episodeFactsCel } from '../facts.ts';
+import { imageFacts, imageFactsCel } from '../facts.ts';
 import { dataPath, placeOfFile } from '../kit/data-path.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -70,25 +70,10 @@ export const emnist = defineDistribution({
     ...episodeWords(spec),
     data: joined(' ', 'EMNIST', classes && classWords[classes]),
   }),
-  facts: ({ ways, shots, queries, presentations }) =>
-    episodeFacts(
-      { target: 'classes', inputKind: 'image', input: [side, side, 1], outputs: ways, ways, shots, queries },
-      presentations,
-    ),
-  cel: ({ ways, shots, queries, presentations, splits }, { evaluationSplit }) => ({
-    facts: episodeFactsCel(
-      {
-        target: 'classes',
-        inputKind: 'image',
-        input: [String(side), String(side), '1'],
-        outputs: ways,
-        ways,
-        shots,
-        queries,
-      },
-      presentations,
-    ),
-    check: splitRules('task.splits', splits, evaluationSplit),
+  facts: (spec) => imageFacts([side, side, 1], spec),
+  cel: (fields, { evaluationSplit }) => ({
+    facts: imageFactsCel([String(side), String(side), '1'], fields),
+    check: splitRules('task.splits', fields.splits, evaluationSplit),
     sets: splitNames.map((split) => `splits.${split}`),
   }),
   async open(spec, io) {

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { inKeywords } from '../../shared/job-spec/keywords.ts';
-import { episodeFacts, episodeFactsCel } from '../facts.ts';
+import { imageFacts, imageFactsCel } from '../facts.ts';
 import { dataPath, missing } from '../kit/data-path.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -93,29 +93,14 @@ export const imageFolder = defineDistribution({
       channels && colours[channels],
     ),
   }),
-  facts({ ways, shots, queries, presentations, size, channels }) {
-    const input = [...sidesOf(size), channels];
-    return episodeFacts(
-      { target: 'classes', inputKind: 'image', input, outputs: ways, ways, shots, queries },
-      presentations,
-    );
-  },
-  cel: ({ ways, shots, queries, presentations, channels, splits }, { evaluationSplit }) => ({
-    facts: episodeFactsCel(
-      {
-        target: 'classes',
-        inputKind: 'image',
-        // CEL cannot read `size`, which is a number or a list.
-        input: [String(leastSide), String(leastSide), channels],
-        isLeastInput: true,
-        outputs: ways,
-        ways,
-        shots,
-        queries,
-      },
-      presentations,
-    ),
-    check: splitRules('task.splits', splits, evaluationSplit),
+  facts: ({ size, channels, ...spec }) => imageFacts([...sidesOf(size), channels], spec),
+  cel: (fields, { evaluationSplit }) => ({
+    facts: {
+      // CEL cannot read `size`, which is a number or a list.
+      ...imageFactsCel([String(leastSide), String(leastSide), fields.channels], fields),
+      isLeastInput: true,
+    },
+    check: splitRules('task.splits', fields.splits, evaluationSplit),
     sets: splitNames.map((split) => `splits.${split}`),
   }),
   async open(spec, io) {

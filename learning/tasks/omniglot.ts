@@ -8,7 +8,7 @@ import { MetatrainError } from '../../shared/errors.ts';
 import type { FieldProblem } from '../../shared/job-spec/explain.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { type CelFields, type CelRule, hasOtherTasks } from '../cel.ts';
-import { episodeFacts, episodeFactsCel } from '../facts.ts';
+import { imageFacts, imageFactsCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
@@ -65,24 +65,9 @@ export const omniglot = defineDistribution({
     ...episodeWords(spec),
     data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
   }),
-  facts: ({ ways, shots, queries, presentations }) =>
-    episodeFacts(
-      { target: 'classes', inputKind: 'image', input: [side, side, 1], outputs: ways, ways, shots, queries },
-      presentations,
-    ),
+  facts: (spec) => imageFacts([side, side, 1], spec),
   cel: (fields, { evaluationSplit }) => ({
-    facts: episodeFactsCel(
-      {
-        target: 'classes',
-        inputKind: 'image',
-        input: [String(side), String(side), '1'],
-        outputs: fields.ways,
-        ways: fields.ways,
-        shots: fields.shots,
-        queries: fields.queries,
-      },
-      fields.presentations,
-    ),
+    facts: imageFactsCel([String(side), String(side), '1'], fields),
     check: checkCel(fields, evaluationSplit),
   }),
   async open(spec, io) {

@@ -43,7 +43,7 @@ test('the report in a browser', { skip }, async (t) => {
     assert.equal(await says(), 'inner step 1: 0.660 ± 0.0660, published 0.670');
     await page.keyboard.press('Tab');
     const reading = await page.locator('.reading').first().innerText();
-    assert.match(reading, /^inner step 5: /, 'whoever leaves it leaves the end');
+    assert.match(reading, /^inner step 5: /, 'one who leaves it leaves the end');
   });
 
   await t.test(

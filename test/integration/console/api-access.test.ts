@@ -106,7 +106,7 @@ test('over HTTP too only its owner and admins control a job, and the list says w
   for (const action of ['pause', 'resume', 'cancel']) {
     const refusal = await control(action, bob);
     assert.equal(refusal.status, 403);
-    assert.match(refusal.json().error.message, /was not submitted by bob; only whoever submitted it/);
+    assert.match(refusal.json().error.message, /was not submitted by bob; only the one who submitted it/);
   }
   const mayControl = async (as: TestToken) =>
     (await ask(address, `/api/v1/jobs/${jobId}`, { headers: bearer(as) })).json<JobRow>().mayControl;

@@ -325,7 +325,10 @@ test('the console asks for a token, offers what its roles allow, and ends with i
 
   const reading = await browser.open(t, jobUrl);
   await enter(reading, reader.secret);
-  await says(reading, /Only whoever submitted this job \(it is alice's\), or an admin, may pause, resume or cancel it/);
+  await says(
+    reading,
+    /Only the one who submitted this job \(it is alice's\), or an admin, may pause, resume or cancel it/,
+  );
   assert.equal(await reading.getByRole('button', { name: /of-alice/ }).count(), 0);
   await reading.goto(url('/submit'));
   await says(reading, /Submitting asks for the role submit or admin; the token of reader has: read/);

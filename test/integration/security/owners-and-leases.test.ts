@@ -29,7 +29,7 @@ test('only its owner and admins can cancel, pause and resume a job', async (t) =
       refusal,
       status.PERMISSION_DENIED,
       'FORBIDDEN',
-      /was not submitted by bob; only whoever submitted it/,
+      /was not submitted by bob; only the one who submitted it/,
     );
   }
   assert.equal((await call(cluster.jobs(bob), 'GetJob', { jobId })).state, 'JOB_STATE_QUEUED');

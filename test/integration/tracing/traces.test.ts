@@ -25,7 +25,7 @@ interface Started {
   readonly client: MetatrainClient;
 }
 
-/** OTEL_* of whoever runs the tests must not decide. */
+/** OTEL_* of the shell that runs the tests must not decide. */
 const noVariables = Object.fromEntries(
   Object.keys(process.env)
     .filter((name) => name.startsWith('OTEL_'))

@@ -18,7 +18,7 @@ import {
   workersOption,
 } from '../../../client/cli/options.ts';
 
-// Some options are variables as well; whoever runs the tests may have set them.
+// Some options are variables as well; the shell that runs the tests may have set them.
 for (const name of Object.keys(process.env)) if (name.startsWith('METATRAIN_')) delete process.env[name];
 
 /** The value of one option after a command line. */

@@ -25,7 +25,7 @@ function maker(made: Uint8Array = bytes) {
   return { count, make };
 }
 
-test('bytes are made once, and read from the disk by whoever comes later', async (t) => {
+test('bytes are made once, and read from the disk by those who come later', async (t) => {
   const directory = join(temporaryDirectory(t), 'not', 'there', 'yet');
   const { count, make } = maker();
   for (let time = 0; time < 3; time++)

@@ -30,18 +30,24 @@ test('a job runs θ₀, each meta-step, checkpoint, evaluation, success; each ba
   assert.equal(core.state.jobs.size, 0);
 });
 
-test('evaluations and checkpoints come when the plan says, and not twice for one step', () => {
-  const core = new Core();
-  core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4, shardSize: 4 }, checkpointEvery: 2 });
+/** What a worker computes and what is written meanwhile, and the effects after that. */
+function storyOf(core: Core, turns: number) {
   let effects = core.connect('w');
   const story: string[] = [];
-  for (let turn = 0; turn < 7; turn += 1) {
+  for (let turn = 0; turn < turns; turn += 1) {
     for (const { purpose, step } of of(effects, 'writeCheckpoint')) story.push(`${purpose} checkpoint ${step}`);
     const lease = only(effects, 'sendLease');
     story.push(`${lease.lease.batch.work} ${lease.lease.batch.step}`);
     core.result(lease);
     effects = core.reduced();
   }
+  return { story, effects };
+}
+
+test('evaluations and checkpoints come when the plan says, and not twice for one step', () => {
+  const core = new Core();
+  core.submit({ iterations: 4, batchSize: 4, evaluation: { every: 2, tasks: 4, shardSize: 4 }, checkpointEvery: 2 });
+  const { story } = storyOf(core, 7);
   assert.deepEqual(story, [
     ...['initialize 0', 'train 0', 'train 1', 'scheduled checkpoint 2', 'evaluate 2', 'train 2', 'train 3'],
     ...['final checkpoint 4', 'evaluate 4'],
@@ -52,15 +58,7 @@ test('the best checkpoints are read and tested together after the last evaluatio
   const core = new Core();
   const evaluation = { every: 2, tasks: 4, shardSize: 4, hasEnsemble: true };
   core.submit({ iterations: 3, batchSize: 4, evaluation, checkpointEvery: 0 });
-  let effects = core.connect('w');
-  const story: string[] = [];
-  for (let turn = 0; turn < 6; turn += 1) {
-    for (const { purpose, step } of of(effects, 'writeCheckpoint')) story.push(`${purpose} checkpoint ${step}`);
-    const lease = only(effects, 'sendLease');
-    story.push(`${lease.lease.batch.work} ${lease.lease.batch.step}`);
-    core.result(lease);
-    effects = core.reduced();
-  }
+  const { story, effects } = storyOf(core, 6);
   assert.deepEqual(story, [
     ...['initialize 0', 'train 0', 'train 1', 'evaluated checkpoint 2', 'evaluate 2', 'train 2'],
     ...['final checkpoint 3', 'evaluate 3'],

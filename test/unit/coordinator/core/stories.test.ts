@@ -263,9 +263,9 @@ const stories: Readonly<Record<string, () => Transcript>> = {
     story.result('cal', 's-2');
     story.say('Cal cannot either. Nobody else is there, so Cal tries again.');
     story.fail('cal', 's-8', 'no memory here');
-    story.say('Whoever asked gives up, and Cal drops the request.');
+    story.say('The client that asked gives up, and Cal drops the request.');
     story.withdraw('r2');
-    story.say('A request that no worker can serve fails when whoever asks has waited long enough.');
+    story.say('A request that no worker can serve fails when its client has waited long enough.');
     story.ask({ requestId: 'r3', engine: 'eager/cpu', patienceMs: 5_000 });
     story.wait(5);
     return story;
