@@ -219,11 +219,13 @@ function evaluationChart(
     return estimate ? pointOf(evaluation.step, estimate, unit) : [];
   });
   if (!latest || reached.length < 2) return [];
-  const place = placeText(axis, points[at]!);
+  const point = points[at]!;
+  const place = placeText(axis, point);
+  const isOfKind = isOfSeveralKinds(points);
   return [
     {
-      id: isOfSeveralKinds(points) ? `evaluation-${name}-${points[at]}` : `evaluation-${name}`,
-      title: `Evaluation: ${name}`,
+      id: isOfKind ? `evaluation-${name}-${point}` : `evaluation-${name}`,
+      title: isOfKind ? `Evaluation: ${name}, ${point}` : `Evaluation: ${name}`,
       about: `${describe(latest)} ± 95 %${place && `,${place}`}`,
       x: 'meta-step',
       unit,

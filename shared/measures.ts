@@ -122,13 +122,13 @@ export function alongOtherAxes(measures: readonly Measure[], { axis, points }: M
   return [...groups.values()];
 }
 
-/** The measures at the last of their points. */
+/** The measures at the last of their points, but those whose last point stands for no others. */
 export const atLastPoint = (measures: readonly Measure[]): Measure[] =>
-  measures.map((measure) => ({
-    ...measure,
-    points: measure.points.slice(-1),
-    estimates: measure.estimates.slice(-1),
-  }));
+  measures.flatMap((measure) =>
+    isOfSeveralKinds(measure.points)
+      ? []
+      : { ...measure, points: measure.points.slice(-1), estimates: measure.estimates.slice(-1) },
+  );
 
 /** Whether points are counts (of inner steps, of episodes) rather than names. */
 export const areCounts = (points: readonly string[]): boolean => points.every(isCount);

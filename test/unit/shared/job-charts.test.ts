@@ -67,6 +67,13 @@ test('a measure along named points is drawn point by point, in their order, with
   );
 });
 
+test('each of several kinds has a curve of its own, with a title that tells which', () => {
+  const head = { name: 'accuracy', axis: 'domain', points: ['birds', 'fungi'], better: 'higher', unit: '%' } as const;
+  const evaluations = [10, 20].map((step) => evaluationOf(step, head, [0.75, 0.5]));
+  const titles = chartsOf({ metaSteps: [], evaluations }).map(({ title }) => title);
+  assert.deepEqual(titles, ['Adaptation: accuracy', 'Evaluation: accuracy, birds', 'Evaluation: accuracy, fungi']);
+});
+
 test('a measure along kinds is bars, and along named places a curve; one that is neither better has no curve of its ends', () => {
   const evaluations = (points: readonly string[]) =>
     [10, 20].map((step) =>

@@ -58,6 +58,10 @@ test('what rates nothing is no part of a headline, and stands beside the leading
   const measures = [loss, moved!, regret, accuracy, alike!];
   assert.equal(headline(measures), headline([loss, regret, accuracy]));
   assert.deepEqual(alongOtherAxes(measures, accuracy), [[moved, alike]]);
+  const domains = { axis: 'domain', points: ['birds', 'fungi'], better: 'lower' } as const;
+  const byDomain = [loss, measureOf({ name: 'loss-by-domain', ...domains }, estimates)];
+  assert.equal(headline(byDomain), headline([loss]));
+  assert.equal(headline(atLastPoint(byDomain)), headline([loss]), 'the last of several domains stands for no others');
   assert.deepEqual(alongOtherAxes([loss, accuracy], loss), []);
   assert.deepEqual(
     [areKinds(layers.points), areKinds(['0 %', '50 %']), areKinds(['1st']), areKinds(['0', '1'])],
