@@ -113,6 +113,11 @@ export class MetatrainClient {
       // A watcher must notice a restarted coordinator soon; grpc-js would wait for up to two
       // minutes.
       'grpc.max_reconnect_backoff_ms': 5_000,
+      // A pod that is gone closes no connection. Calls that end at their deadline do not show it, so
+      // the connection is tried between calls too.
+      'grpc.keepalive_time_ms': 5_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.keepalive_permit_without_calls': 1,
     });
     this.#cluster = new ClusterService(this.address, credentials, {
       channelOverride: this.#jobs.getChannel(),

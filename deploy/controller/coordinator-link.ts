@@ -66,6 +66,7 @@ export class CoordinatorLink {
     while (!signal.aborted) {
       const begunMs = clock.elapsedMs();
       const askedAt = clock.now();
+      let pauseMs = pollMs;
       try {
         const jobs: JobSummary[] = [];
         const request = { states: ['QUEUED', 'RUNNING', 'PAUSED'] as const, pageSize, signal };
@@ -76,12 +77,13 @@ export class CoordinatorLink {
         }
         this.answered();
         onJobs(jobs, askedAt);
+        // A coordinator with thousands of jobs is asked less often.
+        pauseMs = Math.max(pollMs, 5 * (clock.elapsedMs() - begunMs));
       } catch (thrown) {
         if (signal.aborted) return;
         this.failed(asMetatrainError(thrown));
       }
-      // A coordinator with thousands of jobs is asked less often.
-      await delay(Math.max(pollMs, 5 * (clock.elapsedMs() - begunMs)), signal).catch(() => undefined);
+      await delay(pauseMs, signal).catch(() => undefined);
     }
   }
 

@@ -59,6 +59,20 @@ describe('faults around the controller', { concurrency: true }, () => {
     await isRight('API server restarted without its history');
   });
 
+  it('a silent connection to the coordinator is replaced within seconds', async (t) => {
+    const lab = await Lab.start(t);
+    const proxy = await TcpProxy.listen(Number(lab.cluster.address.split(':')[1]));
+    t.after(() => proxy.close());
+    await lab.cluster.worker('w1');
+    await lab.controller('pod-a', ['--coordinator', proxy.address]);
+    lab.apply('long', { iterations: 10_000_000 });
+    await lab.status('long', (status) => (status.step ?? 0) > 0);
+    // As after the sudden end of a pod: nobody closes the connection, and the next one is answered.
+    proxy.freeze();
+    lab.suspend('long', true);
+    await lab.status('long', (status) => conditionIn(status, 'Suspended') === 'True', 20_000);
+  });
+
   it('of two controllers one is active, and SIGTERM hands the Lease over', async (t) => {
     const lab = await Lab.start(t);
     await lab.cluster.worker('w1');
