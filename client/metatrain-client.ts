@@ -1,7 +1,13 @@
 // A typed client of one coordinator. Every call has a deadline and accepts an AbortSignal; every
 // failure is a MetatrainError; lost streams are resumed. The client holds one connection, and its
 // creator closes it.
-import type { CallOptions, ClientReadableStream, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  connectivityState,
+  type requestCallback,
+} from '@grpc/grpc-js';
 import { delay, realClock } from '../shared/clock.ts';
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import { type Connection, connectionTo } from '../shared/connection.ts';
@@ -91,8 +97,8 @@ type StartUnary<Response> = (options: CallOptions, done: requestCallback<Respons
 
 export class MetatrainClient {
   readonly address: string;
-  readonly #jobs: InstanceType<typeof JobService>;
-  readonly #cluster: InstanceType<typeof ClusterService>;
+  #jobs: InstanceType<typeof JobService>;
+  #cluster: InstanceType<typeof ClusterService>;
   readonly #connection: Connection;
   readonly #deadlineMs: number;
   readonly #longestStreamMs: number;
@@ -105,24 +111,7 @@ export class MetatrainClient {
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
     this.#longestSilenceMs = options.longestSilenceMs ?? 3 * signOfLifeMs;
     this.#connection = options.connection ?? connectionTo(this.address);
-    const { credentials, interceptors } = this.#connection;
-    this.#jobs = new JobService(this.address, credentials, {
-      ...channelOptions,
-      ...this.#connection.channelOptions,
-      interceptors,
-      // A watcher must notice a restarted coordinator soon; grpc-js would wait for up to two
-      // minutes.
-      'grpc.max_reconnect_backoff_ms': 5_000,
-      // A pod that is gone closes no connection. Calls that end at their deadline do not show it, so
-      // the connection is tried between calls too.
-      'grpc.keepalive_time_ms': 5_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      'grpc.keepalive_permit_without_calls': 1,
-    });
-    this.#cluster = new ClusterService(this.address, credentials, {
-      channelOverride: this.#jobs.getChannel(),
-      interceptors,
-    });
+    [this.#jobs, this.#cluster] = this.#connect();
   }
 
   /**
@@ -293,6 +282,34 @@ export class MetatrainClient {
     this.#jobs.close();
   }
 
+  #connect(): [InstanceType<typeof JobService>, InstanceType<typeof ClusterService>] {
+    const { credentials, interceptors, channelOptions: ownOptions } = this.#connection;
+    const jobs = new JobService(this.address, credentials, {
+      ...channelOptions,
+      ...ownOptions,
+      interceptors,
+      // A watcher must notice a restarted coordinator soon; grpc-js would wait for up to two
+      // minutes.
+      'grpc.max_reconnect_backoff_ms': 5_000,
+      // A pod that is gone closes no connection. Calls that end at their deadline do not show it, so
+      // the connection is tried between calls too.
+      'grpc.keepalive_time_ms': 5_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.keepalive_permit_without_calls': 1,
+    });
+    return [jobs, new ClusterService(this.address, credentials, { channelOverride: jobs.getChannel(), interceptors })];
+  }
+
+  /**
+   * Connects anew when a call has waited in vain for a connection. TCP goes on trying for two minutes,
+   * from one port; where a Service had no pod at the first packet, the answers to it stay lost.
+   */
+  #abandonAttempt(jobs: InstanceType<typeof JobService>): void {
+    if (jobs !== this.#jobs || jobs.getChannel().getConnectivityState(false) !== connectivityState.CONNECTING) return;
+    jobs.close();
+    [this.#jobs, this.#cluster] = this.#connect();
+  }
+
   async #hasEnded(jobId: string, signal: AbortSignal | undefined): Promise<boolean> {
     return hasEnded((await this.getJob(jobId, signal && { signal })).state);
   }
@@ -329,6 +346,7 @@ export class MetatrainClient {
     longestSilenceMs?: number,
   ): AsyncGenerator<Message, void> {
     signal?.throwIfAborted();
+    const jobs = this.#jobs;
     const call = start();
     const abort = () => call.cancel();
     signal?.addEventListener('abort', abort, { once: true });
@@ -342,9 +360,11 @@ export class MetatrainClient {
       }
     } catch (thrown) {
       signal?.throwIfAborted();
-      if (silence.wasTooLong)
+      if (silence.wasTooLong) {
+        this.#abandonAttempt(jobs);
         throw new MetatrainError('DEADLINE_EXCEEDED', `${this.address} sent no message for too long`);
-      throw await this.#failure(thrown);
+      }
+      throw await this.#failure(thrown, jobs);
     } finally {
       silence.end();
       signal?.removeEventListener('abort', abort);
@@ -354,8 +374,10 @@ export class MetatrainClient {
     }
   }
 
-  async #failure(thrown: unknown): Promise<MetatrainError> {
+  /** @param jobs what the call was made with. */
+  async #failure(thrown: unknown, jobs: InstanceType<typeof JobService>): Promise<MetatrainError> {
     const error = fromGrpcError(thrown, this.address);
+    if (error.code === 'DEADLINE_EXCEEDED') this.#abandonAttempt(jobs);
     const why = isUnreachable(error) ? await this.#connection.whyUnreachable() : undefined;
     if (why === undefined) return error;
     return new MetatrainError(error.code, why, { details: error.details, cause: error.cause });
@@ -368,10 +390,11 @@ export class MetatrainClient {
   #unary<Response>(start: StartUnary<Response>, { signal }: CallControl): Promise<Response> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      const jobs = this.#jobs;
       const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', abort);
         if (signal?.aborted) reject(signal.reason);
-        else if (error || response === undefined) void this.#failure(error).then(reject, reject);
+        else if (error || response === undefined) void this.#failure(error, jobs).then(reject, reject);
         else resolve(response);
       });
       const abort = () => call.cancel();
