@@ -93,12 +93,17 @@ export interface DownloadOptions extends CallControl {
   readonly deadlineMs?: number;
 }
 
+/** grpc-js sets no limit to an attempt to connect. */
+const longestAttemptMs = 5_000;
+
 type StartUnary<Response> = (options: CallOptions, done: requestCallback<Response>) => ClientUnaryCall;
 
 export class MetatrainClient {
   readonly address: string;
   #jobs: InstanceType<typeof JobService>;
   #cluster: InstanceType<typeof ClusterService>;
+  /** When the channel was made. */
+  #madeAtMs = 0;
   readonly #connection: Connection;
   readonly #deadlineMs: number;
   readonly #longestStreamMs: number;
@@ -284,6 +289,7 @@ export class MetatrainClient {
 
   #connect(): [InstanceType<typeof JobService>, InstanceType<typeof ClusterService>] {
     const { credentials, interceptors, channelOptions: ownOptions } = this.#connection;
+    this.#madeAtMs = realClock.elapsedMs();
     const jobs = new JobService(this.address, credentials, {
       ...channelOptions,
       ...ownOptions,
@@ -301,11 +307,12 @@ export class MetatrainClient {
   }
 
   /**
-   * Connects anew when a call has waited in vain for a connection. TCP goes on trying for two minutes,
-   * from one port; where a Service had no pod at the first packet, the answers to it stay lost.
+   * Connects anew after an attempt without an end. TCP tries for two minutes from one port, and if a
+   * Service had no pod for the first packet, the others are lost too.
    */
-  #abandonAttempt(jobs: InstanceType<typeof JobService>): void {
-    if (jobs !== this.#jobs || jobs.getChannel().getConnectivityState(false) !== connectivityState.CONNECTING) return;
+  #replaceStuckChannel(jobs: InstanceType<typeof JobService>): void {
+    const isStuck = jobs.getChannel().getConnectivityState(false) !== connectivityState.READY;
+    if (jobs !== this.#jobs || !isStuck || realClock.elapsedMs() - this.#madeAtMs < longestAttemptMs) return;
     jobs.close();
     [this.#jobs, this.#cluster] = this.#connect();
   }
@@ -361,7 +368,7 @@ export class MetatrainClient {
     } catch (thrown) {
       signal?.throwIfAborted();
       if (silence.wasTooLong) {
-        this.#abandonAttempt(jobs);
+        this.#replaceStuckChannel(jobs);
         throw new MetatrainError('DEADLINE_EXCEEDED', `${this.address} sent no message for too long`);
       }
       throw await this.#failure(thrown, jobs);
@@ -377,7 +384,7 @@ export class MetatrainClient {
   /** @param jobs what the call was made with. */
   async #failure(thrown: unknown, jobs: InstanceType<typeof JobService>): Promise<MetatrainError> {
     const error = fromGrpcError(thrown, this.address);
-    if (error.code === 'DEADLINE_EXCEEDED') this.#abandonAttempt(jobs);
+    if (error.code === 'DEADLINE_EXCEEDED' || isUnreachable(error)) this.#replaceStuckChannel(jobs);
     const why = isUnreachable(error) ? await this.#connection.whyUnreachable() : undefined;
     if (why === undefined) return error;
     return new MetatrainError(error.code, why, { details: error.details, cause: error.cause });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { MetatrainClient } from '../../../client/metatrain-client.ts';
 import { connectionTo } from '../../../shared/connection.ts';
 import { TestCluster } from '../coordinator/cluster.ts';
 
-/** The first attempt to connect is never answered, as of a Service whose pod was away for its first packet. */
-class FirstAttemptHangs extends ChannelCredentials {
+/** As a Service whose pod is away: the first attempt to connect is refused, and the second never answered. */
+class PodIsAway extends ChannelCredentials {
   readonly #plain = ChannelCredentials.createInsecure();
   attempts = 0;
 
@@ -25,7 +26,8 @@ class FirstAttemptHangs extends ChannelCredentials {
     return {
       connect: (socket) => {
         this.attempts += 1;
-        return this.attempts === 1 ? new Promise(() => {}) : connector.connect(socket);
+        if (this.attempts === 1) return Promise.reject(new Error('refused'));
+        return this.attempts === 2 ? new Promise(() => {}) : connector.connect(socket);
       },
       waitForReady: () => connector.waitForReady(),
       getCallCredentials: () => connector.getCallCredentials(),
@@ -34,20 +36,24 @@ class FirstAttemptHangs extends ChannelCredentials {
   }
 }
 
-test('a client whose attempt to connect is never answered makes another one', { timeout: 30_000 }, async (t) => {
+test('a client whose attempt to connect is never answered makes another one', async (t) => {
   const cluster = await TestCluster.start(t);
-  const credentials = new FirstAttemptHangs();
+  const credentials = new PodIsAway();
   const client = new MetatrainClient({
     address: cluster.address,
     connection: { ...connectionTo(cluster.address), credentials },
     deadlineMs: 1_000,
   });
   t.after(() => client.close());
-  // Two at once: the second failure must not abandon the attempt that the first one has begun.
-  const first = await Promise.allSettled([client.listWorkers(), client.listWorkers()]);
-  const codes = first.map((result) => result.status === 'rejected' && result.reason.code);
-  assert.equal(codes[0], 'DEADLINE_EXCEEDED');
-  assert.match(codes[1], /^(DEADLINE_EXCEEDED|NOT_READY)$/);
-  assert.deepEqual(await client.listWorkers(), []);
-  assert.equal(credentials.attempts, 2);
+  const lastMs = performance.now() + 20_000;
+  const answer = async (): Promise<unknown> => {
+    // Two at a time: of a channel's calls that fail together, only one makes another channel.
+    const [first] = await Promise.allSettled([client.listWorkers(), client.listWorkers()]);
+    if (first.status === 'fulfilled') return first.value;
+    if (performance.now() > lastMs) throw first.reason;
+    await delay(200);
+    return answer();
+  };
+  assert.deepEqual(await answer(), []);
+  assert.equal(credentials.attempts, 3);
 });
