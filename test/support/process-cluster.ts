@@ -1,12 +1,13 @@
 // A cluster of processes for tests that kill them: a coordinator, and workers that join one by one.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Job, type JobEvent, MetatrainClient } from '../../client/index.ts';
 import { metatrain } from './command.ts';
+import { type Exposition, scrape } from './exposition.ts';
 import { TestProcess } from './processes.ts';
 
 /** The next event that is wanted. */
@@ -36,6 +37,8 @@ export class ProcessCluster {
   #coordinator: TestProcess | undefined;
   #address = '127.0.0.1:0';
   #client: MetatrainClient | undefined;
+  /** Addresses by worker. */
+  readonly #metricsOf = new Map<string, string>();
 
   private constructor(t: TestContext, options: ProcessClusterOptions) {
     this.#t = t;
@@ -54,6 +57,15 @@ export class ProcessCluster {
     const cluster = new ProcessCluster(t, options);
     await cluster.startCoordinator();
     return cluster;
+  }
+
+  /** Another cluster, with a copy of this one's jobs and secret. Kills this one's coordinator. */
+  async copy(): Promise<ProcessCluster> {
+    await this.killCoordinator();
+    const copy = new ProcessCluster(this.#t, this.#options);
+    cpSync(this.#stateDirectory, copy.#stateDirectory, { recursive: true });
+    await copy.startCoordinator();
+    return copy;
   }
 
   get #pluginFlags(): string[] {
@@ -80,7 +92,8 @@ export class ProcessCluster {
     await this.#coordinator?.kill('SIGKILL');
   }
 
-  async startWorker(workerId: string): Promise<TestProcess> {
+  /** @param more flags of the worker, such as `--http 127.0.0.1:0` for its metrics. */
+  async startWorker(workerId: string, more: readonly string[] = []): Promise<TestProcess> {
     const flags = [
       '--coordinator',
       this.#address,
@@ -91,24 +104,38 @@ export class ProcessCluster {
       '--log-level',
       'warn',
       ...this.#pluginFlags,
+      ...more,
     ];
     const worker = new TestProcess(this.#t, 'worker/main.js', flags);
-    await worker.ready();
+    const { http } = await worker.ready<{ http?: string }>();
+    if (http !== undefined) this.#metricsOf.set(workerId, http);
     return worker;
   }
 
-  async submit(): Promise<{ readonly jobId: string; readonly events: AsyncGenerator<JobEvent, void> }> {
+  async metricsOf(workerId: string): Promise<Exposition> {
+    return scrape(this.#metricsOf.get(workerId)!);
+  }
+
+  /** @param more flags beside those of the cluster's job. */
+  async submit(
+    more: readonly string[] = [],
+  ): Promise<{ readonly jobId: string; readonly events: AsyncGenerator<JobEvent, void> }> {
     const submitted = await metatrain(this.#t, [
       'submit',
       ...this.#options.job,
+      ...more,
       ...this.#pluginFlags,
       '--coordinator',
       this.#address,
     ]);
     assert.equal(submitted.code, 0, submitted.stderr);
     const [jobId = ''] = submitted.stdout;
-    this.#client = new MetatrainClient({ address: this.#address });
-    return { jobId, events: this.#client.watchJob(jobId) };
+    return { jobId, events: this.watch(jobId) };
+  }
+
+  watch(jobId: string): AsyncGenerator<JobEvent, void> {
+    this.#client ??= new MetatrainClient({ address: this.#address });
+    return this.#client.watchJob(jobId);
   }
 
   async workerIds(): Promise<string[]> {
