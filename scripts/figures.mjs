@@ -24,6 +24,8 @@ const figures = {
   'mixture-of-images': ['run', 'examples/mixture-of-images.yaml', '--workers', '2'],
   'omniglot-5way-lstm': ['run', 'examples/omniglot-5way-lstm.yaml', '--workers', '2'],
   'omniglot-5way-mann': ['run', 'examples/omniglot-5way-mann.yaml', '--workers', '2'],
+  'omniglot-fedavg': ['run', 'examples/omniglot-fedavg.yaml', '--workers', '1'],
+  'omniglot-per-fedavg': ['run', 'examples/omniglot-per-fedavg.yaml', '--workers', '1'],
   'check-cpu': ['worker', '--check'],
   'check-webgpu': ['worker', '--check', '--device', 'webgpu'],
   'check-tensorflow': ['worker', '--check', '--engine', 'eager'],

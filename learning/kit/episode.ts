@@ -13,6 +13,8 @@ export interface Episode {
   readonly classes: number;
   /** How many examples a class has; at least shots + queries. */
   examplesOf(classNumber: number): number;
+  /** The examples that every class shows, shots before queries. Default: drawn anew for each class. */
+  readonly examples?: readonly number[] | undefined;
   /** Called for each class of the task, before its examples. */
   describe?(classNumber: number, label: number): void;
   /** Writes one example's input as row `row` of `inputs`. */
@@ -39,7 +41,7 @@ function drawSets(rng: Rng, episode: Episode, task: NamedArrays): void {
   queryTargets!.fill(0);
   for (const [label, classNumber] of rng.sample(ways, classes).entries()) {
     episode.describe?.(classNumber, label);
-    const chosen = rng.sample(shots + queries, episode.examplesOf(classNumber));
+    const chosen = episode.examples ?? rng.sample(shots + queries, episode.examplesOf(classNumber));
     for (const [position, example] of chosen.entries()) {
       const isSupport = position < shots;
       const row = (isSupport ? position : position - shots) * ways + label;

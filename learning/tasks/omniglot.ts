@@ -12,8 +12,8 @@ import { imageFacts, imageFactsCel } from '../facts.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
-import type { Split, TaskClass, TaskIo } from '../tasks.ts';
-import { hashOfSplits } from './class-splits.ts';
+import { type Split, splits as splitNames, type TaskClass, type TaskIo } from '../tasks.ts';
+import { bySplit, hashOfSplits } from './class-splits.ts';
 import {
   type Character,
   drawingsPerCharacter,
@@ -43,6 +43,11 @@ const schema = z.strictObject({
   dataSet: z.enum(['auto', 'full', 'small']).default('auto'),
   /** Rotations by 90°, 180° and 270° count as classes of their own. */
   rotations: z.boolean().default(true),
+  /**
+   * A task is a client of federated learning: characters of one alphabet, drawn by the same people, one of them a shot or query. (A
+   * drawer drew each character once, so that one alone has no second drawing to test on.)
+   */
+  clients: z.boolean().optional(),
   /** Alphabets of the training and test splits, instead of the fixed split. */
   alphabets: z.strictObject({ train: alphabets, validation: alphabets.optional(), test: alphabets }).optional(),
 });
@@ -60,10 +65,15 @@ export const omniglot = defineDistribution({
     'a sequence of two pieces': { ways: 3, presentations: 4, dataSet: 'small' },
   },
   dataSets: [omniglotFiles],
-  check: (spec, job) => [...tooManyDrawings(spec), ...sharedAlphabets(spec, job.usedSplits)],
-  describe: ({ dataSet, rotations, ...spec }) => ({
+  check: (spec, job) => [...tooManyDrawings(spec), ...noSequence(spec), ...sharedAlphabets(spec, job.usedSplits)],
+  describe: ({ dataSet, rotations, clients, ...spec }) => ({
     ...episodeWords(spec),
-    data: joined(', ', joined(' ', 'Omniglot', dataSet && `${dataSet} set`), rotations && '4 rotations'),
+    data: joined(
+      ', ',
+      joined(' ', 'Omniglot', dataSet && `${dataSet} set`),
+      rotations && '4 rotations',
+      clients && 'a task is a client',
+    ),
   }),
   facts: (spec) => imageFacts([side, side, 1], spec),
   cel: (fields, { evaluationSplit }) => ({
@@ -80,6 +90,7 @@ export const omniglot = defineDistribution({
     const identity: DataIdentity = { name: omniglotFiles.name, part: set, sha256 };
     io.refuseOtherData([identity]);
     const turns = spec.rotations ? 4 : 1;
+    const isOfClients = spec.clients ?? false;
     let splits: Splits<Character>;
     try {
       splits = splitCharacters(characters, set, spec.alphabets);
@@ -88,13 +99,18 @@ export const omniglot = defineDistribution({
       throw spec.dataSet === 'auto' && set === 'small' ? missingFullSet(thrown) : thrown;
     }
 
+    const pools = bySplit((split) => (isOfClients ? byAlphabet(splits[split], ways, turns) : [splits[split]]));
+    if (isOfClients) refuseNoClient(pools, io.usedSplits, ways);
+
     return {
-      splitDescription: describe(identity, splits, turns),
+      splitDescription: `${describe(identity, splits, turns)}${isOfClients ? `; ${clientsText(pools)}` : ''}`,
       data: [identity],
       classes: (split) => splits[split].flatMap((character) => classesOf(character, turns)),
       sample(split, index, task) {
-        const pool = splits[split];
+        const rng = taskRng(io.seed, split, index);
+        const pool = pools[split][isOfClients ? rng.below(pools[split].length) : 0]!;
         const episode: Episode = {
+          examples: isOfClients ? rng.sample(shots + queries, drawingsPerCharacter) : undefined,
           ways,
           shots,
           queries,
@@ -106,7 +122,7 @@ export const omniglot = defineDistribution({
             copyTurned(drawings, drawing * pixels, rotations[number % turns]!, inputs, row * pixels);
           },
         };
-        drawEpisode(taskRng(io.seed, split, index), episode, task);
+        drawEpisode(rng, episode, task);
       },
     };
   },
@@ -116,6 +132,11 @@ function tooManyDrawings({ shots, queries, presentations }: OmniglotSpec): Field
   if (presentations !== undefined || shots + queries <= drawingsPerCharacter) return [];
   const accepted = `at most ${drawingsPerCharacter - shots} with ${shots} shots: an Omniglot class has ${drawingsPerCharacter} images`;
   return [{ field: 'task.queries', got: String(queries), accepted }];
+}
+
+function noSequence({ clients, presentations }: OmniglotSpec): FieldProblem[] {
+  if (!clients || presentations === undefined) return [];
+  return [{ field: 'task.presentations', got: String(presentations), accepted: 'nothing with task.clients' }];
 }
 
 function sharedAlphabets({ alphabets }: OmniglotSpec, usedSplits: readonly Split[]): FieldProblem[] {
@@ -139,9 +160,9 @@ function sharedAlphabets({ alphabets }: OmniglotSpec, usedSplits: readonly Split
   return problems;
 }
 
-/** `tooManyDrawings` and `sharedAlphabets`. */
+/** `tooManyDrawings`, `noSequence` and `sharedAlphabets`. */
 function checkCel(
-  { shots, queries, presentations, alphabets }: CelFields<OmniglotSpec>,
+  { shots, queries, presentations, clients, alphabets }: CelFields<OmniglotSpec>,
   evaluationSplit: string,
 ): CelRule[] {
   const [train, validation, test] = [`${alphabets}.train`, `${alphabets}.validation`, `${alphabets}.test`];
@@ -150,6 +171,10 @@ function checkCel(
     {
       rule: `has(${presentations}) || ${shots} + ${queries} <= ${drawingsPerCharacter}`,
       message: `task.queries: accepted: at most ${drawingsPerCharacter} together with task.shots: an Omniglot class has ${drawingsPerCharacter} images`,
+    },
+    {
+      rule: `!has(${presentations}) || !has(${clients}) || !${clients}`,
+      message: 'task.presentations: accepted: nothing with task.clients',
     },
     {
       rule: `!has(${alphabets}) || ${apart(validation, train)} && ${apart(test, train)} && ${apart(test, validation)}`,
@@ -226,6 +251,27 @@ function missingFullSet(refusal: unknown): unknown {
   const message = `${refusal.message}; the full set, which is not here, may do. Fetch it with: ${fetchCommand(omniglotFiles)}`;
   return new MetatrainError('DATA_SET_MISSING', message, { details: refusal.details, cause: refusal });
 }
+
+/** The characters of each alphabet that has as many classes as a task shows. */
+function byAlphabet(characters: readonly Character[], ways: number, turns: number): readonly (readonly Character[])[] {
+  const names = [...new Set(characters.map(({ alphabet }) => alphabet))];
+  const pools = names.map((name) => characters.filter(({ alphabet }) => alphabet === name));
+  return pools.filter(({ length }) => length * turns >= ways);
+}
+
+type Pools = Readonly<Record<Split, readonly (readonly Character[])[]>>;
+
+function refuseNoClient(pools: Pools, usedSplits: readonly Split[], ways: number): void {
+  const split = usedSplits.find((name) => pools[name].length === 0);
+  if (split === undefined) return;
+  const accepted = `at most the classes of one alphabet of the ${split} split, with task.clients`;
+  throw new MetatrainError('REQUEST_INVALID', `task.ways: got ${ways}; accepted: ${accepted}`, {
+    details: { field: 'task.ways', got: ways, split },
+  });
+}
+
+const clientsText = (pools: Pools): string =>
+  `a task is a client: one alphabet of ${splitNames.map((split) => `${split} ${pools[split].length}`).join(', ')}`;
 
 function noSuchSplit(split: string): MetatrainError {
   return new MetatrainError(

@@ -1,9 +1,12 @@
 // Omniglot on a small set in the official layout: what a task holds, how classes turn, which splits there are, and every refusal.
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { shrinkToInk } from '../../../learning/tasks/lanczos.ts';
+import { omniglot } from '../../../learning/tasks/omniglot.ts';
 import type { Split } from '../../../learning/tasks.ts';
 import { MetatrainError } from '../../../shared/errors.ts';
 import { allocateTasks } from '../../../worker/learning/arrays.ts';
+import { decodeBitmapPng } from '../../../worker/learning/files/bitmap-png.ts';
 import {
   characterEntries,
   drawingOf,
@@ -64,6 +67,54 @@ describe('Omniglot', () => {
     distribution.sample(split, index, task);
     return task;
   }
+
+  describe('a client of federated learning', () => {
+    const task = {
+      alphabets: { train: ['Greek'], test: ['Early_Aramaic', 'Tagalog'] },
+      ways: 2,
+      shots: 1,
+      queries: 1,
+      rotations: false,
+    };
+
+    it('has characters of one alphabet, all drawn by the same people', async () => {
+      const distribution = await open(keep(smallFixture()), { ...task, clients: true });
+      assert.match(distribution.splitDescription, /; a task is a client: one alphabet of train 1, validation 0, test 1$/);
+      const arrays = allocateTasks(distribution.facts, 1).task(0);
+      // a drawing's number is its drawer's: in the fixture it follows from the seed of the drawing
+      const numbers = new Map<string, [character: number, drawer: number]>();
+      for (const character of [11, 12, 21]) {
+        for (let drawer = 0; drawer < 20; drawer++) {
+          const ink = shrinkToInk(decodeBitmapPng(drawingOf(character * 100 + drawer)), 28);
+          numbers.set(Float32Array.from(ink, (level) => level / 255).join(), [character, drawer]);
+        }
+      }
+      const seen = new Set<string>();
+      for (let index = 0; index < 20; index++) {
+        distribution.sample('test', index, arrays);
+        const shown = (inputs: Float32Array) => [0, 1].map((row) => numbers.get(inputs.subarray(row * 784, row * 784 + 784).join())!);
+        const [support, query] = [shown(arrays.supportInputs!), shown(arrays.queryInputs!)];
+        assert.deepEqual(support.map(([character]) => character).sort(), [11, 12], 'Tagalog has one character alone');
+        assert.deepEqual(query.map(([character]) => character), support.map(([character]) => character));
+        assert.equal(support[0]![1], support[1]![1]);
+        assert.equal(query[0]![1], query[1]![1]);
+        assert.notEqual(support[0]![1], query[0]![1]);
+        seen.add(String(support[0]![1]));
+      }
+      assert.ok(seen.size > 5, 'other clients are other people');
+    }); // biome-ignore format: long lines
+
+    it('is refused where no alphabet has as many characters, and as a sequence', async () => {
+      const error = await refusalOf(open(keep(smallFixture()), { ...task, ways: 3, clients: true }));
+      assert.match(
+        error.message,
+        /^task\.ways: got 3; accepted: at most the classes of one alphabet of the test split, with task\.clients$/,
+      );
+      const sequence = omniglot.schema.parse({ clients: true, presentations: 4 });
+      const [problem] = omniglot.check!(sequence, { usedSplits: ['train', 'test'] } as never);
+      assert.deepEqual(problem, { field: 'task.presentations', got: '4', accepted: 'nothing with task.clients' });
+    });
+  });
 
   describe('a task', () => {
     it('has shots and queries of each way, one-hot, first examples of all classes before their second', async () => {
