@@ -91,12 +91,18 @@ const untyped: Structural = { 'x-kubernetes-preserve-unknown-fields': true };
 
 function convert(schema: JsonSchema): Structural {
   if (schema['x-kubernetes-preserve-unknown-fields']) return { type: 'object', ...untyped };
-  const choices = schema.anyOf ?? schema.oneOf;
+  const choices = schema.anyOf ?? schema.oneOf ?? choicesOfType(schema);
   if (choices) return withKeywords(convertChoice(choices), schema);
   if (schema.type === undefined && schema.const === undefined && schema.enum === undefined) {
     return withKeywords(untyped, schema);
   }
   return withKeywords(convertTyped(schema), schema);
+}
+
+/** Of a schema with several types, such as a nullable boolean: one schema a type. */
+function choicesOfType(schema: JsonSchema): readonly JsonSchema[] | undefined {
+  const types: unknown = schema.type;
+  return Array.isArray(types) ? types.map((type: string) => ({ ...schema, type })) : undefined;
 }
 
 function convertChoice(choices: readonly JsonSchema[]): Structural {
