@@ -18,10 +18,10 @@ export interface Census {
   readonly waiting: Readonly<Record<WaitReason, number>>;
 }
 
-export function workerState({ isDraining, health, leases, slots }: Worker): WorkerState {
+export function workerState({ isDraining, health, busySlots, slots }: Worker): WorkerState {
   if (isDraining) return 'draining';
   if (health.standing === 'quarantined') return 'quarantined';
-  return leases.size >= slots ? 'busy' : 'idle';
+  return busySlots >= slots ? 'busy' : 'idle';
 }
 
 export function takeCensus(state: CoreState): Census {

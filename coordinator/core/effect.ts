@@ -26,6 +26,8 @@ export type CoreEffect =
       readonly cause: LeaseCancellation | 'requestEnded';
       readonly reason: string;
     }
+  /** The worker is to return the span with the meta-steps that it has. */
+  | { readonly kind: 'stopSpan'; readonly leaseId: string }
   | {
       readonly kind: 'disconnectWorker';
       readonly workerId: string;
@@ -46,7 +48,7 @@ export type CoreEffect =
   /** The result that came with this event does not count. */
   | { readonly kind: 'dropResult'; readonly leaseId: string; readonly workerId: string; readonly reason: string }
   /**
-   * Every shard of the batch is in: adopt θ₀, apply the meta-step, or sum the evaluation up.
+   * Every shard of the batch is in: adopt θ₀, apply the meta-step, adopt the span's, or sum the evaluation up.
    * Answered by `reduced` or `jobBroken`.
    */
   | { readonly kind: 'reduce'; readonly jobId: string; readonly work: WorkKind; readonly step: number }

@@ -76,6 +76,8 @@ export type CoreEvent =
       readonly fingerprint: string;
       readonly plugins: readonly PluginIdentity[];
       readonly slots: number;
+      /** Takes leases of spans. Default: no. */
+      readonly computesSpans?: boolean;
     })
   | (FromWorker & { readonly kind: 'workerDisconnected'; readonly reason: string })
   | (FromWorker & { readonly kind: 'workerSeen' })
@@ -90,6 +92,8 @@ export type CoreEvent =
       readonly work: WorkKind | RequestWork;
       /** Tasks (of the split) whose meta-gradient was not finite and is not in the sum. */
       readonly nonFiniteTasks: readonly number[];
+      /** Meta-steps that a span has computed, at least 1 and at most what its lease says. Only of spans. */
+      readonly steps?: number;
       /** Computed for an earlier lease: tells nothing of how long a shard takes. */
       readonly isPresentedAgain?: boolean;
     })

@@ -8,7 +8,8 @@ import type { CheckpointPurpose, CoreEffect, JobFailure } from './effect.ts';
 import { ensembleBatch, evaluationBatch, isEvaluated, isEvaluationDue } from './evaluation.ts';
 import type { CoreEvent } from './event.ts';
 import { cancelLeases } from './leases.ts';
-import { batchesOf, initializeBatch, metaBatch } from './meta-steps.ts';
+import { batchesOf, initializeBatch } from './meta-steps.ts';
+import { measurePace, newPace, nextMetaSteps, stopSpansOf } from './spans.ts';
 import type { Batch, CoreState, Job, JobPlan } from './state.ts';
 import { waitingLine } from './waiting.ts';
 
@@ -62,6 +63,7 @@ function addJob(state: CoreState, plan: JobPlan): Job {
     shardMs: {},
     served: 0,
     stretch: undefined,
+    pace: newPace(),
   };
   state.jobs.set(plan.jobId, job);
   return job;
@@ -137,7 +139,7 @@ function startNextPhase(state: CoreState, job: Job, effects: CoreEffect[]): void
     }
     endFinishedJob(state, job, effects);
   } else {
-    const batch = job.ahead.shift() ?? metaBatch(plan, step);
+    const batch = job.ahead.shift() ?? nextMetaSteps(state, job);
     job.phase = { kind: 'computing', batch };
     // Begun before its turn, and complete already.
     if (batch.remaining === 0) completeBatch(job, batch, effects);
@@ -167,26 +169,29 @@ export function writeRecoveryCheckpoints(state: CoreState, effects: CoreEffect[]
 }
 
 export function completeBatch(job: Job, batch: Batch, effects: CoreEffect[]): void {
-  job.phase = { kind: 'reducing', work: batch.work };
+  job.phase = { kind: 'reducing', batch };
   effects.push({ kind: 'reduce', jobId: job.plan.jobId, work: batch.work, step: batch.step });
 }
 
 export function jobReduced(state: CoreState, { jobId }: EventOf<'reduced'>, effects: CoreEffect[]): void {
   const job = state.jobs.get(jobId);
   if (job?.phase.kind !== 'reducing') return;
-  switch (job.phase.work) {
+  const { batch } = job.phase;
+  switch (batch.work) {
     case 'initialize':
       job.hasParams = true;
       break;
     case 'train':
-      job.step += 1;
+    case 'span':
+      job.step += batch.steps;
+      measurePace(state, job, batch);
       break;
     case 'evaluate':
       if (job.ensemble === 'computing') job.ensemble = 'done';
       else job.evaluatedSteps.add(job.step);
       break;
     default:
-      job.phase.work satisfies never;
+      batch.work satisfies never;
   }
   startNextPhase(state, job, effects);
 }
@@ -253,7 +258,7 @@ export function cancelJob(state: CoreState, { jobId }: EventOf<'jobCancelRequest
   endJob(state, jobOf(state, jobId), 'cancelled', 'cancelled by request', effects);
 }
 
-/** Holds the job back after the shards now in flight; their results count. */
+/** Holds the job back after the shards now in flight; their results count. A span ends at the meta-step that it is at. */
 export function pauseJob(state: CoreState, { jobId }: EventOf<'jobPauseRequested'>, effects: CoreEffect[]): void {
   const job = jobOf(state, jobId);
   if (job.status === 'paused' && job.waitsForBytes === undefined) return;
@@ -262,6 +267,7 @@ export function pauseJob(state: CoreState, { jobId }: EventOf<'jobPauseRequested
   job.waitsForBytes = undefined;
   state.admitted.delete(job);
   effects.push({ kind: 'changeJobState', jobId, state: 'paused', reason: 'paused by request' });
+  stopSpansOf(state, job, effects);
   admitJobs(state);
 }
 
@@ -300,6 +306,7 @@ export function waitForRoom(
     job.waitsForBytes = neededBytes;
     job.waitsBecause = reason;
     state.admitted.delete(job);
+    stopSpansOf(state, job, effects);
     const why = `paused until ${neededBytes > 0 ? 'there is room' : 'the disk takes writes again'}: ${reason}`;
     effects.push({
       kind: 'changeJobState',

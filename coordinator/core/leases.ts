@@ -1,6 +1,7 @@
 // The life of one lease: granted with a deadline, ended once, its shard or request given back or not. Knows nothing of results.
 import type { CoreEffect, LeaseCancellation } from './effect.ts';
-import { updateIdle } from './placement.ts';
+import { freeSlots, updateIdle } from './placement.ts';
+import { giveWay } from './spans.ts';
 import type {
   AnyLease,
   Batch,
@@ -22,6 +23,7 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
   state.leasesGranted += 1;
   shard.attempts += 1;
   batch.begunAt ??= state.now;
+  const isSpan = batch.work === 'span';
   const deadlineMs = deadlineFor(state, job, batch.work, shard);
   const lease: Lease = {
     kind: 'shard',
@@ -32,16 +34,17 @@ export function grantLease(state: CoreState, job: Job, batch: Batch, shard: Shar
     batch,
     shard,
     paramsVersion: batch.members ? batch.step : job.step,
+    isStopped: false,
     worker,
+    slots: isSpan ? Math.min(freeSlots(worker), Math.ceil(job.plan.batchSize / job.plan.shardSize)) : 1,
     grantedAt: state.now,
     deadlineAt: state.now + deadlineMs,
     starting: undefined,
     startingMs: 0,
   };
-  state.leases.set(lease.leaseId, lease);
-  worker.leases.add(lease);
   shard.leases.add(lease);
-  updateIdle(state, worker);
+  if (isSpan) state.spans.add(lease);
+  hold(state, lease);
   return { kind: 'sendLease', leaseId: lease.leaseId, deadlineMs };
 }
 
@@ -59,17 +62,24 @@ export function grantRequest(state: CoreState, request: Request, worker: Worker)
     attempt: request.attempts,
     request,
     worker,
+    slots: 1,
     grantedAt: state.now,
     deadlineAt: state.now + deadlineMs,
     starting: undefined,
     startingMs: 0,
   };
-  state.leases.set(lease.leaseId, lease);
-  worker.leases.add(lease);
   worker.learnerId = request.plan.learnerId;
   request.lease = lease;
-  updateIdle(state, worker);
+  hold(state, lease);
   return { kind: 'sendLease', leaseId: lease.leaseId, deadlineMs };
+}
+
+function hold(state: CoreState, lease: AnyLease): void {
+  const { leaseId, worker } = lease;
+  state.leases.set(leaseId, lease);
+  worker.leases.add(lease);
+  worker.busySlots += lease.slots;
+  updateIdle(state, worker);
 }
 
 /** `leaseFactor` times the measured time, doubled by every failure of the shard, between floor and ceiling. */
@@ -85,8 +95,10 @@ export function endLease(state: CoreState, lease: AnyLease, reason: string): voi
   state.leases.delete(lease.leaseId);
   state.justEnded.set(lease.leaseId, lease);
   lease.worker.leases.delete(lease);
+  lease.worker.busySlots -= lease.slots;
   if (lease.kind === 'shard') {
     lease.shard.leases.delete(lease);
+    state.spans.delete(lease);
   } else {
     lease.request.lease = undefined;
     state.requestsLeased -= 1;
@@ -104,8 +116,10 @@ export const reasonOfEnd = ({ endedLeases, endedBefore }: CoreState, leaseId: st
   endedLeases.get(leaseId) ?? endedBefore.get(leaseId);
 
 /** The shard waits for a slot again, before the others, unless somebody else still computes it. */
-export function giveShardBack({ batch, shard }: Lease): void {
-  if (!shard.isDone && shard.leases.size === 0) batch.pending.push(shard);
+export function giveShardBack({ job, batch, shard }: Lease): void {
+  if (shard.isDone || shard.leases.size > 0) return;
+  if (batch.work === 'span') giveWay(job, batch);
+  else batch.pending.push(shard);
 }
 
 /** Ends every other lease of a shard, or of a job or a request that ends, and tells their workers. */

@@ -49,17 +49,21 @@ export function cut(work: WorkKind, step: number, firstTask: number, tasks: numb
       suspects: new Map(),
     });
   }
-  return { work, step, shards, pending: shards.toReversed(), remaining: shards.length, begunAt: undefined };
+  const pending = shards.toReversed();
+  const steps = work === 'train' ? 1 : 0;
+  return { work, step, steps, shards, pending, remaining: shards.length, begunAt: undefined, isTimed: true };
 }
 
 /** For messages: `shard 3 of meta-step 12 (tasks 400 to 403)`. Meta-steps count from 0, like the versions of θ. */
-export function describeShard({ work, step, members }: Batch, { index, firstTask, taskCount }: Shard): string {
+export function describeShard({ work, step, steps, members }: Batch, { index, firstTask, taskCount }: Shard): string {
   const tasks = `(tasks ${firstTask} to ${firstTask + taskCount - 1})`;
   switch (work) {
     case 'initialize':
       return 'the shard that makes the first meta-parameters';
     case 'train':
       return `shard ${index} of meta-step ${step} ${tasks}`;
+    case 'span':
+      return `the span of meta-steps ${step} to ${step + steps - 1}`;
     case 'evaluate':
       if (members) return `shard ${index} of the evaluation of ${members.length} checkpoints together ${tasks}`;
       return `shard ${index} of the evaluation after ${step} meta-steps ${tasks}`;

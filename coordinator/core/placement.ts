@@ -6,7 +6,9 @@ import { PassingSet } from '../../shared/passing.ts';
 import { describePlugin, type PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { AnyLease, Batch, CoreState, Job, Offer, Request, Shard, Worker, WorkKind } from './state.ts';
 
-export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && worker.leases.size < slotsOf(worker);
+export const hasFreeSlot = (worker: Worker): boolean => isWilling(worker) && freeSlots(worker) > 0;
+
+export const freeSlots = (worker: Worker): number => slotsOf(worker) - worker.busySlots;
 
 /** Takes shards at all, now or when a slot is free. */
 export const isWilling = ({ isDraining, health }: Worker): boolean => !isDraining && health.standing !== 'quarantined';
@@ -70,6 +72,16 @@ export function workerFor(state: CoreState, job: Job, shard: Shard): Worker | un
     if (isWilling(worker) && isCompatible(job, worker) && isUntried(worker)) return undefined;
   }
   return tried;
+}
+
+/** The idle worker with the most free slots that takes spans, where the span is not computed yet. */
+export function workerForSpan(state: CoreState, job: Job, span: Shard): Worker | undefined {
+  let best: Worker | undefined;
+  for (const worker of idleWorkers(state, job)) {
+    if (!worker.computesSpans || job.otherData.has(worker) || holds(worker, span)) continue;
+    if (!best || freeSlots(worker) > freeSlots(best)) best = worker;
+  }
+  return best;
 }
 
 /** Whether the offer is what the request asks for. Fingerprints round otherwise, and an answer promises no bytes. */

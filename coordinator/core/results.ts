@@ -18,6 +18,7 @@ import { batchesOf, describeShard } from './meta-steps.ts';
 import { isWilling, mayCompute } from './placement.ts';
 import { blameWorker, commendWorker } from './quarantine.ts';
 import { failRequest } from './requests.ts';
+import { noteSpanFailure } from './spans.ts';
 import { type AnyLease, attemptsOf, type CoreState, type Lease, workOf } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
@@ -44,6 +45,8 @@ export function acceptResult(state: CoreState, event: EventOf<'resultArrived'>, 
   }
   const { job, batch, shard } = lease;
   endStarting(state, lease);
+  if (batch.work === 'span') batch.steps = event.steps ?? batch.steps;
+  if (event.isPresentedAgain || lease.startingMs > 0) batch.isTimed = false;
   if (!event.isPresentedAgain) measureShard(job, batch.work, state.now - lease.grantedAt - lease.startingMs);
   shard.isDone = true;
   batch.remaining -= 1;
@@ -89,7 +92,7 @@ export function acceptFailure(state: CoreState, event: EventOf<'shardFailed'>, e
     return;
   }
   const code: ErrorCode = isErrorCode(event.code) ? event.code : 'SHARD_FAILED';
-  if (!event.isPermanent) {
+  if (!event.isPermanent || isSpan(lease)) {
     failAttempt(state, lease, { cause: 'failure', message: event.message, code }, effects);
     return;
   }
@@ -133,10 +136,12 @@ function failAttempt(
 ): void {
   const { worker } = lease;
   const { failures, suspects } = attemptsOf(lease);
-  failures.push({ workerId: worker.workerId, message, code });
+  // A span whose first meta-step is not finite has not failed: its shards will say which task it is.
+  const isHandedBack = isSpan(lease) && code === 'RESULT_NOT_FINITE';
+  if (!isHandedBack) failures.push({ workerId: worker.workerId, message, code });
   // Where the coordinator has no room for the result, the worker has not failed.
-  if (code !== 'QUEUE_FULL') suspects.set(worker.workerId, message);
-  if (machineLacks.has(code) && isLackedByAll(state, lease)) {
+  if (!isHandedBack && code !== 'QUEUE_FULL') suspects.set(worker.workerId, message);
+  if (!isSpan(lease) && machineLacks.has(code) && isLackedByAll(state, lease)) {
     endLease(state, lease, message);
     const messages = new Map(failures.map((failure) => [failure.workerId, failure.message]));
     const isSame = new Set(messages.values()).size === 1;
@@ -198,6 +203,11 @@ function retryOrFail(state: CoreState, lease: AnyLease, cause: LeaseLoss, reason
   endLease(state, lease, reason);
   const newest = new Map(failures.map(({ workerId, message }) => [workerId, message]));
   const attempts = failures.length + losses;
+  if (lease.kind === 'shard' && isSpan(lease)) {
+    noteSpanFailure(lease.job);
+    giveBack(lease, cause, reason, effects);
+    return;
+  }
   if (newest.size >= workersToFailShard || attempts >= attemptsToFailShard) {
     const messages = [...newest].map(([workerId, message]) => `${workerId}: ${message}`);
     if (losses > 0) messages.push(`lost ${losses} times with its worker, the last time ${lease.worker.workerId}`);
@@ -209,6 +219,8 @@ function retryOrFail(state: CoreState, lease: AnyLease, cause: LeaseLoss, reason
   }
   giveBack(lease, cause, reason, effects);
 }
+
+const isSpan = (lease: AnyLease): boolean => lease.kind === 'shard' && lease.batch.work === 'span';
 
 /** The lease has ended: its job or its request fails. */
 function failOwner(state: CoreState, lease: AnyLease, failure: JobFailure, effects: CoreEffect[]): void {

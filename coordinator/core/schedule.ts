@@ -7,8 +7,9 @@ import type { CoreEffect } from './effect.ts';
 import { markStarted } from './jobs.ts';
 import { grantLease, grantRequest } from './leases.ts';
 import { batchesOf, beginAhead } from './meta-steps.ts';
-import { holderOf, workerFor, workerForRequest } from './placement.ts';
-import type { Batch, CoreState, Job, Worker } from './state.ts';
+import { holderOf, workerFor, workerForRequest, workerForSpan } from './placement.ts';
+import { giveWay } from './spans.ts';
+import type { Batch, CoreState, Job, Shard, Worker } from './state.ts';
 import { stretchOf } from './stretch.ts';
 
 interface Match {
@@ -49,9 +50,15 @@ function grantShards(state: CoreState, effects: CoreEffect[]): void {
     const [shard] = batch.pending.splice(position, 1);
     if (!shard) throw new Error('a match names a pending shard');
     markStarted(job, effects);
-    job.served += costOf(job, batch);
-    effects.push(grantLease(state, job, batch, shard, worker));
+    grant(state, job, batch, shard, worker, effects);
   }
+}
+
+function grant(state: CoreState, job: Job, batch: Batch, shard: Shard, worker: Worker, effects: CoreEffect[]): void {
+  // A span may take several slots.
+  const busyBefore = worker.busySlots;
+  effects.push(grantLease(state, job, batch, shard, worker));
+  job.served += costOf(job, batch) * (worker.busySlots - busyBefore);
 }
 
 function nextMatch(state: CoreState): Match | undefined {
@@ -71,6 +78,7 @@ function comesBefore(a: Job, b: Job): boolean {
 }
 
 function matchOfJob(state: CoreState, job: Job): Match | undefined {
+  shareUntakenSpan(state, job);
   for (const batch of batchesOf(job)) {
     const match = matchOf(state, job, batch);
     if (match) return match;
@@ -81,17 +89,29 @@ function matchOfJob(state: CoreState, job: Job): Match | undefined {
   return begun && matchOf(state, job, begun);
 }
 
+/** Where an idle worker does not take spans, it computes a shard instead. */
+function shareUntakenSpan(state: CoreState, job: Job): void {
+  if (job.phase.kind !== 'computing') return;
+  const { batch } = job.phase;
+  const [span] = batch.pending;
+  if (batch.work !== 'span' || !span || workerForSpan(state, job, span)) return;
+  if (workerFor(state, job, span)) giveWay(job, batch);
+}
+
 function matchOf(state: CoreState, job: Job, batch: Batch): Match | undefined {
   for (let position = batch.pending.length - 1; position >= 0; position -= 1) {
     const shard = batch.pending[position];
     if (!shard) break;
-    const worker = holderOf(state, job, batch, shard) ?? workerFor(state, job, shard);
+    const worker = holderOf(state, job, batch, shard) ?? workerOf(state, job, batch, shard);
     if (worker) return { job, batch, position, worker };
     // Only a shard that has failed is choosy; for the others, no worker now means none for the rest either.
     if (shard.failures.length === 0) return undefined;
   }
   return undefined;
 }
+
+const workerOf = (state: CoreState, job: Job, { work }: Batch, shard: Shard): Worker | undefined =>
+  work === 'span' ? workerForSpan(state, job, shard) : workerFor(state, job, shard);
 
 /** Milliseconds that a shard of this batch will take, as far as is known. */
 const costOf = (job: Job, batch: Batch): number => job.shardMs[batch.work] ?? 1;
@@ -109,10 +129,8 @@ export function duplicateSlowTail(state: CoreState, effects: CoreEffect[]): void
     for (const shard of batch.shards) {
       const [lease] = shard.leases;
       if (!lease || shard.leases.size > 1 || state.now - lease.grantedAt < slowMs) continue;
-      const worker = workerFor(state, job, shard);
-      if (!worker) continue;
-      job.served += usualMs;
-      effects.push(grantLease(state, job, batch, shard, worker));
+      const worker = workerOf(state, job, batch, shard);
+      if (worker) grant(state, job, batch, shard, worker, effects);
     }
   }
 }

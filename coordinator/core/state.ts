@@ -50,6 +50,15 @@ export interface CoreOptions {
   readonly maxRequests: number;
   /** Of all slots, how many requests take before any job's shard, one at least. Beyond that they take what jobs leave idle. */
   readonly requestShare: number;
+  /** A span returns after so long, with the meta-steps that it has by then; one at least. */
+  readonly spanMs: number;
+  /** Spans are given up where a meta-step of theirs takes longer: it cannot be interrupted. */
+  readonly spanLongestStepMs: number;
+  /** A span is tried only where a meta-step of it should not take longer. */
+  readonly spanTrialMs: number;
+  /** Of a job's time, what trying the slower way may take; and the shortest time between two trials. */
+  readonly spanProbeShare: number;
+  readonly spanProbeFirstMs: number;
 }
 
 export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
@@ -75,6 +84,11 @@ export const defaultCoreOptions: Omit<CoreOptions, 'startId'> = {
   waitTellMs: 10_000,
   maxRequests: 1_000,
   requestShare: 0.5,
+  spanMs: 250,
+  spanLongestStepMs: 125,
+  spanTrialMs: 2_000,
+  spanProbeShare: 0.02,
+  spanProbeFirstMs: 2_000,
 };
 
 /** How often the core is told that time has passed. */
@@ -109,9 +123,13 @@ export interface JobPlan {
   readonly priority: number;
   /** 0: sync. Else a meta-batch may be begun while up to so many before it are not applied yet. */
   readonly maxStaleness: number;
+  /** Whether whole meta-steps may be leased to one worker, and how many in one lease. Absent: the job cannot have spans. */
+  readonly spans?: { readonly mode: 'auto' | 'never' | 'always'; readonly maxSteps: number };
 }
 
-export type WorkKind = 'initialize' | 'train' | 'evaluate';
+/** `span`: several whole meta-steps as one shard. */
+export const workKinds = ['initialize', 'train', 'span', 'evaluate'] as const;
+export type WorkKind = (typeof workKinds)[number];
 
 export interface ShardFailure {
   readonly workerId: string;
@@ -166,10 +184,12 @@ export interface Request extends Attempts {
   lease: RequestLease | undefined;
 }
 
-/** The shards of one meta-batch, one evaluation, or the one that makes θ₀. */
+/** The shards of one meta-batch, one evaluation, the one that makes θ₀, or a span of meta-steps as one shard. */
 export interface Batch {
   readonly work: WorkKind;
   readonly step: number;
+  /** Meta-steps in it: 1 of a meta-batch, at most so many of a span until its result says how many, else 0. */
+  steps: number;
   /** Of an evaluation of an ensemble: the meta-steps that its members have had. */
   readonly members?: readonly number[];
   readonly shards: readonly Shard[];
@@ -178,15 +198,35 @@ export interface Batch {
   remaining: number;
   /** When its first lease was granted. */
   begunAt: number | undefined;
+  /** False where it took time that was not spent on computing it: a program was compiled, a result had been there before. */
+  isTimed: boolean;
 }
 
 /** What a job does now. Only a `computing` job has anything to lease. */
 export type Phase =
   | { readonly kind: 'computing'; readonly batch: Batch }
   /** The runner adopts θ₀, applies a meta-step, or sums an evaluation up. */
-  | { readonly kind: 'reducing'; readonly work: WorkKind }
+  | { readonly kind: 'reducing'; readonly batch: Batch }
   /** Nothing is left to compute; the final checkpoint is being written. */
   | { readonly kind: 'finishing' };
+
+/** What is known of a job's meta-steps in spans and shared among workers. */
+export interface Pace {
+  /** Milliseconds of a meta-step whose shards are shared; undefined until one was measured. */
+  sharedMs: number | undefined;
+  /** Milliseconds of a meta-step in a span. */
+  spanMs: number | undefined;
+  /** Which of the two is faster, as far as is known. */
+  isSpanFaster: boolean;
+  /** While the other way is tried: which it is, since when, and meta-steps or spans that are still to be measured. */
+  probe: { readonly isSpan: boolean; readonly since: number; left: number } | undefined;
+  /** When the other way is tried next. */
+  probeAt: number;
+  /** No span begins before this meta-step, since one has failed. */
+  sharedUntil: number;
+  /** Spans that failed in a row. */
+  failures: number;
+}
 
 export interface Job {
   readonly plan: JobPlan;
@@ -233,6 +273,7 @@ export interface Job {
    * in `served`, from where to where.
    */
   stretch: { readonly sinceMs: number; readonly from: number; readonly to: number } | undefined;
+  readonly pace: Pace;
 }
 
 /** What decides which jobs a worker may compute; workers whose offers are equal are alike to every job. */
@@ -254,7 +295,11 @@ export interface Worker extends Offer {
   /** The stream's number: what comes from an older stream of the same worker is ignored. */
   readonly connection: number;
   readonly slots: number;
+  /** Takes leases of spans. */
+  readonly computesSpans: boolean;
   readonly leases: PassingSet<AnyLease>;
+  /** Slots that its leases take together. */
+  busySlots: number;
   /** Of its newest request: its next one costs less there. */
   learnerId: string | undefined;
   lastSeenAt: number;
@@ -289,6 +334,8 @@ interface Granted {
   /** Which attempt at the shard or the request this is, from 1. */
   readonly attempt: number;
   readonly worker: Worker;
+  /** Of the worker that it takes: more than one only of a span, whose shards they share. */
+  readonly slots: number;
   readonly grantedAt: number;
   deadlineAt: number;
   /**
@@ -310,6 +357,8 @@ export interface Lease extends Granted {
   readonly shard: Shard;
   /** Version of θ that it is computed with: the batch's own step, or an earlier one where staleness is allowed. */
   readonly paramsVersion: number;
+  /** The worker was told to end its span early. */
+  isStopped: boolean;
 }
 
 /** Of a request. */
@@ -351,6 +400,8 @@ export interface CoreState {
   /** Workers with a free slot, by their offers. */
   readonly idle: PassingMap<string, IdleGroup>;
   readonly leases: PassingMap<string, AnyLease>;
+  /** Those of them that are spans. */
+  readonly spans: Set<Lease>;
   /** Those that the newest event has ended, for the effects that name them. */
   readonly justEnded: PassingMap<string, AnyLease>;
   /** Workers with failures that are not forgiven, connected or not, the oldest first. */
@@ -393,6 +444,7 @@ export function createState(options: CoreOptions): CoreState {
     workers: new Map(),
     idle: new PassingMap(),
     leases: new PassingMap(),
+    spans: new Set(),
     justEnded: new PassingMap(),
     health: new Map(),
     offers: new Map(),

@@ -20,6 +20,7 @@ import { endCoolDowns } from './quarantine.ts';
 import { cancelRequest, expireRequests, submitRequest } from './requests.ts';
 import { acceptFailure, acceptResult, dropLateResult, expireLeases, noteProgress } from './results.ts';
 import { duplicateSlowTail, grantLeases } from './schedule.ts';
+import { stopSpans } from './spans.ts';
 import { type CoreState, tickMsOf } from './state.ts';
 import { reportWaits } from './waiting.ts';
 import {
@@ -49,6 +50,7 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
       grantLeases(state, effects);
       // Where the coordinator stood still itself, what seems slow may just be on its way.
       if (sinceTickMs <= 2 * tickMsOf(state.options)) duplicateSlowTail(state, effects);
+      stopSpans(state, effects);
       writeRecoveryCheckpoints(state, effects);
       reportWaits(state, effects);
       return effects;
@@ -130,5 +132,6 @@ export function step(state: CoreState, event: CoreEvent): CoreEffect[] {
   // slots are nobody else's.
   if (effects.some(({ kind }) => kind === 'reduce')) return effects;
   grantLeases(state, effects);
+  if (state.spans.size > 0) stopSpans(state, effects);
   return effects;
 }

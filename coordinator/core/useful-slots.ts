@@ -4,7 +4,7 @@
 // leased from (paused, or waiting in the queue of the coordinator) count nothing.
 import { isEvaluationDue } from './evaluation.ts';
 import { batchesOf } from './meta-steps.ts';
-import type { CoreState, Job } from './state.ts';
+import type { Batch, CoreState, Job } from './state.ts';
 
 export interface UsefulSlotsOptions {
   /** Only what this engine and device compute, such as `compiled/cpu`. Default: everything. */
@@ -31,18 +31,22 @@ function slotsOf(job: Job): number {
 /** Shards of the present batch, and of the meta-batches that may be computed beside it, that have no result yet. */
 function slotsNow(job: Job): number {
   const { plan, phase, ahead, step } = job;
-  const begun = batchesOf(job).reduce((sum, { remaining }) => sum + remaining, 0);
+  const begun = batchesOf(job).reduce((sum, batch) => sum + slotsFor(job, batch), 0);
   if (plan.maxStaleness === 0 || phase.kind !== 'computing' || !job.hasParams) return begun;
   const next = step + ahead.length + (phase.batch.work === 'train' ? 1 : 0);
   const last = Math.min(plan.iterations - 1, step + plan.maxStaleness);
   return begun + Math.max(0, last - next + 1) * shardsOf(plan.batchSize, plan.shardSize);
 }
 
+/** A span's shards are those of each of its meta-steps. */
+const slotsFor = ({ plan }: Job, { work, remaining }: Batch): number =>
+  work === 'span' ? shardsOf(plan.batchSize, plan.shardSize) : remaining;
+
 /** Shards of the batch that comes after the present one; 0: none does. */
 function slotsAfterwards(job: Job): number {
   const { plan, phase, ahead } = job;
-  const work = phase.kind === 'computing' ? phase.batch.work : phase.kind === 'reducing' ? phase.work : undefined;
-  const step = work === 'train' ? job.step + 1 : job.step;
+  const { work, steps } = phase.kind === 'finishing' ? { work: undefined, steps: 0 } : phase.batch;
+  const step = job.step + steps;
   if (work !== 'evaluate' && isEvaluationDue({ ...job, step })) {
     return shardsOf(plan.evaluation.tasks, plan.evaluation.shardSize);
   }

@@ -6,12 +6,13 @@ import type { CoreEvent } from './event.ts';
 import { offerKey, updateIdle } from './placement.ts';
 import { healthOf } from './quarantine.ts';
 import { loseLease } from './results.ts';
+import { doubtPaces } from './spans.ts';
 import type { CoreState, Worker } from './state.ts';
 
 type EventOf<Kind extends CoreEvent['kind']> = Extract<CoreEvent, { kind: Kind }>;
 
 export function connectWorker(state: CoreState, event: EventOf<'workerConnected'>, effects: CoreEffect[]): void {
-  const { workerId, connection, engine, fingerprint, plugins, slots } = event;
+  const { workerId, connection, engine, fingerprint, plugins, slots, computesSpans = false } = event;
   const before = state.workers.get(workerId);
   if (before) {
     const message = `another stream has said hello as worker ${workerId}`;
@@ -31,7 +32,9 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
     fingerprint,
     plugins,
     slots,
+    computesSpans,
     leases: new PassingSet(),
+    busySlots: 0,
     learnerId: undefined,
     lastSeenAt: state.now,
     isDraining: false,
@@ -40,6 +43,7 @@ export function connectWorker(state: CoreState, event: EventOf<'workerConnected'
   };
   state.workers.set(workerId, worker);
   updateIdle(state, worker);
+  doubtPaces(state);
 }
 
 export function disconnectWorker(state: CoreState, event: EventOf<'workerDisconnected'>, effects: CoreEffect[]): void {
@@ -100,6 +104,7 @@ function removeWorker(state: CoreState, worker: Worker, reason: string, effects:
   state.workers.delete(worker.workerId);
   for (const key of worker.offers) if (state.offers.get(key) === worker) state.offers.delete(key);
   updateIdle(state, worker);
+  doubtPaces(state);
   for (const job of state.jobs.values()) job.otherData.delete(worker);
   for (const lease of [...worker.leases]) {
     // A job that failed in this very loop has taken its other leases along.

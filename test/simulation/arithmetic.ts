@@ -26,6 +26,17 @@ export const reduce = (params: number, results: readonly number[]): number => re
 const resultsOf = (params: number, { shards }: Batch): number[] =>
   shards.map(({ firstTask, taskCount }) => shardResult(params, firstTask, taskCount));
 
+/** θ after the meta-step of this number. */
+export const metaStepResult = (params: number, plan: JobPlan, step: number): number =>
+  reduce(params, resultsOf(params, metaBatch(plan, step)));
+
+/** θ after each of so many meta-steps: what an honest worker answers to a span. */
+export function spanResult(params: number, plan: JobPlan, step: number, steps: number): number[] {
+  const results: number[] = [];
+  for (let i = 0; i < steps; i += 1) results.push(metaStepResult(results.at(-1) ?? params, plan, step + i));
+  return results;
+}
+
 export interface Outcome {
   readonly params: number;
   /** Over all parameters in order. */
@@ -42,7 +53,7 @@ export function undisturbed(plan: JobPlan): Outcome {
   let chain = mix(0, params);
   const evaluations: Record<number, number> = {};
   for (let step = 0; step < plan.iterations; step += 1) {
-    params = reduce(params, resultsOf(params, metaBatch(plan, step)));
+    params = metaStepResult(params, plan, step);
     chain = mix(chain, params);
     const applied = step + 1;
     const isDue = applied === plan.iterations || (plan.evaluation.every > 0 && applied % plan.evaluation.every === 0);

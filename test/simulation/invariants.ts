@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
 import { canServe, hasFreeSlot, isCompatible, mayCompute } from '../../coordinator/core/placement.ts';
-import { anyLeaseOf, type Batch, type CoreState, type Job, type Worker } from '../../coordinator/core/state.ts';
+import {
+  anyLeaseOf,
+  type Batch,
+  type CoreState,
+  type Job,
+  type Lease,
+  type Worker,
+} from '../../coordinator/core/state.ts';
 import { usefulSlots } from '../../coordinator/core/useful-slots.ts';
 
 export function checkState(state: CoreState): void {
@@ -11,7 +18,9 @@ export function checkState(state: CoreState): void {
   const idle = new Set([...state.idle.values()].flatMap(({ workers }) => [...workers]));
   for (const worker of state.workers.values()) {
     held += worker.leases.size;
-    assert.ok(worker.leases.size <= worker.slots, 'a worker holds no more than its slots');
+    assert.ok(worker.busySlots <= worker.slots, 'a worker holds no more than its slots');
+    const slots = [...worker.leases].reduce((sum, lease) => sum + lease.slots, 0);
+    assert.equal(worker.busySlots, slots, 'the slots of a lease are counted');
     assert.equal(
       idle.has(worker),
       hasFreeSlot(worker),
@@ -30,6 +39,7 @@ export function checkState(state: CoreState): void {
       continue;
     }
     const { shard, job, batch, paramsVersion } = lease;
+    if (batch.work === 'span') checkSpan(state, lease);
     const staleness = batch.step - paramsVersion;
     assert.ok(staleness >= 0 && staleness <= job.plan.maxStaleness, `a shard is ${staleness} versions stale`);
     assert.ok(!shard.isDone, 'no lease of a shard that is done');
@@ -44,6 +54,21 @@ export function checkState(state: CoreState): void {
     state.endedLeases.size + state.endedBefore.size <= 10_000 && state.offers.size <= 100_000,
     'what is remembered is bounded',
   );
+}
+
+function checkSpan(state: CoreState, lease: Lease): void {
+  const { job, batch, worker } = lease;
+  assert.ok(state.spans.has(lease) && worker.computesSpans, 'a span is held by a worker that takes spans');
+  const { plan, step, phase } = job;
+  assert.ok(phase.kind === 'computing' && phase.batch === batch, 'a span that is computed is what the job does');
+  assert.equal(batch.step, step, 'a span begins at the present meta-step');
+  assert.ok(batch.steps >= 1 && batch.steps <= (plan.spans?.maxSteps ?? 0), 'a span has no more than its meta-steps');
+  const end = step + batch.steps;
+  assert.ok(end <= plan.iterations, 'a span ends with its job');
+  for (const every of [plan.evaluation.every, plan.checkpointEvery]) {
+    const isCrossed = every > 0 && Math.floor((end - 1) / every) > Math.floor(step / every);
+    assert.ok(!isCrossed, 'a span ends where an evaluation or a checkpoint is due');
+  }
 }
 
 /** Scaled to this figure, a cluster never stops a slot that has a shard, nor keeps one when nothing is left. */
@@ -98,6 +123,18 @@ export function checkGrants(state: CoreState, effects: readonly CoreEffect[]): v
         !wouldFit,
         `job ${job.plan.jobId} got a slot that job ${other.plan.jobId} of a higher priority waits for`,
       );
+    }
+  }
+}
+
+/** A span whose slot somebody waits for who comes first is told to end. */
+export function checkClaims(state: CoreState): void {
+  for (const { isStopped, job, worker } of state.spans) {
+    if (isStopped) continue;
+    for (const other of state.admitted) {
+      if (other.plan.priority <= job.plan.priority || other.phase.kind !== 'computing') continue;
+      const isWaiting = other.phase.batch.pending.length > 0 && isCompatible(other, worker);
+      assert.ok(!isWaiting, `job ${other.plan.jobId} waits for a span of job ${job.plan.jobId}`);
     }
   }
 }

@@ -82,6 +82,8 @@ async function runAll(): Promise<never> {
     stepsProved: sum(({ stepsProved }) => stepsProved),
     resultsPresentedAgain: sum(({ resultsPresentedAgain }) => resultsPresentedAgain),
     quarantines: sum(({ quarantines }) => quarantines),
+    spans: sum(({ spans }) => spans),
+    spansStopped: sum(({ spansStopped }) => spansStopped),
     requestsAnswered: sum(({ requestsAnswered }) => requestsAnswered),
     requestsRefused: sum(({ requestsRefused }) => requestsRefused),
     virtualHours: Math.round(sum(({ virtualSeconds }) => virtualSeconds) / 36) / 100,

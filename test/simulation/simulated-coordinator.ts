@@ -13,13 +13,14 @@ import {
   type RequestLease,
   type RequestPlan,
   type Shard,
+  type WorkKind,
   workOf,
 } from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { Rng } from '../../shared/rng.ts';
-import { mix, reduce, seedOf, shardResult } from './arithmetic.ts';
-import { checkGrants, checkNobodyIdles, checkState } from './invariants.ts';
+import { mix, reduce, seedOf, shardResult, spanResult } from './arithmetic.ts';
+import { checkClaims, checkGrants, checkNobodyIdles, checkState } from './invariants.ts';
 import type { SavedJob, SavedTraining, SimulatedDisk } from './simulated-disk.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -32,6 +33,7 @@ export interface CoordinatorSide {
   lease(lease: Lease, params: number): void;
   request(lease: RequestLease, input: number): void;
   cancel(leaseId: string): void;
+  stopSpan(leaseId: string): void;
   close(): void;
 }
 
@@ -49,12 +51,15 @@ interface LiveJob {
   /**
    * By the step that they update and the kind of batch: an evaluation's step has a meta-batch, too.
    */
-  readonly results: Map<string, number[]>;
+  readonly results: Map<string, SimulatedValue[]>;
 }
+
+/** Of a span θ after each of its meta-steps. */
+export type SimulatedValue = number | readonly number[];
 
 export interface SimulatedResult {
   readonly leaseId: string;
-  readonly value: number;
+  readonly value: SimulatedValue;
   /** False for a result that was damaged or invented: the check of hashes and shapes finds it. */
   readonly isValid: boolean;
   readonly isPresentedAgain: boolean;
@@ -69,13 +74,16 @@ export class SimulatedCoordinator {
   readonly #requests = new Map<string, LiveRequest>();
   readonly #links = new Map<number, CoordinatorSide>();
   readonly #counted = new WeakSet<Shard>();
-  readonly #events: { readonly event: CoreEvent; readonly value: number | undefined }[] = [];
+  readonly #events: { readonly event: CoreEvent; readonly value: SimulatedValue | undefined }[] = [];
   #isStepping = false;
   #isDead = false;
   #stoodStillMs = 0;
   /** Shards counted, and meta-steps that were applied again after a restart with equal results. */
   counted = 0;
   proved = 0;
+  /** Spans counted, and those of them that were told to end early. */
+  spans = 0;
+  spansStopped = 0;
 
   constructor(options: CoreOptions, time: VirtualTime, rng: Rng, disk: SimulatedDisk) {
     this.state = createState(options);
@@ -150,7 +158,7 @@ export class SimulatedCoordinator {
     this.dispatch({ kind, at: this.at, jobId });
   }
 
-  connect(link: CoordinatorSide, fingerprint: string, slots: number): void {
+  connect(link: CoordinatorSide, fingerprint: string, slots: number, computesSpans: boolean): void {
     this.#links.set(link.connection, link);
     const { workerId, connection } = link;
     this.dispatch({
@@ -162,6 +170,7 @@ export class SimulatedCoordinator {
       fingerprint,
       plugins: [],
       slots,
+      computesSpans,
     });
   }
 
@@ -190,10 +199,12 @@ export class SimulatedCoordinator {
       });
       return;
     }
-    this.dispatch({ kind: 'resultArrived', ...from, work: workOf(lease), nonFiniteTasks: [], isPresentedAgain }, value);
+    const steps = typeof value === 'number' ? {} : { steps: value.length };
+    const arrived = { work: workOf(lease), nonFiniteTasks: [], isPresentedAgain, ...steps };
+    this.dispatch({ kind: 'resultArrived', ...from, ...arrived }, value);
   }
 
-  dispatch(event: CoreEvent, value?: number): void {
+  dispatch(event: CoreEvent, value?: SimulatedValue): void {
     if (this.#isDead) return;
     this.#events.push({ event, value });
     if (this.#isStepping) return;
@@ -207,6 +218,7 @@ export class SimulatedCoordinator {
           checkGrants(this.state, effects);
         }
         if (next.event.kind === 'tick') checkNobodyIdles(this.state);
+        if (next.event.kind === 'tick') checkClaims(this.state);
         for (const effect of effects) this.#perform(effect, next.value);
       }
     } finally {
@@ -254,7 +266,7 @@ export class SimulatedCoordinator {
     });
   }
 
-  #perform(effect: CoreEffect, value: number | undefined): void {
+  #perform(effect: CoreEffect, value: SimulatedValue | undefined): void {
     switch (effect.kind) {
       case 'sendLease': {
         const lease = anyLeaseOf(this.state, effect.leaseId);
@@ -272,6 +284,11 @@ export class SimulatedCoordinator {
       case 'cancelLease': {
         const { worker } = anyLeaseOf(this.state, effect.leaseId);
         this.#links.get(worker.connection)?.cancel(effect.leaseId);
+        break;
+      }
+      case 'stopSpan': {
+        const { worker } = leaseOf(this.state, effect.leaseId);
+        this.#links.get(worker.connection)?.stopSpan(effect.leaseId);
         break;
       }
       case 'disconnectWorker': {
@@ -307,7 +324,7 @@ export class SimulatedCoordinator {
         break;
       }
       case 'requestDone':
-        assert.ok(value !== undefined, 'a request is answered when a result comes');
+        assert.ok(typeof value === 'number', 'a request is answered when a result comes');
         this.#endRequest(effect.requestId, { answer: value });
         break;
       case 'requestFailed':
@@ -324,7 +341,7 @@ export class SimulatedCoordinator {
     }
   }
 
-  #keep({ job, shard, batch, worker }: Lease, value: number | undefined): void {
+  #keep({ job, shard, batch, worker, isStopped }: Lease, value: SimulatedValue | undefined): void {
     assert.ok(value !== undefined, 'a result is kept when it comes');
     assert.ok(!this.#counted.has(shard), 'a shard counts once');
     this.#counted.add(shard);
@@ -333,11 +350,11 @@ export class SimulatedCoordinator {
     live.saved.fingerprint ??= worker.fingerprint;
     if (job.plan.maxStaleness === 0) {
       const params = live.training?.params ?? seedOf(job.plan.jobId);
-      assert.equal(
-        value,
-        shardResult(params, shard.firstTask, shard.taskCount),
-        'a result is of the present parameters',
-      );
+      const expected =
+        batch.work === 'span'
+          ? spanResult(params, job.plan, batch.step, batch.steps)
+          : shardResult(params, shard.firstTask, shard.taskCount);
+      assert.deepEqual(value, expected, 'a result is of the present parameters');
       const step = (live.training?.step ?? 0) + (batch.members ? 1 : 0);
       assert.equal(batch.step, step, 'a result is of the present meta-step');
     }
@@ -345,6 +362,9 @@ export class SimulatedCoordinator {
     const results = live.results.get(key) ?? [];
     live.results.set(key, results);
     results[shard.index] = value;
+    if (batch.work !== 'span') return;
+    this.spans += 1;
+    if (isStopped) this.spansStopped += 1;
   }
 
   #reduce({ jobId, work, step }: Extract<CoreEffect, { kind: 'reduce' }>): void {
@@ -354,18 +374,30 @@ export class SimulatedCoordinator {
     const key = `${work} ${step}`;
     const results = job.results.get(key) ?? assert.fail('no result of this batch was kept');
     job.results.delete(key);
+    if (work === 'span') {
+      const [steps] = results;
+      assert.ok(typeof steps === 'object', 'a span has its meta-steps');
+      for (const params of steps) this.#applyStep(job, params);
+      this.dispatch({ kind: 'reduced', at: this.at, jobId });
+      return;
+    }
     const reduced = reduce(
       before?.params ?? seedOf(jobId),
-      results.map((result) => result ?? assert.fail('a shard is missing')),
+      results.map((result) => (typeof result === 'number' ? result : assert.fail('a shard is missing'))),
     );
     if (work === 'evaluate') {
       saved.evaluations.set(step, reduced);
     } else {
-      const applied = before === undefined ? 0 : before.step + 1;
-      job.training = { step: applied, params: reduced, chain: mix(before?.chain ?? 0, reduced) };
-      this.#proveOrExtend(saved, job.training);
+      this.#applyStep(job, reduced);
     }
     this.dispatch({ kind: 'reduced', at: this.at, jobId });
+  }
+
+  #applyStep(job: LiveJob, params: number): void {
+    const before = job.training;
+    const step = before === undefined ? 0 : before.step + 1;
+    job.training = { step, params, chain: mix(before?.chain ?? 0, params) };
+    this.#proveOrExtend(job.saved, job.training);
   }
 
   /**

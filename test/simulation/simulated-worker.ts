@@ -1,10 +1,16 @@
 // A simulated worker and its network: connects, sends heartbeats, computes in virtual time, holds
 // its results, and connects again after every loss. Its character decides how it fails. Healthy
 // workers fail only with the network and the machine.
-import type { Lease, RequestLease } from '../../coordinator/core/state.ts';
+import {
+  defaultCoreOptions,
+  type JobPlan,
+  type Lease,
+  type RequestLease,
+  type WorkKind,
+} from '../../coordinator/core/state.ts';
 import type { Rng } from '../../shared/rng.ts';
-import { requestAnswer, shardResult } from './arithmetic.ts';
-import type { CoordinatorSide, SimulatedCoordinator } from './simulated-coordinator.ts';
+import { requestAnswer, shardResult, spanResult } from './arithmetic.ts';
+import type { CoordinatorSide, SimulatedCoordinator, SimulatedValue } from './simulated-coordinator.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export type Character = 'healthy' | 'slow' | 'failing' | 'hostile' | 'silent';
@@ -31,6 +37,7 @@ export class SimulatedWorker {
   readonly workerId: string;
   readonly fingerprint: string;
   readonly slots: number;
+  readonly computesSpans: boolean;
   readonly #character: Character;
   readonly #time: VirtualTime;
   readonly #rng: Rng;
@@ -39,13 +46,14 @@ export class SimulatedWorker {
   #life = 0;
   #isUp = true;
   readonly #cancelled = new Set<string>();
+  readonly #stopped = new Set<string>();
   /** Results by their work key. A held result is offered when its shard is leased again. */
-  readonly #held = new Map<string, { readonly value: number; readonly offer: HeldOffer }>();
+  readonly #held = new Map<string, { readonly value: SimulatedValue; readonly offer: HeldOffer }>();
   /** Number of answers from held results, which needed no computation. */
   presented = 0;
 
   constructor(
-    options: { workerId: string; fingerprint: string; slots: number; character: Character },
+    options: { workerId: string; fingerprint: string; slots: number; computesSpans: boolean; character: Character },
     time: VirtualTime,
     rng: Rng,
     network: Network,
@@ -53,6 +61,7 @@ export class SimulatedWorker {
     this.workerId = options.workerId;
     this.fingerprint = options.fingerprint;
     this.slots = options.slots;
+    this.computesSpans = options.computesSpans;
     this.#character = options.character;
     this.#time = time;
     this.#rng = rng;
@@ -119,9 +128,14 @@ export class SimulatedWorker {
       connection: this.#network.nextConnection(),
       workerId: this.workerId,
       isOpen: true,
-      lease: (lease, params) => this.#toWorker(stream, () => this.#compute(stream, shardWork(lease, params))),
+      lease: (lease, params) => {
+        // As it was sent: the batch of a span changes with its result.
+        const work = lease.batch.work === 'span' ? spanWork(lease, params) : shardWork(lease, params);
+        this.#toWorker(stream, () => this.#compute(stream, work));
+      },
       request: (lease, input) => this.#toWorker(stream, () => this.#compute(stream, requestWork(lease, input))),
       cancel: (leaseId) => this.#toWorker(stream, () => this.#cancelled.add(leaseId)),
+      stopSpan: (leaseId) => this.#toWorker(stream, () => this.#stopped.add(leaseId)),
       close: () => {
         stream.isOpen = false;
         if (this.#stream !== stream) return;
@@ -130,7 +144,7 @@ export class SimulatedWorker {
       },
     };
     this.#stream = stream;
-    coordinator.connect(stream, this.fingerprint, this.slots);
+    coordinator.connect(stream, this.fingerprint, this.slots, this.computesSpans);
     const { workerId, connection } = stream;
     const held = [...this.#held.values()].map(({ offer }) => offer);
     if (held.length > 0 && stream.isOpen) {
@@ -186,7 +200,8 @@ export class SimulatedWorker {
     return this.#rng.uniform() < 0.05 ? this.#rng.between(20, 900) : this.#rng.between(0.1, 4);
   }
 
-  #compute(stream: Stream, { leaseId, key, value, offer }: Work): void {
+  #compute(stream: Stream, work: Work): void {
+    const { leaseId, key, value, offer, spanOf } = work;
     const held = this.#held.get(key);
     if (held) {
       this.presented += 1;
@@ -197,26 +212,57 @@ export class SimulatedWorker {
     if (this.#character === 'silent' && isFaulty) return;
     const usualMs = this.#rng.between(30, 120) * (this.#character === 'slow' ? 12 : 1);
     const startMs = this.#rng.uniform() < 0.03 ? this.#start(stream, leaseId) : 0;
-    const life = this.#life;
-    this.#time.after(startMs + usualMs, () => {
-      if (this.#life !== life) return;
+    const finish = (made: SimulatedValue) => {
       if (this.#character === 'failing' && isFaulty) {
-        if (this.#cancelled.delete(leaseId)) return;
-        this.#toCoordinator(() => {
-          const { workerId, connection, coordinator } = stream;
-          const from = { at: coordinator.at, workerId, connection, leaseId };
-          const reason = { code: 'INTERNAL', message: 'simulated failure', isPermanent: false, isRejected: false };
-          coordinator.dispatch({ kind: 'shardFailed', ...from, ...reason });
-        });
+        this.#fail(stream, leaseId, { code: 'INTERNAL', message: 'simulated failure', isPermanent: false });
         return;
       }
       const isValid = !(this.#character === 'hostile' && isFaulty);
       if (isValid && offer) {
-        this.#held.set(key, { value, offer });
+        this.#held.set(key, { value: made, offer });
         if (this.#held.size > maxHeld) this.#held.delete(this.#held.keys().next().value as string);
       }
       if (this.#cancelled.delete(leaseId)) return;
-      this.#send(stream, leaseId, isValid ? value : value ^ 1, isValid, false);
+      this.#send(stream, leaseId, made, isValid, false);
+    };
+    if (spanOf) this.#computeSpan(stream, work, startMs, finish);
+    else this.#afterLife(startMs + usualMs, () => finish(value));
+  }
+
+  #afterLife(delayMs: number, run: () => void): void {
+    const life = this.#life;
+    this.#time.after(delayMs, () => {
+      if (this.#life === life) run();
+    });
+  }
+
+  /** One meta-step after another, until the time is over, the worker is told to stop, or numbers are not finite. */
+  #computeSpan(stream: Stream, work: Work, startMs: number, finish: (made: SimulatedValue) => void): void {
+    const { leaseId, spanOf } = work;
+    if (!spanOf) return;
+    const { plan, params, step, maxSteps } = spanOf;
+    const stepMs = this.#rng.between(4, 60) * (this.#character === 'slow' ? 12 : 1);
+    const goodSteps = this.#rng.uniform() < 0.1 ? this.#rng.below(4) : maxSteps;
+    const next = (steps: number) => {
+      const isOver = steps * stepMs >= spanMs || this.#stopped.has(leaseId) || this.#cancelled.has(leaseId);
+      if (steps === maxSteps || steps === goodSteps || (steps > 0 && isOver)) {
+        this.#stopped.delete(leaseId);
+        const reason = { code: 'RESULT_NOT_FINITE', message: 'simulated', isPermanent: true };
+        if (steps === 0) this.#fail(stream, leaseId, reason);
+        else finish(spanResult(params, plan, step, steps));
+        return;
+      }
+      this.#afterLife(stepMs, () => next(steps + 1));
+    };
+    this.#afterLife(startMs, () => next(0));
+  }
+
+  #fail(stream: Stream, leaseId: string, reason: { code: string; message: string; isPermanent: boolean }): void {
+    if (this.#cancelled.delete(leaseId)) return;
+    this.#toCoordinator(() => {
+      const { workerId, connection, coordinator } = stream;
+      const from = { at: coordinator.at, workerId, connection, leaseId };
+      coordinator.dispatch({ kind: 'shardFailed', ...from, ...reason, isRejected: false });
     });
   }
 
@@ -242,7 +288,7 @@ export class SimulatedWorker {
     return startMs;
   }
 
-  #send(stream: Stream, leaseId: string, value: number, isValid: boolean, isPresentedAgain: boolean): void {
+  #send(stream: Stream, leaseId: string, value: SimulatedValue, isValid: boolean, isPresentedAgain: boolean): void {
     this.#toCoordinator(() => stream.coordinator.result(stream, { leaseId, value, isValid, isPresentedAgain }));
   }
 }
@@ -254,7 +300,23 @@ interface Work {
   readonly value: number;
   /** Undefined: it is not kept for later. */
   readonly offer: HeldOffer | undefined;
+  /** Of a span; its value is made step by step. */
+  readonly spanOf?: {
+    readonly plan: JobPlan;
+    readonly params: number;
+    readonly step: number;
+    readonly maxSteps: number;
+  };
 }
+
+const spanMs = defaultCoreOptions.spanMs;
+
+const spanWork = (lease: Lease, params: number): Work => {
+  const { plan } = lease.job;
+  const { step, steps: maxSteps } = lease.batch;
+  const work = shardWork(lease, params);
+  return { ...work, key: `${work.key}/${maxSteps}`, spanOf: { plan, params, step, maxSteps } };
+};
 
 const shardWork = ({ leaseId, shard, batch, job }: Lease, params: number): Work => ({
   leaseId,
@@ -270,4 +332,4 @@ const requestWork = ({ leaseId, request }: RequestLease, input: number): Work =>
   offer: undefined,
 });
 
-type HeldOffer = { jobId: string; work: 'initialize' | 'train' | 'evaluate'; step: number; shard: number };
+type HeldOffer = { jobId: string; work: WorkKind; step: number; shard: number };

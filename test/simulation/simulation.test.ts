@@ -26,11 +26,12 @@ test('seeds that once found a bug hold', () => {
   for (const { seed, workers } of foundSeeds) holds({ seed, workers });
 });
 
-test('the simulation covers restarts, proofs, quarantines, results presented again and requests', () => {
+test('the simulation covers restarts, proofs, quarantines, spans, results presented again and requests', () => {
   const total = {
     coordinatorLives: 0,
     stepsProved: 0,
     quarantines: 0,
+    spans: 0,
     resultsPresentedAgain: 0,
     requestsAnswered: 0,
     requestsRefused: 0,

@@ -24,6 +24,9 @@ export interface SimulationReport {
   readonly stepsProved: number;
   readonly resultsPresentedAgain: number;
   readonly quarantines: number;
+  /** Spans counted, and those of them that ended early since somebody who comes first waited. */
+  readonly spans: number;
+  readonly spansStopped: number;
   readonly requestsAnswered: number;
   /** Withdrawn, late, too many, or lost with the coordinator. */
   readonly requestsRefused: number;
@@ -48,6 +51,7 @@ interface Asked {
 class Simulation {
   readonly #rng: Rng;
   readonly #requestRng: Rng;
+  readonly #spanRng: Rng;
   readonly #time = new VirtualTime();
   readonly #disk = new SimulatedDisk();
   readonly #workers: SimulatedWorker[] = [];
@@ -62,10 +66,13 @@ class Simulation {
   #counted = 0;
   #proved = 0;
   #quarantines = 0;
+  #spans = 0;
+  #spansStopped = 0;
 
   constructor({ seed, workers }: SimulationOptions) {
     this.#rng = taskRng(seed, 'simulation', 0);
     this.#requestRng = taskRng(seed, 'requests', 0);
+    this.#spanRng = taskRng(seed, 'spans', 0);
     this.#startCoordinator();
     const isLossy = this.#rng.uniform() < 0.5;
     const network = {
@@ -85,6 +92,7 @@ class Simulation {
         // such a worker exists.
         fingerprint: i > 0 && this.#rng.uniform() < 0.1 ? 'engine/b' : 'engine/a',
         slots: 1 + this.#rng.below(2),
+        computesSpans: this.#spanRng.uniform() < 0.8,
         character: i === 0 ? ('healthy' as const) : this.#someCharacter(),
       };
       this.#workers.push(new SimulatedWorker(setup, this.#time, this.#rng, network));
@@ -113,6 +121,8 @@ class Simulation {
       stepsProved: this.#proved,
       resultsPresentedAgain: this.#workers.reduce((sum, { presented }) => sum + presented, 0),
       quarantines: this.#quarantines,
+      spans: this.#spans,
+      spansStopped: this.#spansStopped,
       virtualSeconds: this.#time.now / 1_000,
     };
   }
@@ -130,9 +140,10 @@ class Simulation {
       this.#time.after(100, () => this.#submit(jobId));
       return;
     }
+    const spans = this.#someSpans();
     const plan: JobPlan = {
       jobId,
-      iterations: 3 + this.#rng.below(5),
+      iterations: 3 + this.#rng.below(5) + (spans.mode === 'never' ? 0 : this.#spanRng.below(30)),
       batchSize: 20 + this.#rng.below(140),
       shardSize: 2 + this.#rng.below(4),
       evaluation: {
@@ -149,8 +160,13 @@ class Simulation {
       plugins: [],
       maxStaleness: this.#rng.uniform() < 0.25 ? 1 + this.#rng.below(3) : 0,
     };
-    this.#plans.set(jobId, plan);
-    this.#coordinator.submit(plan);
+    this.#plans.set(jobId, plan.maxStaleness > 0 ? plan : { ...plan, spans });
+    this.#coordinator.submit(this.#plans.get(jobId)!);
+  }
+
+  #someSpans(): NonNullable<JobPlan['spans']> {
+    const modes = ['never', 'auto', 'always'] as const;
+    return { mode: modes[this.#spanRng.below(3)]!, maxSteps: 1 + this.#spanRng.below(40) };
   }
 
   /** A few requests at once, and after a while the next, as long as there are jobs. */
@@ -220,6 +236,8 @@ class Simulation {
     if (!coordinator) return;
     this.#counted += coordinator.counted;
     this.#proved += coordinator.proved;
+    this.#spans += coordinator.spans;
+    this.#spansStopped += coordinator.spansStopped;
     for (const { quarantines } of coordinator.state.health.values()) this.#quarantines += quarantines;
     this.#coordinator = undefined;
     coordinator.crash();

@@ -70,7 +70,7 @@ export class CoreDriver {
     });
   }
 
-  connect(workerId: string, slots = 1): void {
+  connect(workerId: string, slots = 1, computesSpans = false): void {
     const connection = (this.#connections.get(workerId) ?? 0) + 1_000;
     this.#connections.set(workerId, connection);
     this.send({
@@ -81,6 +81,7 @@ export class CoreDriver {
       fingerprint: 'f',
       plugins: [],
       slots,
+      computesSpans,
     });
   }
 
@@ -101,7 +102,8 @@ export class CoreDriver {
     this.send({ kind: 'shardProgressed', ...from, isStarting: false });
   }
 
-  answer(lease: Lease): void {
+  /** @param steps of a span: meta-steps that it has computed. */
+  answer(lease: Lease, steps = 1): void {
     const { leaseId, batch, worker } = lease;
     this.send({
       kind: 'resultArrived',
@@ -109,6 +111,7 @@ export class CoreDriver {
       leaseId,
       work: batch.work,
       nonFiniteTasks: [],
+      steps,
       isPresentedAgain: false,
     });
   }

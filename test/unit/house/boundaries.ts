@@ -105,7 +105,7 @@ const reaches: readonly Reach[] = [
   },
   {
     of: /^coordinator\/core\//,
-    mayImport: /^(coordinator\/core\/|shared\/(errors|passing|plugin-identity|waiting)\.ts$)/,
+    mayImport: /^(coordinator\/core\/|shared\/(errors|pace|passing|plugin-identity|waiting)\.ts$)/,
     because: 'the core decides; it imports errors, containers, words and nothing that acts',
   },
   ...coordinatorRooms(),

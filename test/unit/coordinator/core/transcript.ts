@@ -292,6 +292,8 @@ function describeReduction({ work, step }: Extract<CoreEffect, { kind: 'reduce' 
       return 'adopt the first meta-parameters';
     case 'train':
       return `apply meta-step ${step}`;
+    case 'span':
+      return `adopt the span from meta-step ${step} on`;
     case 'evaluate':
       return `sum up the evaluation after ${plural(step, 'meta-step')}`;
     default:
@@ -322,6 +324,8 @@ function describeEffect(state: CoreState, effect: CoreEffect): string {
       const { worker } = anyLeaseOf(state, effect.leaseId);
       return `${worker.workerId} shall drop lease ${effect.leaseId} (${effect.cause}): ${effect.reason}`;
     }
+    case 'stopSpan':
+      return `the span of lease ${effect.leaseId} shall end early`;
     case 'disconnectWorker':
       return `the stream of ${effect.workerId} is closed: ${effect.code}, ${effect.message}`;
     case 'keepResult':
