@@ -16,6 +16,7 @@ import type { GetShardRequest as _metatrain_v1_GetShardRequest, GetShardRequest_
 import type { Job as _metatrain_v1_Job, Job__Output as _metatrain_v1_Job__Output } from './metatrain/v1/Job.ts';
 import type { JobError as _metatrain_v1_JobError, JobError__Output as _metatrain_v1_JobError__Output } from './metatrain/v1/JobError.ts';
 import type { JobEvent as _metatrain_v1_JobEvent, JobEvent__Output as _metatrain_v1_JobEvent__Output } from './metatrain/v1/JobEvent.ts';
+import type { JobPace as _metatrain_v1_JobPace, JobPace__Output as _metatrain_v1_JobPace__Output } from './metatrain/v1/JobPace.ts';
 import type { JobServiceClient as _metatrain_v1_JobServiceClient, JobServiceDefinition as _metatrain_v1_JobServiceDefinition } from './metatrain/v1/JobService.ts';
 import type { JobStateChanged as _metatrain_v1_JobStateChanged, JobStateChanged__Output as _metatrain_v1_JobStateChanged__Output } from './metatrain/v1/JobStateChanged.ts';
 import type { JobSummary as _metatrain_v1_JobSummary, JobSummary__Output as _metatrain_v1_JobSummary__Output } from './metatrain/v1/JobSummary.ts';
@@ -63,6 +64,7 @@ export interface ProtoGrpcType {
       Job: MessageTypeDefinition<_metatrain_v1_Job, _metatrain_v1_Job__Output>
       JobError: MessageTypeDefinition<_metatrain_v1_JobError, _metatrain_v1_JobError__Output>
       JobEvent: MessageTypeDefinition<_metatrain_v1_JobEvent, _metatrain_v1_JobEvent__Output>
+      JobPace: MessageTypeDefinition<_metatrain_v1_JobPace, _metatrain_v1_JobPace__Output>
       JobService: SubtypeConstructor<typeof grpc.Client, _metatrain_v1_JobServiceClient> & { service: _metatrain_v1_JobServiceDefinition }
       JobState: EnumTypeDefinition
       JobStateChanged: MessageTypeDefinition<_metatrain_v1_JobStateChanged, _metatrain_v1_JobStateChanged__Output>

@@ -35,6 +35,11 @@ import type { ShardFailure as _metatrain_v1_ShardFailure, ShardFailure__Output a
 import type { ShardLease as _metatrain_v1_ShardLease, ShardLease__Output as _metatrain_v1_ShardLease__Output } from './metatrain/v1/ShardLease.ts';
 import type { ShardProgress as _metatrain_v1_ShardProgress, ShardProgress__Output as _metatrain_v1_ShardProgress__Output } from './metatrain/v1/ShardProgress.ts';
 import type { ShardResult as _metatrain_v1_ShardResult, ShardResult__Output as _metatrain_v1_ShardResult__Output } from './metatrain/v1/ShardResult.ts';
+import type { SkippedTasks as _metatrain_v1_SkippedTasks, SkippedTasks__Output as _metatrain_v1_SkippedTasks__Output } from './metatrain/v1/SkippedTasks.ts';
+import type { SpanResult as _metatrain_v1_SpanResult, SpanResult__Output as _metatrain_v1_SpanResult__Output } from './metatrain/v1/SpanResult.ts';
+import type { SpanStep as _metatrain_v1_SpanStep, SpanStep__Output as _metatrain_v1_SpanStep__Output } from './metatrain/v1/SpanStep.ts';
+import type { SpanStopped as _metatrain_v1_SpanStopped, SpanStopped__Output as _metatrain_v1_SpanStopped__Output } from './metatrain/v1/SpanStopped.ts';
+import type { SpanWork as _metatrain_v1_SpanWork, SpanWork__Output as _metatrain_v1_SpanWork__Output } from './metatrain/v1/SpanWork.ts';
 import type { TrainResult as _metatrain_v1_TrainResult, TrainResult__Output as _metatrain_v1_TrainResult__Output } from './metatrain/v1/TrainResult.ts';
 import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatrain_v1_TrainWork__Output } from './metatrain/v1/TrainWork.ts';
 import type { Welcome as _metatrain_v1_Welcome, Welcome__Output as _metatrain_v1_Welcome__Output } from './metatrain/v1/Welcome.ts';
@@ -83,6 +88,11 @@ export interface ProtoGrpcType {
       ShardLease: MessageTypeDefinition<_metatrain_v1_ShardLease, _metatrain_v1_ShardLease__Output>
       ShardProgress: MessageTypeDefinition<_metatrain_v1_ShardProgress, _metatrain_v1_ShardProgress__Output>
       ShardResult: MessageTypeDefinition<_metatrain_v1_ShardResult, _metatrain_v1_ShardResult__Output>
+      SkippedTasks: MessageTypeDefinition<_metatrain_v1_SkippedTasks, _metatrain_v1_SkippedTasks__Output>
+      SpanResult: MessageTypeDefinition<_metatrain_v1_SpanResult, _metatrain_v1_SpanResult__Output>
+      SpanStep: MessageTypeDefinition<_metatrain_v1_SpanStep, _metatrain_v1_SpanStep__Output>
+      SpanStopped: MessageTypeDefinition<_metatrain_v1_SpanStopped, _metatrain_v1_SpanStopped__Output>
+      SpanWork: MessageTypeDefinition<_metatrain_v1_SpanWork, _metatrain_v1_SpanWork__Output>
       TrainResult: MessageTypeDefinition<_metatrain_v1_TrainResult, _metatrain_v1_TrainResult__Output>
       TrainWork: MessageTypeDefinition<_metatrain_v1_TrainWork, _metatrain_v1_TrainWork__Output>
       Welcome: MessageTypeDefinition<_metatrain_v1_Welcome, _metatrain_v1_Welcome__Output>

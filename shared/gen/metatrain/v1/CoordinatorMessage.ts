@@ -12,6 +12,7 @@ import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain
 import type { CoordinatorBatch as _metatrain_v1_CoordinatorBatch, CoordinatorBatch__Output as _metatrain_v1_CoordinatorBatch__Output } from '../../metatrain/v1/CoordinatorBatch.ts';
 import type { LearnerOpened as _metatrain_v1_LearnerOpened, LearnerOpened__Output as _metatrain_v1_LearnerOpened__Output } from '../../metatrain/v1/LearnerOpened.ts';
 import type { LearnerClosed as _metatrain_v1_LearnerClosed, LearnerClosed__Output as _metatrain_v1_LearnerClosed__Output } from '../../metatrain/v1/LearnerClosed.ts';
+import type { SpanStopped as _metatrain_v1_SpanStopped, SpanStopped__Output as _metatrain_v1_SpanStopped__Output } from '../../metatrain/v1/SpanStopped.ts';
 
 export interface CoordinatorMessage {
   'welcome'?: (_metatrain_v1_Welcome | null);
@@ -26,7 +27,8 @@ export interface CoordinatorMessage {
   'batch'?: (_metatrain_v1_CoordinatorBatch | null);
   'learnerOpened'?: (_metatrain_v1_LearnerOpened | null);
   'learnerClosed'?: (_metatrain_v1_LearnerClosed | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed";
+  'spanStopped'?: (_metatrain_v1_SpanStopped | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed"|"spanStopped";
 }
 
 export interface CoordinatorMessage__Output {
@@ -42,5 +44,6 @@ export interface CoordinatorMessage__Output {
   'batch'?: (_metatrain_v1_CoordinatorBatch__Output | null);
   'learnerOpened'?: (_metatrain_v1_LearnerOpened__Output | null);
   'learnerClosed'?: (_metatrain_v1_LearnerClosed__Output | null);
-  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed";
+  'spanStopped'?: (_metatrain_v1_SpanStopped__Output | null);
+  'message'?: "welcome"|"heartbeatReply"|"jobOpened"|"jobClosed"|"payloadChunk"|"paramsAnnounced"|"shardLease"|"leaseCancelled"|"drain"|"batch"|"learnerOpened"|"learnerClosed"|"spanStopped";
 }

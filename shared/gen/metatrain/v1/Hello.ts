@@ -12,6 +12,7 @@ export interface Hello {
   'engine'?: (string);
   'device'?: (_metatrain_v1_Device | null);
   'plugins'?: (_metatrain_v1_PluginIdentity)[];
+  'spans'?: (boolean);
 }
 
 export interface Hello__Output {
@@ -23,4 +24,5 @@ export interface Hello__Output {
   'engine': (string);
   'device': (_metatrain_v1_Device__Output | null);
   'plugins': (_metatrain_v1_PluginIdentity__Output)[];
+  'spans': (boolean);
 }

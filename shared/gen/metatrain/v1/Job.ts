@@ -9,6 +9,7 @@ import type { MetaStepSummary as _metatrain_v1_MetaStepSummary, MetaStepSummary_
 import type { SkippedShard as _metatrain_v1_SkippedShard, SkippedShard__Output as _metatrain_v1_SkippedShard__Output } from '../../metatrain/v1/SkippedShard.ts';
 import type { Verdict as _metatrain_v1_Verdict, Verdict__Output as _metatrain_v1_Verdict__Output } from '../../metatrain/v1/Verdict.ts';
 import type { JobWaiting as _metatrain_v1_JobWaiting, JobWaiting__Output as _metatrain_v1_JobWaiting__Output } from '../../metatrain/v1/JobWaiting.ts';
+import type { JobPace as _metatrain_v1_JobPace, JobPace__Output as _metatrain_v1_JobPace__Output } from '../../metatrain/v1/JobPace.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
 import type { JobWords as _metatrain_v1_JobWords, JobWords__Output as _metatrain_v1_JobWords__Output } from '../../metatrain/v1/JobWords.ts';
 import type { PluginIdentity as _metatrain_v1_PluginIdentity, PluginIdentity__Output as _metatrain_v1_PluginIdentity__Output } from '../../metatrain/v1/PluginIdentity.ts';
@@ -36,6 +37,7 @@ export interface Job {
   'overrides'?: (string)[];
   'verdict'?: (_metatrain_v1_Verdict | null);
   'waiting'?: (_metatrain_v1_JobWaiting | null);
+  'pace'?: (_metatrain_v1_JobPace | null);
   'data'?: (_metatrain_v1_DataIdentity)[];
   'words'?: (_metatrain_v1_JobWords | null);
   'publishedWords'?: (_metatrain_v1_JobWords | null);
@@ -64,6 +66,7 @@ export interface Job__Output {
   'overrides': (string)[];
   'verdict': (_metatrain_v1_Verdict__Output | null);
   'waiting': (_metatrain_v1_JobWaiting__Output | null);
+  'pace': (_metatrain_v1_JobPace__Output | null);
   'data': (_metatrain_v1_DataIdentity__Output)[];
   'words': (_metatrain_v1_JobWords__Output | null);
   'publishedWords': (_metatrain_v1_JobWords__Output | null);

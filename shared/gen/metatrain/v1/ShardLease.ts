@@ -5,6 +5,7 @@ import type { TrainWork as _metatrain_v1_TrainWork, TrainWork__Output as _metatr
 import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output as _metatrain_v1_EvaluateWork__Output } from '../../metatrain/v1/EvaluateWork.ts';
 import type { AdaptWork as _metatrain_v1_AdaptWork, AdaptWork__Output as _metatrain_v1_AdaptWork__Output } from '../../metatrain/v1/AdaptWork.ts';
 import type { PredictWork as _metatrain_v1_PredictWork, PredictWork__Output as _metatrain_v1_PredictWork__Output } from '../../metatrain/v1/PredictWork.ts';
+import type { SpanWork as _metatrain_v1_SpanWork, SpanWork__Output as _metatrain_v1_SpanWork__Output } from '../../metatrain/v1/SpanWork.ts';
 
 export interface ShardLease {
   'leaseId'?: (string);
@@ -17,9 +18,10 @@ export interface ShardLease {
   'requestId'?: (string);
   'adapt'?: (_metatrain_v1_AdaptWork | null);
   'predict'?: (_metatrain_v1_PredictWork | null);
+  'span'?: (_metatrain_v1_SpanWork | null);
   'traceparent'?: (string);
   'owner'?: "jobId"|"requestId";
-  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
 }
 
 export interface ShardLease__Output {
@@ -33,7 +35,8 @@ export interface ShardLease__Output {
   'requestId'?: (string);
   'adapt'?: (_metatrain_v1_AdaptWork__Output | null);
   'predict'?: (_metatrain_v1_PredictWork__Output | null);
+  'span'?: (_metatrain_v1_SpanWork__Output | null);
   'traceparent': (string);
   'owner'?: "jobId"|"requestId";
-  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
 }

@@ -6,6 +6,7 @@ import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Ou
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from '../../metatrain/v1/DataIdentity.ts';
 import type { AdaptResult as _metatrain_v1_AdaptResult, AdaptResult__Output as _metatrain_v1_AdaptResult__Output } from '../../metatrain/v1/AdaptResult.ts';
 import type { PredictResult as _metatrain_v1_PredictResult, PredictResult__Output as _metatrain_v1_PredictResult__Output } from '../../metatrain/v1/PredictResult.ts';
+import type { SpanResult as _metatrain_v1_SpanResult, SpanResult__Output as _metatrain_v1_SpanResult__Output } from '../../metatrain/v1/SpanResult.ts';
 
 export interface ShardResult {
   'leaseId'?: (string);
@@ -18,9 +19,10 @@ export interface ShardResult {
   'requestId'?: (string);
   'adapt'?: (_metatrain_v1_AdaptResult | null);
   'predict'?: (_metatrain_v1_PredictResult | null);
+  'span'?: (_metatrain_v1_SpanResult | null);
   'presentedAgain'?: (boolean);
   'owner'?: "jobId"|"requestId";
-  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
+  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
 }
 
 export interface ShardResult__Output {
@@ -34,7 +36,8 @@ export interface ShardResult__Output {
   'requestId'?: (string);
   'adapt'?: (_metatrain_v1_AdaptResult__Output | null);
   'predict'?: (_metatrain_v1_PredictResult__Output | null);
+  'span'?: (_metatrain_v1_SpanResult__Output | null);
   'presentedAgain': (boolean);
   'owner'?: "jobId"|"requestId";
-  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict";
+  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
 }
