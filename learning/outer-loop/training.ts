@@ -79,6 +79,13 @@ export interface AppliedMetaStep {
   readonly skippedTasks: number;
 }
 
+/** A meta-step that was applied in another place. */
+export interface StepElsewhere {
+  /** Of θ after it, 32 bytes. */
+  readonly paramsSha256: Uint8Array;
+  readonly applied: AppliedMetaStep;
+}
+
 /** Everything that a checkpoint keeps, safe to read while training goes on. */
 export interface TrainingSnapshot {
   readonly layout: ParamsLayout;
@@ -151,6 +158,29 @@ export class Training {
   /** Goes on from a checkpoint; takes the snapshot's arrays over. */
   static restore(job: OuterLoop, snapshot: TrainingSnapshot): Training {
     return new Training(job, snapshot);
+  }
+
+  /**
+   * Takes over what a span has led to; `slots` become its own. The caller has checked that all is finite and fits.
+   *
+   * @returns the chain after each of its meta-steps.
+   */
+  adoptSpan(vector: Float32Array, slots: OptimizerSlots, steps: readonly StepElsewhere[]): readonly Buffer[] {
+    const last = steps.at(-1);
+    if (!last) throw new Error('a span has a meta-step');
+    const { step } = this.#metaParams;
+    this.#metaParams = { step: step + steps.length, vector, sha256: Buffer.from(last.paramsSha256) };
+    this.#slots = slots;
+    return steps.map(({ paramsSha256, applied }) => {
+      this.#chain = linkChain(this.#chain, paramsSha256);
+      this.#skippedTasks += applied.skippedTasks;
+      return this.#chain;
+    });
+  }
+
+  /** The meta-optimizer's state; not to be changed. */
+  get slots(): OptimizerSlots {
+    return this.#slots;
   }
 
   get elements(): number {
@@ -227,11 +257,15 @@ export class Training {
    * `meta.aggregation` makes of the shards; of parameters with another role, what their role says.
    *
    * @param heads the measures of every result that was kept.
-   * @param domains told apart in measures of their own. Default: the tasks are of one.
+   * @param factor what the schedule multiplies every learning rate with. Default: as the job file says.
    * @throws MetatrainError `RESULT_NOT_FINITE` when more than half of the meta-batch is left out,
    *   or when the new θ would not be finite; θ is then unchanged.
    */
-  applyMetaStep(iterations: number, heads: readonly MeasureHead[]): AppliedMetaStep {
+  applyMetaStep(
+    iterations: number,
+    heads: readonly MeasureHead[],
+    factor: number = scheduleFactor(this.#job.spec.meta.schedule, this.#metaParams.step, iterations),
+  ): AppliedMetaStep {
     const batch = this.#trainBatches.get(this.#metaParams.step);
     if (!batch) throw new Error('no result of this meta-step was kept');
     this.#trainBatches.delete(this.#metaParams.step);
@@ -247,7 +281,6 @@ export class Training {
     const skipped = sumOf(results, ({ nonFiniteTasks }) => nonFiniteTasks.length);
     if (skipped > maxLeftOutShare * tasks) throw tooManyLeftOut(step, skipped, tasks);
 
-    const factor = scheduleFactor(meta.schedule, step, iterations);
     const learningRate = meta.optimizer.learningRate * factor;
     const weight = sumOf(results, (result) => result.weight);
     const { draws } = this.#job;
@@ -292,6 +325,7 @@ export class Training {
 
   /**
    * @param heads the measures of every result that was kept.
+   * @param domains told apart in measures of their own. Default: the tasks are of one.
    * @throws MetatrainError `RESULT_NOT_FINITE` when every task has diverged: there is nothing to tell.
    */
   summariseEvaluation(
@@ -353,7 +387,7 @@ function spreadOf(results: readonly TrainShardFacts[], normOfSum: number) {
   return spreadOfTaskGradients(shards, normOfSum ** 2);
 }
 
-const linkChain = (chain: Buffer, paramsSha256: Buffer): Buffer => sha256(Buffer.concat([chain, paramsSha256]));
+const linkChain = (chain: Buffer, paramsSha256: Uint8Array): Buffer => sha256(Buffer.concat([chain, paramsSha256]));
 
 const sumOf = <T>(items: readonly T[], term: (item: T) => number): number =>
   items.reduce((sum, item) => sum + term(item), 0);
