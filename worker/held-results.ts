@@ -58,12 +58,17 @@ export class HeldResults {
   }
 }
 
+/** Hashes and summaries of one meta-step of a span, about. */
+const bytesOfStep = 512;
+
 function bytesOf(output: ShardOutput): number {
   switch (output.kind) {
     case 'initialize':
       return output.initial.metaParams.byteLength;
     case 'train':
       return output.payload.byteLength + (output.result.carry?.byteLength ?? 0);
+    case 'span':
+      return output.end.state.byteLength + output.end.steps.length * bytesOfStep;
     case 'adapt':
       return output.adapted.state.byteLength;
     case 'predict':

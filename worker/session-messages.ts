@@ -1,8 +1,10 @@
 // Translates between the proto's messages and the worker's own records; checks what it reads, since proto3 promises no field.
+import type { SpanStep } from '../learning/outer-loop/span.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import { boundText, maxWorkerTextBytes } from '../shared/foreign-text.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import type { ShardResult } from '../shared/gen/metatrain/v1/ShardResult.ts';
+import type { SpanStep as SpanStepMessage } from '../shared/gen/metatrain/v1/SpanStep.ts';
 import type { WorkerMessage } from '../shared/gen/metatrain/v1/WorkerMessage.ts';
 import type { MeasureRows } from '../shared/measures.ts';
 import { bytesOfVector, chunksOf, type ParamsLayout, vectorOfBytes } from '../shared/tensor-codec.ts';
@@ -29,14 +31,15 @@ export function readLease(
   const split = lease.evaluate ? `${lease.evaluate.split} after ${lease.evaluate.paramsVersion}` : '';
   // Without θ's hash nothing equals it.
   const params = work.kind === 'initialize' ? '' : (paramsSha256(jobId, work.paramsVersion) ?? `of lease ${leaseId}`);
-  const carry = lease.train?.carrySha256.toString('hex') ?? '';
+  const carry = (lease.train?.carrySha256 ?? lease.span?.optimizerSha256)?.toString('hex') ?? '';
   const sample = lease.train?.tasks?.join() ?? '';
-  const workKey = [jobId, work.kind, params, split, firstTask, taskCount, carry, sample].join('/');
+  const maxSteps = lease.span?.maxSteps ?? '';
+  const workKey = [jobId, work.kind, params, split, firstTask, taskCount, carry, sample, maxSteps].join('/');
   return { leaseId, jobId, work, shard, workKey, traceparent };
 }
 
 function readWork(
-  { work, train, evaluate }: ShardLease__Output,
+  { work, train, span, evaluate }: ShardLease__Output,
   takePayload: TakePayload,
 ): Exclude<ShardWork, RequestWork> {
   switch (work) {
@@ -56,6 +59,12 @@ function readWork(
       };
       return { kind: 'train', paramsVersion, shard };
     }
+    case 'span': {
+      const { paramsVersion, maxSteps, budgetMs, slots, optimizerSha256, factors } = span!;
+      if (maxSteps < 1) throw invalid('max_steps', String(maxSteps), 'at least 1');
+      const optimizer = optimizerSha256.byteLength > 0 ? vectorOf(takePayload(optimizerSha256)) : new Float32Array(0);
+      return { kind: 'span', paramsVersion, span: { maxSteps, budgetMs, threads: slots, optimizer, factors } };
+    }
     case 'evaluate': {
       const { paramsVersion, split, firstTask, taskCount, members } = evaluate!;
       if (split !== 'validation' && split !== 'test') throw invalid('split', `"${split}"`, 'validation or test');
@@ -66,7 +75,7 @@ function readWork(
     case 'adapt':
     case 'predict':
     case undefined:
-      throw invalid('work', work ?? 'nothing', 'initialize, train or evaluate');
+      throw invalid('work', work ?? 'nothing', 'initialize, train, span or evaluate');
     default:
       return work satisfies never;
   }
@@ -144,6 +153,8 @@ function payloadOf(output: ShardOutput): Buffer | undefined {
       const { buffer, byteOffset, byteLength } = output.payload;
       return Buffer.from(buffer, byteOffset, byteLength);
     }
+    case 'span':
+      return bytesOfVector(output.end.state);
     case 'evaluate':
       return undefined;
     case 'adapt':
@@ -180,6 +191,10 @@ function resultOf(output: ShardOutput): Pick<ShardResult, ShardOutput['kind']> {
         },
       };
     }
+    case 'span': {
+      const { payloadSha256, end } = output;
+      return { span: { payloadSha256: Buffer.from(payloadSha256), steps: end.steps.map(stepMessage) } };
+    }
     case 'evaluate':
       return { evaluate: { measures: output.result.measures.map(rowsMessage) } };
     case 'adapt': {
@@ -194,6 +209,19 @@ function resultOf(output: ShardOutput): Pick<ShardResult, ShardOutput['kind']> {
       return output satisfies never;
   }
 }
+
+/** Means in the order of the job's measures, whose names the coordinator knows. */
+const stepMessage = ({ paramsSha256, shardsSha256, applied, skipped }: SpanStep): SpanStepMessage => ({
+  paramsSha256: Buffer.from(paramsSha256),
+  shardsSha256: Buffer.from(shardsSha256),
+  measures: applied.measures.map(({ value }) => value),
+  metaGradientNorm: applied.metaGradientNorm,
+  ...(applied.taskGradients && {
+    taskGradientVariance: applied.taskGradients.variance,
+    taskGradientCosine: applied.taskGradients.cosine,
+  }),
+  skipped: skipped.map(({ shard, tasks }) => ({ shard, tasks: [...tasks] })),
+});
 
 const layoutMessage = ({ tensors }: ParamsLayout) => ({
   tensors: tensors.map(({ name, shape }) => ({ name, shape: [...shape] })),

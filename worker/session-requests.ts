@@ -41,6 +41,7 @@ function readWork(
     }
     case 'initialize':
     case 'train':
+    case 'span':
     case 'evaluate':
     case undefined:
       throw invalid('work', work ?? 'nothing', 'adapt or predict');

@@ -50,6 +50,7 @@ export type SessionEvent =
   | { readonly kind: 'heartbeatReplied'; readonly sequence: number }
   | { readonly kind: 'leased'; readonly lease: Lease }
   | { readonly kind: 'leaseCancelled'; readonly leaseId: string }
+  | { readonly kind: 'spanStopped'; readonly leaseId: string }
   /** `leaseId`: the computation's. */
   | ({ readonly kind: 'startingChanged' } & StartProgress)
   /** `leaseId`: the computation's. */
@@ -69,6 +70,8 @@ export type SessionOrder =
   | { readonly kind: 'runShard'; readonly lease: Lease }
   /** `leaseId`: the computation's. */
   | { readonly kind: 'cancelShard'; readonly leaseId: string }
+  /** End the span with the meta-step that it is at. `leaseId`: the computation's. */
+  | { readonly kind: 'stopSpan'; readonly leaseId: string }
   | ({ readonly kind: 'sendProgress' } & StartProgress)
   /** The outcome that came with this event, as the lease's. */
   | { readonly kind: 'sendOutcome'; readonly leaseId: string }
@@ -189,6 +192,10 @@ export class SessionState {
         if (!held) return [];
         this.#leases.delete(event.leaseId);
         return [{ kind: 'cancelShard', leaseId: held.computation }, ...this.#leaveWhenDone(now)];
+      }
+      case 'spanStopped': {
+        const held = this.#leases.get(event.leaseId);
+        return held ? [{ kind: 'stopSpan', leaseId: held.computation }] : [];
       }
       case 'startingChanged':
         return this.#noteProgress(event);

@@ -160,6 +160,9 @@ export class Session {
         this.#shards.delete(order.leaseId);
         pool.cancel(order.leaseId);
         break;
+      case 'stopSpan':
+        pool.stopSpan(order.leaseId);
+        break;
       case 'sendOutcome': {
         const lease = outcome && this.#shards.get(outcome.leaseId);
         if (!outcome || !lease) throw new Error('an outcome is sent only for a lease that is held');
@@ -220,7 +223,16 @@ export class Session {
     const plugins = offer?.plugins?.map(({ name, sha256 }) => ({ name, sha256 })) ?? [];
     const { fingerprint, slots } = this.#dependencies.pool;
     this.#outbox.sendUrgent({
-      hello: { protocolVersion, workerId, engineFingerprint: fingerprint, slots, version, ...offer, plugins },
+      hello: {
+        protocolVersion,
+        workerId,
+        engineFingerprint: fingerprint,
+        slots,
+        version,
+        ...offer,
+        plugins,
+        spans: true,
+      },
     });
   }
 
@@ -273,6 +285,9 @@ export class Session {
         break;
       case 'leaseCancelled':
         this.#step({ kind: 'leaseCancelled', leaseId: message.leaseCancelled!.leaseId });
+        break;
+      case 'spanStopped':
+        this.#step({ kind: 'spanStopped', leaseId: message.spanStopped!.leaseId });
         break;
       case 'drain':
         this.drain(`the coordinator says: ${message.drain!.reason}`, message.drain!.graceMs);

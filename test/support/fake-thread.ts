@@ -1,6 +1,8 @@
 // A compute thread whose programs crash, fail or wait according to the job's name, for tests. They
 // run inside the real message loop with the real program cache and parameter copies.
 import { BroadcastChannel, parentPort } from 'node:worker_threads';
+import { resolveJob } from '../../learning/job.ts';
+import { builtIn } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
@@ -29,6 +31,7 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
   const { name } = spec;
   news.postMessage(`opened ${name}`);
   return {
+    job: resolveJob(spec, builtIn),
     data: [],
     initialize: () => ({
       layout: { tensors: [{ name: 'w', shape: [3] }] },

@@ -4,21 +4,15 @@
 // shard are replaced a limited number of times. The agent's event loop never computes.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../shared/clock.ts';
-import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
+import { MetatrainError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ObserverOf } from '../../shared/observers.ts';
 import '../engine/onnx/telemetry.ts';
-import { type HeldParams, ParamsStore } from './params-store.ts';
+import { ParamsStore } from './params-store.ts';
 import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
-import {
-  type FromThread,
-  isSameOpening,
-  type JobOpening,
-  type Opening,
-  type ThreadData,
-  type ToThread,
-} from './protocol.ts';
+import { type FromThread, isSameOpening, type JobOpening, type Opening, type ThreadData } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork, type StartProgress } from './shard.ts';
+import { newSlot, release, type Shard, type Slot, stop, tell, threadError } from './slot.ts';
 
 export interface ComputePoolOptions extends ThreadData {
   /** Number of compute threads, and so of shards at a time. */
@@ -61,33 +55,6 @@ const cancelGraceMs = 30_000;
 const compileGraceMs = 1_800_000;
 const startTimeoutMs = 120_000;
 const stopTimeoutMs = 5_000;
-
-interface Shard {
-  readonly leaseId: string;
-  readonly jobId: string;
-  readonly work: ShardWork;
-  readonly params: HeldParams | undefined;
-  isCancelled: boolean;
-  /** True if it did not get a thread at once. */
-  hasWaited: boolean;
-}
-
-interface Slot {
-  readonly number: number;
-  thread: Worker;
-  state: SlotState;
-  shard: Shard | undefined;
-  /** Jobs whose programs are open in the thread. */
-  readonly openPrograms: Set<string>;
-  /** Jobs whose programs were closed there to make room. */
-  readonly evictedPrograms: Set<string>;
-  isCompiling: boolean;
-  /** Deaths without a shard since the slot last had one. */
-  idleDeaths: number;
-  predictedBytes: number;
-  /** The error that the thread reported before it died. */
-  failure: MetatrainError | undefined;
-}
 
 export class ComputePool {
   readonly #options: ComputePoolOptions;
@@ -212,7 +179,8 @@ export class ComputePool {
       const limit = queuedPerSlot * this.slots;
       if (this.#queue.length >= limit) throw new MetatrainError('QUEUE_FULL', `${limit} shards are waiting already`);
       const params = work.kind === 'initialize' ? undefined : this.#params.hold(jobId, work.paramsVersion);
-      this.#queue.push({ leaseId, jobId, work, params, isCancelled: false, hasWaited: false });
+      const stop = work.kind === 'span' ? new Int32Array(new SharedArrayBuffer(4)) : undefined;
+      this.#queue.push({ leaseId, jobId, work, params, stop, isCancelled: false, hasWaited: false });
     } catch (thrown) {
       const failure = failureOf(thrown);
       this.#observer.shardFailed?.({ leaseId, work: work.kind, failure });
@@ -224,6 +192,12 @@ export class ComputePool {
     if (last?.leaseId !== leaseId) return;
     last.hasWaited = true;
     this.#listener?.onProgress({ leaseId, isStarting: true, isReopening: false });
+  }
+
+  /** The span ends with the meta-step that it is at. Unknown leases are ignored. */
+  stopSpan(leaseId: string): void {
+    const shard = this.#shards().find((candidate) => candidate.leaseId === leaseId);
+    if (shard) stop(shard);
   }
 
   /** The shard's outcome is no longer reported. Unknown leases are ignored. */
@@ -239,6 +213,7 @@ export class ComputePool {
     const shard = slot?.shard;
     if (!slot || !shard || shard.isCancelled) return;
     shard.isCancelled = true;
+    stop(shard);
     this.#observer.shardCancelled?.({ leaseId, work: shard.work.kind });
     this.#replaceUnlessDone(slot, shard, cancelGraceMs);
   }
@@ -261,6 +236,7 @@ export class ComputePool {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#queue.length = 0;
+    for (const shard of this.#shards()) stop(shard);
     await Promise.all(this.#slots.map((slot) => this.#stop(slot)));
   }
 
@@ -269,18 +245,7 @@ export class ComputePool {
   }
 
   #addSlot(number: number): void {
-    const slot: Slot = {
-      number,
-      thread: this.#startThread(),
-      state: 'starting',
-      shard: undefined,
-      openPrograms: new Set(),
-      evictedPrograms: new Set(),
-      isCompiling: false,
-      idleDeaths: 0,
-      predictedBytes: 0,
-      failure: undefined,
-    };
+    const slot = newSlot(number, this.#startThread());
     this.#slots.push(slot);
     this.#attend(slot);
   }
@@ -343,6 +308,18 @@ export class ComputePool {
         if (this.#openings.has(message.jobId)) slot.evictedPrograms.add(message.jobId);
         this.#log.debug({ slot: slot.number, jobId: message.jobId }, 'closed a program to make room for another');
         this.#observer.programEvicted?.({});
+        return;
+      case 'crew': {
+        const { shard } = slot;
+        if (shard?.work.kind !== 'span' || shard.leaseId !== message.leaseId) return;
+        slot.crew = { memory: message.crew, helpersMissing: shard.work.span.threads - 1 };
+        this.#recruit();
+        return;
+      }
+      case 'helped':
+        slot.helps = undefined;
+        slot.state = 'idle';
+        this.#dispatch();
         return;
       case 'memory':
         slot.predictedBytes = message.predictedBytes;
@@ -426,7 +403,7 @@ export class ComputePool {
     for (;;) {
       const shard = this.#queue[0];
       const slot = shard && this.#freeSlotFor(shard.jobId);
-      if (!slot) return;
+      if (!slot) break;
       this.#queue.shift();
       slot.state = 'busy';
       slot.shard = shard;
@@ -434,7 +411,30 @@ export class ComputePool {
       const { leaseId, jobId, work } = shard;
       if (shard.hasWaited) this.#listener?.onProgress({ leaseId, isStarting: false, isReopening: false });
       this.#observer.shardStarted?.({ leaseId });
-      tell(slot, { kind: 'runShard', leaseId, jobId, work, ...(shard.params && { params: shard.params.buffer }) });
+      tell(slot, {
+        kind: 'runShard',
+        leaseId,
+        jobId,
+        work,
+        ...(shard.params && { params: shard.params.buffer }),
+        ...(shard.stop && { stop: shard.stop.buffer as SharedArrayBuffer }),
+      });
+    }
+    this.#recruit();
+  }
+
+  /** Threads that nothing waits for help the spans that want them. */
+  #recruit(): void {
+    if (this.#queue.length > 0) return;
+    for (const { crew, shard } of this.#slots) {
+      while (crew && shard && !shard.isCancelled && crew.helpersMissing > 0) {
+        const helper = this.#freeSlotFor(shard.jobId);
+        if (!helper) return;
+        crew.helpersMissing -= 1;
+        helper.state = 'busy';
+        helper.helps = crew.memory;
+        tell(helper, { kind: 'helpSpan', jobId: shard.jobId, crew: crew.memory });
+      }
     }
   }
 
@@ -460,22 +460,4 @@ export class ComputePool {
     cancelTimeout();
     slot.state = 'gone';
   }
-}
-
-function tell(slot: Slot, message: ToThread): void {
-  // A starting thread gets all open jobs when it is ready.
-  if (slot.state === 'starting' && message.kind !== 'stop') return;
-  slot.thread.postMessage(message);
-}
-
-function release(slot: Slot): Shard | undefined {
-  const { shard } = slot;
-  slot.shard = undefined;
-  shard?.params?.release();
-  return shard;
-}
-
-function threadError(error: NodeJS.ErrnoException): MetatrainError {
-  if (error.code !== 'ERR_WORKER_OUT_OF_MEMORY') return asMetatrainError(error);
-  return new MetatrainError('OUT_OF_MEMORY', 'a compute thread ran out of memory', { cause: error });
 }

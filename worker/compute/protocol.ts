@@ -6,6 +6,7 @@ import { type DataIdentity, describeData } from '../../shared/data-identity.ts';
 import type { EngineOptions } from '../engine/create.ts';
 import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
+import type { CrewMemory } from './span.ts';
 
 /** What a worker is told of a job before its first lease. */
 export interface JobOpening {
@@ -41,7 +42,11 @@ export type ToThread =
       readonly work: ShardWork;
       /** θ of the work's version, float32. The agent leaves it as it is until the thread has answered. */
       readonly params?: SharedArrayBuffer;
+      /** Of a span: one word, not 0 when it is to end. */
+      readonly stop?: SharedArrayBuffer;
     }
+  /** Compute shards of another thread's span until it is over; answered by `helped`. */
+  | { readonly kind: 'helpSpan'; readonly jobId: string; readonly crew: CrewMemory }
   /** Free everything and exit. */
   | { readonly kind: 'stop' };
 
@@ -57,6 +62,9 @@ export type FromThread =
   | { readonly kind: 'opened'; readonly jobId: string }
   /** The job's program was closed to make room for another; its next shard opens it again. */
   | { readonly kind: 'evicted'; readonly jobId: string }
+  /** Other threads may help with the span that this one leads. */
+  | { readonly kind: 'crew'; readonly leaseId: string; readonly crew: CrewMemory }
+  | { readonly kind: 'helped' }
   /** What the thread's open programs take, by prediction; told when it changes. */
   | { readonly kind: 'memory'; readonly predictedBytes: number }
   | ShardOutcome;

@@ -10,6 +10,7 @@ import type { LearnerProgram } from '../learning/learner-program.ts';
 import { type OpenLearner, type OpenProgram, ProgramCache } from './program-cache.ts';
 import type { FromThread, ToThread } from './protocol.ts';
 import { failureOf, type RequestWork, type ShardOutput, type ShardWork } from './shard.ts';
+import { helpSpan, leadSpan, type SpanRun } from './span.ts';
 
 export interface ComputeThread {
   readonly fingerprint: string;
@@ -60,13 +61,28 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
       const engineMsBefore = engineMs();
       compilation.begin(leaseId);
       const metaParams = message.params && params.of(message.params);
-      const { output, data } = await compute(programs, jobId, work, metaParams);
+      const span: SpanRun = {
+        threads: work.kind === 'span' ? work.span.threads : 1,
+        recruit: (crew) => tell({ kind: 'crew', leaseId, crew }),
+        isOver: () => isSpanOver(work, message.stop, performance.now() - startedAt - compilation.tookMs),
+      };
+      const { output, data } = await compute(programs, jobId, work, span, metaParams);
       const computeMs = performance.now() - startedAt - compilation.tookMs;
       const engineTookMs = engineMs() - engineMsBefore;
       tell({ kind: 'finished', leaseId, output, data, computeMs, engineMs: engineTookMs }, transferable(output));
     } catch (thrown) {
       tell({ kind: 'failed', leaseId, failure: failureOf(thrown) });
     }
+    tellMemory();
+  };
+
+  const help = async ({ jobId, crew }: ToThread & { kind: 'helpSpan' }) => {
+    try {
+      await helpSpan(await programs.programOf(jobId), crew);
+    } catch {
+      // The lead meets what opening the program meets, and computes the span alone.
+    }
+    tell({ kind: 'helped' });
     tellMemory();
   };
 
@@ -79,6 +95,8 @@ export async function serveShards(port: MessagePort, prepare: () => Promise<Comp
         return tellMemory();
       case 'runShard':
         return runShard(message);
+      case 'helpSpan':
+        return help(message);
       case 'stop':
         await programs.close();
         return port.close();
@@ -148,13 +166,20 @@ async function compute(
   programs: ProgramCache,
   jobId: string,
   work: ShardWork,
+  span: SpanRun,
   metaParams?: Float32Array,
 ): Promise<{ readonly output: ShardOutput; readonly data: readonly DataIdentity[] }> {
   if (work.kind === 'adapt' || work.kind === 'predict') {
     return { output: await serveRequest(await programs.learnerOf(jobId), work, given(metaParams)), data: [] };
   }
   const program = await programs.programOf(jobId);
-  return { output: await computeShard(program, work, metaParams), data: program.data };
+  return { output: await computeShard(program, work, span, metaParams), data: program.data };
+}
+
+/** Told to end, or its time is over. */
+function isSpanOver(work: ShardWork, stop: SharedArrayBuffer | undefined, tookMs: number): boolean {
+  if (work.kind !== 'span') return false;
+  return tookMs >= work.span.budgetMs || (stop !== undefined && Atomics.load(new Int32Array(stop), 0) !== 0);
 }
 
 async function serveRequest(
@@ -174,6 +199,7 @@ async function serveRequest(
 async function computeShard(
   program: JobProgram,
   work: Exclude<ShardWork, RequestWork>,
+  span: SpanRun,
   metaParams?: Float32Array,
 ): Promise<ShardOutput> {
   switch (work.kind) {
@@ -188,6 +214,12 @@ async function computeShard(
       const payload = Uint8Array.from(program.encode(metaGradientSum, work.shard));
       const carrySha256 = result.carry && { carrySha256: hashOf(result.carry) };
       return { kind: 'train', result, payload, payloadSha256: new Uint8Array(sha256(payload)), ...carrySha256 };
+    }
+    case 'span': {
+      // The thread's own copy of θ is overwritten by its next shard, which comes after the span.
+      const start = { step: work.paramsVersion, metaParams: given(metaParams), ...work.span };
+      const end = await leadSpan(program, start, span);
+      return { kind: 'span', end, payloadSha256: hashOf(end.state) };
     }
     case 'evaluate':
       return { kind: 'evaluate', result: await program.evaluate(given(metaParams), work.shard) };
@@ -210,6 +242,8 @@ function transferable(output: ShardOutput): ArrayBuffer[] {
       return [output.initial.metaParams.buffer as ArrayBuffer];
     case 'train':
       return [output.payload, output.result.carry].flatMap((array) => (array ? [array.buffer as ArrayBuffer] : []));
+    case 'span':
+      return [output.end.state.buffer as ArrayBuffer];
     case 'evaluate':
       return [];
     case 'adapt':

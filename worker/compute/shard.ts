@@ -1,5 +1,6 @@
 // The words that the session, the pool and the compute threads share: what a shard asks for, what comes back, and why it failed.
 // Everything here survives a structured clone, since it crosses threads.
+import type { SpanEnd, SpanStart } from '../../learning/outer-loop/span.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import { asMetatrainError, type ErrorCode } from '../../shared/errors.ts';
 import type {
@@ -14,8 +15,17 @@ import type { AdaptedState, AdaptRequest, Predictions, PredictRequest } from '..
 export type ShardWork =
   | { readonly kind: 'initialize' }
   | { readonly kind: 'train'; readonly paramsVersion: number; readonly shard: TrainShard }
+  | { readonly kind: 'span'; readonly paramsVersion: number; readonly span: SpanOrder }
   | { readonly kind: 'evaluate'; readonly paramsVersion: number; readonly shard: EvaluateShard }
   | RequestWork;
+
+/** What a span asks for besides θ, whose version is its first meta-step. */
+export interface SpanOrder extends Pick<SpanStart, 'optimizer' | 'maxSteps' | 'factors'> {
+  /** The span ends with the meta-step that it is at after so long. */
+  readonly budgetMs: number;
+  /** Threads that share each meta-step's shards. */
+  readonly threads: number;
+}
 
 /** What a request asks of a learner, whose θ is of version 0 and stays. */
 export type RequestWork =
@@ -46,6 +56,7 @@ export type ShardOutput =
       readonly payloadSha256: Uint8Array;
       readonly carrySha256?: Uint8Array;
     }
+  | { readonly kind: 'span'; readonly end: SpanEnd; readonly payloadSha256: Uint8Array }
   | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult }
   | { readonly kind: 'adapt'; readonly adapted: AdaptedState; readonly payloadSha256: Uint8Array }
   | { readonly kind: 'predict'; readonly predictions: Predictions; readonly payloadSha256: Uint8Array };

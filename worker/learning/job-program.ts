@@ -1,5 +1,6 @@
 // One job as a compute thread runs it: what the rest of the worker asks of it, in typed arrays. `open.ts` makes one. Knows nothing of
 // tensors, leases, threads or the network.
+import type { ResolvedJob } from '../../learning/job.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { MeasureRows } from '../../shared/measures.ts';
 import type { ParamsLayout } from '../../shared/tensor-codec.ts';
@@ -60,6 +61,7 @@ export interface EvaluateShardResult {
 }
 
 export interface JobProgram {
+  readonly job: ResolvedJob;
   /** What its tasks are drawn from; empty where they need no data. */
   readonly data: readonly DataIdentity[];
   initialize(): InitialParams;

@@ -137,6 +137,7 @@ export async function openJobProgram(spec: JobSpec, dependencies: JobProgramDepe
   const evaluator = evaluatorOf(context, built);
   const ensemble = openEnsembleEvaluator(context, built);
   return {
+    job,
     data: tasks.data,
     initialize: () => ({
       layout,

@@ -4,6 +4,9 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { BroadcastChannel } from 'node:worker_threads';
 import { pino } from 'pino';
 import { defaultCoreOptions } from '../../../coordinator/core/state.ts';
+import { readJob } from '../../../learning/job-file.ts';
+import { factorsOf, flattenSlots } from '../../../learning/outer-loop/span.ts';
+import { Training } from '../../../learning/outer-loop/training.ts';
 import { realClock } from '../../../shared/clock.ts';
 import { type Logger, silentLogger } from '../../../shared/log.ts';
 import type { ObserverOf } from '../../../shared/observers.ts';
@@ -347,6 +350,72 @@ test('real threads with the real engine give equal gradients, whichever of them 
     assert.ok(outcome.output.payload.some((value) => value !== 0));
   }
   assert.equal(hashes.size, 1);
+});
+
+test('a span gives the bytes of its meta-steps computed one by one, on one thread, on two, and stopped early', async () => {
+  const spec = sinusoidSpec('span', {
+    meta: {
+      iterations: 30,
+      batchSize: 7,
+      optimizer: { name: 'adam', learningRate: 0.01 },
+      schedule: { name: 'cosine' },
+    },
+    placement: { shardSize: 3 },
+  });
+  const job = readJob(spec);
+  const started = await startPool({ slots: 2, threadFile: realThread });
+  started.openJob('span', { spec, expectedData: [] });
+  started.run('init', 'span', { kind: 'initialize' });
+  const made = await outcomes.take('θ₀');
+  assert.ok(made.kind === 'finished' && made.output.kind === 'initialize');
+  const { layout, metaParams } = made.output.initial;
+  started.putParams('span', 0, bytesOfVector(metaParams));
+  const runSpan = async (maxSteps: number, threads: number, budgetMs = 60_000) => {
+    const optimizer = new Float32Array(2 * metaParams.length);
+    const factors = factorsOf(job.spec, 0, maxSteps);
+    const span = { maxSteps, threads, budgetMs, optimizer, factors };
+    started.run(`${maxSteps} on ${threads}`, 'span', { kind: 'span', paramsVersion: 0, span });
+    const outcome = await outcomes.take('the span');
+    assert.ok(outcome.kind === 'finished' && outcome.output.kind === 'span', JSON.stringify(outcome));
+    return outcome.output.end;
+  };
+
+  const expected = Training.begin(job, layout, metaParams.slice());
+  const hashes: string[][] = [];
+  for (let step = 0; step < 5; step += 1) {
+    started.putParams('span', step, bytesOfVector(expected.metaParams.vector));
+    const shards = [0, 3, 6].map((offset, shard) => ({
+      shard,
+      firstTask: 7 * step + offset,
+      taskCount: Math.min(3, 7 - offset),
+    }));
+    for (const { shard, ...tasks } of shards) {
+      started.run(`${step} ${shard}`, 'span', {
+        kind: 'train',
+        paramsVersion: step,
+        shard: { metaStep: step, ...tasks },
+      });
+      const outcome = await outcomes.take('a gradient');
+      assert.ok(outcome.kind === 'finished' && outcome.output.kind === 'train');
+      const { result, payloadSha256 } = outcome.output;
+      hashes[step] = [...(hashes[step] ?? []), Buffer.from(payloadSha256).toString('hex')];
+      expected.keepTrainResult(shard, 3, { ...result, taskCount: tasks.taskCount });
+    }
+    expected.applyMetaStep(30, job.measures.train);
+  }
+  started.putParams('span', 0, bytesOfVector(metaParams));
+  for (const threads of [1, 2]) {
+    const { state, steps } = await runSpan(5, threads);
+    assert.equal(hashOfVector(state.slice(0, metaParams.length)), hashOfVector(expected.metaParams.vector));
+    assert.deepEqual([...state.slice(metaParams.length)], [...flattenSlots(job, expected.slots)]);
+    const told = steps.map(({ shardsSha256 }) =>
+      [0, 1, 2].map((i) => Buffer.from(shardsSha256.slice(32 * i, 32 * i + 32)).toString('hex')),
+    );
+    assert.deepEqual(told, hashes);
+  }
+  const { steps } = await runSpan(30, 2, 0);
+  assert.equal(steps.length, 1, 'its time is over after the first meta-step');
+  assert.equal(Buffer.from(steps[0]!.shardsSha256.slice(0, 32)).toString('hex'), hashes[0]?.[0]);
 });
 
 /** What a real thread answers to a shard of a small job. */
