@@ -4,6 +4,7 @@
 import { readJob } from '../learning/job-file.ts';
 import type { Registry } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
+import type { JobPace } from '../shared/pace.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import type { Caller } from './access/authentication.ts';
 import type { JobBook } from './jobs/job-book.ts';
@@ -100,6 +101,11 @@ export class JobRequests {
 
   whyWaits({ jobId, state }: JobRecord): Waiting | undefined {
     return hasEnded(state) ? undefined : this.waiting().get(jobId);
+  }
+
+  /** How its meta-steps are computed now; undefined while none is. */
+  paceOf({ jobId, state }: JobRecord): JobPace | undefined {
+    return hasEnded(state) ? undefined : this.#runner.paceOf(jobId);
   }
 
   /** Newest first. @throws MetatrainError `REQUEST_INVALID` */

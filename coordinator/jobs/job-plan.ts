@@ -2,6 +2,7 @@
 import type { ResolvedJob } from '../../learning/job.ts';
 import { evaluationShardSize } from '../../learning/limits.ts';
 import type { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
+import { spanLimit } from '../../learning/outer-loop/span.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { JobPlan } from '../core/state.ts';
 import type { EvaluationRecord, JobRecord } from '../store/job-record.ts';
@@ -13,6 +14,7 @@ export const engineKey = (engine: string, device: string): string => `${engine}/
 /** @param draws of a job with `meta.privacy`. */
 export function planOf(jobId: string, job: ResolvedJob, draws?: SecretDraws): JobPlan {
   const { meta, evaluation, checkpoint, placement } = job.spec;
+  const limit = spanLimit(job);
   return {
     jobId,
     iterations: meta.iterations,
@@ -34,6 +36,7 @@ export function planOf(jobId: string, job: ResolvedJob, draws?: SecretDraws): Jo
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],
     maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
+    ...('maxSteps' in limit && { spans: { mode: placement.spans, maxSteps: limit.maxSteps } }),
   };
 }
 

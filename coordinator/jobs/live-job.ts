@@ -2,7 +2,8 @@
 // when; nothing here decides, sends or waits.
 import type { ResolvedJob } from '../../learning/job.ts';
 import type { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
-import { type AppliedMetaStep, type MetaParams, Training } from '../../learning/outer-loop/training.ts';
+import { flattenSlots, readSlots, shardsOfMetaBatch } from '../../learning/outer-loop/span.ts';
+import { type AppliedMetaStep, type Carried, type MetaParams, Training } from '../../learning/outer-loop/training.ts';
 import { verdictOf } from '../../shared/comparison.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
@@ -21,6 +22,7 @@ import { protocolOf } from './job-plan.ts';
 import { Progress } from './progress.ts';
 import type { ShardLedger } from './shard-ledger.ts';
 import { type CheckedResult, type ExpectedResult, expectedOf } from './shard-results.ts';
+import type { ComputedSpan } from './span-results.ts';
 
 export interface LiveJob {
   readonly record: JobRecord;
@@ -31,6 +33,8 @@ export interface LiveJob {
   training: Training | undefined;
   /** The best checkpoints, while they are tested together. */
   ensemble: Ensemble | undefined;
+  /** Counted, and not adopted yet. */
+  span: ComputedSpan | undefined;
   readonly ledger: ShardLedger;
   /** Of a job with `meta.privacy`. */
   readonly draws: SecretDraws | undefined;
@@ -66,6 +70,7 @@ export function liveJob(
     progress,
     training,
     ensemble: undefined,
+    span: undefined,
     ledger,
     draws,
     proof,
@@ -90,7 +95,8 @@ export function countPayloads(
     const expected = jobs.get(job.plan.jobId)?.expected;
     if (!expected || batch.work === 'evaluate') continue;
     const elements = payloadBytes / Float32Array.BYTES_PER_ELEMENT;
-    if (batch.work === 'train' ? payloadBytes === expected.sumBytes : elements === expected.parameters) payloads += 1;
+    const { parameters, sumBytes, spans } = expected;
+    if (batch.work === 'train' ? payloadBytes === sumBytes : elements === (batch.work === 'span' ? spans?.stateElements : parameters)) payloads += 1;
     if (batch.work === 'train' && elements > 0 && elements === expected.carryElements(shard.taskCount)) payloads += 1;
   }
   return payloads;
@@ -112,6 +118,9 @@ export function keepResult(job: LiveJob, lease: Lease, result: CheckedResult): v
     case 'train':
       keepTrainResult(job, lease, result);
       break;
+    case 'span':
+      keepSpan(job, lease, result);
+      break;
     case 'evaluate':
       trainingOf(job).keepEvaluateResult(lease.shard.index, lease.batch.shards.length, result);
       break;
@@ -128,7 +137,30 @@ function keepTrainResult(job: LiveJob, lease: Lease, result: Extract<CheckedResu
   const weight = staleWeightOf(job.resolved, batch.step - paramsVersion);
   trainingOf(job).keepTrainResult(index, shards, result, { metaStep: batch.step, weight });
   job.ledger.add(batch.step, index, shards, result.payloadSha256);
-  if (result.nonFiniteTasks.length > 0) recordSkipped(job, lease, result.nonFiniteTasks);
+  if (result.nonFiniteTasks.length === 0) return;
+  recordSkipped(job, { metaStep: batch.step, shard: index, firstTask: shard.firstTask }, result.nonFiniteTasks);
+}
+
+/** What the reduction then adopts, and what of it is on record. */
+function keepSpan(job: LiveJob, { batch }: Lease, span: ComputedSpan): void {
+  const shards = shardsOfMetaBatch(job.spec);
+  job.span = span;
+  for (const [i, { shardsSha256, skipped }] of span.steps.entries()) {
+    const metaStep = batch.step + i;
+    for (const shard of shards.keys()) {
+      job.ledger.add(metaStep, shard, shards.length, shardsSha256.subarray(32 * shard, 32 * (shard + 1)));
+    }
+    for (const { shard, tasks } of skipped) {
+      const firstTask = metaStep * job.spec.meta.batchSize + shards[shard]![0];
+      recordSkipped(job, { metaStep, shard, firstTask }, tasks);
+    }
+  }
+}
+
+/** The meta-optimizer's state as a payload; undefined where it has none. */
+export function optimizerState(job: ResolvedJob, training: Training): Carried | undefined {
+  const vector = flattenSlots(job, training.slots);
+  return vector.length > 0 ? { vector, sha256: sha256(bytesOfVector(vector)) } : undefined;
 }
 
 /** How much a shard counts that was computed with a θ of so many meta-steps before. */
@@ -145,6 +177,21 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
   record.skippedTasks = training.skippedTasks;
   ledger.endStep(record.steps - 1);
   return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
+}
+
+/** Adopts the span that was kept: each of its meta-steps with the chain after it, and on the record where the job is now. */
+export function adoptSpan(job: LiveJob): readonly { readonly applied: AppliedMetaStep; readonly chain: ChainHead }[] {
+  const { record, ledger, span } = job;
+  if (!span) throw new Error(`no span of job ${record.jobId} was kept`);
+  job.span = undefined;
+  const training = trainingOf(job);
+  const { step } = training.metaParams;
+  const chains = training.adoptSpan(span.metaParams, readSlots(job.resolved, span.optimizer), span.steps);
+  record.skippedTasks = training.skippedTasks;
+  return span.steps.map(({ applied }, i) => {
+    ledger.endStep(step + i);
+    return { applied, chain: { step: step + i + 1, sha256: chains[i]!.toString('hex') } };
+  });
 }
 
 /**
@@ -218,14 +265,16 @@ export function tasksOf({ draws }: Pick<LiveJob, 'draws'>, { batch, shard }: Lea
 }
 
 /** Once, also where the meta-step is applied again after a restart. */
-function recordSkipped({ record, spec }: LiveJob, { batch, shard }: Lease, offsets: readonly number[]): void {
-  const others = (record.skippedShards ?? []).filter(
-    ({ metaStep, shard: index }) => metaStep !== batch.step || index !== shard.index,
-  );
+function recordSkipped(
+  { record, spec }: Pick<LiveJob, 'record' | 'spec'>,
+  { metaStep, shard, firstTask }: { readonly metaStep: number; readonly shard: number; readonly firstTask: number },
+  offsets: readonly number[],
+): void {
+  const others = (record.skippedShards ?? []).filter((other) => other.metaStep !== metaStep || other.shard !== shard);
   // Which tasks are in a sample is a secret.
   const named = spec.meta.privacy?.pool === undefined ? offsets.slice(0, maxNamedTasks) : [];
-  const tasks = named.map((offset) => shard.firstTask + offset);
-  const skipped = { metaStep: batch.step, shard: shard.index, count: offsets.length, tasks };
+  const tasks = named.map((offset) => firstTask + offset);
+  const skipped = { metaStep, shard, count: offsets.length, tasks };
   record.skippedShards = [...others, skipped].slice(-maxSkippedShards);
 }
 

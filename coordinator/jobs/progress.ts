@@ -31,6 +31,11 @@ export class Progress {
     this.#at = now;
   }
 
+  /** When the last meta-step was applied, or training went on. */
+  get appliedAt(): number {
+    return this.#at;
+  }
+
   /** The summary, when it is time for one or this is the last meta-step. */
   applied(
     now: number,

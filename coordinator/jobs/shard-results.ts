@@ -4,17 +4,17 @@
 // looked at.
 import { carryElements } from '../../learning/carry.ts';
 import { type JobMeasures, layoutOf, type ResolvedJob } from '../../learning/job.ts';
-import { squaredNorm } from '../../learning/outer-loop/meta-gradient.ts';
 import { decodeSum, encodedBytes, type ResultFormat } from '../../learning/outer-loop/result-codec.ts';
 import type { Carried, EvaluateShardRows, TrainShardSum } from '../../learning/outer-loop/training.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
-import { MetatrainError } from '../../shared/errors.ts';
-import { boundText, excerpt } from '../../shared/foreign-text.ts';
+import { boundText } from '../../shared/foreign-text.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
 import type { MeasureHead, MeasureRows } from '../../shared/measures.ts';
 import { refuseOtherData } from '../../shared/other-data.ts';
 import { type ParamsLayout, vectorOfBytes, vectorOverBytes } from '../../shared/tensor-codec.ts';
 import type { Lease } from '../core/state.ts';
+import { checkNonFiniteTasks, mustBeFinite, refused, type TakenPayload } from './result-checks.ts';
+import { type ComputedSpan, checkSpan, type ExpectedSpan, expectedSpanOf } from './span-results.ts';
 
 /** `data`: what the tasks were drawn from. */
 export type CheckedResult = { readonly data: readonly DataIdentity[] } & (
@@ -31,6 +31,7 @@ export type CheckedResult = { readonly data: readonly DataIdentity[] } & (
       readonly payloadSha256: Uint8Array;
       readonly payloadBytes: number;
     } & TrainShardSum)
+  | ({ readonly work: 'span' } & ComputedSpan)
   | ({ readonly work: 'evaluate' } & EvaluateShardRows)
 );
 
@@ -40,17 +41,9 @@ export interface ArrivedResult {
   readonly computeMs: number;
 }
 
-export interface TakenPayload {
-  readonly bytes: Buffer;
-  /** Gives the memory back, for the next payload: the bytes must not be looked at again. */
-  release(): void;
-}
-
 /** Finds a payload by its SHA-256 and forgets it; throws when it never came whole, with the reason. */
 export type TakePayload = (payloadSha256: Uint8Array) => TakenPayload;
 
-/** Characters of what a worker sent that its refusal repeats. */
-const maxGotLength = 200;
 const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
 /** UTF-8 bytes; it stands in every evaluation's protocol. */
 const maxSplitDescriptionBytes = 1_024;
@@ -69,6 +62,8 @@ export interface ExpectedResult {
   readonly taskClipNorm?: number | undefined;
   /** Numbers that a shard of so many tasks carries into its next meta-step. */
   carryElements(taskCount: number): number;
+  /** Absent: the job has no spans. */
+  readonly spans?: ExpectedSpan;
 }
 
 export function expectedOf(job: ResolvedJob): ExpectedResult {
@@ -82,6 +77,7 @@ export function expectedOf(job: ResolvedJob): ExpectedResult {
     sumBytes: encodedBytes({ format, layout }),
     taskClipNorm: job.spec.meta.privacy?.taskClipNorm,
     carryElements: (taskCount) => carryElements(job, taskCount),
+    spans: expectedSpanOf(job),
   };
 }
 
@@ -170,6 +166,11 @@ function checkOutput(
         ...(carried && { carried }),
       };
     }
+    case 'span': {
+      const { payloadSha256, steps } = message.span!;
+      if (!expected.spans) throw new Error('a job without spans has leased one');
+      return { data, work: 'span', ...checkSpan(batch, steps, takePayload(payloadSha256), expected.spans) };
+    }
     case 'evaluate': {
       const { measures } = message.evaluate!;
       const { evaluate, ensemble } = expected.measures;
@@ -211,13 +212,6 @@ function checkCarry(name: Uint8Array, elements: number, weight: number, takePayl
   }
 }
 
-/** @returns the vector's squared norm, which the check has come by. */
-function mustBeFinite(vector: Float32Array, what: string): number {
-  const squares = squaredNorm(vector);
-  if (Number.isFinite(squares)) return squares;
-  throw new MetatrainError('RESULT_NOT_FINITE', `${what} that the worker sent holds a NaN or an infinity`);
-}
-
 /** A sum that is longer was not clipped task by task. */
 function checkNorm(squaredNorm: number, tasks: number, taskClipNorm = Number.POSITIVE_INFINITY): void {
   const longest = tasks * taskClipNorm;
@@ -227,12 +221,6 @@ function checkNorm(squaredNorm: number, tasks: number, taskClipNorm = Number.POS
     `a sum of norm ${Math.sqrt(squaredNorm)}`,
     `at most ${longest}: ${tasks} tasks, each clipped to norm ${taskClipNorm}`,
   );
-}
-
-function checkNonFiniteTasks(tasks: readonly number[], taskCount: number): void {
-  const isSorted = tasks.every((task, i) => task < taskCount && task > (tasks[i - 1] ?? -1));
-  if (!isSorted)
-    throw refused('non_finite_tasks', tasks.slice(0, 20).join(', '), `ascending offsets below ${taskCount}`);
 }
 
 /** Of a shard of which no task counts, nothing does; of any other, something. */
@@ -282,11 +270,6 @@ function checkRows(
   throw refused(field, `${values[wrong]} at ${wrong}`, accepted);
 }
 
-function refused(field: string, got: string, accepted: string): MetatrainError {
-  const message = `shard result: ${field}: got ${excerpt(got, maxGotLength)}; accepted: ${accepted}`;
-  return new MetatrainError('REQUEST_INVALID', message);
-}
-
 /** Bytes of the tensors in the result. */
 export function payloadBytesOf(result: CheckedResult): number {
   switch (result.work) {
@@ -294,6 +277,8 @@ export function payloadBytesOf(result: CheckedResult): number {
       return result.metaParams.byteLength;
     case 'train':
       return result.payloadBytes + (result.carried?.vector.byteLength ?? 0);
+    case 'span':
+      return Float32Array.BYTES_PER_ELEMENT * (result.metaParams.length + result.optimizer.length);
     case 'evaluate':
       return 0;
     default:

@@ -163,7 +163,8 @@ export class ClusterMetrics {
     const { leases, shards, metaSteps, payload, compute } = this.#tree;
     const { batch, shard, job, grantedAt, startingMs, paramsVersion } = lease;
     shards.results.counted.add();
-    shards.tasks[batch.work].add(shard.taskCount);
+    if (batch.work === 'span') shards.tasks.train.add(batch.steps * job.plan.batchSize);
+    else shards.tasks[batch.work].add(shard.taskCount);
     payload.received.add(payloadBytes);
     const computeSeconds = Math.min(seconds(computeMs), longestComputeSeconds);
     compute.seconds.useful.add(computeSeconds);
@@ -177,6 +178,10 @@ export class ClusterMetrics {
     const isLast = batch.remaining === 0;
     const batchSeconds = seconds(now - (batch.begunAt ?? now));
     if (batch.work === 'evaluate' && isLast) metaSteps.phase.evaluate.observe(batchSeconds);
+    if (batch.work === 'span') {
+      metaSteps.spanned.add(batch.steps);
+      for (let step = 0; step < batch.steps; step += 1) metaSteps.seconds.observe(batchSeconds / batch.steps);
+    }
     if (batch.work !== 'train') return;
     if (isLast) metaSteps.seconds.observe(batchSeconds);
     leases.staleness.observe(batch.step - paramsVersion);

@@ -1,7 +1,9 @@
 // Every metric of the coordinator except those of single jobs: names, help, labels.
 // `cluster-metrics.ts` sets their values.
 import { type Meter, secondsBuckets } from '../../shared/metrics/meter.ts';
+import { workKinds } from '../core/state.ts';
 
+/** Of tasks: those of a span are training tasks. */
 export const works = ['initialize', 'train', 'evaluate'] as const;
 
 /** The phases of a meta-step. */
@@ -29,7 +31,7 @@ export function coordinatorTree(meter: Meter) {
       ),
     },
     leases: {
-      granted: meter.counter('metatrain_leases_granted_total', 'Leases granted, by kind of work.', ['work', works]),
+      granted: meter.counter('metatrain_leases_granted_total', 'Leases granted, by kind of work.', ['work', workKinds]),
       cancelled: meter.counter('metatrain_leases_cancelled_total', 'Leases that were cancelled, by cause.', [
         'cause',
         ['deadline', 'overtaken', 'jobEnded'],
@@ -66,9 +68,13 @@ export function coordinatorTree(meter: Meter) {
     },
     metaSteps: {
       applied: meter.counter('metatrain_meta_steps_total', 'Meta-steps applied.'),
+      spanned: meter.counter(
+        'metatrain_meta_steps_spanned_total',
+        'Meta-steps that one worker computed as part of a span.',
+      ),
       seconds: meter.histogram(
         'metatrain_meta_step_seconds',
-        "Time from a meta-step's first lease to its last result.",
+        "Time from a meta-step's first lease to its last result; in a span, the span's time over its meta-steps.",
         secondsBuckets,
       ),
       phase: meter.histogram(

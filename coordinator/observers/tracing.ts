@@ -24,6 +24,7 @@ const shardSpansPerBatch = 64;
 const batchNames: Readonly<Record<WorkKind, string>> = {
   initialize: 'initialization',
   train: 'meta-step',
+  span: 'meta-steps',
   evaluate: 'evaluation',
 };
 
@@ -100,7 +101,8 @@ export class ClusterTraces {
     workerDisconnected: ({ link, reason }) =>
       this.#endLeases(({ connection }) => connection === link.connection, 'lost', reason),
     metaStepApplied: ({ record, applied: { measures, metaGradientNorm, skippedTasks } }) => {
-      const [, batch] = this.#oldest(record.jobId, 'train') ?? [];
+      // Of a span the last meta-step's stay.
+      const [, batch] = this.#oldest(record.jobId, 'train') ?? this.#oldest(record.jobId, 'span') ?? [];
       const values = Object.fromEntries(measures.map(({ name, value }) => [`measure.${name}`, value]));
       batch?.span.setAttributes({ ...values, metaGradientNorm, skippedTasks });
     },
@@ -167,6 +169,7 @@ export class ClusterTraces {
     const sizes = {
       initialize: {},
       train: { tasks: meta.batchSize, innerSteps: algorithm.passes(spec.algorithm) },
+      span: { tasksPerMetaStep: meta.batchSize, innerSteps: algorithm.passes(spec.algorithm) },
       evaluate: { tasks: evaluation.tasks, innerSteps: evaluation.innerSteps, split: evaluation.split },
     } as const;
     const links = job.span.isRecording() ? [job.span.spanContext()] : [];

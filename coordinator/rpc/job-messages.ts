@@ -9,6 +9,7 @@ import type { JobSummary } from '../../shared/gen/metatrain/v1/JobSummary.ts';
 import type { Measure as MeasureMessage } from '../../shared/gen/metatrain/v1/Measure.ts';
 import type { MetaStepSummary } from '../../shared/gen/metatrain/v1/MetaStepSummary.ts';
 import { atLastPoint, type Measure } from '../../shared/measures.ts';
+import type { JobPace } from '../../shared/pace.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import {
   askedFor,
@@ -43,8 +44,11 @@ export const timestamp = (ms: number): Timestamp => ({
   nanos: Math.floor(ms % 1_000) * 1_000_000,
 });
 
-/** @param waiting why it computes nothing, where that is so. */
-export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
+/**
+ * @param waiting why it computes nothing, where that is so.
+ * @param pace how its meta-steps are computed, where some are.
+ */
+export function jobMessage(record: JobRecord, waiting?: Waiting, pace?: JobPace): Job {
   return {
     jobId: record.jobId,
     name: record.name,
@@ -66,6 +70,7 @@ export function jobMessage(record: JobRecord, waiting?: Waiting): Job {
     plugins: [...(record.plugins ?? [])],
     skippedTasks: record.skippedTasks,
     waiting: waiting ?? null,
+    pace: pace ?? null,
     words: record.words,
     publishedWords: record.publishedWords ?? null,
     overrides: [...(record.overrides ?? [])],

@@ -32,7 +32,7 @@ export function jobService({ requests, book, checkpoints, clock, log }: JobServi
   close(error: MetatrainError): void;
 } {
   const watches = new Set<(error: MetatrainError) => void>();
-  const answer = (record: JobRecord) => jobMessage(record, requests.whyWaits(record));
+  const answer = (record: JobRecord) => jobMessage(record, requests.whyWaits(record), requests.paceOf(record));
   const handlers: JobServiceHandlers = {
     SubmitJob: unary(log, ({ spec, idempotencyKey, overrides }, caller) =>
       requests.submit(spec, idempotencyKey, caller, overrides),

@@ -9,6 +9,7 @@ import type { ShardProgress__Output } from '../../shared/gen/metatrain/v1/ShardP
 import { maxPluginName, maxPlugins } from '../../shared/plugin-identity.ts';
 import { protocolVersion } from '../../shared/wire.ts';
 import type { HeldShard, ShardProgress } from '../core/event.ts';
+import { workKinds } from '../core/state.ts';
 import type { WorkerDevice } from '../workers/worker-link.ts';
 
 /** Slots of a worker, at most. */
@@ -88,8 +89,9 @@ export function heldShards({ results }: ResultsHeld__Output): HeldShard[] {
     throw invalid('results_held', `${results.length} results`, `at most ${maxHeldResults}`);
   }
   return results.map(({ jobId, work, paramsVersion: step, shard }) => {
-    if (work === 'initialize' || work === 'train' || work === 'evaluate') return { jobId, work, step, shard };
-    throw invalid('results_held.work', work.slice(0, 40), 'initialize, train or evaluate');
+    const kind = workKinds.find((one) => one === work);
+    if (kind) return { jobId, work: kind, step, shard };
+    throw invalid('results_held.work', work.slice(0, 40), workKinds.join(', '));
   });
 }
 

@@ -47,7 +47,7 @@ const noBytes = Buffer.alloc(0);
 
 /** @param traceparent empty: the lease is not traced. */
 export function leaseMessage(
-  { lease, tasks = [], deadlineMs, evaluationSplit, carried }: LeaseOrder,
+  { lease, tasks = [], deadlineMs, evaluationSplit, carried, span }: LeaseOrder,
   traceparent: string,
 ): CoordinatorMessage {
   const { leaseId, attempt, job, batch, shard, paramsVersion } = lease;
@@ -69,6 +69,16 @@ export function leaseMessage(
         carrySha256: carried?.sha256 ?? noBytes,
       };
       break;
+    case 'span':
+      shardLease.span = {
+        paramsVersion,
+        maxSteps: batch.steps,
+        budgetMs: span?.budgetMs ?? 0,
+        slots: lease.slots,
+        optimizerSha256: span?.optimizer?.sha256 ?? noBytes,
+        factors: [...(span?.factors ?? [])],
+      };
+      break;
     case 'evaluate':
       shardLease.evaluate = {
         paramsVersion,
@@ -85,7 +95,7 @@ export function leaseMessage(
   return { shardLease };
 }
 
-/** The chunks of what a shard carries. The lease that names it comes after them. */
+/** The chunks of what a shard carries, or of a meta-optimizer's state. The lease that names it comes after them. */
 export const carryMessages = ({ vector, sha256 }: Carried): Buffer[] =>
   chunksOf(bytesOfVector(vector), sha256).map((payloadChunk) => encode({ payloadChunk }));
 

@@ -13,7 +13,7 @@ import { PayloadInbox } from '../../shared/payload-inbox.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import { maxPayloadBytes, protocolVersion } from '../../shared/wire.ts';
 import type { AnyLease, Lease } from '../core/state.ts';
-import type { TakenPayload } from '../jobs/shard-results.ts';
+import type { TakenPayload } from '../jobs/result-checks.ts';
 import type { Runner } from '../runner/runner.ts';
 import type { PayloadMemory } from '../workers/payload-memory.ts';
 import type { LeaseOrder, RequestOrder, WorkerDevice, WorkerLink } from '../workers/worker-link.ts';
@@ -84,6 +84,7 @@ class WorkerStream implements WorkerLink {
   fingerprint = '';
   plugins: readonly PluginIdentity[] = [];
   slots = 0;
+  computesSpans = false;
   version = '';
   readonly #call: WorkerCall;
   readonly #options: WorkerServiceOptions;
@@ -166,6 +167,7 @@ class WorkerStream implements WorkerLink {
     this.fingerprint = hello.engineFingerprint;
     this.plugins = hello.plugins;
     this.slots = hello.slots;
+    this.computesSpans = hello.spans;
     this.version = boundText(hello.version, 64);
     this.#phase = 'serving';
     const { heartbeatIntervalMs, version: coordinatorVersion } = this.#options;
@@ -285,8 +287,9 @@ class WorkerStream implements WorkerLink {
         told.paramsVersion = metaParams.step;
         payloadBytes = metaParams.vector.byteLength;
       }
-      const carry = order.carried ? carryMessages(order.carried) : [];
-      payloadBytes += order.carried?.vector.byteLength ?? 0;
+      const carried = order.carried ?? order.span?.optimizer;
+      const carry = carried ? carryMessages(carried) : [];
+      payloadBytes += carried?.vector.byteLength ?? 0;
       const lease = leaseMessage(order, this.#traceLease(order.lease));
       this.#outbox.push(jobId, [...carry, lease], order.lease.leaseId);
     });
@@ -323,6 +326,10 @@ class WorkerStream implements WorkerLink {
     });
   }
 
+  stopSpan(leaseId: string): void {
+    this.#order(() => this.#outbox.pushUrgent({ spanStopped: { leaseId } }));
+  }
+
   closeJob(jobId: string): void {
     if (!this.#jobs.delete(jobId)) return;
     this.#order(() => {
@@ -357,8 +364,8 @@ class WorkerStream implements WorkerLink {
   }
 }
 
-const payloadNamesOf = ({ initialize, train, adapt, predict }: ShardResult__Output): Uint8Array[] =>
-  [(initialize ?? train ?? adapt?.state ?? predict)?.payloadSha256, train?.carrySha256].filter(
+const payloadNamesOf = ({ initialize, train, span, adapt, predict }: ShardResult__Output): Uint8Array[] =>
+  [(initialize ?? train ?? span ?? adapt?.state ?? predict)?.payloadSha256, train?.carrySha256].filter(
     (name) => name !== undefined,
   );
 

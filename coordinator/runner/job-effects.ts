@@ -4,6 +4,7 @@
 // begins from it. A change is reported before its record is saved, so that a job's last event is
 // under way before the book counts the job as over; a checkpoint is reported when it is on the disk.
 import type { ResolvedJob } from '../../learning/job.ts';
+import type { AppliedMetaStep } from '../../learning/outer-loop/training.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
@@ -11,6 +12,7 @@ import type { CoreEvent, Untimed } from '../core/event.ts';
 import type { Checkpointing } from '../jobs/checkpointing.ts';
 import type { JobBook } from '../jobs/job-book.ts';
 import {
+  adoptSpan,
   applyMetaStep,
   ensembleOf,
   type LiveJob,
@@ -22,7 +24,7 @@ import {
   trainingOf,
 } from '../jobs/live-job.ts';
 import type { Observer } from '../observers/happenings.ts';
-import { failureRecord, hasEnded, type JobRecord } from '../store/job-record.ts';
+import { type ChainHead, failureRecord, hasEnded, type JobRecord } from '../store/job-record.ts';
 
 type EffectOf<Kind extends CoreEffect['kind']> = Extract<CoreEffect, { kind: Kind }>;
 
@@ -107,6 +109,9 @@ export class JobEffects {
         case 'train':
           this.#applyMetaStep(job, at);
           break;
+        case 'span':
+          this.#adoptSpan(job, at);
+          break;
         case 'evaluate':
           this.#summariseEvaluation(job, at);
           break;
@@ -124,12 +129,39 @@ export class JobEffects {
   }
 
   #applyMetaStep(job: LiveJob, at: number): void {
-    const { record, progress } = job;
     const { applied, chain } = applyMetaStep(job);
+    this.#noteMetaStep(job, { at, elapsedMs: this.#clock.elapsedMs(), applied, chain });
+  }
+
+  /** One meta-step after another, at the times that they would have had. */
+  #adoptSpan(job: LiveJob, at: number): void {
+    const { record, progress } = job;
+    const elapsedMs = this.#clock.elapsedMs();
+    const steps = adoptSpan(job);
+    const beganMs = progress.appliedAt;
+    for (const [i, { applied, chain }] of steps.entries()) {
+      record.steps = chain.step;
+      const share = (i + 1) / steps.length;
+      this.#noteMetaStep(job, { at, elapsedMs: beganMs + share * (elapsedMs - beganMs), applied, chain });
+    }
+    record.paramsSha256 = trainingOf(job).metaParams.sha256.toString('hex');
+  }
+
+  #noteMetaStep(
+    job: LiveJob,
+    step: {
+      readonly at: number;
+      readonly elapsedMs: number;
+      readonly applied: AppliedMetaStep;
+      readonly chain: ChainHead;
+    },
+  ): void {
+    const { record, progress } = job;
+    const { at, elapsedMs, applied, chain } = step;
     const finding = proveChain(job, chain);
     if (finding) this.#observer.chainCompared?.({ at, record, metaStep: chain.step, finding });
     this.#observer.metaStepApplied?.({ at, record, applied });
-    const summary = progress.applied(this.#clock.elapsedMs(), record.steps, applied);
+    const summary = progress.applied(elapsedMs, record.steps, applied);
     if (!summary) return;
     record.lastMetaStep = summary;
     this.#writeLedger(job);

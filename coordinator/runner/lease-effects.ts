@@ -1,14 +1,16 @@
 // What the core orders of leases and workers' streams: send, cancel, keep or drop a result, end a
 // stream; and its reports of what it decided. Holds the streams, and turns the ids in effects into
 // the leases that they name.
+import { factorsOf } from '../../learning/outer-loop/span.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
-import { anyLeaseOf, type CoreState, leaseOf } from '../core/state.ts';
+import { anyLeaseOf, type CoreState, type Lease, leaseOf } from '../core/state.ts';
 import { splitOf } from '../jobs/job-plan.ts';
-import { keepResult, tasksOf } from '../jobs/live-job.ts';
+import { keepResult, optimizerState, tasksOf } from '../jobs/live-job.ts';
 import { type ArrivedResult, payloadBytesOf } from '../jobs/shard-results.ts';
 import type { Observer } from '../observers/happenings.ts';
+import type { SpanTerms } from '../workers/worker-link.ts';
 import type { WorkerLinks } from '../workers/worker-links.ts';
 import type { JobEffects } from './job-effects.ts';
 import type { RequestEffects } from './request-effects.ts';
@@ -57,12 +59,24 @@ export class LeaseEffects {
     const evaluationSplit = splitOf(spec, members !== undefined);
     const carried = lease.batch.work === 'train' ? training?.carriedBy(lease.shard.index) : undefined;
     const tasks = tasksOf(job, lease);
-    const order = { lease, tasks, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried };
+    const span = lease.batch.work === 'span' ? this.#spanTerms(lease) : undefined;
+    const order = { lease, tasks, deadlineMs, spec: text, data, evaluationSplit, layout, metaParams, carried, span };
     let payloadBytes = 0;
     this.#links.order(lease.worker.connection, (link) => {
       payloadBytes = link.sendLease(order);
     });
     this.#observer.leaseGranted?.({ at: this.#clock.now(), lease, deadlineMs, payloadBytes });
+  }
+
+  #spanTerms({ job, batch }: Lease): SpanTerms {
+    const { resolved, spec, training } = this.#jobs.job(job.plan.jobId);
+    const optimizer = training && optimizerState(resolved, training);
+    return { budgetMs: this.#core.options.spanMs, optimizer, factors: factorsOf(spec, batch.step, batch.steps) };
+  }
+
+  stopSpan({ leaseId }: EffectOf<'stopSpan'>): void {
+    const { worker } = leaseOf(this.#core, leaseId);
+    this.#links.order(worker.connection, (link) => link.stopSpan(leaseId));
   }
 
   cancel({ leaseId, cause, reason }: EffectOf<'cancelLease'>): void {

@@ -10,12 +10,14 @@ import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
 import type { ShardResult__Output } from '../../shared/gen/metatrain/v1/ShardResult.ts';
+import type { JobPace } from '../../shared/pace.ts';
 import { derivedKey, secretRng } from '../../shared/secret-rng.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import { type Census, takeCensus } from '../core/census.ts';
 import type { CoreEffect } from '../core/effect.ts';
 import type { CoreEvent, DiskNews, HeldShard, ShardProgress, Untimed } from '../core/event.ts';
 import { idleReason } from '../core/placement.ts';
+import { paceOf } from '../core/spans.ts';
 import {
   type AnyLease,
   anyLeaseOf,
@@ -230,6 +232,11 @@ export class Runner {
     return waitingJobs(this.#core);
   }
 
+  /** How the job's meta-steps are computed now; undefined while none is. */
+  paceOf(jobId: string): JobPace | undefined {
+    return paceOf(this.#core, jobId);
+  }
+
   workers(): WorkerView[] {
     const views: WorkerView[] = [];
     for (const tally of this.#links) {
@@ -249,10 +256,11 @@ export class Runner {
       return;
     }
     this.#links.add(link);
-    const { workerId, connection, fingerprint, plugins, slots } = link;
+    const { workerId, connection, fingerprint, plugins, slots, computesSpans } = link;
     const engine = engineKey(link.engine, link.device.kind);
     this.#observer.workerConnected?.({ at: this.#clock.now(), link });
-    this.#dispatch({ kind: 'workerConnected', workerId, connection, engine, fingerprint, plugins, slots });
+    const offer = { engine, fingerprint, plugins, slots, computesSpans };
+    this.#dispatch({ kind: 'workerConnected', workerId, connection, ...offer });
   }
 
   disconnect(link: WorkerLink, reason: string): void {
@@ -306,8 +314,11 @@ export class Runner {
     }
     const nonFiniteTasks =
       result.work === 'train' ? result.nonFiniteTasks.map((offset) => lease.shard.firstTask + offset) : [];
+    const { work } = result;
+    const steps = work === 'span' ? result.steps.length : 0;
+    // Written out, since a spread makes a hidden class for each (ADR 17).
     this.#dispatch(
-      { kind: 'resultArrived', workerId, connection, leaseId, work: result.work, nonFiniteTasks, isPresentedAgain },
+      { kind: 'resultArrived', workerId, connection, leaseId, work, nonFiniteTasks, steps, isPresentedAgain },
       { checked: result, computeMs },
     );
   }
@@ -389,6 +400,9 @@ export class Runner {
         break;
       case 'cancelLease':
         this.#leases.cancel(effect);
+        break;
+      case 'stopSpan':
+        this.#leases.stopSpan(effect);
         break;
       case 'keepResult':
         this.#leases.keep(effect, result);

@@ -24,6 +24,16 @@ export interface LeaseOrder {
   readonly metaParams: MetaParams | undefined;
   /** What the shard starts from besides θ; sent with the lease. */
   readonly carried?: Carried | undefined;
+  /** What a span needs besides; sent with the lease. */
+  readonly span?: SpanTerms | undefined;
+}
+
+export interface SpanTerms {
+  readonly budgetMs: number;
+  /** The meta-optimizer's state; undefined where it has none. */
+  readonly optimizer: Carried | undefined;
+  /** See `SpanStart`. */
+  readonly factors: readonly number[];
 }
 
 export interface RequestOrder {
@@ -53,6 +63,8 @@ export interface WorkerLink {
   readonly fingerprint: string;
   readonly plugins: readonly PluginIdentity[];
   readonly slots: number;
+  /** Takes leases of spans. */
+  readonly computesSpans: boolean;
   readonly version: string;
   readonly address: string;
   readonly connectedAt: number;
@@ -60,6 +72,7 @@ export interface WorkerLink {
   sendLease(order: LeaseOrder): number;
   sendRequest(order: RequestOrder): void;
   cancelLease(leaseId: string, reason: string): void;
+  stopSpan(leaseId: string): void;
   /** The job has ended: the worker may forget it. */
   closeJob(jobId: string): void;
   /** Ends the stream with the error's status. May be called twice. */
