@@ -12,6 +12,7 @@ import type { Evaluation__Output } from '../shared/gen/metatrain/v1/Evaluation.t
 import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { JobError__Output } from '../shared/gen/metatrain/v1/JobError.ts';
 import type { JobEvent__Output } from '../shared/gen/metatrain/v1/JobEvent.ts';
+import type { JobPace__Output } from '../shared/gen/metatrain/v1/JobPace.ts';
 import type { JobSummary__Output } from '../shared/gen/metatrain/v1/JobSummary.ts';
 import type { Measure__Output } from '../shared/gen/metatrain/v1/Measure.ts';
 import type { MetaStepSummary__Output } from '../shared/gen/metatrain/v1/MetaStepSummary.ts';
@@ -20,6 +21,7 @@ import type { Verdict__Output } from '../shared/gen/metatrain/v1/Verdict.ts';
 import type { WorkerInfo__Output } from '../shared/gen/metatrain/v1/WorkerInfo.ts';
 import type { JobSpec } from '../shared/job-spec/index.ts';
 import type { Estimate, Measure, MeasureValue } from '../shared/measures.ts';
+import type { JobPace } from '../shared/pace.ts';
 import type { PluginIdentity } from '../shared/plugin-identity.ts';
 import { type JobWords, noWords } from '../shared/protocol.ts';
 import type { Waiting } from '../shared/waiting.ts';
@@ -124,6 +126,8 @@ export interface Job {
   readonly lastMetaStep?: MetaStepSummary;
   /** Why the job computes nothing; absent while it computes and after its end. */
   readonly waiting?: Waiting;
+  /** How its meta-steps are computed now; absent while none is. */
+  readonly pace?: JobPace;
   readonly engineFingerprint: string;
   readonly mixedFingerprints: boolean;
   /** The job's data; empty before its first result, and if its tasks need no data. */
@@ -241,9 +245,17 @@ function outlineFromWire(job: Job__Output | JobSummary__Output) {
   };
 }
 
+const paceFromWire = ({ spans, reason, spanMs, sharedMs }: JobPace__Output): JobPace => ({
+  spans,
+  reason,
+  ...(spanMs !== undefined && { spanMs }),
+  ...(sharedMs !== undefined && { sharedMs }),
+});
+
 export function jobFromWire(job: Job__Output): Job {
   return {
     ...outlineFromWire(job),
+    ...(job.pace ? { pace: paceFromWire(job.pace) } : {}),
     spec: JSON.parse(job.spec) as JobSpec,
     words: job.words ?? noWords,
     ...(job.publishedWords ? { publishedWords: job.publishedWords } : {}),

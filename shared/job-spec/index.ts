@@ -43,6 +43,12 @@ export const placementSchema = z.strictObject({
    * of the result's identity, since the numbers are rounded.
    */
   results: z.enum(['float32', 'float16', 'int8']).default('float32'),
+  /**
+   * Whether several whole meta-steps at a time may be leased to one worker. `auto`: where that
+   * measures faster than sharing them among workers. `always`: wherever the job can have them. Changes
+   * no byte of a result.
+   */
+  spans: z.enum(['auto', 'never', 'always']).default('never'),
 });
 
 type PlacementSpec = z.infer<typeof placementSchema>;

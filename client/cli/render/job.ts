@@ -4,6 +4,7 @@ import { excerpt, printableLines, printableRecord } from '../../../shared/foreig
 import { yamlText } from '../../../shared/job-spec/yaml.ts';
 import { headline } from '../../../shared/measures.ts';
 import { formatBytes, formatCount, formatTime } from '../../../shared/numbers.ts';
+import { paceText } from '../../../shared/pace.ts';
 import { describePlugin } from '../../../shared/plugin-identity.ts';
 import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
@@ -64,6 +65,7 @@ export function renderJobDetails(received: Job, options: ResultOptions): string 
         }),
         ...(job.endedAt ? [] : privacyFields(job.spec, job.steps)),
         ...(job.overrides.length > 0 && !job.endedAt ? [changedField(job.overrides)] : []),
+        ...(job.pace ? [['meta-steps', paceText(job.pace)] as const] : []),
         ...(job.waiting ? [['waits', style.yellow(job.waiting.message)] as const] : []),
         ['engine', job.engineFingerprint || 'not chosen yet'],
         ...(job.plugins.length > 0 ? [['plugins', job.plugins.map(describePlugin).join(', ')] as const] : []),

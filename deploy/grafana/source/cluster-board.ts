@@ -64,10 +64,12 @@ export const clusterBoard: Board = {
         {
           kind: 'graph',
           title: 'Meta-steps a second',
-          description: 'Meta-steps applied, and evaluations completed, of all jobs.',
+          description:
+            'Meta-steps applied, those of them that one worker computed in a span, and evaluations completed, of all jobs.',
           unit: units.Short,
           queries: [
             [rate('metatrain_meta_steps_total'), 'meta-steps/s'],
+            [rate('metatrain_meta_steps_spanned_total'), 'in spans/s'],
             [rate('metatrain_evaluations_total'), 'evaluations/s'],
           ],
         },

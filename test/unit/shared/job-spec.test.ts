@@ -64,7 +64,7 @@ test('a sinusoid job file of five fields gets every default', () => {
     },
     evaluation: { every: 0, tasks: 600, innerSteps: 10, insight: false, split: 'test' },
     checkpoint: { every: 0, keep: 3 },
-    placement: { shardSize: 4, ...anyWorker, priority: 'normal', results: 'float32' },
+    placement: { shardSize: 4, ...anyWorker, priority: 'normal', results: 'float32', spans: 'never' },
   });
 });
 
@@ -212,7 +212,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown field of a section',
     sinusoid,
     { placement: { shardsize: 2 } },
-    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed, priority, results',
+    'placement.shardsize: got an unknown field; accepted: one of shardSize, engine, device, mixed, priority, results, spans',
   ],
   [
     'a field of another algorithm',
