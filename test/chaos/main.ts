@@ -1,4 +1,4 @@
-// `npm run chaos -- [--faults N] [--iterations N] [--seed S]`: one sinusoid job on a real cluster, first undisturbed, then under faults of every
+// `npm run chaos -- [--faults N] [--iterations N] [--seed S] [--spans auto|always]`: one sinusoid job on a real cluster, first undisturbed, then under faults of every
 // kind, among them at least ten SIGKILLs of the coordinator. Passes when the job ends with the very same paramsSha256. Prints the faults, the
 // time to recover (from the fault until the job is further than it was) and the goodput as one JSON object; exit code 1 when it does not hold.
 import { parseArgs } from 'node:util';
@@ -14,6 +14,8 @@ const { values } = parseArgs({
     iterations: { type: 'string', default: '24000' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '3' },
+    /** `placement.spans` of the job under faults; the undisturbed one has none. */
+    spans: { type: 'string', default: 'never' },
   },
 });
 const faults = Number(values.faults);
@@ -25,17 +27,18 @@ const rng = taskRng(Number(values.seed), 'chaos', 0);
 const recoveryLimitMs = 60_000;
 const pollMs = 20;
 
-const spec = JSON.stringify({
-  name: 'chaos',
-  seed: 3,
-  task: { distribution: 'sinusoid', shots: 5 },
-  model: { architecture: 'mlp' },
-  algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
-  meta: { iterations, batchSize: 24, optimizer: { name: 'adam', learningRate: 0.001 } },
-  evaluation: { every: Math.ceil(iterations / 5), tasks: 40, innerSteps: 3 },
-  checkpoint: { every: 60, keep: 3 },
-  placement: { shardSize: 6 },
-});
+const specOf = (spans: string) =>
+  JSON.stringify({
+    name: 'chaos',
+    seed: 3,
+    task: { distribution: 'sinusoid', shots: 5 },
+    model: { architecture: 'mlp' },
+    algorithm: { name: 'maml', order: 'second', innerSteps: 1, innerLearningRate: 0.01 },
+    meta: { iterations, batchSize: 24, optimizer: { name: 'adam', learningRate: 0.001 } },
+    evaluation: { every: Math.ceil(iterations / 5), tasks: 40, innerSteps: 3 },
+    checkpoint: { every: 60, keep: 3 },
+    placement: { shardSize: 6, spans },
+  });
 
 type Inflict = (cluster: ChaosCluster, jobId: string) => Promise<void>;
 
@@ -145,7 +148,7 @@ async function undisturbed(): Promise<{ job: Job; wallSeconds: number }> {
   const cluster = await ChaosCluster.start(workers);
   try {
     const startedAt = performance.now();
-    const { jobId } = await cluster.client.submitJob(spec);
+    const { jobId } = await cluster.client.submitJob(specOf('never'));
     let job = await jobOf(cluster, jobId);
     while (!hasEnded(job)) job = await pastStep(cluster, jobId, job.steps);
     return { job, wallSeconds: (performance.now() - startedAt) / 1_000 };
@@ -164,7 +167,7 @@ async function disturbed(expected: Job) {
   const cluster = await ChaosCluster.start(workers);
   try {
     const startedAt = performance.now();
-    const { jobId } = await cluster.client.submitJob(spec);
+    const { jobId } = await cluster.client.submitJob(specOf(values.spans));
     const plan = planFaults();
     const inflicted: Inflicted[] = [];
     for (const [index, kind] of plan.entries()) {
