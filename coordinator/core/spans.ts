@@ -7,7 +7,7 @@ import type { JobPace } from '../../shared/pace.ts';
 import type { CoreEffect } from './effect.ts';
 import { cut, metaBatch } from './meta-steps.ts';
 import { canServe, isCompatible, isWilling } from './placement.ts';
-import type { Batch, CoreState, Job, Lease, Pace, Worker } from './state.ts';
+import type { Batch, CoreState, Job, JobPlan, Lease, Pace, Worker } from './state.ts';
 
 export const newPace = (): Pace => ({
   sharedMs: undefined,
@@ -39,10 +39,13 @@ function spanBatch(job: Job): Batch {
   const { plan, step } = job;
   const { every } = plan.evaluation;
   const ends = [plan.iterations, nextMultiple(every, step), nextMultiple(plan.checkpointEvery, step)];
-  const steps = Math.min(plan.spans?.maxSteps ?? 1, ...ends.map((end) => end - step));
+  const steps = Math.min(mostSteps(plan), ...ends.map((end) => end - step));
   const tasks = plan.batchSize * steps;
   return { ...cut('span', step, step * plan.batchSize, tasks, tasks), steps };
 }
+
+/** Of one span; 0: the job has none. */
+export const mostSteps = ({ spans }: JobPlan): number => (spans && 'maxSteps' in spans ? spans.maxSteps : 0);
 
 const nextMultiple = (every: number, step: number): number =>
   every > 0 ? (Math.floor(step / every) + 1) * every : Number.POSITIVE_INFINITY;
@@ -50,7 +53,7 @@ const nextMultiple = (every: number, step: number): number =>
 function isSpanNext(state: CoreState, job: Job): boolean {
   const { plan, pace, step } = job;
   const mode = plan.spans?.mode ?? 'never';
-  if (mode === 'never' || step < pace.sharedUntil) return false;
+  if (mode === 'never' || mostSteps(plan) === 0 || step < pace.sharedUntil) return false;
   if (![...state.workers.values()].some((worker) => mayTakeSpans(job, worker))) return false;
   if (mode === 'always') return true;
   if (pace.probe) return pace.probe.isSpan;
@@ -76,7 +79,7 @@ export function measurePace(state: CoreState, job: Job, batch: Batch): void {
   const { pace } = job;
   if (batch.work === 'span') pace.failures = 0;
   const { begunAt, isTimed } = batch;
-  if (job.plan.spans?.mode !== 'auto' || begunAt === undefined) return;
+  if (job.plan.spans?.mode !== 'auto' || mostSteps(job.plan) === 0 || begunAt === undefined) return;
   if (isTimed) {
     const ms = (state.now - begunAt) / batch.steps;
     if (batch.work === 'span') pace.spanMs = newMean(pace.spanMs, ms);
@@ -126,9 +129,9 @@ export function paceOf(state: CoreState, jobId: string): JobPace | undefined {
 }
 
 function whyOfPace({ plan, pace, step }: Job): string {
-  const { mode } = plan.spans ?? {};
-  if (mode === undefined) return 'its meta-steps cannot be computed in spans';
+  const { mode = 'never' } = plan.spans ?? {};
   if (mode === 'never') return 'placement.spans: never';
+  if (plan.spans && 'because' in plan.spans) return `spans do not go with ${plan.spans.because}`;
   if (step < pace.sharedUntil) return `a span has failed: shared until meta-step ${pace.sharedUntil}`;
   if (mode === 'always') return 'placement.spans: always';
   if (pace.sharedMs === undefined || pace.spanMs === undefined) return 'placement.spans: auto, not measured yet';

@@ -123,9 +123,15 @@ export interface JobPlan {
   readonly priority: number;
   /** 0: sync. Else a meta-batch may be begun while up to so many before it are not applied yet. */
   readonly maxStaleness: number;
-  /** Whether whole meta-steps may be leased to one worker, and how many in one lease. Absent: the job cannot have spans. */
-  readonly spans?: { readonly mode: 'auto' | 'never' | 'always'; readonly maxSteps: number };
+  /** Whether whole meta-steps may be leased to one worker. Absent: never. */
+  readonly spans?: SpanPlan;
 }
+
+/** `maxSteps`: meta-steps of one lease; `because`: why the job cannot have spans. */
+export type SpanPlan = { readonly mode: 'auto' | 'never' | 'always' } & (
+  | { readonly maxSteps: number }
+  | { readonly because: string }
+);
 
 /** `span`: several whole meta-steps as one shard. */
 export const workKinds = ['initialize', 'train', 'span', 'evaluate'] as const;

@@ -4,6 +4,7 @@
 import { carryBytes } from '../../learning/carry.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
 import { batchesUnderWay, evaluationShardSize } from '../../learning/limits.ts';
+import { spanLimit } from '../../learning/outer-loop/span.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { valuesOfTask } from '../../shared/measures.ts';
 import { formatCount } from '../../shared/numbers.ts';
@@ -16,19 +17,23 @@ const shardBytes = 1_024;
 const jobBytes = 65_536;
 /** θ as it is, the next one, and its encoded chunks. */
 const paramsCopies = 3;
+/** θ and the optimizer's state, as a span brings them and as they are taken over. */
+const spanCopies = 2;
 /** An ensemble's members, as they are read and one after another, and their encoded chunks. */
 const memberCopies = 3;
 
 /**
  * @returns bytes: θ and the optimizer's slots, a checkpoint's copy of the slots, sums, results that
- * wait for their turn, and the measures of an evaluation.
+ * wait for their turn or what a span sends and brings, and the measures of an evaluation.
  */
 export function memoryOf(job: ResolvedJob): number {
   const { spec, optimizer, parameterCount: parameters, measures } = job;
   const { meta, placement, evaluation } = spec;
   const batches = batchesUnderWay(spec);
   const shards = batches * Math.ceil(meta.batchSize / placement.shardSize);
-  const vectors = paramsCopies + 2 * optimizer.slots(meta.optimizer).length + shards;
+  const slots = optimizer.slots(meta.optimizer).length;
+  const spans = placement.spans !== 'never' && 'maxSteps' in spanLimit(job) ? slots + spanCopies * (1 + slots) : 0;
+  const vectors = paramsCopies + 2 * slots + Math.max(shards, spans);
   const training = parameters * (floatBytes * vectors + doubleBytes * batches) + shardBytes * shards;
   // what the shards start from, what has come in, and a checkpoint's
   const carried = 3 * carryBytes(job);

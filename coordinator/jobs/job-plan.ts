@@ -36,7 +36,7 @@ export function planOf(jobId: string, job: ResolvedJob, draws?: SecretDraws): Jo
     onNonFinite: meta.onNonFinite,
     priority: ranks[placement.priority],
     maxStaleness: meta.update.mode === 'async' ? meta.update.maxStaleness : 0,
-    ...('maxSteps' in limit && { spans: { mode: placement.spans, maxSteps: limit.maxSteps } }),
+    spans: { mode: placement.spans, ...limit },
   };
 }
 

@@ -96,7 +96,8 @@ export function countPayloads(
     if (!expected || batch.work === 'evaluate') continue;
     const elements = payloadBytes / Float32Array.BYTES_PER_ELEMENT;
     const { parameters, sumBytes, spans } = expected;
-    if (batch.work === 'train' ? payloadBytes === sumBytes : elements === (batch.work === 'span' ? spans?.stateElements : parameters)) payloads += 1;
+    const awaited = batch.work === 'span' ? spans?.stateElements : parameters;
+    if (batch.work === 'train' ? payloadBytes === sumBytes : elements === awaited) payloads += 1;
     if (batch.work === 'train' && elements > 0 && elements === expected.carryElements(shard.taskCount)) payloads += 1;
   }
   return payloads;

@@ -62,8 +62,8 @@ export interface ExpectedResult {
   readonly taskClipNorm?: number | undefined;
   /** Numbers that a shard of so many tasks carries into its next meta-step. */
   carryElements(taskCount: number): number;
-  /** Absent: the job has no spans. */
-  readonly spans?: ExpectedSpan;
+  /** Absent or undefined: the job has no spans. */
+  readonly spans?: ExpectedSpan | undefined;
 }
 
 export function expectedOf(job: ResolvedJob): ExpectedResult {

@@ -2,7 +2,7 @@
 // hash of θ as the last of those that the chain is linked from, and what is told of each meta-step. What follows from the job file alone, such as
 // learning rates, is not taken from the worker.
 import type { ResolvedJob } from '../../learning/job.ts';
-import { type SpanStep, shardsOfMetaBatch, stateElements } from '../../learning/outer-loop/span.ts';
+import { type SpanStep, shardsOfMetaBatch, spanLimit, stateElements } from '../../learning/outer-loop/span.ts';
 import type { SpanStep__Output } from '../../shared/gen/metatrain/v1/SpanStep.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
 import { bytesOfVector, sha256, vectorOfBytes } from '../../shared/tensor-codec.ts';
@@ -24,7 +24,9 @@ export interface ExpectedSpan {
   readonly stateElements: number;
 }
 
-export const expectedSpanOf = (job: ResolvedJob): ExpectedSpan => ({ job, stateElements: stateElements(job) });
+/** Undefined where the job cannot have spans. */
+export const expectedSpanOf = (job: ResolvedJob): ExpectedSpan | undefined =>
+  'maxSteps' in spanLimit(job) ? { job, stateElements: stateElements(job) } : undefined;
 
 type Shards = ReturnType<typeof shardsOfMetaBatch>;
 

@@ -72,18 +72,25 @@ export function shardsOfMetaBatch({ meta, placement }: ResolvedJob['spec']): rea
   return shards;
 }
 
-/** Most meta-steps of one span; undefined, with the reason, where the job cannot have any. */
+/** Most meta-steps of one span, or why the job cannot have any. */
 export function spanLimit(job: SpannedJob): { readonly maxSteps: number } | { readonly because: string } {
   const { spec, parameterCount, measures } = job;
-  const { meta } = spec;
+  const { meta, placement } = spec;
   if (meta.update.mode !== 'sync') return { because: `meta.update.mode: ${meta.update.mode}` };
-  if (carryLayout(job, 1).tensors.length > 0) return { because: `algorithm ${job.algorithm.name} carries state` };
+  // The secret of the noise stays with the coordinator.
+  if (meta.privacy) return { because: 'meta.privacy' };
+  // One worker could outvote the others.
+  if (meta.aggregation.name !== 'mean') return { because: `meta.aggregation.name: ${meta.aggregation.name}` };
+  // Its sums are rounded as they are sent.
+  if (placement.results !== 'float32') return { because: `placement.results: ${placement.results}` };
+  if (carryLayout(job, 1).tensors.length > 0)
+    return { because: `algorithm.name: ${job.algorithm.name}, which carries state` };
   const stateBytes = 4 * parameterCount * (1 + job.optimizer.slots(meta.optimizer).length);
-  if (stateBytes > maxStateBytes) return { because: `θ and the meta-optimizer's state take ${stateBytes} bytes` };
+  if (stateBytes > maxStateBytes) return { because: `a state of ${stateBytes} bytes, θ and the meta-optimizer's` };
   const shards = shardsOfMetaBatch(spec).length;
   const bytes = stepBytes + hashBytes * shards + 8 * measures.train.length;
   const maxSteps = Math.floor(maxFactBytes / bytes);
-  return maxSteps > 0 ? { maxSteps } : { because: `a meta-step has ${shards} shards` };
+  return maxSteps > 0 ? { maxSteps } : { because: `${shards} shards a meta-step` };
 }
 
 /** The meta-optimizer's vectors, one after another in its own order. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import { batchesOf } from '../../coordinator/core/meta-steps.ts';
 import { canServe, hasFreeSlot, isCompatible, mayCompute } from '../../coordinator/core/placement.ts';
+import { mostSteps } from '../../coordinator/core/spans.ts';
 import {
   anyLeaseOf,
   type Batch,
@@ -62,7 +63,7 @@ function checkSpan(state: CoreState, lease: Lease): void {
   const { plan, step, phase } = job;
   assert.ok(phase.kind === 'computing' && phase.batch === batch, 'a span that is computed is what the job does');
   assert.equal(batch.step, step, 'a span begins at the present meta-step');
-  assert.ok(batch.steps >= 1 && batch.steps <= (plan.spans?.maxSteps ?? 0), 'a span has no more than its meta-steps');
+  assert.ok(batch.steps >= 1 && batch.steps <= mostSteps(plan), 'a span has no more than its meta-steps');
   const end = step + batch.steps;
   assert.ok(end <= plan.iterations, 'a span ends with its job');
   for (const every of [plan.evaluation.every, plan.checkpointEvery]) {

@@ -13,7 +13,6 @@ import {
   type RequestLease,
   type RequestPlan,
   type Shard,
-  type WorkKind,
   workOf,
 } from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';

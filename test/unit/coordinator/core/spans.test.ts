@@ -1,6 +1,7 @@
 // Spans of meta-steps as the core decides on them: when there are some, how far they go, who stops them, and what becomes of those that fail.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { paceOf } from '../../../../coordinator/core/spans.ts';
 import type { JobPlan, Lease } from '../../../../coordinator/core/state.ts';
 import { CoreDriver } from '../../../support/core-driver.ts';
 
@@ -48,6 +49,12 @@ test('without a worker that takes spans every meta-step is shared', () => {
     core.held('w').map(({ batch }) => batch.work),
     ['train', 'train', 'train', 'train'],
   );
+});
+
+test('a job that cannot have spans shares every meta-step, and says why', () => {
+  const core = begun({ spans: { mode: 'always', because: 'meta.privacy' } }, 4);
+  assert.equal(workOf(core), 'train');
+  assert.equal(paceOf(core.state, 'j')?.reason, 'spans do not go with meta.privacy');
 });
 
 test('a span that waits is shared when the worker that is free does not take spans', () => {

@@ -22,6 +22,14 @@ test("a job's memory counts its parameters, the slots of its optimizer, and the 
   assert.ok(memoryOf(shards) - memoryOf(large) > 3.99 * vector);
 });
 
+test("a span counts for θ and the optimizer's state, as they are sent, come and are taken over", () => {
+  const model = { architecture: 'mlp', hiddenLayers: [1_022, 1_024] };
+  const memory = (spans: string) => memoryOf(jobOf({ model, placement: { shardSize: 8, spans } }));
+  const vector = 4 * 1_050_625;
+  // 2 of adam's state, twice 3 of θ and the state, instead of the one shard's sum.
+  assert.ok(Math.abs(memory('always') - memory('never') - 7 * vector) < 0.01 * vector);
+});
+
 test('a thousand small jobs count for less than 200 MiB', () => {
   assert.ok(1_000 * memoryOf(small) < 200 * mebibyte);
 });
