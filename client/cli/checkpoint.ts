@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
-import { type CommonOptions, coordinatorOption, jsonOption, stepOption } from './options.ts';
+import { jobIdOf } from './job-id.ts';
+import { type CommonOptions, coordinatorOption, idHelp, jsonOption, stepOption } from './options.ts';
 
 interface DownloadOptions extends CommonOptions {
   readonly output?: string;
@@ -17,13 +18,14 @@ export function checkpointCommand(context: CommandContext): Command {
 function downloadCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('download')
     .description('save a checkpoint (safetensors), verified against its SHA-256')
-    .argument('<id>', 'id of the job')
+    .argument('<id>', idHelp)
     .option('--output <file>', 'where to save it; an existing file is replaced (default: <id>.safetensors)')
     .addOption(stepOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, options: DownloadOptions) =>
+    .action((id: string, options: DownloadOptions) =>
       withClient(options, async (client) => {
+        const jobId = await jobIdOf(client, id, signal);
         const file = options.output ?? `${jobId.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.safetensors`;
         const step = options.step === undefined ? {} : { step: options.step };
         const info = await client.downloadCheckpoint(jobId, file, { signal, ...step });

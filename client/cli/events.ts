@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { realClock } from '../../shared/clock.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { addExamples } from './help.ts';
+import { jobIdOf } from './job-id.ts';
 import {
   type CommonOptions,
   coordinatorOption,
@@ -35,7 +36,8 @@ export function eventsCommand({ terminal, signal }: CommandContext): Command {
     .addOption(jsonOption('print each event as one line of JSON: CloudEvents 1.0, as on NATS'))
     .action((options: EventsOptions) =>
       withClient(options, async (client) => {
-        const { job: jobId, follow: isFollowing } = options;
+        const { job: id, follow: isFollowing } = options;
+        const jobId = id === undefined ? undefined : await jobIdOf(client, id, signal);
         const usual: Since =
           jobId === undefined && isFollowing ? { lookBackMs: usualLookBackMs } : { afterSequence: 0 };
         const since = options.since ?? usual;

@@ -1,7 +1,9 @@
-// `metatrain jobs cancel | pause | resume`: one call each. Prints the resulting state.
+// `metatrain jobs cancel | pause | resume`: one call for each job. Prints the resulting states.
 import { Command } from 'commander';
+import type { Job } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
-import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+import { jobIdsOf } from './job-id.ts';
+import { type CommonOptions, coordinatorOption, idsHelp, jsonOption } from './options.ts';
 import { progressLine, viewOf } from './render/progress.ts';
 
 export function controlCommand(
@@ -11,14 +13,18 @@ export function controlCommand(
 ): Command {
   return new Command(action)
     .description(description)
-    .argument('<id>', 'id of the job')
+    .argument('<id...>', idsHelp)
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, options: CommonOptions) =>
+    .action((ids: readonly string[], options: CommonOptions) =>
       withClient(options, async (client) => {
-        const job = await client[`${action}Job` as const](jobId, { signal });
-        if (options.json) terminal.printJson(job);
-        else terminal.print(progressLine(viewOf(job), terminal.width, terminal.style));
+        const jobs: Job[] = [];
+        for (const jobId of await jobIdsOf(client, ids, signal)) {
+          const job = await client[`${action}Job` as const](jobId, { signal });
+          jobs.push(job);
+          if (!options.json) terminal.print(progressLine(viewOf(job), terminal.width, terminal.style));
+        }
+        if (options.json) terminal.printJson(ids.length === 1 ? jobs[0] : { jobs });
       }),
     );
 }

@@ -32,7 +32,7 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
           terminal.printJson({ jobs: shown, hasMore });
           return;
         }
-        terminal.print(renderJobList(shown, terminal.style));
+        terminal.print(renderJobList(shown, terminal.style, terminal.tableWidth));
         if (hasMore) terminal.note(`there are more jobs; to see them: --limit ${options.limit * 2}`);
       }),
     );

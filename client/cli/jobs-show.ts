@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { historyOf } from '../history.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
-import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+import { jobIdOf } from './job-id.ts';
+import { type CommonOptions, coordinatorOption, idHelp, jsonOption } from './options.ts';
 import { renderJobDetails } from './render/job.ts';
 import { renderJobPlots } from './render/job-plots.ts';
 
@@ -15,7 +16,7 @@ interface ShowOptions extends CommonOptions {
 export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
   const command = new Command('show')
     .description('show a job: state, evaluations, checkpoints and its spec with every default')
-    .argument('<id>', 'id of the job')
+    .argument('<id>', idHelp)
     .option(
       '--plot',
       'draw its curves instead: the measures of training, the meta-gradient norm, and what adaptation gains',
@@ -26,8 +27,9 @@ export function jobsShowCommand({ terminal, signal }: CommandContext): Command {
     )
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, options: ShowOptions) =>
+    .action((id: string, options: ShowOptions) =>
       withClient(options, async (client) => {
+        const jobId = await jobIdOf(client, id, signal);
         const job = await client.getJob(jobId, { signal });
         const { width, style } = terminal;
         if (!options.plot) {

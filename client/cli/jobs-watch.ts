@@ -4,7 +4,8 @@ import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
 import { followJob } from './follow-job.ts';
-import { type CommonOptions, coordinatorOption, giveUpOption, jsonOption } from './options.ts';
+import { jobIdsOf } from './job-id.ts';
+import { type CommonOptions, coordinatorOption, giveUpOption, idsHelp, jsonOption } from './options.ts';
 import { renderJob } from './render/job.ts';
 
 interface WatchOptions extends CommonOptions {
@@ -18,16 +19,17 @@ export function jobsWatchCommand(context: CommandContext): Command {
   const { terminal } = context;
   return new Command('watch')
     .description('follow jobs until they end; exit 1 unless all succeed')
-    .argument('[id...]', `ids of the jobs (default: all unfinished jobs, at most ${maxWatched})`)
+    .argument('[id...]', `${idsHelp} (default: all unfinished jobs, at most ${maxWatched})`)
     .addOption(giveUpOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
     .action((ids: readonly string[], options: WatchOptions) =>
       withClient(options, async (client) => {
-        const jobIds = ids.length > 0 ? ids : await unfinished(client, context.signal);
+        const { signal } = context;
+        const jobIds = ids.length > 0 ? await jobIdsOf(client, ids, signal) : await unfinished(client, signal);
         // Checked first, so that a wrong address or id fails at once instead of after
         // `--give-up-seconds`.
-        await Promise.all(ids.map((jobId) => client.getJob(jobId, { signal: context.signal })));
+        if (ids.length > 0) await Promise.all(jobIds.map((jobId) => client.getJob(jobId, { signal })));
         if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
         const patience = patienceOf(options, terminal);
         const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context, { patience })));

@@ -43,6 +43,10 @@ export const connectionOptions = (): Option[] => [
   new Option('--insecure', 'allow sending the token unencrypted to another machine, where others can read it'),
 ];
 
+/** Of an argument that is the id of a job. */
+export const idHelp = 'id of the job, or its first characters';
+export const idsHelp = 'ids of the jobs, or their first characters';
+
 export const giveUpOption = () =>
   new Option('--give-up-seconds <n>', 'how long to retry while the coordinator does not answer')
     .env('METATRAIN_GIVE_UP_SECONDS')
@@ -51,7 +55,8 @@ export const giveUpOption = () =>
 
 export const jsonOption = (what = 'print one JSON object as the last line of stdout') => new Option('--json', what);
 
-export const eventsJobOption = () => new Option('--job <id>', 'only events of this job, until it ends');
+export const eventsJobOption = () =>
+  new Option('--job <id>', 'only events of this job (its id, or the first characters), until it ends');
 
 /** Where reading events starts: some time ago, at a time, or after an event. */
 export type Since = { readonly lookBackMs: number } | { readonly since: Date } | { readonly afterSequence: number };

@@ -16,6 +16,7 @@ import { runCommand } from './run.ts';
 import { submitCommand } from './submit.ts';
 import { tokenCommand } from './token.ts';
 import { upCommand } from './up.ts';
+import { validateCommand } from './validate.ts';
 import { workersCommand } from './workers.ts';
 
 export function buildProgram(context: CommandContext, version: string): Command {
@@ -34,6 +35,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(quickstartCommand(context))
     .addCommand(runCommand(context))
     .addCommand(upCommand(context))
+    .addCommand(validateCommand(context))
     .addCommand(datasetsCommand(context))
     .addCommand(partsCommand(context))
     .commandsGroup('With a cluster:')

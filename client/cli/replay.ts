@@ -15,7 +15,15 @@ import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
-import { type CommonOptions, coordinatorOption, dataDirectoryOption, jsonOption, pluginOption } from './options.ts';
+import { jobIdOf } from './job-id.ts';
+import {
+  type CommonOptions,
+  coordinatorOption,
+  dataDirectoryOption,
+  idHelp,
+  jsonOption,
+  pluginOption,
+} from './options.ts';
 import { programFile } from './programs.ts';
 
 interface ReplayOptions extends CommonOptions {
@@ -39,16 +47,17 @@ interface Replayed {
 export function replayCommand(context: CommandContext): Command {
   const command = new Command('replay')
     .description('compute one training shard again on this machine, and compare its hash')
-    .argument('<id>', 'id of the job')
+    .argument('<id>', idHelp)
     .argument('<meta-step>', 'meta-step of the shard, from 0', wholeNumber)
     .argument('<shard>', 'index of the shard in its meta-batch, from 0', wholeNumber)
     .addOption(dataDirectoryOption())
     .addOption(pluginOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, metaStep: number, shard: number, options: ReplayOptions) =>
+    .action((id: string, metaStep: number, shard: number, options: ReplayOptions) =>
       withClient(options, async (client) => {
         const { signal, terminal } = context;
+        const jobId = await jobIdOf(client, id, signal);
         const program = programFile('replay');
         const job = await client.getJob(jobId, { signal });
         const recorded = await client.shardHash(jobId, metaStep, shard, { signal });

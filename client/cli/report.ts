@@ -9,7 +9,8 @@ import { readReportAssets } from '../report/report-assets.ts';
 import { renderReport } from '../report/report-page.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
-import { type CommonOptions, coordinatorOption, jsonOption } from './options.ts';
+import { jobIdOf } from './job-id.ts';
+import { type CommonOptions, coordinatorOption, idHelp, jsonOption } from './options.ts';
 
 interface ReportOptions extends CommonOptions {
   readonly output?: string;
@@ -18,12 +19,13 @@ interface ReportOptions extends CommonOptions {
 export function reportCommand({ terminal, signal }: CommandContext, version: string): Command {
   const command = new Command('report')
     .description('write a job as one self-contained HTML file: curves, result, protocol, job file, events')
-    .argument('<id>', 'id of the job, in any state')
+    .argument('<id>', `${idHelp}; in any state`)
     .option('--output <file>', 'where to write it; an existing file is replaced (default: <id>.html)')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action((jobId: string, options: ReportOptions) =>
+    .action((id: string, options: ReportOptions) =>
       withClient(options, async (client) => {
+        const jobId = await jobIdOf(client, id, signal);
         const file = options.output ?? `${jobId.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.html`;
         const job = await client.getJob(jobId, { signal });
         const history = historyOf(await client.jobHistory(jobId, { signal }));

@@ -67,6 +67,11 @@ export class Terminal {
     return this.#options.stdout.columns || widthWithoutTerminal;
   }
 
+  /** Characters on a line of a table. What is not read on a terminal has no limit. */
+  get tableWidth(): number {
+    return this.#options.stdout.isTTY ? this.width : Number.POSITIVE_INFINITY;
+  }
+
   /** Whether progress is redrawn in place. */
   get isLive(): boolean {
     return this.#options.stderr.isTTY === true && this.#options.environment.TERM !== 'dumb';

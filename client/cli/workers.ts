@@ -13,7 +13,7 @@ export function workersCommand({ terminal, signal }: CommandContext): Command {
       withClient(options, async (client) => {
         const workers = await client.listWorkers({ signal });
         if (options.json) terminal.printJson({ workers });
-        else terminal.print(renderWorkers(workers, terminal.style));
+        else terminal.print(renderWorkers(workers, terminal.style, terminal.tableWidth));
       }),
     );
 }

@@ -103,7 +103,7 @@ test('a day with a cluster', async (t) => {
       watched.stderr,
       /paused: paused by request[\s\S]*running: resumed[\s\S]*cancelled: cancelled by request/,
     );
-    const again = await cluster.command(['jobs', 'cancel', endlessId, '--json'], 1);
+    const again = await cluster.command(['jobs', 'cancel', endlessId.slice(0, 12), '--json'], 1);
     const { error } = again.json<{ error: { code: string; message: string } }>();
     assert.equal(error.code, 'JOB_NOT_RUNNING');
     assert.match(error.message, /has ended: cancelled/);
@@ -115,7 +115,7 @@ test('a day with a cluster', async (t) => {
     assert.deepEqual(await names(), ['endless', 'keyed', 'sinusoid']);
     assert.deepEqual(await names('list', '--state', 'cancelled'), ['endless']);
     assert.deepEqual(await names('list', '--limit', '1'), ['endless']);
-    const shown = (await cluster.command(['jobs', 'show', jobId])).stdout.join('\n');
+    const shown = (await cluster.command(['jobs', 'show', jobId.slice(0, 12)])).stdout.join('\n');
     assert.match(shown, /Job file, with every default/);
     assert.match(shown, /beta1: 0\.9/);
     assert.ok(shown.includes(job!.paramsSha256));

@@ -10,23 +10,28 @@ import type { Job, JobSummary } from '../../records.ts';
 import { runResult } from '../run-result.ts';
 import { colouredState, progressLine, viewOf } from './progress.ts';
 import { changedField, privacyFields, type ResultOptions, renderResult } from './result.ts';
-import { fields, plainStyle, type Style, table } from './text.ts';
+import { fields, fittingTable, plainStyle, type Style, table } from './text.ts';
 
 /** Characters of a reason in the list; `jobs show` prints all of it. */
-const longestWait = 120;
+const longestReason = 120;
 
-export function renderJobList(jobs: readonly JobSummary[], style: Style = plainStyle): string {
+/** @param width characters at most; what matters least is left out first. Default: no limit. */
+export function renderJobList(
+  jobs: readonly JobSummary[],
+  style: Style = plainStyle,
+  width = Number.POSITIVE_INFINITY,
+): string {
   if (jobs.length === 0) return 'no jobs';
-  const someWait = jobs.some(({ waiting }) => waiting);
-  return table(
+  const hasReasons = jobs.some(({ waiting, error }) => waiting ?? error);
+  return fittingTable(
     [
       { title: 'ID' },
       { title: 'NAME' },
       { title: 'STATE' },
       { title: 'META-STEPS', align: 'right' },
-      { title: 'LAST EVALUATION' },
-      { title: 'SUBMITTED' },
-      ...(someWait ? [{ title: 'WAITS BECAUSE' }] : []),
+      { title: 'LAST EVALUATION', importance: 2 },
+      { title: 'SUBMITTED', importance: 1 },
+      ...(hasReasons ? [{ title: 'BECAUSE' }] : []),
     ],
     jobs.map(printableRecord).map((job) => {
       const { lastEvaluation } = job;
@@ -37,9 +42,10 @@ export function renderJobList(jobs: readonly JobSummary[], style: Style = plainS
         `${formatCount(job.steps)}/${formatCount(job.iterations)}`,
         lastEvaluation ? headline(lastEvaluation.measures) : '-',
         job.submittedAt ? formatTime(job.submittedAt) : '-',
-        ...(someWait ? [excerpt(job.waiting?.message ?? '', longestWait)] : []),
+        ...(hasReasons ? [excerpt(job.waiting?.message ?? job.error?.message ?? '', longestReason)] : []),
       ];
     }),
+    width,
     style,
   );
 }

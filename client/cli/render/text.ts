@@ -51,6 +51,8 @@ export function truncate(text: string, width: number): string {
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** The columns with the least are left out of a table that is too wide. Default: it always stays. */
+  readonly importance?: number;
 }
 
 /**
@@ -73,6 +75,39 @@ export function table(
   const head = style.dim(line(columns.map(({ title }) => title)));
   return [head, ...rows.map(line)].map((text) => ' '.repeat(indent) + text).join('\n');
 }
+
+/** A last column that is cut keeps at least so many characters as long as another one can be left out. */
+const shortestLast = 30;
+
+/**
+ * A table of at most `width` characters: the last column is cut, and the least important columns are
+ * left out.
+ */
+export function fittingTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number,
+  style: Style = plainStyle,
+): string {
+  const text = table(columns, rows, style);
+  const tooMuch = widestLine(text) - width;
+  if (tooMuch <= 0) return text;
+  const last = columns.length - 1;
+  const longest = Math.max(...rows.map((row) => widthOf(row[last] ?? '')));
+  const kept = Math.max(longest - tooMuch, columns[last]?.title.length ?? 0);
+  const least = Math.min(...columns.map(({ importance = Number.POSITIVE_INFINITY }) => importance));
+  if (kept < Math.min(longest, shortestLast) && least < Number.POSITIVE_INFINITY) {
+    const left = columns.findLastIndex(({ importance }) => importance === least);
+    const others = rows.map((row) => without(row, left));
+    return fittingTable(without(columns, left), others, width, style);
+  }
+  const cut = rows.map((row) => [...row.slice(0, last), truncate(row[last] ?? '', kept)]);
+  return table(columns, cut, style);
+}
+
+const widestLine = (text: string): number => Math.max(...text.split('\n').map(widthOf));
+
+const without = <Item>(items: readonly Item[], index: number): Item[] => items.filter((_, i) => i !== index);
 
 function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
   const spaces = ' '.repeat(Math.max(width - widthOf(text), 0));

@@ -4,27 +4,32 @@ import { printableRecord } from '../../../shared/foreign-text.ts';
 import { formatCount, formatTime } from '../../../shared/numbers.ts';
 import { describePlugin } from '../../../shared/plugin-identity.ts';
 import type { WorkerDevice, WorkerInfo } from '../../records.ts';
-import { plainStyle, type Style, table } from './text.ts';
+import { fittingTable, plainStyle, type Style } from './text.ts';
 
-export function renderWorkers(workers: readonly WorkerInfo[], style: Style = plainStyle): string {
+/** @param width characters at most; what matters least is left out first. Default: no limit. */
+export function renderWorkers(
+  workers: readonly WorkerInfo[],
+  style: Style = plainStyle,
+  width = Number.POSITIVE_INFINITY,
+): string {
   if (workers.length === 0) return 'no workers; start one with `metatrain worker --coordinator HOST:PORT`';
   const someRead = workers.some(({ data }) => data.length > 0);
   const someLoaded = workers.some(({ plugins }) => plugins.length > 0);
   const someIdle = workers.some(({ idleReason }) => idleReason !== '');
-  return table(
+  return fittingTable(
     [
       { title: 'ID' },
       { title: 'STATE' },
       { title: 'LEASES/SLOTS', align: 'right' },
       { title: 'SHARDS DONE', align: 'right' },
-      { title: 'ENGINE' },
-      { title: 'DEVICE' },
-      { title: 'FINGERPRINT' },
-      { title: 'VERSION' },
-      { title: 'ADDRESS' },
-      { title: 'CONNECTED' },
-      ...(someRead ? [{ title: 'DATA READ' }] : []),
-      ...(someLoaded ? [{ title: 'PLUGINS' }] : []),
+      { title: 'ENGINE', importance: 6 },
+      { title: 'DEVICE', importance: 5 },
+      { title: 'FINGERPRINT', importance: 1 },
+      { title: 'VERSION', importance: 3 },
+      { title: 'ADDRESS', importance: 4 },
+      { title: 'CONNECTED', importance: 2 },
+      ...(someRead ? [{ title: 'DATA READ', importance: 2 }] : []),
+      ...(someLoaded ? [{ title: 'PLUGINS', importance: 3 }] : []),
       ...(someIdle ? [{ title: 'IDLES BECAUSE' }] : []),
     ],
     workers
@@ -44,6 +49,7 @@ export function renderWorkers(workers: readonly WorkerInfo[], style: Style = pla
         ...(someLoaded ? [worker.plugins.map(describePlugin).join(', ') || '-'] : []),
         ...(someIdle ? [worker.idleReason] : []),
       ]),
+    width,
     style,
   );
 }

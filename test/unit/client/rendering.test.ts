@@ -182,6 +182,28 @@ test('a figure is called reproduced only when nothing that is known differs', ()
   assert.match(text(['meta.clipNorm=5']), /differs {4}- meta\.clipNorm=5, changed with --set$/m);
 });
 
+test('a table that is too wide loses what matters least, and then the end of its last column', () => {
+  const message = 'the workers have other data than this job began with, and it waits for one that has the same';
+  const jobs = [job({ state: 'FAILED', error: { code: 'DATA_CHANGED', message } })];
+  const widest = renderJobList(jobs);
+  assert.match(widest, /SUBMITTED +BECAUSE\n.* same$/);
+  const heads = [150, 110, 80, 70].map((width) => {
+    const lines = renderJobList(jobs, plainStyle, width).split('\n');
+    for (const line of lines) assert.ok(widthOf(line) <= width, `${width}: ${line}`);
+    return lines[0]?.split(/ {2,}/).join(' ');
+  });
+  assert.deepEqual(heads, [
+    'ID NAME STATE META-STEPS LAST EVALUATION SUBMITTED BECAUSE',
+    'ID NAME STATE META-STEPS LAST EVALUATION BECAUSE',
+    'ID NAME STATE META-STEPS BECAUSE',
+    'ID NAME STATE META-STEPS BECAUSE',
+  ]);
+  assert.match(renderJobList(jobs, plainStyle, 70), / the workers have other d…$/);
+  const workers = renderWorkers([worker()], plainStyle, 80);
+  assert.match(workers, /^ID +STATE +LEASES\/SLOTS +SHARDS DONE/);
+  for (const line of workers.split('\n')) assert.ok(widthOf(line) <= 80, line);
+});
+
 test('a job that goes on has figures, but neither a verdict nor its colour', () => {
   const going = job({ state: 'RUNNING', evaluations: [evaluation([3.2, 0.9, 0.5, 0.45, 0.4, 0.38])] });
   const text = renderResult(runResult(going, 1, 1), spec({ published }), { ...options, style: styleFor(true) });
