@@ -32,6 +32,7 @@ export async function importedBy(entryPoints) {
     }
     const fresh = found.map(([file]) => file).filter((file) => !files.has(file));
     for (const file of fresh) files.add(file);
+    for (const name of fresh.flatMap(requiredBy)) packages.add(packageOf(name));
     pending = fresh.flatMap(startedBy).filter((file) => !files.has(file));
   }
   return { files: [...files], packages: [...packages] };
@@ -41,6 +42,12 @@ export async function importedBy(entryPoints) {
 function startedBy(file) {
   const urls = readFileSync(file, 'utf8').matchAll(/new URL\('(\.[^']+\.js)', import\.meta\.url\)/g);
   return [...urls].map(([, path]) => join(dirname(file), path));
+}
+
+/** The packages that a module loads by a `require` of its own, which esbuild does not follow. */
+function requiredBy(file) {
+  const names = readFileSync(file, 'utf8').matchAll(/\brequire\('([^'.][^']*)'\)/g);
+  return [...names].map(([, name]) => name);
 }
 
 /** `@scope/name/sub/path` → `@scope/name`. */

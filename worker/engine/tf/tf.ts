@@ -1,9 +1,28 @@
 // The one door to TensorFlow.js: loads it, keeps it quiet, and completes its gradients so that a
 // gradient of a gradient is right. Models, algorithms and both executors import `tf` from here and
 // nowhere else.
-import * as tf from '@tensorflow/tfjs';
+import { createRequire } from 'node:module';
+import type * as types from '@tensorflow/tfjs';
 import { registerMissingGradients } from './gradients.ts';
 import { recordSavedOutputsAfterTheirKernel } from './tape.ts';
+
+// Required, and not imported: to import a CommonJS package, Node.js first parses it for the names
+// that it exports, which takes longer than to load it.
+const require = createRequire(import.meta.url);
+const tf: typeof types = require('@tensorflow/tfjs');
+
+/** The types that go by the same name. */
+declare namespace tf {
+  export type DataStorage<T> = types.DataStorage<T>;
+  export type KernelBackend = types.KernelBackend;
+  export type Scalar = types.Scalar;
+  export type Tensor = types.Tensor;
+  export type Tensor1D = types.Tensor1D;
+  export type Tensor2D = types.Tensor2D;
+  export type Tensor3D = types.Tensor3D;
+  export type Tensor4D = types.Tensor4D;
+  export type Tensor5D = types.Tensor5D;
+}
 
 /** What of TensorFlow.js's engine its types keep private. */
 interface EngineInternals {
