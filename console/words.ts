@@ -64,7 +64,9 @@ export const paceText = (summary: MetaStepSummary | undefined): string =>
 
 /** Time until the last meta-step for a running job; duration of an ended job. */
 export function etaText({ state, lastMetaStep, startedAt, endedAt }: JobRow): string {
-  if (state === 'running' && lastMetaStep) return `${formatDuration(lastMetaStep.etaSeconds)} left`;
+  // The first meta-step waits for compilation and predicts nothing.
+  if (state === 'running' && lastMetaStep && lastMetaStep.step > 1)
+    return `${formatDuration(lastMetaStep.etaSeconds)} left`;
   if (startedAt === undefined || endedAt === undefined) return nothing;
   return `took ${formatDuration((Date.parse(endedAt) - Date.parse(startedAt)) / 1_000)}`;
 }

@@ -45,7 +45,10 @@ export async function runCommandLine(args: readonly string[], options: CommandLi
       if (args.includes('--json')) terminal.printJson({ error: { code: 'REQUEST_INVALID', message } });
       return 2;
     }
-    terminal.note(explain(thrown, environment.METATRAIN_LOG_LEVEL === 'debug'));
+    // The terminal has written ^C where the cursor was.
+    const lineEnd = thrown instanceof Interruption && terminal.isLive ? '\n' : '';
+    terminal.note(lineEnd + explain(thrown, environment.METATRAIN_LOG_LEVEL === 'debug'));
+    if (thrown instanceof Interruption && context.afterInterruption) terminal.note(context.afterInterruption);
     if (args.includes('--json')) terminal.printJson(errorRecord(thrown));
     return thrown instanceof Interruption ? 128 + constants.signals[thrown.signal] : 1;
   } finally {

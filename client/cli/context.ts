@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** 0 unless a command sets another code. */
   exitCode: number;
+  /** What a person reads after an interruption: what goes on, and how to go on. Default: nothing. */
+  afterInterruption?: string;
 }
 
 /** The reason of an aborted command, with the signal that was received. */

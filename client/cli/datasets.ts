@@ -1,7 +1,7 @@
 // `metatrain datasets`: lists the data sets, shows which are on this machine, and fetches them from
 // their official source.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { builtIn } from '../../learning/registry.ts';
 import { dataDirectories, userDataDirectory } from '../../shared/data-directory.ts';
@@ -67,6 +67,7 @@ function fetchCommand({ terminal, environment, signal }: CommandContext): Comman
         terminal.note(`${file.file}  ${formatBytes(file.bytes)}`);
         const result = await fetchDataSetFile(file, {
           directory,
+          elsewhere: dataDir.length > 0 ? [] : candidatePaths(dataSet, file.file, dataDirectories([], environment)),
           signal,
           environment,
           ...(mirror === undefined ? {} : { mirror }),
@@ -76,13 +77,12 @@ function fetchCommand({ terminal, environment, signal }: CommandContext): Comman
         fetched.push(result);
         const verified =
           file.sha256 === null ? `SHA-256 ${result.sha256}, no official hash is known` : 'SHA-256 verified';
-        terminal.note(`  ${result.alreadyThere ? 'already there' : 'fetched'}, ${verified}`);
+        terminal.note(`  ${result.alreadyThere ? `already there: ${result.path}` : 'fetched'}, ${verified}`);
       }
-      if (json) terminal.printJson({ name, directory, files: fetched });
+      const found = [...new Set(fetched.map(({ path }) => dirname(path)))].join(', ');
+      if (json) terminal.printJson({ name, directory: found, files: fetched });
       else
-        terminal.print(
-          `${dataSet.name} is in ${directory}\nlicence: ${dataSet.licence}\nplease cite: ${dataSet.citation}`,
-        );
+        terminal.print(`${dataSet.name} is in ${found}\nlicence: ${dataSet.licence}\nplease cite: ${dataSet.citation}`);
     });
   return addExamples(command, [
     ['metatrain datasets fetch omniglot', 'all of it'],

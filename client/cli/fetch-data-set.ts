@@ -12,6 +12,8 @@ import { isLoopback } from '../../shared/loopback.ts';
 
 export interface FetchOptions {
   readonly directory: string;
+  /** Paths where the file may be already; nothing is fetched then. Default: none. */
+  readonly elsewhere?: readonly string[];
   /** A URL of a folder with the same files. Default: the official source. */
   readonly mirror?: string;
   readonly onProgress?: (receivedBytes: number, totalBytes: number) => void;
@@ -36,9 +38,11 @@ const toleratedExcess = 2;
 /** @throws MetatrainError `DATA_SET_MISSING` when it cannot be fetched, `DATA_CORRUPT` when it is not the file of the catalogue. */
 export async function fetchDataSetFile(file: DataSetFile, options: FetchOptions): Promise<FetchedFile> {
   const path = join(options.directory, file.file);
-  const existing = await hashOf(path);
-  if (existing !== undefined && (file.sha256 === null || existing.sha256 === file.sha256)) {
-    return { path, ...existing, alreadyThere: true };
+  for (const candidate of [path, ...(options.elsewhere ?? [])]) {
+    const existing = await hashOf(candidate);
+    if (existing !== undefined && (file.sha256 === null || existing.sha256 === file.sha256)) {
+      return { path: candidate, ...existing, alreadyThere: true };
+    }
   }
   await mkdir(options.directory, { recursive: true }).catch((cause: unknown) => {
     throw new MetatrainError('REQUEST_INVALID', `cannot make the folder ${options.directory}: ${messageOf(cause)}`, {

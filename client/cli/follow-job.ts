@@ -14,6 +14,10 @@ export interface FollowOptions {
   readonly patience?: PatienceOptions;
 }
 
+/** After an interruption: only the watching has stopped. */
+export const jobsGoOn = (jobIds: readonly string[]): string =>
+  `the cluster works on; to watch again: metatrain jobs watch ${jobIds.join(' ')}`;
+
 /** @returns the job after it has ended. @throws MetatrainError; the signal's reason, when aborted. */
 export async function followJob(
   client: MetatrainClient,

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { MetatrainClient } from '../metatrain-client.ts';
 import type { Job } from '../records.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
-import { followJob } from './follow-job.ts';
+import { followJob, jobsGoOn } from './follow-job.ts';
 import { jobIdsOf } from './job-id.ts';
 import { type CommonOptions, coordinatorOption, giveUpOption, idsHelp, jsonOption } from './options.ts';
 import { renderJob } from './render/job.ts';
@@ -31,6 +31,7 @@ export function jobsWatchCommand(context: CommandContext): Command {
         // `--give-up-seconds`.
         if (ids.length > 0) await Promise.all(jobIds.map((jobId) => client.getJob(jobId, { signal })));
         if (jobIds.length === 0) terminal.note('no job is queued, running or paused');
+        context.afterInterruption = jobsGoOn(jobIds);
         const patience = patienceOf(options, terminal);
         const jobs = await Promise.all(jobIds.map((jobId) => followJob(client, jobId, context, { patience })));
         if (options.json) terminal.printJson(ids.length === 1 ? jobs[0] : { jobs });

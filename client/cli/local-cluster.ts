@@ -108,6 +108,8 @@ export class LocalCluster {
   ): Promise<LocalCluster> {
     signal?.throwIfAborted();
     const program = dependencies.programs?.coordinator ?? programFile('coordinator');
+    const { workers } = options;
+    dependencies.note(`starting a coordinator and ${workers} worker${workers === 1 ? '' : 's'} on this machine`);
     const state = await openStateDirectory(options.stateDirectory);
     const coordinator = new ManagedProcess({
       title: 'the coordinator',

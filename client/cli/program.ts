@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
+import { completionCommand } from './completion.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
 import { eventsCommand } from './events.ts';
@@ -38,6 +39,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(validateCommand(context))
     .addCommand(datasetsCommand(context))
     .addCommand(partsCommand(context))
+    .addCommand(completionCommand(context))
     .commandsGroup('With a cluster:')
     .addCommand(submitCommand(context))
     .addCommand(jobsCommand(context))

@@ -44,6 +44,10 @@ export async function runJob(job: JobToRun, flags: ClusterFlags, context: Comman
   const client = new MetatrainClient({ address: cluster.address });
   const stopWatching = new AbortController();
   const signal = AbortSignal.any([context.signal, stopWatching.signal]);
+  context.afterInterruption =
+    flags.stateDir === undefined
+      ? 'nothing is kept of this run; with --state-dir DIR the same command continues it later'
+      : `the job is kept in ${flags.stateDir}; the same command continues it`;
   try {
     return await Promise.race([submitAndFollow(client, job, flags, context, signal), cluster.failed]);
   } finally {

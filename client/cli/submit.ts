@@ -4,7 +4,7 @@ import { loadRegistry } from '../../learning/load.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { pluginFiles } from '../../shared/plugin-file.ts';
 import { type CommandContext, patienceOf, withClient } from './context.ts';
-import { followJob } from './follow-job.ts';
+import { followJob, jobsGoOn } from './follow-job.ts';
 import { gateOption, passesGate, refuseWithoutFigure } from './gate.ts';
 import { addExamples } from './help.ts';
 import { overrideTexts, readJobFile } from './job-file.ts';
@@ -62,6 +62,7 @@ export function submitCommand(context: CommandContext): Command {
           return;
         }
         terminal.note(`submitted ${submitted.jobId}`);
+        context.afterInterruption = jobsGoOn([submitted.jobId]);
         const job = await followJob(client, submitted.jobId, context, {
           patience: patienceOf(options, terminal),
         });

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { defaultCoordinatorAddress } from '../../shared/wire.ts';
-import type { CommandContext } from './context.ts';
+import { type CommandContext, Interruption } from './context.ts';
 import { addExamples } from './help.ts';
 import type { LocalCluster } from './local-cluster.ts';
 import {
@@ -37,14 +37,18 @@ export function upCommand(context: CommandContext): Command {
     .addOption(jsonOption())
     .action(async (options: UpOptions) => {
       const { terminal, signal } = context;
-      const cluster = await startCluster({ ...options, hasHttp: true }, context);
+      const cluster = await startCluster({ ...options, hasHttp: true }, context).catch((thrown: unknown) => {
+        if (thrown instanceof Interruption) return undefined;
+        throw thrown;
+      });
+      if (!cluster) return;
       try {
         if (options.json)
           terminal.printJson({ coordinator: cluster.address, http: cluster.http, workers: cluster.workerIds });
         else terminal.print(welcome(cluster, options.stateDir));
         // An interruption is the normal end of this command.
         if (!signal.aborted) await Promise.race([once(signal, 'abort'), cluster.failed]);
-        terminal.note('stopping');
+        terminal.note(terminal.isLive && signal.aborted ? '\nstopping' : 'stopping');
       } finally {
         await cluster.close();
       }

@@ -17,6 +17,8 @@ export class Progress {
   #summarisedMs = 0;
   #summarisedStep: number;
   #stepsPerSecond: number | undefined;
+  /** Whether a meta-step was applied since this process began with the job. */
+  #isWarm = false;
 
   /** @param step meta-steps applied so far. */
   constructor(iterations: number, batchSize: number, now: number, step: number) {
@@ -45,10 +47,14 @@ export class Progress {
     this.#trainedMs += now - this.#at;
     this.#at = now;
     const elapsedMs = this.#trainedMs - this.#summarisedMs;
+    const isFirst = !this.#isWarm;
+    this.#isWarm = true;
     if (elapsedMs < this.#intervalMs() && step < this.#iterations) return undefined;
     const pace = ((step - this.#summarisedStep) * 1_000) / Math.max(elapsedMs, 1);
     const before = this.#stepsPerSecond;
-    this.#stepsPerSecond = before === undefined ? pace : before + 0.3 * (pace - before);
+    const stepsPerSecond = before === undefined ? pace : before + 0.3 * (pace - before);
+    // The first meta-step waits for compilation: the next pace is not smoothed with its own.
+    if (!isFirst) this.#stepsPerSecond = stepsPerSecond;
     this.#summarisedMs = this.#trainedMs;
     this.#summarisedStep = step;
     return {
@@ -56,9 +62,9 @@ export class Progress {
       iterations: this.#iterations,
       ...applied,
       ...(taskGradients && { taskGradientVariance: taskGradients.variance, taskGradientCosine: taskGradients.cosine }),
-      metaStepsPerSecond: this.#stepsPerSecond,
-      tasksPerSecond: this.#stepsPerSecond * this.#batchSize,
-      etaSeconds: (this.#iterations - step) / this.#stepsPerSecond,
+      metaStepsPerSecond: stepsPerSecond,
+      tasksPerSecond: stepsPerSecond * this.#batchSize,
+      etaSeconds: (this.#iterations - step) / stepsPerSecond,
     };
   }
 

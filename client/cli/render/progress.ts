@@ -61,9 +61,9 @@ export function progressLine(view: JobView, width = Number.POSITIVE_INFINITY, st
     if (isRunning) {
       parts.push({ text: `${formatRate(summary.tasksPerSecond)} tasks/s`, importance: 3 });
       // An evaluation follows the last meta-step, and the rate of meta-steps does not predict its
-      // length.
-      const remaining = view.step < view.iterations ? `ETA ${formatDuration(summary.etaSeconds)}` : 'evaluating';
-      parts.push({ text: remaining, importance: 4 });
+      // length. The first meta-step waits for compilation and predicts nothing.
+      if (view.step === view.iterations) parts.push({ text: 'evaluating', importance: 4 });
+      else if (summary.step > 1) parts.push({ text: `ETA ${formatDuration(summary.etaSeconds)}`, importance: 4 });
     }
   }
   let kept = parts;

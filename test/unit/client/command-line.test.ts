@@ -1,5 +1,6 @@
 // One command line in, output and an exit code out, without a process or a network.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { runCommandLine } from '../../../client/cli/command-line.ts';
 import { Interruption } from '../../../client/cli/context.ts';
@@ -52,6 +53,25 @@ test('a wrong usage is exit code 2, said on stderr, and a JSON record when asked
   });
   assert.equal((await run([])).code, 2, 'no command at all');
   assert.equal((await run(['run'])).code, 2, 'no job file');
+});
+
+test('completion knows every command, flag and choice', async (t) => {
+  const { code, stdout: script } = await run(['completion', 'bash']);
+  assert.equal(code, 0);
+  const shell = (line: string) => {
+    const words = line.split(' ');
+    const ask = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _metatrain; echo "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', `${script}\n${ask}`], { encoding: 'utf8' });
+    assert.equal(stderr, '');
+    return stdout.trim().split(' ');
+  };
+  assert.deepEqual(shell('metatrain job'), ['jobs']);
+  assert.deepEqual(shell('metatrain jobs pa'), ['pause']);
+  assert.deepEqual(shell('metatrain jobs list --li'), ['--limit']);
+  assert.deepEqual(shell('metatrain completion '), ['--help', 'bash', 'zsh', 'fish']);
+  const { stdout: fish } = await run(['completion', 'fish']);
+  assert.match(fish, /-n '__metatrain_at \\' jobs\\'' -a 'pause'/);
+  t.diagnostic(`${script.length} characters`);
 });
 
 test('an interrupted command ends with 128 + the number of the signal', async () => {

@@ -61,6 +61,14 @@ test('a job that waited for an hour has as dense a curve as a job that did not w
   assert.equal(summary.filter((told) => told !== undefined).length, 4);
 });
 
+test('a first meta-step that waited for compilation leaves no trace in the pace after it', () => {
+  const progress = new Progress(100, 25, 0, 0);
+  assert.equal(progress.applied(10_000, 1, applied)?.etaSeconds, 990);
+  const next = progress.applied(11_000, 2, applied) ?? assert.fail('no summary');
+  assert.equal(next.metaStepsPerSecond, 1);
+  assert.equal(next.etaSeconds, 98);
+});
+
 test('the last meta-step always has a summary', () => {
   assert.deepEqual(summaryTimes(3, 3), [30]);
 });
