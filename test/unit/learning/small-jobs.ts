@@ -105,9 +105,10 @@ const mostLayers = 50;
  * Algorithms × models × task distributions that fit together: where the tasks' kind is new, every
  * variant of an algorithm with the first model, the first variants of algorithms and models, and
  * every variant of a model under the first algorithm. Where such tasks have been tried with another
- * kind of input, only the latter two. Algorithms and models cannot tell tasks of a kind that has
- * been tried so from others: these are tried with each model under the first algorithm. Deep models
- * are tried with ProtoNet alone, which has no inner loop.
+ * kind of input, which an algorithm cannot tell, each algorithm with the first model and each model
+ * under the first algorithm. Algorithms and models cannot tell tasks of a kind that has been tried so
+ * from others: these are tried with each model under the first algorithm. Deep models are tried with
+ * ProtoNet alone, which has no inner loop.
  */
 export function smallJobsOf(registry: Registry): SmallJob[] {
   const tried = new Set<string>();
@@ -126,7 +127,8 @@ export function smallJobsOf(registry: Registry): SmallJob[] {
       const isUnderFirst = algorithm.section.name === firstAlgorithm;
       if (!areInputsNew) return isUnderFirst && algorithm.isFirst && model.isFirst;
       if (areTasksNew && (model === models[0] || (areAllTried && model.isFirst))) return true;
-      return algorithm.isFirst && (model.isFirst || isUnderFirst || areAllTried);
+      const isTypical = model === models[0] || (areTasksNew && model.isFirst);
+      return algorithm.isFirst && (isTypical || isUnderFirst || areAllTried);
     };
     return models.flatMap((model) =>
       variantsOf(registry, 'algorithm')
