@@ -1,18 +1,22 @@
-// Runs every test file of dist/test with Node's own runner (Node 20 takes no globs), unit before integration before e2e. What was left
-// out, and why, is named just before the runner's closing lines. `npm test -- unit/engine` runs the files whose path holds one of the words.
+// Runs every test file of dist/test with Node's own runner (Node 20 takes no globs), unit before
+// integration before e2e. Unit tests of a folder share a process, since loading their modules takes as
+// long as they do. What was left out, and why, is named just before the runner's closing lines.
+// `npm test -- unit/engine` runs the files whose path holds one of the words.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setUpPrograms } from './support/setup-programs.ts';
 import { setUpPython } from './support/setup-python.ts';
 import { setUpWebGpu } from './support/setup-webgpu.ts';
 
-/** No test file takes longer; one that does hangs, and fails. */
-const fileTimeoutMs = 240_000;
+/** No process of tests takes longer; one that does hangs, and fails. */
+const fileTimeoutMs = 600_000;
+/** Unit tests that compile many programs have a process of their own. */
+const dear = /^unit.(engine|learning.(conformance-|resnet12))/;
 
 const root = dirname(fileURLToPath(import.meta.url));
 const words = process.argv.slice(2);
@@ -28,6 +32,7 @@ if (files.length === 0) {
 
 const scratch = mkdtempSync(join(tmpdir(), 'metatrain-tests-'));
 const leftOutFile = join(scratch, 'left-out.txt');
+const runs = together(files);
 const needsPython = files.some((file) => relative(root, file).startsWith(join('integration', 'foreign')));
 const python = needsPython ? setUpPython() : undefined;
 const webgpu = files.some((file) => file.endsWith('webgpu.test.js')) ? setUpWebGpu() : undefined;
@@ -40,7 +45,7 @@ const run = spawn(
     '--test-concurrency=2',
     `--test-timeout=${fileTimeoutMs}`,
     `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
-    ...files,
+    ...runs,
   ],
   {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -72,6 +77,23 @@ if (existsSync(leftOutFile)) {
 console.log(closingLines.join('\n'));
 rmSync(scratch, { recursive: true });
 process.exit(status ?? 1);
+
+/** These files, with one that imports them instead of the unit tests of each folder. */
+function together(files: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const file of files) {
+    const name = relative(root, file);
+    const isUnit = name.startsWith('unit') && !dear.test(name);
+    const key = isUnit ? name.split(sep).slice(0, 2).join('-') : name;
+    groups.set(key, [...(groups.get(key) ?? []), file]);
+  }
+  return [...groups].map(([key, members]) => {
+    if (members.length === 1) return members[0]!;
+    const group = join(scratch, `${key}.mjs`);
+    writeFileSync(group, members.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`).join(''));
+    return group;
+  });
+}
 
 function testFilesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
