@@ -46,7 +46,11 @@ const benches = {
 };
 
 /** Name of a file in docs/figures → the script that prints it. */
-const tables = { 'family-omniglot': 'family.mjs', 'text-clinc150': 'text-clinc150.mjs' };
+const tables = {
+  'family-omniglot': 'family.mjs',
+  'text-clinc150': 'text-clinc150.mjs',
+  'sinusoid-privacy': 'privacy.mjs',
+};
 
 /** Takes half an hour. Other programs may run meanwhile, since it measures memory and not time. */
 const soaks = { soak: [] };
