@@ -80,10 +80,10 @@ describe('ResNet-12', () => {
     assert.ok(relativeError(values, expected) < 1e-4, `${values} is not ${expected}`);
   };
 
-  // PyTorch 2.15, float64: F.conv2d(padding=1) and F.batch_norm(training, momentum=0.1, eps=0.001),
-  // F.leaky_relu(0.1) and F.max_pool2d(2) put together as kjunelee/MetaOptNet's
-  // models/ResNet12_embedding.py does, with the mean over height and width and a linear layer, on
-  // the numbers of `waves`.
+  // Printed by resnet12_digits.py. PyTorch 2.15, float64: F.conv2d(padding=1) and
+  // F.batch_norm(training, momentum=0.1, eps=0.001), F.leaky_relu(0.1) and F.max_pool2d(2) put
+  // together as kjunelee/MetaOptNet's models/ResNet12_embedding.py does, with the mean over height
+  // and width and a linear layer, on the numbers of `waves`.
   it('gives the logits of PyTorch with the statistics of the batch, with running ones, and with masks', async () => {
     const { params, images, masks } = waves();
     const { predict, running } = built();
