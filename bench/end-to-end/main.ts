@@ -8,7 +8,7 @@ import { delay } from '../../shared/clock.ts';
 import { createEngine } from '../../worker/engine/create.ts';
 import { endlessJob } from '../endless-job.ts';
 import { peersPython, shareWorkload, startPeer } from '../engine/peers.ts';
-import { paramArrays, program, taskArrays, type Workload, workloads } from '../engine/workloads.ts';
+import { arraysOf, paramArrays, program, taskArrays, type Workload, workloads } from '../engine/workloads.ts';
 
 const workers = 2;
 /** Cuts the meta-batch into one shard a worker. */
@@ -65,7 +65,7 @@ async function measure(
   await started(client, jobId);
   await client.pauseJob(jobId);
   const engine = await engineAlone(workload);
-  const shared = shareWorkload(workload);
+  const shared = shareWorkload(workload, arraysOf(workload));
   const peer = python === undefined ? undefined : await startPeer(python, 'torch-eager', shared.folder);
   const cluster: number[] = [];
   const alone: number[] = [];
@@ -73,7 +73,7 @@ async function measure(
   for (let round = 0; round < rounds; round++) {
     cluster.push(await clusterTurn(client, jobId, seconds));
     alone.push(await engine.measure(seconds / 4));
-    if (peer) theirs.push(median(await peer.measure(seconds)) * workload.tasks);
+    if (peer) theirs.push(median((await peer.measure(seconds)).milliseconds) * workload.tasks);
   }
   peer?.close();
   shared.remove();

@@ -1,19 +1,31 @@
-// The engine against PyTorch and JAX: second-order MAML per task, one thread each, taking turns in
+// The engine against PyTorch and JAX: MAML and whole training shards per task, one thread each, taking turns in
 // one run so that other load slows all of them alike. A peer with another loss or gradient is not
 // measured. Ratios are the peer's time over ours: above 1 we are faster.
 import { parseArgs } from 'node:util';
 import { createCompiledEngine } from '../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../worker/engine/devices.ts';
-import type { CompileReport, TaskProgram } from '../../worker/engine/engine.ts';
+import type { CompileReport, Engine, NamedArrays } from '../../worker/engine/engine.ts';
 import type { Target } from '../../worker/engine/passes/pipeline.ts';
 import { measureGemm } from './gemm.ts';
-import { type Peer, type PeerName, peerNames, peersPython, shareWorkload, startPeer } from './peers.ts';
-import { paramArrays, program, taskArrays, type Workload, workloads } from './workloads.ts';
+import { type JobWorkload, jobArrays, jobShard, jobWorkloads } from './jobs.ts';
+import {
+  type MeasuredRuns,
+  type Peer,
+  type PeerName,
+  type PeerStart,
+  peerNames,
+  peersPython,
+  shareWorkload,
+  startPeer,
+} from './peers.ts';
+import { arraysOf, program, type Workload, workloads } from './workloads.ts';
 
 interface Timing {
   /** Median over all runs, and the best run, which other load on the machine disturbs least. */
   readonly medianMs: number;
   readonly bestMs: number;
+  /** The processor's time, mean over all runs: what other load changes less. */
+  readonly processorMs: number;
 }
 
 const usage = {
@@ -27,7 +39,7 @@ const usage = {
 
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: usage });
-  const chosen = workloads.filter(
+  const chosen = [...workloads, ...jobWorkloads].filter(
     ({ name }) => values.only === undefined || values.only.split(',').some((part) => name.includes(part)),
   );
   const wanted = peerNames.filter((name) => values.peers.split(',').includes(name));
@@ -58,7 +70,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
 }
 
 async function measure(
-  workload: Workload,
+  workload: Workload | JobWorkload,
   python: string | undefined,
   wanted: readonly PeerName[],
   rounds: number,
@@ -68,14 +80,14 @@ async function measure(
 ) {
   log(`${workload.name}: preparing`);
   const ours = await prepareOurs(workload, target);
-  const shared = shareWorkload(workload);
+  const shared = shareWorkload(workload, 'job' in workload ? jobArrays(workload) : arraysOf(workload));
   const peers: Peer[] = [];
   const refused: Record<string, string> = {};
   for (const name of python === undefined ? [] : wanted) {
     try {
       const peer = await startPeer(python!, name, shared.folder);
-      const disagreement = relativeDifference([peer.start.loss, ...peer.start.gradient], [ours.loss, ...ours.gradient]);
-      if (disagreement > 2e-3) {
+      const disagreement = differenceOf(peer.start, ours);
+      if (!(disagreement <= 2e-3)) {
         refused[name] = `differs by ${disagreement} (loss ${peer.start.loss}, ours ${ours.loss})`;
         peer.close();
       } else peers.push(peer);
@@ -84,18 +96,18 @@ async function measure(
     }
     log(`${workload.name}: ${name} ${refused[name] ?? 'ready'}`);
   }
-  const ourTimes: number[] = [];
-  const peerTimes = new Map<PeerName, number[]>(peers.map(({ name }) => [name, []]));
+  const ourRuns: MeasuredRuns[] = [];
+  const peerRuns = new Map<PeerName, MeasuredRuns[]>(peers.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    ourTimes.push(...(await ours.measure(seconds)));
-    for (const peer of peers) peerTimes.get(peer.name)!.push(...(await peer.measure(seconds)));
+    ourRuns.push(await ours.measure(seconds));
+    for (const peer of peers) peerRuns.get(peer.name)!.push(await peer.measure(seconds));
   }
   for (const peer of peers) peer.close();
   shared.remove();
   await ours.close();
-  const timing = summary(ourTimes);
+  const timing = summary(ourRuns);
   const comparisons = peers.map(({ name, start }) => {
-    const theirs = summary(peerTimes.get(name)!);
+    const theirs = summary(peerRuns.get(name)!);
     return [
       name,
       {
@@ -103,6 +115,7 @@ async function measure(
         firstGradientSeconds: round(start.firstSeconds),
         ratio: round(theirs.medianMs / timing.medianMs),
         bestRatio: round(theirs.bestMs / timing.bestMs),
+        processorRatio: round(theirs.processorMs / timing.processorMs),
       },
     ];
   });
@@ -123,7 +136,8 @@ async function measure(
   return result;
 }
 
-async function prepareOurs(workload: Workload, target: Target) {
+/** The workload on our engine, computed once. `target`: what programs are compiled for. */
+export async function prepareOurs(workload: Workload | JobWorkload, target: Target = 'fused') {
   const started = performance.now();
   const reports: CompileReport[] = [];
   const engine = await createCompiledEngine({
@@ -131,44 +145,82 @@ async function prepareOurs(workload: Workload, target: Target) {
     passes: { target },
     onCompiled: (report) => reports.push(report),
   });
-  const options = program(workload);
-  const compiled: TaskProgram = await engine.compile(options);
-  const [params, tasks] = [paramArrays(workload), taskArrays(workload)];
-  const { sum } = await compiled.run(params, tasks);
+  let arithmetic = 0;
+  const counting: Engine = {
+    fingerprint: engine.fingerprint,
+    statistics: engine.statistics,
+    async compile(options) {
+      const program = await engine.compile(options);
+      const { arithmetic: ofRun, taskCount, tasksPerRun } = reports.at(-1)!;
+      return {
+        outputs: program.outputs,
+        run(params, tasks) {
+          arithmetic += (ofRun * taskCount) / tasksPerRun;
+          return program.run(params, tasks);
+        },
+        dispose: () => program.dispose(),
+      };
+    },
+    close: () => engine.close(),
+  };
+  const run = 'job' in workload ? jobShard(workload, counting) : await mamlShard(workload, counting);
+  const { loss, gradient } = await run();
   const firstSeconds = (performance.now() - started) / 1000;
-  const { nodes, arithmetic, taskCount, tasksPerRun, executor, peakBytes } = reports[0]!;
-  const name = workload.model === 'mlp' ? 'w2' : 'dense';
+  const ofFirst = arithmetic;
   return {
     firstSeconds,
-    loss: sum.loss![0]!,
-    gradient: Array.from(sum[name]!.slice(0, 4)),
-    nodes,
-    executor,
-    peakBytes,
-    arithmetic: (arithmetic * taskCount) / tasksPerRun,
-    measure: async (seconds: number) => {
+    loss,
+    gradientNorms: Object.fromEntries(
+      Object.entries(gradient).map(([name, values]) => [name, lengthOf(values as Float32Array)]),
+    ),
+    nodes: reports.reduce((sum, { nodes }) => sum + nodes, 0),
+    executor: [...new Set(reports.map(({ executor }) => executor))].join(', '),
+    peakBytes: Math.max(...reports.map(({ peakBytes }) => peakBytes)),
+    arithmetic: ofFirst,
+    measure: async (seconds: number): Promise<MeasuredRuns> => {
       const until = performance.now() + seconds * 1000;
+      const processor = process.cpuUsage();
       const times: number[] = [];
       while (performance.now() < until || times.length < 2) {
         const start = performance.now();
-        await compiled.run(params, tasks);
+        await run();
         times.push((performance.now() - start) / workload.tasks);
       }
-      return times;
+      const { user, system } = process.cpuUsage(processor);
+      return { milliseconds: times, processorMs: (user + system) / 1000 / workload.tasks };
     },
     close: () => engine.close(),
   };
 }
 
-function summary(times: readonly number[]): Timing {
-  const sorted = [...times].sort((a, b) => a - b);
-  return { medianMs: round(sorted[sorted.length >> 1]!), bestMs: round(sorted[0]!) };
+async function mamlShard(workload: Workload, engine: Engine) {
+  const compiled = await engine.compile(program(workload));
+  const { params, tasks } = arraysOf(workload);
+  return async (): Promise<{ readonly loss: number; readonly gradient: NamedArrays }> => {
+    const { sum } = await compiled.run(params, tasks);
+    const { loss, ...gradient } = sum;
+    return { loss: loss![0]!, gradient };
+  };
 }
 
-/** The largest difference, relative to the largest value. */
-function relativeDifference(a: readonly number[], b: readonly number[]): number {
-  const size = Math.max(...b.map(Math.abs));
-  return Math.max(...a.map((value, i) => Math.abs(value - b[i]!))) / size;
+function summary(runs: readonly MeasuredRuns[]): Timing {
+  const sorted = runs.flatMap(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
+  const processorMs = runs.reduce((sum, run) => sum + run.processorMs, 0) / sorted.length;
+  return { medianMs: round(sorted[sorted.length >> 1]!), bestMs: round(sorted[0]!), processorMs: round(processorMs) };
+}
+
+const lengthOf = (vector: Float32Array): number => Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+
+/** Of the losses, relative, or of the gradients' lengths, relative to the longest: the larger. */
+export function differenceOf(
+  theirs: Pick<PeerStart, 'loss' | 'gradientNorms'>,
+  ours: Pick<PeerStart, 'loss' | 'gradientNorms'>,
+): number {
+  const longest = Math.max(...Object.values(ours.gradientNorms));
+  const ofNorms = Object.entries(ours.gradientNorms).map(
+    ([name, norm]) => Math.abs(norm - (theirs.gradientNorms[name] ?? Number.NaN)) / longest,
+  );
+  return Math.max(Math.abs(theirs.loss - ours.loss) / Math.abs(ours.loss), ...ofNorms);
 }
 
 function round(value: number): number {

@@ -8,32 +8,40 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { NamedArrays, TensorSpecs } from '../../worker/engine/engine.ts';
-import { paramArrays, paramSpecs, taskArrays, taskSpecs, type Workload } from './workloads.ts';
+import type { WorkloadArrays } from './workloads.ts';
 
 export const peerNames = ['torch-eager', 'torch-vmap', 'torch-compile', 'jax-jit', 'jax-vmap'] as const;
 export type PeerName = (typeof peerNames)[number];
 
 const peersFolder = join(packageRoot(), 'bench', 'peers');
 
+const environment = join(peersFolder, '.venv');
+const stamp = join(environment, 'requirements.txt');
+const requirementsOf = () => readFileSync(join(peersFolder, 'requirements.txt'), 'utf8');
+
 /**
- * The Python that runs the peers, or why there is none. `METATRAIN_PEERS_PYTHON` may name one that
- * has the packages.
+ * A Python that has the peers' packages already: the one that `METATRAIN_PEERS_PYTHON` names, or
+ * that of an earlier run.
  */
-export function peersPython(): { readonly python: string } | { readonly missing: string } {
+export function installedPython(): string | undefined {
   const given = process.env.METATRAIN_PEERS_PYTHON;
-  if (given !== undefined) return { python: given };
-  const folder = join(peersFolder, '.venv');
-  const python = join(folder, 'bin', 'python');
-  const requirements = readFileSync(join(peersFolder, 'requirements.txt'), 'utf8');
-  const stamp = join(folder, 'requirements.txt');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === requirements) return { python };
+  if (given !== undefined) return given;
+  const isInstalled = existsSync(stamp) && readFileSync(stamp, 'utf8') === requirementsOf();
+  return isInstalled ? join(environment, 'bin', 'python') : undefined;
+}
+
+/** The Python that runs the peers, installed at need, or why there is none. */
+export function peersPython(): { readonly python: string } | { readonly missing: string } {
+  const installed = installedPython();
+  if (installed !== undefined) return { python: installed };
+  const [folder, python] = [environment, join(environment, 'bin', 'python')];
   try {
     execFileSync('python3', ['-m', 'venv', '--clear', folder], { stdio: ['ignore', 'ignore', 'pipe'] });
     process.stderr.write('bench: installing the peers (PyTorch, JAX) into bench/peers/.venv\n');
     execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', join(peersFolder, 'requirements.txt')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    writeFileSync(stamp, requirements);
+    writeFileSync(stamp, requirementsOf());
     return { python };
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n').slice(0, 3).join(' ') : String(error);
@@ -47,8 +55,11 @@ function packageRoot(): string {
   return folder;
 }
 
-/** Writes a workload's arrays for the peers; `remove` deletes them. */
-export function shareWorkload(workload: Workload): { folder: string; remove: () => void } {
+/** Writes a workload and its arrays for the peers; `remove` deletes them. */
+export function shareWorkload(
+  workload: { readonly tasks: number },
+  arrays: WorkloadArrays,
+): { folder: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'metatrain-bench-'));
   mkdirSync(folder, { recursive: true });
   const share = (arrays: NamedArrays, specs: TensorSpecs, leading: number[]) =>
@@ -59,16 +70,23 @@ export function shareWorkload(workload: Workload): { folder: string; remove: () 
         return [name, { shape: [...leading, ...shape], dtype }];
       }),
     );
-  const params = share(paramArrays(workload), paramSpecs(workload), []);
-  const tasks = share(taskArrays(workload), taskSpecs(workload), [workload.tasks]);
+  const params = share(arrays.params, arrays.paramSpecs, []);
+  const tasks = share(arrays.tasks, arrays.taskSpecs, [workload.tasks]);
   writeFileSync(join(folder, 'workload.json'), JSON.stringify({ ...workload, params, taskArrays: tasks }));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 export interface PeerStart {
+  /** The sum over the tasks. */
   readonly loss: number;
-  readonly gradient: readonly number[];
+  /** Euclidean length of each parameter's gradient: no layout of a tensor changes it. */
+  readonly gradientNorms: Readonly<Record<string, number>>;
   readonly firstSeconds: number;
+}
+
+export interface MeasuredRuns {
+  readonly milliseconds: readonly number[];
+  readonly processorMs: number;
 }
 
 export interface Peer {
@@ -77,9 +95,9 @@ export interface Peer {
   /**
    * Computes for about so many seconds.
    *
-   * @returns milliseconds per task of each run.
+   * @returns milliseconds per task of each run, and the processor's of all runs together.
    */
-  measure(seconds: number): Promise<number[]>;
+  measure(seconds: number): Promise<MeasuredRuns>;
   close(): void;
 }
 
@@ -106,7 +124,7 @@ export async function startPeer(python: string, name: PeerName, folder: string):
     start,
     measure: async (seconds) => {
       child.stdin.write(`${seconds}\n`);
-      return (await next()).milliseconds as number[];
+      return (await next()) as unknown as MeasuredRuns;
     },
     close: () => {
       child.stdin.end();

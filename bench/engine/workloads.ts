@@ -1,4 +1,4 @@
-// The workloads of the engine's benchmark, as task programs: MAML on the sinusoid MLP and on two
+// The workloads of the engine's benchmark that are task programs: MAML on the sinusoid MLP and on two
 // few-shot classifiers. The peers in `../peers` compute them from equal arrays, and their results
 // are compared before anything is timed.
 import type {
@@ -42,6 +42,14 @@ const fewShot = {
   supportSize: 5,
   querySize: 75,
 } as const;
+
+/** What the engine and its peers compute a workload from. Task arrays are stacked. */
+export interface WorkloadArrays {
+  readonly params: NamedArrays;
+  readonly paramSpecs: TensorSpecs;
+  readonly tasks: NamedArrays;
+  readonly taskSpecs: TensorSpecs;
+}
 
 export const workloads: readonly Workload[] = [
   { ...sinusoid, name: 'sinusoid-1-step', innerSteps: 1 },
@@ -153,7 +161,7 @@ export function program(workload: Workload, tasks = workload.tasks): TaskProgram
 }
 
 /** Numbers in [−1, 1) from a seed (xorshift). The peers get them in files. */
-function stream(seed: number): () => number {
+export function numbers(seed: number): () => number {
   let state = (seed * 2654435761) >>> 0 || 1;
   return () => {
     state = (state ^ (state << 13)) >>> 0;
@@ -165,7 +173,7 @@ function stream(seed: number): () => number {
 
 /** He-scaled weights, zero biases, unit scales. */
 export function paramArrays(workload: Workload): NamedArrays {
-  const next = stream(1);
+  const next = numbers(1);
   const arrays: Record<string, TypedArray> = {};
   for (const [name, { shape }] of Object.entries(paramSpecs(workload))) {
     const fanIn = shape.slice(0, -1).reduce((a, b) => a * b, 1);
@@ -177,7 +185,7 @@ export function paramArrays(workload: Workload): NamedArrays {
 }
 
 export function taskArrays(workload: Workload, tasks = workload.tasks): NamedArrays {
-  const next = stream(2);
+  const next = numbers(2);
   const arrays: Record<string, TypedArray> = {};
   for (const [name, { shape, dtype }] of Object.entries(taskSpecs(workload))) {
     const length = shape.reduce((a, b) => a * b, tasks);
@@ -186,3 +194,10 @@ export function taskArrays(workload: Workload, tasks = workload.tasks): NamedArr
   }
   return arrays;
 }
+
+export const arraysOf = (workload: Workload): WorkloadArrays => ({
+  params: paramArrays(workload),
+  paramSpecs: paramSpecs(workload),
+  tasks: taskArrays(workload),
+  taskSpecs: taskSpecs(workload),
+});

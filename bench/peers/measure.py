@@ -1,6 +1,6 @@
 """measure.py FOLDER PEER: computes a workload with one peer and answers on stdin/stdout, so that runs of different programs can take turns.
 
-First a line with the loss and some gradients; then, for every line read, as many seconds of runs and a line with milliseconds per task.
+First a line with the loss and the lengths of its gradients; then, for every line read, as many seconds of runs and a line with milliseconds per task, and with the processor's milliseconds per task of all these runs together.
 """
 
 import json
@@ -35,17 +35,19 @@ def main():
     workload = Workload(sys.argv[1])
     module, maker = make(sys.argv[2], workload)
     run, result, seconds = module.first_result(maker)
-    loss, gradient = module.gradient_sums(result)
-    print(json.dumps({"loss": loss, "gradient": gradient, "firstSeconds": seconds}), flush=True)
+    loss, norms = module.loss_and_norms(result)
+    print(json.dumps({"loss": loss, "gradientNorms": norms, "firstSeconds": seconds}), flush=True)
     run()
     for line in sys.stdin:
         until = time.perf_counter() + float(line)
+        processor = time.process_time()
         times = []
         while time.perf_counter() < until or len(times) < 2:
             started = time.perf_counter()
             run()
             times.append(time.perf_counter() - started)
-        print(json.dumps({"milliseconds": [t * 1000 / workload.tasks for t in times]}), flush=True)
+        processor = (time.process_time() - processor) * 1000 / workload.tasks
+        print(json.dumps({"milliseconds": [t * 1000 / workload.tasks for t in times], "processorMs": processor}), flush=True)
 
 
 main()

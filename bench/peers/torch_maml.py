@@ -1,4 +1,4 @@
-"""MAML in PyTorch: eager (one task after the other, as learn2learn does), torch.func with vmap, and torch.compile of that. One thread."""
+"""MAML, and the shards of torch_jobs.py, in PyTorch: eager (one task after the other, as learn2learn does), torch.func with vmap, and torch.compile of that. One thread."""
 
 import time
 
@@ -12,18 +12,23 @@ torch.set_num_interop_threads(1)
 
 
 def build(w: Workload):
-    """(params, tasks, loss): torch's own layouts, converted outside of any timing."""
+    """(params, tasks, loss): torch's own layouts, converted outside of any timing. A shard's loss takes all arrays of a task, MAML's a set's x and y."""
 
     def param(name: str, value: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if name.startswith("filter") else value))
+        return torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value))
 
     def task(name: str, value: np.ndarray) -> torch.Tensor:
-        if not w.is_conv:
-            return torch.from_numpy(value)
-        return torch.from_numpy(np.ascontiguousarray(value.transpose(0, 1, 4, 2, 3)) if name.endswith("X") else value.astype(np.int64))
+        if w.is_conv and value.ndim == 5:
+            return torch.from_numpy(np.ascontiguousarray(value.transpose(0, 1, 4, 2, 3)))
+        return torch.from_numpy(value.astype(np.int64) if value.dtype == np.int32 else value)
 
     params = {k: param(k, v) for k, v in w.params.items()}
     tasks = {k: task(k, v) for k, v in w.task_arrays.items()}
+
+    if w.job:
+        from torch_jobs import loss_of
+
+        return params, tasks, loss_of(w.model, w.job)
 
     def mlp_loss(p, x, y):
         h = torch.relu(x @ p["w1"] + p["b1"])
@@ -47,6 +52,10 @@ def build(w: Workload):
     return params, tasks, conv_loss if w.is_conv else mlp_loss
 
 
+def outer_arrays(w: Workload):
+    return list(w.task_arrays) if w.job else ["queryX", "queryY"]
+
+
 def eager(w: Workload):
     params, tasks, loss = build(w)
     second = w.order == "second"
@@ -63,7 +72,7 @@ def eager(w: Workload):
                 fast = {k: v - w.innerLearningRate * g for (k, v), g in zip(fast.items(), gradients)}
                 if not second:
                     fast = {k: v.detach().requires_grad_(True) for k, v in fast.items()}
-            outer = loss(fast, tasks["queryX"][t], tasks["queryY"][t])
+            outer = loss(fast, *(tasks[k][t] for k in outer_arrays(w)))
             gradients = torch.autograd.grad(outer, list(leaves.values()) if second else list(fast.values()))
             total += float(outer.detach())
             for name, gradient in zip(sums, gradients):
@@ -91,21 +100,20 @@ def vmapped(w: Workload, compiled: bool):
             fast = {k: v - w.innerLearningRate * gradients[k] for k, v in fast.items()}
         return grad_and_value(loss)(fast, qx, qy)
 
-    per_task = grad_and_value(outer) if w.order == "second" else first
+    per_task = grad_and_value(loss if w.job else outer) if w.order == "second" else first
+    arguments = list(tasks.values())
 
-    def batch(p, sx, sy, qx, qy):
-        gradients, values = vmap(per_task, in_dims=(None, 0, 0, 0, 0))(p, sx, sy, qx, qy)
+    def batch(p, *arrays):
+        gradients, values = vmap(per_task, in_dims=(None, *(0 for _ in arrays)))(p, *arrays)
         return values.sum(), {k: v.sum(0) for k, v in gradients.items()}
 
     function = torch.compile(batch) if compiled else batch
-    arguments = [tasks[k] for k in ("supportX", "supportY", "queryX", "queryY")]
     return lambda: function(params, *arguments)
 
 
-def gradient_sums(result):
+def loss_and_norms(result):
     value, gradients = result
-    name = "dense" if "dense" in gradients else "w2"
-    return float(value), gradients[name].double().numpy().reshape(-1)[:4].tolist()
+    return float(value), {name: float(gradient.double().norm()) for name, gradient in gradients.items()}
 
 
 def first_result(make):

@@ -10,11 +10,14 @@ class Workload:
     def __init__(self, folder: str):
         root = pathlib.Path(folder)
         description = json.loads((root / "workload.json").read_text())
-        for key in ("name", "model", "order", "innerSteps", "innerLearningRate", "tasks", "ways"):
+        for key in ("name", "model", "order", "innerSteps", "tasks"):
             setattr(self, key, description[key])
+        self.innerLearningRate = description.get("innerLearningRate")
+        # the sections of a job file, of a workload that is a training shard
+        self.job = description.get("job")
         self.params = {k: self._read(root, k, v) for k, v in description["params"].items()}
         self.task_arrays = {k: self._read(root, k, v) for k, v in description["taskArrays"].items()}
-        self.is_conv = self.model != "mlp"
+        self.is_conv = self.model not in ("mlp", "mann")
         self.stride = 2 if self.model == "strided-conv4" else 1
 
     @staticmethod
