@@ -11,6 +11,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   'many-jobs': () => import('./many-jobs.ts'),
   memory: () => import('./memory.ts'),
   observability: () => import('./observability/main.ts'),
+  relay: () => import('./relay.ts'),
 };
 
 // The exit kills all child processes, stopped ones too.

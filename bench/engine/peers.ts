@@ -11,7 +11,10 @@ import type { NamedArrays, TensorSpecs } from '../../worker/engine/engine.ts';
 import type { WorkloadArrays } from './workloads.ts';
 
 export const peerNames = ['torch-eager', 'torch-vmap', 'torch-compile', 'jax-jit', 'jax-vmap'] as const;
-export type PeerName = (typeof peerNames)[number];
+/** `jax-loop`: a whole training loop in one process, `loopSteps` meta-steps a run. */
+export type PeerName = (typeof peerNames)[number] | 'jax-loop';
+/** As in `jax_loop.py`. */
+export const loopSteps = 500;
 
 const peersFolder = join(packageRoot(), 'bench', 'peers');
 
