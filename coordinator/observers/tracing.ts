@@ -163,7 +163,9 @@ export class ClusterTraces {
     { jobId, work, step, shards }: { jobId: string; work: WorkKind; step: number; shards: number },
   ): BatchTrace | undefined {
     const now = this.#clock.elapsedMs();
-    if (now < (job.nextAt[work] ?? 0)) return undefined;
+    // Meta-steps have one rate, alone or in spans.
+    const paced = work === 'span' ? 'train' : work;
+    if (now < (job.nextAt[paced] ?? 0)) return undefined;
     const { spec, algorithm } = job.job;
     const { evaluation, meta } = spec;
     const sizes = {
@@ -178,7 +180,7 @@ export class ClusterTraces {
       attributes: { jobId, metaStep: step, shards, ...sizes[work] },
     });
     if (!span.isRecording()) return undefined;
-    job.nextAt[work] = now + this.#everyMs;
+    job.nextAt[paced] = now + this.#everyMs;
     return { span, shardSpans: 0 };
   }
 

@@ -91,7 +91,8 @@ test('a job is traced from its meta-steps through the leases of their shards to 
     worker: endpoint,
     workers: 2,
   });
-  const jobId = await runJob(cluster, specText({ iterations: 12, batchSize: 10, shardSize: 4 }));
+  const placement = { spans: 'never' };
+  const jobId = await runJob(cluster, specText({ iterations: 12, batchSize: 10, shardSize: 4, placement }));
   await stop(cluster);
 
   const [job, ...otherJobs] = receiver.named('job');
@@ -167,6 +168,28 @@ test('a job is traced from its meta-steps through the leases of their shards to 
   }
 });
 
+test('a span of meta-steps is a trace with one lease', async (t) => {
+  const receiver = await OtlpReceiver.start(t);
+  const endpoint = ['--otlp-endpoint', receiver.endpoint];
+  const cluster = await startCluster(t, { coordinator: [...endpoint, '--trace-rate', '1000'], worker: endpoint });
+  await runJob(cluster, specText({ iterations: 12, placement: { spans: 'always' } }));
+  await stop(cluster);
+  const traced = receiver.named('meta-steps');
+  assert.ok(traced.length > 0);
+  for (const { spanId, attributes } of traced) {
+    assert.equal(typeof attributes['measure.loss'], 'number');
+    const [lease, ...others] = receiver.named('shard').filter(({ parentSpanId }) => parentSpanId === spanId);
+    assert.ok(lease);
+    assert.deepEqual(others, []);
+    assert.equal(lease.attributes.outcome, 'kept');
+    const innerLoops = receiver.named('inner-loop').filter(({ parentSpanId }) => parentSpanId === lease.spanId);
+    assert.deepEqual(
+      innerLoops.map(({ attributes }) => attributes.work),
+      ['span'],
+    );
+  }
+});
+
 test('of a fast job a few meta-steps a second are traced, with OTEL_SERVICE_NAME and OTEL_EXPORTER_OTLP_HEADERS', async (t) => {
   const receiver = await OtlpReceiver.start(t);
   const cluster = await startCluster(
@@ -184,7 +207,9 @@ test('of a fast job a few meta-steps a second are traced, with OTEL_SERVICE_NAME
   assert.ok(job);
   assert.equal(job.service, 'pool-a');
   for (const headers of receiver.headers) assert.equal(headers['x-team'], 'meta');
-  const traced = receiver.named('meta-step').sort((a, b) => a.startMs - b.startMs);
+  const traced = [...receiver.named('meta-step'), ...receiver.named('meta-steps')].sort(
+    (a, b) => a.startMs - b.startMs,
+  );
   assert.ok(traced.length >= 1 && traced.length <= 1 + ((job.endMs - job.startMs) / 1000) * 2, `${traced.length}`);
   for (const [index, { startMs }] of traced.entries()) {
     const before = traced[index - 1];
