@@ -14,6 +14,8 @@ const stepBytes = 96;
 const hashBytes = 32;
 /** Of θ and the meta-optimizer's state, which travel with every span. Larger models are shared: a meta-step of theirs takes long. */
 const maxStateBytes = 64 * 2 ** 20;
+/** Of the sums of one meta-step's shards, which a worker holds together. */
+const maxSumsBytes = 256 * 2 ** 20;
 
 /** What a span starts from. */
 export interface SpanStart {
@@ -88,6 +90,9 @@ export function spanLimit(job: SpannedJob): { readonly maxSteps: number } | { re
   const stateBytes = 4 * parameterCount * (1 + job.optimizer.slots(meta.optimizer).length);
   if (stateBytes > maxStateBytes) return { because: `a state of ${stateBytes} bytes, θ and the meta-optimizer's` };
   const shards = shardsOfMetaBatch(spec).length;
+  const sumsBytes = 4 * parameterCount * shards;
+  if (sumsBytes > maxSumsBytes)
+    return { because: `sums of ${sumsBytes} bytes, of the ${shards} shards of a meta-step` };
   const bytes = stepBytes + hashBytes * shards + 8 * measures.train.length;
   const maxSteps = Math.floor(maxFactBytes / bytes);
   return maxSteps > 0 ? { maxSteps } : { because: `${shards} shards a meta-step` };

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import type { CoreEffect } from '../../coordinator/core/effect.ts';
 import type { CoreEvent, Untimed } from '../../coordinator/core/event.ts';
 import {
+  anyLeaseOf,
   type CoreOptions,
   type CoreState,
   createState,
   defaultCoreOptions,
   type JobPlan,
   type Lease,
-  leaseOf,
 } from '../../coordinator/core/state.ts';
 import { step } from '../../coordinator/core/step.ts';
 
@@ -31,7 +31,10 @@ export class CoreDriver {
     const effects = step(this.state, { ...event, at: this.now } as CoreEvent);
     this.effects.push(...effects);
     for (const effect of effects) {
-      if (effect.kind === 'sendLease') this.leases.push(leaseOf(this.state, effect.leaseId));
+      if (effect.kind === 'sendLease') {
+        const lease = anyLeaseOf(this.state, effect.leaseId);
+        if (lease.kind === 'shard') this.leases.push(lease);
+      }
       if (effect.kind === 'reduce') this.send({ kind: 'reduced', jobId: effect.jobId });
       if (effect.kind === 'writeCheckpoint') {
         this.send({ kind: 'checkpointWritten', jobId: effect.jobId, step: effect.step });

@@ -414,6 +414,16 @@ test('a span gives the bytes of its meta-steps computed one by one, on one threa
     );
     assert.deepEqual(told, hashes);
   }
+  // Far more meta-steps than the hour that the test may take has room for.
+  const stopping = runSpan(10_000_000, 2, 3_600_000);
+  started.stopSpan('10000000 on 2');
+  const stopped = await stopping;
+  const last = stopped.steps.at(-1);
+  assert.ok(last, 'the meta-step that it was at is there');
+  assert.equal(
+    sha256(bytesOfVector(stopped.state.slice(0, metaParams.length))).toString('hex'),
+    Buffer.from(last.paramsSha256).toString('hex'),
+  );
   const { steps } = await runSpan(30, 2, 0);
   assert.equal(steps.length, 1, 'its time is over after the first meta-step');
   assert.equal(Buffer.from(steps[0]!.shardsSha256.slice(0, 32)).toString('hex'), hashes[0]?.[0]);

@@ -52,7 +52,9 @@ test('a worker is alive at once, ready while a coordinator gives it shards, and 
   assert.deepEqual(await probe('/readyz'), { status: 200, text: 'ready\n' });
   const client = new MetatrainClient({ address: coordinator.address });
   t.after(() => client.close());
-  const { jobId } = await client.submitJob(specText({ iterations: 5, batchSize: 4, shardSize: 2 }));
+  const { jobId } = await client.submitJob(
+    specText({ iterations: 5, batchSize: 4, shardSize: 2, placement: { spans: 'never' } }),
+  );
   for await (const _ of client.watchJob(jobId));
   const found = await scrape(http);
   const of = (series: string) => found.get(`metatrain_${series}`) ?? Number.NaN;

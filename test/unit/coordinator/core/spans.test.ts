@@ -110,6 +110,61 @@ test('a job of higher priority stops the span and gets its slot with the next re
   assert.equal(core.state.jobs.get('j')?.step, 3);
 });
 
+/** A worker that ends its span at the first end of a meta-step, every 100 ms, after it is told to, and messages that take 20 ms. */
+function slotIsFreeAfter(core: CoreDriver, interrupt: () => void): number {
+  const span = held(core);
+  const from = core.now;
+  interrupt();
+  if (stopped(core) === 0) return Number.POSITIVE_INFINITY;
+  const toldAfter = core.now - span.grantedAt + 20;
+  const steps = Math.ceil(toldAfter / 100);
+  core.pass(steps * 100 - (core.now - span.grantedAt) + 20);
+  core.answer(span, steps);
+  return core.now - from;
+}
+
+for (const afterMs of [1, 99, 180, 240]) {
+  test(`a job of high priority starts within half a second, ${afterMs} ms into a span`, () => {
+    const core = begun(spans('always'));
+    core.pass(afterMs);
+    const ms = slotIsFreeAfter(core, () => core.submit('urgent', { priority: 2 }));
+    assert.ok(ms <= 500, `${ms} ms`);
+    assert.equal(held(core).job.plan.jobId, 'urgent');
+  });
+
+  test(`a pause is over within half a second, ${afterMs} ms into a span`, () => {
+    const core = begun(spans('always'));
+    core.pass(afterMs);
+    const ms = slotIsFreeAfter(core, () => core.send({ kind: 'jobPauseRequested', jobId: 'j' }));
+    assert.ok(ms <= 500, `${ms} ms`);
+    assert.equal(core.held('w').length, 0);
+  });
+}
+
+test('a job that is cancelled takes its span back at once, from a worker that is then free', () => {
+  const core = begun(spans('always'));
+  core.submit('next', spans('always'));
+  core.send({ kind: 'jobCancelRequested', jobId: 'j' });
+  assert.ok(core.effects.some((effect) => effect.kind === 'cancelLease'));
+  assert.equal(held(core).job.plan.jobId, 'next');
+});
+
+test('a request stops the span, and is answered before the next one', () => {
+  const core = begun(spans('always'));
+  const plan = {
+    requestId: 'r',
+    work: 'adapt' as const,
+    learnerId: 'l',
+    engine: 'compiled/cpu',
+    plugins: [],
+    patienceMs: 10_000,
+  };
+  core.send({ kind: 'requestSubmitted', plan });
+  assert.equal(stopped(core), 1);
+  core.answer(held(core), 2);
+  assert.equal(core.state.requestsLeased, 1);
+});
+
 test('a pause stops the span, and what it has counts', () => {
   const core = begun(spans('always'));
   core.send({ kind: 'jobPauseRequested', jobId: 'j' });

@@ -24,6 +24,14 @@ const refused: readonly (readonly [why: string, overrides: Readonly<Record<strin
     "a state of 201424860 bytes, θ and the meta-optimizer's",
     { model: { architecture: 'mlp', hiddenLayers: [4_094, 4_096] } },
   ],
+  [
+    'sums of 273161460 bytes, of the 65 shards of a meta-step',
+    {
+      model: { architecture: 'mlp', hiddenLayers: [1_022, 1_024] },
+      meta: { iterations: 10, batchSize: 65 },
+      placement: { shardSize: 1 },
+    },
+  ],
 ];
 
 for (const [because, overrides] of refused) {
