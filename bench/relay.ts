@@ -10,7 +10,7 @@ import { paceText } from '../shared/pace.ts';
 import { TcpProxy } from '../test/chaos/tcp-proxy.ts';
 import { endlessJob } from './endless-job.ts';
 import { loopSteps, peersPython, shareWorkload, startPeer } from './engine/peers.ts';
-import { type Workload, workloads } from './engine/workloads.ts';
+import { arraysOf, type Workload, workloads } from './engine/workloads.ts';
 
 const workers = 2;
 /** Cuts the meta-batch into one shard a worker. */
@@ -34,16 +34,19 @@ export async function run(args: readonly string[]): Promise<unknown> {
   if (workload?.model !== 'mlp') throw new Error('the first workload is the sinusoid');
   const near = await openPlace(workload, 0);
   const far = await openPlace(workload, delayMs);
-  const shared = shareWorkload(workload);
+  const shared = shareWorkload(workload, arraysOf(workload));
   const peer = 'python' in python ? await startPeer(python.python, 'jax-loop', shared.folder) : undefined;
-  const times = { near: emptyTimes(), far: emptyTimes(), peer: [] as number[] };
+  const times = { near: emptyTimes(), far: emptyTimes(), peer: [] as number[], peerProcessor: [] as number[] };
   try {
     for (let round = 0; round < rounds; round += 1) {
       for (const mode of modes) {
         times.near[mode].push(await near.turn(mode, seconds));
         times.far[mode].push(await far.turn(mode, seconds));
       }
-      if (peer) times.peer.push((median(await peer.measure(seconds)) * workload.tasks) / loopSteps);
+      if (!peer) continue;
+      const { milliseconds, processorMs } = await peer.measure(seconds);
+      times.peer.push((median(milliseconds) * workload.tasks) / loopSteps);
+      times.peerProcessor.push((processorMs * workload.tasks) / (milliseconds.length * loopSteps));
     }
     const [nearMs, farMs] = [mediansOf(times.near), mediansOf(times.far)];
     return {
@@ -57,7 +60,11 @@ export async function run(args: readonly string[]): Promise<unknown> {
       autoOverNever: { sideBySide: round4(nearMs.never / nearMs.auto), withRelay: round4(farMs.never / farMs.auto) },
       pace: { sideBySide: near.pace(), withRelay: far.pace() },
       ...(peer
-        ? { jaxLoopMs: round4(median(times.peer)), ratio: round4(median(times.peer) / nearMs.auto) }
+        ? {
+            jaxLoopMs: round4(median(times.peer)),
+            jaxLoopProcessorMs: round4(median(times.peerProcessor)),
+            ratio: round4(median(times.peer) / nearMs.auto),
+          }
         : { peersMissing: 'missing' in python ? python.missing : undefined }),
     };
   } finally {

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax_maml import build, first_result, gradient_sums  # noqa: F401
+from jax_maml import build, first_result, loss_and_norms  # noqa: F401
 from workload import Workload
 
 STEPS = 500
