@@ -156,6 +156,8 @@ export interface JobSummary
     | 'lastMetaStep'
   > {
   readonly lastEvaluation?: EvaluationSummary;
+  /** Of its job file. */
+  readonly tags: readonly string[];
 }
 
 /** An evaluation at the last point of each measure. */
@@ -222,6 +224,7 @@ export function summaryOfJobFromWire(job: JobSummary__Output): JobSummary {
   const { lastEvaluation } = job;
   return {
     ...outlineFromWire(job),
+    tags: job.tags,
     ...(lastEvaluation && {
       lastEvaluation: { step: lastEvaluation.step, measures: lastEvaluation.measures.map(measureFromWire) },
     }),

@@ -2,6 +2,7 @@
 // named as proto/ spells them.
 
 import { readJob } from '../learning/job-file.ts';
+import { type JsonSchema, jobFileSchema } from '../learning/json-schema.ts';
 import type { Registry } from '../learning/registry.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobPace } from '../shared/pace.ts';
@@ -38,6 +39,7 @@ export class JobRequests {
   readonly #runner: Runner;
   readonly #book: JobBook;
   readonly #registry: Registry;
+  #schema: JsonSchema | undefined;
 
   constructor({
     runner,
@@ -81,6 +83,12 @@ export class JobRequests {
       overrides,
     });
     return { jobId, alreadySubmitted: !isNew };
+  }
+
+  /** The JSON Schema of the job files that it accepts, with the parts of its plugins. */
+  jobFileSchema(): JsonSchema {
+    this.#schema ??= jobFileSchema(this.#registry);
+    return this.#schema;
   }
 
   /** @throws MetatrainError `JOB_UNKNOWN`, `FORBIDDEN`, or `JOB_NOT_RUNNING` when the job's state does not allow it. */

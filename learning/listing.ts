@@ -73,13 +73,16 @@ function fieldsOf(schema: PartSchema): FieldListing[] {
   }));
 }
 
-function acceptedWords(schema: JsonSchema): string {
+/** What a field takes, in words; its description, where it has one. */
+export function acceptedWords(schema: JsonSchema): string {
   const { type, items, prefixItems, properties, description } = schema;
   if (description !== undefined) return description;
   const choices = schema.anyOf ?? schema.oneOf;
   if (schema.const !== undefined) return String(schema.const);
   if (schema.enum) return schema.enum.map(String).join(' | ');
   if (choices) return choices.map(acceptedWords).join(' | ');
+  const types: unknown = type;
+  if (Array.isArray(types)) return types.map((one: string) => acceptedWords({ ...schema, type: one })).join(' | ');
   if (type === 'boolean') return 'true | false';
   if (type === 'integer' || type === 'number')
     return `${type === 'integer' ? 'whole number' : 'number'}${rangeOf(schema)}`;

@@ -36,6 +36,14 @@ function assemble(registry: Registry): JobSchema {
   const published = publishedSchemaOf({ task, model, algorithm, objective, meta });
   return z.strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'lower-case letters, digits, ".", "_" and "-", at most 100'),
+    tags: z
+      .array(
+        z
+          .string()
+          .regex(/^[a-z0-9][a-z0-9._=-]{0,99}$/, 'lower-case letters, digits, ".", "_", "=" and "-", at most 100'),
+      )
+      .max(20)
+      .optional(),
     seed: z.int().min(0).max(4_294_967_295).default(1),
     task,
     model,

@@ -52,6 +52,8 @@ export interface JobRow {
   /** Meta-steps applied, of `iterations`. */
   readonly steps: number;
   readonly iterations: number;
+  /** Of its job file. */
+  readonly tags: readonly string[];
   readonly lastMetaStep?: MetaStepSummary;
   readonly error?: ApiError;
   /** Why the job computes nothing; absent while it computes and after its end. */

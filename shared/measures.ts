@@ -190,13 +190,18 @@ export function formatFigure({ unit }: Pick<Measure, 'unit'>, mean: number, half
 export const valueText = (measure: Shown & { readonly value: number }): string =>
   `${measure.name} ${formatMeasured(measure, measure.value)}`;
 
+/** Those that rate a result by one figure, in reading order. */
+export function headlineMeasures(measures: readonly Measure[], wanted?: string): Measure[] {
+  const rated = measures.filter(({ better, points }) => better !== 'neither' && !isOfSeveralKinds(points));
+  return inReadingOrder(rated, wanted);
+}
+
 /**
  * Measures at their last points but those that rate nothing or tell kinds apart, such as `accuracy
  * 96.3 % ± 0.7, loss 0.103 ± 0.0159 after 3 inner steps`.
  */
 export function headline(measures: readonly Measure[], wanted?: string): string {
-  const rated = measures.filter(({ better, points }) => better !== 'neither' && !isOfSeveralKinds(points));
-  const figures = inReadingOrder(rated, wanted).flatMap((measure) => {
+  const figures = headlineMeasures(measures, wanted).flatMap((measure) => {
     const estimate = measure.estimates.at(-1);
     const place = placeText(measure.axis, measure.points.at(-1) ?? '');
     return estimate ? [{ text: shortFigure(measure, estimate), place }] : [];

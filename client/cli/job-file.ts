@@ -18,8 +18,11 @@ export async function readJobFile(
   overrides: readonly Override[],
   registry: Registry = builtIn,
 ): Promise<JobSpec> {
-  return parseJobSpec(file === '-' ? await readAll(process.stdin) : await readText(file), overrides, registry);
+  return parseJobSpec(await jobFileText(file), overrides, registry);
 }
+
+/** @param file a path, or `-` for stdin. @throws MetatrainError `REQUEST_INVALID` */
+export const jobFileText = (file: string): Promise<string> => (file === '-' ? readAll(process.stdin) : readText(file));
 
 async function readText(file: string): Promise<string> {
   try {

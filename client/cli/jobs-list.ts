@@ -1,19 +1,48 @@
 // `metatrain jobs list`: the newest jobs as a table.
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { JobState, JobSummary } from '../records.ts';
 import { type CommandContext, withClient } from './context.ts';
-import { type CommonOptions, coordinatorOption, jsonOption, limitOption, stateFilterOption } from './options.ts';
+import {
+  type CommonOptions,
+  coordinatorOption,
+  jsonOption,
+  limitOption,
+  stateFilterOption,
+  tagFilterOption,
+} from './options.ts';
 import { renderJobList } from './render/job.ts';
+
+const orders = ['newest', 'oldest', 'name', 'state'] as const;
+type JobOrder = (typeof orders)[number];
+
+const submitted = ({ submittedAt }: JobSummary): number => submittedAt?.getTime() ?? 0;
+const newest = (a: JobSummary, b: JobSummary): number => submitted(b) - submitted(a);
+
+/** Equal jobs stay newest first. By state: those that are at work first. */
+const comparisons: Readonly<Record<JobOrder, (a: JobSummary, b: JobSummary) => number>> = {
+  newest,
+  oldest: (a, b) => newest(b, a),
+  name: (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : newest(a, b)),
+  state: (a, b) => statesAtWorkFirst.indexOf(a.state) - statesAtWorkFirst.indexOf(b.state) || newest(a, b),
+};
+
+const statesAtWorkFirst: readonly JobState[] = ['RUNNING', 'PAUSED', 'QUEUED', 'FAILED', 'CANCELLED', 'SUCCEEDED'];
 
 interface ListOptions extends CommonOptions {
   readonly state: readonly JobState[];
   readonly limit: number;
+  readonly tag: readonly string[];
+  readonly name?: string;
+  readonly sort: JobOrder;
 }
 
 export function jobsListCommand({ terminal, signal }: CommandContext): Command {
   return new Command('list')
     .description('list jobs, newest first')
     .addOption(stateFilterOption())
+    .addOption(tagFilterOption())
+    .option('--name <text>', 'only jobs whose name contains this text')
+    .addOption(new Option('--sort <order>', 'the order of the jobs that are listed').choices(orders).default('newest'))
     .addOption(limitOption())
     .addOption(coordinatorOption())
     .addOption(jsonOption())
@@ -21,13 +50,14 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
       withClient(options, async (client) => {
         const jobs: JobSummary[] = [];
         // One more than requested, to detect whether there are more.
-        const pageSize = Math.min(options.limit + 1, 500);
+        const isFiltered = options.tag.length > 0 || options.name !== undefined;
+        const pageSize = isFiltered ? 500 : Math.min(options.limit + 1, 500);
         for await (const job of client.listJobs({ states: options.state, pageSize, signal })) {
-          jobs.push(job);
+          if (isWanted(job, options)) jobs.push(job);
           if (jobs.length > options.limit) break;
         }
         const hasMore = jobs.length > options.limit;
-        const shown = jobs.slice(0, options.limit);
+        const shown = jobs.slice(0, options.limit).sort(comparisons[options.sort]);
         if (options.json) {
           terminal.printJson({ jobs: shown, hasMore });
           return;
@@ -37,3 +67,6 @@ export function jobsListCommand({ terminal, signal }: CommandContext): Command {
       }),
     );
 }
+
+const isWanted = ({ tags, name }: JobSummary, wanted: ListOptions): boolean =>
+  wanted.tag.every((tag) => tags.includes(tag)) && name.includes(wanted.name ?? '');

@@ -13,7 +13,7 @@ interface WatchOptions extends CommonOptions {
 }
 
 /** Maximum number of watched jobs: each one needs a stream. */
-const maxWatched = 50;
+export const maxWatched = 50;
 
 export function jobsWatchCommand(context: CommandContext): Command {
   const { terminal } = context;

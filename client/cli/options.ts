@@ -122,6 +122,11 @@ export const stateFilterOption = () =>
     .default([], 'all')
     .argParser((text: string, earlier: readonly JobState[]) => [...earlier, parseState(text)]);
 
+export const tagFilterOption = () =>
+  new Option('--tag <tag>', 'only jobs with this tag; may be repeated: with all of them')
+    .default([], 'all')
+    .argParser((text: string, earlier: readonly string[]) => [...earlier, text]);
+
 export const limitOption = () =>
   new Option('--limit <count>', 'maximum number of jobs').default(50).argParser(wholeNumber(1, 100_000));
 

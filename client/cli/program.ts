@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
+import { compareCommand } from './compare.ts';
 import { completionCommand } from './completion.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
@@ -14,7 +15,9 @@ import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
+import { schemaCommand } from './schema.ts';
 import { submitCommand } from './submit.ts';
+import { sweepCommand } from './sweep.ts';
 import { tokenCommand } from './token.ts';
 import { upCommand } from './up.ts';
 import { validateCommand } from './validate.ts';
@@ -39,10 +42,13 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(validateCommand(context))
     .addCommand(datasetsCommand(context))
     .addCommand(partsCommand(context))
+    .addCommand(schemaCommand(context))
     .addCommand(completionCommand(context))
     .commandsGroup('With a cluster:')
     .addCommand(submitCommand(context))
     .addCommand(jobsCommand(context))
+    .addCommand(compareCommand(context))
+    .addCommand(sweepCommand(context))
     .addCommand(workersCommand(context))
     .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))

@@ -61,6 +61,8 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       return answerJson(context, { name, roles: [...roles], asksForTokens, version: options.version } satisfies WhoAmI);
     });
 
+    app.get('/api/v1/schema', anyRole, (context) => answerJson(context, requests.jobFileSchema()));
+
     app.get('/api/v1/jobs', mayRead, (context) => {
       const { page_size: size = '0', page_token: pageToken = '' } = context.req.query();
       const pageSize = wholeNumber('page_size', size);

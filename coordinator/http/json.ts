@@ -12,6 +12,7 @@ import {
   type JobEventBody,
   type JobEventRecord,
   type JobRecord,
+  tagsOf,
 } from '../store/job-record.ts';
 import type { WorkerView } from '../workers/worker-links.ts';
 
@@ -32,6 +33,7 @@ export function jobRow(record: JobRecord, caller: Caller, waiting: Waiting | und
     ...(endedAt !== undefined && { endedAt: isoTime(endedAt) }),
     steps,
     iterations,
+    tags: tagsOf(record),
     ...(lastMetaStep && { lastMetaStep }),
     ...(error && { error }),
     ...(waiting && { waiting }),

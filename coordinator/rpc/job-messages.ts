@@ -20,6 +20,7 @@ import {
   type JobRecord,
   type JobStateName,
   type MetaStepRecord,
+  tagsOf,
 } from '../store/job-record.ts';
 
 const stateNumbers = {
@@ -101,6 +102,7 @@ export function summaryMessage(record: JobRecord, waiting?: Waiting): JobSummary
     error: error ?? null,
     lastMetaStep: lastMetaStep ? metaStepMessage(lastMetaStep) : null,
     waiting: waiting ?? null,
+    tags: tagsOf(record),
     lastEvaluation: evaluation
       ? { step: evaluation.step, measures: atLastPoint(evaluation.measures).map(measureMessage) }
       : null,

@@ -5,6 +5,7 @@ import type { Verdict } from '../../shared/comparison.ts';
 import type { DataIdentity } from '../../shared/data-identity.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { boundText, maxReasonBytes } from '../../shared/foreign-text.ts';
+import type { JobSpec } from '../../shared/job-spec/index.ts';
 import type { Measure, MeasureValue } from '../../shared/measures.ts';
 import type { PluginIdentity } from '../../shared/plugin-identity.ts';
 import type { JobWords } from '../../shared/protocol.ts';
@@ -22,6 +23,9 @@ export const jobStateNames = [
 
 export const hasEnded = (state: JobStateName): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled';
+
+/** Of its job file. */
+export const tagsOf = ({ spec }: Pick<JobRecord, 'spec'>): string[] => [...((JSON.parse(spec) as JobSpec).tags ?? [])];
 
 export interface JobRecord {
   readonly jobId: string;

@@ -5,13 +5,13 @@ import { listParts, type PartListing } from '../listing.ts';
 import type { PartKind } from '../part.ts';
 import type { Registry } from '../registry.ts';
 import { nameFields, sectionPaths } from '../sections.ts';
-import type { Structural } from './structural.ts';
 
 export const jobDescription = 'The job file, exactly as for `metatrain run`. It never changes.';
 
 /** By path in the job file. */
 const texts: Readonly<Record<string, string>> = {
   name: 'Lower-case letters, digits, ".", "_" and "-", at most 100.',
+  tags: 'For finding jobs, at most 20; they change nothing that is computed. Default: none.',
   seed: 'Of all random streams. Default: 1.',
   meta: 'The outer loop and its meta-optimizer.',
   'meta.iterations': 'Number of meta-steps.',
@@ -71,8 +71,16 @@ const kinds: Readonly<Record<PartKind, string>> = {
   optimizer: 'Turns the mean meta-gradient into the next parameters. Default: adam',
 };
 
+/** What of a schema holds fields, whichever kind of schema it is. */
+interface Described {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly anyOf?: readonly Described[];
+  readonly oneOf?: readonly Described[];
+}
+
 /** The job's schema with a description at every field that has one. */
-export function described(schema: Structural, registry: Registry): Structural {
+export function described<Schema extends Described>(schema: Schema, registry: Registry): Schema {
   const parts = listParts(registry);
   const sections = Object.fromEntries(
     (Object.keys(kinds) as PartKind[]).map((kind) => [sectionPaths[kind], sectionTexts(kind, parts)]),
@@ -102,7 +110,11 @@ function sectionTexts(kind: PartKind, parts: readonly PartListing[]): Record<str
   return fields;
 }
 
-function withTexts(schema: Structural, path: string, all: Readonly<Record<string, string>>): Structural {
+function withTexts<Schema extends Described>(
+  schema: Schema,
+  path: string,
+  all: Readonly<Record<string, string>>,
+): Schema {
   const description = all[path];
   const properties =
     schema.properties &&
@@ -112,5 +124,14 @@ function withTexts(schema: Structural, path: string, all: Readonly<Record<string
         withTexts(field, path === '' ? name : `${path}.${name}`, all),
       ]),
     );
-  return { ...(description !== undefined && { description }), ...schema, ...(properties && { properties }) };
+  // A choice is described once, where it stands.
+  const choicesOf = (choices: readonly Described[]) =>
+    choices.map((choice) => withTexts(choice, path, { ...all, [path]: choice.description ?? '' }));
+  return {
+    ...(description && { description }),
+    ...schema,
+    ...(properties && { properties }),
+    ...(schema.anyOf && { anyOf: choicesOf(schema.anyOf) }),
+    ...(schema.oneOf && { oneOf: choicesOf(schema.oneOf) }),
+  };
 }

@@ -59,6 +59,8 @@ type PlacementSpec = z.infer<typeof placementSchema>;
  */
 export interface JobSpec {
   readonly name: string;
+  /** For finding jobs; they change nothing that is computed. */
+  readonly tags?: readonly string[] | undefined;
   readonly seed: number;
   readonly task: TaskSection;
   readonly model: ModelSection;

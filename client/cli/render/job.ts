@@ -17,7 +17,7 @@ const longestReason = 120;
 
 /** @param width characters at most; what matters least is left out first. Default: no limit. */
 export function renderJobList(
-  jobs: readonly JobSummary[],
+  jobs: readonly Omit<JobSummary, 'tags'>[],
   style: Style = plainStyle,
   width = Number.POSITIVE_INFINITY,
 ): string {

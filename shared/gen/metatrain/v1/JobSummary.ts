@@ -21,6 +21,7 @@ export interface JobSummary {
   'lastMetaStep'?: (_metatrain_v1_MetaStepSummary | null);
   'lastEvaluation'?: (_metatrain_v1_EvaluationSummary | null);
   'waiting'?: (_metatrain_v1_JobWaiting | null);
+  'tags'?: (string)[];
 }
 
 export interface JobSummary__Output {
@@ -36,4 +37,5 @@ export interface JobSummary__Output {
   'lastMetaStep': (_metatrain_v1_MetaStepSummary__Output | null);
   'lastEvaluation': (_metatrain_v1_EvaluationSummary__Output | null);
   'waiting': (_metatrain_v1_JobWaiting__Output | null);
+  'tags': (string)[];
 }
