@@ -26,6 +26,7 @@ const submitting = ['submit', 'admin'] as const;
 
 const expected: Readonly<Record<string, Expectation>> = {
   'GET /api/v1/whoami': { access: roles, inside: 200 },
+  'GET /api/v1/schema': { access: roles, inside: 200 },
   'GET /api/v1/jobs': { access: reading, inside: 200 },
   'POST /api/v1/jobs': { access: submitting, inside: 400 },
   'GET /api/v1/jobs/:jobId': { access: reading, inside: 404 },
