@@ -9,6 +9,8 @@ import { hasEnded } from './words.ts';
 const step = 50;
 const maxPageSize = 500;
 
+const rankOf = ({ state }: JobRow): number => (state === 'running' ? 0 : hasEnded(state) ? 2 : 1);
+
 export class KeptJobs {
   readonly #jobs = new Map<string, JobRow>();
   #limit = step;
@@ -36,10 +38,12 @@ export class KeptJobs {
     }
   }
 
-  /** The jobs, newest first. Removes jobs above the limit. */
+  /** The jobs: those at work first, then those that wait, then the ended ones, each newest first. Removes jobs above the limit. */
   rows(): readonly JobRow[] {
     const all = [...this.#jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
-    const rows = all.filter(({ state }, i) => i < this.#limit || !hasEnded(state));
+    const rows = all
+      .filter(({ state }, i) => i < this.#limit || !hasEnded(state))
+      .sort((a, b) => rankOf(a) - rankOf(b));
     if (rows.length === all.length) return rows;
     this.#hasOlder = true;
     const kept = new Set(rows);

@@ -1,12 +1,14 @@
 // The overview page: jobs, workers and events, live.
 import type { ClusterEvent } from '../shared/cluster-event.ts';
 import type { JobRow, WorkerList } from '../shared/http-api.ts';
+import { atLastPoint } from '../shared/measures.ts';
 import { formatCount, formatDuration, formatRate } from '../shared/numbers.ts';
 import type { Streamed } from './api.ts';
 import { atMostEvery, beforeNextFrame, every } from './clock.ts';
 import { h, put, setAttribute, setText } from './dom.ts';
 import { EventList } from './event-list.ts';
 import { jobActions } from './job-actions.ts';
+import { JobFilter } from './job-filter.ts';
 import { KeptJobs } from './kept-jobs.ts';
 import { keepLive } from './live.ts';
 import type { PageContext } from './page-context.ts';
@@ -17,9 +19,9 @@ import {
   clusterEventText,
   etaText,
   hasEnded,
-  measuresText,
   nothing,
   paceText,
+  resultText,
   stateBadge,
   timeElement,
   waitText,
@@ -38,10 +40,12 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
   const older = h('button', { type: 'button', hidden: true, onclick: () => void loadOlder() }, 'Older jobs');
   const workers = new WorkersTable();
   const events = new EventList(keptEvents);
+  const filter = new JobFilter(() => draw());
 
   const draw = beforeNextFrame(() => {
     const rows = jobs.rows();
-    jobsTable.show(rows);
+    filter.setTags(rows.flatMap(({ tags }) => tags));
+    jobsTable.show(rows.filter((job) => filter.accepts(job)));
     older.hidden = !jobs.hasOlder;
     figures.show(rows, workers.list);
   });
@@ -56,7 +60,14 @@ export async function showOverview({ main, who, refused }: PageContext): Promise
     main,
     h('h1', { class: 'hidden-text' }, 'Overview'),
     figures.element,
-    h('section', { 'aria-labelledby': 'jobs-title' }, h('h2', { id: 'jobs-title' }, 'Jobs'), jobsTable.element, older),
+    h(
+      'section',
+      { 'aria-labelledby': 'jobs-title' },
+      h('h2', { id: 'jobs-title' }, 'Jobs'),
+      filter.element,
+      jobsTable.element,
+      older,
+    ),
     h('section', { 'aria-labelledby': 'workers-title' }, h('h2', { id: 'workers-title' }, 'Workers'), workers.element),
     h('section', { 'aria-labelledby': 'events-title' }, h('h2', { id: 'events-title' }, 'Events'), events.element),
   );
@@ -106,6 +117,10 @@ function jobAfter(job: JobRow, event: ClusterEvent): JobRow {
     const { jobId: _, jobSequence: __, ...lastMetaStep } = event.data;
     if (hasEnded(job.state) || lastMetaStep.step < job.steps) return job;
     return { ...job, steps: lastMetaStep.step, lastMetaStep };
+  }
+  if (event.type === 'metatrain.v1.job.evaluated') {
+    const { step, measures } = event.data;
+    return { ...job, lastEvaluation: { step, measures: atLastPoint(measures) } };
   }
   if (event.type === 'metatrain.v1.job.state_changed') {
     const { state, steps, startedAt, endedAt, error } = event.data;
@@ -176,7 +191,7 @@ function makeJobsTable(maySubmit: boolean, onDone: (job: JobRow) => void): Table
         class: 'number',
         cell: textCell((job) => (job.state === 'running' ? paceText(job.lastMetaStep) : nothing)),
       },
-      { title: 'Measured', class: 'number measured', cell: textCell((job) => measuresText(job.lastMetaStep)) },
+      { title: 'Measured', class: 'number measured', cell: textCell(resultText) },
       {
         title: 'Submitted',
         class: 'number',

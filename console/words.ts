@@ -44,13 +44,11 @@ export function waitText({ reason }: Waiting): string {
   }
 }
 
-const oneDayMs = 86_400_000;
-
-/** The time of day; with the date where that is not today or yesterday. */
+/** The time of day; with the date where that is not today. */
 export function timeElement(iso: string): HTMLTimeElement {
   const time = new Date(iso);
   const ofDay = time.toLocaleTimeString('en-GB');
-  const isRecent = Math.abs(now() - time.getTime()) < oneDayMs;
+  const isRecent = new Date(now()).toDateString() === time.toDateString();
   const text = isRecent ? ofDay : `${time.toLocaleDateString('en-CA')} ${ofDay}`;
   return h('time', { datetime: iso, title: time.toString() }, text);
 }
@@ -58,6 +56,10 @@ export function timeElement(iso: string): HTMLTimeElement {
 /** How the newest meta-batch went, such as `loss 0.0696, accuracy 97.5 %`. A line breaks only between measures. */
 export const measuresText = (summary: MetaStepSummary | undefined): string =>
   summary?.measures.map((measure) => valueText(measure).replaceAll(' ', '\u00a0')).join(', ') || nothing;
+
+/** What an ended job has reached in its last evaluation; of the others, how the newest meta-batch went. */
+export const resultText = ({ state, lastEvaluation, lastMetaStep }: JobRow): string =>
+  hasEnded(state) && lastEvaluation ? headline(lastEvaluation.measures) : measuresText(lastMetaStep);
 
 export const paceText = (summary: MetaStepSummary | undefined): string =>
   summary ? formatRate(summary.metaStepsPerSecond) : nothing;

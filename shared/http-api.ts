@@ -1,6 +1,7 @@
 // The JSON of the HTTP API under /api/v1, for coordinator and console. Types only. Times are RFC
 // 3339 in UTC; shares, such as accuracies, are from 0 to 1. Invariant: within v1, fields are added,
 // never changed or removed.
+
 import type {
   CheckpointData,
   ClusterEvent,
@@ -12,6 +13,7 @@ import type {
 import type { Verdict } from './comparison.ts';
 import type { DataIdentity } from './data-identity.ts';
 import type { JobSpec } from './job-spec/index.ts';
+import type { Measure } from './measures.ts';
 import type { PluginIdentity } from './plugin-identity.ts';
 import type { JobWords } from './protocol.ts';
 import type { Waiting } from './waiting.ts';
@@ -55,6 +57,8 @@ export interface JobRow {
   /** Of its job file. */
   readonly tags: readonly string[];
   readonly lastMetaStep?: MetaStepSummary;
+  /** Its measures at their last points. */
+  readonly lastEvaluation?: { readonly step: number; readonly measures: readonly Measure[] };
   readonly error?: ApiError;
   /** Why the job computes nothing; absent while it computes and after its end. */
   readonly waiting?: Waiting;

@@ -2,6 +2,7 @@
 import type { CheckpointInfo, JobDetail, JobEvent, JobRow, WorkerList, WorkerRow } from '../../shared/http-api.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { yamlText } from '../../shared/job-spec/yaml.ts';
+import { atLastPoint } from '../../shared/measures.ts';
 import type { Waiting } from '../../shared/waiting.ts';
 import type { Caller } from '../access/authentication.ts';
 import { workerState } from '../core/census.ts';
@@ -23,6 +24,7 @@ import type { WorkerView } from '../workers/worker-links.ts';
 export function jobRow(record: JobRecord, caller: Caller, waiting: Waiting | undefined): JobRow {
   const { jobId, name, state, owner = '', submittedAt, startedAt, endedAt, steps, iterations } = record;
   const { lastMetaStep, error } = record;
+  const evaluation = record.evaluations.at(-1);
   return {
     jobId,
     name,
@@ -35,6 +37,7 @@ export function jobRow(record: JobRecord, caller: Caller, waiting: Waiting | und
     iterations,
     tags: tagsOf(record),
     ...(lastMetaStep && { lastMetaStep }),
+    ...(evaluation && { lastEvaluation: { step: evaluation.step, measures: atLastPoint(evaluation.measures) } }),
     ...(error && { error }),
     ...(waiting && { waiting }),
     mayControl: caller.roles.has('admin') || (caller.roles.has('submit') && mayControl(caller, record)),
