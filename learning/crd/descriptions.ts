@@ -53,7 +53,7 @@ const texts: Readonly<Record<string, string>> = {
   'placement.mixed': 'Admits workers of other engines; equal bytes are then not guaranteed. Default: false.',
   'placement.priority': 'Default: normal.',
   'placement.results': "How shards' sums are sent. Default: float32.",
-  'placement.spans': 'Whether several whole meta-steps may be leased to one worker. Default: never.',
+  'placement.spans': 'Whether several whole meta-steps may be leased to one worker. Default: auto.',
   published: 'The figure that the job is compared with, and the protocol behind it.',
   'published.source': 'Method and paper.',
   'published.measure': 'The measure of the job that is compared.',

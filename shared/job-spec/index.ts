@@ -48,7 +48,7 @@ export const placementSchema = z.strictObject({
    * measures faster than sharing them among workers. `always`: wherever the job can have them. Changes
    * no byte of a result.
    */
-  spans: z.enum(['auto', 'never', 'always']).default('never'),
+  spans: z.enum(['auto', 'never', 'always']).default('auto'),
 });
 
 type PlacementSpec = z.infer<typeof placementSchema>;

@@ -64,7 +64,7 @@ test('a sinusoid job file of five fields gets every default', () => {
     },
     evaluation: { every: 0, tasks: 600, innerSteps: 10, insight: false, split: 'test' },
     checkpoint: { every: 0, keep: 3 },
-    placement: { shardSize: 4, ...anyWorker, priority: 'normal', results: 'float32', spans: 'never' },
+    placement: { shardSize: 4, ...anyWorker, priority: 'normal', results: 'float32', spans: 'auto' },
   });
 });
 
