@@ -1,5 +1,6 @@
-// Meta-steps a second with `placement.spans` never and auto, on the sinusoid: a coordinator and two workers side by side, and with a relay
-// between them that adds a delay each way. The peer is a whole training loop in one JAX process. All take turns in one run.
+// Meta-steps a second with `placement.spans` never and auto, on the sinusoid: a coordinator and two
+// workers side by side, and with a relay between them that adds a delay each way. The peer is a
+// whole training loop in one JAX process. All take turns in one run.
 import { parseArgs } from 'node:util';
 import { LocalCluster } from '../client/cli/local-cluster.ts';
 import { ManagedProcess } from '../client/cli/managed-process.ts';

@@ -38,7 +38,10 @@ export class KeptJobs {
     }
   }
 
-  /** The jobs: those at work first, then those that wait, then the ended ones, each newest first. Removes jobs above the limit. */
+  /**
+   * The jobs: those at work first, then those that wait, then the ended ones, each newest first.
+   * Removes jobs above the limit.
+   */
   rows(): readonly JobRow[] {
     const all = [...this.#jobs.values()].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1));
     const rows = all

@@ -17,7 +17,9 @@ const seeds = [1, 2, 3];
 const steps = [0, 1, 5, 10];
 const pool = 20_000;
 
-/** The example with larger meta-batches, of a larger pool. @param noise undefined: no privacy, and no clip. */
+/**
+ * The example with larger meta-batches, of a larger pool. @param noise undefined: no privacy, and no clip.
+ */
 const jobOf = (noise, seed) => ({
   ...example,
   name: 'sinusoid-privacy',
@@ -79,7 +81,10 @@ for (const { noise, epsilon, estimates } of rows) {
 }
 writeFileSync(join(root, 'docs', 'images', 'sinusoid-privacy.svg'), curve(rows));
 
-/** The error after one inner step against ε, on a logarithmic axis, with the error without privacy as a line. */
+/**
+ * The error after one inner step against ε, on a logarithmic axis, with the error without privacy
+ * as a line.
+ */
 function curve(all) {
   const [width, height] = [640, 300];
   const box = { left: 56, right: width - 20, top: 20, bottom: height - 48 };

@@ -14,7 +14,9 @@ const z = 1.959964;
 export const studentQuantile = (degrees: number): number =>
   quantiles[degrees - 1] ?? z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2);
 
-/** Mean and 95 % interval over at least one value. One value alone has no interval: its half-width is NaN. */
+/**
+ * Mean and 95 % interval over at least one value. One value alone has no interval: its half-width is NaN.
+ */
 export function meanOverRuns(values: readonly number[]): Estimate {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;

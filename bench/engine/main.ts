@@ -1,6 +1,6 @@
-// The engine against PyTorch and JAX: MAML and whole training shards per task, one thread each, taking turns in
-// one run so that other load slows all of them alike. A peer with another loss or gradient is not
-// measured. Ratios are the peer's time over ours: above 1 we are faster.
+// The engine against PyTorch and JAX: MAML and whole training shards per task, one thread each,
+// taking turns in one run so that other load slows all of them alike. A peer with another loss or
+// gradient is not measured. Ratios are the peer's time over ours: above 1 we are faster.
 import { parseArgs } from 'node:util';
 import { createCompiledEngine } from '../../worker/engine/compiled.ts';
 import { deviceFacts } from '../../worker/engine/devices.ts';

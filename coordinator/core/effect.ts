@@ -48,8 +48,8 @@ export type CoreEffect =
   /** The result that came with this event does not count. */
   | { readonly kind: 'dropResult'; readonly leaseId: string; readonly workerId: string; readonly reason: string }
   /**
-   * Every shard of the batch is in: adopt θ₀, apply the meta-step, adopt the span's, or sum the evaluation up.
-   * Answered by `reduced` or `jobBroken`.
+   * Every shard of the batch is in: adopt θ₀, apply the meta-step, adopt the span's, or sum the
+   * evaluation up. Answered by `reduced` or `jobBroken`.
    */
   | { readonly kind: 'reduce'; readonly jobId: string; readonly work: WorkKind; readonly step: number }
   /** Reads the checkpoints that are tested together. Answered by `ensembleLoaded` or `jobBroken`. */

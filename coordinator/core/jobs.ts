@@ -258,7 +258,10 @@ export function cancelJob(state: CoreState, { jobId }: EventOf<'jobCancelRequest
   endJob(state, jobOf(state, jobId), 'cancelled', 'cancelled by request', effects);
 }
 
-/** Holds the job back after the shards now in flight; their results count. A span ends at the meta-step that it is at. */
+/**
+ * Holds the job back after the shards now in flight; their results count. A span ends at the
+ * meta-step that it is at.
+ */
 export function pauseJob(state: CoreState, { jobId }: EventOf<'jobPauseRequested'>, effects: CoreEffect[]): void {
   const job = jobOf(state, jobId);
   if (job.status === 'paused' && job.waitsForBytes === undefined) return;

@@ -1,7 +1,9 @@
-// Spans: several whole meta-steps leased to one worker as one piece of work, since a small model's round trips cost more than its meta-steps.
-// A span is a batch of one shard, so that its lease is lost, late, computed twice and blamed like any other. What it computes is a function of the
-// job file, and how many meta-steps it takes is not part of that: whether there are spans is decided by what was measured, and changes no byte.
-// Invariant: no span fails its job. One that fails gives way to its first meta-step, which is computed shard by shard and fails as it always would.
+// Spans: several whole meta-steps leased to one worker as one piece of work, since a small model's
+// round trips cost more than its meta-steps. A span is a batch of one shard, so that its lease is
+// lost, late, computed twice and blamed like any other. What it computes is a function of the job
+// file, and how many meta-steps it takes is not part of that: whether there are spans is decided by
+// what was measured, and changes no byte. Invariant: no span fails its job. One that fails gives
+// way to its first meta-step, which is computed shard by shard and fails as it always would.
 
 import type { JobPace } from '../../shared/pace.ts';
 import type { CoreEffect } from './effect.ts';
@@ -25,7 +27,10 @@ const sharedPerProbe = 3;
 const clearlyFaster = 1.1;
 /** Of a new measurement in the running mean. */
 const newestShare = 0.3;
-/** A span that fails is followed by at most so many shared meta-steps, a tenth of which follow the first failures. */
+/**
+ * A span that fails is followed by at most so many shared meta-steps, a tenth of which follow the
+ * first failures.
+ */
 const longestShared = 1_024;
 
 /** The next of the job's meta-steps, as a span or shared. */
@@ -34,7 +39,10 @@ export function nextMetaSteps(state: CoreState, job: Job): Batch {
   return isSpanNext(state, job) ? spanBatch(job) : metaBatch(plan, step);
 }
 
-/** One shard: the meta-steps up to the next evaluation, checkpoint or end of the job, of which it computes as many as its time allows. */
+/**
+ * One shard: the meta-steps up to the next evaluation, checkpoint or end of the job, of which it
+ * computes as many as its time allows.
+ */
 function spanBatch(job: Job): Batch {
   const { plan, step } = job;
   const { every } = plan.evaluation;
@@ -140,8 +148,8 @@ function whyOfPace({ plan, pace, step }: Job): string {
 }
 
 /**
- * The span is taken back from everybody, and its first meta-step is shared. What was tried counts for the first of its shards, so that a
- * worker that fails at everything is found out.
+ * The span is taken back from everybody, and its first meta-step is shared. What was tried counts
+ * for the first of its shards, so that a worker that fails at everything is found out.
  */
 export function giveWay(job: Job, span: Batch): void {
   const { pace, step, plan } = job;

@@ -190,11 +190,16 @@ export interface Request extends Attempts {
   lease: RequestLease | undefined;
 }
 
-/** The shards of one meta-batch, one evaluation, the one that makes θ₀, or a span of meta-steps as one shard. */
+/**
+ * The shards of one meta-batch, one evaluation, the one that makes θ₀, or a span of meta-steps as
+ * one shard.
+ */
 export interface Batch {
   readonly work: WorkKind;
   readonly step: number;
-  /** Meta-steps in it: 1 of a meta-batch, at most so many of a span until its result says how many, else 0. */
+  /**
+   * Meta-steps in it: 1 of a meta-batch, at most so many of a span until its result says how many, else 0.
+   */
   steps: number;
   /** Of an evaluation of an ensemble: the meta-steps that its members have had. */
   readonly members?: readonly number[];
@@ -204,7 +209,10 @@ export interface Batch {
   remaining: number;
   /** When its first lease was granted. */
   begunAt: number | undefined;
-  /** False where it took time that was not spent on computing it: a program was compiled, a result had been there before. */
+  /**
+   * False where it took time that was not spent on computing it: a program was compiled, a result
+   * had been there before.
+   */
   isTimed: boolean;
 }
 
@@ -224,7 +232,10 @@ export interface Pace {
   spanMs: number | undefined;
   /** Which of the two is faster, as far as is known. */
   isSpanFaster: boolean;
-  /** While the other way is tried: which it is, since when, and meta-steps or spans that are still to be measured. */
+  /**
+   * While the other way is tried: which it is, since when, and meta-steps or spans that are still
+   * to be measured.
+   */
   probe: { readonly isSpan: boolean; readonly since: number; left: number } | undefined;
   /** When the other way is tried next. */
   probeAt: number;

@@ -180,7 +180,10 @@ export function applyMetaStep(job: LiveJob): { readonly applied: AppliedMetaStep
   return { applied, chain: { step: record.steps, sha256: training.chain.toString('hex') } };
 }
 
-/** Adopts the span that was kept: each of its meta-steps with the chain after it, and on the record where the job is now. */
+/**
+ * Adopts the span that was kept: each of its meta-steps with the chain after it, and on the record
+ * where the job is now.
+ */
 export function adoptSpan(job: LiveJob): readonly { readonly applied: AppliedMetaStep; readonly chain: ChainHead }[] {
   const { record, ledger, span } = job;
   if (!span) throw new Error(`no span of job ${record.jobId} was kept`);

@@ -1,6 +1,7 @@
-// Checks what a worker sent of a span against its lease and the job file: how many meta-steps, θ and the meta-optimizer's state whole and finite, the
-// hash of θ as the last of those that the chain is linked from, and what is told of each meta-step. What follows from the job file alone, such as
-// learning rates, is not taken from the worker.
+// Checks what a worker sent of a span against its lease and the job file: how many meta-steps, θ
+// and the meta-optimizer's state whole and finite, the hash of θ as the last of those that the
+// chain is linked from, and what is told of each meta-step. What follows from the job file alone,
+// such as learning rates, is not taken from the worker.
 import type { ResolvedJob } from '../../learning/job.ts';
 import { type SpanStep, shardsOfMetaBatch, spanLimit, stateElements } from '../../learning/outer-loop/span.ts';
 import type { SpanStep__Output } from '../../shared/gen/metatrain/v1/SpanStep.ts';

@@ -95,7 +95,10 @@ export function leaseMessage(
   return { shardLease };
 }
 
-/** The chunks of what a shard carries, or of a meta-optimizer's state. The lease that names it comes after them. */
+/**
+ * The chunks of what a shard carries, or of a meta-optimizer's state. The lease that names it comes
+ * after them.
+ */
 export const carryMessages = ({ vector, sha256 }: Carried): Buffer[] =>
   chunksOf(bytesOfVector(vector), sha256).map((payloadChunk) => encode({ payloadChunk }));
 

@@ -1,5 +1,6 @@
-// A span: several meta-steps of a job computed in one place, one after another, with the same sums and the same updates as anywhere. It goes on until
-// its meta-steps are all there or it is told that time is over, and never reports trouble: it ends before the meta-step that it cannot apply.
+// A span: several meta-steps of a job computed in one place, one after another, with the same sums
+// and the same updates as anywhere. It goes on until its meta-steps are all there or it is told
+// that time is over, and never reports trouble: it ends before the meta-step that it cannot apply.
 // Which meta-steps are computed in spans, and how long a span is, changes no byte.
 import { MetatrainError } from '../../shared/errors.ts';
 import { scheduleFactor } from '../../shared/learning-rate.ts';
@@ -12,7 +13,10 @@ const maxFactBytes = 512 * 1_024;
 /** Of one meta-step: the hash of θ, its norms, and what the message adds. */
 const stepBytes = 96;
 const hashBytes = 32;
-/** Of θ and the meta-optimizer's state, which travel with every span. Larger models are shared: a meta-step of theirs takes long. */
+/**
+ * Of θ and the meta-optimizer's state, which travel with every span. Larger models are shared: a
+ * meta-step of theirs takes long.
+ */
 const maxStateBytes = 64 * 2 ** 20;
 /** Of the sums of one meta-step's shards, which a worker holds together. */
 const maxSumsBytes = 256 * 2 ** 20;
@@ -25,7 +29,10 @@ export interface SpanStart {
   /** The meta-optimizer's state, see `flattenSlots`. Not changed. */
   readonly optimizer: Float32Array;
   readonly maxSteps: number;
-  /** What the schedule multiplies the learning rates with, one a meta-step: computed by the coordinator, since a cosine may round otherwise elsewhere. Empty: 1. */
+  /**
+   * What the schedule multiplies the learning rates with, one a meta-step: computed by the
+   * coordinator, since a cosine may round otherwise elsewhere. Empty: 1.
+   */
   readonly factors: readonly number[];
 }
 
@@ -130,7 +137,8 @@ export function factorsOf({ meta }: ResolvedJob['spec'], step: number, steps: nu
 }
 
 /**
- * @throws MetatrainError `RESULT_NOT_FINITE` where the first meta-step cannot be applied; what `shardsOf` throws at the first meta-step.
+ * @throws MetatrainError `RESULT_NOT_FINITE` where the first meta-step cannot be applied; what
+ *   `shardsOf` throws at the first meta-step.
  */
 export async function computeSpan(job: SpannedJob, start: SpanStart, tools: SpanTools): Promise<SpanEnd> {
   const { step, metaParams, optimizer, maxSteps, factors } = start;
@@ -148,7 +156,8 @@ export async function computeSpan(job: SpannedJob, start: SpanStart, tools: Span
       steps.push(await nextStep(job, training, tools, factors[steps.length] ?? 1));
     } catch (thrown) {
       if (steps.length === 0) throw thrown;
-      // A meta-optimizer that could not finish has changed its state: the meta-steps before are computed again, without it.
+      // A meta-optimizer that could not finish has changed its state: the meta-steps before are
+      // computed again, without it.
       return computeSpan(job, { ...start, maxSteps: steps.length }, { ...tools, isOver: () => false });
     }
     if (tools.isOver()) break;

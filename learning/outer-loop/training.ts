@@ -161,7 +161,8 @@ export class Training {
   }
 
   /**
-   * Takes over what a span has led to; `slots` become its own. The caller has checked that all is finite and fits.
+   * Takes over what a span has led to; `slots` become its own. The caller has checked that all is
+   * finite and fits.
    *
    * @returns the chain after each of its meta-steps.
    */

@@ -44,8 +44,9 @@ const schema = z.strictObject({
   /** Rotations by 90°, 180° and 270° count as classes of their own. */
   rotations: z.boolean().default(true),
   /**
-   * A task is a client of federated learning: characters of one alphabet, drawn by the same people, one of them a shot or query. (A
-   * drawer drew each character once, so that one alone has no second drawing to test on.)
+   * A task is a client of federated learning: characters of one alphabet, drawn by the same people,
+   * one of them a shot or query. (A drawer drew each character once, so that one alone has no
+   * second drawing to test on.)
    */
   clients: z.boolean().optional(),
   /** Alphabets of the training and test splits, instead of the fixed split. */

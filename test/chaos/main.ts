@@ -1,6 +1,8 @@
-// `npm run chaos -- [--faults N] [--iterations N] [--seed S] [--spans auto|always]`: one sinusoid job on a real cluster, first undisturbed, then under faults of every
-// kind, among them at least ten SIGKILLs of the coordinator. Passes when the job ends with the very same paramsSha256. Prints the faults, the
-// time to recover (from the fault until the job is further than it was) and the goodput as one JSON object; exit code 1 when it does not hold.
+// `npm run chaos -- [--faults N] [--iterations N] [--seed S] [--spans auto|always]`: one sinusoid
+// job on a real cluster, first undisturbed, then under faults of every kind, among them at least
+// ten SIGKILLs of the coordinator. Passes when the job ends with the very same paramsSha256. Prints
+// the faults, the time to recover (from the fault until the job is further than it was) and the
+// goodput as one JSON object; exit code 1 when it does not hold.
 import { parseArgs } from 'node:util';
 import type { Job } from '../../client/index.ts';
 import { delay } from '../../shared/clock.ts';

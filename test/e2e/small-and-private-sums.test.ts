@@ -76,7 +76,9 @@ test('small sums and private sums', async (t) => {
   });
 });
 
-/** Kills the coordinator after the job's first checkpoint, starts another, and follows the job to its end. */
+/**
+ * Kills the coordinator after the job's first checkpoint, starts another, and follows the job to its end.
+ */
 async function killedHalfway(cluster: ProcessCluster, jobId: string): Promise<Job> {
   const events = cluster.watch(jobId);
   await until(events, ({ kind }) => kind === 'checkpointWritten');

@@ -236,7 +236,10 @@ export class SimulatedWorker {
     });
   }
 
-  /** One meta-step after another, until the time is over, the worker is told to stop, or numbers are not finite. */
+  /**
+   * One meta-step after another, until the time is over, the worker is told to stop, or numbers are
+   * not finite.
+   */
   #computeSpan(stream: Stream, work: Work, startMs: number, finish: (made: SimulatedValue) => void): void {
     const { leaseId, spanOf } = work;
     if (!spanOf) return;

@@ -1,6 +1,8 @@
-// `npm run spans -- [--only NAME]… [--quick] [--iterations N]`: the examples, shortened, on clusters of 1, 2 and 3 workers with
-// `placement.spans` never, auto and always; `--quick`: never on 1, auto on 2 and always on 3. Passes when each example ends with one
-// paramsSha256 and equal evaluations. Prints a line for each example; exit code 1 when some differ. Some minutes on two cores.
+// `npm run spans -- [--only NAME]… [--quick] [--iterations N]`: the examples, shortened, on
+// clusters of 1, 2 and 3 workers with `placement.spans` never, auto and always; `--quick`: never on
+// 1, auto on 2 and always on 3. Passes when each example ends with one paramsSha256 and equal
+// evaluations. Prints a line for each example; exit code 1 when some differ. Some minutes on two
+// cores.
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
@@ -18,7 +20,10 @@ const { values } = parseArgs({
 const longIterations = Number(values.iterations);
 const folder = new URL('../../../examples/', import.meta.url);
 const modes = ['never', 'auto', 'always'] as const;
-/** Examples of a user's own data, of data that the tests do not have, and with noise from each coordinator's own secret. */
+/**
+ * Examples of a user's own data, of data that the tests do not have, and with noise from each
+ * coordinator's own secret.
+ */
 const leftOut = new Set(['image-folder', 'text-csv', 'cifar-fs-5way-1shot', 'sinusoid-private']);
 
 const names = readdirSync(folder)

@@ -1,5 +1,5 @@
-// One compute thread's slot in the pool: its thread, the shard that it computes or the span that it helps with, and what is open in it. Decides
-// nothing; the pool does.
+// One compute thread's slot in the pool: its thread, the shard that it computes or the span that it
+// helps with, and what is open in it. Decides nothing; the pool does.
 import type { Worker } from 'node:worker_threads';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { HeldParams } from './params-store.ts';

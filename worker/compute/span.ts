@@ -1,6 +1,7 @@
-// Computes a span's shards on the thread that leads it and on those that help: each claims the next shard, and sums cross in shared memory, so that
-// handing one over costs microseconds. Who computes a shard changes none of its bytes. A helper that is lost or fails costs time and nothing else: the
-// lead computes what is missing itself. Knows no lease and no message.
+// Computes a span's shards on the thread that leads it and on those that help: each claims the next
+// shard, and sums cross in shared memory, so that handing one over costs microseconds. Who computes
+// a shard changes none of its bytes. A helper that is lost or fails costs time and nothing else:
+// the lead computes what is missing itself. Knows no lease and no message.
 import { squaredNorm } from '../../learning/outer-loop/meta-gradient.ts';
 import {
   computeSpan,
@@ -32,7 +33,10 @@ export interface CrewMemory {
   readonly hashes: SharedArrayBuffer;
 }
 
-/** Indices of the control words. `next` is set last: who claims a shard finds the meta-step and θ as they belong to it. */
+/**
+ * Indices of the control words. `next` is set last: who claims a shard finds the meta-step and θ as
+ * they belong to it.
+ */
 const at = { next: 0, done: 1, turn: 2, metaStep: 3, isOver: 4, isHelperLost: 5 } as const;
 const controlWords = 6;
 const factsPerShard = 3;

@@ -20,7 +20,9 @@ function rowsOf(schema: JsonSchema, path = ''): Row[] {
   });
 }
 
-/** Of an object, or of all objects among which it is chosen: the field that chooses takes all of its names. */
+/**
+ * Of an object, or of all objects among which it is chosen: the field that chooses takes all of its names.
+ */
 function fieldsOf({ properties = {}, oneOf = [], anyOf = [] }: JsonSchema): Record<string, JsonSchema> {
   const fields: Record<string, JsonSchema> = {};
   for (const choice of [...oneOf, ...anyOf].map(fieldsOf)) {

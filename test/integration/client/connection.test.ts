@@ -6,7 +6,9 @@ import { MetatrainClient } from '../../../client/metatrain-client.ts';
 import { connectionTo } from '../../../shared/connection.ts';
 import { TestCluster } from '../coordinator/cluster.ts';
 
-/** As a Service whose pod is away: the first attempt to connect is refused, and the second never answered. */
+/**
+ * As a Service whose pod is away: the first attempt to connect is refused, and the second never answered.
+ */
 class PodIsAway extends ChannelCredentials {
   readonly #plain = ChannelCredentials.createInsecure();
   attempts = 0;

@@ -1,4 +1,5 @@
-// Spans of meta-steps as the core decides on them: when there are some, how far they go, who stops them, and what becomes of those that fail.
+// Spans of meta-steps as the core decides on them: when there are some, how far they go, who stops
+// them, and what becomes of those that fail.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { paceOf } from '../../../../coordinator/core/spans.ts';
@@ -110,7 +111,10 @@ test('a job of higher priority stops the span and gets its slot with the next re
   assert.equal(core.state.jobs.get('j')?.step, 3);
 });
 
-/** A worker that ends its span at the first end of a meta-step, every 100 ms, after it is told to, and messages that take 20 ms. */
+/**
+ * A worker that ends its span at the first end of a meta-step, every 100 ms, after it is told to,
+ * and messages that take 20 ms.
+ */
 function slotIsFreeAfter(core: CoreDriver, interrupt: () => void): number {
   const span = held(core);
   const from = core.now;
