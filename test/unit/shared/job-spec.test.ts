@@ -206,7 +206,7 @@ const golden: [what: string, base: Sections, changes: Sections, message: string]
     'an unknown field of the job file',
     sinusoid,
     { extra: 1 },
-    'extra: got an unknown field; accepted: one of name, seed, task, model, algorithm, objective, meta, evaluation, checkpoint, placement, published',
+    'extra: got an unknown field; accepted: one of name, tags, seed, task, model, algorithm, objective, meta, evaluation, checkpoint, placement, published',
   ],
   [
     'an unknown field of a section',
