@@ -226,7 +226,7 @@ test('a job file on stdin is checked like any other', async (t) => {
   command.child.stdin?.end(`${readFileSync(sinusoid, 'utf8')}\nzeal: 1\n`);
   const result = await resultOf(command);
   assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /^error: invalid job: zeal: got an unknown field; accepted: one of name, seed, /m);
+  assert.match(result.stderr, /^error: invalid job: zeal: got an unknown field; accepted: one of name, tags, seed, /m);
 });
 
 test('a port that is taken and a state directory that is in use are named, with what to do', async (t) => {

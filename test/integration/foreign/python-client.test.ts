@@ -145,7 +145,7 @@ function assertTrained({ health, refusals, job }: Seen): void {
     otherProtocol: 'FAILED_PRECONDITION',
     noHello: 'INVALID_ARGUMENT',
   });
-  assert.match(refusals.unknownField.message, /nam: got an unknown field; accepted: one of name, seed, task/);
+  assert.match(refusals.unknownField.message, /nam: got an unknown field; accepted: one of name, tags, seed, task/);
   assert.match(refusals.notUtf8Safe.message, /\\u\{d800\}: got an unknown field/);
   assert.match(refusals.manyProblems.message, /… and \d+ more$/);
   assert.match(refusals.tooLong.message, /got 65537 bytes; accepted: at most 65536 bytes/);
