@@ -25,13 +25,22 @@ export interface MetaTrainJob extends KubernetesObject {
   };
 }
 
-/** examples/sinusoid.yaml with this many meta-steps and a small evaluation at the end. */
+/**
+ * examples/sinusoid.yaml with this many meta-steps and a small evaluation at the end. Without spans,
+ * in which it would end before pods are restarted under it.
+ */
 export function sinusoid(iterations: number): JobFile {
   const job = parse(readFileSync(join(packageRoot, 'examples', 'sinusoid.yaml'), 'utf8')) as {
     meta: object;
     evaluation: object;
+    placement?: object;
   };
-  return { ...job, meta: { ...job.meta, iterations }, evaluation: { ...job.evaluation, tasks: 20, every: 0 } };
+  return {
+    ...job,
+    meta: { ...job.meta, iterations },
+    evaluation: { ...job.evaluation, tasks: 20, every: 0 },
+    placement: { ...job.placement, spans: 'never' },
+  };
 }
 
 /** The bytes of examples/sinusoid.yaml after 300 meta-steps, on any cluster of x86-64. */
