@@ -1,6 +1,6 @@
 // Runs every test file of dist/test with Node's own runner (Node 20 takes no globs), unit before
 // integration before e2e. Unit tests of a folder share a process, since loading their modules takes as
-// long as they do. What was left out, and why, is named just before the runner's closing lines.
+// long as they do. What was left out, and what failed, is named just before the runner's closing lines.
 // `npm test -- unit/engine` runs the files whose path holds one of the words.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -64,7 +64,9 @@ const run = spawn(
 );
 const ended = once(run, 'close');
 const closingLines: string[] = [];
+const failedLines: string[] = [];
 for await (const line of createInterface({ input: run.stdout })) {
+  if (/^\s*(not ok|✖) /.test(line)) failedLines.push(line.trim());
   // "tests 123", after the mark of either reporter, begins the runner's summary.
   if (closingLines.length > 0 || /^(# |ℹ )tests \d+$/.test(line)) closingLines.push(line);
   else console.log(line);
@@ -74,6 +76,7 @@ if (existsSync(leftOutFile)) {
   const lines = [...new Set(readFileSync(leftOutFile, 'utf8').trim().split('\n'))].sort();
   console.log(`\nLeft out on this machine:\n${lines.map((line) => `  - ${line}`).join('\n')}\n`);
 }
+if (failedLines.length > 0) console.log(`\nFailed:\n${failedLines.map((line) => `  ${line}`).join('\n')}\n`);
 console.log(closingLines.join('\n'));
 rmSync(scratch, { recursive: true });
 process.exit(status ?? 1);
