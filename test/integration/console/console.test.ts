@@ -151,7 +151,7 @@ test('the console', { skip }, async (t) => {
     const shown = await jobs.count();
     assert.ok(shown > 1);
     await page.getByRole('searchbox', { name: 'Search jobs' }).fill('steady');
-    await page.waitForFunction("document.querySelectorAll('table[aria-label=Jobs] tbody tr').length === 1");
+    await jobs.nth(1).waitFor({ state: 'detached' });
     assert.ok(await row.isVisible());
     await page.getByRole('combobox', { name: 'State' }).selectOption('running');
     await row.waitFor({ state: 'detached' });
