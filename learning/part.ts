@@ -12,7 +12,7 @@ import type { AlgorithmCel, CelFields, CelJob, DistributionCel, ModelCel, Object
 import type { Parameter, TaskFacts } from './facts.ts';
 import type { Masks } from './kit/given.ts';
 import type { Kit, ModelKit, ObjectiveKit } from './kit/kit.ts';
-import type { Split, TaskIo, Tasks } from './tasks.ts';
+import type { InputEncoder, Split, TaskIo, Tasks } from './tasks.ts';
 
 export const partKinds = ['distribution', 'model', 'algorithm', 'objective', 'optimizer'] as const;
 export type PartKind = (typeof partKinds)[number];
@@ -180,6 +180,13 @@ export interface DistributionPart<Schema extends PartSchema = PartSchema> extend
    *   `DATA_SET_DIFFERS` when it is not the data that the job began with (`io.refuseOtherData`, before anything is said about the spec).
    */
   open(spec: SpecOf<Schema>, io: TaskIo): Promise<Tasks>;
+  /**
+   * How an image file, or a sentence, becomes an input of its tasks, for models in use. Called on the worker.
+   * Default: inputs come as numbers.
+   *
+   * @throws MetatrainError as `open` does.
+   */
+  encoder?(spec: SpecOf<Schema>, io: TaskIo): Promise<InputEncoder>;
 }
 
 export interface ObjectivePart<Schema extends PartSchema = PartSchema> extends PartHead<Schema>, Choosy<Schema> {

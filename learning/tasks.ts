@@ -34,6 +34,17 @@ export interface Tasks {
   classes(split: Split): readonly TaskClass[];
 }
 
+/** What turns inputs as people have them into the numbers that a model takes. */
+export interface InputEncoder {
+  /** `image`: a PNG or JPEG file. `text`: a sentence in UTF-8. */
+  readonly form: InputForm;
+  /** @returns the numbers of one input. @throws Error that says what is wrong with it. */
+  encode(item: Uint8Array): Promise<Float32Array>;
+}
+
+export const inputForms = ['image', 'text'] as const;
+export type InputForm = (typeof inputForms)[number];
+
 /** A file inside an archive. */
 export interface ArchiveEntry {
   readonly name: string;

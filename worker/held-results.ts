@@ -73,6 +73,8 @@ function bytesOf(output: ShardOutput): number {
       return output.adapted.state.byteLength;
     case 'predict':
       return output.predictions.outputs.byteLength;
+    case 'encode':
+      return output.encoded.values.byteLength;
     case 'evaluate':
       return 8 * output.result.measures.reduce((sum, { values }) => sum + values.length, 0);
     default:

@@ -27,7 +27,7 @@ export interface WorkerView {
   peakResidentBytes(): number;
 }
 
-const works = ['initialize', 'train', 'span', 'evaluate', 'adapt', 'predict'] as const;
+const works = ['initialize', 'train', 'span', 'evaluate', 'encode', 'adapt', 'predict'] as const;
 
 type Tree = ReturnType<typeof declareTree>;
 

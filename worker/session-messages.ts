@@ -74,6 +74,7 @@ function readWork(
     }
     case 'adapt':
     case 'predict':
+    case 'encode':
     case undefined:
       throw invalid('work', work ?? 'nothing', 'initialize, train, span or evaluate');
     default:
@@ -161,6 +162,8 @@ function payloadOf(output: ShardOutput): Buffer | undefined {
       return bytesOfVector(output.adapted.state);
     case 'predict':
       return bytesOfVector(output.predictions.outputs);
+    case 'encode':
+      return bytesOfVector(output.encoded.values);
     default:
       return output satisfies never;
   }
@@ -204,6 +207,10 @@ function resultOf(output: ShardOutput): Pick<ShardResult, ShardOutput['kind']> {
     case 'predict': {
       const shape = [...output.predictions.shape];
       return { predict: { payloadSha256: Buffer.from(output.payloadSha256), shape } };
+    }
+    case 'encode': {
+      const shape = [...output.encoded.shape];
+      return { encode: { payloadSha256: Buffer.from(output.payloadSha256), shape } };
     }
     default:
       return output satisfies never;

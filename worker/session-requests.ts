@@ -1,4 +1,5 @@
 // Reads the leases of requests: work without a job, whose arrays came as payloads just before.
+import { type InputForm, inputForms } from '../learning/tasks.ts';
 import type { ShardLease__Output } from '../shared/gen/metatrain/v1/ShardLease.ts';
 import { layoutElements, type ParamsLayout, vectorOfBytes, viewsOf } from '../shared/tensor-codec.ts';
 import type { RequestWork } from './compute/shard.ts';
@@ -18,7 +19,7 @@ export function readRequestLease(lease: ShardLease__Output, takePayload: TakePay
 }
 
 function readWork(
-  { work, adapt, predict }: ShardLease__Output,
+  { work, adapt, predict, encode }: ShardLease__Output,
   takePayload: TakePayload,
 ): { readonly learnerId: string; readonly work: RequestWork } {
   switch (work) {
@@ -39,15 +40,38 @@ function readWork(
       const adapted = { layout, state: vector };
       return { learnerId, work: { kind: 'predict', paramsVersion: 0, request: { adapted, inputs } } };
     }
+    case 'encode': {
+      const { learnerId, form, itemBytes, itemsSha256 } = encode!;
+      const [bytes] = takeAll([itemsSha256], takePayload);
+      const request = { form: formNamed(form), items: itemsOf(bytes!, itemBytes) };
+      return { learnerId, work: { kind: 'encode', paramsVersion: 0, request } };
+    }
     case 'initialize':
     case 'train':
     case 'span':
     case 'evaluate':
     case undefined:
-      throw invalid('work', work ?? 'nothing', 'adapt or predict');
+      throw invalid('work', work ?? 'nothing', 'adapt, predict or encode');
     default:
       return work satisfies never;
   }
+}
+
+function formNamed(name: string): InputForm {
+  const form = inputForms.find((known) => known === name);
+  if (form) return form;
+  throw invalid('form', `"${name}"`, inputForms.join(' or '));
+}
+
+/** Copies, since they cross to the thread. */
+function itemsOf(bytes: Buffer, itemBytes: readonly number[]): Uint8Array[] {
+  const total = itemBytes.reduce((sum, length) => sum + length, 0);
+  if (total !== bytes.byteLength) throw invalid('item_bytes', `${total} bytes`, `${bytes.byteLength}, as they came`);
+  let end = 0;
+  return itemBytes.map((length) => {
+    end += length;
+    return Uint8Array.from(bytes.subarray(end - length, end));
+  });
 }
 
 /** All of them, so that none is left behind where one is missing. */

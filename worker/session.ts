@@ -393,9 +393,9 @@ export class Session {
     this.#dependencies.pool.openJob(jobId, { spec, expectedData });
   }
 
-  #openLearner({ learnerId, spec, paramsSha256 }: LearnerOpened__Output): void {
+  #openLearner({ learnerId, spec, paramsSha256, data: expectedData }: LearnerOpened__Output): void {
     this.#remember(learnerId, undefined);
-    this.#dependencies.pool.openLearner(learnerId, spec);
+    this.#dependencies.pool.openLearner(learnerId, { spec, expectedData });
     this.#takeParams({ jobId: learnerId, paramsVersion: 0, payloadSha256: paramsSha256 });
   }
 

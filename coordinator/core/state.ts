@@ -165,7 +165,7 @@ export interface Shard extends Attempts {
   readonly leases: Set<Lease>;
 }
 
-export type RequestWork = 'adapt' | 'predict';
+export type RequestWork = 'encode' | 'adapt' | 'predict';
 
 /** What the core must know of a request: work that belongs to no job. */
 export interface RequestPlan {

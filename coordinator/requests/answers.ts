@@ -16,7 +16,7 @@ const smallStateBytes = 2 ** 24;
 
 /** Whether the answer may come with a payload of so many bytes. */
 export function mayHavePayload({ job }: Learner, input: RequestInput, payloadBytes: number): boolean {
-  if (input.work === 'predict') return payloadBytes === 4 * elementsOf(predictionsShape(job, input.inputs));
+  if (input.work !== 'adapt') return payloadBytes === 4 * elementsOf(shapeOf(job, input));
   return payloadBytes % 4 === 0 && payloadBytes <= Math.max(smallStateBytes, 2 * 4 * job.parameterCount);
 }
 
@@ -45,19 +45,24 @@ export function checkAnswer(
     const state = vectorOf(payloadSha256 ?? Buffer.alloc(0), elements, 'the adapted state');
     return { work: 'adapt', layout: { tensors }, state };
   }
-  const shape = predictionsShape(learner.job, input.inputs);
-  const got = message.predict?.shape ?? [];
+  const shape = shapeOf(learner.job, input);
+  const { shape: got = [], payloadSha256 = Buffer.alloc(0) } = message[input.work] ?? {};
   if (got.length !== shape.length || !shape.every((size, axis) => size === got[axis])) {
-    throw refused('predict.shape', `[${got.slice(0, 8)}]`, `[${shape}]`);
+    throw refused(`${work}.shape`, `[${got.slice(0, 8)}]`, `[${shape}]`);
   }
-  const outputs = vectorOf(message.predict?.payloadSha256 ?? Buffer.alloc(0), elementsOf(shape), 'a prediction');
-  return { work: 'predict', shape, outputs };
+  const elements = elementsOf(shape);
+  if (input.work === 'encode') return { work: 'encode', shape, values: vectorOf(payloadSha256, elements, 'an input') };
+  return { work: 'predict', shape, outputs: vectorOf(payloadSha256, elements, 'a prediction') };
 }
 
-const predictionsShape = ({ task }: Learner['job'], inputs: Float32Array): readonly number[] => [
-  inputs.length / elementsOf(task.input),
-  task.outputs,
-];
+/** Of the predictions, or of the encoded inputs. */
+const shapeOf = (
+  { task }: Learner['job'],
+  input: Exclude<RequestInput, { readonly work: 'adapt' }>,
+): readonly number[] =>
+  input.work === 'encode'
+    ? [input.items.length, ...task.input]
+    : [input.inputs.length / elementsOf(task.input), task.outputs];
 
 function refused(field: string, got: string, accepted: string): MetatrainError {
   return new MetatrainError('REQUEST_INVALID', `answer: ${field}: got ${excerpt(got, 200)}; accepted: ${accepted}`);

@@ -2,7 +2,17 @@
 // answer that it wants. Checked here, before anything is queued.
 import type { NamedArrays } from '../../learning/built.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
-import { checkPoint, checkStateLayout, inputsShape, invalid, supportShapes } from '../../learning/request-inputs.ts';
+import {
+  checkPoint,
+  checkStateLayout,
+  inputsShape,
+  invalid,
+  maxRequestExamples,
+  supportShapes,
+} from '../../learning/request-inputs.ts';
+import type { InputForm } from '../../learning/tasks.ts';
+import { type DataIdentity, describeData } from '../../shared/data-identity.ts';
+import { formatBytes } from '../../shared/numbers.ts';
 import { bytesOfVector, type ParamsLayout, sha256 } from '../../shared/tensor-codec.ts';
 
 /** A job file and its θ, which requests adapt and predict with. Made once for many requests. */
@@ -13,6 +23,8 @@ export interface Learner {
   readonly spec: string;
   readonly metaParams: Float32Array;
   readonly paramsSha256: Buffer;
+  /** What θ was trained with; empty where that is not known. */
+  readonly data: readonly DataIdentity[];
 }
 
 export interface AdaptedState {
@@ -28,18 +40,37 @@ export interface Predictions {
   readonly outputs: Float32Array;
 }
 
+export interface Encoded {
+  /** [items, …input] */
+  readonly shape: readonly number[];
+  /** Row-major. */
+  readonly values: Float32Array;
+}
+
 /** What a request brings. The arrays are the caller's, and must not change before the answer. */
 export type RequestInput =
   | { readonly work: 'adapt'; readonly point: number; readonly layout: ParamsLayout; readonly support: Float32Array }
-  | { readonly work: 'predict'; readonly adapted: AdaptedState; readonly inputs: Float32Array };
+  | { readonly work: 'predict'; readonly adapted: AdaptedState; readonly inputs: Float32Array }
+  | { readonly work: 'encode'; readonly form: InputForm; readonly items: readonly Uint8Array[] };
 
-export type Answer = ({ readonly work: 'adapt' } & AdaptedState) | ({ readonly work: 'predict' } & Predictions);
+export type Answer =
+  | ({ readonly work: 'adapt' } & AdaptedState)
+  | ({ readonly work: 'predict' } & Predictions)
+  | ({ readonly work: 'encode' } & Encoded);
+
+/** What one request may bring to be encoded. */
+const maxItemsBytes = 128 * 2 ** 20;
 
 /**
  * @param metaParams θ of the job file's model, flat in layout order; the learner's from here on.
+ * @param data what θ was trained with. Default: that is not known.
  * @throws MetatrainError `REQUEST_INVALID`
  */
-export function createLearner(job: ResolvedJob, metaParams: Float32Array): Learner {
+export function createLearner(
+  job: ResolvedJob,
+  metaParams: Float32Array,
+  data: readonly DataIdentity[] = [],
+): Learner {
   const { length } = metaParams;
   if (length !== job.parameterCount) {
     throw invalid('params', `${length} numbers`, `${job.parameterCount}, which the model of the job file has`);
@@ -47,8 +78,8 @@ export function createLearner(job: ResolvedJob, metaParams: Float32Array): Learn
   if (!metaParams.every(Number.isFinite)) throw invalid('params', 'a NaN or an infinity', 'finite numbers');
   const spec = JSON.stringify(job.spec);
   const paramsSha256 = sha256(bytesOfVector(metaParams));
-  const learnerId = `learner-${sha256(Buffer.concat([paramsSha256, Buffer.from(spec)])).toString('hex')}`;
-  return { learnerId, job, spec, metaParams, paramsSha256 };
+  const learnerId = `learner-${sha256(Buffer.concat([paramsSha256, Buffer.from(spec + describeData(data))])).toString('hex')}`;
+  return { learnerId, job, spec, metaParams, paramsSha256, data };
 }
 
 /**
@@ -78,6 +109,28 @@ export function predictInput({ job }: Learner, adapted: AdaptedState, inputs: Fl
   mustBeFinite('state', adapted.state);
   mustBeFinite('inputs', inputs);
   return { work: 'predict', adapted, inputs };
+}
+
+/**
+ * @param items PNG or JPEG files, or sentences in UTF-8.
+ * @throws MetatrainError `REQUEST_INVALID` naming the item.
+ */
+export function encodeInput({ job }: Learner, form: InputForm, items: readonly Uint8Array[]): RequestInput {
+  const accepted = formsOf(job);
+  if (!accepted.includes(form)) throw invalid('inputs', `${form}s`, accepted.map((one) => `${one}s`).join(' or '));
+  const { length } = items;
+  if (length === 0 || length > maxRequestExamples) throw invalid('inputs', `${length} ${form}s`, `1 to ${maxRequestExamples}`);
+  for (const [at, { byteLength }] of items.entries())
+    if (byteLength === 0) throw invalid(`inputs[${at}]`, 'nothing', `${form === 'image' ? 'an' : 'a'} ${form}`);
+  const bytes = items.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (bytes > maxItemsBytes) throw invalid('inputs', formatBytes(bytes), `at most ${formatBytes(maxItemsBytes)} in a request`);
+  return { work: 'encode', form, items };
+}
+
+/** How inputs of the job's model may come. */
+export function formsOf({ task, trained }: ResolvedJob): readonly ('number' | InputForm)[] {
+  if (!trained.distribution.encoder) return ['number'];
+  return task.inputKind === 'tokens' ? ['text', 'number'] : ['image', 'number'];
 }
 
 function mustBeFinite(field: string, values: Float32Array): void {

@@ -16,10 +16,10 @@ const encoded = new WeakMap<Learner, MessageSequence>();
 export function learnerMessages(learner: Learner): MessageSequence {
   let messages = encoded.get(learner);
   if (!messages) {
-    const { learnerId, spec, metaParams, paramsSha256 } = learner;
+    const { learnerId, spec, metaParams, paramsSha256, data } = learner;
     messages = encodeLazily([
       ...chunksOf(bytesOfVector(metaParams), paramsSha256).map((payloadChunk) => ({ payloadChunk })),
-      { learnerOpened: { learnerId, spec, paramsSha256 } },
+      { learnerOpened: { learnerId, spec, paramsSha256, data: [...data] } },
     ]);
     encoded.set(learner, messages);
   }
@@ -38,8 +38,8 @@ export function requestMessages({ lease, deadlineMs, learner: { learnerId }, inp
 }
 
 function workOf(learnerId: string, input: RequestInput) {
-  const payloadOf = (vector: Float32Array) => {
-    const bytes = bytesOfVector(vector);
+  const payloadOf = (vector: Float32Array) => payloadOfBytes(bytesOfVector(vector));
+  const payloadOfBytes = (bytes: Buffer) => {
     const payloadSha256 = sha256(bytes);
     return { payloadSha256, chunks: chunksOf(bytes, payloadSha256) };
   };
@@ -47,6 +47,13 @@ function workOf(learnerId: string, input: RequestInput) {
     const { payloadSha256, chunks } = payloadOf(input.support);
     const support = { layout: layoutMessage(input.layout), payloadSha256 };
     const work: Pick<ShardLease, 'adapt'> = { adapt: { learnerId, point: input.point, support } };
+    return { payloads: chunks, work };
+  }
+  if (input.work === 'encode') {
+    const { form, items } = input;
+    const { payloadSha256, chunks } = payloadOfBytes(Buffer.concat(items));
+    const itemBytes = items.map(({ byteLength }) => byteLength);
+    const work: Pick<ShardLease, 'encode'> = { encode: { learnerId, form, itemBytes, itemsSha256: payloadSha256 } };
     return { payloads: chunks, work };
   }
   const { layout, state: vector } = input.adapted;

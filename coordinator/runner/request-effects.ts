@@ -1,6 +1,7 @@
 // The requests that are not answered, and what the core orders of them: send one to a worker, answer it, fail
 // it. The caller holds a promise, which settles once. Nothing is written to the disk.
 import type { NamedArrays } from '../../learning/built.ts';
+import type { InputForm } from '../../learning/tasks.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { CoreEffect } from '../core/effect.ts';
@@ -13,6 +14,7 @@ import {
   type AdaptedState,
   type Answer,
   adaptInput,
+  encodeInput,
   type Learner,
   type Predictions,
   predictInput,
@@ -78,6 +80,18 @@ export class RequestEffects {
     const answer = await this.#submit(learner, predictInput(learner, adapted, inputs), options);
     if (answer.work !== 'predict') throw new Error('an answer is of the kind of its request');
     return { shape: answer.shape, outputs: answer.outputs };
+  }
+
+  /** @throws as `Runner.encode` does. */
+  async encode(
+    learner: Learner,
+    form: InputForm,
+    items: readonly Uint8Array[],
+    options: RequestOptions,
+  ): Promise<Float32Array> {
+    const answer = await this.#submit(learner, encodeInput(learner, form, items), options);
+    if (answer.work !== 'encode') throw new Error('an answer is of the kind of its request');
+    return answer.values;
   }
 
   #submit(

@@ -6,6 +6,7 @@
 import type { NamedArrays } from '../../learning/built.ts';
 import type { ResolvedJob } from '../../learning/job.ts';
 import { SecretDraws } from '../../learning/outer-loop/secret-draws.ts';
+import type { InputForm } from '../../learning/tasks.ts';
 import { type Clock, nextTurn } from '../../shared/clock.ts';
 import { asMetatrainError, MetatrainError } from '../../shared/errors.ts';
 import type { ShardFailure__Output } from '../../shared/gen/metatrain/v1/ShardFailure.ts';
@@ -211,6 +212,23 @@ export class Runner {
   ): Promise<Predictions> {
     if (this.#isClosed) throw shuttingDown();
     return this.#requests.predict(learner, adapted, inputs, options);
+  }
+
+  /**
+   * Turns images or texts into the numbers that the learner's model takes, on some worker.
+   *
+   * @param items PNG or JPEG files, or sentences in UTF-8.
+   * @returns row-major [items, …input].
+   * @throws as `adapt` does; `DATA_SET_MISSING` where texts are read by a table of a data set that no worker has.
+   */
+  async encode(
+    learner: Learner,
+    form: InputForm,
+    items: readonly Uint8Array[],
+    options: RequestOptions = {},
+  ): Promise<Float32Array> {
+    if (this.#isClosed) throw shuttingDown();
+    return this.#requests.encode(learner, form, items, options);
   }
 
   /** What may be written, and what not. */

@@ -14,6 +14,7 @@ import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
 import { cifar100Files } from './cifar-100-files.ts';
 import { bySplit, type ClassSplits } from './class-splits.ts';
+import { imageEncoder } from './encode-image.ts';
 import type { ImageClass } from './image-classes.ts';
 import { imageTasks } from './image-tasks.ts';
 
@@ -89,6 +90,7 @@ export const cifarDistribution = (cut: CifarCut) =>
       const title = `${cut.title}, ${side} × ${side} photographs of CIFAR-100${lacking}`;
       return imageTasks(spec, { name: cut.title, title, identity, splits, imageNumbers: imageBytes }, io);
     },
+    encoder: async (_spec, io) => imageEncoder({ height: side, width: side, channels: 3, filter: 'lanczos' }, io),
   });
 
 interface CifarClass extends Omit<ImageClass, 'split'> {

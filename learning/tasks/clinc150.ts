@@ -10,7 +10,7 @@ import type { TaskIo } from '../tasks.ts';
 import { splitProblems } from './class-splits.ts';
 import { clinc150Files } from './clinc150-files.ts';
 import { sequenceProblems, textFacts, textFields, textWords } from './text-fields.ts';
-import { hashOf, hashOfSource, type LabelledText, openTexts, type TextSource } from './text-tasks.ts';
+import { hashOf, hashOfSource, type LabelledText, openTexts, type TextSource, textEncoder } from './text-tasks.ts';
 
 const maxFileBytes = 64 * 2 ** 20;
 
@@ -47,15 +47,17 @@ export const clinc150 = defineDistribution({
   ],
   describe: (spec) => textWords(spec, 'CLINC150'),
   facts: textFacts,
-  async open(spec, io) {
-    const read = await readFile(io);
-    const whose = hashOfSource(read) === clinc150Files.contents.full ? '' : ' (not the official sentences)';
-    const title = `CLINC150${whose}`;
-    // 90 intents train, 30 validate and 30 test
-    const usualShares = { validation: 0.2, test: 0.2 };
-    return openTexts(spec, { ...read, title, name: clinc150Files.name, part: 'full', usualShares }, io);
-  },
+  open: async (spec, io) => openTexts(spec, await sourceOf(io), io),
+  encoder: async (spec, io) => textEncoder(spec, await sourceOf(io), io),
 });
+
+async function sourceOf(io: TaskIo): Promise<TextSource> {
+  const read = await readFile(io);
+  const whose = hashOfSource(read) === clinc150Files.contents.full ? '' : ' (not the official sentences)';
+  // 90 intents train, 30 validate and 30 test
+  const usualShares = { validation: 0.2, test: 0.2 };
+  return { ...read, title: `CLINC150${whose}`, name: clinc150Files.name, part: 'full', usualShares };
+}
 
 async function readFile(io: TaskIo): Promise<Pick<TextSource, 'sentences' | 'outside'>> {
   const path = pathOf(io);

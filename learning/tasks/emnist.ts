@@ -12,6 +12,7 @@ import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
 import { classesOfSplits, splitProblems, splitRules, splitsSchema } from './class-splits.ts';
+import { imageEncoder } from './encode-image.ts';
 import type { ImageClass } from './image-classes.ts';
 import { imageTasks } from './image-tasks.ts';
 import { byteArrays } from './npz.ts';
@@ -86,6 +87,8 @@ export const emnist = defineDistribution({
     const title = `EMNIST ${classWords[spec.classes]} of ${file}, ${side} × ${side}`;
     return imageTasks(spec, { name: file, title, identity, splits, imageNumbers: pixels }, io);
   },
+  encoder: async (_spec, io) =>
+    imageEncoder({ height: side, width: side, channels: 1, filter: 'lanczos' }, io, { isInk: true }),
 });
 
 const classWords = {

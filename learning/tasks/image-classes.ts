@@ -252,7 +252,8 @@ async function decodeAll(
   return pixels;
 }
 
-function formatted(image: Image, { height, width, channels, filter }: ImageFormat): Image {
+/** In the format's colours and size. */
+export function formatted(image: Image, { height, width, channels, filter }: ImageFormat): Image {
   return resize(channels === 1 ? toGrey(image) : toColour(image), [height, width], filter);
 }
 

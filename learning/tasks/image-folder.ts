@@ -11,6 +11,7 @@ import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { splits as splitNames, type TaskIo } from '../tasks.ts';
 import { bySplit, type ClassSplits, classesOfSplits, splitProblems, splitRules, splitsSchema } from './class-splits.ts';
+import { imageEncoder } from './encode-image.ts';
 import { type ImageClass, type ImageFormat, readImageFolder } from './image-classes.ts';
 import { imageTasks, invalid } from './image-tasks.ts';
 import { filterNames } from './resample.ts';
@@ -114,6 +115,10 @@ export const imageFolder = defineDistribution({
     const splits = splitsOf(spec, classes, io);
     const title = `images of the folder ${folder}, ${formatText(format)}`;
     return imageTasks(spec, { name: folder, title, identity, splits, imageNumbers: height * width * channels }, io);
+  },
+  async encoder({ size, channels, filter }, io) {
+    const [height, width] = sidesOf(size);
+    return imageEncoder({ height, width, channels, filter }, io);
   },
 });
 

@@ -14,6 +14,7 @@ import { episodeWords, joined } from '../kit/words.ts';
 import { defineDistribution } from '../part.ts';
 import { type Split, splits as splitNames, type TaskClass, type TaskIo } from '../tasks.ts';
 import { bySplit, hashOfSplits } from './class-splits.ts';
+import { imageEncoder } from './encode-image.ts';
 import {
   type Character,
   drawingsPerCharacter,
@@ -127,6 +128,9 @@ export const omniglot = defineDistribution({
       },
     };
   },
+  // as `shrinkToInk`, byte for byte
+  encoder: async (_spec, io) =>
+    imageEncoder({ height: side, width: side, channels: 1, filter: 'lanczos' }, io, { isInk: true }),
 });
 
 function tooManyDrawings({ shots, queries, presentations }: OmniglotSpec): FieldProblem[] {

@@ -12,7 +12,15 @@ import type { Split, TaskIo } from '../tasks.ts';
 import { splitProblems } from './class-splits.ts';
 import { csvRows } from './csv.ts';
 import { sequenceProblems, textFacts, textFields, textWords } from './text-fields.ts';
-import { hashOf, invalid, type LabelledText, maxSentenceLength, openTexts } from './text-tasks.ts';
+import {
+  hashOf,
+  invalid,
+  type LabelledText,
+  maxSentenceLength,
+  openTexts,
+  type TextSource,
+  textEncoder,
+} from './text-tasks.ts';
 
 const column = z.string().min(1).max(200);
 
@@ -75,24 +83,23 @@ export const textCsv = defineDistribution({
   ],
   describe: (spec) => textWords(spec, `sentences${spec.file ? ` of ${spec.file}` : ''}`),
   facts: textFacts,
-  async open(spec, io) {
-    const path = placeOfFile('the file of sentences', spec.file, io);
-    const sentences = await read(path, spec, io);
-    const isOutside = ({ label }: LabelledText) => label === spec.outsideLabel;
-    return openTexts(
-      spec,
-      {
-        title: `sentences of ${spec.file}`,
-        name: 'text-csv',
-        part: spec.file,
-        sentences: sentences.filter((row) => !isOutside(row)),
-        outside: byHash(sentences.filter(isOutside).map(({ text }) => text)),
-        usualShares: { validation: 0, test: 0.2 },
-      },
-      io,
-    );
-  },
+  open: async (spec, io) => openTexts(spec, await sourceOf(spec, io), io),
+  encoder: async (spec, io) => textEncoder(spec, await sourceOf(spec, io), io),
 });
+
+async function sourceOf(spec: CsvSpec, io: TaskIo): Promise<TextSource> {
+  const path = placeOfFile('the file of sentences', spec.file, io);
+  const sentences = await read(path, spec, io);
+  const isOutside = ({ label }: LabelledText) => label === spec.outsideLabel;
+  return {
+    title: `sentences of ${spec.file}`,
+    name: 'text-csv',
+    part: spec.file,
+    sentences: sentences.filter((row) => !isOutside(row)),
+    outside: byHash(sentences.filter(isOutside).map(({ text }) => text)),
+    usualShares: { validation: 0, test: 0.2 },
+  };
+}
 
 function outsideProblems({ outside, outsideLabel }: CsvSpec): FieldProblem[] {
   if (outside === 0 || outsideLabel !== undefined) return [];

@@ -6,7 +6,7 @@ import { startSha256 } from '../../shared/hash.ts';
 import { formatCount } from '../../shared/numbers.ts';
 import { taskRng } from '../../shared/rng.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
-import { splits as splitNames, type TaskClass, type TaskIo, type Tasks } from '../tasks.ts';
+import { type InputEncoder, splits as splitNames, type TaskClass, type TaskIo, type Tasks } from '../tasks.ts';
 import {
   bySplit,
   type ClassSplits,
@@ -49,19 +49,8 @@ export const maxSentenceLength = 10_000;
 const normalized = (text: string): string => text.normalize('NFKC').toLowerCase().trim().replace(/\s+/g, ' ');
 
 export async function openTexts(spec: TextSpec, source: TextSource, io: TaskIo): Promise<Tasks> {
-  const { ways, shots, queries, presentations, outside, tokens, table: wanted } = spec;
-  const { classes, leftOut } = classesOf(source.sentences);
-  const content = hashOfSource(source);
-  const splits = splitsOrOtherData(spec, source, classes, io, content);
-  const table = await io.cached(JSON.stringify(['token table', content, wanted, hashOfSplits(splits)]), async () =>
-    makeTokenTable(
-      wanted.unit,
-      wanted.size,
-      splits.train.flatMap(({ sentences }) => sentences),
-    ),
-  );
-  const identity = { name: source.name, part: source.part, sha256: hashOf(`${content} ${table.sha256}`) };
-  io.refuseOtherData([identity]);
+  const { ways, shots, queries, presentations, outside, tokens } = spec;
+  const { splits, leftOut, table, identity } = await readTexts(spec, source, io);
   refuseSplits(spec, source, splits, io);
   const encode = encoderOf(table, tokens);
   const pools = bySplit((split) => splits[split].map((one) => encode([nameOf(one.name), ...one.sentences])));
@@ -96,6 +85,42 @@ export async function openTexts(spec: TextSpec, source: TextSource, io: TaskIo):
       for (const [row, sentence] of drawn.entries()) write(others[split], sentence, task.outsideInputs!, row);
     },
   };
+}
+
+/** A sentence as the tokens of one input. Not of a sentence that has none, such as of spaces alone. */
+export async function textEncoder(spec: TextSpec, source: TextSource, io: TaskIo): Promise<InputEncoder> {
+  const { table } = await readTexts(spec, source, io);
+  return {
+    form: 'text',
+    async encode(item) {
+      const sentence = new TextDecoder('utf-8', { fatal: true }).decode(item);
+      if (sentence.length > maxSentenceLength)
+        throw new Error(`it has ${sentence.length} characters; accepted: at most ${maxSentenceLength}`);
+      const found = table.encode(sentence).slice(0, spec.tokens);
+      if (found.length === 0) throw new Error('it has no word');
+      const input = new Float32Array(spec.tokens);
+      input.set(found);
+      return input;
+    },
+  };
+}
+
+/** The classes of each split, and the table that the training classes make. @throws MetatrainError `DATA_SET_DIFFERS` */
+async function readTexts(spec: TextSpec, source: TextSource, io: TaskIo) {
+  const { classes, leftOut } = classesOf(source.sentences);
+  const content = hashOfSource(source);
+  const splits = splitsOrOtherData(spec, source, classes, io, content);
+  const { unit, size } = spec.table;
+  const table = await io.cached(JSON.stringify(['token table', content, spec.table, hashOfSplits(splits)]), async () =>
+    makeTokenTable(
+      unit,
+      size,
+      splits.train.flatMap(({ sentences }) => sentences),
+    ),
+  );
+  const identity = { name: source.name, part: source.part, sha256: hashOf(`${content} ${table.sha256}`) };
+  io.refuseOtherData([identity]);
+  return { splits, leftOut, table, identity };
 }
 
 /** A label as words: `transfer_funds` is `transfer funds`. */

@@ -8,6 +8,8 @@ import type { CoordinatorMessage as _metatrain_v1_CoordinatorMessage, Coordinato
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from './metatrain/v1/DataIdentity.ts';
 import type { Device as _metatrain_v1_Device, Device__Output as _metatrain_v1_Device__Output } from './metatrain/v1/Device.ts';
 import type { Drain as _metatrain_v1_Drain, Drain__Output as _metatrain_v1_Drain__Output } from './metatrain/v1/Drain.ts';
+import type { EncodeResult as _metatrain_v1_EncodeResult, EncodeResult__Output as _metatrain_v1_EncodeResult__Output } from './metatrain/v1/EncodeResult.ts';
+import type { EncodeWork as _metatrain_v1_EncodeWork, EncodeWork__Output as _metatrain_v1_EncodeWork__Output } from './metatrain/v1/EncodeWork.ts';
 import type { EvaluateResult as _metatrain_v1_EvaluateResult, EvaluateResult__Output as _metatrain_v1_EvaluateResult__Output } from './metatrain/v1/EvaluateResult.ts';
 import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output as _metatrain_v1_EvaluateWork__Output } from './metatrain/v1/EvaluateWork.ts';
 import type { Heartbeat as _metatrain_v1_Heartbeat, Heartbeat__Output as _metatrain_v1_Heartbeat__Output } from './metatrain/v1/Heartbeat.ts';
@@ -61,6 +63,8 @@ export interface ProtoGrpcType {
       DataIdentity: MessageTypeDefinition<_metatrain_v1_DataIdentity, _metatrain_v1_DataIdentity__Output>
       Device: MessageTypeDefinition<_metatrain_v1_Device, _metatrain_v1_Device__Output>
       Drain: MessageTypeDefinition<_metatrain_v1_Drain, _metatrain_v1_Drain__Output>
+      EncodeResult: MessageTypeDefinition<_metatrain_v1_EncodeResult, _metatrain_v1_EncodeResult__Output>
+      EncodeWork: MessageTypeDefinition<_metatrain_v1_EncodeWork, _metatrain_v1_EncodeWork__Output>
       EvaluateResult: MessageTypeDefinition<_metatrain_v1_EvaluateResult, _metatrain_v1_EvaluateResult__Output>
       EvaluateWork: MessageTypeDefinition<_metatrain_v1_EvaluateWork, _metatrain_v1_EvaluateWork__Output>
       Heartbeat: MessageTypeDefinition<_metatrain_v1_Heartbeat, _metatrain_v1_Heartbeat__Output>

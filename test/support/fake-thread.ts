@@ -4,7 +4,6 @@ import { BroadcastChannel, parentPort } from 'node:worker_threads';
 import { resolveJob } from '../../learning/job.ts';
 import { builtIn } from '../../learning/registry.ts';
 import { MetatrainError } from '../../shared/errors.ts';
-import type { JobSpec } from '../../shared/job-spec/index.ts';
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
 import type { JobToOpen } from '../../worker/compute/program-cache.ts';
 import { serveShards } from '../../worker/compute/serve.ts';
@@ -64,7 +63,7 @@ async function openProgram({ spec }: JobToOpen): Promise<JobProgram> {
 }
 
 /** Adapts by adding the support set's first number to θ, and predicts the state's first number times each input. */
-async function openLearner({ name }: JobSpec): Promise<LearnerProgram> {
+async function openLearner({ spec: { name } }: JobToOpen): Promise<LearnerProgram> {
   const news = new BroadcastChannel(newsChannel);
   news.postMessage(`opened ${name}`);
   return {
@@ -75,6 +74,9 @@ async function openLearner({ name }: JobSpec): Promise<LearnerProgram> {
     },
     async predict(_metaParams, { adapted, inputs }) {
       return { shape: [inputs.length, 1], outputs: inputs.map((input) => input * adapted.state[0]!) };
+    },
+    async encode({ items }) {
+      return { shape: [items.length, 1], values: Float32Array.from(items, ({ byteLength }) => byteLength) };
     },
     async close() {
       news.postMessage(`closed ${name}`);

@@ -10,7 +10,7 @@ import type { ObserverOf } from '../../shared/observers.ts';
 import '../engine/onnx/telemetry.ts';
 import { ParamsStore } from './params-store.ts';
 import { type PoolCensus, type PoolHappenings, type SlotState, slotStates } from './pool-happening.ts';
-import { type FromThread, isSameOpening, type JobOpening, type Opening, type ThreadData } from './protocol.ts';
+import { type FromThread, isSameOpening, type Opening, type ThreadData } from './protocol.ts';
 import { failureOf, type ShardOutcome, type ShardWork, type StartProgress } from './shard.ts';
 import { newSlot, release, type Shard, type Slot, stop, tell, threadError } from './slot.ts';
 
@@ -126,16 +126,15 @@ export class ComputePool {
   }
 
   /** A job that is open in the same way stays as it is, programs and all; otherwise it starts anew. */
-  openJob(jobId: string, job: Omit<JobOpening, 'kind'>): void {
+  openJob(jobId: string, job: Omit<Opening, 'kind'>): void {
     this.#open(jobId, { kind: 'job', ...job });
   }
 
   /**
-   * As a job, under its id: a job file whose θ is put as version 0. Requests run on it; no data set is opened
-   * for them.
+   * As a job, under its id: a job file whose θ is put as version 0. Requests run on it.
    */
-  openLearner(learnerId: string, spec: string): void {
-    this.#open(learnerId, { kind: 'learner', spec });
+  openLearner(learnerId: string, learner: Omit<Opening, 'kind'>): void {
+    this.#open(learnerId, { kind: 'learner', ...learner });
   }
 
   #open(jobId: string, opening: Opening): void {

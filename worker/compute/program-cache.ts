@@ -29,7 +29,7 @@ export interface JobToOpen {
 }
 
 export type OpenProgram = (job: JobToOpen, events: ProgramEvents) => Promise<JobProgram>;
-export type OpenLearner = (spec: JobSpec, events: ProgramEvents) => Promise<LearnerProgram>;
+export type OpenLearner = (learner: JobToOpen, events: ProgramEvents) => Promise<LearnerProgram>;
 
 export interface ProgramCacheDependencies extends Pick<ProgramEvents, 'compiling'> {
   /** The parts that jobs may name. */
@@ -104,13 +104,14 @@ export class ProgramCache {
   async #open(opening: Opening, events: ProgramEvents): Promise<OpenedProgram> {
     const { registry, openProgram, openLearner } = this.#dependencies;
     const spec = parseJobSpec(opening.spec, [], registry);
-    switch (opening.kind) {
+    const { kind, expectedData } = opening;
+    switch (kind) {
       case 'job':
-        return { kind: 'job', program: await openProgram({ spec, expectedData: opening.expectedData }, events) };
+        return { kind, program: await openProgram({ spec, expectedData }, events) };
       case 'learner':
-        return { kind: 'learner', program: await openLearner(spec, events) };
+        return { kind, program: await openLearner({ spec, expectedData }, events) };
       default:
-        return opening satisfies never;
+        return kind satisfies never;
     }
   }
 

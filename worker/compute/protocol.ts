@@ -8,28 +8,17 @@ import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 import type { CrewMemory } from './span.ts';
 
-/** What a worker is told of a job before its first lease. */
-export interface JobOpening {
-  readonly kind: 'job';
+/** What a worker is told of a job before its first lease, or of a learner before the first lease of a request that names it. */
+export interface Opening {
+  readonly kind: 'job' | 'learner';
   /** The spec as JSON. */
   readonly spec: string;
-  /** What the job keeps to; empty while that is not known. */
+  /** What the job keeps to, or what the learner's θ was trained with; empty while that is not known. */
   readonly expectedData: readonly DataIdentity[];
 }
 
-/** What a worker is told of a learner before the first lease of a request that names it. */
-export interface LearnerOpening {
-  readonly kind: 'learner';
-  /** The spec as JSON. */
-  readonly spec: string;
-}
-
-export type Opening = JobOpening | LearnerOpening;
-
 export const isSameOpening = (a: Opening, b: Opening): boolean =>
-  a.kind === b.kind && a.spec === b.spec && describeData(dataOf(a)) === describeData(dataOf(b));
-
-const dataOf = (opening: Opening): readonly DataIdentity[] => (opening.kind === 'job' ? opening.expectedData : []);
+  a.kind === b.kind && a.spec === b.spec && describeData(a.expectedData) === describeData(b.expectedData);
 
 /** `jobId`: the id of a job, or of a learner, under which its programs are open. */
 export type ToThread =

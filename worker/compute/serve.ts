@@ -169,7 +169,7 @@ async function compute(
   span: SpanRun,
   metaParams?: Float32Array,
 ): Promise<{ readonly output: ShardOutput; readonly data: readonly DataIdentity[] }> {
-  if (work.kind === 'adapt' || work.kind === 'predict') {
+  if (work.kind === 'adapt' || work.kind === 'predict' || work.kind === 'encode') {
     return { output: await serveRequest(await programs.learnerOf(jobId), work, given(metaParams)), data: [] };
   }
   const program = await programs.programOf(jobId);
@@ -187,13 +187,24 @@ async function serveRequest(
   work: RequestWork,
   metaParams: Float32Array,
 ): Promise<ShardOutput> {
-  if (work.kind === 'adapt') {
-    const adapted = await learner.adapt(metaParams, work.request);
-    return { kind: 'adapt', adapted, payloadSha256: hashOf(adapted.state) };
+  const { kind } = work;
+  switch (kind) {
+    case 'adapt': {
+      const adapted = await learner.adapt(metaParams, work.request);
+      return { kind, adapted, payloadSha256: hashOf(adapted.state) };
+    }
+    case 'predict': {
+      const made = await learner.predict(metaParams, work.request);
+      const predictions = { ...made, outputs: made.outputs.slice() };
+      return { kind, predictions, payloadSha256: hashOf(predictions.outputs) };
+    }
+    case 'encode': {
+      const encoded = await learner.encode(work.request);
+      return { kind, encoded, payloadSha256: hashOf(encoded.values) };
+    }
+    default:
+      return work satisfies never;
   }
-  const made = await learner.predict(metaParams, work.request);
-  const predictions = { ...made, outputs: made.outputs.slice() };
-  return { kind: 'predict', predictions, payloadSha256: hashOf(predictions.outputs) };
 }
 
 async function computeShard(
@@ -250,6 +261,8 @@ function transferable(output: ShardOutput): ArrayBuffer[] {
       return [output.adapted.state.buffer as ArrayBuffer];
     case 'predict':
       return [output.predictions.outputs.buffer as ArrayBuffer];
+    case 'encode':
+      return [output.encoded.values.buffer as ArrayBuffer];
     default:
       return output satisfies never;
   }

@@ -10,7 +10,7 @@ import type {
   TrainShard,
   TrainShardResult,
 } from '../learning/job-program.ts';
-import type { AdaptedState, AdaptRequest, Predictions, PredictRequest } from '../learning/learner-program.ts';
+import type { AdaptedState, AdaptRequest, Encoded, EncodeRequest, Predictions, PredictRequest } from '../learning/learner-program.ts';
 
 export type ShardWork =
   | { readonly kind: 'initialize' }
@@ -30,7 +30,8 @@ export interface SpanOrder extends Pick<SpanStart, 'optimizer' | 'maxSteps' | 'f
 /** What a request asks of a learner, whose θ is of version 0 and stays. */
 export type RequestWork =
   | { readonly kind: 'adapt'; readonly paramsVersion: 0; readonly request: AdaptRequest }
-  | { readonly kind: 'predict'; readonly paramsVersion: 0; readonly request: PredictRequest };
+  | { readonly kind: 'predict'; readonly paramsVersion: 0; readonly request: PredictRequest }
+  | { readonly kind: 'encode'; readonly paramsVersion: 0; readonly request: EncodeRequest };
 
 /** What the agent hears of a shard before its outcome. */
 export interface StartProgress {
@@ -59,7 +60,8 @@ export type ShardOutput =
   | { readonly kind: 'span'; readonly end: SpanEnd; readonly payloadSha256: Uint8Array }
   | { readonly kind: 'evaluate'; readonly result: EvaluateShardResult }
   | { readonly kind: 'adapt'; readonly adapted: AdaptedState; readonly payloadSha256: Uint8Array }
-  | { readonly kind: 'predict'; readonly predictions: Predictions; readonly payloadSha256: Uint8Array };
+  | { readonly kind: 'predict'; readonly predictions: Predictions; readonly payloadSha256: Uint8Array }
+  | { readonly kind: 'encode'; readonly encoded: Encoded; readonly payloadSha256: Uint8Array };
 
 export interface ShardFailureReason {
   readonly code: ErrorCode;

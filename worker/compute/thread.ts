@@ -31,7 +31,10 @@ void serveShards(parentPort, async () => {
     registry,
     openProgram: ({ spec, expectedData }, events) =>
       withEngine(spec, events, (engine) => openJobProgram(spec, { registry, engine, dataDirectories, expectedData })),
-    openLearner: (spec, events) => withEngine(spec, events, async (engine) => openLearner(spec, { registry, engine })),
+    openLearner: ({ spec, expectedData }, events) =>
+      withEngine(spec, events, async (engine) =>
+        openLearner(spec, { registry, engine, dataDirectories, expectedData }),
+      ),
     engineMs: () => engineMs,
     predictedBytes: () => sessions.heldBytes,
   };

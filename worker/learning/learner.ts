@@ -1,5 +1,5 @@
-// A learner: a job file and its θ, which requests adapt and predict with. No data set is opened for it: the
-// support set and the inputs come with the request. Programs are compiled at their first use, one for each
+// A learner: a job file and its θ, which requests adapt and predict with. The support set and the inputs come
+// with the request; a data set is opened only to read sentences by the table of tokens that it makes. Programs are compiled at their first use, one for each
 // number of examples and point of adaptation, and the oldest of them are freed.
 import type { NamedArrays as FloatArrays, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import { layoutOf, resolveJob } from '../../learning/job.ts';
@@ -10,11 +10,14 @@ import { examplesOf } from '../../learning/kit/stream.ts';
 import type { Registry } from '../../learning/registry.ts';
 import { checkPoint, checkStateLayout, inputsShape, invalid, supportShapes } from '../../learning/request-inputs.ts';
 import { stepInputShapes, stepInputs } from '../../learning/step-inputs.ts';
+import type { InputEncoder, InputForm } from '../../learning/tasks.ts';
+import type { DataIdentity } from '../../shared/data-identity.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import type { JobSpec } from '../../shared/job-spec/index.ts';
-import { type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
+import { elementsOf, type ParamsLayout, viewsOf } from '../../shared/tensor-codec.ts';
 import type { Engine, NamedArrays, TaskProgram, TensorSpecs } from '../engine/engine.ts';
 import { specsOf } from './arrays.ts';
+import { taskIo } from './io.ts';
 import type { AdaptedState, LearnerProgram } from './learner-program.ts';
 import { buildJob } from './open.ts';
 import { programOptions, shapeSpecs, sharedInputs } from './programs.ts';
@@ -24,6 +27,10 @@ export interface LearnerDependencies {
   readonly registry: Registry;
   /** Stays the caller's: closing the learner does not close it. */
   readonly engine: Engine;
+  /** Searched for the data set that a table of tokens is made of, in order. Default: nowhere. */
+  readonly dataDirectories?: readonly string[];
+  /** What θ was trained with. Default, or empty: any will do. */
+  readonly expectedData?: readonly DataIdentity[];
 }
 
 /** Programs of one learner that are kept: as many kinds of request. */
@@ -39,12 +46,25 @@ interface LoopedRequest {
 const statePrefix = 'state.';
 
 /** @throws MetatrainError `REQUEST_INVALID` when the model cannot do what the job file asks for. */
-export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependencies): LearnerProgram {
+export function openLearner(
+  spec: JobSpec,
+  { registry, engine, dataDirectories = [], expectedData = [] }: LearnerDependencies,
+): LearnerProgram {
   const job = resolveJob(spec, registry);
   const { algorithm } = buildJob(job);
   const layout = layoutOf(job.parameters);
   const { points } = job.measures.evaluate[0]!;
   const programs = keptByKey(keptPrograms);
+  let encoder: Promise<InputEncoder> | undefined;
+  const openEncoder = (): Promise<InputEncoder> => {
+    const { distribution, section } = job.trained;
+    const opened = distribution.encoder?.(
+      section,
+      taskIo({ seed: spec.seed, dataDirectories, usedSplits: ['train'], expectedData }),
+    );
+    if (opened) return opened;
+    throw invalid('inputs', 'images or texts', `numbers, since ${distribution.title} tells of no other form`);
+  };
   // θ is that of a job at its end, and so are the inputs that the meta-step gives the programs.
   const step = stepInputs(job, stepInputShapes(job), spec.meta.iterations);
   const compile = (work: string, compute: TaskFunction, task: TensorSpecs) => {
@@ -140,9 +160,33 @@ export function openLearner(spec: JobSpec, { registry, engine }: LearnerDependen
       const outputs = each.outputs as Float32Array;
       return { shape: program.outputs.each.outputs!.shape.slice(1), outputs: finite(outputs, 'a prediction') };
     },
+    async encode({ form, items }) {
+      encoder ??= openEncoder();
+      encoder.catch(() => {
+        encoder = undefined;
+      });
+      const opened = await encoder;
+      if (opened.form !== form) throw invalid('inputs', `${form}s`, `${opened.form}s`);
+      const { input } = job.task;
+      const size = elementsOf(input);
+      const values = new Float32Array(items.length * size);
+      for (const [at, item] of items.entries()) {
+        let numbers: Float32Array;
+        try {
+          numbers = await opened.encode(item);
+        } catch (cause) {
+          const why = cause instanceof Error ? cause.message : String(cause);
+          throw invalid(`inputs[${at}]`, `${form === 'image' ? 'a file' : 'a sentence'} that cannot be read: ${why}`, encodable[form]);
+        }
+        values.set(numbers, at * size);
+      }
+      return { shape: [items.length, ...input], values };
+    },
     close: () => programs.close(),
   };
 }
+
+const encodable: Readonly<Record<InputForm, string>> = { image: 'a PNG or a JPEG', text: 'a sentence in UTF-8' };
 
 /** Of what an adapt program returns: its tensors one after another, as the program names them. */
 function stateLayout({ outputs }: TaskProgram): ParamsLayout {

@@ -6,6 +6,7 @@ import type { EvaluateWork as _metatrain_v1_EvaluateWork, EvaluateWork__Output a
 import type { AdaptWork as _metatrain_v1_AdaptWork, AdaptWork__Output as _metatrain_v1_AdaptWork__Output } from '../../metatrain/v1/AdaptWork.ts';
 import type { PredictWork as _metatrain_v1_PredictWork, PredictWork__Output as _metatrain_v1_PredictWork__Output } from '../../metatrain/v1/PredictWork.ts';
 import type { SpanWork as _metatrain_v1_SpanWork, SpanWork__Output as _metatrain_v1_SpanWork__Output } from '../../metatrain/v1/SpanWork.ts';
+import type { EncodeWork as _metatrain_v1_EncodeWork, EncodeWork__Output as _metatrain_v1_EncodeWork__Output } from '../../metatrain/v1/EncodeWork.ts';
 
 export interface ShardLease {
   'leaseId'?: (string);
@@ -19,9 +20,10 @@ export interface ShardLease {
   'adapt'?: (_metatrain_v1_AdaptWork | null);
   'predict'?: (_metatrain_v1_PredictWork | null);
   'span'?: (_metatrain_v1_SpanWork | null);
+  'encode'?: (_metatrain_v1_EncodeWork | null);
   'traceparent'?: (string);
   'owner'?: "jobId"|"requestId";
-  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span"|"encode";
 }
 
 export interface ShardLease__Output {
@@ -36,7 +38,8 @@ export interface ShardLease__Output {
   'adapt'?: (_metatrain_v1_AdaptWork__Output | null);
   'predict'?: (_metatrain_v1_PredictWork__Output | null);
   'span'?: (_metatrain_v1_SpanWork__Output | null);
+  'encode'?: (_metatrain_v1_EncodeWork__Output | null);
   'traceparent': (string);
   'owner'?: "jobId"|"requestId";
-  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
+  'work'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span"|"encode";
 }

@@ -7,6 +7,7 @@ import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output a
 import type { AdaptResult as _metatrain_v1_AdaptResult, AdaptResult__Output as _metatrain_v1_AdaptResult__Output } from '../../metatrain/v1/AdaptResult.ts';
 import type { PredictResult as _metatrain_v1_PredictResult, PredictResult__Output as _metatrain_v1_PredictResult__Output } from '../../metatrain/v1/PredictResult.ts';
 import type { SpanResult as _metatrain_v1_SpanResult, SpanResult__Output as _metatrain_v1_SpanResult__Output } from '../../metatrain/v1/SpanResult.ts';
+import type { EncodeResult as _metatrain_v1_EncodeResult, EncodeResult__Output as _metatrain_v1_EncodeResult__Output } from '../../metatrain/v1/EncodeResult.ts';
 
 export interface ShardResult {
   'leaseId'?: (string);
@@ -20,9 +21,10 @@ export interface ShardResult {
   'adapt'?: (_metatrain_v1_AdaptResult | null);
   'predict'?: (_metatrain_v1_PredictResult | null);
   'span'?: (_metatrain_v1_SpanResult | null);
+  'encode'?: (_metatrain_v1_EncodeResult | null);
   'presentedAgain'?: (boolean);
   'owner'?: "jobId"|"requestId";
-  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
+  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span"|"encode";
 }
 
 export interface ShardResult__Output {
@@ -37,7 +39,8 @@ export interface ShardResult__Output {
   'adapt'?: (_metatrain_v1_AdaptResult__Output | null);
   'predict'?: (_metatrain_v1_PredictResult__Output | null);
   'span'?: (_metatrain_v1_SpanResult__Output | null);
+  'encode'?: (_metatrain_v1_EncodeResult__Output | null);
   'presentedAgain': (boolean);
   'owner'?: "jobId"|"requestId";
-  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span";
+  'result'?: "initialize"|"train"|"evaluate"|"adapt"|"predict"|"span"|"encode";
 }
