@@ -32,6 +32,7 @@ import { JobRequests } from './job-requests.ts';
 import { Checkpointing } from './jobs/checkpointing.ts';
 import { JobBook } from './jobs/job-book.ts';
 import { ClusterMetrics } from './metrics/cluster-metrics.ts';
+import { ModelRequests } from './model-requests.ts';
 import type { Observer } from './observers/happenings.ts';
 import { jobStory } from './observers/job-story.ts';
 import { logLines } from './observers/log-lines.ts';
@@ -43,6 +44,7 @@ import { clusterService } from './rpc/cluster-service.ts';
 import { serverCredentials } from './rpc/credentials.ts';
 import { Door } from './rpc/door.ts';
 import { jobService } from './rpc/job-service.ts';
+import { modelService } from './rpc/model-service.ts';
 import { Scaler, startScaler } from './rpc/scaler-service.ts';
 import { startServer } from './rpc/server.ts';
 import { workerService } from './rpc/worker-service.ts';
@@ -127,6 +129,10 @@ export async function startCoordinator(
     metrics?.attendHost({ room: state.room, certificates: () => tls?.expiries ?? [] });
     const requests = new JobRequests({ runner, book, registry });
     const jobs = jobService({ requests, book, checkpoints: state.checkpoints, clock, log });
+    const { checkpoints } = state;
+    const models = new ModelRequests(limits, { runner, jobs: requests, book, checkpoints, registry, clock });
+    parts.models = models;
+    metrics?.attendModels(models.adapted);
     const { heartbeatIntervalMs } = core;
     const { workers: maxWorkers } = limits;
     const workers = workerService(
@@ -142,7 +148,12 @@ export async function startCoordinator(
     parts.disk = new DiskWatch({ room: state.room, book, checkpointing, runner, clock, log });
     const cluster = clusterService({ runner, book, events: state.jobs.log, clock, log });
     parts.watched.push(jobs, cluster);
-    const handlers = { jobs: jobs.handlers, cluster: cluster.handlers, workers };
+    const handlers = {
+      jobs: jobs.handlers,
+      models: modelService({ models, clock, log }),
+      cluster: cluster.handlers,
+      workers,
+    };
     const server = await startServer(host, port, handlers, { credentials: serverCredentials(tls), door, connections });
     parts.servers.push(server);
     let httpServer: HttpServer | undefined;
@@ -153,8 +164,8 @@ export async function startCoordinator(
       );
       parts.watched.push(answers);
       const gate = new Gate(tokens, refusals);
-      const { checkpoints, jobs: store } = state;
-      const sources = { gate, requests, runner, book, events: store.log, checkpoints, answers, clock };
+      const { jobs: store } = state;
+      const sources = { gate, requests, models, runner, book, events: store.log, checkpoints, answers, clock };
       const routes = [
         ...(metrics ? [metricsRoutes(metrics.meter, gate.admits('read', 'admin'))] : []),
         api({ host: http.host, publicOrigin: http.publicOrigin, version: packageVersion() }, sources),
@@ -198,6 +209,7 @@ interface Parts {
   readonly state: StateDirectory;
   readonly servers: { close(graceMs: number): Promise<void> }[];
   runner?: Runner;
+  models?: ModelRequests;
   disk?: DiskWatch;
   bus?: EventPublisher;
   metrics?: ClusterMetrics;
@@ -283,6 +295,7 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
       servers,
       watched,
       runner,
+      models,
       disk,
       bus,
       metrics,
@@ -290,6 +303,7 @@ function closeAll(parts: Parts, graceMs: number): Promise<void> {
       stopSweeping,
     } = parts;
     disk?.close();
+    models?.close();
     stopSweeping?.();
     door.close();
     connections.close();

@@ -58,6 +58,9 @@ export interface CoordinatorLimits {
   /** How long the reader of one may read nothing before it is dropped. */
   readonly httpStallMs: number;
   readonly workers: number;
+  /** Memory that adapted models may take, and how many of them a client may have. */
+  readonly adaptedBytes: number;
+  readonly adaptedPerClient: number;
   /** Summaries of meta-steps in the log of events: how long NATS may be away. */
   readonly loggedSummaries: number;
   /** The same of all other events. */
@@ -85,6 +88,8 @@ const defaultLimits: CoordinatorLimits = {
   httpAnswers: 2_000,
   httpStallMs: 30_000,
   workers: 4_096,
+  adaptedBytes: 512 * 2 ** 20,
+  adaptedPerClient: 1_000,
   loggedSummaries: 50_000,
   loggedEvents: 50_000,
   endedJobSeriesMs: 60_000,

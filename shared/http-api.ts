@@ -35,10 +35,52 @@ export interface ApiError {
 export interface WhoAmI {
   /** The token's name; empty where the coordinator asks for none. */
   readonly name: string;
-  readonly roles: readonly ('submit' | 'read' | 'worker' | 'admin')[];
+  readonly roles: readonly ('submit' | 'read' | 'predict' | 'worker' | 'admin')[];
   readonly asksForTokens: boolean;
   /** Of the coordinator. */
   readonly version: string;
+}
+
+/** POST /models/adapt, GET /models */
+export interface AdaptedModels {
+  readonly models: readonly AdaptedModelRow[];
+}
+
+/** GET /models/:adaptedId, with its state. */
+export interface AdaptedModelRow {
+  /** Empty where it is not kept; the times are absent then. */
+  readonly adaptedId: string;
+  readonly jobId: string;
+  /** The checkpoint's meta-step. */
+  readonly step: number;
+  /** Of the evaluation's axis, such as the number of inner steps. */
+  readonly point: string;
+  /** In the order of the outputs; empty for a regression. */
+  readonly classes: readonly string[];
+  readonly examples: number;
+  readonly bytes: number;
+  readonly adaptedAt?: string;
+  readonly expiresAt?: string;
+  readonly state?: AdaptedState;
+}
+
+export interface AdaptedState {
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Float32 little-endian, one tensor after another, in base64. */
+  readonly data: string;
+}
+
+/** POST /models/predict */
+export interface PredictAnswer {
+  /** One a query: values, or logits with the class and the probabilities that follow from them. */
+  readonly predictions: readonly {
+    readonly outputs: readonly number[];
+    readonly className?: string;
+    readonly probabilities?: readonly number[];
+  }[];
+  readonly classes: readonly string[];
+  readonly jobId: string;
+  readonly step: number;
 }
 
 /** A job in a list. */

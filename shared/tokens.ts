@@ -6,8 +6,11 @@ import { z } from 'zod';
 import { MetatrainError } from './errors.ts';
 import { randomSecret } from './rng.ts';
 
-/** What a token may be used for. `admin` may do whatever `submit` and `read` may, to every job; it is no worker. */
-export const roles = ['submit', 'read', 'worker', 'admin'] as const;
+/**
+ * What a token may be used for. `predict`: adapting trained models and predicting with them. `admin` may do whatever `submit`, `read` and
+ * `predict` may, to every job; it is no worker.
+ */
+export const roles = ['submit', 'read', 'predict', 'worker', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 export interface TokenEntry {

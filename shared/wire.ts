@@ -11,6 +11,7 @@ import { printableLines } from './foreign-text.ts';
 import type { ProtoGrpcType as ClusterProto } from './gen/cluster.ts';
 import type { ProtoGrpcType as ScalerProto } from './gen/externalscaler.ts';
 import type { ProtoGrpcType as JobProto } from './gen/job.ts';
+import type { ProtoGrpcType as ModelProto } from './gen/model.ts';
 import type { ProtoGrpcType as WorkerProto } from './gen/worker.ts';
 import { withoutSecrets } from './tokens.ts';
 
@@ -81,7 +82,7 @@ function findPackageRoot(directory: string): string {
   return findPackageRoot(parent);
 }
 
-const ourProtos = ['job', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`);
+const ourProtos = ['job', 'model', 'cluster', 'worker'].map((name) => `metatrain/v1/${name}.proto`);
 
 function loadProtos({ keepCase }: { readonly keepCase: boolean }, files = ourProtos): PackageDefinition {
   return loadSync(files, {
@@ -98,10 +99,11 @@ function loadProtos({ keepCase }: { readonly keepCase: boolean }, files = ourPro
 export const loadReflectionDefinition = (): PackageDefinition => loadProtos({ keepCase: true });
 
 const loaded = loadPackageDefinition(loadProtos({ keepCase: false })) as unknown as JobProto &
+  ModelProto &
   ClusterProto &
   WorkerProto;
 
-export const { JobService, ClusterService, WorkerService } = loaded.metatrain.v1;
+export const { JobService, ModelService, ClusterService, WorkerService } = loaded.metatrain.v1;
 
 /** KEDA's service, which the coordinator serves where it is asked to. */
 export const loadExternalScaler = (): ScalerProto['externalscaler']['ExternalScaler'] =>

@@ -165,7 +165,8 @@ export interface Shard extends Attempts {
   readonly leases: Set<Lease>;
 }
 
-export type RequestWork = 'encode' | 'adapt' | 'predict';
+export const requestWorks = ['encode', 'adapt', 'predict'] as const;
+export type RequestWork = (typeof requestWorks)[number];
 
 /** What the core must know of a request: work that belongs to no job. */
 export interface RequestPlan {

@@ -4,9 +4,11 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { JobList, SubmitAnswer, WhoAmI } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp, type HttpRoutes, maxBodyBytes } from '../../shared/http-server.ts';
+import { roles } from '../../shared/tokens.ts';
 import type { Caller } from '../access/authentication.ts';
 import { invalidField, type JobRequests } from '../job-requests.ts';
 import type { JobBook } from '../jobs/job-book.ts';
+import type { ModelRequests } from '../model-requests.ts';
 import type { Runner } from '../runner/runner.ts';
 import type { CheckpointStore } from '../store/checkpoint-store.ts';
 import type { EventLog } from '../store/event-log.ts';
@@ -14,6 +16,7 @@ import { type JobRecord, type JobStateName, jobStateNames } from '../store/job-r
 import { clusterStream, endOfStream, jobStream, stillHere, WaitSnapshots, WorkerSnapshots } from './event-streams.ts';
 import type { Gate } from './gate.ts';
 import { jobDetail, jobRow, workerList } from './json.ts';
+import { modelRoutes } from './models.ts';
 import type { OpenAnswers, Pouring } from './open-answers.ts';
 import { type OriginOptions, refuseForeign } from './origin.ts';
 
@@ -25,6 +28,7 @@ export interface ApiOptions extends Omit<OriginOptions, 'asksForTokens'> {
 export interface ApiDependencies {
   readonly gate: Gate;
   readonly requests: JobRequests;
+  readonly models: ModelRequests;
   readonly runner: Runner;
   readonly book: JobBook;
   readonly events: EventLog;
@@ -47,7 +51,7 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
   const mayRead = gate.admits('read', 'admin');
   const maySubmit = gate.admits('submit', 'admin');
   const detail = (record: JobRecord, visitor: Caller) => jobDetail(record, visitor, requests.whyWaits(record));
-  const anyRole = gate.admits('submit', 'read', 'worker', 'admin');
+  const anyRole = gate.admits(...roles);
   return (app: HttpApp) => {
     app.use('/api/*', refuseForeign({ ...options, asksForTokens: gate.asksForTokens }));
     app.use('/api/*', async (context, next) => {
@@ -109,6 +113,8 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       };
       return answers.pour(context, { headers }, () => checkpoints.stream(jobId, checkpoint));
     });
+
+    modelRoutes(app, dependencies);
 
     app.get('/api/v1/workers', mayRead, (context) => answerJson(context, workerList(runner.workers(), clock.now())));
 

@@ -29,6 +29,12 @@ export interface ClusterMetricsOptions {
 /** Workers with series of their own. If there are more, the first to connect have them. */
 const maxWorkerSeries = 256;
 
+/** What is kept of adapted models. */
+export interface ModelsView {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 interface OpenJob {
   readonly record: JobRecord;
   /** When it was submitted, as `Clock.elapsedMs`. */
@@ -43,6 +49,7 @@ export class ClusterMetrics {
   #view: ClusterView | undefined;
   #bus: EventBusView | undefined;
   #host: HostView | undefined;
+  #models: ModelsView | undefined;
   /** Jobs that have not ended. */
   readonly #open = new Map<string, OpenJob>();
   /** When a worker that held the shard was first lost, as `Clock.elapsedMs`. */
@@ -57,6 +64,9 @@ export class ClusterMetrics {
     this.#tree = coordinatorTree(this.meter);
     this.#readAtScrape(version);
     declareEventMetrics(this.meter, () => this.#bus);
+    const { meter } = this;
+    meter.gauge('metatrain_adapted_models', 'Adapted models that are kept.', () => this.#models?.count);
+    meter.gauge('metatrain_adapted_bytes', 'Memory that adapted models take.', () => this.#models?.bytes);
     declareHostMetrics(this.meter, () => this.#host);
     this.#jobs = jobMetrics(this.meter, { endedJobSeriesMs }, clock);
   }
@@ -70,6 +80,10 @@ export class ClusterMetrics {
     this.#bus = bus;
   }
 
+  attendModels(models: ModelsView): void {
+    this.#models = models;
+  }
+
   attendHost(host: HostView): void {
     this.#host = host;
   }
@@ -77,6 +91,7 @@ export class ClusterMetrics {
   close(): void {
     this.#view = undefined;
     this.#bus = undefined;
+    this.#models = undefined;
     this.#host = undefined;
     this.#jobs.close();
   }
@@ -124,8 +139,12 @@ export class ClusterMetrics {
       if (cause === 'workerLost' && !this.#lostAt.has(lease.shard))
         this.#lostAt.set(lease.shard, this.#clock.elapsedMs());
     },
-    requestRetried: () => {},
-    requestEnded: () => {},
+    requestRetried: () => this.#tree.requests.retried.add(),
+    requestEnded: ({ plan: { work }, tookMs, reason }) => {
+      const { ended, seconds } = this.#tree.requests;
+      ended[work][reason === undefined ? 'answered' : 'failed'].add();
+      if (reason === undefined) seconds[work].observe(tookMs / 1_000);
+    },
     batchReduced: ({ work, reduceMs }) => {
       if (work === 'train') this.#tree.metaSteps.phase.apply.observe(reduceMs / 1_000);
     },

@@ -1,7 +1,7 @@
 // Every metric of the coordinator except those of single jobs: names, help, labels.
 // `cluster-metrics.ts` sets their values.
 import { type Meter, secondsBuckets } from '../../shared/metrics/meter.ts';
-import { workKinds } from '../core/state.ts';
+import { requestWorks, workKinds } from '../core/state.ts';
 
 /** Of tasks: those of a span are training tasks. */
 export const works = ['initialize', 'train', 'evaluate'] as const;
@@ -64,6 +64,24 @@ export function coordinatorTree(meter: Meter) {
       skippedTasks: meter.counter(
         'metatrain_tasks_skipped_total',
         'Training tasks left out because their meta-gradient was not finite.',
+      ),
+    },
+    requests: {
+      ended: meter.counter(
+        'metatrain_requests_total',
+        'Requests of trained models that ended: to encode inputs, to adapt, to predict; answered, or failed.',
+        ['work', requestWorks],
+        ['outcome', ['answered', 'failed']],
+      ),
+      seconds: meter.histogram(
+        'metatrain_request_seconds',
+        'Time from a request of a trained model to its answer, by kind of work.',
+        secondsBuckets,
+        ['work', requestWorks],
+      ),
+      retried: meter.counter(
+        'metatrain_requests_retried_total',
+        'Requests of trained models that went to another worker.',
       ),
     },
     metaSteps: {

@@ -66,11 +66,7 @@ const maxItemsBytes = 128 * 2 ** 20;
  * @param data what θ was trained with. Default: that is not known.
  * @throws MetatrainError `REQUEST_INVALID`
  */
-export function createLearner(
-  job: ResolvedJob,
-  metaParams: Float32Array,
-  data: readonly DataIdentity[] = [],
-): Learner {
+export function createLearner(job: ResolvedJob, metaParams: Float32Array, data: readonly DataIdentity[] = []): Learner {
   const { length } = metaParams;
   if (length !== job.parameterCount) {
     throw invalid('params', `${length} numbers`, `${job.parameterCount}, which the model of the job file has`);
@@ -119,11 +115,13 @@ export function encodeInput({ job }: Learner, form: InputForm, items: readonly U
   const accepted = formsOf(job);
   if (!accepted.includes(form)) throw invalid('inputs', `${form}s`, accepted.map((one) => `${one}s`).join(' or '));
   const { length } = items;
-  if (length === 0 || length > maxRequestExamples) throw invalid('inputs', `${length} ${form}s`, `1 to ${maxRequestExamples}`);
+  if (length === 0 || length > maxRequestExamples)
+    throw invalid('inputs', `${length} ${form}s`, `1 to ${maxRequestExamples}`);
   for (const [at, { byteLength }] of items.entries())
     if (byteLength === 0) throw invalid(`inputs[${at}]`, 'nothing', `${form === 'image' ? 'an' : 'a'} ${form}`);
   const bytes = items.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  if (bytes > maxItemsBytes) throw invalid('inputs', formatBytes(bytes), `at most ${formatBytes(maxItemsBytes)} in a request`);
+  if (bytes > maxItemsBytes)
+    throw invalid('inputs', formatBytes(bytes), `at most ${formatBytes(maxItemsBytes)} in a request`);
   return { work: 'encode', form, items };
 }
 

@@ -2,8 +2,9 @@
 // is refused to everybody.
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
+import type { ModelServiceHandlers } from '../../shared/gen/metatrain/v1/ModelService.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
-import type { Role } from '../../shared/tokens.ts';
+import { type Role, roles } from '../../shared/tokens.ts';
 
 /** `everybody`, token or none; or the roles of which a token must have one. */
 export type Access = 'everybody' | readonly Role[];
@@ -14,7 +15,10 @@ type MethodsOf<Handlers> = keyof { [Name in keyof Handlers as string extends Nam
 const mayRead: Access = ['read', 'admin'];
 /** `submit` is for one's own jobs: the job service looks at whose they are. */
 const maySubmit: Access = ['submit', 'admin'];
-const anyRole: Access = ['submit', 'read', 'worker', 'admin'];
+/** An adapted model is its maker's: the model requests look at whose it is. */
+const mayPredict: Access = ['predict', 'admin'];
+const mayReflect: Access = ['read', 'predict', 'admin'];
+const anyRole: Access = roles;
 
 const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
   SubmitJob: maySubmit,
@@ -28,6 +32,14 @@ const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
   DownloadCheckpoint: mayRead,
 };
 
+const modelService: Record<MethodsOf<ModelServiceHandlers>, Access> = {
+  Adapt: mayPredict,
+  Predict: mayPredict,
+  ListAdapted: mayPredict,
+  GetAdapted: mayPredict,
+  DropAdapted: mayPredict,
+};
+
 const clusterService: Record<MethodsOf<ClusterServiceHandlers>, Access> = {
   ListWorkers: mayRead,
   WatchEvents: mayRead,
@@ -39,12 +51,13 @@ const workerService: Record<MethodsOf<WorkerServiceHandlers>, Access> = {
 
 const services: Readonly<Record<string, Readonly<Record<string, Access>>>> = {
   'metatrain.v1.JobService': jobService,
+  'metatrain.v1.ModelService': modelService,
   'metatrain.v1.ClusterService': clusterService,
   'metatrain.v1.WorkerService': workerService,
   // A probe carries no token. A watch is a stream, which costs something to keep.
   'grpc.health.v1.Health': { Check: 'everybody', List: anyRole, Watch: anyRole },
-  'grpc.reflection.v1.ServerReflection': { ServerReflectionInfo: mayRead },
-  'grpc.reflection.v1alpha.ServerReflection': { ServerReflectionInfo: mayRead },
+  'grpc.reflection.v1.ServerReflection': { ServerReflectionInfo: mayReflect },
+  'grpc.reflection.v1alpha.ServerReflection': { ServerReflectionInfo: mayReflect },
 };
 
 const accessOfPath: ReadonlyMap<string, Access> = new Map(

@@ -3,10 +3,10 @@
 import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../shared/clock.ts';
 import { type Meter, secondsBuckets } from '../../shared/metrics/meter.ts';
-import { ClusterService, JobService } from '../../shared/wire.ts';
+import { ClusterService, JobService, ModelService } from '../../shared/wire.ts';
 import { calledMethods } from './access.ts';
 
-const answeredOnce: readonly string[] = [JobService, ClusterService]
+const answeredOnce: readonly string[] = [JobService, ModelService, ClusterService]
   .flatMap(({ service }) => Object.values(service))
   .filter(({ requestStream, responseStream }) => !requestStream && !responseStream)
   .map(({ path }) => shortName(path));

@@ -1,4 +1,4 @@
-// The gRPC server: our three services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
+// The gRPC server: our four services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
 // the door.
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
@@ -6,8 +6,15 @@ import { realClock } from '../../shared/clock.ts';
 import type { ConnectionLimit } from '../../shared/connection-limit.ts';
 import type { ClusterServiceHandlers } from '../../shared/gen/metatrain/v1/ClusterService.ts';
 import type { JobServiceHandlers } from '../../shared/gen/metatrain/v1/JobService.ts';
+import type { ModelServiceHandlers } from '../../shared/gen/metatrain/v1/ModelService.ts';
 import type { WorkerServiceHandlers } from '../../shared/gen/metatrain/v1/WorkerService.ts';
-import { ClusterService, channelOptions, JobService, loadReflectionDefinition } from '../../shared/wire.ts';
+import {
+  ClusterService,
+  channelOptions,
+  JobService,
+  loadReflectionDefinition,
+  ModelService,
+} from '../../shared/wire.ts';
 import type { Door } from './door.ts';
 import { listenOn } from './listener.ts';
 import { reflectionService } from './reflection.ts';
@@ -15,6 +22,7 @@ import { workerServiceDefinition } from './worker-messages.ts';
 
 export interface ServerHandlers {
   readonly jobs: JobServiceHandlers;
+  readonly models: ModelServiceHandlers;
   readonly cluster: ClusterServiceHandlers;
   readonly workers: WorkerServiceHandlers;
 }
@@ -32,7 +40,13 @@ export interface RunningServer {
   close(graceMs: number): Promise<void>;
 }
 
-const serviceNames = ['', 'metatrain.v1.JobService', 'metatrain.v1.ClusterService', 'metatrain.v1.WorkerService'];
+const serviceNames = [
+  '',
+  'metatrain.v1.JobService',
+  'metatrain.v1.ModelService',
+  'metatrain.v1.ClusterService',
+  'metatrain.v1.WorkerService',
+];
 
 /** Calls on one connection at once. A client has one connection, and the door counts what it may have open. */
 const maxStreamsPerConnection = 1_024;
@@ -50,6 +64,7 @@ export async function startServer(
     interceptors: [door.interceptor],
   });
   server.addService(JobService.service, handlers.jobs);
+  server.addService(ModelService.service, handlers.models);
   server.addService(ClusterService.service, handlers.cluster);
   server.addService(workerServiceDefinition, handlers.workers);
   const health = new HealthImplementation(Object.fromEntries(serviceNames.map((name) => [name, 'SERVING' as const])));

@@ -35,12 +35,14 @@ export class Exchange {
   }
 
   /**
-   * The request's body: at most one byte more than `maxBodyBytes`, empty if the client leaves
+   * The request's body: at most one byte more than `maxBytes`, empty if the client leaves
    * first. Call it once, and only for clients that are allowed to send a body.
+   *
+   * @param maxBytes default: the server's `maxBodyBytes`.
    */
-  async body(): Promise<Uint8Array> {
+  async body(maxBytes?: number): Promise<Uint8Array> {
     if (this.over.aborted) return nothing;
-    this.#tell({ kind: 'readBody', id: this.#id });
+    this.#tell({ kind: 'readBody', id: this.#id, maxBytes });
     return new Promise((resolve) => (this.#takeBody = resolve));
   }
 

@@ -50,7 +50,7 @@ export type ToFront =
   /** For the connections from now on. */
   | { readonly kind: 'renewTls'; readonly tls: FrontTls }
   /** Sent at most once. Until then nothing of the body is read. */
-  | { readonly kind: 'readBody'; readonly id: number }
+  | { readonly kind: 'readBody'; readonly id: number; readonly maxBytes: number | undefined }
   | {
       readonly kind: 'answer';
       readonly id: number;

@@ -39,9 +39,9 @@ function take(incoming: IncomingMessage, outgoing: ServerResponse): void {
 const inPairs = (raw: readonly string[]): Headers =>
   raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []));
 
-async function readBody(id: number, incoming: IncomingMessage): Promise<void> {
+async function readBody(id: number, maxBytes: number, incoming: IncomingMessage): Promise<void> {
   try {
-    tell({ kind: 'body', id, bytes: await beginningOf(incoming) });
+    tell({ kind: 'body', id, bytes: await beginningOf(incoming, maxBytes) });
   } catch {
     // The client left in the middle. The close of its answer reports that.
   }
@@ -51,14 +51,14 @@ async function readBody(id: number, incoming: IncomingMessage): Promise<void> {
  * The body, or its first bytes up to one more than allowed. The rest is read and dropped, so that
  * the client gets the answer.
  */
-async function beginningOf(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
+async function beginningOf(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
-    if (bytes <= maxBodyBytes) chunks.push(chunk);
+    if (bytes <= maxBytes) chunks.push(chunk);
     bytes += chunk.byteLength;
   }
-  return new Uint8Array(Buffer.concat(chunks).subarray(0, maxBodyBytes + 1));
+  return new Uint8Array(Buffer.concat(chunks).subarray(0, maxBytes + 1));
 }
 
 function hear(message: ToFront): void {
@@ -75,7 +75,7 @@ function hear(message: ToFront): void {
   const { incoming, outgoing } = known;
   switch (message.kind) {
     case 'readBody':
-      void readBody(message.id, incoming);
+      void readBody(message.id, message.maxBytes ?? maxBodyBytes, incoming);
       break;
     case 'answer':
       outgoing.statusCode = message.status;

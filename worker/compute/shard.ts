@@ -10,7 +10,14 @@ import type {
   TrainShard,
   TrainShardResult,
 } from '../learning/job-program.ts';
-import type { AdaptedState, AdaptRequest, Encoded, EncodeRequest, Predictions, PredictRequest } from '../learning/learner-program.ts';
+import type {
+  AdaptedState,
+  AdaptRequest,
+  Encoded,
+  EncodeRequest,
+  Predictions,
+  PredictRequest,
+} from '../learning/learner-program.ts';
 
 export type ShardWork =
   | { readonly kind: 'initialize' }

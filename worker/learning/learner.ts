@@ -176,7 +176,11 @@ export function openLearner(
           numbers = await opened.encode(item);
         } catch (cause) {
           const why = cause instanceof Error ? cause.message : String(cause);
-          throw invalid(`inputs[${at}]`, `${form === 'image' ? 'a file' : 'a sentence'} that cannot be read: ${why}`, encodable[form]);
+          throw invalid(
+            `inputs[${at}]`,
+            `${form === 'image' ? 'a file' : 'a sentence'} that cannot be read: ${why}`,
+            encodable[form],
+          );
         }
         values.set(numbers, at * size);
       }

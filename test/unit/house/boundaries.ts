@@ -32,6 +32,7 @@ const roomsBelow: Readonly<Record<string, readonly string[]>> = {
   access: [],
   store: [],
   requests: ['core'],
+  models: ['access', 'requests'],
   workers: ['core', 'requests'],
   'event-bus': ['store'],
   jobs: ['core', 'store'],
@@ -123,13 +124,13 @@ function coordinatorRooms(): Reach[] {
     mayImport: new RegExp(`^(coordinator/(${[room, ...below].join('|')})|learning|shared)/`),
     because: below.length > 0 ? `${room} uses ${below.join(', ')} and no other room` : `${room} uses no other room`,
   }));
-  const aboveRunner = `(main|config|job-requests|disk-watch)\\.ts$`;
+  const aboveRunner = `(main|config|job-requests|model-requests|disk-watch)\\.ts$`;
   return [
     ...rooms,
     ...services.map((service) => ({
       of: new RegExp(`^coordinator/${service}/`),
       mayImport: new RegExp(
-        `^(shared/|learning/|coordinator/(${service}|core|access|requests|store|workers|jobs|runner)/|coordinator/job-requests\\.ts$)`,
+        `^(shared/|learning/|coordinator/(${service}|core|access|requests|models|store|workers|jobs|runner)/|coordinator/(job|model)-requests\\.ts$)`,
       ),
       because: `${service} serves: it uses the runner and the requests, and no other service or observer`,
     })),
