@@ -15,6 +15,15 @@ export {
   type SubmitOptions,
   type WatchEventsOptions,
 } from './metatrain-client.ts';
+export {
+  type AdaptedModel,
+  type AdaptOptions,
+  ModelCalls,
+  type ModelInputs,
+  type ModelOptions,
+  type Predictions,
+  type SupportSet,
+} from './models.ts';
 export { parseJobSpec } from './parse-job-spec.ts';
 export type { PatienceOptions } from './patience.ts';
 export {

@@ -17,9 +17,17 @@ import type { Job__Output } from '../shared/gen/metatrain/v1/Job.ts';
 import type { ListJobsResponse__Output } from '../shared/gen/metatrain/v1/ListJobsResponse.ts';
 import type { ListWorkersResponse__Output } from '../shared/gen/metatrain/v1/ListWorkersResponse.ts';
 import type { ShardRecord__Output } from '../shared/gen/metatrain/v1/ShardRecord.ts';
-import { ClusterService, channelOptions, defaultCoordinatorAddress, JobService, signOfLifeMs } from '../shared/wire.ts';
+import {
+  ClusterService,
+  channelOptions,
+  defaultCoordinatorAddress,
+  JobService,
+  ModelService,
+  signOfLifeMs,
+} from '../shared/wire.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
 import { fromGrpcError, isUnreachable } from './grpc-errors.ts';
+import { ModelCalls } from './models.ts';
 import { type PatienceOptions, persist, type Time } from './patience.ts';
 import {
   type CheckpointInfo,
@@ -102,6 +110,11 @@ export class MetatrainClient {
   readonly address: string;
   #jobs: InstanceType<typeof JobService>;
   #cluster: InstanceType<typeof ClusterService>;
+  #modelService: InstanceType<typeof ModelService>;
+  /** Adapting trained models to new tasks, and predicting with them. */
+  readonly models = new ModelCalls((start, options) =>
+    this.#unary((call, done) => start(this.#modelService, call, done), options),
+  );
   /** When the channel was made. */
   #madeAtMs = 0;
   readonly #connection: Connection;
@@ -116,7 +129,7 @@ export class MetatrainClient {
     this.#longestStreamMs = options.longestStreamMs ?? 600_000;
     this.#longestSilenceMs = options.longestSilenceMs ?? 3 * signOfLifeMs;
     this.#connection = options.connection ?? connectionTo(this.address);
-    [this.#jobs, this.#cluster] = this.#connect();
+    [this.#jobs, this.#cluster, this.#modelService] = this.#connect();
   }
 
   /**
@@ -287,7 +300,11 @@ export class MetatrainClient {
     this.#jobs.close();
   }
 
-  #connect(): [InstanceType<typeof JobService>, InstanceType<typeof ClusterService>] {
+  #connect(): [
+    InstanceType<typeof JobService>,
+    InstanceType<typeof ClusterService>,
+    InstanceType<typeof ModelService>,
+  ] {
     const { credentials, interceptors, channelOptions: ownOptions } = this.#connection;
     this.#madeAtMs = realClock.elapsedMs();
     const jobs = new JobService(this.address, credentials, {
@@ -303,7 +320,12 @@ export class MetatrainClient {
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.keepalive_permit_without_calls': 1,
     });
-    return [jobs, new ClusterService(this.address, credentials, { channelOverride: jobs.getChannel(), interceptors })];
+    const alike = { channelOverride: jobs.getChannel(), interceptors };
+    return [
+      jobs,
+      new ClusterService(this.address, credentials, alike),
+      new ModelService(this.address, credentials, alike),
+    ];
   }
 
   /**
@@ -314,7 +336,7 @@ export class MetatrainClient {
     const isStuck = jobs.getChannel().getConnectivityState(false) !== connectivityState.READY;
     if (jobs !== this.#jobs || !isStuck || realClock.elapsedMs() - this.#madeAtMs < longestAttemptMs) return;
     jobs.close();
-    [this.#jobs, this.#cluster] = this.#connect();
+    [this.#jobs, this.#cluster, this.#modelService] = this.#connect();
   }
 
   async #hasEnded(jobId: string, signal: AbortSignal | undefined): Promise<boolean> {
@@ -394,11 +416,14 @@ export class MetatrainClient {
     return jobFromWire(await this.#unary(start, control));
   }
 
-  #unary<Response>(start: StartUnary<Response>, { signal }: CallControl): Promise<Response> {
+  #unary<Response>(
+    start: StartUnary<Response>,
+    { signal, deadlineMs = this.#deadlineMs }: CallControl & { readonly deadlineMs?: number },
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const jobs = this.#jobs;
-      const call = start({ deadline: realClock.now() + this.#deadlineMs }, (error, response) => {
+      const call = start({ deadline: realClock.now() + deadlineMs }, (error, response) => {
         signal?.removeEventListener('abort', abort);
         if (signal?.aborted) reject(signal.reason);
         else if (error || response === undefined) void this.#failure(error, jobs).then(reject, reject);

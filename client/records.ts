@@ -396,7 +396,7 @@ const retriedFromWire = ({ metaStep, shard, workerId, reason }: ShardRetried__Ou
 /** `JOB_STATE_RUNNING` → `RUNNING`. */
 const shortState = <State extends string>(state: string): State => state.replace(/^[A-Z]+_STATE_/, '') as State;
 
-function dateFromWire(time: Timestamp__Output | null): Date | undefined {
+export function dateFromWire(time: Timestamp__Output | null): Date | undefined {
   return time ? new Date(time.seconds * 1000 + Math.floor(time.nanos / 1e6)) : undefined;
 }
 

@@ -1,8 +1,14 @@
 // Trained models over HTTP: /api/v1/models, the same as ModelService. Checks the JSON of requests (fields as proto/ spells them), and
 // answers in JSON.
-import { z } from 'zod';
 import type { AdaptedModelRow, AdaptedModels, AdaptedState, PredictAnswer } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp } from '../../shared/http-server.ts';
+import {
+  adaptBody,
+  type BodySchema,
+  type GivenInputs,
+  type GivenSupport,
+  predictBody,
+} from '../../shared/model-bodies.ts';
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
 import type { ModelChoice, ModelRequests } from '../model-requests.ts';
 import { type AdaptedFacts, type AdaptedModel, bytesOf } from '../models/adapted-models.ts';
@@ -11,35 +17,6 @@ import type { Gate } from './gate.ts';
 
 /** Images take the most. */
 const maxModelBodyBytes = 32 * 2 ** 20;
-
-const inputs = {
-  numbers: z.array(z.number()).optional(),
-  images: z.array(z.base64()).optional(),
-  texts: z.array(z.string()).optional(),
-};
-const supportSet = z.strictObject({
-  ...inputs,
-  targets: z.array(z.number()).default([]),
-  labels: z.array(z.string()).default([]),
-});
-const choice = {
-  step: z.int().min(0).optional(),
-  inner_steps: z.int().min(0).optional(),
-};
-const adaptBody = z.strictObject({
-  job_id: z.string(),
-  ...choice,
-  support: z.array(supportSet),
-  keep_seconds: z.int().min(0).default(0),
-  return_state: z.boolean().default(false),
-});
-const predictBody = z.strictObject({
-  adapted_id: z.string().optional(),
-  job_id: z.string().optional(),
-  ...choice,
-  support: supportSet.optional(),
-  queries: z.strictObject(inputs),
-});
 
 export function modelRoutes(
   app: HttpApp,
@@ -106,7 +83,7 @@ export function modelRoutes(
   });
 }
 
-function read<Schema extends z.ZodType>(schema: Schema, body: Uint8Array): z.infer<Schema> {
+function read<Body>({ safeParse }: BodySchema<Body>, body: Uint8Array): Body {
   if (body.byteLength > maxModelBodyBytes)
     throw invalid('(body)', `more than ${maxModelBodyBytes} bytes`, 'fewer examples a request');
   let value: unknown;
@@ -115,7 +92,7 @@ function read<Schema extends z.ZodType>(schema: Schema, body: Uint8Array): z.inf
   } catch {
     throw invalid('(body)', 'no JSON', 'an object such as {"job_id": …, "support": …}');
   }
-  const { data, error } = schema.safeParse(value);
+  const { data, error } = safeParse(value);
   if (data !== undefined) return data;
   const { path, message } = error!.issues[0]!;
   throw invalid(path.join('.') || '(body)', message, 'what docs/using-models.md shows');
@@ -126,13 +103,11 @@ const choiceOf = (
   { step, inner_steps: innerSteps }: { readonly step?: number | undefined; readonly inner_steps?: number | undefined },
 ): ModelChoice => ({ jobId, step, innerSteps });
 
-const supportOf = (field: string, { targets, labels, ...given }: z.infer<typeof supportSet>): SupportSet => ({
+const supportOf = (field: string, { targets, labels, ...given }: GivenSupport): SupportSet => ({
   inputs: inputsOf(field, given),
   targets,
   labels,
 });
-
-type GivenInputs = { readonly [Form in keyof typeof inputs]?: z.infer<(typeof inputs)[Form]> | undefined };
 
 function inputsOf(field: string, { numbers, images, texts }: GivenInputs): ModelInputs {
   const given = [numbers, images, texts].filter((one) => one !== undefined);

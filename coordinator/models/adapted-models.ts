@@ -31,9 +31,14 @@ export interface AdaptedFacts {
 export interface AdaptedModel extends AdaptedFacts {
   readonly adaptedId: string;
   readonly owner: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for people. */
   readonly adaptedAt: number;
   readonly expiresAt: number;
+}
+
+interface Kept extends AdaptedModel {
+  /** As `Clock.elapsedMs`. */
+  readonly endsAtMs: number;
 }
 
 /** Ids that are remembered as expired or dropped, so that an answer can say so. */
@@ -45,7 +50,7 @@ export const bytesOf = ({ adapted: { state } }: Pick<AdaptedFacts, 'adapted'>): 
 export class AdaptedModels {
   readonly #limits: AdaptedLimits;
   readonly #clock: Clock;
-  readonly #models = new Map<string, AdaptedModel>();
+  readonly #models = new Map<string, Kept>();
   /** Why an id is no more. */
   readonly #gone = new Map<string, string>();
   readonly #stopSweeping: () => void;
@@ -94,9 +99,10 @@ export class AdaptedModels {
       throw new MetatrainError('QUEUE_FULL', message);
     }
     const adaptedAt = this.#clock.now();
-    const models = facts.map((one): AdaptedModel => {
+    const endsAtMs = this.#clock.elapsedMs() + keepMs;
+    const models = facts.map((one): Kept => {
       const adaptedId = `adapted-${randomId(8)}`;
-      return { ...one, adaptedId, owner: caller.name, adaptedAt, expiresAt: adaptedAt + keepMs };
+      return { ...one, adaptedId, owner: caller.name, adaptedAt, expiresAt: adaptedAt + keepMs, endsAtMs };
     });
     for (const model of models) this.#models.set(model.adaptedId, model);
     this.#bytes += bytes;
@@ -131,9 +137,9 @@ export class AdaptedModels {
   }
 
   #sweep(): void {
-    const now = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     for (const model of this.#models.values()) {
-      if (now < model.expiresAt) continue;
+      if (nowMs < model.endsAtMs) continue;
       this.#forget(model, `it has expired, at ${new Date(model.expiresAt).toISOString()}`);
     }
   }

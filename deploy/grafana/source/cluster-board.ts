@@ -351,6 +351,47 @@ export const clusterBoard: Board = {
       ],
     },
     {
+      title: 'Trained models',
+      panels: [
+        {
+          kind: 'graph',
+          title: 'Requests a second',
+          description:
+            'Requests of trained models that ended, by kind of work; those that failed; and those that went to another worker.',
+          unit: units.Short,
+          queries: [
+            [rate('metatrain_requests_total', 'work'), '{{work}}'],
+            [rate('metatrain_requests_total{outcome="failed"}'), 'failed'],
+            [rate('metatrain_requests_retried_total'), 'retried'],
+          ],
+        },
+        {
+          kind: 'graph',
+          title: 'Time to the answer',
+          description: 'Median and 99th percentile of answered requests in the window.',
+          unit: units.Seconds,
+          queries: [
+            [quantile(0.5, 'metatrain_request_seconds'), 'p50'],
+            [quantile(0.99, 'metatrain_request_seconds'), 'p99'],
+          ],
+        },
+        {
+          kind: 'graph',
+          title: 'Adapted models',
+          description: 'Adapted models that are kept for clients.',
+          unit: units.Short,
+          queries: [[summed('metatrain_adapted_models'), 'kept']],
+        },
+        {
+          kind: 'graph',
+          title: 'Memory of adapted models',
+          description: 'What they take in the coordinator.',
+          unit: units.BytesIEC,
+          queries: [[summed('metatrain_adapted_bytes'), 'bytes']],
+        },
+      ],
+    },
+    {
       title: 'Events',
       panels: [
         {

@@ -1,23 +1,19 @@
 // Requests end to end: adapting and predicting through the coordinator's in-process API, on real workers with
 // real engines, and beside workers that answer wrongly, die, or never answer.
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { createLearner } from '../../../coordinator/requests/request.ts';
 import { readJob } from '../../../learning/job-file.ts';
 import { builtIn } from '../../../learning/registry.ts';
-import { realClock } from '../../../shared/clock.ts';
 import type { ShardResult } from '../../../shared/gen/metatrain/v1/ShardResult.ts';
-import { silentLogger } from '../../../shared/log.ts';
 import { taskRng } from '../../../shared/rng.ts';
-import { ComputePool } from '../../../worker/compute/pool.ts';
 import { createEngine } from '../../../worker/engine/create.ts';
 import { initialParams } from '../../../worker/learning/arrays.ts';
 import { openLearner } from '../../../worker/learning/learner.ts';
-import { Session } from '../../../worker/session.ts';
-import { streamsTo } from '../../../worker/session-stream.ts';
 import { Mailbox } from '../../support/mailbox.ts';
 import { specText, TestCluster } from './cluster.ts';
 import type { JobLease, NullWorker } from './null-worker.ts';
+import { realWorker } from './real-worker.ts';
 
 const job = readJob(specText({ iterations: 6 }), builtIn);
 const learner = createLearner(job, initialParams(job.parameters, taskRng(1, 'initialize', 0)));
@@ -26,38 +22,6 @@ const support = {
   supportTargets: Float32Array.of(-0.9, -0.8, 0.8, 0.9),
 };
 const inputs = Float32Array.of(-1.5, 0, 1.5);
-
-async function realWorker(t: TestContext, cluster: TestCluster): Promise<void> {
-  const clock = realClock;
-  const pool = await ComputePool.start({ slots: 1, dataDirectories: [] }, { clock, log: silentLogger });
-  const { promise: connected, resolve: onConnected } = withResolver();
-  const session = new Session(
-    { workerId: 'real', version: '0' },
-    {
-      openStream: streamsTo(cluster.address),
-      pool,
-      clock,
-      log: silentLogger,
-      randomFraction: () => 0,
-      onConnected,
-    },
-  );
-  const end = session.run();
-  t.after(async () => {
-    session.drain('the test is over', 0);
-    await end;
-    await pool.close();
-  });
-  await connected;
-}
-
-function withResolver(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
 
 /** What one engine in this process computes. */
 async function expected() {

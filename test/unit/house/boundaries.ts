@@ -193,7 +193,7 @@ const words: readonly (readonly [what: string, pattern: RegExp, allowed: RegExp]
     /\b(realClock|[cC]lock)\.now\b/,
     // Times that are shown or kept, dates that expire, and deadlines as gRPC takes them; durations are
     // measured with `elapsedMs`.
-    /^(coordinator\/(main|runner\/[a-z-]+|access\/(server-tls|token-book)|http\/(api|event-streams)|rpc\/worker-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token))|deploy\/controller\/(controller|coordinator-link|kube\/leader))\.ts$/,
+    /^(coordinator\/(main|runner\/[a-z-]+|access\/(server-tls|token-book)|http\/(api|event-streams)|models\/adapted-models|rpc\/(model|worker)-service)|shared\/tracing|client\/(metatrain-client|cli\/(certs|events|report|run-job|token))|deploy\/controller\/(controller|coordinator-link|kube\/leader))\.ts$/,
   ],
   [
     'real chance',

@@ -9,7 +9,7 @@ import { crc32 } from '../../../worker/learning/files/crc32.ts';
 import { writeCifar100 } from './cifar-files.ts';
 import { cifarNames } from './cifar-names.ts';
 import { digitArrays } from './digit-files.ts';
-import { pngOfImage, shapeOf, writeImage } from './image-files.ts';
+import { pngChunk, pngOfImage, shapeOf, writeImage } from './image-files.ts';
 import { writeTexts } from './text-files.ts';
 
 export interface ZipEntry {
@@ -60,7 +60,7 @@ export interface PngOptions {
   readonly filter?: number;
 }
 
-/** A greyscale PNG of rows that are packed already. Checksums are left at zero. */
+/** A greyscale PNG of rows that are packed already. */
 export function pngOf(
   width: number,
   height: number,
@@ -77,19 +77,12 @@ export function pngOf(
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header[8] = depth;
-  const chunk = (type: string, data: Buffer) => {
-    const bytes = Buffer.alloc(12 + data.byteLength);
-    bytes.writeUInt32BE(data.byteLength, 0);
-    bytes.write(type, 4, 'latin1');
-    bytes.set(data, 8);
-    return bytes;
-  };
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   return Buffer.concat([
     signature,
-    chunk('IHDR', header),
-    chunk('IDAT', deflateSync(filtered)),
-    chunk('IEND', Buffer.alloc(0)),
+    pngChunk('IHDR', header),
+    pngChunk('IDAT', deflateSync(filtered)),
+    pngChunk('IEND', Buffer.alloc(0)),
   ]);
 }
 
