@@ -1,5 +1,6 @@
 // The tree of `metatrain` commands: the text of `metatrain --help`, and the file of each command.
 import { Command } from 'commander';
+import { adaptCommand, adaptedCommand, predictCommand } from './adapt.ts';
 import { certsCommand } from './certs.ts';
 import { checkpointCommand } from './checkpoint.ts';
 import { compareCommand } from './compare.ts';
@@ -49,6 +50,9 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(jobsCommand(context))
     .addCommand(compareCommand(context))
     .addCommand(sweepCommand(context))
+    .addCommand(adaptCommand(context))
+    .addCommand(predictCommand(context))
+    .addCommand(adaptedCommand(context))
     .addCommand(workersCommand(context))
     .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))
@@ -67,10 +71,10 @@ export function buildProgram(context: CommandContext, version: string): Command 
   ]);
 }
 
-/** `metatrain jobs` without a command means `jobs list`; the same holds for `datasets`. */
+/** `metatrain jobs` without a command means `jobs list`; the same holds for `datasets` and `adapted`. */
 export function withDefaultCommands(args: readonly string[]): string[] {
   const [group, next, ...rest] = args;
-  const isGroup = group === 'jobs' || group === 'datasets';
+  const isGroup = group === 'jobs' || group === 'datasets' || group === 'adapted';
   if (!isGroup || next === '--help' || next === '-h') return [...args];
   if (next === undefined) return [group, 'list'];
   return next.startsWith('-') ? [group, 'list', next, ...rest] : [...args];

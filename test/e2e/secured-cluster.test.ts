@@ -153,7 +153,7 @@ test("what is wrong with a token's flags is told, and nothing of a secret with i
     [['workers', '--tls-cert', file, '--tls-key', file], {}, 1, /--tls-cert needs --tls-ca/],
     [['workers', '--tls-ca', file], {}, 1, /--tls-ca: .* is no PEM file/],
     [[...create, '--expires', 'yesterday'], {}, 2, /--expires.*90m, 12h, 30d or a time in the future/],
-    [['token', 'create', '--name', 'x', '--roles', 'root'], {}, 2, /some of submit, read, worker, admin/],
+    [['token', 'create', '--name', 'x', '--roles', 'root'], {}, 2, /some of submit, read, predict, worker, admin/],
     [['token', 'create', '--name', '../x', '--roles', 'read'], {}, 1, /--name: got "\.\.\/x"; accepted: letters/],
     [[...create, '--tokens', file], {}, 1, /line 1: got no JSON; accepted: the line that/],
     [[...create, '--token-file', file], {}, 1, /cannot write .*EEXIST/],

@@ -68,6 +68,10 @@ export class ProcessCluster {
     return copy;
   }
 
+  get address(): string {
+    return this.#address;
+  }
+
   get #pluginFlags(): string[] {
     return (this.#options.plugins ?? []).flatMap((file) => ['--plugin', file]);
   }

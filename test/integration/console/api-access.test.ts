@@ -23,6 +23,7 @@ interface Expectation {
 
 const reading = ['read', 'admin'] as const;
 const submitting = ['submit', 'admin'] as const;
+const predicting = ['predict', 'admin'] as const;
 
 const expected: Readonly<Record<string, Expectation>> = {
   'GET /api/v1/whoami': { access: roles, inside: 200 },
@@ -35,6 +36,11 @@ const expected: Readonly<Record<string, Expectation>> = {
   'POST /api/v1/jobs/:jobId/cancel': { access: submitting, inside: 404 },
   'GET /api/v1/jobs/:jobId/events': { access: reading, inside: 404 },
   'GET /api/v1/jobs/:jobId/checkpoints/:step': { access: reading, inside: 404 },
+  'POST /api/v1/models/adapt': { access: predicting, inside: 400 },
+  'POST /api/v1/models/predict': { access: predicting, inside: 400 },
+  'GET /api/v1/models': { access: predicting, inside: 200 },
+  'GET /api/v1/models/:adaptedId': { access: predicting, inside: 404 },
+  'DELETE /api/v1/models/:adaptedId': { access: predicting, inside: 404 },
   'GET /api/v1/workers': { access: reading, inside: 200 },
   'GET /api/v1/events': { access: reading, inside: 200 },
 };
@@ -50,7 +56,7 @@ function routesServed(): string[] {
 
 function askRoute(address: string, route: string, authorization: string | undefined): Promise<Answer> {
   const [method = '', pattern = ''] = route.split(' ');
-  const path = pattern.replace(':jobId', 'unknown').replace(':step', 'latest');
+  const path = pattern.replace(/:jobId|:adaptedId/, 'unknown').replace(':step', 'latest');
   const headers = {
     'content-type': 'application/json',
     ...(authorization !== undefined && { authorization }),

@@ -124,6 +124,11 @@ test('every expression of every panel returns data from a real run, and a job’
       async () => {
         // A call with an answer, of which the panels of the calls tell.
         for (const jobId of jobIds) await client.getJob(jobId);
+        // And a request of a trained model, which needs a checkpoint.
+        if ((await client.getJob(jobIds[0]!)).checkpoints.length > 0) {
+          const support = { inputs: { numbers: [1, 2] }, targets: [0.5, 0.7] };
+          await client.models.predict({ jobId: jobIds[0]!, support }, { numbers: [1.5] });
+        }
         for (const [key, { expression }] of missing) {
           // A panel of one job must have data of one of them.
           const wanted = expression.includes('$job_id') ? jobIds : [''];

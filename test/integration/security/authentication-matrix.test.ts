@@ -27,6 +27,8 @@ interface Expectation {
 
 const reading = ['read', 'admin'] as const;
 const submitting = ['submit', 'admin'] as const;
+const predicting = ['predict', 'admin'] as const;
+const reflecting = ['read', 'predict', 'admin'] as const;
 
 const expected: Readonly<Record<string, Expectation>> = {
   '/metatrain.v1.JobService/SubmitJob': { access: submitting, inside: status.INVALID_ARGUMENT },
@@ -38,14 +40,19 @@ const expected: Readonly<Record<string, Expectation>> = {
   '/metatrain.v1.JobService/ResumeJob': { access: submitting, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/WatchJob': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/DownloadCheckpoint': { access: reading, inside: status.NOT_FOUND },
+  '/metatrain.v1.ModelService/Adapt': { access: predicting, inside: status.INVALID_ARGUMENT },
+  '/metatrain.v1.ModelService/Predict': { access: predicting, inside: status.INVALID_ARGUMENT },
+  '/metatrain.v1.ModelService/ListAdapted': { access: predicting, inside: status.OK },
+  '/metatrain.v1.ModelService/GetAdapted': { access: predicting, inside: status.NOT_FOUND },
+  '/metatrain.v1.ModelService/DropAdapted': { access: predicting, inside: status.NOT_FOUND },
   '/metatrain.v1.ClusterService/ListWorkers': { access: reading, inside: status.OK },
   '/metatrain.v1.ClusterService/WatchEvents': { access: reading, inside: status.OK },
   '/metatrain.v1.WorkerService/Connect': { access: ['worker'], inside: status.INVALID_ARGUMENT },
   '/grpc.health.v1.Health/Check': { access: 'everybody', inside: status.OK },
   '/grpc.health.v1.Health/List': { access: roles, inside: status.OK },
   '/grpc.health.v1.Health/Watch': { access: roles, inside: status.OK },
-  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': { access: reading, inside: status.OK },
-  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': { access: reading, inside: status.OK },
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': { access: reflecting, inside: status.OK },
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': { access: reflecting, inside: status.OK },
 };
 
 /** list_services: "", field 7 of a ServerReflectionRequest; no_follow, field 4 of a WatchEventsRequest; nothing for the others. */

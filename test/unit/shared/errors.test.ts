@@ -19,6 +19,7 @@ test('the statuses that clients rely on are the documented ones', () => {
     JOB_UNKNOWN: 'NOT_FOUND',
     CHECKPOINT_UNKNOWN: 'NOT_FOUND',
     SHARD_UNKNOWN: 'NOT_FOUND',
+    ADAPTED_UNKNOWN: 'NOT_FOUND',
     JOB_EXISTS: 'ALREADY_EXISTS',
     FORBIDDEN: 'PERMISSION_DENIED',
     QUEUE_FULL: 'RESOURCE_EXHAUSTED',

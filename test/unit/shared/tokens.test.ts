@@ -55,7 +55,10 @@ test('a bad line is refused with its number, the field and what is accepted, and
     [line({ sha256: secret }), /line 2: sha256: got something else; accepted: 64 lower-case hexadecimal digits/],
     [line({ sha256: 'B'.repeat(64) }), /line 2: sha256: /],
     [line({ name: `../${secret}` }), /line 2: name: got something else; accepted: letters/],
-    [line({ roles: [] }), /line 2: roles: got something else; accepted: a list of submit, read, worker, admin/],
+    [
+      line({ roles: [] }),
+      /line 2: roles: got something else; accepted: a list of submit, read, predict, worker, admin/,
+    ],
     [line({ roles: ['root'] }), /line 2: roles: /],
     [line({ expires: 'soon' }), /line 2: expires: got something else; accepted: a time such as/],
     [line({ secret }), /line 2: got other fields/],
