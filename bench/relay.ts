@@ -86,7 +86,7 @@ const mediansOf = ({ never, auto }: Record<Mode, number[]>) => ({
 /** A cluster whose workers reach the coordinator over a relay, and a paused job of each mode. */
 async function openPlace(workload: Workload, delayMs: number) {
   const cluster = await LocalCluster.start(
-    { workers: 0, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
+    { workers: 0, slots: 1, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
     { environment: process.env, note: log, log: (title, line) => log(`${title}: ${line}`) },
   );
   const relay = delayMs > 0 ? await TcpProxy.listen(Number(cluster.address.split(':').at(-1))) : undefined;

@@ -1,4 +1,4 @@
-// Meta-steps a second of a real cluster (a coordinator and two workers over gRPC) against a PyTorch
+// Meta-steps a second of a real cluster (a coordinator and a worker of two threads over gRPC) against a PyTorch
 // loop over equal tasks in one process: second-order MAML on the sinusoid, 25 tasks, 10 points.
 // They take turns in one run: the job is paused while PyTorch computes.
 import { parseArgs } from 'node:util';
@@ -10,8 +10,9 @@ import { endlessJob } from '../endless-job.ts';
 import { peersPython, shareWorkload, startPeer } from '../engine/peers.ts';
 import { arraysOf, paramArrays, program, taskArrays, type Workload, workloads } from '../engine/workloads.ts';
 
-const workers = 2;
-/** Cuts the meta-batch into one shard a worker. */
+/** As `metatrain run` has them on two cores. */
+const [workers, slots] = [1, 2];
+/** Cuts the meta-batch into one shard a thread. */
 const shardSize = 13;
 const usage = {
   rounds: { type: 'string', default: '6' },
@@ -23,7 +24,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const python = peersPython();
   if ('missing' in python) log(`the peer is left out: ${python.missing}`);
   const cluster = await LocalCluster.start(
-    { workers, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
+    { workers, slots, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
     { environment: process.env, note: log, log: (title, line) => log(`${title}: ${line}`) },
   );
   const client = new MetatrainClient({ address: cluster.address });

@@ -16,6 +16,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface LocalClusterOptions {
   readonly workers: number;
+  /** Compute threads of each. */
+  readonly slots: number;
   readonly listen: string;
   /** Whether metrics, health and the console are served. */
   readonly hasHttp: boolean;
@@ -108,8 +110,7 @@ export class LocalCluster {
   ): Promise<LocalCluster> {
     signal?.throwIfAborted();
     const program = dependencies.programs?.coordinator ?? programFile('coordinator');
-    const { workers } = options;
-    dependencies.note(`starting a coordinator and ${workers} worker${workers === 1 ? '' : 's'} on this machine`);
+    dependencies.note(`starting a coordinator and ${describeWorkers(options)} on this machine`);
     const state = await openStateDirectory(options.stateDirectory);
     const coordinator = new ManagedProcess({
       title: 'the coordinator',
@@ -190,7 +191,7 @@ export class LocalCluster {
       title: `worker ${number}`,
       file: this.#dependencies.programs?.worker ?? programFile('worker'),
       flags: [
-        ...['--coordinator', this.address, '--slots', '1', '--memory', this.#memoryOfOne()],
+        ...['--coordinator', this.address, '--slots', String(this.#options.slots), '--memory', this.#memoryOfOne()],
         ...dataDirectories.flatMap((directory) => ['--data-dir', directory]),
         ...pluginFlags(this.#options),
         ...(placement ? ['--engine', placement.engine, '--device', placement.device] : []),
@@ -233,7 +234,8 @@ export class LocalCluster {
         if (this.#alive === 0) this.#fail(new MetatrainError('NOT_READY', `no worker is left: ${what}`));
         return;
       }
-      note(`${what}; other workers compute its shards, and it is started again`);
+      const others = this.#alive > 1 ? 'other workers compute its shards, and ' : '';
+      note(`${what}; ${others}it is started again`);
       worker.restarts += 1;
       await delay(restartAfterMs, this.#closing.signal).catch(() => {});
       if (this.#isClosing) return;
@@ -253,6 +255,10 @@ export class LocalCluster {
     await this.#removeState();
   }
 }
+
+/** Such as `a worker of 2 threads`. */
+export const describeWorkers = ({ workers, slots }: Pick<LocalClusterOptions, 'workers' | 'slots'>): string =>
+  `${workers === 1 ? 'a worker' : `${workers} workers`} of ${slots === 1 ? 'one thread' : `${slots} threads`}${workers === 1 ? '' : ' each'}`;
 
 const pluginFlags = ({ plugins = [] }: LocalClusterOptions): string[] => plugins.flatMap((file) => ['--plugin', file]);
 

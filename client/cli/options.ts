@@ -68,10 +68,21 @@ export const sinceOption = () =>
   ).argParser(parseSince);
 
 export const workersOption = () =>
-  new Option('--workers <count>', 'worker processes, each with one compute thread')
+  new Option('--workers <count>', 'worker processes')
     .env('METATRAIN_WORKERS')
-    .default(defaultWorkers(), `one per core, from 2 to 16: ${defaultWorkers()} here`)
+    .default(1)
     .argParser(wholeNumber(1, 256));
+
+/** A flag of the worker too, whose own default is another. */
+export const slotsOption = () =>
+  new Option(
+    '--slots <count>',
+    'compute threads of each worker; those of one worker share the meta-steps of small models (default: as many as there are cores for each worker)',
+  ).argParser(wholeNumber(1, 256));
+
+/** Compute threads of each of so many workers: one per core, from 2 to 16 in all. */
+export const usualSlots = (workers: number): number =>
+  Math.max(1, Math.floor(Math.min(Math.max(usableProcessors(), 2), 16) / workers));
 
 export const setOption = () =>
   new Option('--set <path.to.field=value>', 'override a field of the job file; may be repeated')
@@ -203,8 +214,4 @@ function parseUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:/.test(text))
     throw new InvalidArgumentError('it must be an http or https address');
   return text.endsWith('/') ? text : `${text}/`;
-}
-
-function defaultWorkers(): number {
-  return Math.min(Math.max(usableProcessors(), 2), 16);
 }

@@ -8,18 +8,17 @@ import { formatCount } from '../../shared/numbers.ts';
 import { packageRoot } from '../../shared/wire.ts';
 import type { CommandContext } from './context.ts';
 import { readJobFile } from './job-file.ts';
-import { jsonOption, logFormatOption, logLevelOption } from './options.ts';
+import { describeWorkers } from './local-cluster.ts';
+import { jsonOption, logFormatOption, logLevelOption, usualSlots } from './options.ts';
 import { renderResult } from './render/result.ts';
 import { fields, type Style } from './render/text.ts';
 import { type ClusterFlags, runJob } from './run-job.ts';
-
-const quickstartWorkers = 2;
 
 export function quickstartCommand(context: CommandContext): Command {
   const { terminal } = context;
   return new Command('quickstart')
     .description(
-      `reach the figures of MAML's sinusoid table, in fewer meta-steps than the paper, on a coordinator and ${quickstartWorkers} workers; \`npm start\` runs this`,
+      `reach the figures of MAML's sinusoid table, in fewer meta-steps than the paper, on this machine; \`npm start\` runs this`,
     )
     .addOption(logLevelOption('warn'))
     .addOption(logFormatOption())
@@ -30,7 +29,7 @@ export function quickstartCommand(context: CommandContext): Command {
       const shownFile = relative('.', file);
       if (!options.json) terminal.print(introduction(spec, shownFile, terminal.style));
       const { logLevel, logFormat } = options;
-      const flags = { workers: quickstartWorkers, dataDir: [], plugin: [], logLevel, logFormat };
+      const flags = { workers: 1, dataDir: [], plugin: [], logLevel, logFormat };
       const result = await runJob({ spec, overrides: [], plugins: [], output: undefined }, flags, context);
       if (options.json) terminal.printJson(result);
       else {
@@ -49,8 +48,9 @@ function introduction(spec: JobSpec, file: string, style: Style): string {
   return [
     style.bold('MetaTrain learns to learn sine waves.'),
     '',
-    `A coordinator shards meta-learning tasks across ${quickstartWorkers} workers, all on this machine. Each task is a sine wave of unknown`,
-    `amplitude and phase, seen at ${spec.task.shots} points. MAML looks for the start from which one gradient step learns any of them.`,
+    `A coordinator shards meta-learning tasks over ${describeWorkers({ workers: 1, slots: usualSlots(1) })}, all on this machine. Each task is`,
+    `a sine wave of unknown amplitude and phase, seen at ${spec.task.shots} points. MAML looks for the start from which one`,
+    'gradient step learns any of them.',
     '',
     fields(
       [

@@ -12,11 +12,14 @@ import { type CommandContext, Interruption } from './context.ts';
 import { followJob } from './follow-job.ts';
 import { LocalCluster, type LocalClusterOptions } from './local-cluster.ts';
 import { type ModelFile, type SavedModel, saveModel } from './model-file.ts';
+import { usualSlots } from './options.ts';
 import { type RunResult, runResult, ThroughputMeter } from './run-result.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface ClusterFlags {
   readonly workers: number;
+  /** Of each worker. Default: `usualSlots`. */
+  readonly slots?: number;
   readonly stateDir?: string;
   readonly dataDir: readonly string[];
   readonly plugin: readonly string[];
@@ -68,6 +71,7 @@ export async function startCluster(
   return LocalCluster.start(
     {
       workers: flags.workers,
+      slots: flags.slots ?? usualSlots(flags.workers),
       listen: flags.listen,
       hasHttp: flags.hasHttp,
       isInsecure: flags.insecure ?? false,

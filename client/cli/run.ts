@@ -16,6 +16,7 @@ import {
   type Override,
   pluginOption,
   setOption,
+  slotsOption,
   stateDirectoryOption,
   workersOption,
 } from './options.ts';
@@ -35,6 +36,7 @@ export function runCommand(context: CommandContext): Command {
     .description('run a job on a local cluster, print its result and stop the cluster')
     .argument('<job-file>', 'YAML or JSON; `-` reads stdin')
     .addOption(workersOption())
+    .addOption(slotsOption())
     .addOption(setOption())
     .addOption(stateDirectoryOption())
     .addOption(dataDirectoryOption())

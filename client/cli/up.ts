@@ -12,6 +12,7 @@ import {
   logFormatOption,
   logLevelOption,
   pluginOption,
+  slotsOption,
   stateDirectoryOption,
   workersOption,
 } from './options.ts';
@@ -27,6 +28,7 @@ export function upCommand(context: CommandContext): Command {
   const command = new Command('up')
     .description('start a local cluster that runs until it is interrupted, and print its addresses')
     .addOption(workersOption())
+    .addOption(slotsOption())
     .addOption(listenOption())
     .option('--insecure', 'allow --listen beyond this machine; anyone who can connect then has full control')
     .addOption(stateDirectoryOption())

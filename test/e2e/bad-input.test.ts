@@ -242,7 +242,7 @@ test('a port that is taken and a state directory that is in use are named, with 
     says: portInUse,
   });
   await assertComplains(t, {
-    args: ['up', '--workers', '1', '--listen', address],
+    args: ['up', '--workers', '1', '--slots', '1', '--listen', address],
     code: 1,
     says: portInUse,
     json: 'NOT_READY',
@@ -261,7 +261,11 @@ test('a port that is taken and a state directory that is in use are named, with 
 
 /** The record of a job that a worker could not begin. */
 async function refusedRun(t: TestContext, flags: readonly string[], environment: Readonly<Record<string, string>>) {
-  const result = await metatrain(t, ['run', omniglot, '--workers', '1', ...flags, '--json'], environment);
+  const result = await metatrain(
+    t,
+    ['run', omniglot, '--workers', '1', '--slots', '1', ...flags, '--json'],
+    environment,
+  );
   assert.equal(result.code, 1, result.stderr);
   assert.doesNotMatch(result.stderr, / {4}at /);
   const { state, error } = result.json<{ state: string; error: { code: string; message: string } }>();

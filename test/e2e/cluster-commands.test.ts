@@ -31,7 +31,18 @@ interface Up {
 }
 
 async function up(t: TestContext, stateDirectory: string): Promise<Up> {
-  const flags = ['--workers', '1', '--listen', '127.0.0.1:0', '--state-dir', stateDirectory, '--log-level', 'warn'];
+  const flags = [
+    '--workers',
+    '1',
+    '--slots',
+    '1',
+    '--listen',
+    '127.0.0.1:0',
+    '--state-dir',
+    stateDirectory,
+    '--log-level',
+    'warn',
+  ];
   const process = startCommand(t, ['up', ...flags, '--json']);
   const { coordinator, workers } = await process.ready<{ coordinator: string; workers: string[] }>();
   return {

@@ -26,7 +26,7 @@ async function placeOf(t: TestContext) {
   await writeMixedShapes(join(data, 'my-shapes'), classes, 6);
   writeFileSync(file, job);
   const run = (...args: string[]) =>
-    metatrain(t, ['run', file, '--data-dir', data, '--workers', '1', '--no-output', ...args], {
+    metatrain(t, ['run', file, '--data-dir', data, '--workers', '1', '--slots', '1', '--no-output', ...args], {
       XDG_CACHE_HOME: cache,
     });
   return { data, cache, run };

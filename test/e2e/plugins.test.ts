@@ -85,7 +85,7 @@ test('a job trains on the worker that has its plugin, and metatrain workers says
 test('metatrain run passes its plugins on, and a part that fails to build ends the job with its name', async (t) => {
   const folder = pluginFolder(t);
   const plugin = folder.example();
-  const flags = ['--workers', '1', '--no-output', '--json', ...short, '--set', 'meta.iterations=2'];
+  const flags = ['--workers', '1', '--slots', '1', '--no-output', '--json', ...short, '--set', 'meta.iterations=2'];
   const good = await metatrain(t, ['run', job, '--plugin', plugin, ...flags]);
   const result = good.json<{ state: string; plugins: { name: string }[] }>();
   assert.deepEqual([result.state, result.plugins.map(({ name }) => name)], ['SUCCEEDED', ['my-parts.js']], good.stderr);

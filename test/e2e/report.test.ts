@@ -28,7 +28,20 @@ test('looking back at jobs', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'metatrain-report-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const cluster = startCommand(t, [
-    ...['up', '--workers', '1', '--listen', '127.0.0.1:0', '--log-level', 'info', '--log-format', 'pretty', '--json'],
+    ...[
+      'up',
+      '--workers',
+      '1',
+      '--slots',
+      '1',
+      '--listen',
+      '127.0.0.1:0',
+      '--log-level',
+      'info',
+      '--log-format',
+      'pretty',
+      '--json',
+    ],
   ]);
   const { coordinator } = await cluster.ready<{ coordinator: string }>();
   const command = async (args: readonly string[], code = 0, environment = {}) => {

@@ -69,7 +69,7 @@ test('every process is restarted in turn while a job runs: each ends with 0, no 
   assert.equal(job.state, 'SUCCEEDED');
   const file = join(directory, 'job.json');
   writeFileSync(file, spec);
-  const quiet = await metatrain(t, ['run', file, '--workers', '1', '--no-output', '--json']);
+  const quiet = await metatrain(t, ['run', file, '--workers', '1', '--slots', '1', '--no-output', '--json']);
   assert.equal(quiet.code, 0, quiet.stderr);
   assert.equal(job.paramsSha256, quiet.json<RunResult>().paramsSha256);
 });

@@ -80,7 +80,7 @@ const tokensOf = (entries: readonly { name: string; secret: string; roles: reado
 async function quietRun(t: TestContext, directory: string): Promise<RunResult> {
   const file = join(directory, 'job.json');
   writeFileSync(file, spec);
-  const result = await metatrain(t, ['run', file, '--workers', '1', '--no-output', '--json']);
+  const result = await metatrain(t, ['run', file, '--workers', '1', '--slots', '1', '--no-output', '--json']);
   assert.equal(result.code, 0, result.stderr);
   return result.json<RunResult>();
 }

@@ -10,7 +10,7 @@ import { childrenOf, metatrain, resultOf, startCommand, untilGone, withoutProces
 import type { TestProcess } from '../support/processes.ts';
 
 const jobFile = join(packageRoot, 'examples', 'sinusoid.yaml');
-const short = ['--set', 'meta.iterations=20', '--set', 'evaluation.tasks=10', '--workers', '1'];
+const short = ['--set', 'meta.iterations=20', '--set', 'evaluation.tasks=10', '--workers', '1', '--slots', '1'];
 /** Ends only when it is ended. */
 const endless = ['--set', 'meta.iterations=1000000', '--set', 'meta.schedule={name: constant}'];
 
@@ -142,7 +142,7 @@ async function startEndlessRun(
 ): Promise<{ readonly run: TestProcess; readonly children: number[]; readonly temporary: string }> {
   // A run that is killed cannot remove its temporary state directory.
   const temporary = mkdtempSync(join(tmpdir(), 'metatrain-e2e-'));
-  const run = startCommand(t, ['run', jobFile, ...endless, '--workers', '1', '--no-output', '--json'], {
+  const run = startCommand(t, ['run', jobFile, ...endless, '--workers', '1', '--slots', '1', '--no-output', '--json'], {
     TMPDIR: temporary,
   });
   t.after(() => rmSync(temporary, { recursive: true }));

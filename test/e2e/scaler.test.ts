@@ -42,7 +42,7 @@ async function runWithoutScaling(t: TestContext, spec: string): Promise<RunResul
   t.after(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'job.json');
   writeFileSync(file, spec);
-  const result = await metatrain(t, ['run', file, '--workers', '1', '--no-output', '--json']);
+  const result = await metatrain(t, ['run', file, '--workers', '1', '--slots', '1', '--no-output', '--json']);
   assert.equal(result.code, 0, result.stderr);
   return result.json<RunResult>();
 }

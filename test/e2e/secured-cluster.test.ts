@@ -171,19 +171,22 @@ test('a local run needs neither TLS, tokens nor a proxy, whatever the variables 
   const directory = temporaryDirectory(t);
   const job = join(directory, 'job.yaml');
   writeFileSync(job, sinusoidSpec('local', { meta: { iterations: 2, batchSize: 2 } }));
-  const { code, stdout, stderr } = await metatrain(['run', job, '--workers', '1', '--no-output', '--json'], {
-    METATRAIN_TOKENS: join(directory, 'none'),
-    METATRAIN_TOKEN: newSecret(),
-    METATRAIN_TOKEN_FILE: join(directory, 'none'),
-    METATRAIN_TLS_CA: join(directory, 'none'),
-    METATRAIN_TLS_CERT: join(directory, 'none'),
-    METATRAIN_TLS_KEY: join(directory, 'none'),
-    METATRAIN_TLS_CLIENT_CA: join(directory, 'none'),
-    // Nothing listens on port 9.
-    grpc_proxy: 'http://127.0.0.1:9',
-    https_proxy: 'http://127.0.0.1:9',
-    http_proxy: 'http://127.0.0.1:9',
-  });
+  const { code, stdout, stderr } = await metatrain(
+    ['run', job, '--workers', '1', '--slots', '1', '--no-output', '--json'],
+    {
+      METATRAIN_TOKENS: join(directory, 'none'),
+      METATRAIN_TOKEN: newSecret(),
+      METATRAIN_TOKEN_FILE: join(directory, 'none'),
+      METATRAIN_TLS_CA: join(directory, 'none'),
+      METATRAIN_TLS_CERT: join(directory, 'none'),
+      METATRAIN_TLS_KEY: join(directory, 'none'),
+      METATRAIN_TLS_CLIENT_CA: join(directory, 'none'),
+      // Nothing listens on port 9.
+      grpc_proxy: 'http://127.0.0.1:9',
+      https_proxy: 'http://127.0.0.1:9',
+      http_proxy: 'http://127.0.0.1:9',
+    },
+  );
   assert.equal(code, 0, stderr);
   assert.equal(JSON.parse(stdout.trim().split('\n').at(-1) ?? '').state, 'SUCCEEDED');
 });

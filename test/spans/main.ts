@@ -52,7 +52,7 @@ async function ended(client: MetatrainClient, jobId: string): Promise<Job> {
 const found = new Map<string, Map<string, string[]>>();
 for (const workers of [1, 2, 3]) {
   const cluster = await LocalCluster.start(
-    { workers, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
+    { workers, slots: 1, listen: '127.0.0.1:0', hasHttp: false, dataDirectories: [], logLevel: 'warn' },
     { environment: process.env, note: (text) => process.stderr.write(`${text}\n`), log: () => {} },
   );
   const client = new MetatrainClient({ address: cluster.address });

@@ -58,7 +58,7 @@ describe('the compiled engine on WebGPU', { skip: withoutSoftwareVulkan('WebGPU'
       });
       writeFileSync(jobFile, spec);
       const [result] = await linesOf<{ state: string; steps: number; engineFingerprint: string }>(
-        ...(['client/cli/main.js', 'run', jobFile, '--workers', '1', '--no-output', '--json'] as const),
+        ...(['client/cli/main.js', 'run', jobFile, '--workers', '1', '--slots', '1', '--no-output', '--json'] as const),
       );
       assert.equal(result?.state, 'SUCCEEDED');
       assert.equal(result.steps, 2);

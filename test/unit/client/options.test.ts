@@ -12,8 +12,10 @@ import {
   parseOverride,
   parseSince,
   setOption,
+  slotsOption,
   stateFilterOption,
   stepOption,
+  usualSlots,
   wholeNumber,
   workersOption,
 } from '../../../client/cli/options.ts';
@@ -87,8 +89,11 @@ test('the flags of the commands have the documented defaults and limits', () => 
   assert.equal(parsed(stepOption(), ['--step', '0']), 0);
   assert.equal(parsed(workersOption(), ['--workers', '256']), 256);
   assert.throws(() => parsed(workersOption(), ['--workers', '257']), /from 1 to 256/);
-  const workers = parsed(workersOption(), []) as number;
-  assert.ok(workers >= 2 && workers <= 16, `one per core, from 2 to 16: ${workers}`);
+  assert.equal(parsed(workersOption(), []), 1);
+  assert.equal(parsed(slotsOption(), []), undefined);
+  const cores = usualSlots(1);
+  assert.ok(cores >= 2 && cores <= 16, `one per core, from 2 to 16: ${cores}`);
+  assert.deepEqual([usualSlots(cores), usualSlots(1_000)], [1, 1]);
 });
 
 test('states are filtered in any case, several at once; an unknown one is refused with the list', () => {
