@@ -73,6 +73,15 @@ def normalized(p, name, x, mean, variance):
     return (x - mean) * (p[f"{name}.scale"] * lax.rsqrt(variance + epsilon)) + p[f"{name}.shift"]
 
 
+def max_pool(x):
+    """Where elements are equal the gradient goes to the first, as in PyTorch; that of `max` is shared among them."""
+    n, h, v, c = x.shape
+    larger = lambda a, b: jnp.where(a >= b, a, b)  # noqa: E731
+    pairs = x[:, : h // 2 * 2, : v // 2 * 2].reshape(n, h // 2, 2, v // 2, 2, c)
+    rows = larger(pairs[:, :, 0], pairs[:, :, 1])
+    return larger(rows[:, :, :, 0], rows[:, :, :, 1])
+
+
 def resnet12(p, x):
     leaky = lambda x: jax.nn.leaky_relu(x, 0.1)  # noqa: E731
 
@@ -85,8 +94,7 @@ def resnet12(p, x):
         for layer in (1, 2, 3):
             x = convolved(x if layer == 1 else leaky(x), f"block{block}.conv{layer}")
         x = leaky(x + residual)
-        n, h, v, c = x.shape
-        x = x[:, : h // 2 * 2, : v // 2 * 2].reshape(n, h // 2, 2, v // 2, 2, c).max((2, 4))
+        x = max_pool(x)
     return x.mean((1, 2))
 
 
