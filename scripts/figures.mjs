@@ -38,6 +38,14 @@ const figures = {
 const benches = {
   'bench-engine-sinusoid': ['engine', '--only', 'sinusoid'],
   'bench-engine-conv4': ['engine', '--only', 'conv4', '--peers', 'torch-eager,jax-jit,jax-vmap'],
+  // torch.compile takes minutes for the 50 examples of MANN
+  'bench-engine-jobs': [
+    'engine',
+    '--only',
+    'mann,resnet12,in-context',
+    '--peers',
+    'torch-eager,torch-vmap,jax-jit,jax-vmap',
+  ],
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
   'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
   'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
