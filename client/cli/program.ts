@@ -15,6 +15,7 @@ import { backupCommand, coordinatorCommand, workerCommand } from './processes.ts
 import { quickstartCommand } from './quickstart.ts';
 import { replayCommand } from './replay.ts';
 import { reportCommand } from './report.ts';
+import { reproduceCommand } from './reproduce.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
 import { submitCommand } from './submit.ts';
@@ -39,6 +40,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .commandsGroup('On this machine:')
     .addCommand(quickstartCommand(context))
     .addCommand(runCommand(context))
+    .addCommand(reproduceCommand(context))
     .addCommand(upCommand(context))
     .addCommand(validateCommand(context))
     .addCommand(datasetsCommand(context))
