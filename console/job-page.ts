@@ -8,7 +8,7 @@ import { describePlugin } from '../shared/plugin-identity.ts';
 import type { Waiting } from '../shared/waiting.ts';
 import { ApiFailure, get, getBlob, storedToken } from './api.ts';
 import { beforeNextFrame } from './clock.ts';
-import { h, KeyedElements, put, setText } from './dom.ts';
+import { h, KeyedElements, put, setAttribute, setText } from './dom.ts';
 import { EventList } from './event-list.ts';
 import { jobActions, whyNoActions } from './job-actions.ts';
 import { JobCurves } from './job-curves.ts';
@@ -62,6 +62,7 @@ class JobPage {
   #isCaughtUp = false;
   readonly #state = h('span');
   readonly #actions;
+  readonly #use = h('a', { hidden: true }, 'Use this model');
   readonly #waits = h('p', { hidden: true });
   readonly #note = h('p', { class: 'muted' });
   readonly #error = h('section', { class: 'card error', hidden: true, 'aria-label': 'Why it failed' });
@@ -84,6 +85,7 @@ class JobPage {
 
   constructor(main: HTMLElement, job: JobDetail) {
     this.#job = job;
+    setAttribute(this.#use, 'href', addressOf(`/jobs/${encodeURIComponent(job.jobId)}/use`));
     this.#actions = jobActions(job, (next) => this.update(next));
     this.#progress = progressBar(job);
     this.#draw = beforeNextFrame(() => this.#drawNow());
@@ -92,7 +94,7 @@ class JobPage {
     put(
       main,
       h('p', { class: 'crumbs' }, h('a', { href: addressOf('/') }, 'Overview'), ' / job ', h('code', {}, job.jobId)),
-      h('div', { class: 'title-line' }, h('h1', {}, job.name), this.#state, this.#actions.element),
+      h('div', { class: 'title-line' }, h('h1', {}, job.name), this.#state, this.#actions.element, this.#use),
       this.#waits,
       this.#note,
       this.#error,
@@ -169,6 +171,7 @@ class JobPage {
     document.title = `${hasEnded(state) ? state : `${percent} %`} · ${job.name} · MetaTrain`;
     if (this.#state.textContent !== state) put(this.#state, stateBadge(state));
     this.#actions.update(job);
+    this.#use.hidden = job.checkpoints.length === 0;
     this.#waits.hidden = job.waiting === undefined;
     setText(this.#waits, job.waiting ? `Waits: ${job.waiting.message}.` : '');
     const why = whyNoActions(job);

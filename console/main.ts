@@ -8,6 +8,7 @@ import { showJobPage } from './job-page.ts';
 import { showOverview } from './overview-page.ts';
 import { addressOf, shownPath } from './place.ts';
 import { showSubmitPage } from './submit-page.ts';
+import { showUsePage } from './use-page.ts';
 
 const retryMs = 2_000;
 
@@ -32,8 +33,8 @@ async function begin(): Promise<void> {
   showWho(who);
   put(main);
   const context = { main, who, refused: (failure: ApiFailure) => showRefusal(main, failure) };
-  const jobId = /^\/jobs\/([^/]+)$/.exec(shownPath())?.[1];
-  if (jobId !== undefined) await showJobPage(context, decodeURIComponent(jobId));
+  const [, jobId, use] = /^\/jobs\/([^/]+)(\/use)?$/.exec(shownPath()) ?? [];
+  if (jobId !== undefined) await (use ? showUsePage : showJobPage)(context, decodeURIComponent(jobId));
   else if (shownPath() === '/submit') showSubmitPage(context);
   else await showOverview(context);
 }

@@ -1,10 +1,12 @@
 // What clients ask of trained models, whichever way they come: a job's parameters adapted to support sets, and predictions. The gRPC
 // service and the HTTP API ask here. Everything that can be refused is refused before a worker hears of it.
+import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
 import { innerStepAxis } from '../learning/kit/insight.ts';
 import type { Registry } from '../learning/registry.ts';
 import type { Clock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
+import type { JobTask } from '../shared/http-api.ts';
 import type { Caller } from './access/authentication.ts';
 import type { JobRequests } from './job-requests.ts';
 import type { JobBook } from './jobs/job-book.ts';
@@ -19,10 +21,11 @@ import {
   predictionsOf,
   type SupportSet,
 } from './models/support-set.ts';
-import { createLearner, type Learner } from './requests/request.ts';
+import { createLearner, formsOf, type Learner } from './requests/request.ts';
 import type { RequestOptions } from './runner/request-effects.ts';
 import type { Runner } from './runner/runner.ts';
 import type { CheckpointStore } from './store/checkpoint-store.ts';
+import type { JobRecord } from './store/job-record.ts';
 
 /** Which parameters, adapted how far. */
 export interface ModelChoice {
@@ -84,6 +87,21 @@ export class ModelRequests {
   constructor(limits: AdaptedLimits, dependencies: ModelRequestsDependencies) {
     this.#dependencies = dependencies;
     this.adapted = new AdaptedModels(limits, dependencies.clock);
+  }
+
+  /** What a support set of the job looks like. @throws MetatrainError `JOB_UNKNOWN`, `PLUGIN_DIFFERS` */
+  taskOf(jobId: string): JobTask {
+    const job = this.#jobOf(this.#dependencies.book.record(jobId));
+    const { target, input, outputs, ways, sets } = job.task;
+    const [form] = formsOf(job);
+    return {
+      form: form!,
+      target,
+      input,
+      outputs,
+      ...(ways !== undefined && { ways }),
+      isDescribed: sets.includes('description'),
+    };
   }
 
   /**
@@ -202,15 +220,20 @@ export class ModelRequests {
   }
 
   async #read(jobId: string, checkpoint: ReturnType<JobRequests['checkpoint']>): Promise<OpenedLearner> {
-    const { book, checkpoints, registry } = this.#dependencies;
+    const { book, checkpoints } = this.#dependencies;
     const record = book.record(jobId);
-    refuseOtherPlugins(record, registry);
-    const job = readJob(record.spec, registry);
+    const job = this.#jobOf(record);
     const { metaParams } = await checkpoints.read(jobId, checkpoint);
     const learner = createLearner(job, metaParams, record.data);
     this.#learnerBytes += metaParams.byteLength;
     this.#forgetOldest();
     return { learner, step: checkpoint.step };
+  }
+
+  #jobOf(record: JobRecord): ResolvedJob {
+    const { registry } = this.#dependencies;
+    refuseOtherPlugins(record, registry);
+    return readJob(record.spec, registry);
   }
 
   #forgetOldest(): void {

@@ -41,6 +41,21 @@ export interface WhoAmI {
   readonly version: string;
 }
 
+/** GET /jobs/:jobId/task: what a support set and queries of the job look like. */
+export interface JobTask {
+  /** Besides numbers. */
+  readonly form: 'number' | 'image' | 'text';
+  readonly target: 'values' | 'classes' | 'actions';
+  /** Shape of one input; an image is [height, width, channels]. */
+  readonly input: readonly number[];
+  /** Predicted values, or classes. */
+  readonly outputs: number;
+  /** Of a classification: the classes of a task. */
+  readonly ways?: number;
+  /** A class is described, and has no examples. */
+  readonly isDescribed: boolean;
+}
+
 /** POST /models/adapt, GET /models */
 export interface AdaptedModels {
   readonly models: readonly AdaptedModelRow[];

@@ -8,6 +8,7 @@ import { completionCommand } from './completion.ts';
 import type { CommandContext } from './context.ts';
 import { datasetsCommand } from './datasets.ts';
 import { eventsCommand } from './events.ts';
+import { exportCommand } from './export.ts';
 import { addExamples } from './help.ts';
 import { jobsCommand } from './jobs.ts';
 import { partsCommand } from './parts.ts';
@@ -59,6 +60,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .addCommand(eventsCommand(context))
     .addCommand(checkpointCommand(context))
     .addCommand(reportCommand(context, version))
+    .addCommand(exportCommand(context))
     .addCommand(replayCommand(context))
     .commandsGroup('The processes of a cluster:')
     .addCommand(coordinatorCommand(context))

@@ -43,7 +43,7 @@ export const sharedModules: readonly string[] = [
  * The addresses of the console's pages, each with the relative path to the first page. The page
  * links by relative addresses, so a proxy may serve it under a path.
  */
-const pages = { '/': './', '/submit': './', '/jobs/:jobId': '../' } as const;
+const pages = { '/': './', '/submit': './', '/jobs/:jobId': '../', '/jobs/:jobId/use': '../../' } as const;
 
 export function consoleFiles(log: Logger): HttpRoutes {
   let page: string;

@@ -24,6 +24,10 @@ export function modelRoutes(
 ): void {
   const mayPredict = gate.admits('predict', 'admin');
 
+  app.get('/api/v1/jobs/:jobId/task', gate.admits('read', 'predict', 'admin'), (context) =>
+    answerJson(context, models.taskOf(context.req.param('jobId'))),
+  );
+
   app.post('/api/v1/models/adapt', mayPredict, async (context) => {
     const { exchange, visitor } = { ...context.env, ...context.var };
     const body = read(adaptBody, await exchange.body(maxModelBodyBytes));

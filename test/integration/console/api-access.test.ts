@@ -36,6 +36,7 @@ const expected: Readonly<Record<string, Expectation>> = {
   'POST /api/v1/jobs/:jobId/cancel': { access: submitting, inside: 404 },
   'GET /api/v1/jobs/:jobId/events': { access: reading, inside: 404 },
   'GET /api/v1/jobs/:jobId/checkpoints/:step': { access: reading, inside: 404 },
+  'GET /api/v1/jobs/:jobId/task': { access: ['read', 'predict', 'admin'], inside: 404 },
   'POST /api/v1/models/adapt': { access: predicting, inside: 400 },
   'POST /api/v1/models/predict': { access: predicting, inside: 400 },
   'GET /api/v1/models': { access: predicting, inside: 200 },

@@ -51,8 +51,8 @@ export class RealCluster {
   }
 
   /** Resolves when it is connected. @param address of the coordinator, or of an entrance before it. */
-  async startWorker(workerId: string, address = this.address): Promise<TestProcess> {
-    const flags = ['--coordinator', address, '--slots', '1', '--data-dir', dataDirectory];
+  async startWorker(workerId: string, address = this.address, data = dataDirectory): Promise<TestProcess> {
+    const flags = ['--coordinator', address, '--slots', '1', '--data-dir', data];
     const worker = new TestProcess(this.#test, 'worker/main.js', flags, { METATRAIN_WORKER_ID: workerId });
     await worker.ready();
     return worker;
