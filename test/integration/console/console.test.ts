@@ -296,7 +296,8 @@ test('the console', { skip }, async (t) => {
           headers: { 'content-type': 'application/json' },
         });
       }
-      await table.getByText('passing-59').waitFor();
+      // Until its end is shown it stands first.
+      await table.getByRole('row', { name: /passing-59/ }).getByText('cancelled').waitFor();
       await page.getByRole('button', { name: 'Older jobs' }).waitFor();
       const names = () => table.locator('tbody .name a').allInnerTexts();
       const passed = Array.from({ length: 50 }, (_, i) => `passing-${59 - i}`);
