@@ -139,9 +139,27 @@ export interface ModelPart<Schema extends PartSchema = PartSchema> extends PartH
   readonly namesLayers?: boolean;
   /** The field that makes the model large, for the message when it is too large, such as `filters`. */
   readonly sizeField: keyof SpecOf<Schema> & string;
+  /** The model in PyTorch, for `metatrain export`. Default: there is none. */
+  pytorch?(spec: SpecOf<Schema>, task: TaskFacts): PytorchModel;
   /** See `AlgorithmPart.cel`. */
   cel?(fields: CelFields<SpecOf<Schema>>, job: CelJob): ModelCel;
   build(spec: SpecOf<Schema>, kit: ModelKit): BuiltModel;
+}
+
+/**
+ * Statements of a `torch.nn.Module`. Images come as [examples, channels, height, width]. A parameter
+ * `NAME.weights` or `NAME.filters` is that of the module `self.NAME`, transposed; batch norm's
+ * `NAME.scale` and `NAME.shift` are those of `self.NAME_norm`. A "." inside of NAME is "_".
+ */
+export interface PytorchModel {
+  /** Of `__init__`: the layers without the head. */
+  readonly layers: readonly string[];
+  /** Of `features(self, x)`: from the inputs to what the head takes. */
+  readonly features: readonly string[];
+  /** The layer that is the head, such as `self.linear`. */
+  readonly head: { readonly name: string; readonly layer: string };
+  /** Batch norm's statistics. Default: it has none. */
+  readonly statistics?: 'batch' | 'support' | 'running';
 }
 
 /** A task distribution's words on a protocol card; empty where the field is not stated. */

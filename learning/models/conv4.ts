@@ -106,6 +106,30 @@ export const conv4 = defineModel({
       ),
     ];
   },
+  pytorch(spec, task) {
+    const { filters, downsampling, batchNorm, batchNormScale } = spec;
+    const pools = downsampling === 'max-pool';
+    const stride = pools ? 1 : 2;
+    let [height, width] = task.input as [number, number];
+    const steps = blocks.map((block) => {
+      // an even side gets one row of zeros, at its end; an odd one a row at each end
+      const [before, after] = pools ? [1, 1] : ([height, width].map((side) => side % 2) as [number, number]);
+      const pad = pools ? '(1, 1, 1, 1)' : `(${after}, 1, ${before}, 1)`;
+      [height, width] = pools ? [height >> 1, width >> 1] : [Math.ceil(height / 2), Math.ceil(width / 2)];
+      const normed = `self.conv${block}_norm(self.conv${block}(F.pad(x, ${pad})))`;
+      return `x = F.relu(${pools ? `F.max_pool2d(${normed}, 2)` : normed})`;
+    });
+    return {
+      layers: blocks.flatMap((block) => [
+        `self.conv${block} = nn.Conv2d(${block === 1 ? task.input[2] : filters}, ${filters}, 3, stride=${stride}, bias=False)`,
+        `self.conv${block}_norm = Norm(${filters}${batchNormScale ? '' : ', has_scale=False'})`,
+      ]),
+      // height and width come before the channels in the features
+      features: [...steps, pools ? 'return x.permute(0, 2, 3, 1).flatten(1)' : 'return x.mean((2, 3))'],
+      head: { name: 'linear', layer: `nn.Linear(${featuresOf(spec, task)}, ${task.outputs})` },
+      statistics: batchNorm,
+    };
+  },
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
   // a pass through conv4 makes as many operators as 26 layers of an mlp
   layers: () => 26,

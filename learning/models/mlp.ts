@@ -51,6 +51,20 @@ export const mlp = defineModel({
       ] as const;
     });
   },
+  pytorch(spec, task) {
+    const layers = layersOf(spec, task);
+    const made = layers.map(({ name, inputs, outputs }) => ({ name, layer: `nn.Linear(${inputs}, ${outputs})` }));
+    const body = made.slice(0, -1);
+    return {
+      layers: body.map(({ name, layer }) => `self.${name} = ${layer}`),
+      features: [
+        'x = x.flatten(1)',
+        ...body.map(({ name }) => `x = torch.${spec.activation}(self.${name}(x))`),
+        'return x',
+      ],
+      head: made.at(-1)!,
+    };
+  },
   isTransductive: () => false,
   layers: ({ hiddenLayers }) => hiddenLayers.length + 1,
   cel({ hiddenLayers }, { task }) {

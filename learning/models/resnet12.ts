@@ -109,6 +109,36 @@ export const resnet12 = defineModel({
             return [mask(index + 1), dropBlock([...shape, filters], dropRate, size)];
           }),
         ),
+  pytorch({ widths, batchNorm }, task) {
+    const made = widths.flatMap((filters, index) => {
+      const block = index + 1;
+      const inputs = widths[index - 1] ?? task.input[2]!;
+      return [shortcut(block), ...convolutions.map((layer) => convolution(block, layer))].flatMap((name) => {
+        const isShortcut = name === shortcut(block);
+        const from = isShortcut || name === convolution(block, 1) ? inputs : filters;
+        const self = `self.${name.replaceAll('.', '_')}`;
+        const kernel = isShortcut ? '1' : '3, padding=1';
+        return [`${self} = nn.Conv2d(${from}, ${filters}, ${kernel}, bias=False)`, `${self}_norm = Norm(${filters})`];
+      });
+    });
+    const normed = (name: string, x: string) => {
+      const self = `self.${name.replaceAll('.', '_')}`;
+      return `${self}_norm(${self}(${x}))`;
+    };
+    const steps = [1, 2, 3, 4].flatMap((block) => [
+      `residual = ${normed(shortcut(block), 'x')}`,
+      ...convolutions.map(
+        (layer) => `x = ${normed(convolution(block, layer), layer === 1 ? 'x' : `F.leaky_relu(x, ${slope})`)}`,
+      ),
+      `x = F.max_pool2d(F.leaky_relu(x + residual, ${slope}), 2)`,
+    ]);
+    return {
+      layers: made,
+      features: [...steps, 'return x.mean((2, 3))'],
+      head: { name: 'linear', layer: `nn.Linear(${widths[3]}, ${task.outputs})` },
+      statistics: batchNorm,
+    };
+  },
   isTransductive: ({ batchNorm }) => batchNorm === 'batch',
   // a pass makes as many operators as 104 layers of an mlp: conv4 with a maximum instead of relu,
   // four times

@@ -1,7 +1,7 @@
 // A trained model in use, over real processes: the linear example from the command line as its documentation
 // tells it; and many requests beside a running job, while a worker is killed.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -46,9 +46,32 @@ test('adapt, predict and adapted from the command line', async (t) => {
   assert.equal((await run('adapted', 'drop', adaptedId)).code, 0);
   const gone = await run('predict', adaptedId, '--query', '4');
   assert.deepEqual([gone.code, gone.stderr], [1, `error: adapted model "${adaptedId}": it was dropped\n`]);
+  const pytorch = join(directory, 'pytorch');
+  const exported = await run('export', jobId.slice(0, 8), '--format', 'pytorch', '--output', pytorch);
+  assert.equal(exported.code, 0, exported.stderr);
+  assert.deepEqual(readdirSync(pytorch).sort(), ['model.py', 'model.safetensors']);
+  assert.match(readFileSync(join(pytorch, 'model.py'), 'utf8'), /self\.layer1 = nn\.Linear\(1, 1\)/);
+  const plain = join(directory, 'adapted.safetensors');
+  const again = (await run('adapt', jobId, '--support', points, '--json')).json<{ adaptedId: string }>();
+  const withState = ['--format', 'safetensors', '--adapted', again.adaptedId, '--output', plain];
+  assert.equal((await run('export', jobId, ...withState)).code, 0);
+  const [weight] = floatsOf(plain, 'layer1.weights');
+  assert.ok(Math.abs(weight! - 2) < 0.1, `the slope of the task, not ${weight}`);
+  const runs = join(directory, 'runs');
+  const curves = await run('export', jobId, '--format', 'tensorboard', '--output', runs, '--json');
+  assert.ok(curves.json<{ scalars: number }>().scalars > 10);
+  assert.deepEqual(readdirSync(runs), ['events.out.tfevents.0.metatrain']);
   const nowhere = await run('adapt', jobId, '--support', join(directory, 'none.csv'), '--query', '4');
   assert.match(nowhere.stderr, /--support: got .*none\.csv, which is not there; accepted: a folder of images/);
 });
+
+function floatsOf(file: string, name: string): Float32Array {
+  const bytes = readFileSync(file);
+  const start = 8 + Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<string, { data_offsets: [number, number] }>;
+  const [begin, end] = header[name]!.data_offsets;
+  return new Float32Array(Uint8Array.from(bytes.subarray(start + begin, start + end)).buffer);
+}
 
 test('requests beside a running job are answered while a worker is killed, and the job keeps its bytes', async (t) => {
   const cluster = await ProcessCluster.start(t, { job });

@@ -297,7 +297,10 @@ test('the console', { skip }, async (t) => {
         });
       }
       // Until its end is shown it stands first.
-      await table.getByRole('row', { name: /passing-59/ }).getByText('cancelled').waitFor();
+      await table
+        .getByRole('row', { name: /passing-59/ })
+        .getByText('cancelled')
+        .waitFor();
       await page.getByRole('button', { name: 'Older jobs' }).waitFor();
       const names = () => table.locator('tbody .name a').allInnerTexts();
       const passed = Array.from({ length: 50 }, (_, i) => `passing-${59 - i}`);
