@@ -5,6 +5,7 @@ import { MetatrainError } from '../shared/errors.ts';
 
 /** Name → module. A module's `run` takes the remaining arguments and returns the result. */
 const benchmarks: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<unknown> }>>> = {
+  adapt: () => import('./adapt.ts'),
   coordinator: () => import('./coordinator/main.ts'),
   engine: () => import('./engine/main.ts'),
   'end-to-end': () => import('./end-to-end/main.ts'),

@@ -28,6 +28,18 @@ const renderers = {
     const note = `× is the peer's time over ours, medians of one run, one thread each; GEMM reaches ${gemmGflops} GFLOP/s.`;
     return `${table([head, ...rows])}\n\n${note}`;
   },
+  adapt({ results, requests, slots }) {
+    const head = ['p50, ms', 'p99, ms', 'answers/s', 'meta-steps/s alone', 'beside', 'share'];
+    const rows = results.map(({ p50Ms, p99Ms, answersPerSecond, jobStepsPerSecond: { alone, beside } }) => [
+      p50Ms,
+      p99Ms,
+      answersPerSecond,
+      alone,
+      beside,
+      `${Math.round((100 * beside) / alone)} %`,
+    ]);
+    return `${table([head, ...rows])}\n\n${requests} requests at once, each adapts and predicts, beside a running job; one worker of ${slots} threads; a row a round.`;
+  },
   'end-to-end'({ results, workers }) {
     const head = ['workload', 'meta-step, ms', 'meta-steps/s', 'outside the engine', 'PyTorch loop, ms', '×'];
     const rows = results.map((row) => [

@@ -47,6 +47,7 @@ const benches = {
     'torch-eager,torch-vmap,jax-jit,jax-vmap',
   ],
   'bench-end-to-end': ['end-to-end', '--rounds', '8'],
+  'bench-adapt': ['adapt'],
   'bench-coordinator': ['coordinator', '--workers', '2,16,128,1000', '--bytes', '7044,450000', '--seconds', '3'],
   'bench-coordinator-large': ['coordinator', '--workers', '2,16', '--bytes', '50000000'],
   'bench-observability': ['observability', '--rounds', '20'],
