@@ -17,7 +17,7 @@ import { NewestEvaluation } from './newest-evaluation.ts';
 import type { PageContext } from './page-context.ts';
 import { addressOf } from './place.ts';
 import { progressBar } from './progress-bar.ts';
-import { capitalised, etaText, hasEnded, jobEventText, nothing, stateBadge, timeElement } from './words.ts';
+import { capitalised, etaText, hasEnded, jobEventText, nothing, resultText, stateBadge, timeElement } from './words.ts';
 
 const keptEvents = 500;
 
@@ -203,12 +203,16 @@ class JobPage {
   #drawFigures(): void {
     const job = this.#job;
     const { lastMetaStep: last, state } = job;
+    // What a job has come to is its evaluation; its last meta-batch is only what it saw last.
+    const isResult = hasEnded(state) && job.lastEvaluation !== undefined;
     const figures: Figure[] = [
       { title: 'Time', text: state === 'paused' ? 'paused' : etaText(job) },
-      ...(last?.measures ?? []).map((measure) => ({
-        title: capitalised(measure.name),
-        text: formatMeasured(measure, measure.value),
-      })),
+      ...(isResult
+        ? [{ title: 'Result', text: resultText(job) }]
+        : (last?.measures ?? []).map((measure) => ({
+            title: capitalised(measure.name),
+            text: formatMeasured(measure, measure.value),
+          }))),
       { title: 'Steps/s', text: last ? formatRate(last.metaStepsPerSecond) : nothing },
       { title: 'Tasks/s', text: last ? formatRate(last.tasksPerSecond) : nothing },
       { title: 'Learning rate', text: last ? last.learningRate.toPrecision(3) : nothing },
@@ -243,14 +247,20 @@ class JobPage {
   #shownCheckpoints = '';
 
   #drawCheckpoints(): void {
-    const { checkpoints, jobId } = this.#job;
-    const shown = JSON.stringify(checkpoints);
+    const { checkpoints, jobId, state } = this.#job;
+    const shown = JSON.stringify([checkpoints, hasEnded(state)]);
     if (shown === this.#shownCheckpoints) return;
     this.#shownCheckpoints = shown;
     if (checkpoints.length === 0) {
       put(
         this.#checkpoints,
-        h('p', { class: 'empty card' }, 'None yet. checkpoint.every of the job file says when they are written.'),
+        h(
+          'p',
+          { class: 'empty card' },
+          hasEnded(state)
+            ? `None: it ended (${state}) before one was written.`
+            : 'None yet. checkpoint.every of the job file says when they are written.',
+        ),
       );
       return;
     }
