@@ -195,6 +195,18 @@ export class MetatrainClient {
   }
 
   /**
+   * Deletes a job that has ended, with its events and checkpoints.
+   *
+   * @returns how many checkpoints are gone with it, and their bytes. @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_ENDED`.
+   */
+  deleteJob(
+    jobId: string,
+    options: CallControl = {},
+  ): Promise<{ readonly checkpoints: number; readonly checkpointBytes: number }> {
+    return this.#unary((call, done) => this.#jobs.deleteJob({ jobId }, call, done), options);
+  }
+
+  /**
    * The job's events from the first kept one until the job ends, each once and in order, across
    * lost connections and restarts of the coordinator.
    *

@@ -93,13 +93,26 @@ export class JobRequests {
 
   /** @throws MetatrainError `JOB_UNKNOWN`, `FORBIDDEN`, or `JOB_NOT_RUNNING` when the job's state does not allow it. */
   async control(control: JobControl, jobId: string, caller: Caller): Promise<JobRecord> {
-    if (!mayControl(caller, this.#book.record(jobId))) {
-      throw new MetatrainError(
-        'FORBIDDEN',
-        `job ${jobId} was not submitted by ${caller.name}; only the one who submitted it, or the role admin, may cancel, pause or resume it`,
-      );
-    }
+    this.#refuseOthers(jobId, caller, 'cancel, pause or resume it');
     return this.#runner.request(eventOf[control], jobId);
+  }
+
+  #refuseOthers(jobId: string, caller: Caller, what: string): void {
+    if (mayControl(caller, this.#book.record(jobId))) return;
+    throw new MetatrainError(
+      'FORBIDDEN',
+      `job ${jobId} was not submitted by ${caller.name}; only the one who submitted it, or the role admin, may ${what}`,
+    );
+  }
+
+  /**
+   * Deletes a job that has ended.
+   *
+   * @returns its record as it was. @throws MetatrainError `JOB_UNKNOWN`, `FORBIDDEN`, `JOB_NOT_ENDED`
+   */
+  async delete(jobId: string, caller: Caller): Promise<JobRecord> {
+    this.#refuseOthers(jobId, caller, 'delete it');
+    return this.#book.forget(jobId);
   }
 
   /** Jobs that compute nothing although they have not ended, by id. */

@@ -15,7 +15,7 @@ const frequencyTasks = 500;
 export async function textBaseline(text, dataDirectories) {
   const spec = parseJobSpec(text);
   const { distribution, task: facts } = resolveJob(spec, builtIn);
-  const io = taskIo({ seed: spec.seed, dataDirectories, evaluationSplit: spec.evaluation.split });
+  const io = taskIo({ seed: spec.seed, dataDirectories, usedSplits: ['train', spec.evaluation.split] });
   const tasks = await distribution.open(spec.task, io);
   const draw = (split, index) => {
     const task = allocateTasks(facts, 1).task(0);

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { controlCommand } from './jobs-control.ts';
+import { jobsDeleteCommand } from './jobs-delete.ts';
 import { jobsListCommand } from './jobs-list.ts';
 import { jobsShowCommand } from './jobs-show.ts';
 import { jobsWatchCommand } from './jobs-watch.ts';
@@ -14,4 +15,5 @@ export const jobsCommand = (context: CommandContext): Command =>
     .addCommand(jobsWatchCommand(context))
     .addCommand(controlCommand('cancel', 'cancel an unfinished job; its checkpoints stay', context))
     .addCommand(controlCommand('pause', 'pause a job; shards in flight finish first', context))
-    .addCommand(controlCommand('resume', 'resume a paused job', context));
+    .addCommand(controlCommand('resume', 'resume a paused job', context))
+    .addCommand(jobsDeleteCommand(context));

@@ -95,6 +95,11 @@ export function api(options: ApiOptions, dependencies: ApiDependencies): HttpRou
       });
     }
 
+    app.delete('/api/v1/jobs/:jobId', maySubmit, async (context) => {
+      await requests.delete(context.req.param('jobId'), context.var.visitor);
+      return answerJson(context, {});
+    });
+
     app.get('/api/v1/jobs/:jobId/events', mayRead, (context) =>
       answers.pour(context, eventStream, (over) =>
         jobStream({ book, waits, clock }, context.req.param('jobId'), after(context.req) ?? 0, over),

@@ -328,19 +328,43 @@ export class JobBook {
       this.#log.error({ jobIds }, 'the disk takes no writes: the records of jobs stay as they were');
   }
 
+  /**
+   * Forgets a job that has ended: its record, its events and its files.
+   *
+   * @throws MetatrainError `JOB_UNKNOWN`, `JOB_NOT_ENDED`, `DATA_CORRUPT`
+   */
+  async forget(jobId: string): Promise<JobRecord> {
+    const record = this.record(jobId);
+    if (!hasEnded(record.state)) {
+      throw new MetatrainError(
+        'JOB_NOT_ENDED',
+        `job ${jobId} is ${record.state}; only a job that has ended can be deleted`,
+      );
+    }
+    const place = this.#forgettable.indexOf(jobId);
+    if (place >= 0) this.#forgettable.splice(place, 1);
+    await this.#remove(record);
+    return record;
+  }
+
   #forgetOldest(): void {
     if (this.#forgettable.length <= this.#limits.endedJobs) return;
     const jobId = this.#forgettable.shift();
     const record = jobId === undefined ? undefined : this.#find(jobId);
     if (!record) return;
-    this.#unsaved.delete(record.jobId);
-    this.#states.delete(record.jobId);
-    const position = this.#index.findIndex((entry) => entry.jobId === record.jobId);
-    if (position >= 0) this.#index.splice(position, 1);
-    this.#store.forget(record).then(
-      () => this.#onForgotten(record.jobId),
-      (error: unknown) => this.#log.error({ jobId: record.jobId, err: error }, 'an old job could not be forgotten'),
+    this.#remove(record).catch((error: unknown) =>
+      this.#log.error({ jobId: record.jobId, err: error }, 'an old job could not be forgotten'),
     );
+  }
+
+  async #remove(record: JobRecord): Promise<void> {
+    const { jobId } = record;
+    this.#unsaved.delete(jobId);
+    this.#states.delete(jobId);
+    const position = this.#index.findIndex((entry) => entry.jobId === jobId);
+    if (position >= 0) this.#index.splice(position, 1);
+    await this.#store.forget(record);
+    this.#onForgotten(jobId);
   }
 
   ledger(jobId: string): ShardLedger {

@@ -28,6 +28,7 @@ const jobService: Record<MethodsOf<JobServiceHandlers>, Access> = {
   CancelJob: maySubmit,
   PauseJob: maySubmit,
   ResumeJob: maySubmit,
+  DeleteJob: maySubmit,
   WatchJob: mayRead,
   DownloadCheckpoint: mayRead,
 };

@@ -41,6 +41,13 @@ export function jobService({ requests, book, checkpoints, clock, log }: JobServi
     ListJobs: unary(log, (request) => listJobs(requests, request)),
     CancelJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('cancel', jobId, caller))),
     PauseJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('pause', jobId, caller))),
+    DeleteJob: unary(log, async ({ jobId }, caller) => {
+      const { checkpoints } = await requests.delete(jobId, caller);
+      return {
+        checkpoints: checkpoints.length,
+        checkpointBytes: checkpoints.reduce((sum, { bytes }) => sum + bytes, 0),
+      };
+    }),
     ResumeJob: unary(log, async ({ jobId }, caller) => answer(await requests.control('resume', jobId, caller))),
     GetShard: unary(log, ({ jobId, metaStep, shard }) => ({
       metaStep,

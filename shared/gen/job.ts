@@ -6,6 +6,8 @@ import type { CancelJobRequest as _metatrain_v1_CancelJobRequest, CancelJobReque
 import type { CheckpointChunk as _metatrain_v1_CheckpointChunk, CheckpointChunk__Output as _metatrain_v1_CheckpointChunk__Output } from './metatrain/v1/CheckpointChunk.ts';
 import type { CheckpointInfo as _metatrain_v1_CheckpointInfo, CheckpointInfo__Output as _metatrain_v1_CheckpointInfo__Output } from './metatrain/v1/CheckpointInfo.ts';
 import type { DataIdentity as _metatrain_v1_DataIdentity, DataIdentity__Output as _metatrain_v1_DataIdentity__Output } from './metatrain/v1/DataIdentity.ts';
+import type { DeleteJobRequest as _metatrain_v1_DeleteJobRequest, DeleteJobRequest__Output as _metatrain_v1_DeleteJobRequest__Output } from './metatrain/v1/DeleteJobRequest.ts';
+import type { DeleteJobResponse as _metatrain_v1_DeleteJobResponse, DeleteJobResponse__Output as _metatrain_v1_DeleteJobResponse__Output } from './metatrain/v1/DeleteJobResponse.ts';
 import type { DownloadCheckpointRequest as _metatrain_v1_DownloadCheckpointRequest, DownloadCheckpointRequest__Output as _metatrain_v1_DownloadCheckpointRequest__Output } from './metatrain/v1/DownloadCheckpointRequest.ts';
 import type { Estimate as _metatrain_v1_Estimate, Estimate__Output as _metatrain_v1_Estimate__Output } from './metatrain/v1/Estimate.ts';
 import type { Evaluation as _metatrain_v1_Evaluation, Evaluation__Output as _metatrain_v1_Evaluation__Output } from './metatrain/v1/Evaluation.ts';
@@ -54,6 +56,8 @@ export interface ProtoGrpcType {
       CheckpointChunk: MessageTypeDefinition<_metatrain_v1_CheckpointChunk, _metatrain_v1_CheckpointChunk__Output>
       CheckpointInfo: MessageTypeDefinition<_metatrain_v1_CheckpointInfo, _metatrain_v1_CheckpointInfo__Output>
       DataIdentity: MessageTypeDefinition<_metatrain_v1_DataIdentity, _metatrain_v1_DataIdentity__Output>
+      DeleteJobRequest: MessageTypeDefinition<_metatrain_v1_DeleteJobRequest, _metatrain_v1_DeleteJobRequest__Output>
+      DeleteJobResponse: MessageTypeDefinition<_metatrain_v1_DeleteJobResponse, _metatrain_v1_DeleteJobResponse__Output>
       DownloadCheckpointRequest: MessageTypeDefinition<_metatrain_v1_DownloadCheckpointRequest, _metatrain_v1_DownloadCheckpointRequest__Output>
       Estimate: MessageTypeDefinition<_metatrain_v1_Estimate, _metatrain_v1_Estimate__Output>
       Evaluation: MessageTypeDefinition<_metatrain_v1_Evaluation, _metatrain_v1_Evaluation__Output>

@@ -159,6 +159,16 @@ test('a day with a cluster', async (t) => {
     assert.equal(error.code, 'JOB_UNKNOWN');
   });
 
+  await t.test('`jobs delete` forgets a job that has ended, and says what goes with it', async () => {
+    const other = (
+      await cluster.command(['submit', jobFile, ...short, '--set', 'name=passing', '--watch', '--json'])
+    ).json<Job>();
+    const deleted = await cluster.command(['jobs', 'delete', other.jobId.slice(0, 8)]);
+    assert.match(deleted.stdout.join('\n'), new RegExp(`^deleted ${other.jobId} with 1 checkpoint, [\\d.]+ kB$`));
+    const again = await cluster.command(['jobs', 'delete', other.jobId], 1);
+    assert.match(again.stderr, /there is no job/);
+  });
+
   await t.test('interrupted, `up` stops with exit code 0; started again it knows every job', async () => {
     cluster.process.signal('SIGINT');
     const ended = await resultOf(cluster.process);

@@ -34,6 +34,7 @@ const expected: Readonly<Record<string, Expectation>> = {
   'POST /api/v1/jobs/:jobId/pause': { access: submitting, inside: 404 },
   'POST /api/v1/jobs/:jobId/resume': { access: submitting, inside: 404 },
   'POST /api/v1/jobs/:jobId/cancel': { access: submitting, inside: 404 },
+  'DELETE /api/v1/jobs/:jobId': { access: submitting, inside: 404 },
   'GET /api/v1/jobs/:jobId/events': { access: reading, inside: 404 },
   'GET /api/v1/jobs/:jobId/checkpoints/:step': { access: reading, inside: 404 },
   'GET /api/v1/jobs/:jobId/task': { access: ['read', 'predict', 'admin'], inside: 404 },

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { status } from '@grpc/grpc-js';
 import { readJob } from '../../../learning/job-file.ts';
 import { Training } from '../../../learning/outer-loop/training.ts';
 import { decodeCheckpoint } from '../../../shared/checkpoint.ts';
 import { lossHeads, rowMessages, rowsOf } from '../../support/measures.ts';
-import { call, collect, specText, TestCluster } from './cluster.ts';
+import { call, collect, rejection, specText, TestCluster } from './cluster.ts';
 import { gradientSum, initialParams, type JobLease, type NullWorker, smallLayout } from './null-worker.ts';
 
 /** What one process computes by itself: the same shards, added one after another. */
@@ -252,3 +253,46 @@ test('two jobs share one worker from the start', async (t) => {
   const firstOfSecond = worker.leases.findIndex(({ jobId }) => jobId === second);
   assert.ok(firstOfSecond < lastOfFirst / 2, `the second job began at lease ${firstOfSecond} of ${lastOfFirst}`);
 });
+
+test('a job that has ended is deleted with all that is kept of it, for good; one that has not is not', async (t) => {
+  const cluster = await TestCluster.start(t);
+  await cluster.worker('w1');
+  const spec = specText({ iterations: 6, checkpoint: { every: 2 } });
+  const gone = await cluster.end(await cluster.submit(spec, 'a key'));
+  const stays = await cluster.end(await cluster.submit(specText({ name: 'stays', iterations: 2 })));
+  const waits = await cluster.submit(specText({ name: 'waits', placement: { device: 'cuda' } }));
+  const directory = join(cluster.stateDirectory, 'checkpoints', gone.jobId);
+  assert.ok(existsSync(directory));
+
+  const refusal = await rejection(call(cluster.jobs, 'DeleteJob', { jobId: waits }));
+  assert.equal(refusal.code, status.FAILED_PRECONDITION);
+  assert.match(refusal.details, /is queued; only a job that has ended can be deleted/);
+  const { checkpoints, checkpointBytes } = await call(cluster.jobs, 'DeleteJob', { jobId: gone.jobId });
+  assert.equal(checkpoints, gone.checkpoints.length);
+  assert.equal(
+    checkpointBytes,
+    gone.checkpoints.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+
+  const isGone = async () => {
+    for (const again of ['GetJob', 'DeleteJob'] as const) {
+      assert.equal((await rejection(call(cluster.jobs, again, { jobId: gone.jobId }))).code, status.NOT_FOUND);
+    }
+    const { jobs } = await call(cluster.jobs, 'ListJobs', {});
+    assert.deepEqual(
+      jobs.map(({ jobId }) => jobId),
+      [waits, stays.jobId],
+    );
+  };
+  await isGone();
+  await until(() => !existsSync(directory));
+  await cluster.restart();
+  await isGone();
+  // Its key is free again.
+  const { alreadySubmitted } = await call(cluster.jobs, 'SubmitJob', { spec, idempotencyKey: 'a key' });
+  assert.equal(alreadySubmitted, false);
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -38,6 +38,7 @@ const expected: Readonly<Record<string, Expectation>> = {
   '/metatrain.v1.JobService/CancelJob': { access: submitting, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/PauseJob': { access: submitting, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/ResumeJob': { access: submitting, inside: status.NOT_FOUND },
+  '/metatrain.v1.JobService/DeleteJob': { access: submitting, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/WatchJob': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.JobService/DownloadCheckpoint': { access: reading, inside: status.NOT_FOUND },
   '/metatrain.v1.ModelService/Adapt': { access: predicting, inside: status.INVALID_ARGUMENT },

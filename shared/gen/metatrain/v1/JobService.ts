@@ -4,6 +4,8 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { CancelJobRequest as _metatrain_v1_CancelJobRequest, CancelJobRequest__Output as _metatrain_v1_CancelJobRequest__Output } from '../../metatrain/v1/CancelJobRequest.ts';
 import type { CheckpointChunk as _metatrain_v1_CheckpointChunk, CheckpointChunk__Output as _metatrain_v1_CheckpointChunk__Output } from '../../metatrain/v1/CheckpointChunk.ts';
+import type { DeleteJobRequest as _metatrain_v1_DeleteJobRequest, DeleteJobRequest__Output as _metatrain_v1_DeleteJobRequest__Output } from '../../metatrain/v1/DeleteJobRequest.ts';
+import type { DeleteJobResponse as _metatrain_v1_DeleteJobResponse, DeleteJobResponse__Output as _metatrain_v1_DeleteJobResponse__Output } from '../../metatrain/v1/DeleteJobResponse.ts';
 import type { DownloadCheckpointRequest as _metatrain_v1_DownloadCheckpointRequest, DownloadCheckpointRequest__Output as _metatrain_v1_DownloadCheckpointRequest__Output } from '../../metatrain/v1/DownloadCheckpointRequest.ts';
 import type { GetJobRequest as _metatrain_v1_GetJobRequest, GetJobRequest__Output as _metatrain_v1_GetJobRequest__Output } from '../../metatrain/v1/GetJobRequest.ts';
 import type { GetShardRequest as _metatrain_v1_GetShardRequest, GetShardRequest__Output as _metatrain_v1_GetShardRequest__Output } from '../../metatrain/v1/GetShardRequest.ts';
@@ -27,6 +29,15 @@ export interface JobServiceClient extends grpc.Client {
   cancelJob(argument: _metatrain_v1_CancelJobRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_metatrain_v1_Job__Output>): grpc.ClientUnaryCall;
   cancelJob(argument: _metatrain_v1_CancelJobRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_metatrain_v1_Job__Output>): grpc.ClientUnaryCall;
   cancelJob(argument: _metatrain_v1_CancelJobRequest, callback: grpc.requestCallback<_metatrain_v1_Job__Output>): grpc.ClientUnaryCall;
+  
+  DeleteJob(argument: _metatrain_v1_DeleteJobRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  DeleteJob(argument: _metatrain_v1_DeleteJobRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  DeleteJob(argument: _metatrain_v1_DeleteJobRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  DeleteJob(argument: _metatrain_v1_DeleteJobRequest, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  deleteJob(argument: _metatrain_v1_DeleteJobRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  deleteJob(argument: _metatrain_v1_DeleteJobRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  deleteJob(argument: _metatrain_v1_DeleteJobRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
+  deleteJob(argument: _metatrain_v1_DeleteJobRequest, callback: grpc.requestCallback<_metatrain_v1_DeleteJobResponse__Output>): grpc.ClientUnaryCall;
   
   DownloadCheckpoint(argument: _metatrain_v1_DownloadCheckpointRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_metatrain_v1_CheckpointChunk__Output>;
   DownloadCheckpoint(argument: _metatrain_v1_DownloadCheckpointRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_metatrain_v1_CheckpointChunk__Output>;
@@ -97,6 +108,8 @@ export interface JobServiceClient extends grpc.Client {
 export interface JobServiceHandlers extends grpc.UntypedServiceImplementation {
   CancelJob: grpc.handleUnaryCall<_metatrain_v1_CancelJobRequest__Output, _metatrain_v1_Job>;
   
+  DeleteJob: grpc.handleUnaryCall<_metatrain_v1_DeleteJobRequest__Output, _metatrain_v1_DeleteJobResponse>;
+  
   DownloadCheckpoint: grpc.handleServerStreamingCall<_metatrain_v1_DownloadCheckpointRequest__Output, _metatrain_v1_CheckpointChunk>;
   
   GetJob: grpc.handleUnaryCall<_metatrain_v1_GetJobRequest__Output, _metatrain_v1_Job>;
@@ -117,6 +130,7 @@ export interface JobServiceHandlers extends grpc.UntypedServiceImplementation {
 
 export interface JobServiceDefinition extends grpc.ServiceDefinition {
   CancelJob: MethodDefinition<_metatrain_v1_CancelJobRequest, _metatrain_v1_Job, _metatrain_v1_CancelJobRequest__Output, _metatrain_v1_Job__Output>
+  DeleteJob: MethodDefinition<_metatrain_v1_DeleteJobRequest, _metatrain_v1_DeleteJobResponse, _metatrain_v1_DeleteJobRequest__Output, _metatrain_v1_DeleteJobResponse__Output>
   DownloadCheckpoint: MethodDefinition<_metatrain_v1_DownloadCheckpointRequest, _metatrain_v1_CheckpointChunk, _metatrain_v1_DownloadCheckpointRequest__Output, _metatrain_v1_CheckpointChunk__Output>
   GetJob: MethodDefinition<_metatrain_v1_GetJobRequest, _metatrain_v1_Job, _metatrain_v1_GetJobRequest__Output, _metatrain_v1_Job__Output>
   GetShard: MethodDefinition<_metatrain_v1_GetShardRequest, _metatrain_v1_ShardRecord, _metatrain_v1_GetShardRequest__Output, _metatrain_v1_ShardRecord__Output>
