@@ -1,6 +1,6 @@
-// Requests of a trained model at once, beside a running job: the time from each request to its answer, and what
-// share of its meta-steps the job loses meanwhile. The requests adapt the linear example and predict, in one
-// call each, each to a line of its own.
+// Requests of a trained model at once, beside a running job: the time from each request to its
+// answer, and what share of its meta-steps the job loses meanwhile. The requests adapt the linear
+// example and predict, in one call each, each to a line of its own.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -197,7 +197,8 @@ export class MetatrainClient {
   /**
    * Deletes a job that has ended, with its events and checkpoints.
    *
-   * @returns how many checkpoints are gone with it, and their bytes. @throws MetatrainError `JOB_UNKNOWN`; `JOB_NOT_ENDED`.
+   * @returns how many checkpoints are gone with it, and their bytes. @throws MetatrainError
+   *   `JOB_UNKNOWN`; `JOB_NOT_ENDED`.
    */
   deleteJob(
     jobId: string,

@@ -1,4 +1,5 @@
-// Trained models in use, as the library has them: `client.models`. Checks nothing that the coordinator checks.
+// Trained models in use, as the library has them: `client.models`. Checks nothing that the
+// coordinator checks.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import type { AdaptedModel__Output } from '../shared/gen/metatrain/v1/AdaptedModel.ts';
 import type { AdaptResponse__Output } from '../shared/gen/metatrain/v1/AdaptResponse.ts';
@@ -99,7 +100,8 @@ export class ModelCalls {
   /**
    * Adapts the job's parameters to each support set.
    *
-   * @throws MetatrainError `REQUEST_INVALID` naming the field, `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN`, `QUEUE_FULL`, `DEADLINE_EXCEEDED`.
+   * @throws MetatrainError `REQUEST_INVALID` naming the field, `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN`,
+   *   `QUEUE_FULL`, `DEADLINE_EXCEEDED`.
    */
   async adapt(jobId: string, support: readonly SupportSet[], options: AdaptOptions = {}): Promise<AdaptedModel[]> {
     const { keepSeconds = 0, returnState = false } = options;
@@ -148,7 +150,10 @@ export class ModelCalls {
     return models.map(adaptedModel);
   }
 
-  /** With its state, where that has at most 3 MiB. @throws MetatrainError `ADAPTED_UNKNOWN`, `REQUEST_INVALID` */
+  /**
+   * With its state, where that has at most 3 MiB. @throws MetatrainError `ADAPTED_UNKNOWN`,
+   * `REQUEST_INVALID`
+   */
   async get(adaptedId: string, options: Pick<ModelOptions, 'signal' | 'deadlineMs'> = {}): Promise<AdaptedModel> {
     return adaptedModel(
       await this.#call<AdaptedModel__Output>(

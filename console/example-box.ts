@@ -1,5 +1,5 @@
-// Where examples of one class, or queries, are entered: numbers and sentences line by line; images as files that
-// are chosen or dropped, or drawn with mouse, pen or finger.
+// Where examples of one class, or queries, are entered: numbers and sentences line by line; images
+// as files that are chosen or dropped, or drawn with mouse, pen or finger.
 import type { JobTask } from '../shared/http-api.ts';
 import { h, put, setAttribute } from './dom.ts';
 

@@ -1,5 +1,6 @@
-// What clients ask of trained models, whichever way they come: a job's parameters adapted to support sets, and predictions. The gRPC
-// service and the HTTP API ask here. Everything that can be refused is refused before a worker hears of it.
+// What clients ask of trained models, whichever way they come: a job's parameters adapted to
+// support sets, and predictions. The gRPC service and the HTTP API ask here. Everything that can be
+// refused is refused before a worker hears of it.
 import type { ResolvedJob } from '../learning/job.ts';
 import { readJob } from '../learning/job-file.ts';
 import { innerStepAxis } from '../learning/kit/insight.ts';
@@ -69,7 +70,10 @@ export interface ModelRequestsDependencies {
 const maxSupportSets = 64;
 const usualKeepSeconds = 900;
 const maxKeepSeconds = 86_400;
-/** Parameters that are read from checkpoints and kept for the next request: by number, and by bytes beyond the newest. */
+/**
+ * Parameters that are read from checkpoints and kept for the next request: by number, and by bytes
+ * beyond the newest.
+ */
 const keptLearners = { count: 16, bytes: 512 * 2 ** 20 } as const;
 
 interface OpenedLearner {
@@ -105,8 +109,10 @@ export class ModelRequests {
   }
 
   /**
-   * @returns an adapted model for each support set, in order; those that are not kept have an empty id and no time.
-   * @throws MetatrainError `REQUEST_INVALID`, `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN`, `QUEUE_FULL`, and as `Runner.adapt`.
+   * @returns an adapted model for each support set, in order; those that are not kept have an empty
+   *   id and no time.
+   * @throws MetatrainError `REQUEST_INVALID`, `JOB_UNKNOWN`, `CHECKPOINT_UNKNOWN`, `QUEUE_FULL`,
+   *   and as `Runner.adapt`.
    */
   async adapt(
     call: AdaptCall,

@@ -199,8 +199,8 @@ export interface DistributionPart<Schema extends PartSchema = PartSchema> extend
    */
   open(spec: SpecOf<Schema>, io: TaskIo): Promise<Tasks>;
   /**
-   * How an image file, or a sentence, becomes an input of its tasks, for models in use. Called on the worker.
-   * Default: inputs come as numbers.
+   * How an image file, or a sentence, becomes an input of its tasks, for models in use. Called on
+   * the worker. Default: inputs come as numbers.
    *
    * @throws MetatrainError as `open` does.
    */

@@ -1,5 +1,5 @@
-// `npm run python-protos`: writes the descriptors of proto/ that the Python package reads its messages from.
-// `--check` writes nothing and exits 1 if the committed file differs.
+// `npm run python-protos`: writes the descriptors of proto/ that the Python package reads its
+// messages from. `--check` writes nothing and exits 1 if the committed file differs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadReflectionDefinition } from '../dist/shared/wire.js';

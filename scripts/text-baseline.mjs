@@ -14,9 +14,9 @@ const frequencyTasks = 500;
 /** @returns accuracy and AUROC with half-widths of 95 %, and the shares of outside sentences that are rejected. */
 export async function textBaseline(text, dataDirectories) {
   const spec = parseJobSpec(text);
-  const { distribution, task: facts } = resolveJob(spec, builtIn);
+  const { trained, task: facts } = resolveJob(spec, builtIn);
   const io = taskIo({ seed: spec.seed, dataDirectories, usedSplits: ['train', spec.evaluation.split] });
-  const tasks = await distribution.open(spec.task, io);
+  const tasks = await trained.distribution.open(trained.section, io);
   const draw = (split, index) => {
     const task = allocateTasks(facts, 1).task(0);
     tasks.sample(split, index, task);

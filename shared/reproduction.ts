@@ -1,4 +1,5 @@
-// What a file of examples/published says of a figure that can be reproduced, and when the gate of its quick version is passed.
+// What a file of examples/published says of a figure that can be reproduced, and when the gate of
+// its quick version is passed.
 import { z } from 'zod';
 import type { Measure } from './measures.ts';
 

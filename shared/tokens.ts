@@ -7,8 +7,8 @@ import { MetatrainError } from './errors.ts';
 import { randomSecret } from './rng.ts';
 
 /**
- * What a token may be used for. `predict`: adapting trained models and predicting with them. `admin` may do whatever `submit`, `read` and
- * `predict` may, to every job; it is no worker.
+ * What a token may be used for. `predict`: adapting trained models and predicting with them.
+ * `admin` may do whatever `submit`, `read` and `predict` may, to every job; it is no worker.
  */
 export const roles = ['submit', 'read', 'predict', 'worker', 'admin'] as const;
 export type Role = (typeof roles)[number];

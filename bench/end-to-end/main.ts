@@ -1,6 +1,6 @@
-// Meta-steps a second of a real cluster (a coordinator and a worker of two threads over gRPC) against a PyTorch
-// loop over equal tasks in one process: second-order MAML on the sinusoid, 25 tasks, 10 points.
-// They take turns in one run: the job is paused while PyTorch computes.
+// Meta-steps a second of a real cluster (a coordinator and a worker of two threads over gRPC)
+// against a PyTorch loop over equal tasks in one process: second-order MAML on the sinusoid, 25
+// tasks, 10 points. They take turns in one run: the job is paused while PyTorch computes.
 import { parseArgs } from 'node:util';
 import { LocalCluster } from '../../client/cli/local-cluster.ts';
 import { MetatrainClient } from '../../client/metatrain-client.ts';

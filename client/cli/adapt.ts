@@ -1,4 +1,5 @@
-// `metatrain adapt`, `predict` and `adapted`: a trained job's model, mapped onto a new task, and what it says.
+// `metatrain adapt`, `predict` and `adapted`: a trained job's model, mapped onto a new task, and
+// what it says.
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';

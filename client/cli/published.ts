@@ -1,5 +1,5 @@
-// The figures that can be reproduced: a file each in examples/published, with the job that makes it, how long that takes, and a quick version
-// with a gate of its own.
+// The figures that can be reproduced: a file each in examples/published, with the job that makes
+// it, how long that takes, and a quick version with a gate of its own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';

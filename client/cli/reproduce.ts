@@ -1,4 +1,5 @@
-// `metatrain reproduce`: trains what a published figure was made with, by the settings of its source, and says whether ours is the same.
+// `metatrain reproduce`: trains what a published figure was made with, by the settings of its
+// source, and says whether ours is the same.
 import { relative } from 'node:path';
 import { Command } from 'commander';
 import { isClaim } from '../../shared/comparison.ts';

@@ -1,5 +1,6 @@
-// What `adapt` and `predict` read: examples of a task and inputs to predict from, as a folder of images, a CSV
-// file, JSON or NumPy's .npy. Nothing is computed here; the coordinator checks what it fits.
+// What `adapt` and `predict` read: examples of a task and inputs to predict from, as a folder of
+// images, a CSV file, JSON or NumPy's .npy. Nothing is computed here; the coordinator checks what
+// it fits.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { csvRows } from '../../learning/tasks/csv.ts';
@@ -41,8 +42,8 @@ export function readSupport(flag: string, path: string, targetsFile: string | un
 }
 
 /**
- * Inputs of all paths, one after another: folders and files of images, or tables, or one text that is neither
- * a file nor a folder: numbers such as `4` or `0.5,1`, or a sentence.
+ * Inputs of all paths, one after another: folders and files of images, or tables, or one text that
+ * is neither a file nor a folder: numbers such as `4` or `0.5,1`, or a sentence.
  *
  * @param form of the support set; a text that is no file is read as one of its kind.
  * @throws MetatrainError `REQUEST_INVALID`

@@ -22,7 +22,8 @@ export interface PytorchFiles {
 /**
  * @param tensors θ, or an adapted state over it, by our names.
  * @param origin where they come from, for the module's first line.
- * @throws MetatrainError `REQUEST_INVALID` where the model has no form in PyTorch, or the algorithm's parameters are not the model's.
+ * @throws MetatrainError `REQUEST_INVALID` where the model has no form in PyTorch, or the
+ *   algorithm's parameters are not the model's.
  */
 export function pytorchFiles(job: ResolvedJob, tensors: Tensors, origin: string): PytorchFiles {
   const { model, spec, task, modelParameters, running } = job;

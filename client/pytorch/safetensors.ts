@@ -1,5 +1,5 @@
-// Tensors as a safetensors file (github.com/huggingface/safetensors, "Format"), for other programs. Checkpoints, which have an order and a
-// record of their own, are written by shared/checkpoint.ts.
+// Tensors as a safetensors file (github.com/huggingface/safetensors, "Format"), for other programs.
+// Checkpoints, which have an order and a record of their own, are written by shared/checkpoint.ts.
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
 import type { Tensors } from './model.ts';
 

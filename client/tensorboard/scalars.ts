@@ -4,8 +4,9 @@ import type { JobHistory } from '../history.ts';
 import type { Scalar } from './event-file.ts';
 
 /**
- * Training under `train/`, evaluations under `evaluation/`: of a measure along an axis, each point is
- * a tag of its own, such as `evaluation/accuracy/5 inner steps`. The step is the number of meta-steps applied.
+ * Training under `train/`, evaluations under `evaluation/`: of a measure along an axis, each point
+ * is a tag of its own, such as `evaluation/accuracy/5 inner steps`. The step is the number of
+ * meta-steps applied.
  */
 export function scalarsOf({ metaSteps, story }: JobHistory): Scalar[] {
   const training = metaSteps.flatMap(({ step, measures, metaGradientNorm, learningRate }) => [

@@ -1,5 +1,5 @@
-// Trained models over HTTP: /api/v1/models, the same as ModelService. Checks the JSON of requests (fields as proto/ spells them), and
-// answers in JSON.
+// Trained models over HTTP: /api/v1/models, the same as ModelService. Checks the JSON of requests
+// (fields as proto/ spells them), and answers in JSON.
 import type { AdaptedModelRow, AdaptedModels, AdaptedState, PredictAnswer } from '../../shared/http-api.ts';
 import { answerJson, type HttpApp } from '../../shared/http-server.ts';
 import {

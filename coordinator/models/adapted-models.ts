@@ -1,5 +1,5 @@
-// The adapted models that are kept for a while, each under an id that only its owner and the admins can use.
-// In memory alone: a restart forgets them, as it forgets the requests that made them.
+// The adapted models that are kept for a while, each under an id that only its owner and the admins
+// can use. In memory alone: a restart forgets them, as it forgets the requests that made them.
 import type { Clock } from '../../shared/clock.ts';
 import { MetatrainError } from '../../shared/errors.ts';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';

@@ -1,5 +1,5 @@
-// The gRPC server: our four services, health (grpc.health.v1) and reflection, so that any gRPC client can find its way. Every call passes
-// the door.
+// The gRPC server: our four services, health (grpc.health.v1) and reflection, so that any gRPC
+// client can find its way. Every call passes the door.
 import { Server, type ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { realClock } from '../../shared/clock.ts';

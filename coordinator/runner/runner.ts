@@ -219,7 +219,8 @@ export class Runner {
    *
    * @param items PNG or JPEG files, or sentences in UTF-8.
    * @returns row-major [items, …input].
-   * @throws as `adapt` does; `DATA_SET_MISSING` where texts are read by a table of a data set that no worker has.
+   * @throws as `adapt` does; `DATA_SET_MISSING` where texts are read by a table of a data set that
+   *   no worker has.
    */
   async encode(
     learner: Learner,

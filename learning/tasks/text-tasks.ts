@@ -105,7 +105,10 @@ export async function textEncoder(spec: TextSpec, source: TextSource, io: TaskIo
   };
 }
 
-/** The classes of each split, and the table that the training classes make. @throws MetatrainError `DATA_SET_DIFFERS` */
+/**
+ * The classes of each split, and the table that the training classes make. @throws MetatrainError
+ * `DATA_SET_DIFFERS`
+ */
 async function readTexts(spec: TextSpec, source: TextSource, io: TaskIo) {
   const { classes, leftOut } = classesOf(source.sentences);
   const content = hashOfSource(source);

@@ -1,4 +1,5 @@
-// `metatrain reproduce`: every published figure's quick version passes its own gate, and what misses a gate exits 1.
+// `metatrain reproduce`: every published figure's quick version passes its own gate, and what
+// misses a gate exits 1.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// A trained model in use, over real processes: the linear example from the command line as its documentation
-// tells it; and many requests beside a running job, while a worker is killed.
+// A trained model in use, over real processes: the linear example from the command line as its
+// documentation tells it; and many requests beside a running job, while a worker is killed.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

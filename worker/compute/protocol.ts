@@ -8,7 +8,10 @@ import type { CompileReport } from '../engine/engine.ts';
 import type { ShardFailureReason, ShardOutcome, ShardWork } from './shard.ts';
 import type { CrewMemory } from './span.ts';
 
-/** What a worker is told of a job before its first lease, or of a learner before the first lease of a request that names it. */
+/**
+ * What a worker is told of a job before its first lease, or of a learner before the first lease of
+ * a request that names it.
+ */
 export interface Opening {
   readonly kind: 'job' | 'learner';
   /** The spec as JSON. */

@@ -48,7 +48,10 @@ export interface LearnerProgram {
   /** @param metaParams θ, flat in layout order; not changed. */
   adapt(metaParams: Float32Array, request: AdaptRequest): Promise<AdaptedState>;
   predict(metaParams: Float32Array, request: PredictRequest): Promise<Predictions>;
-  /** @throws MetatrainError `REQUEST_INVALID` naming the item, and what opening the job's data set throws where texts need it. */
+  /**
+   * @throws MetatrainError `REQUEST_INVALID` naming the item, and what opening the job's data set
+   *   throws where texts need it.
+   */
   encode(request: EncodeRequest): Promise<Encoded>;
   /** Frees the compiled programs. May be called twice. */
   close(): Promise<void>;

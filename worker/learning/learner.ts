@@ -1,6 +1,7 @@
-// A learner: a job file and its θ, which requests adapt and predict with. The support set and the inputs come
-// with the request; a data set is opened only to read sentences by the table of tokens that it makes. Programs are compiled at their first use, one for each
-// number of examples and point of adaptation, and the oldest of them are freed.
+// A learner: a job file and its θ, which requests adapt and predict with. The support set and the
+// inputs come with the request; a data set is opened only to read sentences by the table of tokens
+// that it makes. Programs are compiled at their first use, one for each number of examples and
+// point of adaptation, and the oldest of them are freed.
 import type { NamedArrays as FloatArrays, LoopedAdaptation, TaskFunction } from '../../learning/built.ts';
 import { layoutOf, resolveJob } from '../../learning/job.ts';
 import { isLooped, statesOf } from '../../learning/kit/evaluate.ts';

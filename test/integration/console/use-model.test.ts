@@ -1,5 +1,6 @@
-// The page that uses a trained model, in a real browser: the linear example typed in, characters drawn with the
-// mouse, what cannot be read said on the page; without accessibility faults, wide and narrow.
+// The page that uses a trained model, in a real browser: the linear example typed in, characters
+// drawn with the mouse, what cannot be read said on the page; without accessibility faults, wide
+// and narrow.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

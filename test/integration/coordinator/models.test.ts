@@ -1,5 +1,6 @@
-// Trained models in use, through the real service: a job trained on real workers, adapted to support sets in
-// every form, predicted with, listed, dropped and expired; bad requests refused before a worker hears of them.
+// Trained models in use, through the real service: a job trained on real workers, adapted to
+// support sets in every form, predicted with, listed, dropped and expired; bad requests refused
+// before a worker hears of them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

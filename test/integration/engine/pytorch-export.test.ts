@@ -1,5 +1,5 @@
-// What `metatrain export --format pytorch` writes predicts in PyTorch what our engine predicts, for every variant of
-// every model that has such a form: θ, and a state that was adapted from it.
+// What `metatrain export --format pytorch` writes predicts in PyTorch what our engine predicts, for
+// every variant of every model that has such a form: θ, and a state that was adapted from it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The Python package: its descriptors are those of proto/, a wheel is built of it, and from the wheel it trains,
-// watches, reads and adapts on a real cluster.
+// The Python package: its descriptors are those of proto/, a wheel is built of it, and from the
+// wheel it trains, watches, reads and adapts on a real cluster.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Images and sentences as clients bring them: the same numbers as the distribution's own tasks have, and what
-// cannot be read refused by its place.
+// Images and sentences as clients bring them: the same numbers as the distribution's own tasks
+// have, and what cannot be read refused by its place.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
