@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   ClusterService,
   JobService,
+  ModelService,
   maxChunkBytes,
   maxMessageBytes,
   packageRoot,
@@ -13,13 +14,14 @@ import {
 } from '../../../shared/wire.ts';
 
 test('every call of the contract is served under its path', () => {
-  const paths = [JobService, ClusterService, WorkerService].flatMap(({ service }) =>
+  const paths = [JobService, ModelService, ClusterService, WorkerService].flatMap(({ service }) =>
     Object.values(service).map(({ path }) => path),
   );
   assert.deepEqual(paths.sort(), [
     '/metatrain.v1.ClusterService/ListWorkers',
     '/metatrain.v1.ClusterService/WatchEvents',
     '/metatrain.v1.JobService/CancelJob',
+    '/metatrain.v1.JobService/DeleteJob',
     '/metatrain.v1.JobService/DownloadCheckpoint',
     '/metatrain.v1.JobService/GetJob',
     '/metatrain.v1.JobService/GetShard',
@@ -28,6 +30,11 @@ test('every call of the contract is served under its path', () => {
     '/metatrain.v1.JobService/ResumeJob',
     '/metatrain.v1.JobService/SubmitJob',
     '/metatrain.v1.JobService/WatchJob',
+    '/metatrain.v1.ModelService/Adapt',
+    '/metatrain.v1.ModelService/DropAdapted',
+    '/metatrain.v1.ModelService/GetAdapted',
+    '/metatrain.v1.ModelService/ListAdapted',
+    '/metatrain.v1.ModelService/Predict',
     '/metatrain.v1.WorkerService/Connect',
   ]);
 });
