@@ -8,11 +8,18 @@ import type { Registry } from '../learning/registry.ts';
 import type { Clock } from '../shared/clock.ts';
 import { MetatrainError } from '../shared/errors.ts';
 import type { JobTask } from '../shared/http-api.ts';
+import { formatBytes } from '../shared/numbers.ts';
 import type { Caller } from './access/authentication.ts';
 import type { JobRequests } from './job-requests.ts';
 import type { JobBook } from './jobs/job-book.ts';
 import { refuseOtherPlugins } from './jobs/job-plugins.ts';
-import { type AdaptedFacts, type AdaptedLimits, type AdaptedModel, AdaptedModels } from './models/adapted-models.ts';
+import {
+  type AdaptedFacts,
+  type AdaptedLimits,
+  type AdaptedModel,
+  AdaptedModels,
+  bytesOf,
+} from './models/adapted-models.ts';
 import {
   checkInputs,
   checkSupport,
@@ -45,11 +52,13 @@ export interface AdaptCall extends ModelChoice {
   readonly returnState: boolean;
 }
 
-/** By an adapted model's id, or of a support set for this call alone. */
-export type PredictCall = { readonly queries: ModelInputs } & (
-  | { readonly adaptedId: string }
-  | (ModelChoice & { readonly support: SupportSet })
-);
+/** Either by an adapted model's id, or of a job and a support set for this call alone. */
+export interface PredictCall extends Omit<ModelChoice, 'jobId'> {
+  readonly queries: ModelInputs;
+  readonly adaptedId: string | undefined;
+  readonly jobId: string | undefined;
+  readonly support: SupportSet | undefined;
+}
 
 export interface Predicted {
   readonly predictions: readonly Prediction[];
@@ -68,6 +77,8 @@ export interface ModelRequestsDependencies {
 }
 
 const maxSupportSets = 64;
+/** Of adapted states in one answer, which is one message. */
+const maxStateBytes = 3 * 2 ** 20;
 const usualKeepSeconds = 900;
 const maxKeepSeconds = 86_400;
 /**
@@ -126,18 +137,37 @@ export class ModelRequests {
     if (keepSeconds > maxKeepSeconds) throw invalid('keep_seconds', String(keepSeconds), `at most ${maxKeepSeconds}`);
     if (!returnState) this.adapted.mustHaveRoom(support.length, caller);
     const models = await this.#adaptAll(call, support, options);
-    if (returnState) return models;
+    if (returnState) {
+      refuseLargeStates('return_state', models);
+      return models;
+    }
     return this.adapted.keep(models, 1_000 * (keepSeconds || usualKeepSeconds), caller);
   }
 
   /** @throws as `adapt` does, and `ADAPTED_UNKNOWN`. */
   async predict(call: PredictCall, caller: Caller, options: RequestOptions = {}): Promise<Predicted> {
-    const { queries } = call;
-    if ('adaptedId' in call) return this.#predictWith(this.adapted.get(call.adaptedId, caller), queries, options);
-    const { job } = (await this.#learner(call)).learner;
+    const { adaptedId, jobId, support, queries, ...choice } = call;
+    if (adaptedId !== undefined && jobId === undefined && support === undefined) {
+      return this.#predictWith(this.adapted.get(adaptedId, caller), queries, options);
+    }
+    if (adaptedId !== undefined || jobId === undefined || support === undefined) {
+      const given = Object.entries({ adapted_id: adaptedId, job_id: jobId, support }).flatMap(([name, value]) =>
+        value === undefined ? [] : [name],
+      );
+      const accepted = 'adapted_id, or job_id and support';
+      throw invalid('adapted_id, job_id, support', given.join(', ') || 'none of them', accepted);
+    }
+    const { job } = (await this.#learner({ jobId, ...choice })).learner;
     checkInputs('queries', queries, job);
-    const [model] = await this.#adaptAll(call, [call.support], options);
+    const [model] = await this.#adaptAll({ jobId, ...choice }, [support], options);
     return this.#predictWith(model!, queries, options);
+  }
+
+  /** One that is kept, to be answered with its state. @throws MetatrainError `ADAPTED_UNKNOWN`, `REQUEST_INVALID` */
+  withState(adaptedId: string, caller: Caller): AdaptedModel {
+    const model = this.adapted.get(adaptedId, caller);
+    refuseLargeStates('adapted_id', [model]);
+    return model;
   }
 
   close(): void {
@@ -255,4 +285,14 @@ export class ModelRequests {
       );
     }
   }
+}
+
+function refuseLargeStates(field: string, models: readonly AdaptedFacts[]): void {
+  const bytes = models.reduce((sum, model) => sum + bytesOf(model), 0);
+  if (bytes <= maxStateBytes) return;
+  throw invalid(
+    field,
+    `adapted states of ${formatBytes(bytes)}`,
+    `at most ${formatBytes(maxStateBytes)} in one answer`,
+  );
 }

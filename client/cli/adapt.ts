@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { formatBytes, formatCount } from '../../shared/numbers.ts';
-import type { AdaptedModel, ModelInputs } from '../models.ts';
+import type { AdaptedModel, ModelInputs, Predictions } from '../models.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { addExamples } from './help.ts';
 import { jobIdOf } from './job-id.ts';
@@ -72,7 +72,7 @@ export function adaptCommand({ terminal, signal }: CommandContext): Command {
       return withClient(flags, async (client) => {
         const jobId = await jobIdOf(client, id, signal);
         if (queries) {
-          show(await client.models.predict({ jobId, support }, queries.inputs, choice), queries, flags);
+          show(await client.models.predict({ jobId, support }, queries.inputs, choice), queries, flags, terminal);
           return;
         }
         const kept = keepSeconds === undefined ? {} : { keepSeconds };
@@ -85,12 +85,6 @@ export function adaptCommand({ terminal, signal }: CommandContext): Command {
           );
       });
     });
-  const show = (predicted: Parameters<typeof renderPredictions>[0], queries: NamedInputs, flags: PredictFlags) => {
-    if (flags.output !== undefined) writeFileSync(flags.output, `${JSON.stringify(predicted, null, 2)}\n`);
-    if (flags.json) terminal.printJson(predicted);
-    else terminal.print(renderPredictions(predicted, queries.names, terminal.style));
-    if (flags.output !== undefined) terminal.note(`saved ${flags.output}`);
-  };
   return addExamples(command, [
     ['metatrain adapt JOB-ID --support points.csv --query 4', 'a regression: columns x and target'],
     ['metatrain adapt JOB-ID --support letters/ --query unknown.png', 'letters/alpha/1.png, letters/beta/1.png, …'],
@@ -109,13 +103,22 @@ export function predictCommand({ terminal, signal }: CommandContext): Command {
     .action((adaptedId: string, flags: PredictFlags) => {
       const queries = readQueries('--query', flags.query, undefined);
       return withClient(flags, async (client) => {
-        const predicted = await client.models.predict(adaptedId, queries.inputs, { signal });
-        if (flags.output !== undefined) writeFileSync(flags.output, `${JSON.stringify(predicted, null, 2)}\n`);
-        if (flags.json) terminal.printJson(predicted);
-        else terminal.print(renderPredictions(predicted, queries.names, terminal.style));
+        show(await client.models.predict(adaptedId, queries.inputs, { signal }), queries, flags, terminal);
       });
     });
   return addExamples(command, [['metatrain predict adapted-0123456789abcdef --query 4', '']]);
+}
+
+function show(
+  predicted: Predictions,
+  { names }: NamedInputs,
+  { json, output }: PredictFlags,
+  terminal: CommandContext['terminal'],
+): void {
+  if (output !== undefined) writeFileSync(output, `${JSON.stringify(predicted, null, 2)}\n`);
+  if (json) terminal.printJson(predicted);
+  else terminal.print(renderPredictions(predicted, names, terminal.style));
+  if (output !== undefined) terminal.note(`saved ${output}`);
 }
 
 export function adaptedCommand(context: CommandContext): Command {

@@ -10,7 +10,7 @@ import {
   predictBody,
 } from '../../shared/model-bodies.ts';
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
-import type { ModelChoice, ModelRequests } from '../model-requests.ts';
+import type { ModelRequests } from '../model-requests.ts';
 import { type AdaptedFacts, type AdaptedModel, bytesOf } from '../models/adapted-models.ts';
 import { invalid, type ModelInputs, type SupportSet } from '../models/support-set.ts';
 import type { Gate } from './gate.ts';
@@ -29,47 +29,36 @@ export function modelRoutes(
   );
 
   app.post('/api/v1/models/adapt', mayPredict, async (context) => {
-    const { exchange, visitor } = { ...context.env, ...context.var };
+    const { exchange } = context.env;
     const body = read(adaptBody, await exchange.body(maxModelBodyBytes));
     const call = {
-      ...choiceOf(body.job_id, body),
+      jobId: body.job_id,
+      step: body.step,
+      innerSteps: body.inner_steps,
       support: body.support.map((one, at) => supportOf(`support[${at}]`, one)),
       keepSeconds: body.keep_seconds,
       returnState: body.return_state,
     };
-    const made = await models.adapt(call, visitor, { signal: exchange.over });
+    const made = await models.adapt(call, context.var.visitor, { signal: exchange.over });
     return answerJson(context, { models: made.map((model) => row(model, body.return_state)) } satisfies AdaptedModels);
   });
 
   app.post('/api/v1/models/predict', mayPredict, async (context) => {
-    const { exchange, visitor } = { ...context.env, ...context.var };
-    const {
-      adapted_id: adaptedId,
-      job_id: jobId,
-      support,
-      queries: asked,
-      ...rest
-    } = read(predictBody, await exchange.body(maxModelBodyBytes));
-    const queries = inputsOf('queries', asked);
-    const options = { signal: exchange.over };
-    if (adaptedId !== undefined && (jobId !== undefined || support !== undefined)) {
-      throw invalid(
-        'adapted_id, job_id, support',
-        'more than one of them',
-        'an adapted model, or a job with a support set',
-      );
-    }
-    if (adaptedId !== undefined) {
-      return answerJson(
-        context,
-        (await models.predict({ adaptedId, queries }, visitor, options)) satisfies PredictAnswer,
-      );
-    }
-    if (jobId === undefined || support === undefined) {
-      throw invalid('adapted_id, job_id, support', 'too few of them', 'an adapted model, or a job with a support set');
-    }
-    const call = { ...choiceOf(jobId, rest), support: supportOf('support', support), queries };
-    return answerJson(context, (await models.predict(call, visitor, options)) satisfies PredictAnswer);
+    const { exchange } = context.env;
+    const { adapted_id, job_id, step, inner_steps, support, queries } = read(
+      predictBody,
+      await exchange.body(maxModelBodyBytes),
+    );
+    const call = {
+      adaptedId: adapted_id,
+      jobId: job_id,
+      step,
+      innerSteps: inner_steps,
+      support: support && supportOf('support', support),
+      queries: inputsOf('queries', queries),
+    };
+    const predicted: PredictAnswer = await models.predict(call, context.var.visitor, { signal: exchange.over });
+    return answerJson(context, predicted);
   });
 
   app.get('/api/v1/models', mayPredict, (context) => {
@@ -78,7 +67,7 @@ export function modelRoutes(
   });
 
   app.get('/api/v1/models/:adaptedId', mayPredict, (context) =>
-    answerJson(context, row(models.adapted.get(context.req.param('adaptedId'), context.var.visitor), true)),
+    answerJson(context, row(models.withState(context.req.param('adaptedId'), context.var.visitor), true)),
   );
 
   app.delete('/api/v1/models/:adaptedId', mayPredict, (context) => {
@@ -102,11 +91,6 @@ function read<Body>({ safeParse }: BodySchema<Body>, body: Uint8Array): Body {
   throw invalid(path.join('.') || '(body)', message, 'what docs/using-models.md shows');
 }
 
-const choiceOf = (
-  jobId: string,
-  { step, inner_steps: innerSteps }: { readonly step?: number | undefined; readonly inner_steps?: number | undefined },
-): ModelChoice => ({ jobId, step, innerSteps });
-
 const supportOf = (field: string, { targets, labels, ...given }: GivenSupport): SupportSet => ({
   inputs: inputsOf(field, given),
   targets,
@@ -123,10 +107,6 @@ function inputsOf(field: string, { numbers, images, texts }: GivenInputs): Model
 
 function row(model: AdaptedFacts & Partial<AdaptedModel>, withState: boolean): AdaptedModelRow {
   const { adaptedId = '', jobId, step, point, classes, examples, adaptedAt, expiresAt, adapted } = model;
-  const state: AdaptedState = {
-    tensors: adapted.layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] })),
-    data: bytesOfVector(adapted.state).toString('base64'),
-  };
   return {
     adaptedId,
     jobId,
@@ -137,6 +117,11 @@ function row(model: AdaptedFacts & Partial<AdaptedModel>, withState: boolean): A
     bytes: bytesOf(model),
     ...(adaptedAt !== undefined && { adaptedAt: new Date(adaptedAt).toISOString() }),
     ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
-    ...(withState && { state }),
+    ...(withState && { state: stateOf(adapted) }),
   };
 }
+
+const stateOf = ({ layout: { tensors }, state }: AdaptedFacts['adapted']): AdaptedState => ({
+  tensors,
+  data: bytesOfVector(state).toString('base64'),
+});

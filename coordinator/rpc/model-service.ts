@@ -7,7 +7,6 @@ import type { Inputs__Output } from '../../shared/gen/metatrain/v1/Inputs.ts';
 import type { ModelServiceHandlers } from '../../shared/gen/metatrain/v1/ModelService.ts';
 import type { SupportSet__Output } from '../../shared/gen/metatrain/v1/SupportSet.ts';
 import type { Logger } from '../../shared/log.ts';
-import { formatBytes } from '../../shared/numbers.ts';
 import { bytesOfVector } from '../../shared/tensor-codec.ts';
 import type { Caller } from '../access/authentication.ts';
 import type { ModelChoice, ModelRequests } from '../model-requests.ts';
@@ -24,9 +23,6 @@ interface ModelServiceDependencies {
   readonly log: Logger;
 }
 
-/** What a message may carry of an adapted state. */
-const maxStateBytes = 3 * 2 ** 20;
-
 /** A request is waited for at most so long, whatever the call's deadline. */
 const longestWaitMs = 60_000;
 
@@ -42,20 +38,17 @@ export function modelService({ models, clock, log }: ModelServiceDependencies): 
       return { models: made.map((model) => modelMessage(model, returnState)) };
     }),
     Predict: answered(async (request, caller, options) => {
-      const { adaptedId, jobId, support } = request;
-      const queries = inputsOf('queries', request.queries);
-      if ((adaptedId === '') === (jobId === '')) {
-        const got = adaptedId === '' ? 'neither of them' : 'both';
-        throw invalid('adapted_id, job_id', got, 'an adapted model, or a job with a support set');
-      }
-      if (adaptedId !== '' && support) throw invalid('support', 'a support set', 'none with adapted_id');
-      const choice = adaptedId === '' ? { ...choiceOf(request), support: supportOf(support) } : { adaptedId };
-      const {
-        predictions,
-        classes,
+      const { adaptedId, jobId, support, step, innerSteps } = request;
+      const call = {
+        adaptedId: adaptedId || undefined,
+        jobId: jobId || undefined,
         step,
-        jobId: ofJob,
-      } = await models.predict({ ...choice, queries }, caller, options);
+        innerSteps,
+        support: support ? supportOf(support) : undefined,
+        queries: inputsOf('queries', request.queries),
+      };
+      const predicted = await models.predict(call, caller, options);
+      const { predictions, classes } = predicted;
       return {
         predictions: predictions.map(({ outputs, className = '', probabilities = [] }) => ({
           outputs: [...outputs],
@@ -63,14 +56,14 @@ export function modelService({ models, clock, log }: ModelServiceDependencies): 
           probabilities: [...probabilities],
         })),
         classes: [...classes],
-        jobId: ofJob,
-        step,
+        jobId: predicted.jobId,
+        step: predicted.step,
       };
     }),
     ListAdapted: answered((_request, caller) => ({
       models: models.adapted.list(caller).map((model) => modelMessage(model, false)),
     })),
-    GetAdapted: answered(({ adaptedId }, caller) => modelMessage(models.adapted.get(adaptedId, caller), true)),
+    GetAdapted: answered(({ adaptedId }, caller) => modelMessage(models.withState(adaptedId, caller), true)),
     DropAdapted: answered(({ adaptedId }, caller) => {
       models.adapted.drop(adaptedId, caller);
       return {};
@@ -103,11 +96,11 @@ const choiceOf = ({ jobId, step, innerSteps }: { jobId: string; step?: number; i
   innerSteps,
 });
 
-function supportOf(support: SupportSet__Output | null): SupportSet {
-  if (!support) throw invalid('support', 'nothing', 'a support set');
-  const { inputs, targets, labels } = support;
-  return { inputs: inputsOf('support.inputs', inputs), targets, labels };
-}
+const supportOf = ({ inputs, targets, labels }: SupportSet__Output): SupportSet => ({
+  inputs: inputsOf('support.inputs', inputs),
+  targets,
+  labels,
+});
 
 function inputsOf(field: string, inputs: Inputs__Output | null): ModelInputs {
   switch (inputs?.form) {
@@ -124,14 +117,6 @@ function inputsOf(field: string, inputs: Inputs__Output | null): ModelInputs {
 
 function modelMessage(model: AdaptedFacts & Partial<AdaptedModel>, withState: boolean): AdaptedModelMessage {
   const { adaptedId = '', jobId, step, point, classes, examples, adaptedAt, expiresAt, adapted } = model;
-  const bytes = bytesOf(model);
-  if (withState && bytes > maxStateBytes) {
-    throw invalid(
-      'return_state',
-      `an adapted state of ${formatBytes(bytes)}`,
-      `at most ${formatBytes(maxStateBytes)}: adapt with the checkpoint instead`,
-    );
-  }
   const tensors = adapted.layout.tensors.map(({ name, shape }) => ({ name, shape: [...shape] }));
   return {
     adaptedId,
@@ -140,7 +125,7 @@ function modelMessage(model: AdaptedFacts & Partial<AdaptedModel>, withState: bo
     point,
     classes: [...classes],
     examples,
-    bytes,
+    bytes: bytesOf(model),
     ...(adaptedAt !== undefined && { adaptedAt: timestamp(adaptedAt) }),
     ...(expiresAt !== undefined && { expiresAt: timestamp(expiresAt) }),
     ...(withState && { state: { layout: { tensors }, data: bytesOfVector(adapted.state) } }),

@@ -113,10 +113,9 @@ export const conv4 = defineModel({
     let [height, width] = task.input as [number, number];
     const steps = blocks.map((block) => {
       // an even side gets one row of zeros, at its end; an odd one a row at each end
-      const [before, after] = pools ? [1, 1] : ([height, width].map((side) => side % 2) as [number, number]);
-      const pad = pools ? '(1, 1, 1, 1)' : `(${after}, 1, ${before}, 1)`;
+      const [top, left] = pools ? [1, 1] : [height % 2, width % 2];
       [height, width] = pools ? [height >> 1, width >> 1] : [Math.ceil(height / 2), Math.ceil(width / 2)];
-      const normed = `self.conv${block}_norm(self.conv${block}(F.pad(x, ${pad})))`;
+      const normed = `self.conv${block}_norm(self.conv${block}(F.pad(x, (${left}, 1, ${top}, 1))))`;
       return `x = F.relu(${pools ? `F.max_pool2d(${normed}, 2)` : normed})`;
     });
     return {

@@ -116,15 +116,12 @@ export const resnet12 = defineModel({
       return [shortcut(block), ...convolutions.map((layer) => convolution(block, layer))].flatMap((name) => {
         const isShortcut = name === shortcut(block);
         const from = isShortcut || name === convolution(block, 1) ? inputs : filters;
-        const self = `self.${name.replaceAll('.', '_')}`;
+        const self = selfOf(name);
         const kernel = isShortcut ? '1' : '3, padding=1';
         return [`${self} = nn.Conv2d(${from}, ${filters}, ${kernel}, bias=False)`, `${self}_norm = Norm(${filters})`];
       });
     });
-    const normed = (name: string, x: string) => {
-      const self = `self.${name.replaceAll('.', '_')}`;
-      return `${self}_norm(${self}(${x}))`;
-    };
+    const normed = (name: string, x: string) => `${selfOf(name)}_norm(${selfOf(name)}(${x}))`;
     const steps = [1, 2, 3, 4].flatMap((block) => [
       `residual = ${normed(shortcut(block), 'x')}`,
       ...convolutions.map(
@@ -207,6 +204,8 @@ export const resnet12 = defineModel({
 
 const convolution = (block: number, layer: number): string => `block${block}.conv${layer}`;
 const shortcut = (block: number): string => `block${block}.shortcut`;
+/** The module of a layer in PyTorch. */
+const selfOf = (name: string): string => `self.${name.replaceAll('.', '_')}`;
 const mask = (block: number): string => `block${block}.mask`;
 
 /** Height and width after so many poolings. */

@@ -1,9 +1,6 @@
 // A PNG or JPEG file as one input of a distribution of images: in its size, its colours and its range.
 import type { InputEncoder, TaskIo } from '../tasks.ts';
-import { formatted, type ImageFormat, limits } from './image-classes.ts';
-
-/** A byte as a number from 0 to 1. */
-const levels = Float32Array.from({ length: 256 }, (_, level) => level / 255);
+import { formatted, type ImageFormat, levels, limits } from './image-classes.ts';
 
 /** Dark ink on light paper: ink is 1. */
 const inkLevels = levels.toReversed();

@@ -252,6 +252,9 @@ async function decodeAll(
   return pixels;
 }
 
+/** A byte as a number from 0 to 1. */
+export const levels = Float32Array.from({ length: 256 }, (_, level) => level / 255);
+
 /** In the format's colours and size. */
 export function formatted(image: Image, { height, width, channels, filter }: ImageFormat): Image {
   return resize(channels === 1 ? toGrey(image) : toColour(image), [height, width], filter);

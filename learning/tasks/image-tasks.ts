@@ -7,7 +7,7 @@ import { taskRng } from '../../shared/rng.ts';
 import { drawEpisode, type Episode } from '../kit/episode.ts';
 import { type Split, splits as splitNames, type TaskIo, type Tasks } from '../tasks.ts';
 import { type ClassSplits, hashOfSplits } from './class-splits.ts';
-import type { ImageClass } from './image-classes.ts';
+import { type ImageClass, levels } from './image-classes.ts';
 
 export interface ImageSource {
   /** For people, in refusals, such as a folder's name. */
@@ -57,9 +57,6 @@ export function imageTasks(spec: EpisodeSpec, source: ImageSource, io: TaskIo): 
     },
   };
 }
-
-/** A byte as a number from 0 to 1. */
-const levels = Float32Array.from({ length: 256 }, (_, level) => level / 255);
 
 function refuseSplits(
   spec: EpisodeSpec,

@@ -15,6 +15,7 @@ import { defineDistribution } from '../part.ts';
 import { type Split, splits as splitNames, type TaskClass, type TaskIo } from '../tasks.ts';
 import { bySplit, hashOfSplits } from './class-splits.ts';
 import { imageEncoder } from './encode-image.ts';
+import { levels } from './image-classes.ts';
 import {
   type Character,
   drawingsPerCharacter,
@@ -193,11 +194,8 @@ function checkCel(
 }
 
 function copyTurned(drawings: Uint8Array, from: number, rotation: Uint16Array, inputs: Float32Array, to: number): void {
-  for (let pixel = 0; pixel < pixels; pixel++) inputs[to + pixel] = inkLevels[drawings[from + rotation[pixel]!]!]!;
+  for (let pixel = 0; pixel < pixels; pixel++) inputs[to + pixel] = levels[drawings[from + rotation[pixel]!]!]!;
 }
-
-/** A byte of ink as a number from 0 to 1. */
-const inkLevels = Float32Array.from({ length: 256 }, (_, ink) => ink / 255);
 
 /** For each quarter turn, counter-clockwise: the pixel of the upright drawing that is seen at each pixel. */
 const rotations: readonly Uint16Array[] = [0, 1, 2, 3].map((quarterTurns) =>

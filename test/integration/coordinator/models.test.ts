@@ -162,6 +162,12 @@ test('bad requests say what was expected, and no worker hears of them', async (t
   );
   await refused(models.predict('adapted-0', { numbers: [1] }), 'ADAPTED_UNKNOWN', /there is none of this id/);
   await refused(models.drop('adapted-0'), 'ADAPTED_UNKNOWN', /there is none of this id/);
+  const both = await fetch(`http://${cluster.http}/api/v1/models/predict`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ adapted_id: 'adapted-0', job_id: lines, queries: { numbers: [1] } }),
+  });
+  assert.match(await both.text(), /got adapted_id, job_id; accepted: adapted_id, or job_id and support/);
   const waiting = await cluster.submit(specText({ name: 'waits', placement: { device: 'cuda' } }));
   await refused(models.adapt(waiting, [good]), 'CHECKPOINT_UNKNOWN', /has no checkpoint yet/);
 
