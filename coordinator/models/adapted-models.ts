@@ -8,7 +8,7 @@ import type { Caller } from '../access/authentication.ts';
 import type { AdaptedState, Learner } from '../requests/request.ts';
 
 export interface AdaptedLimits {
-  /** Memory that all of them may take. */
+  /** Memory that all of them may take, with the parameters that they were adapted from. */
   readonly adaptedBytes: number;
   /** How many one client may have, where clients have tokens; else all together. */
   readonly adaptedPerClient: number;
@@ -47,6 +47,11 @@ const sweepEveryMs = 1_000;
 
 export const bytesOf = ({ adapted: { state } }: Pick<AdaptedFacts, 'adapted'>): number => state.byteLength;
 
+const paramsBytes = ({ metaParams }: Learner): number => metaParams.byteLength;
+
+const sumOf = <Item>(items: readonly Item[], of: (item: Item) => number): number =>
+  items.reduce((sum, item) => sum + of(item), 0);
+
 export class AdaptedModels {
   readonly #limits: AdaptedLimits;
   readonly #clock: Clock;
@@ -54,6 +59,8 @@ export class AdaptedModels {
   /** Why an id is no more. */
   readonly #gone = new Map<string, string>();
   readonly #stopSweeping: () => void;
+  /** The models of each learner, whose parameters stay in memory for them. */
+  readonly #ofLearner = new Map<Learner, number>();
   #bytes = 0;
 
   constructor(limits: AdaptedLimits, clock: Clock) {
@@ -93,7 +100,8 @@ export class AdaptedModels {
   keep(facts: readonly AdaptedFacts[], keepMs: number, caller: Caller): AdaptedModel[] {
     this.mustHaveRoom(facts.length, caller);
     const { adaptedBytes } = this.#limits;
-    const bytes = facts.reduce((sum, one) => sum + bytesOf(one), 0);
+    const newLearners = new Set(facts.map(({ learner }) => learner).filter((one) => !this.#ofLearner.has(one)));
+    const bytes = sumOf(facts, bytesOf) + sumOf([...newLearners], paramsBytes);
     if (this.#bytes + bytes > adaptedBytes) {
       const message = `the adapted models take ${formatBytes(bytes)}, and ${formatBytes(this.#bytes)} of ${formatBytes(adaptedBytes)} are taken; drop some, or let them expire`;
       throw new MetatrainError('QUEUE_FULL', message);
@@ -104,7 +112,10 @@ export class AdaptedModels {
       const adaptedId = `adapted-${randomId(8)}`;
       return { ...one, adaptedId, owner: caller.name, adaptedAt, expiresAt: adaptedAt + keepMs, endsAtMs };
     });
-    for (const model of models) this.#models.set(model.adaptedId, model);
+    for (const model of models) {
+      this.#models.set(model.adaptedId, model);
+      this.#ofLearner.set(model.learner, (this.#ofLearner.get(model.learner) ?? 0) + 1);
+    }
     this.#bytes += bytes;
     return models;
   }
@@ -133,6 +144,7 @@ export class AdaptedModels {
   close(): void {
     this.#stopSweeping();
     this.#models.clear();
+    this.#ofLearner.clear();
     this.#bytes = 0;
   }
 
@@ -147,6 +159,13 @@ export class AdaptedModels {
   #forget(model: AdaptedModel, reason: string): void {
     this.#models.delete(model.adaptedId);
     this.#bytes -= bytesOf(model);
+    const { learner } = model;
+    const others = this.#ofLearner.get(learner)! - 1;
+    if (others > 0) this.#ofLearner.set(learner, others);
+    else {
+      this.#ofLearner.delete(learner);
+      this.#bytes -= paramsBytes(learner);
+    }
     this.#gone.set(model.adaptedId, reason);
     if (this.#gone.size > rememberedIds) this.#gone.delete(this.#gone.keys().next().value!);
   }

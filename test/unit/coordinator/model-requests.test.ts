@@ -1,4 +1,4 @@
-// What one answer may carry of adapted states, by themselves and together; and that kept ones are not limited by it.
+// Limits of adapted models: what one answer may carry of their states, and what memory kept ones take.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { anybody } from '../../../coordinator/access/authentication.ts';
@@ -39,4 +39,22 @@ test('an answer carries at most 3 MiB of adapted states', async (t) => {
   );
   const kept = await models.adapt({ ...call, support: [support, support], returnState: false }, anybody);
   assert.equal(models.withState(kept[0]!.adaptedId!, anybody).adapted.state, state);
+});
+
+test('the memory of kept models counts the parameters that they were adapted from, once', async (t) => {
+  const models = new ModelRequests({ adaptedBytes: 2 ** 30, adaptedPerClient: 10 }, dependencies);
+  t.after(() => models.close());
+  const params = 4 * job.parameterCount;
+  const kept = await models.adapt({ ...call, support: [support, support], returnState: false }, anybody);
+  assert.equal(models.adapted.bytes, 2 * state.byteLength + params);
+  models.adapted.drop(kept[0]!.adaptedId!, anybody);
+  assert.equal(models.adapted.bytes, state.byteLength + params);
+  models.adapted.drop(kept[1]!.adaptedId!, anybody);
+  assert.equal(models.adapted.bytes, 0);
+  const narrow = new ModelRequests({ adaptedBytes: state.byteLength, adaptedPerClient: 10 }, dependencies);
+  t.after(() => narrow.close());
+  await assert.rejects(narrow.adapt({ ...call, support: [support], returnState: false }, anybody), {
+    code: 'QUEUE_FULL',
+  });
+  assert.equal(narrow.adapted.count, 0);
 });
